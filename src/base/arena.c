@@ -1,0 +1,93 @@
+/* Arena: a chain of blocks, each at least BLOCK_BYTES, zeroed when made. */
+#include "base/arena.h"
+
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_BYTES = 64 * 1024, ALIGN = 16 };
+
+struct ArenaBlock {
+    ArenaBlock *next;
+    size_t room;
+    _Alignas(16) char bytes[];
+};
+
+void *arena_alloc(Arena *arena, size_t bytes)
+{
+    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (!arena->blocks || arena->blocks->room - arena->used < bytes) {
+        size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        ArenaBlock *block = mem_zero(1, sizeof *block + room);
+        block->next = arena->blocks;
+        block->room = room;
+        arena->blocks = block;
+        arena->used = 0;
+    }
+    void *place = arena->blocks->bytes + arena->used;
+    arena->used += bytes;
+    arena->total += bytes;
+    return place;
+}
+
+void *arena_copy(Arena *arena, const void *from, size_t bytes)
+{
+    void *place = arena_alloc(arena, bytes);
+    if (bytes)
+        memcpy(place, from, bytes);
+    return place;
+}
+
+char *arena_printf(Arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    CHECK(n >= 0);
+    char *place = arena_alloc(arena, (size_t)n + 1);
+    vsnprintf(place, (size_t)n + 1, format, again);
+    va_end(again);
+    return place;
+}
+
+void arena_free(Arena *arena)
+{
+    for (ArenaBlock *block = arena->blocks; block;) {
+        ArenaBlock *next = block->next;
+        free(block);
+        block = next;
+    }
+    *arena = (Arena){0};
+}
+
+void *mem_alloc(size_t bytes)
+{
+    void *place = malloc(bytes ? bytes : 1);
+    CHECKF(place, "out of memory: %zu bytes", bytes);
+    return place;
+}
+
+void *mem_zero(size_t count, size_t bytes)
+{
+    void *place = calloc(count ? count : 1, bytes ? bytes : 1);
+    CHECKF(place, "out of memory: %zu x %zu bytes", count, bytes);
+    return place;
+}
+
+void *mem_grow(void *old, size_t bytes)
+{
+    void *place = realloc(old, bytes ? bytes : 1);
+    CHECKF(place, "out of memory: %zu bytes", bytes);
+    return place;
+}
+
+char *mem_string(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    return memcpy(mem_alloc(n), text, n);
+}

@@ -1,0 +1,20 @@
+/* Messages to the user: plain lines on stderr, and the one progress line of a terminal. */
+#ifndef PACO_BASE_LOG_H
+#define PACO_BASE_LOG_H
+
+/* A line for the user: "paco: ..." on stderr. Clears a progress line first. */
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Something the user should look at: "paco: warning: ..." */
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The last line of a failed run: "paco: error: ..." */
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Shown when the environment's PACO_DEBUG is at least `level` (1 to 4). */
+void log_debug(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* PACO_DEBUG, 0 when unset. */
+int log_level(void);
+/* Rewrites the progress line of a terminal; a plain line every `seconds` where stderr is a file. */
+void log_progress(double seconds, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Leaves the progress line standing and goes to the next. */
+void log_progress_end(void);
+
+#endif

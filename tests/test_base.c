@@ -1,0 +1,84 @@
+/* Base: Philox against its published vectors, unbiased draws, JSON, status texts, arena. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+#include <string.h>
+
+/* Known answers of the Random123 distribution (kat_vectors, philox4x32 10). */
+static void philox_known_answers(void **state)
+{
+    (void)state;
+    uint32_t out[4];
+    rng_philox((uint32_t[4]){0}, (uint32_t[2]){0}, out);
+    assert_int_equal(out[0], 0x6627e8d5);
+    assert_int_equal(out[1], 0xe169c58d);
+    assert_int_equal(out[2], 0xbc57ac4c);
+    assert_int_equal(out[3], 0x9b00dbd8);
+    rng_philox((uint32_t[4]){0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+               (uint32_t[2]){0xa4093822, 0x299f31d0}, out);
+    assert_int_equal(out[0], 0xd16cfe09);
+    assert_int_equal(out[1], 0x94fdcceb);
+    assert_int_equal(out[2], 0x5001e420);
+    assert_int_equal(out[3], 0x24126ea1);
+}
+
+static void permutation_is_one(void **state)
+{
+    (void)state;
+    uint32_t order[1000], seen[1000] = {0};
+    Rng rng = rng_stream(7, 3, 0, RNG_ORDER);
+    rng_permutation(&rng, order, 1000);
+    int moved = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_true(order[i] < 1000 && !seen[order[i]]++);
+        moved += order[i] != i;
+    }
+    assert_true(moved > 900);
+}
+
+static void json_accepts_and_refuses(void **state)
+{
+    (void)state;
+    static const char good[] = "{\"a\": [1, -2.5e1, \"x\\u00e9\\ud83d\\ude00\", null, true], \"b\": {}}";
+    static const char *const bad[] = {"", "{", "[1,]", "{\"a\":1,\"a\":2}", "01", "1.", "\"\\x\"", "nul",
+        "[1] 2", "\"\\ud800\"", "\"\xff\"", "\"\\u0000\"", "-", "{\"a\" 1}", "\"abc"};
+    Arena arena = {0};
+    Json *root;
+    assert_int_equal(json_parse(&arena, "t", good, strlen(good), &root), STATUS_OK);
+    const Json *a = json_get(root, "a");
+    assert_int_equal(a->count, 5);
+    assert_true(a->child->next->number == -25.0);
+    assert_string_equal(a->child->next->next->text, "x\xc3\xa9\xf0\x9f\x98\x80");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(json_parse(&arena, "t", bad[i], strlen(bad[i]), &root), STATUS_INPUT);
+    char deep[200];
+    memset(deep, '[', sizeof deep);
+    assert_int_equal(json_parse(&arena, "t", deep, sizeof deep, &root), STATUS_INPUT);
+    arena_free(&arena);
+}
+
+static void status_text_is_clean(void **state)
+{
+    (void)state;
+    assert_int_equal(status_fail(STATUS_IO, "a\x1b[2Jb\xff\xc3\xa9"), 4);
+    assert_string_equal(status_text(), "a\\x1b[2Jb\\xff\xc3\xa9");
+    status_prefix(STATUS_IO, "file");
+    assert_string_equal(status_text(), "file: a\\x1b[2Jb\\xff\xc3\xa9");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(philox_known_answers), cmocka_unit_test(permutation_is_one),
+        cmocka_unit_test(json_accepts_and_refuses), cmocka_unit_test(status_text_is_clean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
