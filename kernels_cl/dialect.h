@@ -35,7 +35,60 @@ typedef PASTE(float, LANES) vec;
 typedef PASTE(int, LANES) ivec;
 #define LOAD(p) PASTE(vload, LANES)(0, p)
 #define STORE(p, v) PASTE(vstore, LANES)(v, 0, p)
+typedef PASTE(uchar, LANES) bvec;
+#define LOADI(p) PASTE(vload, LANES)(0, p)
+#define LOADB(p) PASTE(vload, LANES)(0, p)
+#define STOREB(p, v) PASTE(vstore, LANES)(v, 0, p)
+#define TO_INT(v) PASTE(convert_int, LANES)(v)
+#define TO_BYTE(v) PASTE(convert_uchar, LANES)(v)
+/* Vectors in a block of 16 channels, and the vector's first lane within its block. */
+#define VECTORS (16 / LANES)
+#define LANE(v) ((v) % VECTORS * LANES)
 #define ITEM(d) ((int)get_global_id(d))
 #define ITEMS(d) ((int)get_global_size(d))
+
+/* Sum and maximum over the lanes of a vector, in a fixed order. */
+float lanes_sum(vec v)
+{
+    float part[LANES];
+    STORE(part, v);
+    float sum = part[0];
+    for (int i = 1; i < LANES; i++)
+        sum += part[i];
+    return sum;
+}
+
+float lanes_max(vec v)
+{
+    float part[LANES];
+    STORE(part, v);
+    float most = part[0];
+    for (int i = 1; i < LANES; i++)
+        most = fmax(most, part[i]);
+    return most;
+}
+
+/* The first `count` lanes from p, zeros in the others: parameters lie unpadded. */
+vec load_some(GLOBAL const float *p, int count)
+{
+    if (count >= LANES)
+        return LOAD(p);
+    float part[LANES];
+    for (int i = 0; i < LANES; i++)
+        part[i] = i < count ? p[i] : 0.0f;
+    return LOAD(part);
+}
+
+void store_some(GLOBAL float *p, vec v, int count)
+{
+    if (count >= LANES) {
+        STORE(p, v);
+        return;
+    }
+    float part[LANES];
+    STORE(part, v);
+    for (int i = 0; i < count; i++)
+        p[i] = part[i];
+}
 
 #endif
