@@ -204,7 +204,9 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     if (plan->local > room)
         return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
                            "%u bytes", step->name, d->W, device->info.local_memory);
-    a->item_tiles = a->item_blocks = 1;
+    /* A band is copied once for the tiles of an item: worth it where few taps share it. */
+    a->item_tiles = min_int(a->s.tiles, max_int(1, 16 / (d->R * d->S)));
+    a->item_blocks = 1;
     return STATUS_OK;
 }
 

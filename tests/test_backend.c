@@ -114,20 +114,20 @@ static void copy_and_fill(void **state)
     free(values);
 }
 
-/* The kernel `scale` through a device: y = 2 x + 1. */
-static void scale_on(TestDevice *t, size_t n)
+/* The kernel `add` through a device. */
+static void add_on(TestDevice *t, size_t n)
 {
     Rng rng = rng_stream(3, 0, n, RNG_TEST);
     float *values = random_floats(&rng, n), *seen = mem_alloc(n * 4);
     Operand x = operand_new(t, values, n, false), y = operand_new(t, NULL, n, false);
-    RangeArgs args = {.n = (long)n, .chunk = 112, .a = 2, .b = 1};
-    Step step = {.kind = STEP_KERNEL, .refs_count = 2, .refs = {x.ref, y.ref}, .writes = 2, .name = "scale",
-                 .kernel = {.id = KERNEL_scale, .global = {(uint32_t)(n + 111) / 112, 1, 1},
+    RangeArgs args = {.n = (long)n, .chunk = 112};
+    Step step = {.kind = STEP_KERNEL, .refs_count = 3, .refs = {x.ref, x.ref, y.ref}, .writes = 4, .name = "add",
+                 .kernel = {.id = KERNEL_add, .global = {(uint32_t)(n + 111) / 112, 1, 1},
                             .args_bytes = sizeof args}};
     memcpy(step.kernel.args, &args, sizeof args);
     step_check_twice(t, &step, &y, NULL, seen);
     for (size_t i = 0; i < n; i++)
-        assert_true(seen[i] == 2 * values[i] + 1);
+        assert_true(seen[i] == 2 * values[i]);
     operand_free(t, &x);
     operand_free(t, &y);
     free(values);
@@ -137,8 +137,8 @@ static void scale_on(TestDevice *t, size_t n)
 static void table_kernel(void **state)
 {
     (void)state;
-    scale_on(&device, 1);
-    scale_on(&device, 1003);
+    add_on(&device, 1);
+    add_on(&device, 1003);
 }
 
 /* Flips a byte in every file of the folder; returns how many there are. */
@@ -194,7 +194,7 @@ static void cache_survives_damage(void **state)
         DeviceOptions options = {.cache = folder};
         TestDevice t;
         assert_int_equal(device_open("opencl", &options, &t.backend, &t.device), STATUS_OK);
-        scale_on(&t, 77);
+        add_on(&t, 77);
         t.backend->close(t.device);
         if (round > 0)
             assert_int_equal(damage(folder, round == 2), 1);
