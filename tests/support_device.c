@@ -28,7 +28,8 @@ TestDevice test_device_open(const char *kernels, bool profile)
 {
     TestDevice t;
     const char *name = getenv("PACO_TEST_DEVICE");
-    DeviceOptions options = {.kernels = kernels, .profile = profile};
+    const char *threads = getenv("PACO_TEST_THREADS");
+    DeviceOptions options = {.kernels = kernels, .profile = profile, .threads = threads ? atoi(threads) : 0};
     if (device_open(name ? name : "opencl", &options, &t.backend, &t.device) != STATUS_OK) {
         fprintf(stderr, "skipped: %s\n", status_text());
         exit(77);

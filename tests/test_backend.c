@@ -8,6 +8,7 @@
 #include "support_device.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "device/kernels.h"
 #include "device/registry.h"
@@ -219,9 +220,40 @@ static void profile_gives_times(void **state)
     test_device_close(&t);
 }
 
+/* What a launch costs: PACO_BENCH=1. */
+static int bench(void)
+{
+    enum { LAUNCHES = 2000 };
+    Operand x = operand_new(&device, NULL, 64, true);
+    Step *steps = mem_zero(LAUNCHES, sizeof *steps);
+    RangeArgs args = {.n = 64, .chunk = 32};
+    for (int i = 0; i < LAUNCHES; i++) {
+        steps[i] = (Step){.kind = STEP_KERNEL, .refs_count = 3, .refs = {x.ref, x.ref, x.ref}, .writes = 4,
+                          .name = "add", .kernel = {.id = KERNEL_add, .global = {2, 1, 1},
+                                                    .args_bytes = sizeof args}};
+        memcpy(steps[i].kernel.args, &args, sizeof args);
+        device.backend->prepare(device.device, &steps[i]);
+    }
+    for (int run = 0; run < 5; run++) {
+        double start = clock_seconds();
+        device.backend->run(device.device, steps, LAUNCHES);
+        double queued = clock_seconds() - start;
+        device.backend->sync(device.device);
+        printf("%.1f us a launch, of these %.1f us to enqueue\n", (clock_seconds() - start) * 1e6 / LAUNCHES,
+               queued * 1e6 / LAUNCHES);
+    }
+    for (int i = 0; i < LAUNCHES; i++)
+        device.backend->discard(device.device, &steps[i]);
+    free(steps);
+    operand_free(&device, &x);
+    return 0;
+}
+
 int main(void)
 {
     device = test_device_open(NULL, false);
+    if (getenv("PACO_BENCH"))
+        return bench();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registry_lists), cmocka_unit_test(registry_refuses),
         cmocka_unit_test(auto_opens_and_threads_limit), cmocka_unit_test(memory_keeps_bytes),
