@@ -48,11 +48,11 @@ struct Dataset {
     char *source;            /* list file or folder, for messages */
     int64_t count;           /* images, 1 to 2^31 - 1 */
     int classes;             /* labels are 0 to classes - 1 */
-    const int32_t *labels;   /* [count] */
-    const int64_t *counts;   /* [classes] images of each class; 0 is possible */
-    const int64_t *first;    /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
-    const uint32_t *members; /* [count] image numbers by class, ascending within a class */
-    const char *const *class_names; /* [classes], or NULL when unknown */
+    int32_t *labels;         /* [count] */
+    int64_t *counts;         /* [classes] images of each class; 0 is possible */
+    int64_t *first;          /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
+    uint32_t *members;       /* [count] image numbers by class, ascending within a class */
+    const char **class_names; /* [classes], or NULL when unknown */
     uint64_t checksum;       /* FNV-1a 64 over names and labels in order: two equal lists have equal sums */
     bool encoded;            /* the images are files: dataset_read works */
 

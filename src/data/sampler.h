@@ -4,8 +4,9 @@
  * entry; incomplete batches are dropped. Class-balanced sampling walks the classes in a new random order
  * each round and the images of each class in a random order, as many draws as the data set has images.
  *
- * An entry is a 64-bit key: image number in the low half, how often this image occurred before in this
- * epoch in the high half. Random views are drawn by key, so that an image drawn twice looks different. */
+ * An entry is a 64-bit key: image number in the low half; the high half is 0 where an image occurs first in
+ * an epoch and differs wherever it occurs again. Random views are drawn by key, so that an image drawn
+ * twice looks different. */
 #ifndef PACO_DATA_SAMPLER_H
 #define PACO_DATA_SAMPLER_H
 
