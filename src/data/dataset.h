@@ -38,7 +38,7 @@ typedef struct DatasetSpec {
                          of the CIFAR files; NULL is the working folder */
     int classes;      /* number of classes; 0: one more than the largest label, or as many as folders */
     LongTail tail;    /* CIFAR training half only: which images to keep */
-    uint64_t seed;    /* procedural set */
+    uint64_t seed;    /* procedural set; runs use 0, so that all see the same images */
 } DatasetSpec;
 
 typedef struct Dataset Dataset;

@@ -1,4 +1,4 @@
-/* Options of `paco train`, `paco eval` and `paco bench`: parsing, checking, help, and their text form.
+/* Options of `paco train`, `eval`, `bench` and `data check`: parsing, checking, help, and their text form.
  *
  * Values come from the defaults of options.def, then from the preset, then from the words of the command
  * line, each overriding the one before. Every mistake is one line and STATUS_USAGE. */
@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "data/dataset.h"
+#include "data/recipe.h"
 #include "train/schedule.h"
 
 #include <stdbool.h>
@@ -26,10 +27,10 @@ typedef enum Sampling { SAMPLING_UNIFORM, SAMPLING_BALANCED } Sampling;
 /* Options.dataset is a DatasetKind, .schedule a ScheduleKind, .on_corrupt an OnCorrupt (loader.h),
  * .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
 
-typedef enum OptionVerb { OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4 } OptionVerb;
+typedef enum OptionVerb { OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8 } OptionVerb;
 
 typedef enum OptionId {
-#define OPTION(type, field, name, standard, low, high, values, verbs, help) OPTION_##field,
+#define OPTION(type, field, name, standard, low, high, values, verbs, help) OPTION_ID_##field,
 #include "train/options.def"
     OPTION_COUNT
 } OptionId;
@@ -60,7 +61,7 @@ void options_free(Options *options);
  * first wherever it stands. With a preset whose number of ranks is overridden, lr and batch scale along
  * unless given themselves. Then options_check. On failure the options may still be freed. */
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
-/* Sets one option from text, as --name text would: for presets, checkpoints and tests. */
+/* Sets one option from text, as --name text would: for presets, checkpoints and tests. STATUS_USAGE. */
 Status options_set(Options *options, const char *name, const char *text);
 /* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
 Status options_check(const Options *options, OptionVerb verb);
@@ -71,11 +72,13 @@ char *options_dump(const Options *options, Arena *arena);
 /* Reads such lines over the defaults; `source` is their file's name. STATUS_INPUT when malformed. Unknown
  * names are an error: a newer version wrote them. */
 Status options_read(Options *options, const char *source, const char *text);
-/* The word of a CHOICE ("resnet32" for OPTION_arch). */
-const char *options_word(const Options *options, OptionId id, char *text, int room);
+/* The word of a CHOICE ("resnet32" for OPTION_ID_arch), owned by the options. */
+const char *options_word(Options *options, OptionId id);
 
-/* What the options say of the data, the schedule: for opening them. */
+/* What the options say of the data, the views and the learning rate. */
 DatasetSpec options_dataset(const Options *options, bool train);
 Schedule options_schedule(const Options *options);
+/* The recipe and its options (size and evaluation resize resolved). After options_check. */
+const Recipe *options_recipe(const Options *options, RecipeOptions *views);
 
 #endif

@@ -240,7 +240,7 @@ static Status kept_length(const char *path, const char *text, int epoch, size_t 
 Status metrics_truncate(const char *path, int epoch)
 {
     uint8_t *bytes;
-    size_t size, length;
+    size_t size, length = 0;
     Output out;
     if (!file_exists(path))
         return STATUS_OK;
