@@ -2,7 +2,7 @@
  *
  * A class is a shape (disc, square, triangle, ring, cross), plain or striped, with a favourite hue. Place,
  * size, angle and colours vary, hues of neighbouring classes overlap, the background is a gradient with a
- * distracting patch, and noise lies over all. Training sizes fall exponentially from 500 to 10, so that
+ * distracting patch, and noise lies over all. Training sizes fall exponentially from 500 to 15, so that
  * there are many-, medium- and few-shot classes; the test half has 50 images of each.
  *
  * Image i of a half is a function of (seed, half, i). Only exact operations and square roots are used, so
@@ -16,7 +16,7 @@
 
 enum { SIDE = 32, CLASSES = 10, SHAPES = 5, TEST_PER_CLASS = 50 };
 
-static const int train_counts[CLASSES] = {500, 323, 209, 135, 87, 56, 36, 23, 15, 10};
+static const int train_counts[CLASSES] = {500, 340, 230, 155, 105, 72, 48, 33, 19, 15};
 
 static const char *const names[CLASSES] = {
     "disc", "square", "triangle", "ring", "cross",
@@ -77,17 +77,17 @@ static void colour(double hue, double saturation, double value, double rgb[3])
 static Scene draw_scene(Rng *rng, int class)
 {
     Scene s = {.shape = class % SHAPES, .striped = class >= SHAPES};
-    s.radius = between(rng, 7, 13);
-    s.x = between(rng, 10, SIDE - 10);
-    s.y = between(rng, 10, SIDE - 10);
+    s.radius = between(rng, 8, 13);
+    s.x = between(rng, 12, SIDE - 12);
+    s.y = between(rng, 12, SIDE - 12);
     direction(rng, &s.cosine, &s.sine);
     s.phase = rng_uniform(rng);
-    double hue = class * 0.3 + 0.13 * bell(rng), saturation = between(rng, 0.3, 0.9);
+    double hue = class * 0.3 + 0.05 * bell(rng), saturation = between(rng, 0.4, 0.9);
     double value = between(rng, 0.5, 1.0);
     colour(hue, saturation, value, s.ink[0]);
     colour(hue, saturation, value * between(rng, 0.3, 0.6), s.ink[1]);
     for (int end = 0; end < 2; end++)
-        colour(rng_uniform(rng), between(rng, 0, 0.6), between(rng, 0.1, 0.8), s.ground[end]);
+        colour(rng_uniform(rng), between(rng, 0, 0.4), between(rng, 0.1, 0.8), s.ground[end]);
     direction(rng, &s.across, &s.down);
     colour(rng_uniform(rng), between(rng, 0.2, 1), between(rng, 0.3, 1), s.patch);
     s.px = between(rng, 0, SIDE);
@@ -138,7 +138,7 @@ static void make_image(Rng *rng, int class, uint8_t *out)
             for (int c = 0; c < 3; c++) {
                 uint32_t b = rng_bits(rng);
                 int four = (int)((b & 255) + (b >> 8 & 255) + (b >> 16 & 255) + (b >> 24)) - 510;
-                double level = rgb[c] + 0.15 * four + 0.5; /* noise of deviation 22 */
+                double level = rgb[c] + 0.08 * four + 0.5; /* noise of deviation 12 */
                 *out++ = level < 0 ? 0 : level > 255 ? 255 : (uint8_t)level;
             }
         }
