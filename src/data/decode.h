@@ -22,6 +22,6 @@ Status decode_jpeg(DecodeJob *job);
 Status decode_png(DecodeJob *job);
 
 /* Checks a header's size, sets job->whole and asks for the wanted box. */
-Status decode_header(DecodeJob *job, uint64_t width, uint64_t height);
+Status decode_header(DecodeJob *job, uint32_t width, uint32_t height);
 
 #endif

@@ -23,7 +23,7 @@ Image image_new(int width, int height);
 void image_free(Image *image);
 
 /* Larger images are refused before anything is allocated for them (Pillow's decompression bomb error). */
-enum { IMAGE_MAX_PIXELS = 178956970 };
+enum { IMAGE_MAX_PIXELS = 178956970, IMAGE_MAX_SIDE = 65535 };
 /* Larger files are refused. */
 enum { IMAGE_MAX_BYTES = 1 << 30 };
 /* Progressive JPEGs of more scans are refused: each costs a pass over the whole image. */

@@ -25,11 +25,13 @@ typedef struct Recipe {
     int size;                       /* published output size: 224, or 32 for CIFAR */
 } Recipe;
 
+enum { RECIPE_SIZE_MAX = 4096, RECIPE_RESIZE_MAX = 8192 };
+
 typedef struct RecipeOptions {
-    int size;             /* a view is size x size pixels, 1 to 4096 */
+    int size;             /* a view is size x size pixels, 1 to RECIPE_SIZE_MAX */
     int randaugment_n;    /* operations drawn by RandAugment, 0 to 16 */
     double randaugment_m; /* their mean magnitude, 0 to 100; what is drawn is clipped to 0..10 */
-    int eval_resize;      /* view_eval: short side before the centre crop, 1 to 8192 */
+    int eval_resize;      /* view_eval: short side before the centre crop, 1 to RECIPE_RESIZE_MAX */
 } RecipeOptions;
 
 /* The recipe called so, or NULL. A name of one view alone ("mocov2") is a recipe with that view twice. */
@@ -53,5 +55,8 @@ Status recipe_pair(const Recipe *recipe, const RecipeOptions *options, const cha
 /* The evaluation view: short side to eval_resize, then the centre size x size (zeros outside a smaller
  * image); an image whose short side is eval_resize already is only cropped. out[size][size][3]. */
 void view_eval(const RecipeOptions *options, const Image *image, uint8_t *out);
+/* The evaluation view of the bytes of an image file, decoded only where it is needed. */
+Status view_eval_bytes(const RecipeOptions *options, const char *name, const uint8_t *bytes, size_t size,
+                       uint8_t *out);
 
 #endif
