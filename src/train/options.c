@@ -411,6 +411,21 @@ Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **
 
 /* ---- text ---- */
 
+/* The words of a CHOICE below its line, wrapped at 100 columns. */
+static void print_choices(FILE *out, const char *words)
+{
+    int column = 100;
+    while (*words) {
+        int n = (int)strcspn(words, "|");
+        bool last = !words[n];
+        if (column + n + 2 > 100)
+            column = fprintf(out, "%s%27s", column == 100 ? "" : "\n", "") - (column != 100);
+        column += fprintf(out, " %.*s%s", n, words, last ? "" : ",");
+        words += n + !last;
+    }
+    fputc('\n', out);
+}
+
 static void print_usage(FILE *out, const Row *row)
 {
     char left[80];
@@ -423,12 +438,9 @@ static void print_usage(FILE *out, const Row *row)
     fprintf(out, "  %-24s %s", left, row->help);
     if (*row->standard)
         fprintf(out, " [%s]", row->standard);
-    if (row->type == TYPE_CHOICE) {
-        fprintf(out, "\n%27s", "");
-        for (const char *c = row->values; *c; c++)
-            fputs(*c == '|' ? ", " : (char[]){*c, 0}, out);
-    }
     fputc('\n', out);
+    if (row->type == TYPE_CHOICE)
+        print_choices(out, row->values);
 }
 
 void options_help(FILE *out, OptionVerb verb, const char *usage)

@@ -17,9 +17,9 @@ static Status check_recipe_name(const Options *o)
     Suggest near = suggest_begin(name);
     for (int i = 0; recipe_at(i); i++)
         suggest_try(&near, recipe_at(i)->name);
-    return status_fail(STATUS_USAGE, "--recipe: unknown recipe '%.60s'.%s%s", name,
-                       near.best ? " Did you mean " : " `paco augment --list` lists them",
-                       near.best ? near.best : "");
+    if (near.best)
+        return status_fail(STATUS_USAGE, "--recipe: unknown recipe '%.60s'. Did you mean %s?", name, near.best);
+    return status_fail(STATUS_USAGE, "--recipe: unknown recipe '%.60s'. `paco augment --help` lists them", name);
 }
 
 static Status check_ranks(const Options *o)
