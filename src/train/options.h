@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "data/dataset.h"
 #include "data/recipe.h"
+#include "model/paco.h"
 #include "train/schedule.h"
 
 #include <stdbool.h>
@@ -21,10 +22,9 @@
 /* Number formats that this version computes in. */
 #define OPTION_AMPS "fp32"
 
-typedef enum Method { METHOD_PACO, METHOD_CROSS_ENTROPY, METHOD_BALANCED_SOFTMAX } Method;
 typedef enum Freeze { FREEZE_NONE, FREEZE_CONVS_BUT_LAST_BLOCK } Freeze;
 typedef enum Sampling { SAMPLING_UNIFORM, SAMPLING_BALANCED } Sampling;
-/* Options.dataset is a DatasetKind, .schedule a ScheduleKind, .on_corrupt an OnCorrupt (loader.h),
+/* Options.method is a Method (model/paco.h), .dataset a DatasetKind, .schedule a ScheduleKind, .on_corrupt an OnCorrupt (loader.h),
  * .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
 
 typedef enum OptionVerb { OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8 } OptionVerb;
