@@ -63,6 +63,8 @@ void options_free(Options *options);
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
 /* Sets one option from text, as --name text would: for presets, checkpoints and tests. STATUS_USAGE. */
 Status options_set(Options *options, const char *name, const char *text);
+/* Applies a preset over what is there. STATUS_USAGE with the nearest name where it is unknown. */
+Status options_preset(Options *options, const char *name);
 /* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
 Status options_check(const Options *options, OptionVerb verb);
 /* --help of a verb. `usage` is its first line. */
