@@ -150,8 +150,11 @@ static void read_rows(Jpeg *jpeg)
         else
             cmyk_to_rgb(jpeg->line + lead, to, box->width);
     }
-    if (info->output_scanline < info->output_height)
-        jpeg_skip_scanlines(info, info->output_height - info->output_scanline);
+    /* A skip to the very end would not look at the data: the last row is read. */
+    if (info->output_scanline + 1 < info->output_height)
+        jpeg_skip_scanlines(info, info->output_height - info->output_scanline - 1);
+    while (info->output_scanline < info->output_height)
+        jpeg_read_scanlines(info, &jpeg->line, 1);
     jpeg_finish_decompress(info);
 }
 
