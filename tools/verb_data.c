@@ -28,12 +28,13 @@ static Status check_half(const Options *o, bool train, Dataset **data, DataCheck
 
 static void print_groups(const Dataset *d)
 {
-    int many = 0, few = 0;
+    int many = 0, medium = 0, few = 0;
     for (int c = 0; c < d->classes; c++) {
         many += d->counts[c] > METRICS_MANY_ABOVE;
-        few += d->counts[c] < METRICS_FEW_BELOW;
+        medium += d->counts[c] <= METRICS_MANY_ABOVE && d->counts[c] >= METRICS_FEW_BELOW;
+        few += d->counts[c] > 0 && d->counts[c] < METRICS_FEW_BELOW;
     }
-    printf("  many-shot %d, medium-shot %d, few-shot %d classes\n", many, d->classes - many - few, few);
+    printf("  many-shot %d, medium-shot %d, few-shot %d classes\n", many, medium, few);
 }
 
 static void print_half(const char *title, const Dataset *d, const DataCheck *check)

@@ -10,13 +10,13 @@
 
 static void print_table(void)
 {
-    printf("%-17s %6s  %-13s %-42s %s\n", "preset", "top-1", "accuracy from", "script", "what");
+    printf("%-17s %6s  %-13s %-30s %s\n", "preset", "top-1", "accuracy from", "script", "what");
     for (int i = 0; preset_at(i); i++) {
         const Preset *p = preset_at(i);
         char accuracy[16] = "-";
         if (p->accuracy > 0)
             snprintf(accuracy, sizeof accuracy, "%.1f %%", p->accuracy);
-        printf("%-17s %6s  %-13s %-42s %s\n", p->name, accuracy, *p->source ? p->source : "-", p->script, p->about);
+        printf("%-17s %6s  %-13s %-30s %s\n", p->name, accuracy, *p->source ? p->source : "-", p->script, p->about);
     }
     printf("\n`paco presets NAME` shows all values of one; `paco train --preset NAME` uses it.\n");
 }
