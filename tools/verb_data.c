@@ -11,19 +11,12 @@
 
 static const char usage[] = "usage: paco data check --train-list FILE --test-list FILE --data FOLDER [options]";
 
-/* Opens and checks one half; *there is false where the options name none. */
-static Status check_half(const Options *o, bool train, Dataset **data, DataCheck *check)
+static void check_half(const Options *o, const char *title, const Dataset *data, DataCheck *check)
 {
-    DatasetSpec spec = options_dataset(o, train);
-    bool named = spec.kind == DATASET_LIST ? spec.list != NULL
-               : spec.kind == DATASET_FOLDER ? (train ? o->data : o->test_data) != NULL : true;
-    *data = NULL;
-    if (!named)
-        return STATUS_OK;
-    TRY(dataset_open(&spec, data));
-    log_info("%s set: %s", train ? "training" : "test", (*data)->source);
-    datacheck_run(*data, o->decode, o->lines, stdout, check);
-    return STATUS_OK;
+    if (!data)
+        return;
+    log_info("%s set: %s", title, data->source);
+    datacheck_run(data, o->decode, o->lines, stdout, check);
 }
 
 static void print_groups(const Dataset *d)
@@ -62,30 +55,30 @@ static Status verdict(const DataCheck *train, const DataCheck *test)
     return STATUS_OK;
 }
 
+static void print_overlap(const DataCheck *train, const DataCheck *test)
+{
+    int64_t names, contents;
+    datacheck_overlap(train, test, &names, &contents);
+    printf("test images that are training images too: %lld by path, %lld more by content\n",
+           (long long)names, (long long)contents);
+    if (names + contents)
+        log_warn("%lld test images are in the training set", (long long)(names + contents));
+}
+
 static Status check_data(const Options *o)
 {
-    Dataset *train, *test = NULL;
+    Dataset *train, *test;
     DataCheck of_train = {0}, of_test = {0};
-    Status status = check_half(o, true, &train, &of_train);
-    if (status == STATUS_OK)
-        status = check_half(o, false, &test, &of_test);
-    if (status == STATUS_OK) {
-        print_half("training", train, &of_train);
-        if (train)
-            print_groups(train);
-        print_half("test", test, &of_test);
-        if (train && test) {
-            int64_t names, contents;
-            datacheck_overlap(&of_train, &of_test, &names, &contents);
-            printf("test images that are training images too: %lld by path, %lld more by content\n",
-                   (long long)names, (long long)contents);
-            if (names + contents)
-                log_warn("%lld test images are in the training set", (long long)(names + contents));
-            if (train->classes != test->classes)
-                log_warn("the training set has %d classes, the test set %d", train->classes, test->classes);
-        }
-        status = verdict(&of_train, &of_test);
-    }
+    TRY(options_open_data(o, &train, &test));
+    check_half(o, "training", train, &of_train);
+    check_half(o, "test", test, &of_test);
+    print_half("training", train, &of_train);
+    if (train)
+        print_groups(train);
+    print_half("test", test, &of_test);
+    if (train && test)
+        print_overlap(&of_train, &of_test);
+    Status status = verdict(&of_train, &of_test);
     datacheck_free(&of_train);
     datacheck_free(&of_test);
     dataset_close(train);
