@@ -465,7 +465,6 @@ static void split(Listing *l, int keep, Listing *gone)
     for (int i = 0; i < l->count - keep;) {
         if (strcmp(l->items[i].name, l->best) == 0) {
             i++;
-            keep++; /* the best does not count */
             continue;
         }
         add(gone, &l->items[i], gone->count);
