@@ -29,6 +29,8 @@ int verb_train(int argc, char **argv)
         status = train(&options, &result);
     if (status == STATUS_OK)
         print_result(&result);
+    else if (status == STATUS_STOPPED)
+        log_info("%s", status_text());
     else
         log_error("%s", status_text());
     options_free(&options);
