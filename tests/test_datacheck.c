@@ -44,9 +44,11 @@ static void damage_is_counted(void **state)
     const char *root = test_cifar10_lt();
     char text[1024], *said;
     test_write_text("junk.jpg", "junk");
-    snprintf(text, sizeof text, "train/airplane/0000.jpg 0\ntrain/airplane/0001.jpg 0\n"
-             "train/airplane/0000.jpg 1\ngone.jpg 0\n%s/junk.jpg 3\nalso gone.jpg 0\n%s/same.jpg 0\n",
-             test_folder(), test_folder());
+    snprintf(
+        text, sizeof text,
+        "train/airplane/0000.jpg 0\ntrain/airplane/0001.jpg 0\n"
+        "train/airplane/0000.jpg 1\ngone.jpg 0\n%s/junk.jpg 3\nalso gone.jpg 0\n%s/same.jpg 0\n",
+        test_folder(), test_folder());
     uint8_t bytes[1 << 16];
     char path[4096];
     snprintf(path, sizeof path, "%s/train/airplane/0001.jpg", root);
@@ -92,9 +94,11 @@ static void leaks_are_found(void **state)
     size_t n = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     test_write("leak.jpg", bytes, n);
-    snprintf(text, sizeof text, "train/airplane/0001.jpg 0\n%s/leak.jpg 0\ntrain/airplane/0009.jpg 0\n",
+    snprintf(text, sizeof text,
+             "train/airplane/0001.jpg 0\n%s/leak.jpg 0\ntrain/airplane/0009.jpg 0\n",
              test_folder());
-    Dataset *train = open_text("train.txt", "train/airplane/0001.jpg 0\ntrain/airplane/0002.jpg 0\n", root, 0);
+    Dataset *train =
+        open_text("train.txt", "train/airplane/0001.jpg 0\ntrain/airplane/0002.jpg 0\n", root, 0);
     Dataset *test = open_text("test.txt", text, root, 0);
     DataCheck a = check(train, true, 9, &said);
     free(said);
@@ -140,7 +144,8 @@ static void real_lists_are_sound(void **state)
     datacheck_free(&c[1]);
 
     Dataset *d;
-    assert_int_equal(dataset_open(&(DatasetSpec){.kind = DATASET_SYNTHETIC, .train = true}, &d), STATUS_OK);
+    assert_int_equal(dataset_open(&(DatasetSpec){.kind = DATASET_SYNTHETIC, .train = true}, &d),
+                     STATUS_OK);
     c[0] = check(d, true, 9, &said);
     free(said);
     assert_int_equal(c[0].missing + c[0].unreadable + c[0].duplicates + c[0].copies, 0);
