@@ -25,6 +25,9 @@ typedef enum Status {
 #undef X
 } Status;
 
+/* Visible to backend modules: one text per thread, whoever failed. */
+#pragma GCC visibility push(default)
+
 /* Longest text of a failure, with its end. Longer texts are cut. */
 enum { STATUS_TEXT_MAX = 1024 };
 
@@ -40,6 +43,8 @@ const char *status_text(void);
 
 /* One word for a code ("usage"), for logs. */
 const char *status_name(Status code);
+
+#pragma GCC visibility pop
 
 /* Returns from the calling function when `call` fails. */
 #define TRY(call)                                    \

@@ -1,0 +1,293 @@
+/* Convolutions on processors: which register tile, how the work is cut into items, and the launches.
+ *
+ * choose and prepare make the same plan from the same description; nothing is kept in between. */
+#include "conv.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BAND_BYTES = 256 << 10,  /* of in-rows that a forward item keeps in local memory (in the second cache) */
+    WEIGHT_BYTES = 64 << 10, /* of in- and out-rows of a band that a weight-gradient item sums over */
+    SUMS_BYTES = 256 << 10,  /* of weight-gradient sums that an item works on at once */
+    ITEMS_PER_UNIT = 4,
+};
+
+/* ---- forward and data gradient */
+
+/* Register tiles: pixels x vectors of out-channels, and their worth relative to the best. */
+static const struct {
+    int tile, vecs;
+    double worth;
+} tiles[] = {{14, 2, 1.0}, {7, 4, 0.99}, {8, 2, 0.93}, {16, 1, 0.93}, {14, 1, 0.92}, {7, 2, 0.9}, {8, 1, 0.8}};
+
+typedef struct DirectPlan {
+    int tile, vecs;
+    bool point;       /* 1x1 of stride 1, in place */
+    size_t local;     /* bytes of a band */
+    int items[3];
+    ConvBandArgs band;
+    ConvPointArgs spot;
+} DirectPlan;
+
+static void plan_tile(const ConvDesc *d, ConvOp op, DirectPlan *plan)
+{
+    bool back = op == CONV_GRAD_DATA;
+    int width = back ? div_up(d->W, d->stride) : d->Q, pixels = d->H * d->W;
+    int blocks = div_up(back ? d->C : d->K, 16);
+    bool can_point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    double best = 0;
+    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+        int t = tiles[i].tile, v = tiles[i].vecs;
+        bool point = can_point && pixels % t == 0;
+        double full = point ? 1.0 : (double)width / (div_up(width, t) * t);
+        double worth = tiles[i].worth * full * blocks / (div_up(blocks, v) * v) * (point ? 1.05 : 1.0);
+        if (worth > best) {
+            best = worth;
+            plan->tile = t;
+            plan->vecs = v;
+            plan->point = point;
+        }
+    }
+}
+
+/* Cuts tiles of channels finer when images and rows alone do not keep all cores busy. */
+static int split_tiles(const Device *device, int tile_count, int others)
+{
+    int wanted = div_up(ITEMS_PER_UNIT * (int)device->info.units, others);
+    return div_up(tile_count, min_int(wanted, tile_count));
+}
+
+static void plan_point(const Device *device, const Step *step, DirectPlan *plan)
+{
+    const ConvDesc *d = &step->conv;
+    ConvPointArgs *a = &plan->spot;
+    a->s = conv_shape(d, d->op, plan->vecs);
+    a->pixels = d->H * d->W;
+    int tile_count = a->pixels / plan->tile;
+    int parts = min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N), tile_count);
+    a->item_pixels = div_up(tile_count, parts) * plan->tile;
+    parts = div_up(a->pixels, a->item_pixels);
+    a->item_tiles = split_tiles(device, a->s.tiles, d->N * parts);
+    a->relu = d->relu;
+    a->accumulate = d->accumulate;
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, parts}, sizeof plan->items);
+}
+
+/* The extent of a band along one axis: base of the first tap over all phases, and taps beyond it. */
+static void band_axis(const ConvDesc *d, ConvOp op, int extent, int *base, int *span)
+{
+    *base = -d->pad;
+    *span = extent;
+    if (op != CONV_GRAD_DATA)
+        return;
+    int end = INT32_MIN;
+    *base = INT32_MAX;
+    for (int phase = 0; phase < d->stride; phase++) {
+        int first = (phase + d->pad) % d->stride;
+        int count = first < extent ? (extent - 1 - first) / d->stride + 1 : 0;
+        int last = (phase + d->pad - first) / d->stride;
+        *base = min_int(*base, last - count + 1);
+        end = max_int(end, last + 1);
+    }
+    *span = end - *base;
+}
+
+static Status plan_band(const Device *device, const Step *step, DirectPlan *plan)
+{
+    const ConvDesc *d = &step->conv;
+    ConvBandArgs *a = &plan->band;
+    a->s = conv_shape(d, d->op, plan->vecs);
+    int row_span, col_span, step_in = a->s.in_stride;
+    band_axis(d, d->op, d->R, &a->row_base, &row_span);
+    band_axis(d, d->op, d->S, &a->col_base, &col_span);
+    a->row_pitch = min_int(step_in, row_span);
+    a->col_pitch = min_int(step_in, col_span);
+    int height = div_up(a->s.out_height, a->s.out_stride), width = div_up(a->s.out_width, a->s.out_stride);
+    a->cols = div_up(width, plan->tile) * plan->tile + (col_span - 1) / step_in;
+    size_t line = (size_t)a->cols * (size_t)a->col_pitch * 64;
+    size_t room = device->info.local_memory;
+    size_t budget = room < BAND_BYTES ? room : BAND_BYTES;
+    /* All blocks of a few rows when the budget allows, else one row of as many blocks as fit. */
+    int rows_fit = (int)(budget / (line * (size_t)a->s.tile_blocks));
+    a->chunk = a->s.tile_blocks;
+    if (rows_fit < row_span) {
+        a->chunk = min_int((int)(room * 3 / 4 / (line * (size_t)row_span)), a->s.tile_blocks);
+        rows_fit = row_span;
+    }
+    if (a->chunk < 1)
+        return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
+                           "%u bytes", step->name, a->s.in_width, device->info.local_memory);
+    a->rows = min_int((rows_fit - row_span) / a->row_pitch + 1, height);
+    int bands = max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N));
+    a->rows = max_int(div_up(height, bands), min_int(a->rows, 2));
+    bands = div_up(height, a->rows);
+    a->band_rows = (a->rows - 1) * a->row_pitch + row_span;
+    a->item_tiles = split_tiles(device, a->s.tiles, d->N * bands);
+    a->relu = d->relu;
+    a->accumulate = d->accumulate;
+    plan->local = line * (size_t)a->band_rows * (size_t)a->chunk;
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands}, sizeof plan->items);
+    return STATUS_OK;
+}
+
+static Status plan_direct(const Device *device, const Step *step, DirectPlan *plan)
+{
+    *plan = (DirectPlan){0};
+    plan_tile(&step->conv, step->conv.op, plan);
+    if (plan->point)
+        plan_point(device, step, plan);
+    else
+        TRY(plan_band(device, step, plan));
+    return STATUS_OK;
+}
+
+static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
+{
+    DirectPlan plan;
+    TRY(plan_direct(device, step, &plan));
+    char options[64];
+    snprintf(options, sizeof options, "-DLANES=16 -DTILE=%d -DVECS=%d", plan.tile, plan.vecs);
+    size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
+    Launch *launch;
+    TRY(launch_add(device, prepared, "conv_cpu", options, plan.point ? "conv_point" : "conv_band", global,
+                   (size_t[3]){1, 1, 1}, &launch));
+    bool forward = step->conv.op == CONV_FORWARD;
+    Ref none = {0};
+    TRY(launch_ref(device, launch, step->refs[0]));
+    TRY(launch_ref(device, launch, step->packed));
+    TRY(launch_ref(device, launch, forward && step->refs_count > 3 ? step->refs[3] : none));
+    TRY(launch_ref(device, launch, forward && step->refs_count > 4 ? step->refs[4] : none));
+    TRY(launch_ref(device, launch, step->refs[2]));
+    if (plan.point)
+        return launch_value(launch, &plan.spot, sizeof plan.spot);
+    TRY(launch_local(launch, plan.local));
+    return launch_value(launch, &plan.band, sizeof plan.band);
+}
+
+/* ---- weight gradient */
+
+typedef struct WeightPlan {
+    int tile, vecs;
+    bool point;
+    size_t local;
+    int items[3];
+    ConvWeightArgs args;
+} WeightPlan;
+
+/* Pixels of a band, and tiles and blocks of an item, so that sums and band stay in the caches. */
+static void weight_point(const ConvDesc *d, ConvWeightArgs *a)
+{
+    int pixels = d->P * d->Q;
+    a->bands = div_up(pixels, 256);
+    a->rows = div_up(pixels, a->bands);
+    a->item_tiles = min_int(a->s.tiles, 8);
+    a->item_blocks = min_int(a->s.in_blocks, 16);
+}
+
+static Status weight_band(const Device *device, const Step *step, WeightPlan *plan)
+{
+    const ConvDesc *d = &step->conv;
+    ConvWeightArgs *a = &plan->args;
+    a->row_pitch = min_int(d->stride, d->R);
+    a->col_pitch = min_int(d->stride, d->S);
+    a->cols = (d->Q - 1) * a->col_pitch + d->S;
+    size_t line = (size_t)a->cols * (size_t)a->s.lanes * 4, room = device->info.local_memory;
+    size_t row = line * (size_t)a->row_pitch + (size_t)d->Q * (size_t)plan->vecs * 64;
+    a->rows = max_int(1, min_int((int)(WEIGHT_BYTES / row), d->P));
+    a->bands = div_up(d->P, a->rows);
+    a->rows = div_up(d->P, a->bands);
+    a->bands = div_up(d->P, a->rows);
+    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + 256;
+    if (plan->local > room)
+        return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
+                           "%u bytes", step->name, d->W, device->info.local_memory);
+    a->item_tiles = a->item_blocks = 1;
+    return STATUS_OK;
+}
+
+static Status plan_weight(const Device *device, const Step *step, WeightPlan *plan)
+{
+    const ConvDesc *d = &step->conv;
+    ConvWeightArgs *a = &plan->args;
+    *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
+    plan->tile = plan->vecs == 2 ? 8 : 16;
+    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
+    a->images = d->N;
+    if (plan->point) {
+        a->s.lanes = 16;
+        weight_point(d, a);
+    } else {
+        TRY(weight_band(device, step, plan));
+    }
+    a->taps = div_up(d->S * a->s.lanes, plan->tile) * plan->tile;
+    if (a->s.tile_blocks < a->s.in_blocks) { /* groups: a tile finds its own blocks */
+        a->item_tiles = 1;
+        a->item_blocks = a->s.in_blocks;
+    }
+    a->split_floats = (long)a->s.tiles * a->s.tile_blocks * d->R * a->taps * plan->vecs * 16;
+    int pairs = div_up(a->s.tiles, a->item_tiles) * div_up(a->s.in_blocks, a->item_blocks);
+    a->splits = min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs), d->N * a->bands);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), div_up(a->s.in_blocks, a->item_blocks),
+                                 a->splits}, sizeof plan->items);
+    return STATUS_OK;
+}
+
+static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
+{
+    WeightPlan plan;
+    TRY(plan_weight(device, step, &plan));
+    char options[64];
+    snprintf(options, sizeof options, "-DLANES=16 -DTILE=%d -DVECS=%d", plan.tile, plan.vecs);
+    size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
+    Launch *launch;
+    TRY(launch_add(device, prepared, "conv_weight_cpu", options,
+                   plan.point ? "conv_weight_point" : "conv_weight_band", global, (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_ref(device, launch, step->refs[0]));
+    TRY(launch_ref(device, launch, step->refs[1]));
+    TRY(launch_ref(device, launch, step->workspace));
+    if (!plan.point)
+        TRY(launch_local(launch, plan.local));
+    TRY(launch_value(launch, &plan.args, sizeof plan.args));
+    const ConvWeightArgs *a = &plan.args;
+    return conv_unpack_add(device, step, &a->s, a->split_floats, a->taps, a->splits, prepared);
+}
+
+/* ---- the three operations */
+
+Status conv_cpu_choose(Device *device, Step *step)
+{
+    const ConvDesc *d = &step->conv;
+    if (d->op == CONV_PACK) {
+        step->algorithm = "cpu-pack";
+    } else if (d->op == CONV_GRAD_WEIGHT) {
+        WeightPlan plan;
+        TRY(plan_weight(device, step, &plan));
+        step->algorithm = plan.point ? "cpu-weight-point" : "cpu-weight-band";
+        step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
+    } else {
+        DirectPlan plan;
+        TRY(plan_direct(device, step, &plan));
+        ConvShape s = conv_shape(d, d->op, plan.vecs);
+        step->algorithm = plan.point ? "cpu-point" : "cpu-band";
+        step->packed_bytes = 4 * conv_packed_floats(&s);
+        step->packed_layout = 1 + (uint64_t)plan.vecs * 2 + ((uint64_t)d->op << 8) + ((uint64_t)d->stride << 16) +
+                              ((uint64_t)d->pad << 32);
+    }
+    return STATUS_OK;
+}
+
+Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
+{
+    const ConvDesc *d = &step->conv;
+    if (d->op == CONV_PACK) {
+        DirectPlan plan = {0};
+        plan_tile(d, d->packed_for, &plan);
+        return conv_pack_prepare(device, step, plan.vecs, prepared);
+    }
+    return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)
+                                     : direct_prepare(device, step, prepared);
+}

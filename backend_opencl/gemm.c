@@ -1,0 +1,143 @@
+/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into work-items,
+ * and the launches. */
+#include "conv.h"
+
+#include "gemm_args.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
+
+typedef struct GemmPlan {
+    bool swapped; /* vectors run along M (operand A), rows are B's */
+    size_t local;
+    int items[3];
+    GemmArgs args;
+} GemmPlan;
+
+static void gemm_check(const Step *step)
+{
+    const GemmDesc *d = &step->gemm;
+    CHECKF(d->M > 0 && d->N > 0 && d->K > 0 && d->lda >= (d->trans_a ? d->M : d->K) &&
+           d->ldb >= (d->trans_b ? d->K : d->N) && d->ldc >= d->N && (d->beta == 0 || d->beta == 1),
+           "%s: matrix product %d x %d x %d, rows of %d, %d, %d", step->name, d->M, d->N, d->K, d->lda, d->ldb,
+           d->ldc);
+}
+
+/* The product seen with A as rows, or swapped. */
+static GemmArgs gemm_view(const GemmDesc *d, bool swapped)
+{
+    long a_m = d->trans_a ? 1 : d->lda, a_k = d->trans_a ? d->lda : 1;
+    long b_n = d->trans_b ? d->ldb : 1, b_k = d->trans_b ? 1 : d->ldb;
+    GemmArgs g = {.K = d->K, .alpha = d->alpha, .beta = d->beta != 0};
+    if (swapped) {
+        g.R = d->N, g.V = d->M;
+        g.row_r = b_n, g.row_k = b_k, g.vec_v = a_m, g.vec_k = a_k;
+        g.out_r = 1, g.out_v = d->ldc;
+    } else {
+        g.R = d->M, g.V = d->N;
+        g.row_r = a_m, g.row_k = a_k, g.vec_v = b_n, g.vec_k = b_k;
+        g.out_r = d->ldc, g.out_v = 1;
+        g.bias_on_v = 1;
+    }
+    return g;
+}
+
+/* About the cycles a core would need: products, copying the vector operand, storing. */
+static double gemm_cost(const GemmArgs *g)
+{
+    double rows = div_up(g->R, ROWS) * ROWS, vecs = div_up(g->V, PANEL) * 2.0;
+    double copied = (double)g->V * g->K, stored = (double)g->R * g->V * div_up(g->K, CHUNK);
+    return rows * vecs * g->K + copied * (g->vec_v == 1 ? 0.15 : 2.0) + stored * (g->out_v == 1 ? 0.1 : 1.0);
+}
+
+/* Cuts the result, then the sum over k where the result alone is too small for all cores. */
+static void gemm_cut(const Device *device, GemmPlan *plan)
+{
+    GemmArgs *g = &plan->args;
+    int wanted = ITEMS_PER_UNIT * (int)device->info.units;
+    g->item_v = min_int(div_up(g->V, PANEL) * PANEL, ITEM_V);
+    int v_items = div_up(g->V, g->item_v), r_tiles = div_up(g->R, ROWS);
+    /* Rows are cut only while an item keeps many: each item copies its vectors anew. */
+    int r_items = min_int(div_up(wanted, v_items), max_int(1, r_tiles / 16));
+    g->item_r = div_up(r_tiles, r_items) * ROWS;
+    r_items = div_up(g->R, g->item_r);
+    g->chunk = min_int(g->K, CHUNK);
+    int splits = v_items * r_items >= wanted ? 1 : min_int(wanted / (v_items * r_items), g->K / CHUNK);
+    g->splits = max_int(splits, 1);
+    g->split_k = div_up(g->K, g->splits);
+    g->splits = div_up(g->K, g->split_k);
+    if (g->splits == 1 && v_items * r_items < wanted && g->item_v > PANEL) {
+        g->item_v = max_int(PANEL, div_up(div_up(g->V, PANEL), wanted) * PANEL);
+        v_items = div_up(g->V, g->item_v);
+    }
+    plan->local = (size_t)g->item_v * (size_t)g->chunk * 4;
+    memcpy(plan->items, (int[3]){v_items, r_items, g->splits}, sizeof plan->items);
+}
+
+static void gemm_plan(const Device *device, const GemmDesc *d, GemmPlan *plan)
+{
+    *plan = (GemmPlan){0};
+    GemmArgs normal = gemm_view(d, false), swapped = gemm_view(d, true);
+    plan->swapped = gemm_cost(&swapped) < gemm_cost(&normal);
+    plan->args = plan->swapped ? swapped : normal;
+    gemm_cut(device, plan);
+    GemmArgs *g = &plan->args;
+    if (g->splits > 1) { /* parts lie dense in workspace */
+        g->split_floats = (long)d->M * d->N;
+        g->out_r = plan->swapped ? 1 : d->N;
+        g->out_v = plan->swapped ? d->N : 1;
+        g->beta = 0;
+    }
+}
+
+Status gemm_choose(Device *device, Step *step)
+{
+    gemm_check(step);
+    GemmPlan plan;
+    gemm_plan(device, &step->gemm, &plan);
+    step->algorithm = plan.swapped ? "cpu-gemm-swapped" : "cpu-gemm";
+    step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
+    return STATUS_OK;
+}
+
+static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan, Ref bias, Prepared *prepared)
+{
+    const GemmDesc *d = &step->gemm;
+    GemmReduceArgs a = {.split_floats = plan->args.split_floats, .M = d->M, .N = d->N, .ldc = d->ldc,
+                        .splits = plan->args.splits, .beta = d->beta != 0};
+    int wanted = ITEMS_PER_UNIT * (int)device->info.units;
+    a.item_rows = div_up(d->M, wanted);
+    int row_items = div_up(d->M, a.item_rows);
+    a.item_cols = max_int(64, div_up(div_up(d->N, div_up(wanted, row_items)), 16) * 16);
+    size_t global[3] = {(size_t)div_up(d->N, a.item_cols), (size_t)row_items, 1};
+    Launch *launch;
+    TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global, (size_t[3]){1, 1, 1},
+                   &launch));
+    TRY(launch_ref(device, launch, step->workspace));
+    TRY(launch_ref(device, launch, bias));
+    TRY(launch_ref(device, launch, step->refs[2]));
+    return launch_value(launch, &a, sizeof a);
+}
+
+Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
+{
+    gemm_check(step);
+    GemmPlan plan;
+    gemm_plan(device, &step->gemm, &plan);
+    bool split = plan.args.splits > 1;
+    CHECKF(!split || step->workspace.buf, "%s: workspace is missing", step->name);
+    Ref none = {0}, bias = step->refs_count > 3 ? step->refs[3] : none;
+    size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
+    Launch *launch;
+    TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global, (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_ref(device, launch, step->refs[plan.swapped ? 1 : 0]));
+    TRY(launch_ref(device, launch, step->refs[plan.swapped ? 0 : 1]));
+    TRY(launch_ref(device, launch, split ? none : bias));
+    TRY(launch_ref(device, launch, split ? step->workspace : step->refs[2]));
+    TRY(launch_local(launch, plan.local));
+    TRY(launch_value(launch, &plan.args, sizeof plan.args));
+    return split ? reduce_add(device, step, &plan, bias, prepared) : STATUS_OK;
+}

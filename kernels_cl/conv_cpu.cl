@@ -1,0 +1,240 @@
+/* Convolution forward and data gradient for processors.
+ *
+ * A work-item is a whole loop nest over a band of rows of one image: it copies the in-rows it needs into local
+ * memory, with zeros around and columns sorted by stride phase, so that the innermost loop is one for every
+ * kernel size, stride and padding: one in-channel of TILE pixels, 16 floats apart, times VECS vectors of
+ * out-channels. Compile-time: TILE and VECS, the register tile.
+ *
+ * 1x1 kernels of stride 1 need no band: conv_point reads the image in place, all rows as one. */
+
+#define KT (VECS * 16)
+#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
+
+/* First in-block of a tile's groups. */
+inline int first_block(const ConvShape *s, int tile)
+{
+    return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
+}
+
+/* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
+#define ACCUMULATE(x)                                            \
+    for (int c = 0; c < lanes; c++) {                            \
+        vec wv[VECS];                                            \
+        _Pragma("unroll")                                        \
+        for (int k = 0; k < VECS; k++)                           \
+            wv[k] = LOAD(w + k * 16);                            \
+        _Pragma("unroll")                                        \
+        for (int p = 0; p < TILE; p++) {                         \
+            vec xv = (vec)((x)[p * 16 + c]);                     \
+            _Pragma("unroll")                                    \
+            for (int k = 0; k < VECS; k++)                       \
+                acc[p][k] = fma(xv, wv[k], acc[p][k]);           \
+        }                                                        \
+        w += KT;                                                 \
+    }
+
+/* What happens to a finished or partial sum on its way to memory. */
+typedef struct Ending {
+    GLOBAL const float *bias;     /* or NULL */
+    GLOBAL const float *residual; /* like out, or NULL */
+    int add;                      /* out holds a part of the sum already */
+    int relu;
+} Ending;
+
+inline vec bias_load(GLOBAL const float *bias, int k, int channels)
+{
+    if (k + 16 <= channels)
+        return LOAD(bias + k);
+    float lanes[16];
+    for (int i = 0; i < 16; i++)
+        lanes[i] = k + i < channels ? bias[k + i] : 0.f;
+    return LOAD(lanes);
+}
+
+/* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
+inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid, int tile,
+                       const ConvShape *s, const Ending *end)
+{
+    #pragma unroll
+    for (int k = 0; k < VECS; k++) {
+        int block = tile * VECS + k;
+        if (block >= s->out_blocks)
+            continue;
+        vec bias = end->bias ? bias_load(end->bias, block * 16, s->out_channels) : (vec)(0.f);
+        #pragma unroll
+        for (int p = 0; p < TILE; p++) {
+            if (p >= valid)
+                continue;
+            long place = at + block * s->out_block + p * pitch;
+            vec v = acc[p][k] + bias;
+            if (end->add)
+                v += LOAD(out + place);
+            if (end->residual)
+                v += LOAD(end->residual + place);
+            if (end->relu)
+                v = v < 0.f ? (vec)(0.f) : v; /* not-a-number stays */
+            STORE(out + place, v);
+        }
+    }
+}
+
+/* Copies in-row y, columns of one phase, into cols pixels at d; zeros where there is no pixel. */
+inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int column, const ConvBandArgs *a)
+{
+    const int step = a->s.in_stride, W = a->s.in_width;
+    int from = 0, to = 0;
+    if (y >= 0 && y < a->s.in_height) {
+        from = column < 0 ? min((step - 1 - column) / step, a->cols) : 0;
+        to = column < W ? min((W - 1 - column) / step + 1, a->cols) : 0;
+        to = max(to, from);
+    }
+    GLOBAL const float *row = image + ((long)y * W + column) * 16;
+    for (int i = 0; i < from; i++)
+        STORE(d + i * 16, (vec)(0.f));
+    for (int i = from; i < to; i++)
+        STORE(d + i * 16, LOAD(row + (long)i * step * 16));
+    for (int i = to; i < a->cols; i++)
+        STORE(d + i * 16, (vec)(0.f));
+}
+
+/* Copies the in-rows of out-rows i0... of `blocks` blocks: [block][row][phase][cols][16]. */
+inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0, const ConvBandArgs *a)
+{
+    for (int b = 0; b < blocks; b++, image += a->s.in_block)
+        for (int l = 0; l < a->band_rows; l++) {
+            int y = (i0 + l / a->row_pitch) * a->s.in_stride + l % a->row_pitch + a->row_base;
+            for (int f = 0; f < a->col_pitch; f++, band += a->cols * 16)
+                copy_row(band, image, y, f + a->col_base, a);
+        }
+}
+
+/* The taps of one output phase along one axis: how many, and how far the first lies behind the base. */
+typedef struct Taps {
+    int count, shift;
+} Taps;
+
+inline Taps phase_taps(int a, int extent, int pad, int base, const ConvShape *s)
+{
+    if (s->out_stride == 1)
+        return (Taps){extent, 0};
+    int first = (a + pad) % s->out_stride;
+    int count = first < extent ? (extent - 1 - first) / s->out_stride + 1 : 0;
+    return (Taps){count, (a + pad - first) / s->out_stride - (count - 1) - base};
+}
+
+/* Sums and stores one row (of a phase) of out-pixels of one tile of channels. */
+inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL float *out, long at, int pixels,
+                     int blocks, Taps rows, Taps cols, int tile, const ConvBandArgs *a, const Ending *end)
+{
+    const int lanes = a->s.lanes, pitch = a->s.out_stride * 16;
+    const int line = a->col_pitch * a->cols * 16, plane = a->band_rows * line;
+    for (int j = 0; j < pixels; j += TILE) {
+        GLOBAL const float *w = weights;
+        vec acc[TILE][VECS];
+        #pragma unroll
+        for (int p = 0; p < TILE; p++)
+            #pragma unroll
+            for (int k = 0; k < VECS; k++)
+                acc[p][k] = (vec)(0.f);
+        for (int b = 0; b < blocks; b++)
+            for (int t = 0; t < rows.count; t++) {
+                LOCAL const float *x = row + b * plane + t * line + (j + cols.shift) * 16;
+                int phase = 0;
+                for (int u = 0; u < cols.count; u++) {
+                    LOCAL const float *xp = x + phase * a->cols * 16;
+                    ACCUMULATE(xp)
+                    if (++phase == a->col_pitch) {
+                        phase = 0;
+                        x += 16;
+                    }
+                }
+            }
+        store_tile(acc, out, at + (long)j * pitch, pitch, pixels - j, tile, &a->s, end);
+    }
+}
+
+/* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done before. */
+inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out, int i0, int first,
+                      int blocks, int tile, const ConvBandArgs *a, const Ending *end)
+{
+    const ConvShape *s = &a->s;
+    const int line = a->col_pitch * a->cols * 16;
+    for (int pa = 0; pa < s->out_stride; pa++) {
+        Taps rows = phase_taps(pa, s->R, s->pad, a->row_base, s);
+        int height = (s->out_height - pa + s->out_stride - 1) / s->out_stride;
+        for (int pb = 0; pb < s->out_stride; pb++) {
+            Taps cols = phase_taps(pb, s->S, s->pad, a->col_base, s);
+            int width = (s->out_width - pb + s->out_stride - 1) / s->out_stride;
+            long tap_floats = (long)rows.count * cols.count * s->lanes * KT;
+            for (int i = i0; i < min(i0 + a->rows, height); i++)
+                band_row(band + ((i - i0) * a->row_pitch + rows.shift) * line, weights + first * tap_floats, out,
+                         ((long)(pa + i * s->out_stride) * s->out_width + pb) * 16, width, blocks, rows, cols,
+                         tile, a, end);
+            weights += s->tile_blocks * tap_floats;
+        }
+    }
+}
+
+/* Items: (tiles / item_tiles, images, bands). refs in, packed weights, bias or none, residual or none, out. */
+KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
+                          REF(float, y), LOCAL float *band, ConvBandArgs a)
+{
+    PLACE(const float, x);
+    PLACE(const float, w);
+    PLACE_OR_NULL(const float, bias);
+    PLACE_OR_NULL(const float, residual);
+    PLACE(float, y);
+    const ConvShape *s = &a.s;
+    const int n = ITEM(1), i0 = ITEM(2) * a.rows;
+    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    x += n * s->in_image;
+    y += n * s->out_image;
+    if (residual)
+        residual += n * s->out_image;
+    /* One tile at a time where tiles meet different blocks, else one chunk of blocks for all tiles. */
+    const int together = s->tile_blocks == s->in_blocks ? tile1 - tile0 : 1;
+    for (int tile = tile0; tile < tile1; tile += together) {
+        int block = first_block(s, tile);
+        for (int done = 0; done < s->tile_blocks; done += a.chunk) {
+            int blocks = min(a.chunk, s->tile_blocks - done), last = done + blocks == s->tile_blocks;
+            Ending end = {last ? bias : 0, last ? residual : 0, a.accumulate || done, last && a.relu};
+            copy_band(band, x + (block + done) * s->in_block, blocks, i0, &a);
+            for (int i = 0; i < together; i++)
+                band_tile(band, w + (tile + i) * s->w_tile, y, i0, done, blocks, tile + i, &a, &end);
+        }
+    }
+}
+
+/* 1x1, stride 1. Items: (tiles / item_tiles, images, pixels / item_pixels); pixels is a multiple of TILE. */
+KERNEL ONE void conv_point(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
+                           REF(float, y), ConvPointArgs a)
+{
+    PLACE(const float, x);
+    PLACE(const float, w);
+    PLACE_OR_NULL(const float, bias);
+    PLACE_OR_NULL(const float, residual);
+    PLACE(float, y);
+    const ConvShape *s = &a.s;
+    const int lanes = s->lanes, n = ITEM(1);
+    const int p0 = ITEM(2) * a.item_pixels, p1 = min(p0 + a.item_pixels, a.pixels);
+    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    Ending end = {bias, residual ? residual + n * s->out_image : 0, a.accumulate, a.relu};
+    for (int tile = tile0; tile < tile1; tile++) {
+        GLOBAL const float *image = x + n * s->in_image + first_block(s, tile) * s->in_block;
+        for (int j = p0; j < p1; j += TILE) {
+            GLOBAL const float *weights = w + tile * s->w_tile;
+            vec acc[TILE][VECS];
+            #pragma unroll
+            for (int p = 0; p < TILE; p++)
+                #pragma unroll
+                for (int k = 0; k < VECS; k++)
+                    acc[p][k] = (vec)(0.f);
+            for (int b = 0; b < s->tile_blocks; b++) {
+                GLOBAL const float *xp = image + b * s->in_block + (long)j * 16;
+                GLOBAL const float *w = weights + (long)b * lanes * KT;
+                ACCUMULATE(xp)
+            }
+            store_tile(acc, y + n * s->out_image, (long)j * 16, 16, TILE, tile, s, &end);
+        }
+    }
+}

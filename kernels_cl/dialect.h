@@ -1,0 +1,94 @@
+/* The dialect of the kernels: what OpenCL C and CUDA spell differently, under one name.
+ *
+ * A kernel begins
+ *     KERNEL void scale(CREF(float, x), REF(float, y), RangeArgs a)
+ *     {
+ *         PLACE(const float, x); PLACE(float, y);
+ * and then x and y are pointers to the operands. REF expands to two parameters, the buffer and the offset in
+ * bytes: a launch is the same for every kernel.
+ *
+ * LANES channels travel together: 16 on CPUs, where a float16 is a register or two, 4 on GPUs, where
+ * neighbouring work-items take neighbouring lanes. `vec` is LANES floats; ivec the same of ints (masks of
+ * comparisons). Loads and stores are unaligned: parameters lie unpadded. */
+#ifndef PACO_DIALECT_H
+#define PACO_DIALECT_H
+
+#ifndef LANES
+#define LANES 16
+#endif
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+
+#define KERNEL __kernel
+#define GLOBAL __global
+#define LOCAL __local
+#define REF(T, name) __global T *name##_buf, ulong name##_off
+#define CREF(T, name) __global const T *name##_buf, ulong name##_off
+#define PLACE(T, name) __global T *name = (__global T *)((__global char *)name##_buf + name##_off)
+/* An optional operand: NULL when its offset is ABSENT. */
+#define ABSENT 0xffffffffffffffffUL
+#define PLACE_OR_NULL(T, name) \
+    __global T *name = name##_off == ABSENT ? 0 : (__global T *)((__global char *)name##_buf + name##_off)
+
+typedef PASTE(float, LANES) vec;
+typedef PASTE(int, LANES) ivec;
+#define LOAD(p) PASTE(vload, LANES)(0, p)
+#define STORE(p, v) PASTE(vstore, LANES)(v, 0, p)
+typedef PASTE(uchar, LANES) bvec;
+#define LOADI(p) PASTE(vload, LANES)(0, p)
+#define LOADB(p) PASTE(vload, LANES)(0, p)
+#define STOREB(p, v) PASTE(vstore, LANES)(v, 0, p)
+#define TO_INT(v) PASTE(convert_int, LANES)(v)
+#define TO_BYTE(v) PASTE(convert_uchar, LANES)(v)
+/* Vectors in a block of 16 channels, and the vector's first lane within its block. */
+#define VECTORS (16 / LANES)
+#define LANE(v) ((v) % VECTORS * LANES)
+#define ITEM(d) ((int)get_global_id(d))
+#define ITEMS(d) ((int)get_global_size(d))
+
+/* Sum and maximum over the lanes of a vector, in a fixed order. */
+float lanes_sum(vec v)
+{
+    float part[LANES];
+    STORE(part, v);
+    float sum = part[0];
+    for (int i = 1; i < LANES; i++)
+        sum += part[i];
+    return sum;
+}
+
+float lanes_max(vec v)
+{
+    float part[LANES];
+    STORE(part, v);
+    float most = part[0];
+    for (int i = 1; i < LANES; i++)
+        most = fmax(most, part[i]);
+    return most;
+}
+
+/* The first `count` lanes from p, zeros in the others: parameters lie unpadded. */
+vec load_some(GLOBAL const float *p, int count)
+{
+    if (count >= LANES)
+        return LOAD(p);
+    float part[LANES];
+    for (int i = 0; i < LANES; i++)
+        part[i] = i < count ? p[i] : 0.0f;
+    return LOAD(part);
+}
+
+void store_some(GLOBAL float *p, vec v, int count)
+{
+    if (count >= LANES) {
+        STORE(p, v);
+        return;
+    }
+    float part[LANES];
+    STORE(part, v);
+    for (int i = 0; i < count; i++)
+        p[i] = part[i];
+}
+
+#endif

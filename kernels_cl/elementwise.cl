@@ -1,0 +1,88 @@
+/* Elementwise kernels over ranges: each work-item takes one chunk of consecutive floats. */
+
+#define RANGE(a)                                                  \
+    long i = ITEM(0) * (a).chunk, end = min((a).n, i + (a).chunk)
+
+/* y = max(x, 0) */
+KERNEL void relu(CREF(float, x), REF(float, y), RangeArgs a)
+{
+    PLACE(const float, x);
+    PLACE(float, y);
+    RANGE(a);
+    for (; i + LANES <= end; i += LANES)
+        STORE(y + i, fmax(LOAD(x + i), 0.0f));
+    for (; i < end; i++)
+        y[i] = fmax(x[i], 0.0f);
+}
+
+/* dx = y > 0 ? dy : 0 */
+KERNEL void relu_grad(CREF(float, dy), CREF(float, y), REF(float, dx), RangeArgs a)
+{
+    PLACE(const float, dy);
+    PLACE(const float, y);
+    PLACE(float, dx);
+    RANGE(a);
+    for (; i + LANES <= end; i += LANES)
+        STORE(dx + i, select((vec)(0.0f), LOAD(dy + i), LOAD(y + i) > 0.0f));
+    for (; i < end; i++)
+        dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+}
+
+KERNEL void add(CREF(float, x), CREF(float, z), REF(float, y), RangeArgs a)
+{
+    PLACE(const float, x);
+    PLACE(const float, z);
+    PLACE(float, y);
+    RANGE(a);
+    for (; i + LANES <= end; i += LANES)
+        STORE(y + i, LOAD(x + i) + LOAD(z + i));
+    for (; i < end; i++)
+        y[i] = x[i] + z[i];
+}
+
+/* sum = rank 0 ? g : sum + g */
+KERNEL void grad_sum(CREF(float, g), CREF(StepState, state), REF(float, sum), RangeArgs a)
+{
+    PLACE(const float, g);
+    PLACE(const StepState, state);
+    PLACE(float, sum);
+    RANGE(a);
+    int first = state->rank == 0;
+    for (; i + LANES <= end; i += LANES)
+        STORE(sum + i, first ? LOAD(g + i) : LOAD(sum + i) + LOAD(g + i));
+    for (; i < end; i++)
+        sum[i] = first ? g[i] : sum[i] + g[i];
+}
+
+/* v = momentum v + (g + decay w);  w -= lr v */
+KERNEL void sgd(CREF(float, g), CREF(StepState, state), REF(float, w), REF(float, v), RangeArgs a)
+{
+    PLACE(const float, g);
+    PLACE(const StepState, state);
+    PLACE(float, w);
+    PLACE(float, v);
+    RANGE(a);
+    float lr = state->lr;
+    for (; i + LANES <= end; i += LANES) {
+        vec weight = LOAD(w + i), velocity = a.a * LOAD(v + i) + (LOAD(g + i) + a.b * weight);
+        STORE(v + i, velocity);
+        STORE(w + i, weight - lr * velocity);
+    }
+    for (; i < end; i++) {
+        float velocity = a.a * v[i] + (g[i] + a.b * w[i]);
+        v[i] = velocity;
+        w[i] -= lr * velocity;
+    }
+}
+
+/* k = m k + (1 - m) q */
+KERNEL void ema(CREF(float, q), REF(float, k), RangeArgs a)
+{
+    PLACE(const float, q);
+    PLACE(float, k);
+    RANGE(a);
+    for (; i + LANES <= end; i += LANES)
+        STORE(k + i, a.a * LOAD(k + i) + a.b * LOAD(q + i));
+    for (; i < end; i++)
+        k[i] = a.a * k[i] + a.b * q[i];
+}

@@ -1,0 +1,48 @@
+/* Images into activations [B][1][HW][16]: the first three lanes, zeros in the others. */
+
+/* Which raw image this rank's image i is. */
+int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
+{
+    int row = rank * a.B + i;
+    return a.has_order ? order[row] : row;
+}
+
+void store_pixel(GLOBAL float *x, float r, float g, float b)
+{
+    float lanes[16] = {r, g, b};
+    for (int lane = 0; lane < 16; lane += LANES)
+        STORE(x + lane, LOAD(lanes + lane));
+}
+
+#define PIXELS                                                                                     \
+    int i = ITEM(0), n = raw_image(order, state->rank, i, a);                                      \
+    int from = (int)((long)a.HW * ITEM(1) / ITEMS(1)), to = (int)((long)a.HW * (ITEM(1) + 1) / ITEMS(1))
+
+/* raw: bytes [R*B][HW][3] */
+KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, state), REF(float, x), ImageArgs a)
+{
+    PLACE(const uchar, raw);
+    PLACE_OR_NULL(const int, order);
+    PLACE(const StepState, state);
+    PLACE(float, x);
+    PIXELS;
+    for (int at = from; at < to; at++) {
+        GLOBAL const uchar *rgb = raw + ((long)n * a.HW + at) * 3;
+        store_pixel(x + ((long)i * a.HW + at) * 16, rgb[0] * a.scale[0] + a.shift[0],
+                    rgb[1] * a.scale[1] + a.shift[1], rgb[2] * a.scale[2] + a.shift[2]);
+    }
+}
+
+/* raw: floats [R*B][3][HW] */
+KERNEL void images_floats(CREF(float, raw), CREF(int, order), CREF(StepState, state), REF(float, x), ImageArgs a)
+{
+    PLACE(const float, raw);
+    PLACE_OR_NULL(const int, order);
+    PLACE(const StepState, state);
+    PLACE(float, x);
+    PIXELS;
+    for (int at = from; at < to; at++) {
+        GLOBAL const float *red = raw + (long)n * 3 * a.HW + at;
+        store_pixel(x + ((long)i * a.HW + at) * 16, red[0], red[a.HW], red[2 * a.HW]);
+    }
+}

@@ -1,0 +1,170 @@
+/* The contract between the portable program and a backend (OpenCL, CUDA): steps and buffers, nothing else.
+ *
+ * A backend is a module with one exported symbol, `paco_backend`, a function that returns a const Backend.
+ * The module includes only src/base and src/device. Above this line nothing includes an OpenCL or CUDA
+ * header.
+ *
+ * Order: steps, writes, reads and marks of one device take effect in the order of the calls. `run` and
+ * `write` may return before the work is done; `read` and `sync` wait. A device is used by one thread. */
+#ifndef PACO_DEVICE_BACKEND_H
+#define PACO_DEVICE_BACKEND_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BACKEND_ABI = 1, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+
+typedef struct Buffer Buffer; /* the backend's own: memory on a device */
+typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */
+
+/* A place on a device. Offsets reach kernels as arguments: OpenCL has no pointers into buffers. */
+typedef struct Ref {
+    Buffer *buf;  /* NULL: this optional operand is absent */
+    uint64_t off; /* bytes, a multiple of the element's size */
+} Ref;
+
+/* ------------------------------------------------------------------------------------ steps */
+
+typedef enum StepKind { STEP_KERNEL, STEP_GEMM, STEP_CONV, STEP_COPY, STEP_FILL, STEP_COMM } StepKind;
+
+/* KERNEL: one launch of a kernel of kernels.def. The argument struct is the one kernels.def names. */
+typedef struct KernelStep {
+    int id;                        /* KernelId */
+    uint32_t global[3], local[3];  /* work-items in all, and per group; zeros in local: the backend chooses */
+    uint32_t args_bytes;
+    _Alignas(8) uint8_t args[KERNEL_ARGS_MAX];
+} KernelStep;
+
+/* GEMM: C[M,N] = alpha op(A)[M,K] op(B)[K,N] + beta C + bias[N], row-major float32.
+ * refs: A, B, C, bias (absent: none). A is [M,K] with row stride lda, or [K,M] when trans_a; B is [K,N] with
+ * row stride ldb, or [N,K] when trans_b. beta is 0 (C is not read) or 1. */
+typedef struct GemmDesc {
+    int32_t M, N, K, lda, ldb, ldc;
+    bool trans_a, trans_b;
+    float alpha, beta;
+} GemmDesc;
+
+/* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c] with the
+ * device's channel block c and zero lanes beyond C; weights are the master copy [K][C/groups][R][S].
+ * refs by op (all float32):
+ *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:  y = act(conv(x, w) + bias + residual)
+ *   GRAD_DATA    dy, w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w)
+ *   GRAD_WEIGHT  x, dy, dw                                     dw[K][C/groups][R][S] (overwritten)
+ *   PACK         w, packed       brings w into the form that `packed_for` wants (see choose) */
+typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
+
+typedef struct ConvDesc {
+    ConvOp op, packed_for;                  /* packed_for: FORWARD or GRAD_DATA, when op is PACK */
+    int32_t N, C, H, W, K, R, S, P, Q;      /* C, H, W: the input x; K, P, Q: the output y */
+    int32_t stride, pad, groups;
+    bool relu, accumulate;
+} ConvDesc;
+
+/* COPY: refs from, to.  FILL: ref to; `bytes` of Step say how much. */
+typedef struct FillDesc {
+    uint32_t pattern; /* 32 bits, repeated */
+} FillDesc;
+
+/* COMM: collectives between ranks on different devices. */
+typedef enum CommOp { COMM_ALL_REDUCE, COMM_ALL_GATHER, COMM_BROADCAST } CommOp;
+
+typedef struct CommDesc {
+    CommOp op;
+    uint64_t count; /* float32 elements */
+} CommDesc;
+
+typedef struct Step {
+    StepKind kind;
+    int refs_count;
+    Ref refs[STEP_MAX_REFS];
+    uint32_t writes;          /* bit i: refs[i] is written */
+    Ref packed;               /* CONV: the packed weights, made by a PACK step; absent when packed_bytes is 0 */
+    Ref workspace;            /* scratch of workspace_bytes, its contents undefined before and after */
+    uint64_t packed_bytes;    /* set by choose */
+    uint64_t packed_layout;   /* set by choose: steps on one weight with the same layout share one packed copy */
+    uint64_t workspace_bytes; /* set by choose */
+    const char *algorithm;    /* set by choose: the name of what will run; forced by name in DeviceOptions */
+    int64_t bytes, flops;     /* what the step moves and computes at least; COPY and FILL: how much */
+    const char *name;         /* for messages and profiles: the node it came from */
+    void *prepared;           /* the backend's own, made by prepare */
+    union {
+        KernelStep kernel;
+        GemmDesc gemm;
+        ConvDesc conv;
+        FillDesc fill;
+        CommDesc comm;
+    };
+} Step;
+
+/* ------------------------------------------------------------------------------------ devices */
+
+typedef enum DeviceCaps {
+    CAP_CPU = 1,             /* few work-items with long loops; else work-groups and local memory */
+    CAP_UNIFIED_MEMORY = 2,
+    CAP_SUBGROUPS = 4,
+    CAP_FP16 = 8,
+    CAP_FP64 = 16,
+    CAP_COLLECTIVES = 32,
+} DeviceCaps;
+
+typedef struct DeviceInfo {
+    char name[128], platform[128], vendor[128], driver[128], version[128];
+    uint64_t memory;         /* bytes of device memory */
+    uint64_t max_alloc;      /* largest single buffer */
+    uint32_t units;          /* compute units: cores of a CPU */
+    uint32_t max_group;      /* largest work-group */
+    uint32_t local_memory;   /* bytes of local memory of a group */
+    uint32_t alignment;      /* bytes; a place of a value is a multiple of it */
+    uint32_t caps;           /* DeviceCaps */
+    int channel_block;       /* c of the activation layout */
+    char why[256];           /* not empty: the device cannot be used, and why */
+} DeviceInfo;
+
+/* How to open a device. Strings may be NULL. */
+typedef struct DeviceOptions {
+    int threads;            /* CPU devices: cores to use; 0: all */
+    const char *kernels;    /* force kernels: "cpu" or "gpu" in place of the device's own kind, or an algorithm
+                               name for one op: "conv.forward=NAME", comma-separated */
+    const char *cache;      /* folder of built programs and tuning results; NULL: the user's cache folder */
+    bool profile;           /* per-step times are wanted */
+} DeviceOptions;
+
+typedef struct Backend {
+    uint32_t abi;      /* BACKEND_ABI */
+    const char *name;  /* "opencl" */
+
+    /* How many devices there are; STATUS_DEVICE with the reason when the backend cannot work at all. */
+    Status (*count)(int *count);
+    Status (*info)(int index, DeviceInfo *info);
+    Status (*open)(int index, const DeviceOptions *options, Device **device);
+    void (*close)(Device *device);
+    const DeviceInfo *(*opened)(const Device *device); /* with forced kernels taken into account */
+
+    Status (*alloc)(Device *device, uint64_t bytes, Buffer **buffer);
+    void (*release)(Device *device, Buffer *buffer);
+    /* The host memory may be reused when write returns. */
+    Status (*write)(Device *device, Ref to, const void *from, uint64_t bytes);
+    Status (*read)(Device *device, void *to, Ref from, uint64_t bytes);
+
+    /* Before memory is planned: picks an algorithm; fills packed_bytes, packed_layout, workspace_bytes and
+     * algorithm. refs are not looked at. */
+    Status (*choose)(Device *device, Step *step);
+    /* Once its refs are final: builds what is needed to run the step; discard undoes it. */
+    Status (*prepare)(Device *device, Step *step);
+    void (*discard)(Device *device, Step *step);
+    Status (*run)(Device *device, const Step *steps, int count);
+    Status (*sync)(Device *device);
+
+    /* Profiling: seconds each of the last run's steps took, with options.profile. STATUS_DEVICE otherwise. */
+    Status (*elapsed)(Device *device, const Step *step, double *seconds);
+    /* Joins `count` devices into a group for COMM steps. NULL where CAP_COLLECTIVES is absent. */
+    Status (*join)(Device *device, const void *id, int rank, int count);
+} Backend;
+
+/* The symbol of a module. */
+typedef const Backend *BackendEntry(void);
+
+#endif

@@ -1,0 +1,82 @@
+/* Argument structs of the kernels: one text for the host, OpenCL C and CUDA. Only int, unsigned, float and
+ * long members (32, 32, 32 and 64 bits on all three), the longs first; no pointers: places are refs.
+ *
+ * Kernels of activations see them as [N][CB][HW][16] float32 with 16 lanes per channel block. "items"
+ * and "chunk" split a range over work-items: item i does [i * chunk, min(n, (i + 1) * chunk)). */
+#ifndef PACO_KERNEL_ARGS_H
+#define PACO_KERNEL_ARGS_H
+
+/* What changes from step to step and rank to rank: one small device value, read by kernels. 64 bytes. */
+typedef struct StepState {
+    float lr;         /* learning rate */
+    float grad_scale; /* loss scale / ranks: factor of the gradient at its root */
+    int rank;         /* rank whose segment runs now */
+    int queue_head;   /* row of the queue that the next key goes to */
+    int step;         /* steps done so far */
+    int reserved[11];
+} StepState;
+
+/* Elementwise over n floats; a and b mean what the kernel says. */
+typedef struct RangeArgs {
+    long n, chunk;
+    float a, b;
+} RangeArgs;
+
+typedef struct BnArgs {
+    int N, C, CB, HW;
+    int splits; /* of the images (sums) or of the pixels (application) */
+    int relu;
+    float eps, momentum;
+} BnArgs;
+
+typedef struct FoldArgs {
+    int K, row; /* weights per output channel */
+    float eps;
+} FoldArgs;
+
+typedef struct PoolArgs {
+    int N, CB, H, W, P, Q;
+    int window, stride, pad;
+    int splits; /* of the rows written */
+} PoolArgs;
+
+typedef struct ShortcutArgs {
+    int N, C, CB, K, KB, H, W, P, Q;
+    int shift; /* channel of the output that channel 0 of the input goes to */
+} ShortcutArgs;
+
+/* Rows of features: D of them count, `stride` apart. */
+typedef struct RowArgs {
+    int rows, D, stride;
+} RowArgs;
+
+typedef struct ColumnArgs {
+    int N, C, stride;
+} ColumnArgs;
+
+typedef struct PacoArgs {
+    int B, L, M;   /* images, classes, queue */
+    int ldz, ldl;  /* floats between rows of similarities and of logits */
+    int has_prior;
+    float alpha, beta, gamma, inv_supt;
+    float scale;   /* temperature / base temperature */
+} PacoArgs;
+
+typedef struct MeanArgs {
+    int n;
+} MeanArgs;
+
+typedef struct ImageArgs {
+    int B, HW, has_order;
+    float scale[3], shift[3]; /* bytes: x * scale + shift */
+} ImageArgs;
+
+typedef struct CopyRowsArgs {
+    int rows, width; /* of one rank; 4-byte elements */
+} CopyRowsArgs;
+
+typedef struct PushArgs {
+    int rows, width, M;
+} PushArgs;
+
+#endif

@@ -1,0 +1,177 @@
+/* Finds backend modules, checks that they speak this contract, and opens devices by name.
+ *
+ * Modules stay loaded until the program ends: drivers behind them do not survive dlclose. */
+#include "device/registry.h"
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Module {
+    BackendRow row;
+    const char *file, *hint;
+    bool tried;
+} Module;
+
+static Module modules[] = {
+#define BACKEND(id, module, help) {.row = {.name = #id}, .file = module, .hint = help},
+#include "device/backends.def"
+#undef BACKEND
+};
+
+enum { MODULES = sizeof modules / sizeof *modules };
+
+/* The program's own folder, malloc'd; NULL where the system does not say. */
+static char *program_folder(void)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0)
+        return NULL;
+    path[length] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+    return mem_string(path);
+}
+
+/* Loads the module from a folder where it is there. false: not there (and `why` is left alone). */
+static bool module_load_from(Module *m, const char *folder)
+{
+    char *path = file_join(folder, m->file);
+    bool found = file_exists(path);
+    if (found) {
+        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        void *symbol = handle ? dlsym(handle, "paco_backend") : NULL;
+        if (!symbol) {
+            const char *error = dlerror();
+            snprintf(m->row.why, sizeof m->row.why, "%.480s", error ? error : "no entry paco_backend");
+        } else {
+            BackendEntry *entry;
+            memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
+            m->row.backend = entry();
+            snprintf(m->row.path, sizeof m->row.path, "%s", path);
+        }
+    }
+    free(path);
+    return found;
+}
+
+static void module_find(Module *m)
+{
+    const char *chosen = getenv("PACO_BACKENDS");
+    char *beside = program_folder();
+    char *installed = beside ? file_join(beside, "../lib/openpaco") : NULL;
+    const char *folders[] = {chosen, beside, installed};
+    bool found = false;
+    for (int i = 0; i < 3 && !found; i++)
+        found = folders[i] && *folders[i] && module_load_from(m, folders[i]);
+    if (!found)
+        snprintf(m->row.why, sizeof m->row.why, "no module %s beside the program, in ../lib/openpaco or in "
+                 "PACO_BACKENDS", m->file);
+    free(beside);
+    free(installed);
+}
+
+/* Loads the module, checks its contract and counts its devices, once. */
+static void module_try(Module *m)
+{
+    BackendRow *row = &m->row;
+    m->tried = true;
+    module_find(m);
+    if (row->backend && row->backend->abi != BACKEND_ABI) {
+        snprintf(row->why, sizeof row->why, "%.300s has contract %u, this program %d: build both together",
+                 row->path, row->backend->abi, BACKEND_ABI);
+        row->backend = NULL;
+    }
+    if (row->backend && row->backend->count(&row->devices) != STATUS_OK) {
+        snprintf(row->why, sizeof row->why, "%.500s", status_text());
+        row->devices = 0;
+    }
+    log_debug(1, "backend %s: %s", row->name, row->why[0] ? row->why : row->path);
+}
+
+int registry_count(void)
+{
+    return MODULES;
+}
+
+const BackendRow *registry_row(int i)
+{
+    if (!modules[i].tried)
+        module_try(&modules[i]);
+    return &modules[i].row;
+}
+
+/* The best usable device: of the first backend that has any, one that is no processor where there is one. */
+static Status find_best(const BackendRow **best, int *index)
+{
+    char why[STATUS_TEXT_MAX] = "";
+    *best = NULL;
+    for (int i = 0; i < MODULES; i++) {
+        const BackendRow *row = registry_row(i);
+        if (row->why[0] && strlen(why) + strlen(row->why) + 40 < sizeof why)
+            snprintf(why + strlen(why), sizeof why - strlen(why), "; %s: %s", row->name, row->why);
+        for (int d = 0; d < row->devices; d++) {
+            DeviceInfo info;
+            if (row->backend->info(d, &info) != STATUS_OK || info.why[0])
+                continue;
+            bool processor = info.caps & CAP_CPU;
+            if (!*best || !processor) {
+                *best = row;
+                *index = d;
+            }
+            if (!processor)
+                return STATUS_OK;
+        }
+    }
+    if (*best)
+        return STATUS_OK;
+    return status_fail(STATUS_DEVICE, "device auto: no usable device%s. %s", why,
+                       "See `paco devices`, or use --device ref");
+}
+
+/* The row and number that "backend" or "backend:number" names. */
+static Status find_named(const char *name, const BackendRow **found, int *index)
+{
+    size_t length = strcspn(name, ":");
+    const Module *module = NULL;
+    for (int i = 0; i < MODULES; i++)
+        if (strlen(modules[i].row.name) == length && !memcmp(modules[i].row.name, name, length)) {
+            *found = registry_row(i);
+            module = &modules[i];
+        }
+    if (!module)
+        return status_fail(STATUS_USAGE, "device %s: unknown backend. `paco devices` lists them", name);
+    *index = 0;
+    if (name[length]) {
+        char *end;
+        long number = strtol(name + length + 1, &end, 10);
+        if (*end || end == name + length + 1 || number < 0 || number > 1000)
+            return status_fail(STATUS_USAGE, "device %s: number expected after the colon", name);
+        *index = (int)number;
+    }
+    if ((*found)->why[0])
+        return status_fail(STATUS_DEVICE, "device %s: %s. %s", name, (*found)->why, module->hint);
+    if (*index >= (*found)->devices)
+        return status_fail(STATUS_DEVICE, "device %s: %s has %d device%s. `paco devices` lists them", name,
+                           (*found)->name, (*found)->devices, (*found)->devices == 1 ? "" : "s");
+    return STATUS_OK;
+}
+
+Status device_open(const char *name, const DeviceOptions *options, const Backend **backend,
+                   Device **device)
+{
+    static const DeviceOptions defaults;
+    const BackendRow *row = NULL;
+    int index = 0;
+    TRY(strcmp(name, "auto") ? find_named(name, &row, &index) : find_best(&row, &index));
+    *backend = row->backend;
+    return row->backend->open(index, options ? options : &defaults, device);
+}

@@ -1,0 +1,285 @@
+/* Compile: the list of passes that turn a graph into a plan for one device.
+ *
+ *     fuse       rows of fuse.c rewrite the graph
+ *     lower      every node emits steps through lower.h; the backend chooses algorithms
+ *     order      steps stand segment by segment
+ *     coalesce   neighbouring steps over neighbouring ranges become one (SGD, EMA, gradient sums)
+ *     liveness, memory, check
+ *     prepare    buffers are taken, refs resolved, the backend builds what it needs to run each step */
+#include "base/check.h"
+#include "base/log.h"
+#include "graph/lower.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Features have padded lanes like images; what the host or the optimizer sees whole is plain. */
+static bool is_blocked(const Value *v)
+{
+    bool features = v->role == ROLE_ACTIVATION || v->role == ROLE_OUTPUT || v->role == ROLE_STATE;
+    return features && (v->dims.rank == 4 || v->dims.rank == 2) && v->dtype != DTYPE_I32;
+}
+
+static void describe_values(Plan *plan)
+{
+    plan->values_count = plan->graph->values_count;
+    plan->values = mem_zero((size_t)plan->values_count, sizeof *plan->values);
+    for (int i = 0; i < plan->values_count; i++) {
+        Value *v = plan->graph->values[i];
+        int64_t count = dims_count(v->dims);
+        bool blocked = is_blocked(v);
+        if (blocked)
+            count = count / v->dims.d[1] * padded(v->dims.d[1]);
+        plan->values[i] = (PlanValue){.value = v, .blocked = blocked, .over = -1,
+                                      .bytes = (uint64_t)(count * dtype_bytes(v->dtype))};
+    }
+}
+
+static void lower_nodes(Plan *plan)
+{
+    Lowering l = {.plan = plan};
+    for (int i = 0; i < plan->graph->nodes_count && plan->status == STATUS_OK; i++) {
+        l.node = plan->graph->nodes[i];
+        l.segment = l.node->segment;
+        check_context = l.node->name;
+        op_get(l.node->op)->lower(&l, l.node);
+        check_context = NULL;
+    }
+}
+
+/* Stable sort by segment: packed weights go to the prologue although their node stands later. */
+static void order_steps(Plan *plan)
+{
+    int n = plan->steps_count, at = 0;
+    Step *steps = mem_alloc((size_t)(n + 1) * sizeof *steps);
+    PlanStep *places = mem_alloc((size_t)(n + 1) * sizeof *places);
+    for (int s = 0; s < SEGMENT_COUNT; s++) {
+        plan->begin[s] = at;
+        for (int i = 0; i < n; i++)
+            if ((int)plan->plan_steps[i].segment == s) {
+                steps[at] = plan->steps[i];
+                places[at++] = plan->plan_steps[i];
+            }
+    }
+    plan->begin[SEGMENT_COUNT] = at;
+    free(plan->steps);
+    free(plan->plan_steps);
+    plan->steps = steps;
+    plan->plan_steps = places;
+}
+
+/* The kernels that treat each element alike and begin their arguments with RangeArgs. */
+static bool is_range_kernel(int id)
+{
+    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
+}
+
+/* Whether step b goes on where step a ends, in every operand but the step state. */
+static bool continues(const Plan *plan, int a, int b)
+{
+    const Step *x = &plan->steps[a], *y = &plan->steps[b];
+    if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
+        !is_range_kernel(x->kernel.id) || plan->plan_steps[a].segment != plan->plan_steps[b].segment)
+        return false;
+    RangeArgs p, q;
+    memcpy(&p, x->kernel.args, sizeof p);
+    memcpy(&q, y->kernel.args, sizeof q);
+    if (p.a != q.a || p.b != q.b)
+        return false;
+    for (int i = 0; i < x->refs_count; i++) {
+        const PlanValue *u = &plan->values[plan->plan_steps[a].operands[i].value];
+        const PlanValue *v = &plan->values[plan->plan_steps[b].operands[i].value];
+        if (u == v && u->value->id == plan->state)
+            continue;
+        if (u->slab != v->slab || u->buffer != v->buffer || u->off + (uint64_t)p.n * 4 != v->off)
+            return false;
+    }
+    return true;
+}
+
+/* Merges runs of range kernels; needs places, so it runs after the memory plan. Liveness is not touched:
+ * parameters and their companions live always. */
+static void coalesce(Plan *plan)
+{
+    Lowering l = {.plan = plan};
+    int to = 0, begin[SEGMENT_COUNT + 1], segment = 0;
+    for (int i = 0; i < plan->steps_count; i++) {
+        for (; segment <= SEGMENT_COUNT && i >= plan->begin[segment]; segment++)
+            begin[segment] = to;
+        if (to > begin[segment - 1] && continues(plan, to - 1, i)) {
+            Step *step = &plan->steps[to - 1];
+            RangeArgs p, q;
+            memcpy(&p, step->kernel.args, sizeof p);
+            memcpy(&q, plan->steps[i].kernel.args, sizeof q);
+            p.n += q.n;
+            memcpy(step->kernel.args, &p, sizeof p);
+            continue;
+        }
+        plan->steps[to] = plan->steps[i];
+        plan->plan_steps[to++] = plan->plan_steps[i];
+    }
+    for (; segment <= SEGMENT_COUNT; segment++)
+        begin[segment] = to;
+    plan->steps_count = to;
+    memcpy(plan->begin, begin, sizeof begin);
+    for (int i = 0; i < to; i++) {
+        Step *step = &plan->steps[i];
+        if (step->kind != STEP_KERNEL || !is_range_kernel(step->kernel.id))
+            continue;
+        RangeArgs args;
+        memcpy(&args, step->kernel.args, sizeof args);
+        step->kernel.global[0] = lower_range(&l, args.n, &args.chunk).items[0];
+        memcpy(step->kernel.args, &args, sizeof args);
+    }
+}
+
+static Status take_memory(Plan *plan)
+{
+    static const char *const names[] = {"parameters", "gradients", "gradient sums", "momentum", "key copy",
+                                        "state", "inputs and outputs", "activations"};
+    uint64_t need = plan_bytes(plan);
+    if (plan->info->memory && need > plan->info->memory)
+        return status_fail(STATUS_LIMIT, "%s: memory: the plan does not fit (%llu vs %llu MiB). Activations "
+                           "need %llu MiB; they shrink with the batch", plan->info->name,
+                           (unsigned long long)(need >> 20), (unsigned long long)(plan->info->memory >> 20),
+                           (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20));
+    for (int s = 0; s < SLAB_COUNT; s++) {
+        PlanSlab *slab = &plan->slabs[s];
+        slab->buffers = mem_zero((size_t)slab->count, sizeof *slab->buffers);
+        for (int i = 0; i < slab->count; i++) {
+            Status status = plan->backend->alloc(plan->device, slab->sizes[i], &slab->buffers[i]);
+            if (status != STATUS_OK)
+                return status_prefix(status, "%s: memory for %s (%llu MiB of %llu MiB in all)",
+                                     plan->info->name, names[s], (unsigned long long)(slab->sizes[i] >> 20),
+                                     (unsigned long long)(need >> 20));
+        }
+    }
+    return STATUS_OK;
+}
+
+static Ref resolve(const Plan *plan, PlanOperand operand)
+{
+    if (operand.value < 0)
+        return (Ref){0};
+    const PlanValue *v = &plan->values[operand.value];
+    return (Ref){plan->slabs[v->slab].buffers[v->buffer], v->off + operand.off};
+}
+
+Ref plan_ref(const Plan *plan, const Value *value)
+{
+    return resolve(plan, (PlanOperand){value->id, 0});
+}
+
+static Status prepare_steps(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++) {
+        Step *step = &plan->steps[i];
+        const PlanStep *place = &plan->plan_steps[i];
+        int64_t moved = 0;
+        for (int j = 0; j < step->refs_count; j++) {
+            step->refs[j] = resolve(plan, place->operands[j]);
+            if (place->operands[j].value >= 0)
+                moved += (int64_t)plan->values[place->operands[j].value].bytes;
+        }
+        if (step->kind != STEP_COPY && step->kind != STEP_FILL)
+            step->bytes = moved;
+        step->packed = resolve(plan, place->packed);
+        step->workspace = resolve(plan, place->workspace);
+        Status status = plan->backend->prepare(plan->device, step);
+        if (status != STATUS_OK)
+            return status_prefix(status, "%s", step->name);
+    }
+    return STATUS_OK;
+}
+
+static Status run_passes(Plan *plan, const PlanOptions *options)
+{
+    const char *dump = options->dump ? options->dump : "";
+    if (!strcmp(dump, "graph") || log_level() >= 2)
+        graph_dump(plan->graph, stderr);
+    if (!options->no_fuse)
+        graph_fuse(plan->graph);
+    if (!strcmp(dump, "fuse") || log_level() >= 2)
+        graph_dump(plan->graph, stderr);
+    Value *state = graph_value(plan->graph, "step_state", ROLE_STATE, DTYPE_I32,
+                               DIMS1(sizeof(StepState) / 4));
+    plan->state = state->id;
+    lower_nodes(plan);
+    TRY(plan->status);
+    order_steps(plan);
+    describe_values(plan);
+    plan_liveness(plan);
+    plan_memory(plan);
+    plan_check(plan);
+    coalesce(plan);
+    if (!strcmp(dump, "steps") || log_level() >= 3)
+        plan_dump_steps(plan, stderr);
+    if (!strcmp(dump, "memory") || log_level() >= 4)
+        plan_dump_memory(plan, stderr);
+    TRY(take_memory(plan));
+    return prepare_steps(plan);
+}
+
+/* State and constants start as zeros; padded lanes stay so. */
+static Status clear_slabs(Plan *plan)
+{
+    static const Slab cleared[] = {SLAB_PARAM, SLAB_GRAD, SLAB_GRAD_SUM, SLAB_MOMENTUM, SLAB_EMA, SLAB_STATE,
+                                   SLAB_IO};
+    enum { PIECE = 1 << 20 };
+    uint8_t *zeros = mem_zero(1, PIECE);
+    Status status = STATUS_OK;
+    for (size_t c = 0; c < sizeof cleared / sizeof *cleared; c++) {
+        const PlanSlab *slab = &plan->slabs[cleared[c]];
+        for (int i = 0; i < slab->count; i++)
+            for (uint64_t at = 0; at < slab->sizes[i] && status == STATUS_OK; at += PIECE) {
+                uint64_t left = slab->sizes[i] - at;
+                status = plan->backend->write(plan->device, (Ref){slab->buffers[i], at}, zeros,
+                                              left < PIECE ? left : PIECE);
+            }
+    }
+    free(zeros);
+    return status;
+}
+
+Status plan_compile(Graph *graph, const Backend *backend, Device *device, const PlanOptions *options,
+                    Plan **out)
+{
+    Plan *plan = mem_zero(1, sizeof *plan);
+    plan->graph = graph;
+    plan->backend = backend;
+    plan->device = device;
+    plan->info = backend->opened(device);
+    Status status = run_passes(plan, options);
+    if (status == STATUS_OK)
+        status = clear_slabs(plan);
+    if (status != STATUS_OK) {
+        plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return STATUS_OK;
+}
+
+void plan_free(Plan *plan)
+{
+    if (!plan)
+        return;
+    for (int i = 0; i < plan->steps_count; i++)
+        if (plan->steps[i].prepared)
+            plan->backend->discard(plan->device, &plan->steps[i]);
+    for (int s = 0; s < SLAB_COUNT; s++) {
+        PlanSlab *slab = &plan->slabs[s];
+        for (int i = 0; slab->buffers && i < slab->count; i++)
+            if (slab->buffers[i])
+                plan->backend->release(plan->device, slab->buffers[i]);
+        free(slab->buffers);
+        free(slab->sizes);
+    }
+    free(plan->overs);
+    free(plan->values);
+    free(plan->plan_steps);
+    free(plan->steps);
+    graph_free(plan->graph);
+    free(plan);
+}

@@ -1,0 +1,237 @@
+/* Fusion: rewrites neighbouring nodes into one, by the rows of fuse.def.
+ *
+ * A row looks at one node and its producers. When it matches, the node becomes the fused one (same place in the
+ * order, same output values), and the nodes it swallowed are marked dead; dead nodes are removed at the end. A
+ * node may be swallowed only when nothing else uses its outputs. */
+#include "graph/plan.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Fusion {
+    Graph *graph;
+    int *uses;  /* by value id: how many inputs name it */
+    bool *dead; /* by node id */
+    int values_room;
+} Fusion;
+
+/* The producer of a value when it is a live `op` whose output is used here only; else NULL. */
+static Node *sole_producer(const Fusion *f, const Value *value, OpKind op)
+{
+    Node *n = value ? value->producer : NULL;
+    return n && n->op == op && !f->dead[n->id] && f->uses[value->id] == 1 && value->role == ROLE_ACTIVATION
+               ? n : NULL;
+}
+
+static void kill_node(Fusion *f, Node *n)
+{
+    f->dead[n->id] = true;
+    for (int i = 0; i < n->in_count; i++)
+        if (n->in[i])
+            f->uses[n->in[i]->id]--;
+}
+
+/* `n` becomes `op` with these inputs; its outputs stay, and `more` outputs of a swallowed node join them. */
+static void become(Fusion *f, Node *n, OpKind op, const void *attrs, int count, Value *const *in)
+{
+    for (int i = 0; i < n->in_count; i++)
+        if (n->in[i])
+            f->uses[n->in[i]->id]--;
+    n->op = op;
+    n->attrs = attrs;
+    n->in_count = count;
+    for (int i = 0; i < count; i++) {
+        n->in[i] = in[i];
+        if (in[i])
+            f->uses[in[i]->id]++;
+    }
+}
+
+static void adopt(Node *n, Value *output)
+{
+    CHECK(n->out_count < NODE_MAX_OUT);
+    n->out[n->out_count++] = output;
+    output->producer = n;
+}
+
+/* ------------------------------------------------------------------------------------ evaluation */
+
+/* bn_eval of a convolution: the convolution's node becomes the fold, which belongs to the FOLD segment. */
+static bool fuse_fold_bn(Fusion *f, Node *bn)
+{
+    if (bn->op != OP_bn_eval)
+        return false;
+    Node *conv = sole_producer(f, bn->in[0], OP_conv);
+    if (!conv)
+        return false;
+    Value *x = conv->in[0], *w = conv->in[1];
+    ConvActAttrs attrs = {.conv = *(const ConvAttrs *)conv->attrs};
+    become(f, conv, OP_bn_fold, bn->attrs, 5, (Value *[]){w, bn->in[1], bn->in[2], bn->in[3], bn->in[4]});
+    conv->segment = SEGMENT_FOLD;
+    conv->out_count = 0;
+    op_get(OP_bn_fold)->infer(f->graph, conv);
+    CHECK(f->graph->values_count <= f->values_room);
+    become(f, bn, OP_conv_bias_act, arena_copy(&f->graph->arena, &attrs, sizeof attrs), 4,
+           (Value *[]){x, conv->out[0], conv->out[1], NULL});
+    return true;
+}
+
+static ConvActAttrs *act_attrs(Fusion *f, const Node *conv)
+{
+    return arena_copy(&f->graph->arena, conv->attrs, sizeof(ConvActAttrs));
+}
+
+static bool fuse_conv_add(Fusion *f, Node *add)
+{
+    for (int i = 0; i < 2 && add->op == OP_add; i++) {
+        Node *conv = sole_producer(f, add->in[i], OP_conv_bias_act);
+        if (!conv || conv->in[3] || ((const ConvActAttrs *)conv->attrs)->relu)
+            continue;
+        Value *in[] = {conv->in[0], conv->in[1], conv->in[2], add->in[1 - i]};
+        kill_node(f, conv);
+        become(f, add, OP_conv_bias_act, act_attrs(f, conv), 4, in);
+        return true;
+    }
+    return false;
+}
+
+static bool fuse_conv_relu(Fusion *f, Node *relu)
+{
+    Node *conv = relu->op == OP_relu ? sole_producer(f, relu->in[0], OP_conv_bias_act) : NULL;
+    if (!conv || ((const ConvActAttrs *)conv->attrs)->relu)
+        return false;
+    ConvActAttrs *attrs = act_attrs(f, conv);
+    attrs->relu = true;
+    kill_node(f, conv);
+    become(f, relu, OP_conv_bias_act, attrs, 4, conv->in);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------ batch norm */
+
+/* The node takes over bn's inputs, an optional residual, and bn's statistics as outputs. */
+static void swallow_bn(Fusion *f, Node *n, Node *bn, OpKind op, Value *residual)
+{
+    Value *in[] = {bn->in[0], bn->in[1], bn->in[2], bn->in[3], bn->in[4], residual};
+    kill_node(f, bn);
+    become(f, n, op, bn->attrs, residual ? 6 : 5, in);
+    adopt(n, bn->out[1]);
+    adopt(n, bn->out[2]);
+    n->name = bn->name;
+}
+
+static bool fuse_bn_relu(Fusion *f, Node *relu)
+{
+    Node *bn = relu->op == OP_relu ? sole_producer(f, relu->in[0], OP_bn) : NULL;
+    if (bn)
+        swallow_bn(f, relu, bn, OP_bn_relu, NULL);
+    return bn != NULL;
+}
+
+static bool fuse_bn_add_relu(Fusion *f, Node *relu)
+{
+    Node *add = relu->op == OP_relu ? sole_producer(f, relu->in[0], OP_add) : NULL;
+    for (int i = 0; add && i < 2; i++) {
+        Node *bn = sole_producer(f, add->in[i], OP_bn);
+        if (!bn)
+            continue;
+        Value *residual = add->in[1 - i];
+        kill_node(f, add);
+        swallow_bn(f, relu, bn, OP_bn_add_relu, residual);
+        return true;
+    }
+    return false;
+}
+
+/* Whether a live node between `from` and `to` uses the value. */
+static bool used_between(const Fusion *f, const Value *value, const Node *from, const Node *to)
+{
+    for (int i = from->id + 1; i < to->id; i++)
+        for (int j = 0; j < f->graph->nodes[i]->in_count; j++)
+            if (!f->dead[i] && f->graph->nodes[i]->in[j] == value)
+                return true;
+    return false;
+}
+
+static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
+{
+    Node *relu = bn->op == OP_bn_grad ? bn->in[0]->producer : NULL;
+    if (!relu || relu->op != OP_relu_grad || f->dead[relu->id] || used_between(f, bn->in[0], relu, bn))
+        return false;
+    Value *masked = bn->in[0];
+    bool alone = f->uses[masked->id] == 1;
+    Value *in[] = {relu->in[0], bn->in[1], bn->in[2], bn->in[3], bn->in[4], relu->in[1]};
+    kill_node(f, relu);
+    become(f, bn, alone ? OP_bn_relu_grad : OP_bn_add_relu_grad, bn->attrs, 6, in);
+    if (!alone)
+        adopt(bn, masked);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------ sums of gradients */
+
+static bool accumulates(const Fusion *f, const Node *n)
+{
+    return n && !f->dead[n->id] && (n->op == OP_conv_grad_data || n->op == OP_linear_grad_data) && !n->in[2];
+}
+
+/* add(a, b) with b fresh from a data gradient and a made before it. */
+static bool fuse_accumulate(Fusion *f, Node *add)
+{
+    for (int i = 1; i >= 0 && add->op == OP_add; i--) {
+        Node *grad = add->in[i]->producer;
+        Value *other = add->in[1 - i];
+        if (!accumulates(f, grad) || f->uses[add->in[i]->id] != 1 ||
+            (other->producer && other->producer->id > grad->id))
+            continue;
+        Value *in[] = {grad->in[0], grad->in[1], other};
+        kill_node(f, grad);
+        become(f, add, grad->op, grad->attrs, 3, in);
+        add->name = grad->name;
+        return true;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------------------------ the pass */
+
+static void count_uses(Fusion *f)
+{
+    for (int i = 0; i < f->graph->nodes_count; i++)
+        for (int j = 0; j < f->graph->nodes[i]->in_count; j++)
+            if (f->graph->nodes[i]->in[j])
+                f->uses[f->graph->nodes[i]->in[j]->id]++;
+}
+
+/* Removes the dead; a fold goes from its convolution's segment to its own. */
+static void sweep(Fusion *f)
+{
+    Graph *graph = f->graph;
+    int n = graph->nodes_count;
+    graph->nodes_count = 0;
+    for (int i = 0; i < n; i++)
+        if (!f->dead[i])
+            graph->nodes[graph->nodes_count++] = graph->nodes[i];
+    graph_sort_segments(graph);
+}
+
+void graph_fuse(Graph *graph)
+{
+    static bool (*const rows[])(Fusion *, Node *) = {
+#define FUSE(name) fuse_##name,
+#include "graph/fuse.def"
+#undef FUSE
+    };
+    Fusion f = {.graph = graph, .values_room = graph->values_count + 2 * graph->nodes_count};
+    f.uses = mem_zero((size_t)f.values_room, sizeof *f.uses);
+    f.dead = mem_zero((size_t)graph->nodes_count, sizeof *f.dead);
+    count_uses(&f);
+    for (int i = 0; i < graph->nodes_count; i++)
+        for (size_t r = 0; !f.dead[i] && r < sizeof rows / sizeof *rows; r++)
+            rows[r](&f, graph->nodes[i]);
+    sweep(&f);
+    free(f.uses);
+    free(f.dead);
+}

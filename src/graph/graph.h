@@ -1,0 +1,149 @@
+/* Graph: values (tensors) and nodes (operators) of one whole training step or evaluation.
+ *
+ * Nodes stand in the order in which they run, grouped by segment. Most values are written once, by their
+ * producer; parameters, momentum and other state are written in place by the nodes that update them (Op's
+ * `mutates`). The graph owns all its objects in one arena; values own no memory for their elements. */
+#ifndef PACO_GRAPH_GRAPH_H
+#define PACO_GRAPH_GRAPH_H
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "graph/tensor.h"
+
+enum { NODE_MAX_IN = 12, NODE_MAX_OUT = 5 };
+
+/* ROLE(name, what): what a value is for decides its slab and how long it lives. */
+#define ROLE_LIST(X)                                                             \
+    X(PARAM, "trained parameters, PyTorch's order and shape")                    \
+    X(GRAD, "gradients of parameters, laid out like them")                       \
+    X(GRAD_SUM, "gradients summed over virtual ranks, likewise")                 \
+    X(MOMENTUM, "SGD's velocity, likewise")                                      \
+    X(EMA, "the key encoder's copy of the parameters, likewise")                 \
+    X(STATE, "queue, running statistics: kept from step to step")                \
+    X(CONSTANT, "written once by the host")                                      \
+    X(INPUT, "written by the host before each step")                             \
+    X(OUTPUT, "read by the host after each step")                                \
+    X(ACTIVATION, "lives within a step")                                         \
+    X(DERIVED, "weights folded or packed from parameters: plain, lives within a step")
+
+typedef enum Role {
+#define X(name, what) ROLE_##name,
+    ROLE_LIST(X)
+#undef X
+    ROLE_COUNT
+} Role;
+
+/* The segments of a plan, in the order in which they stand. The runner loops KEY and QUERY over the virtual
+ * ranks of its share. Evaluation is apart: FOLD once when the weights have changed, then EVAL per batch. */
+#define SEGMENT_LIST(X) X(PROLOGUE) X(KEY) X(QUERY) X(EPILOGUE) X(FOLD) X(EVAL)
+
+typedef enum Segment {
+#define X(name) SEGMENT_##name,
+    SEGMENT_LIST(X)
+#undef X
+    SEGMENT_COUNT
+} Segment;
+
+typedef enum OpKind {
+#define OP(name, attrs, diff, mutates) OP_##name,
+#include "graph/ops.def"
+#undef OP
+    OP_COUNT
+} OpKind;
+
+/* What a parameter is, for initial values (design section 5). */
+typedef enum ParamKind {
+    PARAM_NONE,
+    PARAM_CONV_WEIGHT,     /* [K][C/groups][R][S] */
+    PARAM_LINEAR_WEIGHT,   /* [K][C] */
+    PARAM_LINEAR_BIAS,     /* [K] */
+    PARAM_BN_WEIGHT,       /* [C] */
+    PARAM_BN_WEIGHT_LAST,  /* [C], of the last batch norm of a residual block */
+    PARAM_BN_BIAS,         /* [C] */
+    PARAM_RUNNING_MEAN,    /* [C] */
+    PARAM_RUNNING_VAR,     /* [C] */
+} ParamKind;
+
+typedef struct Value Value;
+typedef struct Node Node;
+
+struct Value {
+    int id;
+    const char *name;  /* PyTorch's name for parameters and state, else node.output */
+    DType dtype;
+    Dims dims;         /* the logical shape, whatever the layout on a device */
+    Role role;
+    ParamKind kind;
+    int64_t fan_in;    /* parameters of convolutions and linear layers; biases have their weight's */
+    bool trainable;    /* PARAM: gets a gradient and SGD */
+    Node *producer;    /* NULL for values that no node makes */
+    Value *of;         /* GRAD, GRAD_SUM, MOMENTUM, EMA: the parameter it belongs to */
+};
+
+struct Node {
+    int id;
+    OpKind op;
+    const void *attrs; /* the struct that ops.def names */
+    int in_count, out_count;
+    Value *in[NODE_MAX_IN]; /* optional inputs may be NULL */
+    Value *out[NODE_MAX_OUT];
+    const char *name;       /* scope, e.g. "encoder_q.layer1.0.bn1" */
+    Segment segment;
+};
+
+typedef struct Graph {
+    Arena arena;
+    Value **values;
+    int values_count, values_room;
+    Node **nodes;
+    int nodes_count, nodes_room;
+    Segment segment;  /* of the nodes added next */
+    int ranks;        /* virtual ranks R */
+    const char *scope; /* name of the nodes added next */
+} Graph;
+
+Graph *graph_new(void);
+void graph_free(Graph *graph);
+
+/* A value that no node produces. */
+Value *graph_value(Graph *graph, const char *name, Role role, DType dtype, Dims dims);
+/* The companion of a parameter in another slab, of the same shape; found again on a second call. */
+Value *graph_companion(Graph *graph, Value *param, Role role, const char *name);
+/* The value of this name, or NULL. */
+Value *graph_find(const Graph *graph, const char *name);
+/* The companion of a parameter, or NULL. */
+Value *graph_companion_of(const Graph *graph, const Value *param, Role role);
+
+/* Appends a node to the current segment; copies attrs (`attrs_bytes` of them); infers shapes and makes the
+ * output values. Shapes that do not fit are a broken invariant: whoever takes shapes from a user checks them. */
+Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes, int in_count,
+                 Value *const *in);
+/* The same for an operator with one output. */
+#define NODE(graph, op, attrs, ...)                                                                  \
+    graph_node(graph, OP_##op, attrs, sizeof *(attrs),                                               \
+               (int)(sizeof((Value *[]){__VA_ARGS__}) / sizeof(Value *)), (Value *[]){__VA_ARGS__})
+/* Called by shape inference: appends an output value, an ACTIVATION unless its role is set afterwards. */
+Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims dims);
+
+/* Puts the nodes in the order of their segments, otherwise as they stand, and numbers them anew. */
+void graph_sort_segments(Graph *graph);
+/* Prints every node with its values. */
+void graph_dump(const Graph *graph, void *file);
+
+/* ---- gradient.c */
+
+/* Appends the backward nodes of everything that the graph's `roots` depend on and that needs gradients.
+ * A root is a value whose gradient `seed` some node already computes. Gradients of trainable parameters
+ * get role GRAD (companions); afterwards graph_companion_of(param, ROLE_GRAD) finds them. */
+typedef struct GradRoot {
+    Value *value, *seed;
+} GradRoot;
+void graph_gradients(Graph *graph, const GradRoot *roots, int count);
+
+/* For Op.grad: the gradient of a node's output (NULL when nothing depends on it) and a contribution to the
+ * gradient of one of its inputs. needs_grad tells whether a contribution is wanted. */
+typedef struct Gradients Gradients;
+Value *gradient_of(Gradients *gradients, Value *value);
+void gradient_add(Gradients *gradients, Value *value, Value *contribution);
+bool gradient_wanted(const Gradients *gradients, const Value *value);
+#endif

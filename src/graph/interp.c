@@ -1,0 +1,129 @@
+/* The reference interpreter. Memory of an activation is given back after its last use within a segment,
+ * unless another segment or the host may ask for it. */
+#include "graph/interp.h"
+
+#include "base/check.h"
+#include "graph/host.h"
+
+#include <stdlib.h>
+
+struct Interp {
+    Graph *graph;
+    DType type;
+    double **data; /* by value id, NULL until needed */
+    int *last_use; /* by value id: node after which an activation is dropped, -1: kept */
+};
+
+/* The last node that uses each activation, where all its uses lie in its producer's segment. */
+static void find_last_uses(Interp *interp)
+{
+    const Graph *graph = interp->graph;
+    for (int i = 0; i < graph->values_count; i++)
+        interp->last_use[i] = graph->values[i]->role == ROLE_ACTIVATION ? -2 : -1;
+    for (int i = 0; i < graph->nodes_count; i++) {
+        const Node *n = graph->nodes[i];
+        for (int j = 0; j < n->out_count; j++)
+            if (interp->last_use[n->out[j]->id] == -2)
+                interp->last_use[n->out[j]->id] = i;
+        for (int j = 0; j < n->in_count; j++) {
+            const Value *v = n->in[j];
+            if (v && interp->last_use[v->id] >= 0)
+                interp->last_use[v->id] = v->producer->segment == n->segment ? i : -1;
+        }
+    }
+}
+
+Interp *interp_new(Graph *graph, DType type)
+{
+    Interp *interp = mem_zero(1, sizeof *interp);
+    *interp = (Interp){.graph = graph, .type = type};
+    interp->data = mem_zero((size_t)graph->values_count, sizeof *interp->data);
+    interp->last_use = mem_zero((size_t)graph->values_count, sizeof *interp->last_use);
+    find_last_uses(interp);
+    return interp;
+}
+
+void interp_free(Interp *interp)
+{
+    if (!interp)
+        return;
+    for (int i = 0; i < interp->graph->values_count; i++)
+        free(interp->data[i]);
+    free(interp->data);
+    free(interp->last_use);
+    graph_free(interp->graph);
+    free(interp);
+}
+
+static double *data_of(Interp *interp, const Value *value)
+{
+    double **data = &interp->data[value->id];
+    if (!*data)
+        *data = mem_zero((size_t)dims_count(value->dims), sizeof **data);
+    return *data;
+}
+
+static void round_value(Interp *interp, const Value *value)
+{
+    double *x = interp->data[value->id];
+    int64_t n = dims_count(value->dims);
+    for (int64_t i = 0; interp->type == DTYPE_F32 && value->dtype == DTYPE_F32 && i < n; i++)
+        x[i] = (float)x[i];
+}
+
+static void run_node(Interp *interp, const Node *n, const StepParams *state)
+{
+    double *in[NODE_MAX_IN], *out[NODE_MAX_OUT];
+    for (int j = 0; j < n->in_count; j++)
+        in[j] = n->in[j] ? data_of(interp, n->in[j]) : NULL;
+    for (int j = 0; j < n->out_count; j++)
+        out[j] = data_of(interp, n->out[j]);
+    check_context = n->name;
+    const Op *op = op_get(n->op);
+    op->reference(&(RefCall){.node = n, .state = state, .in = in, .out = out});
+    check_context = NULL;
+    for (int j = 0; j < n->out_count; j++)
+        round_value(interp, n->out[j]);
+    for (int j = 0; j < n->in_count; j++)
+        if (op->mutates >> j & 1)
+            round_value(interp, n->in[j]);
+}
+
+static void drop(Interp *interp, const Value *value, int node)
+{
+    if (value && interp->last_use[value->id] == node) {
+        free(interp->data[value->id]);
+        interp->data[value->id] = NULL;
+    }
+}
+
+void interp_run(Interp *interp, Segment segment, const StepParams *state)
+{
+    for (int i = 0; i < interp->graph->nodes_count; i++) {
+        const Node *n = interp->graph->nodes[i];
+        if (n->segment != segment)
+            continue;
+        run_node(interp, n, state);
+        for (int j = 0; j < n->in_count; j++)
+            drop(interp, n->in[j], i);
+        for (int j = 0; j < n->out_count; j++)
+            drop(interp, n->out[j], i);
+    }
+}
+
+void interp_write(Interp *interp, const Value *value, const void *host, DType type)
+{
+    double *data = data_of(interp, value);
+    int64_t n = dims_count(value->dims);
+    for (int64_t i = 0; i < n; i++)
+        data[i] = host_get(host, type, i);
+    round_value(interp, value);
+}
+
+void interp_read(Interp *interp, const Value *value, void *host, DType type)
+{
+    const double *data = data_of(interp, value);
+    int64_t n = dims_count(value->dims);
+    for (int64_t i = 0; i < n; i++)
+        host_set(host, type, i, data[i]);
+}

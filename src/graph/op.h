@@ -1,0 +1,92 @@
+/* Operators: the attribute structs and the table made from ops.def. */
+#ifndef PACO_GRAPH_OP_H
+#define PACO_GRAPH_OP_H
+
+#include "graph/graph.h"
+
+typedef struct NoAttrs {
+    char none;
+} NoAttrs;
+
+typedef struct ImagesAttrs {
+    int batch;       /* B: images of one rank */
+    bool bytes;      /* raw is uint8 [R*B][H][W][3], to be scaled and normalised; else float32 [R*B,3,H,W] */
+    double mean[3], std[3]; /* of pixels / 255 */
+} ImagesAttrs;
+
+typedef struct ConvAttrs {
+    int stride, pad, groups;
+    int H, W;        /* of the convolution's input: its gradient cannot know them */
+} ConvAttrs;
+
+typedef struct ConvActAttrs {
+    ConvAttrs conv;
+    bool relu;
+} ConvActAttrs;
+
+typedef struct BnAttrs {
+    double eps, momentum;
+} BnAttrs;
+
+typedef struct PoolAttrs {
+    int window, stride, pad;
+    int H, W;        /* of the input */
+} PoolAttrs;
+
+typedef struct ShortcutAttrs {
+    int channels;    /* of the output; the input's lie in the middle */
+    int H, W;        /* of the input */
+} ShortcutAttrs;
+
+/* PaCo loss (arXiv 2107.12028, equation 9 and its rebalanced form; oracle paco_loss). */
+typedef struct PacoAttrs {
+    double alpha, beta, gamma, supt, temperature, base_temperature;
+} PacoAttrs;
+
+typedef struct SgdAttrs {
+    double momentum, weight_decay;
+} SgdAttrs;
+
+typedef struct EmaAttrs {
+    double m;
+} EmaAttrs;
+
+typedef struct Lowering Lowering;
+
+/* What changes from step to step; the device sees it as the StepState of kernel_args.h. */
+typedef struct StepParams {
+    double lr, grad_scale; /* learning rate; loss scale / ranks */
+    int rank, queue_head, step;
+} StepParams;
+
+/* What a reference sees: every element as a double, logical shapes, row-major; integers too. */
+typedef struct RefCall {
+    const Node *node;
+    const StepParams *state;
+    double **in;  /* NULL for absent inputs */
+    double **out;
+} RefCall;
+
+typedef struct Op {
+    const char *name;
+    uint32_t mutates; /* bit i: input i is written in place */
+    void (*infer)(Graph *graph, Node *node);
+    void (*grad)(Graph *graph, Node *node, Gradients *gradients); /* NULL: no gradient flows */
+    void (*lower)(Lowering *lowering, const Node *node);
+    void (*reference)(const RefCall *call);
+} Op;
+
+const Op *op_get(OpKind kind);
+#define OP_GRAD_YES(name) void name##_grad(Graph *graph, Node *node, Gradients *gradients);
+#define OP_GRAD_NO(name)
+#define OP(name, attrs, diff, mutates)                                   \
+    void name##_infer(Graph *graph, Node *node);                \
+    OP_GRAD_##diff(name)                                        \
+    void name##_lower(Lowering *lowering, const Node *node);    \
+    void name##_reference(const RefCall *call);
+#include "graph/ops.def"
+#undef OP
+#undef OP_GRAD_YES
+#undef OP_GRAD_NO
+
+#endif

@@ -1,0 +1,52 @@
+/* The PaCo training step and its baselines as one graph (design section 5), and the evaluation beside it. */
+#ifndef PACO_MODEL_PACO_H
+#define PACO_MODEL_PACO_H
+
+#include "model/resnet.h"
+
+typedef enum Method { METHOD_PACO, METHOD_CROSS_ENTROPY, METHOD_BALANCED_SOFTMAX } Method;
+
+/* "paco", "cross_entropy", "balanced_softmax"; -1 for any other name. */
+int method_find(const char *name);
+const char *method_name(Method method);
+
+typedef struct ModelConfig {
+    const Arch *arch;
+    Method method;
+    int classes, size;     /* size: height and width of the images */
+    int batch, ranks;      /* images per rank; virtual ranks */
+    int eval_batch;        /* images per evaluation; 0: no evaluation */
+    int dim, queue;        /* of the projected features; rows of the queue */
+    bool mlp;              /* two-layer projection head */
+    bool prior;            /* class prior in the loss: long-tailed recipes, balanced softmax */
+    bool train;            /* build the training step */
+    bool bytes;            /* images arrive as uint8 [N][H][W][3]; else float32 [N,3,H,W] */
+    double mean[3], std[3];
+    double moco_m;         /* momentum of the key encoder */
+    PacoAttrs loss;
+    SgdAttrs sgd;
+    /* Whether a parameter is trained; NULL: all are. */
+    bool (*trainable)(const char *name, const void *context);
+    const void *trainable_context;
+} ModelConfig;
+
+/* The graph and the values that the host writes and reads; absent ones are NULL. */
+typedef struct Model {
+    Graph *graph;
+    Value *images_q, *images_k;  /* INPUT, of all ranks */
+    Value *labels, *order;       /* INPUT [R*B] int32; order: the key shuffle */
+    Value *prior;                /* CONSTANT [classes]: log(n_c / n + 1e-9) */
+    Value *keys;                 /* STATE [R*B, dim] */
+    Value *queue, *queue_labels; /* STATE [M, dim], [M] int32 */
+    Value *loss;                 /* OUTPUT [R] */
+    Value *correct;              /* OUTPUT [R, 2] int32: top-1 and top-5 */
+    Value *eval_images;          /* INPUT */
+    Value *eval_logits;          /* OUTPUT [eval_batch, classes] */
+} Model;
+
+/* Builds the graph; sizes must have been checked (model_check). */
+Model model_build(const ModelConfig *config);
+/* STATUS_USAGE when the configuration cannot be built, and why. */
+Status model_check(const ModelConfig *config);
+
+#endif

@@ -1,0 +1,48 @@
+/* ResNets of the CIFAR and ImageNet families, with the projection head of contrastive learning. */
+#ifndef PACO_MODEL_RESNET_H
+#define PACO_MODEL_RESNET_H
+
+#include "graph/op.h"
+
+typedef enum ArchFamily { FAMILY_CIFAR, FAMILY_IMAGENET } ArchFamily;
+typedef enum ArchBlock { BLOCK_BASIC, BLOCK_BOTTLENECK } ArchBlock;
+
+typedef struct Arch {
+    const char *name;
+    ArchFamily family;
+    ArchBlock block;
+    int layers[4]; /* blocks per stage; 0: no such stage */
+    int groups, group_width;
+} Arch;
+
+/* The architecture of this name, or NULL; and number i of the list, NULL behind its end. */
+const Arch *arch_find(const char *name);
+const Arch *arch_at(int i);
+/* Channels of the pooled feature. */
+int arch_features(const Arch *arch);
+/* Smallest image side that leaves at least one pixel before pooling. */
+int arch_least_size(const Arch *arch);
+
+/* What a network is built for: which weights it uses and how batch norm behaves. */
+typedef enum NetMode {
+    NET_QUERY, /* trained parameters, batch statistics */
+    NET_KEY,   /* the moving average of the parameters, batch statistics, running statistics of its own */
+    NET_EVAL,  /* trained parameters, running statistics */
+} NetMode;
+
+typedef struct Net {
+    Graph *graph;
+    const Arch *arch;
+    NetMode mode;
+} Net;
+
+/* Backbone: x[N,3,H,W] -> h[N,F] with F = arch_features. Parameters are made on first use, in PyTorch's order. */
+Value *net_pooled(Net *net, Value *x);
+/* Projection head `fc`: h[N,F] -> [N,dim]: Linear(dim), or Linear-BatchNorm-ReLU-Linear(dim) with mlp. */
+Value *net_head(Net *net, Value *h, int dim, bool mlp);
+/* The head's parameters without its nodes: baselines carry them untrained. */
+void net_declare_head(Net *net, int dim, bool mlp);
+/* The classifier `linear`: h[N,F] -> logits[N,classes]. */
+Value *net_classifier(Net *net, Value *h, int classes);
+
+#endif

@@ -1,0 +1,263 @@
+/* Batch normalisation over images and pixels of a channel, and its fusions with residual addition and ReLU.
+ *
+ * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics move by
+ * `momentum` towards the batch's mean and unbiased variance, on rank 0 only (design section 5, point 7).
+ * The plan needs three kernels: partial statistics per split, their merge, and the application. */
+#include "base/check.h"
+#include "graph/lower.h"
+
+#include <math.h>
+
+enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL }; /* inputs of bn, bn_relu, bn_add_relu, bn_eval */
+
+/* ------------------------------------------------------------------------------------ shapes */
+
+static void infer_forward(Graph *graph, Node *n)
+{
+    Value *x = n->in[X];
+    for (int i = GAMMA; i <= VAR; i++)
+        CHECK(n->in[i]->dims.rank == 1 && n->in[i]->dims.d[0] == x->dims.d[1]);
+    node_output(graph, n, "y", DTYPE_F32, x->dims);
+    node_output(graph, n, "mean", DTYPE_F32, DIMS1(x->dims.d[1]));
+    node_output(graph, n, "invstd", DTYPE_F32, DIMS1(x->dims.d[1]));
+}
+
+static void infer_backward(Graph *graph, Node *n)
+{
+    CHECK(dims_equal(n->in[0]->dims, n->in[1]->dims));
+    node_output(graph, n, "dx", DTYPE_F32, n->in[1]->dims);
+    node_output(graph, n, "dgamma", DTYPE_F32, n->in[2]->dims);
+    node_output(graph, n, "dbeta", DTYPE_F32, n->in[2]->dims);
+}
+
+/* ------------------------------------------------------------------------------------ reference */
+
+/* Visits every element of channel c: i is its index. */
+#define EACH_OF_CHANNEL(s, c, i)                                  \
+    for (int64_t n_ = 0; n_ < (s).N; n_++)                        \
+        for (int64_t i = (n_ * (s).C + (c)) * (s).HW, e_ = i + (s).HW; i < e_; i++)
+
+static void forward_channel(const RefCall *call, Shape s, int c, const double *residual, bool relu)
+{
+    const BnAttrs *a = call->node->attrs;
+    const double *x = call->in[X];
+    double *y = call->out[0], count = (double)s.N * s.HW, sum = 0, squares = 0;
+    EACH_OF_CHANNEL(s, c, i)
+        sum += x[i];
+    double mean = sum / count;
+    EACH_OF_CHANNEL(s, c, i)
+        squares += (x[i] - mean) * (x[i] - mean);
+    double invstd = 1 / sqrt(squares / count + a->eps);
+    call->out[1][c] = mean;
+    call->out[2][c] = invstd;
+    EACH_OF_CHANNEL(s, c, i) {
+        double v = call->in[GAMMA][c] * invstd * (x[i] - mean) + call->in[BETA][c];
+        v += residual ? residual[i] : 0;
+        y[i] = relu ? fmax(v, 0) : v;
+    }
+    if (call->state->rank != 0)
+        return;
+    double m = a->momentum, unbiased = squares / (count - 1);
+    call->in[MEAN][c] = (1 - m) * call->in[MEAN][c] + m * mean;
+    call->in[VAR][c] = (1 - m) * call->in[VAR][c] + m * unbiased;
+}
+
+static void forward_reference(const RefCall *call, const double *residual, bool relu)
+{
+    Shape s = shape_of(call->node->in[X]);
+    for (int c = 0; c < s.C; c++)
+        forward_channel(call, s, c, residual, relu);
+}
+
+/* y: the output whose zeros mask dy, or NULL; masked: where the masked dy goes, or NULL. */
+static void backward_channel(const RefCall *call, Shape s, int c, const double *y, double *masked)
+{
+    const double *dy = call->in[0], *x = call->in[1];
+    double gamma = call->in[2][c], mean = call->in[3][c], invstd = call->in[4][c];
+    double sum = 0, dot = 0, count = (double)s.N * s.HW;
+    EACH_OF_CHANNEL(s, c, i) {
+        double d = y && y[i] <= 0 ? 0 : dy[i];
+        sum += d;
+        dot += d * (x[i] - mean) * invstd;
+    }
+    EACH_OF_CHANNEL(s, c, i) {
+        double d = y && y[i] <= 0 ? 0 : dy[i];
+        call->out[0][i] = gamma * invstd * (d - sum / count - (x[i] - mean) * invstd * dot / count);
+        if (masked)
+            masked[i] = d;
+    }
+    call->out[1][c] = dot;
+    call->out[2][c] = sum;
+}
+
+static void backward_reference(const RefCall *call, const double *y, double *masked)
+{
+    Shape s = shape_of(call->node->in[1]);
+    for (int c = 0; c < s.C; c++)
+        backward_channel(call, s, c, y, masked);
+}
+
+/* ------------------------------------------------------------------------------------ lowering */
+
+/* Items of kernels that go over planes: one per vector of channels, image and split of the pixels. */
+static Grid plane_grid(const Lowering *l, Shape s, int *splits)
+{
+    int vectors = lower_vectors(l) * s.CB;
+    *splits = lower_splits(l, (int64_t)vectors * s.N, (s.HW + 63) / 64);
+    return (Grid){{(uint32_t)vectors, (uint32_t)s.N, (uint32_t)*splits}};
+}
+
+static BnArgs bn_args(const BnAttrs *a, Shape s)
+{
+    return (BnArgs){.N = s.N, .C = s.C, .CB = s.CB, .HW = s.HW, .eps = (float)a->eps,
+                    .momentum = (float)a->momentum};
+}
+
+static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
+{
+    Shape s = shape_of(n->in[X]);
+    const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
+    int vectors = lower_vectors(l) * s.CB;
+    BnArgs args = bn_args(n->attrs, s);
+    args.splits = lower_splits(l, vectors, s.N);
+    args.relu = relu;
+    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
+    LOWER_KERNEL(l, bn_stats, &args, ((Grid){{(uint32_t)vectors, (uint32_t)args.splits}}), 0, IN(n->in[X]),
+                 OUT(partial));
+    LOWER_KERNEL(l, bn_merge, &args, ((Grid){{(uint32_t)vectors}}), 0, IN(partial), OUT(mean), OUT(invstd),
+                 OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
+    if (lower_last_use(l, n->in[X]))
+        lower_over(l, y, n->in[X]);
+    Grid grid = plane_grid(l, s, &args.splits);
+    LOWER_KERNEL(l, bn_apply, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean),
+                 IN(invstd), IN(residual), OUT(y));
+}
+
+static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
+{
+    Shape s = shape_of(n->in[1]);
+    const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3], *invstd = n->in[4];
+    int vectors = lower_vectors(l) * s.CB;
+    BnArgs args = bn_args(n->attrs, s);
+    args.splits = lower_splits(l, vectors, s.N);
+    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
+    LOWER_KERNEL(l, bn_grad_sums, &args, ((Grid){{(uint32_t)vectors, (uint32_t)args.splits}}), 0, IN(dy), IN(x),
+                 IN(mean), IN(invstd), IN(y), OUT(partial));
+    LOWER_KERNEL(l, bn_grad_merge, &args, ((Grid){{(uint32_t)vectors}}), 0, IN(partial), OUT(n->out[1]),
+                 OUT(n->out[2]));
+    if (masked && lower_last_use(l, dy))
+        lower_over(l, masked, dy);
+    else if (!masked && lower_last_use(l, dy))
+        lower_over(l, n->out[0], dy);
+    Grid grid = plane_grid(l, s, &args.splits);
+    LOWER_KERNEL(l, bn_grad_apply, &args, grid, 0, IN(dy), IN(x), IN(gamma), IN(mean), IN(invstd),
+                 IN(n->out[1]), IN(n->out[2]), IN(y), OUT(n->out[0]), OUT(masked));
+}
+
+/* ------------------------------------------------------------------------------------ the slices */
+
+void bn_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
+void bn_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, false); }
+void bn_reference(const RefCall *call) { forward_reference(call, NULL, false); }
+
+void bn_grad(Graph *graph, Node *n, Gradients *g)
+{
+    Value *dy = gradient_of(g, n->out[0]);
+    Node *back = NODE(graph, bn_grad, (const BnAttrs *)n->attrs, dy, n->in[X], n->in[GAMMA], n->out[1], n->out[2]);
+    if (gradient_wanted(g, n->in[GAMMA]))
+        gradient_add(g, n->in[GAMMA], back->out[1]);
+    if (gradient_wanted(g, n->in[BETA]))
+        gradient_add(g, n->in[BETA], back->out[2]);
+    if (gradient_wanted(g, n->in[X]))
+        gradient_add(g, n->in[X], back->out[0]);
+}
+
+void bn_relu_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
+void bn_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, true); }
+void bn_relu_reference(const RefCall *call) { forward_reference(call, NULL, true); }
+
+void bn_add_relu_infer(Graph *graph, Node *n)
+{
+    CHECK(dims_equal(n->in[RESIDUAL]->dims, n->in[X]->dims));
+    infer_forward(graph, n);
+}
+
+void bn_add_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, n->in[RESIDUAL], true); }
+void bn_add_relu_reference(const RefCall *call) { forward_reference(call, call->in[RESIDUAL], true); }
+
+void bn_grad_infer(Graph *graph, Node *n) { infer_backward(graph, n); }
+void bn_grad_lower(Lowering *l, const Node *n) { lower_backward(l, n, NULL, NULL); }
+void bn_grad_reference(const RefCall *call) { backward_reference(call, NULL, NULL); }
+
+void bn_relu_grad_infer(Graph *graph, Node *n) { infer_backward(graph, n); }
+void bn_relu_grad_lower(Lowering *l, const Node *n) { lower_backward(l, n, n->in[5], NULL); }
+void bn_relu_grad_reference(const RefCall *call) { backward_reference(call, call->in[5], NULL); }
+
+void bn_add_relu_grad_infer(Graph *graph, Node *n)
+{
+    infer_backward(graph, n);
+    node_output(graph, n, "dresidual", DTYPE_F32, n->in[1]->dims);
+}
+
+void bn_add_relu_grad_lower(Lowering *l, const Node *n) { lower_backward(l, n, n->in[5], n->out[3]); }
+void bn_add_relu_grad_reference(const RefCall *call) { backward_reference(call, call->in[5], call->out[3]); }
+
+/* ------------------------------------------------------------------------------------ evaluation */
+
+void bn_eval_infer(Graph *graph, Node *n)
+{
+    for (int i = GAMMA; i <= VAR; i++)
+        CHECK(n->in[i]->dims.rank == 1 && n->in[i]->dims.d[0] == n->in[X]->dims.d[1]);
+    node_output(graph, n, "y", DTYPE_F32, n->in[X]->dims);
+}
+
+void bn_eval_lower(Lowering *l, const Node *n)
+{
+    Shape s = shape_of(n->in[X]);
+    BnArgs args = bn_args(n->attrs, s);
+    Grid grid = plane_grid(l, s, &args.splits);
+    if (lower_last_use(l, n->in[X]))
+        lower_over(l, n->out[0], n->in[X]);
+    LOWER_KERNEL(l, bn_eval, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[MEAN]),
+                 IN(n->in[VAR]), OUT(n->out[0]));
+}
+
+void bn_eval_reference(const RefCall *call)
+{
+    const BnAttrs *a = call->node->attrs;
+    Shape s = shape_of(call->node->in[X]);
+    for (int c = 0; c < s.C; c++) {
+        double scale = call->in[GAMMA][c] / sqrt(call->in[VAR][c] + a->eps);
+        EACH_OF_CHANNEL(s, c, i)
+            call->out[0][i] = scale * (call->in[X][i] - call->in[MEAN][c]) + call->in[BETA][c];
+    }
+}
+
+/* in[0] is the weight [K][...]: w' = w scale[k], bias' = beta - mean scale. */
+void bn_fold_infer(Graph *graph, Node *n)
+{
+    CHECK(n->in[1]->dims.d[0] == n->in[0]->dims.d[0]);
+    node_output(graph, n, "w", DTYPE_F32, n->in[0]->dims)->role = ROLE_DERIVED;
+    node_output(graph, n, "bias", DTYPE_F32, n->in[1]->dims)->role = ROLE_DERIVED;
+}
+
+void bn_fold_lower(Lowering *l, const Node *n)
+{
+    const BnAttrs *a = n->attrs;
+    int K = (int)n->in[0]->dims.d[0];
+    FoldArgs args = {.K = K, .row = (int)(dims_count(n->in[0]->dims) / K), .eps = (float)a->eps};
+    LOWER_KERNEL(l, bn_fold, &args, ((Grid){{(uint32_t)K}}), 0, IN(n->in[0]), IN(n->in[1]), IN(n->in[2]),
+                 IN(n->in[3]), IN(n->in[4]), OUT(n->out[0]), OUT(n->out[1]));
+}
+
+void bn_fold_reference(const RefCall *call)
+{
+    const BnAttrs *a = call->node->attrs;
+    int64_t K = call->node->in[0]->dims.d[0], row = dims_count(call->node->in[0]->dims) / K;
+    for (int64_t k = 0; k < K; k++) {
+        double scale = call->in[1][k] / sqrt(call->in[4][k] + a->eps);
+        for (int64_t i = 0; i < row; i++)
+            call->out[0][k * row + i] = call->in[0][k * row + i] * scale;
+        call->out[1][k] = call->in[2][k] - call->in[3][k] * scale;
+    }
+}

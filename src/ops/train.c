@@ -1,0 +1,206 @@
+/* What surrounds a forward and backward pass: images in, keys and queue, sums over ranks, SGD and the key
+ * encoder's moving average. */
+#include "base/check.h"
+#include "graph/lower.h"
+
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------ images */
+
+/* raw is uint8 [R*B][H][W][3], normalised here, or float32 [R*B,3,H,W]. Image i of rank r is raw image
+ * order[r B + i], or r B + i without an order: this is where keys are shuffled across ranks. */
+void images_infer(Graph *graph, Node *n)
+{
+    const ImagesAttrs *a = n->attrs;
+    Dims raw = n->in[0]->dims;
+    CHECK(raw.rank == 4 && raw.d[a->bytes ? 3 : 1] == 3);
+    Dims x = a->bytes ? DIMS4(a->batch, 3, raw.d[1], raw.d[2]) : DIMS4(a->batch, 3, raw.d[2], raw.d[3]);
+    node_output(graph, n, "x", DTYPE_F32, x);
+}
+
+void images_lower(Lowering *l, const Node *n)
+{
+    const ImagesAttrs *a = n->attrs;
+    Shape s = shape_of(n->out[0]);
+    ImageArgs args = {.B = a->batch, .HW = s.HW, .has_order = n->in[1] != NULL};
+    for (int c = 0; c < 3; c++) {
+        args.scale[c] = (float)(1 / (255 * a->std[c]));
+        args.shift[c] = (float)(-a->mean[c] / a->std[c]);
+    }
+    Grid grid = {{(uint32_t)a->batch, (uint32_t)lower_splits(l, a->batch, (s.HW + 255) / 256)}};
+    if (a->bytes)
+        LOWER_KERNEL(l, images_bytes, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l), OUT(n->out[0]));
+    else
+        LOWER_KERNEL(l, images_floats, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
+                     OUT(n->out[0]));
+}
+
+void images_reference(const RefCall *call)
+{
+    const ImagesAttrs *a = call->node->attrs;
+    Shape s = shape_of(call->node->out[0]);
+    for (int64_t i = 0; i < (int64_t)s.N * 3 * s.HW; i++) {
+        int64_t pixel = i % s.HW, c = i / s.HW % 3, row = call->state->rank * (int64_t)a->batch + i / s.HW / 3;
+        int64_t n = call->in[1] ? (int64_t)call->in[1][row] : row;
+        call->out[0][i] = a->bytes ? (call->in[0][(n * s.HW + pixel) * 3 + c] / 255 - a->mean[c]) / a->std[c]
+                                   : call->in[0][(n * 3 + c) * s.HW + pixel];
+    }
+}
+
+/* ------------------------------------------------------------------------------------ rows of ranks */
+
+/* Rows of features or labels, as the device sees them: 4-byte elements. */
+static CopyRowsArgs rows_args(const Value *all, int64_t rows)
+{
+    int64_t width = all->dims.rank == 1 ? 1 : padded(all->dims.d[1]);
+    return (CopyRowsArgs){.rows = (int)rows, .width = (int)width};
+}
+
+void take_rank_infer(Graph *graph, Node *n)
+{
+    Dims d = n->in[0]->dims;
+    CHECK(d.rank <= 2 && d.d[0] % graph->ranks == 0);
+    d.d[0] /= graph->ranks;
+    node_output(graph, n, "rows", n->in[0]->dtype, d);
+}
+
+void take_rank_lower(Lowering *l, const Node *n)
+{
+    CopyRowsArgs args = rows_args(n->in[0], n->out[0]->dims.d[0]);
+    LOWER_KERNEL(l, take_rank, &args, ((Grid){{(uint32_t)args.rows}}), 0, IN(n->in[0]), lower_state(l),
+                 OUT(n->out[0]));
+}
+
+void take_rank_reference(const RefCall *call)
+{
+    int64_t count = dims_count(call->node->out[0]->dims);
+    memcpy(call->out[0], call->in[0] + call->state->rank * count, (size_t)count * sizeof(double));
+}
+
+/* keys[order[r B + i]] = k[i]: undoes the shuffle. */
+void store_keys_infer(Graph *graph, Node *n)
+{
+    CHECK(n->in[2]->dims.d[0] == n->in[0]->dims.d[0] * graph->ranks && n->in[2]->dims.d[1] == n->in[0]->dims.d[1]);
+}
+
+void store_keys_lower(Lowering *l, const Node *n)
+{
+    CopyRowsArgs args = rows_args(n->in[0], n->in[0]->dims.d[0]);
+    LOWER_KERNEL(l, store_keys, &args, ((Grid){{(uint32_t)args.rows}}), 0, IN(n->in[0]), IN(n->in[1]),
+                 lower_state(l), OUT(n->in[2]));
+}
+
+void store_keys_reference(const RefCall *call)
+{
+    int64_t B = call->node->in[0]->dims.d[0], D = call->node->in[0]->dims.d[1];
+    for (int64_t i = 0; i < B; i++) {
+        int64_t to = (int64_t)call->in[1][call->state->rank * B + i];
+        memcpy(call->in[2] + to * D, call->in[0] + i * D, (size_t)D * sizeof(double));
+    }
+}
+
+/* Keys of all ranks, in rank order, go to rows head, head + 1, ... of the ring. Where there are more keys than
+ * rows, the last ones stay, as if pushed one by one. */
+void queue_push_infer(Graph *graph, Node *n)
+{
+    (void)graph;
+    CHECK(n->in[0]->dims.d[1] == n->in[2]->dims.d[1] && n->in[0]->dims.d[0] == n->in[1]->dims.d[0] &&
+          n->in[2]->dims.d[0] == n->in[3]->dims.d[0]);
+}
+
+void queue_push_lower(Lowering *l, const Node *n)
+{
+    int rows = (int)n->in[0]->dims.d[0];
+    PushArgs args = {.rows = rows, .width = (int)padded(n->in[0]->dims.d[1]), .M = (int)n->in[2]->dims.d[0]};
+    LOWER_KERNEL(l, queue_push, &args, ((Grid){{(uint32_t)rows}}), 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
+                 OUT(n->in[2]), OUT(n->in[3]));
+}
+
+void queue_push_reference(const RefCall *call)
+{
+    int64_t rows = call->node->in[0]->dims.d[0], D = call->node->in[0]->dims.d[1];
+    int64_t M = call->node->in[2]->dims.d[0];
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t to = (call->state->queue_head + i) % M;
+        memcpy(call->in[2] + to * D, call->in[0] + i * D, (size_t)D * sizeof(double));
+        call->in[3][to] = call->in[1][i];
+    }
+}
+
+/* ------------------------------------------------------------------------------------ optimiser */
+
+static RangeArgs range_of(const Lowering *l, const Value *v, float a, float b, Grid *grid)
+{
+    RangeArgs args = {.n = (long)dims_count(v->dims), .a = a, .b = b};
+    *grid = lower_range(l, args.n, &args.chunk);
+    return args;
+}
+
+void grad_sum_infer(Graph *graph, Node *n)
+{
+    (void)graph;
+    CHECK(dims_equal(n->in[0]->dims, n->in[1]->dims));
+}
+
+void grad_sum_lower(Lowering *l, const Node *n)
+{
+    Grid grid;
+    RangeArgs args = range_of(l, n->in[0], 0, 0, &grid);
+    LOWER_KERNEL(l, grad_sum, &args, grid, 0, IN(n->in[0]), lower_state(l), OUT(n->in[1]));
+}
+
+void grad_sum_reference(const RefCall *call)
+{
+    int64_t count = dims_count(call->node->in[0]->dims);
+    for (int64_t i = 0; i < count; i++)
+        call->in[1][i] = (call->state->rank ? call->in[1][i] : 0) + call->in[0][i];
+}
+
+/* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero) */
+void sgd_infer(Graph *graph, Node *n)
+{
+    (void)graph;
+    CHECK(dims_equal(n->in[0]->dims, n->in[1]->dims) && dims_equal(n->in[0]->dims, n->in[2]->dims));
+}
+
+void sgd_lower(Lowering *l, const Node *n)
+{
+    const SgdAttrs *a = n->attrs;
+    Grid grid;
+    RangeArgs args = range_of(l, n->in[0], (float)a->momentum, (float)a->weight_decay, &grid);
+    LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]), OUT(n->in[2]));
+}
+
+void sgd_reference(const RefCall *call)
+{
+    const SgdAttrs *a = call->node->attrs;
+    int64_t count = dims_count(call->node->in[0]->dims);
+    double *w = call->in[0], *v = call->in[2];
+    for (int64_t i = 0; i < count; i++) {
+        v[i] = a->momentum * v[i] + (call->in[1][i] + a->weight_decay * w[i]);
+        w[i] -= call->state->lr * v[i];
+    }
+}
+
+/* k = m k + (1 - m) q */
+void ema_infer(Graph *graph, Node *n)
+{
+    (void)graph;
+    CHECK(dims_equal(n->in[0]->dims, n->in[1]->dims));
+}
+
+void ema_lower(Lowering *l, const Node *n)
+{
+    const EmaAttrs *a = n->attrs;
+    Grid grid;
+    RangeArgs args = range_of(l, n->in[0], (float)a->m, (float)(1 - a->m), &grid);
+    LOWER_KERNEL(l, ema, &args, grid, 0, IN(n->in[1]), OUT(n->in[0]));
+}
+
+void ema_reference(const RefCall *call)
+{
+    const EmaAttrs *a = call->node->attrs;
+    int64_t count = dims_count(call->node->in[0]->dims);
+    for (int64_t i = 0; i < count; i++)
+        call->in[0][i] = a->m * call->in[0][i] + (1 - a->m) * call->in[1][i];
+}

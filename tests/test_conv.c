@@ -1,0 +1,328 @@
+/* Convolution steps of a backend against plain loops with double sums: every operation x kernel size x stride x
+ * groups x odd sizes, with bias, residual, ReLU and accumulation; guard bytes, two runs, forced algorithms.
+ *
+ * PACO_BENCH=1 prints speeds of ResNet layers instead. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support_device.h"
+
+#include "base/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static TestDevice device;
+
+static int div_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* A convolution's tensors: plain [N][C][H][W] for the reference. */
+typedef struct Case {
+    ConvDesc d;
+    float *x, *w, *dy, *bias, *residual, *old; /* x, old: like x; dy, residual: like y */
+} Case;
+
+static size_t x_count(const ConvDesc *d)
+{
+    return (size_t)d->N * d->C * d->H * d->W;
+}
+
+static size_t y_count(const ConvDesc *d)
+{
+    return (size_t)d->N * d->K * d->P * d->Q;
+}
+
+static size_t w_count(const ConvDesc *d)
+{
+    return (size_t)d->K * (d->C / d->groups) * d->R * d->S;
+}
+
+static Case case_new(ConvDesc d, Rng *rng)
+{
+    return (Case){d, random_floats(rng, x_count(&d)), random_floats(rng, w_count(&d)),
+                  random_floats(rng, y_count(&d)), random_floats(rng, (size_t)d.K),
+                  random_floats(rng, y_count(&d)), random_floats(rng, x_count(&d))};
+}
+
+static void case_free(Case *c)
+{
+    free(c->x);
+    free(c->w);
+    free(c->dy);
+    free(c->bias);
+    free(c->residual);
+    free(c->old);
+}
+
+/* Calls visit for every product of the convolution: flat indices of x, w and y. */
+static void for_products(const ConvDesc *d, void (*visit)(size_t x, size_t w, size_t y, void *), void *context)
+{
+    int cg = d->C / d->groups, kg = d->K / d->groups;
+    for (int n = 0; n < d->N; n++)
+        for (int k = 0; k < d->K; k++)
+            for (int p = 0; p < d->P; p++)
+                for (int q = 0; q < d->Q; q++)
+                    for (int c = 0; c < cg; c++)
+                        for (int r = 0; r < d->R; r++)
+                            for (int s = 0; s < d->S; s++) {
+                                int h = p * d->stride + r - d->pad, w = q * d->stride + s - d->pad;
+                                if (h < 0 || h >= d->H || w < 0 || w >= d->W)
+                                    continue;
+                                int channel = k / kg * cg + c;
+                                visit((((size_t)n * d->C + channel) * d->H + h) * d->W + w,
+                                      (((size_t)k * cg + c) * d->R + r) * d->S + s,
+                                      (((size_t)n * d->K + k) * d->P + p) * d->Q + q, context);
+                            }
+}
+
+typedef struct Sums {
+    const float *a, *b;
+    double *out;
+} Sums;
+
+static void visit_forward(size_t x, size_t w, size_t y, void *context)
+{
+    Sums *s = context;
+    s->out[y] += (double)s->a[x] * s->b[w];
+}
+
+static void visit_data(size_t x, size_t w, size_t y, void *context)
+{
+    Sums *s = context;
+    s->out[x] += (double)s->a[y] * s->b[w];
+}
+
+static void visit_weight(size_t x, size_t w, size_t y, void *context)
+{
+    Sums *s = context;
+    s->out[w] += (double)s->a[x] * s->b[y];
+}
+
+/* [N][C][HW] to the device's [N][blocks][HW][16] and back; lanes beyond C must be zero. */
+static float *to_blocks(const float *plain, int N, int C, int pixels)
+{
+    int blocks = div_up(C, 16);
+    float *out = mem_zero((size_t)N * blocks * pixels * 16, 4);
+    for (int n = 0; n < N; n++)
+        for (int c = 0; c < C; c++)
+            for (int i = 0; i < pixels; i++)
+                out[(((size_t)n * blocks + c / 16) * pixels + i) * 16 + c % 16] =
+                    plain[((size_t)n * C + c) * pixels + i];
+    return out;
+}
+
+static void from_blocks(float *plain, const float *blocked, int N, int C, int pixels)
+{
+    int blocks = div_up(C, 16);
+    for (int n = 0; n < N; n++)
+        for (int c = 0; c < blocks * 16; c++)
+            for (int i = 0; i < pixels; i++) {
+                float v = blocked[(((size_t)n * blocks + c / 16) * pixels + i) * 16 + c % 16];
+                if (c < C)
+                    plain[((size_t)n * C + c) * pixels + i] = v;
+                else if (v != 0)
+                    fail_msg("lane %d of %d channels holds %g, not zero", c, C, v);
+            }
+}
+
+static Operand blocked_operand(const float *plain, int N, int C, int pixels)
+{
+    float *blocked = to_blocks(plain, N, C, pixels);
+    Operand o = operand_new(&device, blocked, (size_t)N * div_up(C, 16) * pixels * 16, true);
+    free(blocked);
+    return o;
+}
+
+static void describe(char *text, size_t size, const ConvDesc *d, const char *algorithm)
+{
+    static const char *const ops[] = {"forward", "grad-data", "grad-weight"};
+    snprintf(text, size, "%s [%s] N%d C%d H%d W%d K%d R%d S%d s%d p%d g%d%s%s", ops[d->op], algorithm, d->N, d->C,
+             d->H, d->W, d->K, d->R, d->S, d->stride, d->pad, d->groups, d->relu ? " relu" : "",
+             d->accumulate ? " accumulate" : "");
+}
+
+/* Runs one step with operands a, b -> out and compares; see the three callers. */
+static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out, Operand bias, Operand residual,
+                            const float *before, int out_channels, int out_pixels, const double *expected,
+                            double length)
+{
+    Step step = {.kind = STEP_CONV, .refs_count = d->op == CONV_FORWARD ? 5 : 3,
+                 .refs = {a.ref, b.ref, out.ref, bias.ref, residual.ref}, .writes = 4, .name = "test",
+                 .conv = *d};
+    float *seen = mem_alloc(out.count * 4);
+    step_check_twice(&device, &step, &out, before, seen);
+    char text[200];
+    describe(text, sizeof text, d, step.algorithm);
+    size_t count = out.count;
+    if (out_pixels) {
+        float *plain = mem_alloc((size_t)d->N * out_channels * out_pixels * 4);
+        from_blocks(plain, seen, d->N, out_channels, out_pixels);
+        free(seen);
+        seen = plain;
+        count = (size_t)d->N * out_channels * out_pixels;
+    }
+    compare_sums(text, seen, expected, count, length);
+    free(seen);
+}
+
+static void check_forward(const Case *c, bool bias, bool residual, bool relu)
+{
+    ConvDesc d = c->d;
+    d.op = CONV_FORWARD;
+    d.relu = relu;
+    size_t count = y_count(&d), plane = (size_t)d.P * d.Q;
+    double *expected = mem_zero(count, sizeof *expected);
+    for_products(&d, visit_forward, &(Sums){c->x, c->w, expected});
+    for (size_t i = 0; i < count; i++) {
+        expected[i] += bias ? c->bias[i / plane % d.K] : 0;
+        expected[i] += residual ? c->residual[i] : 0;
+        if (relu && expected[i] < 0)
+            expected[i] = 0;
+    }
+    Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W), w = operand_new(&device, c->w, w_count(&d), false);
+    Operand y = operand_new(&device, NULL, (size_t)d.N * div_up(d.K, 16) * plane * 16, true);
+    Operand b = {0}, res = {0};
+    if (bias)
+        b = operand_new(&device, c->bias, (size_t)d.K, false);
+    if (residual)
+        res = blocked_operand(c->residual, d.N, d.K, (int)plane);
+    run_and_compare(&d, x, w, y, b, res, NULL, d.K, (int)plane, expected,
+                    (double)(d.C / d.groups) * d.R * d.S + 2);
+    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, residual ? &res : NULL};
+    for (int i = 0; i < 5; i++)
+        if (all[i])
+            operand_free(&device, all[i]);
+    free(expected);
+}
+
+static void check_data(const Case *c, bool accumulate)
+{
+    ConvDesc d = c->d;
+    d.op = CONV_GRAD_DATA;
+    d.accumulate = accumulate;
+    size_t count = x_count(&d);
+    double *expected = mem_zero(count, sizeof *expected);
+    for_products(&d, visit_data, &(Sums){c->dy, c->w, expected});
+    for (size_t i = 0; i < count && accumulate; i++)
+        expected[i] += c->old[i];
+    Operand dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q), w = operand_new(&device, c->w, w_count(&d), false);
+    Operand dx = operand_new(&device, NULL, (size_t)d.N * div_up(d.C, 16) * d.H * d.W * 16, true);
+    float *before = accumulate ? to_blocks(c->old, d.N, d.C, d.H * d.W) : NULL;
+    run_and_compare(&d, dy, w, dx, (Operand){0}, (Operand){0}, before, d.C, d.H * d.W, expected,
+                    (double)(d.K / d.groups) * d.R * d.S + 1);
+    free(before);
+    operand_free(&device, &dy);
+    operand_free(&device, &w);
+    operand_free(&device, &dx);
+    free(expected);
+}
+
+static void check_weight(const Case *c)
+{
+    ConvDesc d = c->d;
+    d.op = CONV_GRAD_WEIGHT;
+    double *expected = mem_zero(w_count(&d), sizeof *expected);
+    for_products(&d, visit_weight, &(Sums){c->x, c->dy, expected});
+    Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W), dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q);
+    Operand dw = operand_new(&device, NULL, w_count(&d), false);
+    run_and_compare(&d, x, dy, dw, (Operand){0}, (Operand){0}, NULL, 0, 0, expected, (double)d.N * d.P * d.Q);
+    operand_free(&device, &x);
+    operand_free(&device, &dy);
+    operand_free(&device, &dw);
+    free(expected);
+}
+
+/* One shape through all operations and epilogues. */
+static void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, int pad, int groups)
+{
+    ConvDesc d = {.N = N, .C = C, .H = H, .W = W, .K = K, .R = R, .S = S, .stride = stride, .pad = pad,
+                  .groups = groups, .P = (H + 2 * pad - R) / stride + 1, .Q = (W + 2 * pad - S) / stride + 1};
+    Rng rng = rng_stream(11, 0, (uint64_t)(C * 1000003 + K * 1009 + H * 31 + R), RNG_TEST);
+    Case c = case_new(d, &rng);
+    check_forward(&c, false, false, false);
+    check_forward(&c, true, true, true);
+    check_data(&c, false);
+    check_data(&c, true);
+    check_weight(&c);
+    case_free(&c);
+}
+
+static void points(void **state)
+{
+    (void)state;
+    check_shape(2, 32, 7, 7, 64, 1, 1, 1, 0, 1);
+    check_shape(3, 17, 5, 9, 35, 1, 1, 1, 0, 1);
+    check_shape(1, 64, 28, 28, 32, 1, 1, 1, 0, 1);
+    check_shape(2, 5, 6, 7, 7, 1, 1, 1, 0, 1);
+    check_shape(2, 48, 14, 14, 48, 1, 1, 2, 0, 1);
+    check_shape(2, 33, 9, 7, 20, 1, 1, 2, 0, 1);
+    check_shape(1, 16, 10, 11, 16, 1, 1, 3, 1, 1);
+}
+
+static void squares(void **state)
+{
+    (void)state;
+    check_shape(2, 16, 8, 8, 16, 3, 3, 1, 1, 1);
+    check_shape(3, 3, 9, 11, 16, 3, 3, 1, 1, 1);
+    check_shape(2, 64, 7, 7, 64, 3, 3, 1, 1, 1);
+    check_shape(1, 35, 14, 13, 19, 3, 3, 1, 1, 1);
+    check_shape(2, 32, 16, 16, 32, 3, 3, 2, 1, 1);
+    check_shape(2, 21, 9, 15, 37, 3, 3, 2, 1, 1);
+    check_shape(1, 18, 12, 10, 50, 3, 3, 1, 0, 1);
+    check_shape(1, 4, 13, 12, 4, 3, 3, 3, 2, 1);
+}
+
+static void sevens(void **state)
+{
+    (void)state;
+    check_shape(1, 3, 32, 28, 64, 7, 7, 2, 3, 1);
+    check_shape(2, 3, 15, 17, 20, 7, 7, 2, 3, 1);
+    check_shape(1, 19, 11, 9, 16, 7, 7, 1, 3, 1);
+    check_shape(1, 17, 12, 9, 33, 5, 3, 2, 1, 1);
+    check_shape(1, 8, 9, 12, 24, 2, 4, 1, 1, 1);
+    check_shape(1, 8, 9, 12, 24, 2, 2, 3, 0, 1);
+}
+
+static void groups(void **state)
+{
+    (void)state;
+    check_shape(1, 128, 8, 8, 128, 3, 3, 1, 1, 32);
+    check_shape(2, 64, 7, 9, 64, 3, 3, 2, 1, 8);
+    check_shape(1, 64, 7, 7, 64, 3, 3, 1, 1, 2);
+    check_shape(1, 32, 6, 5, 64, 1, 1, 1, 0, 4);
+    check_shape(2, 20, 7, 6, 30, 3, 3, 1, 1, 5);
+    check_shape(1, 24, 7, 6, 24, 3, 3, 2, 1, 24);
+    check_shape(1, 96, 5, 5, 48, 1, 1, 2, 0, 3);
+    check_shape(1, 36, 5, 6, 72, 3, 3, 1, 1, 3);
+}
+
+static void many_channels(void **state)
+{
+    (void)state;
+    check_shape(1, 520, 7, 7, 40, 3, 3, 1, 1, 1);
+    check_shape(1, 1030, 4, 30, 24, 3, 3, 1, 1, 1);
+    check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
+}
+
+int bench_conv(TestDevice *t);
+
+int main(void)
+{
+    device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
+    if (getenv("PACO_BENCH"))
+        return bench_conv(&device);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(points), cmocka_unit_test(squares), cmocka_unit_test(sevens), cmocka_unit_test(groups),
+        cmocka_unit_test(many_channels),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_device_close(&device);
+    return failed;
+}
