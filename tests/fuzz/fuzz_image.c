@@ -1,5 +1,5 @@
-/* Fuzzes the code around the image decoders: any bytes decode or are refused with a text; a part equals
- * the same pixels of the whole; views of what decodes are made. */
+/* Fuzzes the code around the image decoders: any bytes decode or are refused with a text; a part
+ * equals the same pixels of the whole; views of what decodes are made. */
 #include "base/check.h"
 #include "base/rng.h"
 #include "data/recipe.h"
@@ -31,7 +31,8 @@ static void check_part(const uint8_t *data, size_t size, Status status, const Im
     CHECK(whole.width == full->width && whole.height == full->height);
     for (int y = 0; y < box.height; y++)
         CHECK(memcmp(part.pixels + (size_t)y * (size_t)box.width * 3,
-                     full->pixels + ((size_t)(box.top + y) * (size_t)full->width + (size_t)box.left) * 3,
+                     full->pixels +
+                         ((size_t)(box.top + y) * (size_t)full->width + (size_t)box.left) * 3,
                      (size_t)box.width * 3) == 0);
     image_free(&part);
 }
@@ -63,7 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Image corner, full = {0};
     ImageBox box, whole;
     int large = 0;
-    Status first = image_decode_part("fuzz", data, size, want_nothing_large, &large, &corner, &box, &whole);
+    Status first = image_decode_part("fuzz", data, size, want_nothing_large, &large, &corner, &box,
+                                     &whole);
     if (first == STATUS_OK)
         image_free(&corner);
     if (large)
