@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "data/recipe.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <math.h>
@@ -146,8 +147,6 @@ static Status augment(const AugmentRequest *r)
     image_free(&sheet);
     return status;
 }
-
-int verb_augment(int argc, char **argv);
 
 int verb_augment(int argc, char **argv)
 {
