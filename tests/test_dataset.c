@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/arena.h"
+#include "base/rng.h"
 #include "base/status.h"
 #include "data/dataset.h"
 #include "data/longtail.h"
@@ -127,6 +127,43 @@ static void list_refuses(void **state)
     assert_non_null(strstr(status_text(), "absent.txt: No such file or directory"));
     assert_int_equal(open_list(test_folder(), 0, &d), STATUS_IO);
     assert_int_equal(open_list(NULL, 0, &d), STATUS_USAGE);
+}
+
+/* Mutations of a good list: every outcome is a data set that keeps its promises or one clean line. */
+static void mutated_lists(void **state)
+{
+    (void)state;
+    static const char good[] = "a b/c.jpg 0\nd.jpg\t1\r\ne.png 2\n\nf 1\n";
+    int opened = 0, refused = 0;
+    for (uint64_t i = 0; i < 1500; i++) {
+        char bytes[sizeof good + 8];
+        size_t n = sizeof good - 1;
+        Rng rng = rng_stream(1, 0, i, RNG_TEST);
+        memcpy(bytes, good, n);
+        for (uint32_t k = rng_below(&rng, 5); k > 0; k--) {
+            size_t at = rng_below(&rng, (uint32_t)n);
+            static const char likely[] = " \t\r\n\0-+0123456789/\xef\xbb\xbf\xff";
+            char byte = likely[rng_below(&rng, sizeof likely - 1)];
+            if (rng_below(&rng, 2) && n < sizeof bytes)
+                memmove(bytes + at + 1, bytes + at, n++ - at);
+            bytes[at] = byte;
+        }
+        Dataset *d;
+        const char *path = test_write("mutated.txt", bytes, rng_below(&rng, (uint32_t)n + 1));
+        Status status = open_list(path, 0, &d);
+        assert_true(status == STATUS_OK || status == STATUS_INPUT);
+        opened += status == STATUS_OK;
+        refused += status != STATUS_OK;
+        if (status != STATUS_OK)
+            continue;
+        for (int64_t k = 0; k < d->count; k++) {
+            char name[64];
+            assert_in_range(d->labels[k], 0, d->classes - 1);
+            assert_true(strlen(dataset_name(d, k, name, sizeof name)) > strlen("root/"));
+        }
+        dataset_close(d);
+    }
+    assert_true(opened > 100 && refused > 300);
 }
 
 static void list_warns_of_empty_classes(void **state)
@@ -451,7 +488,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_reads), cmocka_unit_test(list_checksum_sees_order_and_labels),
-        cmocka_unit_test(list_refuses), cmocka_unit_test(list_warns_of_empty_classes),
+        cmocka_unit_test(list_refuses), cmocka_unit_test(mutated_lists),
+        cmocka_unit_test(list_warns_of_empty_classes),
         cmocka_unit_test(missing_image_is_named), cmocka_unit_test(real_images_arrive),
         cmocka_unit_test(folders_are_sorted), cmocka_unit_test(folders_refuse),
         cmocka_unit_test(cifar_reads), cmocka_unit_test(cifar_refuses),

@@ -328,6 +328,57 @@ static void what_others_get(void **state)
     options_free(&o);
 }
 
+static Status open_both(const char *line, Dataset **train, Dataset **test)
+{
+    Options o;
+    Status status = parse(&o, OPTION_DATA, line);
+    if (status == STATUS_OK) {
+        test_stderr_begin();
+        status = options_open_data(&o, train, test);
+        free(test_stderr_end());
+    }
+    options_free(&o);
+    return status;
+}
+
+static void both_halves_agree(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"tr/a/1.jpg", "tr/b/1.jpg", "te/a/1.jpg", "te/b/1.jpg", "odd/a/1.jpg",
+                                        "odd/c/1.jpg", "one/a/1.jpg"};
+    char line[1024];
+    const char *in = test_folder();
+    Dataset *train, *test;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        test_write_text(files[i], "x");
+    test_write_text("three.txt", "a 0\nb 1\nc 2\n");
+    test_write_text("one.txt", "a 1\n");
+    test_write_text("four.txt", "a 3\n");
+    snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/one.txt", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    assert_int_equal(test->classes, 3);
+    dataset_close(train);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/four.txt", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_null(train);
+    snprintf(line, sizeof line, "--test-list %s/one.txt --classes 2", in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    assert_null(train);
+    assert_int_equal(test->classes, 2);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/te", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    dataset_close(train);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/odd", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "('c' vs 'b')"));
+    snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/one", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "wrong number of class folders (1 vs 2)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +386,7 @@ int main(void)
         cmocka_unit_test(presets_are_consistent), cmocka_unit_test(presets_are_the_published_ones),
         cmocka_unit_test(ranks_scale_a_preset), cmocka_unit_test(dump_reads_back),
         cmocka_unit_test(help_lists_what_applies), cmocka_unit_test(what_others_get),
+        cmocka_unit_test(both_halves_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

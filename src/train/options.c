@@ -248,11 +248,11 @@ static Status unknown_preset(const char *name)
     for (int i = 0; preset_at(i); i++)
         suggest_try(&near, preset_at(i)->name);
     if (near.best)
-        return status_fail(STATUS_USAGE, "--preset: unknown preset '%.60s'. Did you mean %s?", name, near.best);
-    return status_fail(STATUS_USAGE, "--preset: unknown preset '%.60s'. `paco presets` lists them", name);
+        return status_fail(STATUS_USAGE, "unknown preset '%.60s'. Did you mean %s?", name, near.best);
+    return status_fail(STATUS_USAGE, "unknown preset '%.60s'. `paco presets` lists them", name);
 }
 
-static Status apply_preset(Options *o, const char *name)
+Status options_preset(Options *o, const char *name)
 {
     const Preset *preset = preset_find(name);
     if (!preset)
@@ -377,7 +377,7 @@ static Status take_preset(Options *o, int argc, char **argv)
         if (!name)
             return status_fail(STATUS_USAGE, "--preset: value missing. `paco presets` lists them");
     }
-    return name && !o->help ? apply_preset(o, name) : STATUS_OK;
+    return name && !o->help ? options_preset(o, name) : STATUS_OK;
 }
 
 Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **argv)

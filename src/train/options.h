@@ -63,6 +63,8 @@ void options_free(Options *options);
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
 /* Sets one option from text, as --name text would: for presets, checkpoints and tests. STATUS_USAGE. */
 Status options_set(Options *options, const char *name, const char *text);
+/* Applies a preset over what is there. STATUS_USAGE with the nearest name where it is unknown. */
+Status options_preset(Options *options, const char *name);
 /* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
 Status options_check(const Options *options, OptionVerb verb);
 /* --help of a verb. `usage` is its first line. */
@@ -78,6 +80,10 @@ const char *options_word(Options *options, OptionId id);
 /* What the options say of the data, the views and the learning rate. */
 DatasetSpec options_dataset(const Options *options, bool train);
 Schedule options_schedule(const Options *options);
+/* Opens both halves. The test half gets as many classes as the training half, and must have the same
+ * class folders (STATUS_INPUT). Where no training data is named (evaluation, data check) *train is NULL,
+ * likewise *test; on failure both are. */
+Status options_open_data(const Options *options, Dataset **train, Dataset **test);
 /* The recipe and its options (size and evaluation resize resolved). After options_check. */
 const Recipe *options_recipe(const Options *options, RecipeOptions *views);
 

@@ -6,9 +6,6 @@
 
 #include <stddef.h>
 
-/* Options.lt_form has no word for "all images". */
-_Static_assert(LONGTAIL_EXP == 1 && LONGTAIL_STEP == 2, "lt-form + 1 is a LongTailForm");
-
 static Status check_recipe_name(const Options *o)
 {
     const char *name = o->recipe ? o->recipe : "";
@@ -88,16 +85,6 @@ Status options_check(const Options *o, OptionVerb verb)
             return status_fail(STATUS_USAGE, "--init-from: contradicts --resume, which brings its weights");
     }
     return verb == OPTION_BENCH ? STATUS_OK : check_data(o, verb);
-}
-
-DatasetSpec options_dataset(const Options *o, bool train)
-{
-    DatasetSpec spec = {.kind = (DatasetKind)o->dataset, .train = train, .classes = o->classes};
-    spec.list = train ? o->train_list : o->test_list;
-    spec.root = !train && o->test_data ? o->test_data : o->data;
-    if (train && o->lt_factor < 1)
-        spec.tail = (LongTail){.form = (LongTailForm)(o->lt_form + 1), .factor = o->lt_factor};
-    return spec;
 }
 
 Schedule options_schedule(const Options *o)
