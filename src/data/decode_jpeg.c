@@ -1,11 +1,13 @@
-/* JPEG through libjpeg-turbo: accurate DCT, fancy upsampling, the colours of Pillow's convert("RGB").
+/* JPEG through libjpeg-turbo: accurate DCT, fancy upsampling, the colours of Pillow's
+ * convert("RGB").
  *
- * A part is decoded by skipping rows and cropping columns. Chroma upsampling looks one sample to each
- * side, so a margin around the wanted box is decoded too and dropped; the wanted pixels then equal those
- * of a whole decode. Rows not wanted are still entropy-decoded, so damage anywhere is found.
+ * A part is decoded by skipping rows and cropping columns. Chroma upsampling looks one sample to
+ * each side, so a margin around the wanted box is decoded too and dropped; the wanted pixels then
+ * equal those of a whole decode. Rows not wanted are still entropy-decoded, so damage anywhere is
+ * found.
  *
- * libjpeg only warns of damaged data and goes on with grey: here such warnings are failures. Warnings
- * that leave the pixels alone (odd markers, filler between segments) are not. */
+ * libjpeg only warns of damaged data and goes on with grey: here such warnings are failures.
+ * Warnings that leave the pixels alone (odd markers, filler between segments) are not. */
 #include "data/decode.h"
 
 #include "base/arena.h"
@@ -57,7 +59,7 @@ static bool damages(const struct jpeg_error_mgr *errors)
     case JWRN_JPEG_EOF:
     case JWRN_MUST_RESYNC:
         return true;
-    case JWRN_EXTRANEOUS_DATA: /* filler before a marker; before a restart marker it is lost image data */
+    case JWRN_EXTRANEOUS_DATA: /* filler; but lost image data before a restart marker */
         return errors->msg_parm.i[1] >= 0xd0 && errors->msg_parm.i[1] <= 0xd7;
     default:
         return false;
@@ -103,7 +105,8 @@ static Status choose_colours(Jpeg *jpeg)
     struct jpeg_decompress_struct *info = &jpeg->info;
     int n = info->num_components;
     if (n != 1 && n != 3 && n != 4)
-        return status_fail(STATUS_INPUT, "%s: JPEG: unsupported number of components (%d vs 1, 3 or 4)",
+        return status_fail(STATUS_INPUT,
+                           "%s: JPEG: unsupported number of components (%d vs 1, 3 or 4)",
                            jpeg->job->name, n);
     info->out_color_space = n == 4 ? JCS_CMYK : JCS_RGB;
     info->dct_method = JDCT_ISLOW;
