@@ -114,7 +114,6 @@ static int packed_weight(Lowering *l, const Step *conv, Operand weight)
     step->conv.op = CONV_PACK;
     step->conv.packed_for = conv->conv.op;
     step->packed_layout = conv->packed_layout;
-    step->packed_bytes = conv->packed_bytes;
     step->algorithm = conv->algorithm;
     return packed->id;
 }

@@ -1,0 +1,41 @@
+/* paco: trains and evaluates PaCo (arXiv 2107.12028). This file only finds the verb. */
+#include "base/log.h"
+#include "base/status.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verbs[] = {
+#define VERB(name, summary) {#name, verb_##name, summary},
+#include "verbs.def"
+#undef VERB
+};
+
+enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
+
+static int usage(FILE *file)
+{
+    fprintf(file, "paco: Parametric Contrastive Learning on any accelerator\n\nusage: paco VERB [options]\n\n");
+    for (int i = 0; i < VERB_COUNT; i++)
+        fprintf(file, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(file, "\n`paco VERB --help` explains a verb.\n");
+    return file == stdout ? STATUS_OK : STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return usage(stderr);
+    if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+        return usage(stdout);
+    for (int i = 0; i < VERB_COUNT; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    log_error("unknown verb '%s'. `paco help` lists them", argv[1]);
+    return STATUS_USAGE;
+}
