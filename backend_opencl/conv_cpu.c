@@ -62,18 +62,20 @@ typedef struct DirectPlan {
     ConvPointArgs spot;
 } DirectPlan;
 
-static void plan_tile(const ConvDesc *d, ConvOp op, DirectPlan *plan)
+static void plan_tile(const Device *device, const ConvDesc *d, ConvOp op, DirectPlan *plan)
 {
     bool back = op == CONV_GRAD_DATA;
     int width = back ? div_up(d->W, d->stride) : d->Q, pixels = d->H * d->W;
     int blocks = div_up(back ? d->C : d->K, 16);
-    bool can_point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    bool can_point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
+                     !algorithm_forced(device, conv_op_name(op), "cpu-band");
+    bool must_point = algorithm_forced(device, conv_op_name(op), "cpu-point");
     double best = 0;
     for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
         int t = tiles[i].tile, v = tiles[i].vecs;
         bool point = can_point && pixels % t == 0;
         double full = point ? 1.0 : (double)width / (div_up(width, t) * t);
-        double worth = tiles[i].worth * full * blocks / (div_up(blocks, v) * v) * (point ? 1.05 : 1.0);
+        double worth = tiles[i].worth * full * blocks / (div_up(blocks, v) * v) * (point ? must_point ? 100 : 1.05 : 1.0);
         if (worth > best) {
             best = worth;
             plan->tile = t;
@@ -166,7 +168,7 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
 static Status plan_direct(const Device *device, const Step *step, DirectPlan *plan)
 {
     *plan = (DirectPlan){0};
-    plan_tile(&step->conv, step->conv.op, plan);
+    plan_tile(device, &step->conv, step->conv.op, plan);
     if (plan->point)
         plan_point(device, step, plan);
     else
@@ -246,7 +248,8 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     ConvWeightArgs *a = &plan->args;
     *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
     plan->tile = plan->vecs == 2 ? 8 : 16;
-    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
+                  !algorithm_forced(device, "conv.grad-weight", "cpu-weight-band");
     a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
     a->images = d->N;
     if (plan->point) {
@@ -316,7 +319,7 @@ Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_PACK) {
         DirectPlan plan = {0};
-        plan_tile(d, d->packed_for, &plan);
+        plan_tile(device, d, d->packed_for, &plan);
         return pack_prepare(device, step, plan.vecs, prepared);
     }
     return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)
