@@ -143,3 +143,11 @@ void metrics_per_class(const Metrics *m, double *accuracy, int64_t *tests)
             tests[c] = m->tests[c];
     }
 }
+
+const char *metrics_percent(double fraction, char text[16])
+{
+    if (isnan(fraction))
+        return "-";
+    snprintf(text, 16, "%.2f %%", 100 * fraction);
+    return text;
+}
