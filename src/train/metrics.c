@@ -6,6 +6,7 @@
 #include "train/metrics_record.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
