@@ -311,6 +311,32 @@ static void many_channels(void **state)
     check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
 }
 
+/* Small shapes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
+static void tiny(void **state)
+{
+    (void)state;
+    check_shape(1, 5, 3, 4, 7, 1, 1, 1, 0, 1);
+    check_shape(2, 17, 2, 3, 3, 1, 1, 1, 0, 1);
+    check_shape(1, 3, 5, 4, 18, 1, 1, 2, 0, 1);
+    check_shape(1, 4, 3, 4, 4, 1, 1, 3, 1, 1);
+    check_shape(1, 3, 5, 6, 5, 3, 3, 1, 1, 1);
+    check_shape(2, 18, 4, 3, 6, 3, 3, 1, 1, 1);
+    check_shape(1, 6, 5, 4, 33, 3, 3, 2, 1, 1);
+    check_shape(1, 4, 6, 5, 4, 3, 3, 1, 0, 1);
+    check_shape(1, 3, 7, 6, 5, 3, 3, 3, 2, 1);
+    check_shape(1, 3, 8, 7, 4, 7, 7, 2, 3, 1);
+    check_shape(1, 2, 5, 5, 3, 7, 7, 1, 3, 1);
+    check_shape(1, 3, 5, 6, 4, 5, 3, 2, 1, 1);
+    check_shape(1, 3, 5, 6, 4, 2, 4, 1, 1, 1);
+    check_shape(1, 3, 5, 6, 4, 2, 2, 3, 0, 1);
+    check_shape(1, 8, 4, 5, 8, 3, 3, 1, 1, 2);
+    check_shape(1, 40, 3, 3, 40, 3, 3, 2, 1, 5);
+    check_shape(1, 6, 4, 4, 6, 3, 3, 1, 1, 6);
+    check_shape(1, 34, 3, 3, 68, 1, 1, 1, 0, 2);
+    check_shape(3, 3, 1, 1, 20, 1, 1, 1, 0, 1);
+    check_shape(1, 20, 9, 9, 3, 1, 1, 1, 0, 1);
+}
+
 int bench_conv(TestDevice *t);
 
 int main(void)
@@ -318,11 +344,13 @@ int main(void)
     device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
     if (getenv("PACO_BENCH"))
         return bench_conv(&device);
+    const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares), cmocka_unit_test(sevens), cmocka_unit_test(groups),
         cmocka_unit_test(many_channels),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
+                                          : cmocka_run_group_tests(tests, NULL, NULL);
     test_device_close(&device);
     return failed;
 }
