@@ -1,9 +1,7 @@
-/* Convolutions: checks, shapes, packing and unpacking of weights, and the choice between kinds of kernels. */
+/* Convolutions: checks, shapes, and the choice between kinds of kernels. */
 #include "conv.h"
 
 #include "base/check.h"
-
-#include <string.h>
 
 static Status conv_check(const Step *step)
 {
@@ -57,38 +55,16 @@ uint64_t conv_packed_floats(const ConvShape *s)
     return (uint64_t)s->tiles * (uint64_t)s->w_tile;
 }
 
-Status conv_pack_prepare(Device *device, Step *step, int vecs, Prepared *prepared)
+uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
 {
-    ConvPackArgs a = {.s = conv_shape(&step->conv, step->conv.packed_for, vecs),
-                      .backward = step->conv.packed_for == CONV_GRAD_DATA};
-    int wanted = max_int(1, 8 * (int)device->info.units / a.s.tiles);
-    a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
-    size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
-    Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global, (size_t[3]){1, 1, 1},
-                   &launch));
-    TRY(launch_ref(device, launch, step->refs[0]));
-    TRY(launch_ref(device, launch, step->refs[1]));
-    return launch_value(launch, &a, sizeof a);
-}
-
-Status conv_unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats, int taps,
-                       int splits, Prepared *prepared)
-{
-    ConvUnpackArgs a = {.s = *s, .split_floats = split_floats, .taps = taps, .splits = splits};
-    size_t global[3] = {(size_t)s->tiles, (size_t)s->tile_blocks, 1};
-    Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global, (size_t[3]){1, 1, 1},
-                   &launch));
-    TRY(launch_ref(device, launch, step->workspace));
-    TRY(launch_ref(device, launch, step->refs[2]));
-    return launch_value(launch, &a, sizeof a);
+    return 1 + (uint64_t)vecs * 2 + ((uint64_t)d->op << 8) + ((uint64_t)kernels << 12) +
+           ((uint64_t)d->stride << 16) + ((uint64_t)d->pad << 32);
 }
 
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));
-    return conv_cpu_choose(device, step);
+    return device->cpu_kernels ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
 }
 
 Status conv_prepare(Device *device, Step *step, Prepared *prepared)
@@ -96,5 +72,6 @@ Status conv_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(conv_check(step));
     CHECKF(!step->packed_bytes || step->packed.buf, "%s: packed weights are missing", step->name);
     CHECKF(!step->workspace_bytes || step->workspace.buf, "%s: workspace is missing", step->name);
-    return conv_cpu_prepare(device, step, prepared);
+    return device->cpu_kernels ? conv_cpu_prepare(device, step, prepared)
+                               : conv_gpu_prepare(device, step, prepared);
 }

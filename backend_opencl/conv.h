@@ -23,15 +23,17 @@ static inline int max_int(int a, int b)
 
 /* A direction of a convolution as the kernels see it; op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as FORWARD). */
 ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs);
-/* Number of the convolution phases, and floats of all packed weights. */
+/* Floats of all packed weights. */
 uint64_t conv_packed_floats(const ConvShape *s);
-/* PACK and the end of GRAD_WEIGHT: the same kernels for every device. */
-Status conv_pack_prepare(Device *device, Step *step, int vecs, Prepared *prepared);
-Status conv_unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats, int taps,
-                       int splits, Prepared *prepared);
+/* What packed weights look like, for Step.packed_layout; kernels: a number per set of kernels. */
+uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels);
 
 /* conv_cpu.c: kernels for processors. */
 Status conv_cpu_choose(Device *device, Step *step);
 Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
+
+/* conv_gpu.c: kernels in work-groups. */
+Status conv_gpu_choose(Device *device, Step *step);
+Status conv_gpu_prepare(Device *device, Step *step, Prepared *prepared);
 
 #endif

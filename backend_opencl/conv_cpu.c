@@ -15,6 +15,36 @@ enum {
     ITEMS_PER_UNIT = 4,
 };
 
+/* ---- weights in and out of tiles */
+
+static Status pack_prepare(Device *device, Step *step, int vecs, Prepared *prepared)
+{
+    ConvPackArgs a = {.s = conv_shape(&step->conv, step->conv.packed_for, vecs),
+                      .backward = step->conv.packed_for == CONV_GRAD_DATA};
+    int wanted = max_int(1, 8 * (int)device->info.units / a.s.tiles);
+    a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
+    size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
+    Launch *launch;
+    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global, (size_t[3]){1, 1, 1},
+                   &launch));
+    TRY(launch_ref(device, launch, step->refs[0]));
+    TRY(launch_ref(device, launch, step->refs[1]));
+    return launch_value(launch, &a, sizeof a);
+}
+
+static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats, int taps,
+                       int splits, Prepared *prepared)
+{
+    ConvUnpackArgs a = {.s = *s, .split_floats = split_floats, .taps = taps, .splits = splits};
+    size_t global[3] = {(size_t)s->tiles, (size_t)s->tile_blocks, 1};
+    Launch *launch;
+    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global, (size_t[3]){1, 1, 1},
+                   &launch));
+    TRY(launch_ref(device, launch, step->workspace));
+    TRY(launch_ref(device, launch, step->refs[2]));
+    return launch_value(launch, &a, sizeof a);
+}
+
 /* ---- forward and data gradient */
 
 /* Register tiles: pixels x vectors of out-channels, and their worth relative to the best. */
@@ -204,7 +234,9 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     if (plan->local > room)
         return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
                            "%u bytes", step->name, d->W, device->info.local_memory);
-    a->item_tiles = a->item_blocks = 1;
+    /* A band is copied once for the tiles of an item: worth it where few taps share it. */
+    a->item_tiles = min_int(a->s.tiles, max_int(1, 16 / (d->R * d->S)));
+    a->item_blocks = 1;
     return STATUS_OK;
 }
 
@@ -253,7 +285,7 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
         TRY(launch_local(launch, plan.local));
     TRY(launch_value(launch, &plan.args, sizeof plan.args));
     const ConvWeightArgs *a = &plan.args;
-    return conv_unpack_add(device, step, &a->s, a->split_floats, a->taps, a->splits, prepared);
+    return unpack_add(device, step, &a->s, a->split_floats, a->taps, a->splits, prepared);
 }
 
 /* ---- the three operations */
@@ -274,8 +306,7 @@ Status conv_cpu_choose(Device *device, Step *step)
         ConvShape s = conv_shape(d, d->op, plan.vecs);
         step->algorithm = plan.point ? "cpu-point" : "cpu-band";
         step->packed_bytes = 4 * conv_packed_floats(&s);
-        step->packed_layout = 1 + (uint64_t)plan.vecs * 2 + ((uint64_t)d->op << 8) + ((uint64_t)d->stride << 16) +
-                              ((uint64_t)d->pad << 32);
+        step->packed_layout = conv_layout(d, plan.vecs, 0);
     }
     return STATUS_OK;
 }
@@ -286,7 +317,7 @@ Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
     if (d->op == CONV_PACK) {
         DirectPlan plan = {0};
         plan_tile(d, d->packed_for, &plan);
-        return conv_pack_prepare(device, step, plan.vecs, prepared);
+        return pack_prepare(device, step, plan.vecs, prepared);
     }
     return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)
                                      : direct_prepare(device, step, prepared);

@@ -1,5 +1,5 @@
-/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into work-items,
- * and the launches. */
+/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into work-items
+ * or groups, and the launches. */
 #include "conv.h"
 
 #include "gemm_args.h"
@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+enum { GROUP_TILE = 64, GROUP_THREADS = 128, GROUP_LOCAL = 2 * 16 * 68 * 4, GROUPS_PER_UNIT = 4 };
 enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
 
 typedef struct GemmPlan {
@@ -77,13 +78,28 @@ static void gemm_cut(const Device *device, GemmPlan *plan)
     memcpy(plan->items, (int[3]){v_items, r_items, g->splits}, sizeof plan->items);
 }
 
+/* The same for groups of 64 x 64 values. */
+static void gemm_cut_groups(const Device *device, GemmPlan *plan)
+{
+    GemmArgs *g = &plan->args;
+    int v_groups = div_up(g->V, GROUP_TILE), r_groups = div_up(g->R, GROUP_TILE);
+    int wanted = GROUPS_PER_UNIT * (int)device->info.units;
+    g->splits = max_int(1, min_int(wanted / (v_groups * r_groups), g->K / CHUNK));
+    g->split_k = div_up(g->K, g->splits);
+    g->splits = div_up(g->K, g->split_k);
+    memcpy(plan->items, (int[3]){v_groups, r_groups, g->splits}, sizeof plan->items);
+}
+
 static void gemm_plan(const Device *device, const GemmDesc *d, GemmPlan *plan)
 {
     *plan = (GemmPlan){0};
     GemmArgs normal = gemm_view(d, false), swapped = gemm_view(d, true);
-    plan->swapped = gemm_cost(&swapped) < gemm_cost(&normal);
+    plan->swapped = device->cpu_kernels && gemm_cost(&swapped) < gemm_cost(&normal);
     plan->args = plan->swapped ? swapped : normal;
-    gemm_cut(device, plan);
+    if (device->cpu_kernels)
+        gemm_cut(device, plan);
+    else
+        gemm_cut_groups(device, plan);
     GemmArgs *g = &plan->args;
     if (g->splits > 1) { /* parts lie dense in workspace */
         g->split_floats = (long)d->M * d->N;
@@ -98,7 +114,12 @@ Status gemm_choose(Device *device, Step *step)
     gemm_check(step);
     GemmPlan plan;
     gemm_plan(device, &step->gemm, &plan);
-    step->algorithm = plan.swapped ? "cpu-gemm-swapped" : "cpu-gemm";
+    step->algorithm = !device->cpu_kernels ? "gpu-gemm" : plan.swapped ? "cpu-gemm-swapped" : "cpu-gemm";
+    if (!device->cpu_kernels && (device->info.max_group < GROUP_THREADS ||
+                                 device->info.local_memory < GROUP_LOCAL))
+        return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
+                           "products need %d and %d", step->name, device->info.name, device->info.max_group,
+                           device->info.local_memory, GROUP_THREADS, GROUP_LOCAL);
     step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
     return STATUS_OK;
 }
@@ -113,9 +134,14 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
     int row_items = div_up(d->M, a.item_rows);
     a.item_cols = max_int(64, div_up(div_up(d->N, div_up(wanted, row_items)), 16) * 16);
     size_t global[3] = {(size_t)div_up(d->N, a.item_cols), (size_t)row_items, 1};
+    size_t each[3] = {(size_t)div_up(d->N, GROUP_TILE) * GROUP_TILE, (size_t)d->M, 1};
     Launch *launch;
-    TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global, (size_t[3]){1, 1, 1},
-                   &launch));
+    if (device->cpu_kernels)
+        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global, (size_t[3]){1, 1, 1},
+                       &launch));
+    else
+        TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_reduce_each", each,
+                       (size_t[3]){GROUP_TILE, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_ref(device, launch, bias));
     TRY(launch_ref(device, launch, step->refs[2]));
@@ -132,12 +158,19 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     Ref none = {0}, bias = step->refs_count > 3 ? step->refs[3] : none;
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global, (size_t[3]){1, 1, 1}, &launch));
+    if (device->cpu_kernels) {
+        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global, (size_t[3]){1, 1, 1}, &launch));
+    } else {
+        global[0] *= GROUP_THREADS;
+        TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_tile", global,
+                       (size_t[3]){GROUP_THREADS, 1, 1}, &launch));
+    }
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 1 : 0]));
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 0 : 1]));
     TRY(launch_ref(device, launch, split ? none : bias));
     TRY(launch_ref(device, launch, split ? step->workspace : step->refs[2]));
-    TRY(launch_local(launch, plan.local));
+    if (device->cpu_kernels)
+        TRY(launch_local(launch, plan.local));
     TRY(launch_value(launch, &plan.args, sizeof plan.args));
     return split ? reduce_add(device, step, &plan, bias, prepared) : STATUS_OK;
 }

@@ -43,6 +43,13 @@ typedef struct ConvPointArgs {
     int relu, accumulate;
 } ConvPointArgs;
 
+typedef struct ConvTileArgs {
+    ConvShape s;
+    int backward;
+    int relu, accumulate;
+    int reserved;
+} ConvTileArgs;
+
 typedef struct ConvPackArgs {
     ConvShape s;
     int backward; /* out-channels are C, in-channels K */

@@ -32,7 +32,7 @@ void operand_free(TestDevice *t, Operand *o);
  * filled with not-a-number). The result is left in `result`. */
 void step_check_twice(TestDevice *t, Step *step, Operand *written, const float *before, float *result);
 
-/* The same for timing: seconds per run, the median of `repeats`. */
+/* The same for timing: seconds of the fastest of `repeats` runs (the machine may be busy). */
 double step_time(TestDevice *t, Step *step, int repeats);
 
 /* n normal numbers. */

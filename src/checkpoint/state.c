@@ -1,0 +1,213 @@
+/* State dicts: finding, naming, matching. */
+#include "checkpoint/state.h"
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int tensors_in(const Object *dict)
+{
+    int n = 0;
+    for (uint32_t i = 0; dict && dict->kind == OBJECT_DICT && i < dict->count; i++)
+        n += dict->items[2 * i + 1]->kind == OBJECT_TENSOR ||
+             dict->items[2 * i + 1]->kind == OBJECT_UNSUITABLE;
+    return n;
+}
+
+static Status find_dict(const Checkpoint *c, const char **where)
+{
+    static const char *const places[] = {"state_dict", "model", "model_state_dict", "net", ""};
+    const Object *root = checkpoint_root(c);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (tensors_in(*places[i] ? object_get(root, places[i]) : root) > 0) {
+            *where = places[i];
+            return STATUS_OK;
+        }
+    return checkpoint_fail(c, "state_dict", "no state dict in this file (its top is %s)",
+                           object_kind_name(root));
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(StateTensor *const *)a)->name, (*(StateTensor *const *)b)->name);
+}
+
+static bool has_module(const char *name)
+{
+    return strncmp(name, "module.", 7) == 0;
+}
+
+/* Lists the tensors whose key is `where`/name, with no further slash between. */
+static void list_tensors(StateDict *d)
+{
+    Checkpoint *c = d->checkpoint;
+    size_t skip = *d->where ? strlen(d->where) + 1 : 0;
+    const Object *dict = checkpoint_object(c, d->where);
+    d->tensors = arena_alloc(&d->arena, (size_t)tensors_in(dict) * sizeof *d->tensors);
+    d->by_name = arena_alloc(&d->arena, (size_t)tensors_in(dict) * sizeof *d->by_name);
+    for (uint32_t i = 0; i < dict->count; i++) {
+        const Object *key = dict->items[2 * i], *value = dict->items[2 * i + 1];
+        if (key->kind != OBJECT_TEXT ||
+            (value->kind != OBJECT_TENSOR && value->kind != OBJECT_UNSUITABLE))
+            continue;
+        const char *full = skip ? arena_printf(&d->arena, "%s/%s", d->where, key->text) : key->text;
+        const CheckpointTensor *tensor = checkpoint_find(c, full);
+        if (!tensor)
+            continue;
+        d->module = d->module || has_module(key->text);
+        d->tensors[d->count] = (StateTensor){key->text + (has_module(key->text) ? 7 : 0), tensor};
+        d->by_name[d->count] = &d->tensors[d->count];
+        d->count++;
+    }
+}
+
+Status state_dict_open(Checkpoint *checkpoint, StateDict *d)
+{
+    *d = (StateDict){.checkpoint = checkpoint};
+    TRY(find_dict(checkpoint, &d->where));
+    list_tensors(d);
+    qsort(d->by_name, (size_t)d->count, sizeof *d->by_name, by_name);
+    for (int i = 1; i < d->count; i++)
+        if (strcmp(d->by_name[i - 1]->name, d->by_name[i]->name) == 0) {
+            Status status = checkpoint_fail(checkpoint, d->by_name[i]->tensor->key,
+                                            "stands in the file with and without 'module.'");
+            state_dict_free(d);
+            return status;
+        }
+    return STATUS_OK;
+}
+
+void state_dict_free(StateDict *dict)
+{
+    arena_free(&dict->arena);
+    *dict = (StateDict){0};
+}
+
+const StateTensor *state_dict_find(const StateDict *dict, const char *name)
+{
+    StateTensor wanted = {.name = name}, *key = &wanted;
+    StateTensor **found = dict->count ? bsearch(&key, dict->by_name, (size_t)dict->count,
+                                                sizeof *dict->by_name, by_name) : NULL;
+    return found ? *found : NULL;
+}
+
+char *shape_text(int rank, const int64_t *shape, char text[128])
+{
+    size_t at = 0;
+    at += (size_t)snprintf(text, 128, "[");
+    for (int i = 0; i < rank && at < 100; i++)
+        at += (size_t)snprintf(text + at, 128 - at, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    snprintf(text + at, 128 - at, "]");
+    return text;
+}
+
+void state_match_add(StateMatch *match, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    /* Room doubles at powers of two. */
+    int n = match->fault_count;
+    if ((n & (n - 1)) == 0) {
+        char **faults = arena_alloc(&match->arena, (size_t)(n ? 2 * n : 1) * sizeof *faults);
+        if (n)
+            memcpy(faults, match->faults, (size_t)n * sizeof *faults);
+        match->faults = faults;
+    }
+    match->faults[match->fault_count++] = arena_printf(&match->arena, "%s", line);
+}
+
+/* Whether the file's tensor is the wanted one; a fault when not. */
+static bool fits(StateMatch *match, const char *prefix, const WantedTensor *w, const CheckpointTensor *t)
+{
+    char have[128], want[128];
+    if (!t->tensor) {
+        state_match_add(match, "unsuitable: %s%s is %.100s", prefix, w->name, t->why);
+        return false;
+    }
+    bool same = t->tensor->rank == w->rank;
+    for (int i = 0; same && i < w->rank; i++)
+        same = t->tensor->shape[i] == w->shape[i];
+    if (!same)
+        state_match_add(match, "wrong shape: %s%s is %s, needs %s", prefix, w->name,
+                        shape_text(t->tensor->rank, t->tensor->shape, have),
+                        shape_text(w->rank, w->shape, want));
+    bool converts = element_converts(t->tensor->type, w->type);
+    if (!converts)
+        state_match_add(match, "wrong type: %s%s is %s, needs %s", prefix, w->name,
+                        element_name(t->tensor->type), element_name(w->type));
+    return same && converts;
+}
+
+static int by_wanted_name(const void *a, const void *b)
+{
+    return strcmp((*(const WantedTensor *const *)a)->name, (*(const WantedTensor *const *)b)->name);
+}
+
+/* Names of the file that nobody wanted, in the file's order. */
+static void list_unexpected(const StateDict *d, const char *prefix, const WantedTensor *wanted, int count,
+                            StateMatch *match)
+{
+    const WantedTensor **sorted = arena_alloc(&match->arena, (size_t)count * sizeof *sorted);
+    size_t n = strlen(prefix);
+    char text[128];
+    for (int i = 0; i < count; i++)
+        sorted[i] = &wanted[i];
+    qsort(sorted, (size_t)count, sizeof *sorted, by_wanted_name);
+    for (int i = 0; i < d->count; i++) {
+        const StateTensor *t = &d->tensors[i];
+        if (strncmp(t->name, prefix, n) != 0)
+            continue;
+        WantedTensor key = {.name = t->name + n}, *place = &key;
+        const StoredTensor *s = t->tensor->tensor;
+        if (!count || !bsearch(&place, sorted, (size_t)count, sizeof *sorted, by_wanted_name))
+            state_match_add(match, "unexpected: %s %s", t->name,
+                            s ? shape_text(s->rank, s->shape, text) : t->tensor->why);
+    }
+}
+
+void state_match(const StateDict *d, const char *prefix, const WantedTensor *wanted, int count,
+                 StateMatch *match)
+{
+    *match = (StateMatch){0};
+    match->found = arena_alloc(&match->arena, (size_t)count * sizeof *match->found);
+    for (int i = 0; i < count; i++) {
+        char name[512], text[128];
+        snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
+        const StateTensor *t = state_dict_find(d, name);
+        if (!t && !wanted[i].optional)
+            state_match_add(match, "missing: %s %s", name, shape_text(wanted[i].rank, wanted[i].shape, text));
+        if (!t || !fits(match, prefix, &wanted[i], t->tensor))
+            continue;
+        match->found[i] = t->tensor;
+        match->matched++;
+    }
+    list_unexpected(d, prefix, wanted, count, match);
+}
+
+Status state_match_status(const StateMatch *match, const Checkpoint *checkpoint)
+{
+    if (match->fault_count == 0)
+        return STATUS_OK;
+    return status_fail(STATUS_INPUT, "%s: state_dict: %d of its keys do not fit: %s%s%s%s",
+                       checkpoint_path(checkpoint), match->fault_count, match->faults[0],
+                       match->fault_count > 1 ? "; " : "", match->fault_count > 1 ? match->faults[1] : "",
+                       match->fault_count > 2 ? "; ..." : "");
+}
+
+void state_match_print(const StateMatch *match)
+{
+    for (int i = 0; i < match->fault_count; i++)
+        log_info("%s", match->faults[i]);
+}
+
+void state_match_free(StateMatch *match)
+{
+    arena_free(&match->arena);
+    *match = (StateMatch){0};
+}

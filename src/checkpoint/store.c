@@ -1,0 +1,549 @@
+/* The atomic store. The manifest decides; the folder's listing fills in what a manifest lacks (it was lost, or
+ * a save was killed between the rename of the checkpoint and that of the manifest). */
+#define _DEFAULT_SOURCE /* flock */
+#include "checkpoint/store.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MANIFEST "manifest.json"
+#define ENDING ".pth.tar"
+
+enum { MANIFEST_FORMAT = 1, NAME_BYTES = 64 };
+
+typedef struct Generation {
+    char name[NAME_BYTES]; /* "step-000000001200.pth.tar" */
+    int64_t step;
+    uint64_t bytes;
+    char sha[SHA256_TEXT]; /* "" when the manifest does not know it */
+} Generation;
+
+typedef struct Listing {
+    Generation *items; /* [count], oldest save first */
+    int count;
+    char best[NAME_BYTES]; /* "" when there is none */
+} Listing;
+
+struct Store {
+    char *folder;
+    StoreOptions options;
+    int lock;
+    Listing listing;
+};
+
+/* ---- names and the listing */
+
+/* A step that is saved again (after going back) takes a new name: "step-000000001200-2.pth.tar". */
+static void name_of(int64_t step, int copy, char name[NAME_BYTES])
+{
+    if (copy > 1)
+        snprintf(name, NAME_BYTES, "step-%012lld-%d" ENDING, (long long)step, copy);
+    else
+        snprintf(name, NAME_BYTES, "step-%012lld" ENDING, (long long)step);
+}
+
+/* Whether a file name is that of a checkpoint of ours, and of which step. */
+static bool parse_name(const char *name, int64_t *step)
+{
+    char again[NAME_BYTES], *end;
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9')
+        return false;
+    *step = strtoll(name + 5, &end, 10);
+    name_of(*step, *end == '-' ? atoi(end + 1) : 1, again);
+    return strcmp(name, again) == 0;
+}
+
+static void add(Listing *l, const Generation *g, int at)
+{
+    l->items = mem_grow(l->items, (size_t)(l->count + 1) * sizeof *l->items);
+    memmove(l->items + at + 1, l->items + at, (size_t)(l->count - at) * sizeof *l->items);
+    l->items[at] = *g;
+    l->count++;
+}
+
+static void drop(Listing *l, int at)
+{
+    if (strcmp(l->items[at].name, l->best) == 0)
+        l->best[0] = 0;
+    memmove(l->items + at, l->items + at + 1, (size_t)(l->count - at - 1) * sizeof *l->items);
+    l->count--;
+}
+
+static int find(const Listing *l, const char *name)
+{
+    for (int i = 0; i < l->count; i++)
+        if (strcmp(l->items[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* One entry of the manifest; false when it is not what we write. */
+static bool take_entry(const Json *json, Generation *g)
+{
+    const Json *bytes = json_get(json, "bytes");
+    const char *name = json_text(json, "file", ""), *sha = json_text(json, "sha256", "");
+    if (!parse_name(name, &g->step) || strlen(sha) != SHA256_TEXT - 1 || !bytes || !bytes->integral)
+        return false;
+    snprintf(g->name, sizeof g->name, "%s", name);
+    snprintf(g->sha, sizeof g->sha, "%s", sha);
+    g->bytes = (uint64_t)bytes->integer;
+    return true;
+}
+
+static bool take_manifest(const Json *root, Listing *l)
+{
+    const Json *list = json_get(root, "checkpoints");
+    int64_t step;
+    if (json_number(root, "format", 0) != MANIFEST_FORMAT || !list || list->kind != JSON_ARRAY)
+        return false;
+    for (const Json *entry = list->child; entry; entry = entry->next) {
+        Generation g = {0};
+        if (!take_entry(entry, &g) || find(l, g.name) >= 0)
+            return false;
+        add(l, &g, l->count);
+    }
+    const char *best = json_text(root, "best", "");
+    if (*best && !parse_name(best, &step))
+        return false;
+    snprintf(l->best, sizeof l->best, "%s", best);
+    return true;
+}
+
+/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says which. */
+static void read_manifest(const char *folder, Listing *l, bool *damaged)
+{
+    char *path = file_join(folder, MANIFEST);
+    Arena arena = {0};
+    Json *root;
+    *l = (Listing){0};
+    *damaged = false;
+    if (file_exists(path)) {
+        *damaged = json_read(&arena, path, &root) != STATUS_OK || !take_manifest(root, l);
+        if (*damaged) {
+            log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
+            l->count = 0;
+            l->best[0] = 0;
+        }
+    }
+    arena_free(&arena);
+    free(path);
+}
+
+/* Adds checkpoints of the folder that the manifest does not know: a later step than its last one was saved
+ * after it; others are taken as the oldest. */
+static Status add_unlisted(const char *folder, Listing *l)
+{
+    int64_t last = l->count ? l->items[l->count - 1].step : -1;
+    int older = 0;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return errno == ENOENT ? STATUS_OK
+                               : status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(errno));
+    for (const struct dirent *e; (e = readdir(dir));) {
+        Generation g = {0};
+        if (!parse_name(e->d_name, &g.step) || find(l, e->d_name) >= 0)
+            continue;
+        snprintf(g.name, sizeof g.name, "%.63s", e->d_name);
+        int at = g.step > last ? l->count : older, first = g.step > last ? l->count - 1 : older - 1;
+        while (first >= 0 && !l->items[first].sha[0] && l->items[first].step > g.step)
+            at = first--;
+        older += g.step <= last;
+        add(l, &g, at);
+    }
+    closedir(dir);
+    return STATUS_OK;
+}
+
+/* ---- verification */
+
+static Status hash_file(const char *path, uint64_t *bytes, char text[SHA256_TEXT])
+{
+    enum { CHUNK = 256 * 1024 };
+    uint8_t digest[SHA256_BYTES], *buffer;
+    Sha256 sha;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = 0;
+    if (fd < 0)
+        return status_fail(STATUS_IO, "%s: file@0: cannot open: %s", path, strerror(errno));
+    /* What counts is what the disk has, not what is still in memory. */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    buffer = mem_alloc(CHUNK);
+    sha256_begin(&sha);
+    for (*bytes = 0; (n = read(fd, buffer, CHUNK)) > 0; *bytes += (uint64_t)n)
+        sha256_add(&sha, buffer, (size_t)n);
+    int error = errno;
+    free(buffer);
+    close(fd);
+    if (n < 0)
+        return status_fail(STATUS_IO, "%s: file@%llu: cannot read: %s", path, (unsigned long long)*bytes,
+                           strerror(error));
+    sha256_end(&sha, digest);
+    sha256_text(digest, text);
+    return STATUS_OK;
+}
+
+static Status verify_hash(const char *path, uint64_t bytes, const char *sha)
+{
+    char have[SHA256_TEXT];
+    uint64_t size;
+    TRY(hash_file(path, &size, have));
+    if (size != bytes || strcmp(have, sha) != 0)
+        return status_fail(STATUS_INPUT, "%s: file@0: damaged: sha256 %.16s... of %llu bytes (expected "
+                           "%.16s... of %llu)", path, have, (unsigned long long)size, sha,
+                           (unsigned long long)bytes);
+    return STATUS_OK;
+}
+
+static Status verify(const char *path, const Generation *g)
+{
+    Checkpoint *c;
+    if (g->sha[0])
+        return verify_hash(path, g->bytes, g->sha);
+    CheckpointOptions options = {.require_crc = true};
+    TRY(checkpoint_open(path, &options, &c));
+    Status status = checkpoint_verify(c);
+    checkpoint_close(c);
+    return status;
+}
+
+/* The newest intact one. Damaged ones are dropped from the listing; with `set_aside` their files are
+ * renamed too. */
+static Status newest(const char *folder, Listing *l, bool set_aside, char **path)
+{
+    int tried = l->count;
+    for (; l->count; drop(l, l->count - 1)) {
+        const Generation *g = &l->items[l->count - 1];
+        *path = file_join(folder, g->name);
+        if (verify(*path, g) == STATUS_OK) {
+            if (l->count < tried)
+                log_warn("%s: going back to step %lld (%s)", folder, (long long)g->step, g->name);
+            return STATUS_OK;
+        }
+        log_warn("%s", status_text());
+        if (set_aside && file_exists(*path)) {
+            char *aside = mem_alloc(strlen(*path) + 9);
+            sprintf(aside, "%s.damaged", *path);
+            if (rename(*path, aside) != 0)
+                log_warn("%s: cannot be renamed: %s", *path, strerror(errno));
+            free(aside);
+        }
+        free(*path);
+    }
+    *path = NULL;
+    if (tried)
+        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder, tried);
+    return STATUS_OK;
+}
+
+static Status read_listing(const char *folder, Listing *l)
+{
+    bool damaged;
+    read_manifest(folder, l, &damaged);
+    TRY(add_unlisted(folder, l));
+    if (damaged && l->count == 0)
+        return status_fail(STATUS_INPUT, "%s: store: its manifest is damaged and there are no checkpoints",
+                           folder);
+    return STATUS_OK;
+}
+
+Status store_last(const char *folder, char **path)
+{
+    Listing l;
+    *path = NULL;
+    Status status = read_listing(folder, &l);
+    if (status == STATUS_OK)
+        status = newest(folder, &l, false, path);
+    free(l.items);
+    return status;
+}
+
+Status store_best(const char *folder, char **path)
+{
+    Listing l;
+    *path = NULL;
+    Status status = read_listing(folder, &l);
+    int at = status == STATUS_OK && l.best[0] ? find(&l, l.best) : -1;
+    if (status == STATUS_OK && l.best[0]) {
+        *path = file_join(folder, l.best);
+        status = at < 0 ? status_fail(STATUS_INPUT, "%s: store: the best checkpoint is not in the manifest",
+                                      *path) : verify(*path, &l.items[at]);
+    }
+    if (status != STATUS_OK) {
+        free(*path);
+        *path = NULL;
+    }
+    free(l.items);
+    return status;
+}
+
+/* ---- the writer's side */
+
+static Status take_lock(Store *s)
+{
+    char *path = file_join(s->folder, "lock"), holder[32] = "";
+    Status status = STATUS_OK;
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0) {
+        status = status_fail(STATUS_IO, "%s: lock: cannot create: %s", path, strerror(errno));
+    } else if (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = pread(s->lock, holder, sizeof holder - 1, 0);
+        holder[n > 0 ? strspn(holder, "0123456789") : 0] = 0;
+        status = status_fail(STATUS_IO, "%s: lock: another process%s%s writes here. One run per folder",
+                             s->folder, holder[0] ? ", " : "", holder);
+    } else {
+        int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
+        if (ftruncate(s->lock, 0) != 0 || pwrite(s->lock, holder, (size_t)n, 0) != n)
+            log_debug(1, "%s: the lock does not name this process", path);
+    }
+    free(path);
+    return status;
+}
+
+/* Temporary files of a save that was killed. */
+static void remove_leftovers(const Store *s)
+{
+    DIR *dir = opendir(s->folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        size_t n = strlen(e->d_name);
+        bool ours = strncmp(e->d_name, "step-", 5) == 0 || strncmp(e->d_name, MANIFEST, 8) == 0 ||
+                    strncmp(e->d_name, "last.", 5) == 0 || strncmp(e->d_name, "best.", 5) == 0;
+        if (ours && n > 4 && strcmp(e->d_name + n - 4, ".tmp") == 0) {
+            char *path = file_join(s->folder, e->d_name);
+            s->options.ops->remove(path);
+            free(path);
+        }
+    }
+    if (dir)
+        closedir(dir);
+}
+
+Status store_open(const char *folder, const StoreOptions *options, Store **out)
+{
+    Store *s = mem_zero(1, sizeof *s);
+    s->folder = mem_string(folder);
+    s->options = *options;
+    s->lock = -1;
+    if (!s->options.ops)
+        s->options.ops = &file_ops_system;
+    CHECK(s->options.keep >= 1);
+    Status status = file_make_folder(folder);
+    if (status == STATUS_OK)
+        status = take_lock(s);
+    if (status == STATUS_OK)
+        status = read_listing(folder, &s->listing);
+    if (status != STATUS_OK) {
+        store_close(s);
+        return status;
+    }
+    remove_leftovers(s);
+    *out = s;
+    return STATUS_OK;
+}
+
+void store_close(Store *s)
+{
+    if (!s)
+        return;
+    if (s->lock >= 0)
+        close(s->lock);
+    free(s->listing.items);
+    free(s->folder);
+    free(s);
+}
+
+Status store_resume(Store *s, char **path)
+{
+    return newest(s->folder, &s->listing, true, path);
+}
+
+/* Writes, syncs, reads back, and gives the file its name. */
+static Status write_checked(const Store *s, const char *name, StoreWrite write, void *context,
+                            Generation *g)
+{
+    char *path = file_join(s->folder, name), *temporary = mem_alloc(strlen(path) + 5);
+    uint8_t digest[SHA256_BYTES];
+    Sink sink;
+    sprintf(temporary, "%s.tmp", path);
+    Status status = sink_open(&sink, s->options.ops, temporary);
+    if (status == STATUS_OK) {
+        status = write(&sink, context);
+        if (status == STATUS_OK)
+            status = sink_finish(&sink, digest);
+        else
+            sink_abandon(&sink);
+    }
+    if (status == STATUS_OK) {
+        g->bytes = sink.at;
+        sha256_text(digest, g->sha);
+        status = verify_hash(temporary, g->bytes, g->sha);
+        if (status != STATUS_OK)
+            s->options.ops->remove(temporary);
+    }
+    if (status == STATUS_OK)
+        status = file_publish(s->options.ops, temporary, path);
+    free(temporary);
+    free(path);
+    return status;
+}
+
+static Status write_manifest_text(Sink *sink, void *context)
+{
+    const Listing *l = context;
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    CHECK(out);
+    fprintf(out, "{\n \"format\": %d,\n \"checkpoints\": [", MANIFEST_FORMAT);
+    for (int i = 0; i < l->count; i++) {
+        const Generation *g = &l->items[i];
+        fprintf(out, "%s\n  {\"file\": \"%s\", \"step\": %lld, \"bytes\": %llu, \"sha256\": \"%s\"}",
+                i ? "," : "", g->name, (long long)g->step, (unsigned long long)g->bytes, g->sha);
+    }
+    fprintf(out, "\n ],\n \"last\": \"%s\"", l->count ? l->items[l->count - 1].name : "");
+    if (l->best[0])
+        fprintf(out, ",\n \"best\": \"%s\"", l->best);
+    fputs("\n}\n", out);
+    fclose(out);
+    Status status = sink_write(sink, text, length);
+    free(text);
+    return status;
+}
+
+/* NAME -> target, replaced in one step. */
+static Status set_link(const Store *s, const char *name, const char *target)
+{
+    const FileOps *ops = s->options.ops;
+    char *path = file_join(s->folder, name), *temporary = mem_alloc(strlen(path) + 5);
+    Status status = STATUS_OK;
+    sprintf(temporary, "%s.tmp", path);
+    ops->remove(temporary);
+    if (ops->symlink(target, temporary) != 0)
+        status = status_fail(STATUS_IO, "%s: link: cannot create: %s", temporary, strerror(errno));
+    else
+        status = file_publish(ops, temporary, path);
+    free(temporary);
+    free(path);
+    return status;
+}
+
+/* A checkpoint that was found but not listed enters the manifest with its own hash. */
+static Status complete(const Store *s, Listing *l)
+{
+    for (int i = 0; i < l->count; i++) {
+        Generation *g = &l->items[i];
+        if (g->sha[0])
+            continue;
+        char *path = file_join(s->folder, g->name);
+        Status status = verify(path, g);
+        if (status == STATUS_OK)
+            status = hash_file(path, &g->bytes, g->sha);
+        if (status != STATUS_OK) {
+            log_warn("%s", status_text());
+            drop(l, i--);
+        }
+        free(path);
+    }
+    return STATUS_OK;
+}
+
+/* Splits off what is no longer kept: all but the newest `keep` and the best. */
+static void split(Listing *l, int keep, Listing *gone)
+{
+    for (int i = 0; i < l->count - keep;) {
+        if (strcmp(l->items[i].name, l->best) == 0) {
+            i++;
+            continue;
+        }
+        add(gone, &l->items[i], gone->count);
+        drop(l, i);
+    }
+}
+
+static void copy_listing(const Listing *from, Listing *to)
+{
+    *to = *from;
+    to->items = mem_alloc((size_t)from->count * sizeof *to->items);
+    if (from->count)
+        memcpy(to->items, from->items, (size_t)from->count * sizeof *to->items);
+}
+
+static Status publish_listing(Store *s, Listing *l)
+{
+    Generation manifest = {0};
+    TRY(write_checked(s, MANIFEST, write_manifest_text, l, &manifest));
+    TRY(set_link(s, "last" ENDING, l->items[l->count - 1].name));
+    return l->best[0] ? set_link(s, "best" ENDING, l->best) : STATUS_OK;
+}
+
+static void remove_gone(const Store *s, const Listing *gone)
+{
+    for (int i = 0; i < gone->count; i++) {
+        char *path = file_join(s->folder, gone->items[i].name);
+        if (s->options.ops->remove(path) != 0 && errno != ENOENT)
+            log_warn("%s: cannot be removed: %s", path, strerror(errno));
+        free(path);
+    }
+}
+
+/* A name that no file has: what is there is never written over. */
+static void choose_name(const Store *s, int64_t step, char name[NAME_BYTES])
+{
+    bool taken = true;
+    for (int copy = 1; taken; copy++) {
+        name_of(step, copy, name);
+        char *path = file_join(s->folder, name);
+        taken = file_exists(path) || find(&s->listing, name) >= 0;
+        free(path);
+    }
+}
+
+Status store_save(Store *s, int64_t step, bool best, StoreWrite write, void *context)
+{
+    Generation g = {.step = step};
+    Listing next, gone = {0};
+    choose_name(s, step, g.name);
+    if (s->listing.count && step < s->listing.items[s->listing.count - 1].step)
+        log_warn("%s: step %lld is saved after step %lld", s->folder, (long long)step,
+                 (long long)s->listing.items[s->listing.count - 1].step);
+    TRY(write_checked(s, g.name, write, context, &g));
+    copy_listing(&s->listing, &next);
+    Status status = complete(s, &next);
+    add(&next, &g, next.count);
+    if (best)
+        snprintf(next.best, sizeof next.best, "%s", g.name);
+    split(&next, s->options.keep, &gone);
+    if (status == STATUS_OK)
+        status = publish_listing(s, &next);
+    if (status == STATUS_OK) {
+        remove_gone(s, &gone);
+        free(s->listing.items);
+        s->listing = next;
+    } else {
+        free(next.items);
+    }
+    free(gone.items);
+    return status;
+}
+
+static Status write_training(Sink *sink, void *context)
+{
+    return training_write(sink, context);
+}
+
+Status store_save_training(Store *s, int64_t step, bool best, const TrainingState *state)
+{
+    return store_save(s, step, best, write_training, (void *)(uintptr_t)state);
+}

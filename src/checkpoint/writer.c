@@ -1,0 +1,503 @@
+/* The writer. The pickle is made in memory while the tensors are collected in the order they are met; then
+ * the records follow, each with its CRC and size in front, padded so that data begin at multiples of 64. */
+#include "checkpoint/writer.h"
+
+#include "base/check.h"
+#include "base/json.h"
+#include "checkpoint/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { ALIGN = 64, BATCH = 1000, DOS_DATE = 0x0021, PADDING_ID = 0x4246 };
+
+/* Names that the pickle repeats: written once, then fetched from the memo by their number. */
+typedef enum Known {
+    KNOWN_DICT = ELEMENT_TYPES, /* below: the storage class of each element type */
+    KNOWN_REBUILD,
+    KNOWN_STORAGE,
+    KNOWN_CPU,
+    KNOWN_COUNT
+} Known;
+
+typedef struct Record {
+    char name[40];
+    uint64_t offset, size;
+    uint32_t crc;
+} Record;
+
+typedef struct Writer {
+    Sink *sink;
+    const TensorFetch *fetch;
+    uint8_t *pickle; /* [size] */
+    size_t size, room;
+    bool known[KNOWN_COUNT];
+    const StoredTensor **tensors; /* [tensor_count], record i is data/i */
+    uint32_t tensor_count, tensor_room;
+    Record *records;
+    uint32_t record_count;
+} Writer;
+
+/* ---- the pickle */
+
+static void emit(Writer *w, const void *bytes, size_t size)
+{
+    if (w->size + size > w->room) {
+        w->room = 2 * (w->size + size) + 4096;
+        w->pickle = mem_grow(w->pickle, w->room);
+    }
+    if (size)
+        memcpy(w->pickle + w->size, bytes, size);
+    w->size += size;
+}
+
+static void emit_byte(Writer *w, int byte)
+{
+    uint8_t b = (uint8_t)byte;
+    emit(w, &b, 1);
+}
+
+static void store_little(uint8_t *to, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        to[i] = (uint8_t)(value >> 8 * i);
+}
+
+static void emit_little(Writer *w, uint64_t value, int bytes)
+{
+    uint8_t raw[8];
+    store_little(raw, value, bytes);
+    emit(w, raw, (size_t)bytes);
+}
+
+static void emit_int(Writer *w, int64_t value)
+{
+    if (value >= 0 && value < 256) {
+        emit_byte(w, 'K');
+        emit_little(w, (uint64_t)value, 1);
+    } else if (value >= 0 && value < 65536) {
+        emit_byte(w, 'M');
+        emit_little(w, (uint64_t)value, 2);
+    } else if (value >= INT32_MIN && value <= INT32_MAX) {
+        emit_byte(w, 'J');
+        emit_little(w, (uint64_t)value, 4);
+    } else {
+        emit(w, "\x8a\x08", 2);
+        emit_little(w, (uint64_t)value, 8);
+    }
+}
+
+static void emit_float(Writer *w, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    emit_byte(w, 'G');
+    for (int i = 7; i >= 0; i--)
+        emit_byte(w, (int)(bits >> 8 * i & 255));
+}
+
+static void emit_text(Writer *w, const char *text, size_t length)
+{
+    emit_byte(w, 'X');
+    emit_little(w, length, 4);
+    emit(w, text, length);
+}
+
+/* Writes a name with a memo entry the first time, the memo entry after that. */
+static void emit_known(Writer *w, int known)
+{
+    char line[80];
+    if (w->known[known]) {
+        emit_byte(w, 'h');
+        emit_byte(w, known);
+        return;
+    }
+    if (known == KNOWN_STORAGE)
+        emit_text(w, "storage", 7);
+    else if (known == KNOWN_CPU)
+        emit_text(w, "cpu", 3);
+    else {
+        if (known == KNOWN_DICT)
+            snprintf(line, sizeof line, "ccollections\nOrderedDict\n");
+        else if (known == KNOWN_REBUILD)
+            snprintf(line, sizeof line, "ctorch._utils\n_rebuild_tensor_v2\n");
+        else
+            snprintf(line, sizeof line, "ctorch\n%sStorage\n", element_storage((ElementType)known));
+        emit(w, line, strlen(line));
+    }
+    emit_byte(w, 'q');
+    emit_byte(w, known);
+    w->known[known] = true;
+}
+
+static void emit_sizes(Writer *w, int rank, const int64_t *sizes)
+{
+    if (rank == 0) {
+        emit_byte(w, ')');
+        return;
+    }
+    if (rank > 3)
+        emit_byte(w, '(');
+    for (int i = 0; i < rank; i++)
+        emit_int(w, sizes[i]);
+    emit_byte(w, rank > 3 ? 't' : 0x84 + rank);
+}
+
+static Status emit_tensor(Writer *w, const StoredTensor *t)
+{
+    int64_t strides[LIMIT_RANK], stride = 1;
+    char key[16];
+    if (!*element_storage(t->type) || t->rank > LIMIT_RANK)
+        return status_fail(STATUS_INPUT, "%s: data.pkl@0: tensors of %s with %d dimensions cannot be written",
+                           w->sink->path, element_name(t->type), t->rank);
+    if (w->tensor_count == w->tensor_room) {
+        w->tensor_room = w->tensor_room ? 2 * w->tensor_room : 256;
+        w->tensors = mem_grow(w->tensors, w->tensor_room * sizeof *w->tensors);
+    }
+    snprintf(key, sizeof key, "%u", w->tensor_count);
+    w->tensors[w->tensor_count++] = t;
+    for (int i = t->rank - 1; i >= 0; i--) {
+        strides[i] = stride;
+        stride *= t->shape[i] ? t->shape[i] : 1;
+    }
+    emit_known(w, KNOWN_REBUILD);
+    emit(w, "((", 2);
+    emit_known(w, KNOWN_STORAGE);
+    emit_known(w, (int)t->type);
+    emit_text(w, key, strlen(key));
+    emit_known(w, KNOWN_CPU);
+    emit_int(w, (int64_t)t->count);
+    emit(w, "tQK\0", 4); /* persistent reference; offset 0 */
+    emit_sizes(w, t->rank, t->shape);
+    emit_sizes(w, t->rank, strides);
+    emit_byte(w, 0x89); /* requires_grad: False */
+    emit_known(w, KNOWN_DICT);
+    emit(w, ")RtR", 4);
+    return STATUS_OK;
+}
+
+static Status emit_object(Writer *w, const Object *object, int depth);
+
+/* Items in batches between a mark and `close` ('e' of a list, 'u' of a dict), as PyTorch writes them. */
+static Status emit_items(Writer *w, const Object *object, uint32_t items, int close, int depth)
+{
+    for (uint32_t i = 0; i < items; i++) {
+        if (i % (2 * BATCH) == 0)
+            emit_byte(w, '(');
+        TRY(emit_object(w, object->items[i], depth + 1));
+        if (i % (2 * BATCH) == 2 * BATCH - 1 || i + 1 == items)
+            emit_byte(w, close);
+    }
+    return STATUS_OK;
+}
+
+static Status emit_object(Writer *w, const Object *object, int depth)
+{
+    if (depth > LIMIT_NESTING)
+        return status_fail(STATUS_LIMIT, "%s: data.pkl@0: nesting > %d", w->sink->path, LIMIT_NESTING);
+    switch (object->kind) {
+    case OBJECT_NONE: emit_byte(w, 'N'); return STATUS_OK;
+    case OBJECT_BOOL: emit_byte(w, object->flag ? 0x88 : 0x89); return STATUS_OK;
+    case OBJECT_INT: emit_int(w, object->integer); return STATUS_OK;
+    case OBJECT_FLOAT: emit_float(w, object->number); return STATUS_OK;
+    case OBJECT_TEXT: emit_text(w, object->text, object->count); return STATUS_OK;
+    case OBJECT_TENSOR: return emit_tensor(w, object->tensor);
+    case OBJECT_LIST:
+        emit_byte(w, ']');
+        return emit_items(w, object, object->count, 'e', depth);
+    case OBJECT_TUPLE:
+        emit_byte(w, '(');
+        for (uint32_t i = 0; i < object->count; i++)
+            TRY(emit_object(w, object->items[i], depth + 1));
+        emit_byte(w, 't');
+        return STATUS_OK;
+    case OBJECT_DICT:
+        if (object->flag) {
+            emit_known(w, KNOWN_DICT);
+            emit(w, ")R", 2);
+        } else {
+            emit_byte(w, '}');
+        }
+        return emit_items(w, object, 2 * object->count, 'u', depth);
+    default:
+        return status_fail(STATUS_INPUT, "%s: data.pkl@0: %s cannot be written", w->sink->path,
+                           object_kind_name(object));
+    }
+}
+
+/* ---- records */
+
+static void extra_padding(uint8_t *extra, size_t at, size_t padding)
+{
+    store_little(extra + at, PADDING_ID, 2);
+    store_little(extra + at + 2, padding, 2);
+    memset(extra + at + 4, 'Z', padding);
+}
+
+/* Local header, padding, bytes. */
+static Status put_record(Writer *w, const char *name, const void *bytes, uint64_t size)
+{
+    uint8_t header[30] = "PK\3\4", extra[20 + 4 + ALIGN];
+    char full[64];
+    Record *r = &w->records[w->record_count++];
+    snprintf(r->name, sizeof r->name, "archive/%s", name);
+    r->offset = w->sink->at + w->sink->used;
+    r->size = size;
+    r->crc = 0;
+    for (uint64_t done = 0, n; done < size; done += n) {
+        n = size - done < 1u << 30 ? size - done : 1u << 30;
+        r->crc = (uint32_t)crc32(r->crc, (const Bytef *)bytes + done, (uInt)n);
+    }
+    bool wide = size >= 0xffffffff;
+    size_t length = strlen(r->name), used = 0;
+    if (wide) {
+        store_little(extra, 1, 2);
+        store_little(extra + 2, 16, 2);
+        store_little(extra + 4, size, 8);
+        store_little(extra + 12, size, 8);
+        used = 20;
+    }
+    size_t padding = (size_t)(ALIGN - (r->offset + sizeof header + length + used + 4) % ALIGN) % ALIGN;
+    extra_padding(extra, used, padding);
+    used += 4 + padding;
+    store_little(header + 4, wide ? 45 : 20, 2);
+    store_little(header + 6, 0x0800, 2);
+    store_little(header + 12, DOS_DATE, 2);
+    store_little(header + 14, r->crc, 4);
+    store_little(header + 18, wide ? 0xffffffff : size, 4);
+    store_little(header + 22, wide ? 0xffffffff : size, 4);
+    store_little(header + 26, length, 2);
+    store_little(header + 28, used, 2);
+    memcpy(full, r->name, length);
+    TRY(sink_write(w->sink, header, sizeof header));
+    TRY(sink_write(w->sink, full, length));
+    TRY(sink_write(w->sink, extra, used));
+    return sink_write(w->sink, bytes, (size_t)size);
+}
+
+static Status put_central(Writer *w, const Record *r)
+{
+    uint8_t header[46] = "PK\1\2", extra[28];
+    size_t length = strlen(r->name), used = 4;
+    bool wide = r->size >= 0xffffffff, far = r->offset >= 0xffffffff;
+    for (int i = 0; wide && i < 2; i++, used += 8)
+        store_little(extra + used, r->size, 8);
+    if (far) {
+        store_little(extra + used, r->offset, 8);
+        used += 8;
+    }
+    store_little(extra, 1, 2);
+    store_little(extra + 2, used - 4, 2);
+    used = wide || far ? used : 0;
+    store_little(header + 4, used ? 45 : 20, 2);
+    store_little(header + 6, used ? 45 : 20, 2);
+    store_little(header + 8, 0x0800, 2);
+    store_little(header + 14, DOS_DATE, 2);
+    store_little(header + 16, r->crc, 4);
+    store_little(header + 20, wide ? 0xffffffff : r->size, 4);
+    store_little(header + 24, wide ? 0xffffffff : r->size, 4);
+    store_little(header + 28, length, 2);
+    store_little(header + 30, used, 2);
+    store_little(header + 42, far ? 0xffffffff : r->offset, 4);
+    TRY(sink_write(w->sink, header, sizeof header));
+    TRY(sink_write(w->sink, r->name, length));
+    return sink_write(w->sink, extra, used);
+}
+
+static Status put_end(Writer *w, uint64_t offset, uint64_t size)
+{
+    uint8_t wide_end[56] = "PK\6\6", locator[20] = "PK\6\7", end[22] = "PK\5\6";
+    uint64_t count = w->record_count;
+    if (count >= 0xffff || offset >= 0xffffffff || size >= 0xffffffff) {
+        store_little(wide_end + 4, 44, 8);
+        store_little(wide_end + 12, 45, 2);
+        store_little(wide_end + 14, 45, 2);
+        store_little(wide_end + 24, count, 8);
+        store_little(wide_end + 32, count, 8);
+        store_little(wide_end + 40, size, 8);
+        store_little(wide_end + 48, offset, 8);
+        store_little(locator + 8, offset + size, 8);
+        store_little(locator + 16, 1, 4);
+        TRY(sink_write(w->sink, wide_end, sizeof wide_end));
+        TRY(sink_write(w->sink, locator, sizeof locator));
+    }
+    store_little(end + 8, count < 0xffff ? count : 0xffff, 2);
+    store_little(end + 10, count < 0xffff ? count : 0xffff, 2);
+    store_little(end + 12, size < 0xffffffff ? size : 0xffffffff, 4);
+    store_little(end + 16, offset < 0xffffffff ? offset : 0xffffffff, 4);
+    return sink_write(w->sink, end, sizeof end);
+}
+
+/* The elements of a tensor: where they are, or fetched into *held (malloc'd). */
+static Status tensor_bytes(const Sink *sink, const TensorFetch *fetch, const StoredTensor *t,
+                           const void **bytes, void **held)
+{
+    *held = NULL;
+    *bytes = t->storage->memory;
+    if (*bytes || t->count == 0)
+        return STATUS_OK;
+    CHECKF(fetch, "%s: a tensor without elements", sink->path);
+    *bytes = *held = mem_alloc((size_t)t->count * element_bytes(t->type));
+    return fetch->fetch(fetch->context, t, *held);
+}
+
+static Status put_all(Writer *w)
+{
+    const uint16_t one = 1;
+    const char *order = *(const uint8_t *)&one ? "little" : "big";
+    TRY(put_record(w, "data.pkl", w->pickle, w->size));
+    TRY(put_record(w, "byteorder", order, strlen(order)));
+    for (uint32_t i = 0; i < w->tensor_count; i++) {
+        const void *bytes;
+        void *held;
+        char name[24];
+        snprintf(name, sizeof name, "data/%u", i);
+        Status status = tensor_bytes(w->sink, w->fetch, w->tensors[i], &bytes, &held);
+        if (status == STATUS_OK)
+            status = put_record(w, name, bytes, w->tensors[i]->count * element_bytes(w->tensors[i]->type));
+        free(held);
+        TRY(status);
+    }
+    TRY(put_record(w, "version", "3\n", 2));
+    uint64_t offset = w->sink->at + w->sink->used;
+    for (uint32_t i = 0; i < w->record_count; i++)
+        TRY(put_central(w, &w->records[i]));
+    return put_end(w, offset, w->sink->at + w->sink->used - offset);
+}
+
+Status torch_write(Sink *sink, const Object *root, const TensorFetch *fetch)
+{
+    Writer w = {.sink = sink, .fetch = fetch};
+    emit(&w, "\x80\x02", 2);
+    Status status = emit_object(&w, root, 0);
+    emit_byte(&w, '.');
+    if (status == STATUS_OK) {
+        w.records = mem_alloc((w.tensor_count + 3) * sizeof *w.records);
+        status = put_all(&w);
+    }
+    free(w.records);
+    free(w.tensors);
+    free(w.pickle);
+    return status;
+}
+
+/* ---- safetensors */
+
+typedef struct Named {
+    const char *name;
+    const StoredTensor *tensor;
+} Named;
+
+/* Wide elements first, then by name: every tensor is aligned to its elements. */
+static int by_alignment(const void *a, const void *b)
+{
+    const Named *x = a, *y = b;
+    size_t m = element_bytes(x->tensor->type), n = element_bytes(y->tensor->type);
+    return m != n ? (m > n ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static void write_header(FILE *out, const Named *named, uint32_t count, const Object *metadata)
+{
+    uint64_t at = 0;
+    bool first = true;
+    fputc('{', out);
+    for (uint32_t i = 0; metadata && i < metadata->count; i++) {
+        fputs(first ? "\"__metadata__\":{" : ",", out);
+        json_write_text(out, metadata->items[2 * i]->text);
+        fputc(':', out);
+        json_write_text(out, metadata->items[2 * i + 1]->text);
+        first = false;
+    }
+    if (!first)
+        fputs(count ? "}," : "}", out);
+    for (uint32_t i = 0; i < count; i++) {
+        const StoredTensor *t = named[i].tensor;
+        uint64_t bytes = t->count * element_bytes(t->type);
+        json_write_text(out, named[i].name);
+        fprintf(out, ":{\"dtype\":\"%s\",\"shape\":[", element_safetensors(t->type));
+        for (int d = 0; d < t->rank; d++)
+            fprintf(out, "%s%lld", d ? "," : "", (long long)t->shape[d]);
+        fprintf(out, "],\"data_offsets\":[%llu,%llu]}%s", (unsigned long long)at,
+                (unsigned long long)(at + bytes), i + 1 < count ? "," : "");
+        at += bytes;
+    }
+    fputc('}', out);
+}
+
+static Status put_safetensors(Sink *sink, const Named *named, uint32_t count, const Object *metadata,
+                              const TensorFetch *fetch)
+{
+    char *text = NULL;
+    size_t length = 0;
+    uint8_t size[8];
+    FILE *out = open_memstream(&text, &length);
+    CHECK(out);
+    write_header(out, named, count, metadata);
+    while (ftell(out) % 8)
+        fputc(' ', out);
+    fclose(out);
+    store_little(size, length, 8);
+    Status status = sink_write(sink, size, 8);
+    if (status == STATUS_OK)
+        status = sink_write(sink, text, length);
+    free(text);
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        const StoredTensor *t = named[i].tensor;
+        const void *bytes;
+        void *held;
+        status = tensor_bytes(sink, fetch, t, &bytes, &held);
+        if (status == STATUS_OK)
+            status = sink_write(sink, bytes, (size_t)t->count * element_bytes(t->type));
+        free(held);
+    }
+    return status;
+}
+
+Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch)
+{
+    CHECK(root->kind == OBJECT_DICT);
+    Named *named = mem_alloc(root->count * sizeof *named);
+    const Object *metadata = object_get(root, "__metadata__");
+    uint32_t count = 0;
+    Status status = STATUS_OK;
+    for (uint32_t i = 0; i < root->count && status == STATUS_OK; i++) {
+        const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];
+        if (value == metadata)
+            continue;
+        if (key->kind != OBJECT_TEXT || value->kind != OBJECT_TENSOR)
+            status = status_fail(STATUS_INPUT, "%s: header@8: %s cannot be written (only tensors by name)",
+                                 sink->path, object_kind_name(value));
+        else
+            named[count++] = (Named){key->text, value->tensor};
+    }
+    qsort(named, count, sizeof *named, by_alignment);
+    if (status == STATUS_OK)
+        status = put_safetensors(sink, named, count, metadata, fetch);
+    free(named);
+    return status;
+}
+
+Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
+                       const TensorFetch *fetch, const FileOps *ops)
+{
+    size_t room = strlen(path) + 8;
+    char *temporary = mem_alloc(room);
+    Sink sink;
+    CHECK(format == CHECKPOINT_ZIP || format == CHECKPOINT_SAFETENSORS);
+    snprintf(temporary, room, "%s.tmp", path);
+    Status status = sink_open(&sink, ops, temporary);
+    if (status == STATUS_OK) {
+        status = format == CHECKPOINT_ZIP ? torch_write(&sink, root, fetch)
+                                          : safetensors_write(&sink, root, fetch);
+        if (status == STATUS_OK)
+            status = sink_finish(&sink, NULL);
+        else
+            sink_abandon(&sink);
+    }
+    if (status == STATUS_OK)
+        status = file_publish(ops, temporary, path);
+    free(temporary);
+    return status;
+}

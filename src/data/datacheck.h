@@ -1,0 +1,35 @@
+/* Checks every image of a training and a test set before a long run: what is missing, unreadable, there
+ * twice, or in both; how many images each class has. Works on all cores.
+ *
+ * Files are compared by name and by content (a 64-bit hash of their bytes), so that a copy under another
+ * name is found too. Pictures that merely look alike are not. */
+#ifndef PACO_DATA_DATACHECK_H
+#define PACO_DATA_DATACHECK_H
+
+#include "base/status.h"
+#include "data/dataset.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct DataCheck {
+    int64_t images;     /* of the data set */
+    int64_t missing;    /* files that cannot be read */
+    int64_t unreadable; /* files that are no images, or damaged */
+    int64_t duplicates; /* images whose file was listed before */
+    int64_t copies;     /* images with the content of an earlier one of another name */
+    int64_t smallest, largest; /* images of the smallest and the largest class that has any */
+    int empty_classes;  /* classes without images */
+    uint64_t *names;    /* [images] hash of each path */
+    uint64_t *contents; /* [images] hash of each file's bytes; 0 where it could not be read */
+} DataCheck;
+
+/* Reads (and with `decode` decodes) every image; progress on stderr; writes one line per bad file to
+ * `out`, at most `lines` of them, in order. Bad files are counted, not failed for. */
+void datacheck_run(const Dataset *dataset, bool decode, int64_t lines, FILE *out, DataCheck *result);
+/* Images of `test` that `train` has too, by path (`by_name`) or by content under another path. */
+void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *by_name, int64_t *by_content);
+void datacheck_free(DataCheck *result);
+
+#endif

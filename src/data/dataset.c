@@ -1,0 +1,168 @@
+/* Data sets: what all kinds share. Opening builds the index by class and the checksum. */
+#include "data/dataset.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "data/kinds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sorts the images by class (a counting sort: ascending within a class). */
+static void index_classes(Dataset *d)
+{
+    d->counts = mem_zero((size_t)d->classes, sizeof *d->counts);
+    d->first = mem_zero((size_t)d->classes + 1, sizeof *d->first);
+    d->members = mem_alloc((size_t)d->count * sizeof *d->members);
+    for (int64_t i = 0; i < d->count; i++)
+        d->counts[d->labels[i]]++;
+    for (int c = 0; c < d->classes; c++)
+        d->first[c + 1] = d->first[c] + d->counts[c];
+    int64_t *at = mem_alloc((size_t)d->classes * sizeof *at);
+    memcpy(at, d->first, (size_t)d->classes * sizeof *at);
+    for (int64_t i = 0; i < d->count; i++)
+        d->members[at[d->labels[i]]++] = (uint32_t)i;
+    free(at);
+}
+
+static uint64_t fnv_bytes(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 0x100000001B3u;
+    return h;
+}
+
+static uint64_t sum_of(const Dataset *d)
+{
+    uint64_t h = 0xCBF29CE484222325u;
+    size_t bytes = (size_t)d->side * (size_t)d->side * 3;
+    for (int64_t i = 0; i < d->count; i++) {
+        uint32_t label = (uint32_t)d->labels[i];
+        unsigned char four[4] = {(unsigned char)label, (unsigned char)(label >> 8),
+                                 (unsigned char)(label >> 16), (unsigned char)(label >> 24)};
+        if (d->names)
+            h = fnv_bytes(h, d->names[i], strlen(d->names[i]) + 1);
+        else
+            h = fnv_bytes(h, d->pixels + (size_t)i * bytes, bytes);
+        h = fnv_bytes(h, four, sizeof four);
+    }
+    return h;
+}
+
+static void warn_empty_classes(const Dataset *d)
+{
+    int empty = 0, example = -1;
+    for (int c = d->classes - 1; c >= 0; c--)
+        if (d->counts[c] == 0)
+            empty++, example = c;
+    if (empty > 0)
+        log_warn("%s: %d of %d classes have no images (class %d%s)", d->source, empty, d->classes,
+                 example, empty > 1 ? " is the first" : "");
+}
+
+static Status open_kind(const DatasetSpec *spec, Dataset *d)
+{
+    switch (spec->kind) {
+    case DATASET_LIST: return list_open(spec, d);
+    case DATASET_FOLDER: return folder_open(spec, d);
+    case DATASET_CIFAR10:
+    case DATASET_CIFAR100: return cifar_open(spec, d);
+    case DATASET_SYNTHETIC: return synthetic_open(spec, d);
+    }
+    CHECKF(false, "kind %d", (int)spec->kind);
+    return STATUS_USAGE;
+}
+
+static const char *source_of(const DatasetSpec *spec)
+{
+    if (spec->kind == DATASET_SYNTHETIC)
+        return spec->train ? "synthetic training set" : "synthetic test set";
+    if (spec->kind == DATASET_LIST)
+        return spec->list ? spec->list : "";
+    return spec->root ? spec->root : ".";
+}
+
+Status dataset_open(const DatasetSpec *spec, Dataset **out)
+{
+    Dataset *d = mem_zero(1, sizeof *d);
+    d->kind = spec->kind;
+    d->source = mem_string(source_of(spec));
+    Status status = open_kind(spec, d);
+    if (status != STATUS_OK) {
+        dataset_close(d);
+        return status;
+    }
+    d->encoded = d->names != NULL;
+    index_classes(d);
+    d->checksum = sum_of(d);
+    warn_empty_classes(d);
+    *out = d;
+    return STATUS_OK;
+}
+
+void dataset_close(Dataset *d)
+{
+    if (!d)
+        return;
+    free(d->members);
+    free(d->first);
+    free(d->counts);
+    free(d->pixels);
+    free(d->names);
+    free(d->labels);
+    free(d->text);
+    free(d->source);
+    arena_free(&d->arena);
+    free(d);
+}
+
+const char *dataset_name(const Dataset *d, int64_t i, char *text, size_t room)
+{
+    CHECKF(i >= 0 && i < d->count, "image %lld", (long long)i);
+    if (!d->names) {
+        snprintf(text, room, "%s: image %lld", d->source, (long long)i);
+        return text;
+    }
+    char *path = file_join(d->root, d->names[i]);
+    snprintf(text, room, "%s", path);
+    free(path);
+    return text;
+}
+
+Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
+{
+    CHECKF(d->encoded && i >= 0 && i < d->count, "image %lld", (long long)i);
+    char *path = file_join(d->root, d->names[i]);
+    Status status = file_read(path, DATASET_FILE_MAX, bytes, size);
+    if (status == STATUS_IO && !file_exists(path))
+        status_fail(STATUS_IO, "%s: listed by %s, but missing. Is --data the folder that its paths start "
+                    "from?", path, d->source);
+    free(path);
+    return status;
+}
+
+static Status decode_file(const Dataset *d, int64_t i, Image *out)
+{
+    uint8_t *bytes;
+    size_t size;
+    TRY(dataset_read(d, i, &bytes, &size));
+    char *path = file_join(d->root, d->names[i]);
+    Status status = image_decode(path, bytes, size, out);
+    free(path);
+    free(bytes);
+    return status;
+}
+
+Status dataset_fetch(const Dataset *d, int64_t i, Image *out)
+{
+    CHECKF(i >= 0 && i < d->count, "image %lld", (long long)i);
+    if (d->encoded)
+        return decode_file(d, i, out);
+    size_t bytes = (size_t)d->side * (size_t)d->side * 3;
+    *out = image_new(d->side, d->side);
+    memcpy(out->pixels, d->pixels + (size_t)i * bytes, bytes);
+    return STATUS_OK;
+}

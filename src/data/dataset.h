@@ -1,0 +1,84 @@
+/* Dataset: labelled images, from whatever holds them.
+ *
+ * A data set is opened once, is immutable afterwards, and may be read from any number of threads. Kinds:
+ * list files ("path label" per line), a folder per class, the binary files of CIFAR-10 and CIFAR-100, and
+ * procedural images made in memory. Labels and sizes live here; pixels are read when asked for, except
+ * those of CIFAR and of the procedural set, which are small and stay in memory. */
+#ifndef PACO_DATA_DATASET_H
+#define PACO_DATA_DATASET_H
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "data/image.h"
+#include "data/longtail.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* KIND(name, text of the option, what it reads) */
+#define DATASET_KINDS(X)                                                      \
+    X(LIST, "list", "a list file with one `path label` per line")             \
+    X(FOLDER, "folder", "a folder per class, in the order of their names")    \
+    X(CIFAR10, "cifar10", "the binary files of CIFAR-10")                     \
+    X(CIFAR100, "cifar100", "the binary files of CIFAR-100")                  \
+    X(SYNTHETIC, "synthetic", "procedural long-tailed images made in memory")
+
+typedef enum DatasetKind {
+#define X(name, text, meaning) DATASET_##name,
+    DATASET_KINDS(X)
+#undef X
+} DatasetKind;
+
+typedef struct DatasetSpec {
+    DatasetKind kind;
+    bool train;       /* the training half of CIFAR and of the procedural set, else the test half */
+    const char *list; /* DATASET_LIST: the list file */
+    const char *root; /* folder that relative paths of a list start from; the folder of folders; the folder
+                         of the CIFAR files; NULL is the working folder */
+    int classes;      /* number of classes; 0: one more than the largest label, or as many as folders */
+    LongTail tail;    /* CIFAR training half only: which images to keep */
+    uint64_t seed;    /* procedural set; runs use 0, so that all see the same images */
+} DatasetSpec;
+
+typedef struct Dataset Dataset;
+
+struct Dataset {
+    DatasetKind kind;
+    char *source;            /* list file or folder, for messages */
+    int64_t count;           /* images, 1 to 2^31 - 1 */
+    int classes;             /* labels are 0 to classes - 1 */
+    int32_t *labels;         /* [count] */
+    int64_t *counts;         /* [classes] images of each class; 0 is possible */
+    int64_t *first;          /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
+    uint32_t *members;       /* [count] image numbers by class, ascending within a class */
+    const char **class_names; /* [classes], or NULL when unknown */
+    uint64_t checksum;       /* FNV-1a 64 over names and labels in order: two equal lists have equal sums */
+    bool encoded;            /* the images are files: dataset_read works */
+
+    /* Private to src/data. */
+    Arena arena;
+    char *text;              /* bytes of a list file, cut into strings */
+    const char *root;        /* folder before relative paths, or NULL */
+    const char **names;      /* [count] path of each image as listed; NULL when in memory */
+    uint8_t *pixels;         /* [count][side][side][3] in memory, or NULL */
+    int side;
+};
+
+/* Opens a data set. STATUS_IO where a file or folder is missing, STATUS_INPUT where a line, label or file
+ * is malformed (the message names file and line), STATUS_USAGE where the spec contradicts itself. Classes
+ * without images give one warning. Images themselves are not touched: see datacheck.h. */
+Status dataset_open(const DatasetSpec *spec, Dataset **out);
+void dataset_close(Dataset *dataset);
+
+/* What to call image i in a message: its path, or "SOURCE: image I". Written to text[room]; returns text. */
+const char *dataset_name(const Dataset *dataset, int64_t i, char *text, size_t room);
+/* The bytes of the file of image i (malloc'd); only where dataset->encoded. STATUS_IO when it is missing. */
+Status dataset_read(const Dataset *dataset, int64_t i, uint8_t **bytes, size_t *size);
+/* Image i, decoded; image_free it. STATUS_IO when missing, STATUS_INPUT when no image. */
+Status dataset_fetch(const Dataset *dataset, int64_t i, Image *out);
+
+/* Files longer than this are no images (512 MiB). */
+enum { DATASET_FILE_MAX = 512 << 20 };
+
+#endif

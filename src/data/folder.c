@@ -1,0 +1,176 @@
+/* A folder per class: the folders in the order of their names are the classes, the JPEG and PNG files below
+ * each are its images, in the order of their paths. Other files are passed over with a warning. */
+#define _DEFAULT_SOURCE /* d_type */
+#include "base/file.h"
+#include "base/log.h"
+#include "data/kinds.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { DEPTH_MAX = 16 }; /* folders within folders, so that a loop of links ends */
+
+/* Names that grow; the texts belong to the arena of the data set. */
+typedef struct Names {
+    const char **list;
+    int64_t count, room;
+} Names;
+
+static void names_add(Names *names, const char *name)
+{
+    if (names->count == names->room) {
+        names->room = names->room ? names->room * 2 : 64;
+        names->list = mem_grow(names->list, (size_t)names->room * sizeof *names->list);
+    }
+    names->list[names->count++] = name;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Folder first, then file, so that a folder's own files stay together. */
+static int by_folder(const void *a, const void *b)
+{
+    const char *p = *(const char *const *)a, *q = *(const char *const *)b;
+    size_t m = (size_t)(file_name(p) - p), n = (size_t)(file_name(q) - q);
+    int order = memcmp(p, q, m < n ? m : n);
+    if (order == 0)
+        order = m < n ? -1 : m > n;
+    return order ? order : strcmp(p + m, q + n);
+}
+
+static void names_sort(Names *names, int (*compare)(const void *, const void *))
+{
+    if (names->count > 1)
+        qsort(names->list, (size_t)names->count, sizeof *names->list, compare);
+}
+
+static bool is_image(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+}
+
+static bool is_folder(const char *path, const struct dirent *entry)
+{
+    struct stat st;
+    if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)
+        return entry->d_type == DT_DIR;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Adds what root/below holds: folders to `folders`, images to `images`, as paths from root. */
+static Status scan(Arena *arena, const char *root, const char *below, Names *folders, Names *images,
+                   int64_t *others)
+{
+    char *path = file_join(root, below);
+    DIR *dir = opendir(path);
+    if (!dir) {
+        Status status = status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
+        free(path);
+        return status;
+    }
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        char *full = file_join(path, entry->d_name);
+        const char *name = *below ? arena_printf(arena, "%s/%s", below, entry->d_name)
+                                  : arena_printf(arena, "%s", entry->d_name);
+        if (is_folder(full, entry))
+            names_add(folders, name);
+        else if (images && is_image(name))
+            names_add(images, name);
+        else
+            ++*others;
+        free(full);
+    }
+    closedir(dir);
+    free(path);
+    return STATUS_OK;
+}
+
+/* Every image at or below root/folder. */
+static Status scan_class(Arena *arena, const char *root, const char *folder, Names *images,
+                         int64_t *others)
+{
+    Names level = {0}, next = {0};
+    Status status = STATUS_OK;
+    names_add(&level, folder);
+    for (int depth = 0; level.count > 0 && status == STATUS_OK; depth++) {
+        if (depth == DEPTH_MAX) {
+            status = status_fail(STATUS_INPUT, "%s/%s: folders nested deeper than %d", root,
+                                 level.list[0], DEPTH_MAX);
+            break;
+        }
+        next.count = 0;
+        for (int64_t i = 0; i < level.count && status == STATUS_OK; i++)
+            status = scan(arena, root, level.list[i], &next, images, others);
+        Names done = level;
+        level = next;
+        next = done;
+    }
+    free(level.list);
+    free(next.list);
+    return status;
+}
+
+static Status scan_classes(Dataset *d, const Names *classes, Names *images, int64_t *others)
+{
+    int64_t room = 0;
+    for (int64_t c = 0; c < classes->count; c++) {
+        Names found = {0};
+        Status status = scan_class(&d->arena, d->source, classes->list[c], &found, others);
+        names_sort(&found, by_folder);
+        for (int64_t i = 0; i < found.count && status == STATUS_OK; i++) {
+            names_add(images, found.list[i]);
+            if (images->room != room) {
+                room = images->room;
+                d->labels = mem_grow(d->labels, (size_t)room * sizeof *d->labels);
+            }
+            d->labels[images->count - 1] = (int32_t)c;
+        }
+        free(found.list);
+        TRY(status);
+    }
+    return STATUS_OK;
+}
+
+static Status fill(const DatasetSpec *spec, Dataset *d, Names *classes, Names *images)
+{
+    int64_t others = 0, loose = 0;
+    TRY(scan(&d->arena, d->source, "", classes, NULL, &loose));
+    if (classes->count == 0)
+        return status_fail(STATUS_INPUT, "%s: no folders. Expected a folder per class", d->source);
+    if (classes->count > DATASET_CLASSES_MAX || (spec->classes && classes->count != spec->classes))
+        return status_fail(STATUS_INPUT, "%s: wrong number of class folders (%lld vs %d)", d->source,
+                           (long long)classes->count,
+                           spec->classes ? spec->classes : DATASET_CLASSES_MAX);
+    names_sort(classes, by_name);
+    TRY(scan_classes(d, classes, images, &others));
+    if (images->count == 0)
+        return status_fail(STATUS_INPUT, "%s: no .jpg, .jpeg or .png files in its %lld folders", d->source,
+                           (long long)classes->count);
+    if (others > 0)
+        log_warn("%s: passed over %lld files that are neither .jpg, .jpeg nor .png", d->source,
+                 (long long)others);
+    d->count = images->count;
+    d->classes = (int)classes->count;
+    d->class_names = arena_copy(&d->arena, classes->list, (size_t)classes->count * sizeof *classes->list);
+    return STATUS_OK;
+}
+
+Status folder_open(const DatasetSpec *spec, Dataset *d)
+{
+    Names classes = {0}, images = {0};
+    d->root = d->source;
+    Status status = fill(spec, d, &classes, &images);
+    free(classes.list);
+    d->names = images.list;
+    return status;
+}

@@ -1,0 +1,466 @@
+/* The loader's ring and its threads.
+ *
+ * Slots are numbered from the first batch on; batch n lives in slot n mod depth. Under one lock a worker
+ * takes a few samples of the oldest slot that has some left, or opens the next slot while fewer than
+ * `depth` are in use; the pixels are made without the lock. What went wrong is noted in the slot, by
+ * position, and judged by the consumer when it receives the batch, so that the verdict does not depend
+ * on which thread was faster. Read-ahead is bounded by the ring alone. */
+#include "data/loader.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "data/sampler.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS_MAX = 1024, SUBSTITUTE_TRIES = 16, NAME_ROOM = 4400 };
+
+/* An image that could not be used. */
+typedef struct Trouble {
+    int position;   /* in the batch */
+    int order;      /* of the tries for this position */
+    uint32_t image;
+    bool fatal;     /* nothing took its place */
+    Status status;
+    char text[STATUS_TEXT_MAX];
+} Trouble;
+
+typedef struct Slot {
+    Batch batch;      /* what the consumer sees; its arrays are the ones below */
+    uint64_t *keys;   /* [n] */
+    uint8_t *query, *key;
+    int32_t *labels;
+    uint32_t *samples;
+    int taken, done;  /* samples handed to workers, finished */
+    Trouble *troubles;
+    int trouble_count, trouble_room;
+} Slot;
+
+struct Loader {
+    LoaderSpec spec;
+    int n;               /* images of a full batch */
+    size_t view_bytes;   /* of one image */
+    int64_t steps;       /* per epoch */
+    Sampler *sampler;    /* NULL for LOADER_EVAL */
+    Slot *slots;         /* [depth] */
+    int chunk;           /* samples a worker takes at once */
+
+    pthread_mutex_t lock;
+    pthread_cond_t work, ready;
+    bool stop;
+    int64_t opened;      /* batches begun */
+    int64_t consumed;    /* batches given back */
+    uint32_t next_epoch; /* of the batch to open next */
+    int64_t next_step;
+    pthread_t *threads;
+    int thread_count;
+
+    /* Of the consumer alone. */
+    bool holding;        /* a batch is out */
+    LoaderStats stats;
+    uint8_t *bad;        /* [count] images found unreadable; NULL while there are none */
+    Status failed;
+    char failed_text[STATUS_TEXT_MAX];
+};
+
+/* ---- making one sample ---- */
+
+/* Views of the encoded file of image `i`. */
+static Status views_of_file(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k, uint8_t *query,
+                            uint8_t *key)
+{
+    const LoaderSpec *spec = &l->spec;
+    uint8_t *bytes;
+    size_t size;
+    Image image = {0};
+    TRY(dataset_read(spec->data, i, &bytes, &size));
+    Status status;
+    if (spec->views == LOADER_PAIR)
+        status = recipe_pair(spec->recipe, &spec->options, name, bytes, size, q, k, query, key);
+    else
+        status = image_decode(name, bytes, size, &image);
+    free(bytes);
+    if (status == STATUS_OK && spec->views == LOADER_QUERY)
+        status = recipe_view(spec->recipe, RECIPE_QUERY, &spec->options, name, &image, q, query);
+    if (status == STATUS_OK && spec->views == LOADER_EVAL)
+        view_eval(&spec->options, &image, query);
+    image_free(&image);
+    return status;
+}
+
+/* Views of image `i`, whose pixels are in memory. */
+static Status views_of_pixels(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k, uint8_t *query,
+                              uint8_t *key)
+{
+    const LoaderSpec *spec = &l->spec;
+    Image image;
+    TRY(dataset_fetch(spec->data, i, &image));
+    Status status = STATUS_OK;
+    if (spec->views == LOADER_EVAL)
+        view_eval(&spec->options, &image, query);
+    else
+        status = recipe_view(spec->recipe, RECIPE_QUERY, &spec->options, name, &image, q, query);
+    if (status == STATUS_OK && spec->views == LOADER_PAIR)
+        status = recipe_view(spec->recipe, RECIPE_KEY, &spec->options, name, &image, k, key);
+    image_free(&image);
+    return status;
+}
+
+/* Fills a position of a slot from image `i`, with the random streams of `sample`. */
+static Status make_views(const Loader *l, Slot *slot, int position, uint32_t i, uint64_t sample)
+{
+    char name[NAME_ROOM];
+    uint8_t *query = slot->query + (size_t)position * l->view_bytes;
+    uint8_t *key = slot->key ? slot->key + (size_t)position * l->view_bytes : NULL;
+    Rng q = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_VIEW_Q);
+    Rng k = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_VIEW_K);
+    dataset_name(l->spec.data, i, name, sizeof name);
+    Status status = l->spec.data->encoded ? views_of_file(l, i, name, &q, &k, query, key)
+                                          : views_of_pixels(l, i, name, &q, &k, query, key);
+    slot->samples[position] = i;
+    slot->labels[position] = l->spec.data->labels[i];
+    return status;
+}
+
+/* Notes that `image` failed with this thread's status text. */
+static void note_trouble(Loader *l, Slot *slot, Trouble trouble)
+{
+    snprintf(trouble.text, sizeof trouble.text, "%s", status_text());
+    pthread_mutex_lock(&l->lock);
+    if (slot->trouble_count == slot->trouble_room) {
+        slot->trouble_room = slot->trouble_room ? 2 * slot->trouble_room : 8;
+        slot->troubles = mem_grow(slot->troubles, (size_t)slot->trouble_room * sizeof trouble);
+    }
+    slot->troubles[slot->trouble_count++] = trouble;
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* The t-th image to try in place of `lost`: its class in turn from a random place, then any. */
+static uint32_t substitute(const Dataset *d, uint32_t lost, Rng *rng, int64_t start, int t, int in_class)
+{
+    int32_t c = d->labels[lost];
+    if (t < in_class)
+        return d->members[d->first[c] + (start + t) % d->counts[c]];
+    return rng_below(rng, (uint32_t)d->count);
+}
+
+static void make_sample(Loader *l, Slot *slot, int position)
+{
+    const Dataset *d = l->spec.data;
+    uint64_t sample = slot->keys[position];
+    uint32_t lost = sampler_image(sample), image = lost;
+    Trouble trouble = {.position = position, .image = lost};
+    trouble.status = make_views(l, slot, position, lost, sample);
+    if (trouble.status == STATUS_OK)
+        return;
+    trouble.fatal = l->spec.on_corrupt == CORRUPT_FAIL;
+    note_trouble(l, slot, trouble);
+    if (trouble.fatal)
+        return;
+    Rng rng = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_SUBSTITUTE);
+    int64_t size = d->counts[d->labels[lost]], start = rng_below(&rng, (uint32_t)size);
+    int in_class = size < SUBSTITUTE_TRIES ? (int)size : SUBSTITUTE_TRIES;
+    for (int t = 0; t < in_class + SUBSTITUTE_TRIES; t++) {
+        image = substitute(d, lost, &rng, start, t, in_class);
+        if (image == lost)
+            continue;
+        trouble.status = make_views(l, slot, position, image, sample);
+        if (trouble.status == STATUS_OK)
+            return;
+        trouble.order++;
+        trouble.image = image;
+        note_trouble(l, slot, trouble);
+    }
+    trouble.order++;
+    trouble.fatal = true;
+    note_trouble(l, slot, trouble);
+}
+
+/* ---- workers ---- */
+
+static bool more_to_open(const Loader *l)
+{
+    return l->spec.views == LOADER_EVAL ? l->next_step < l->steps : l->next_epoch < l->spec.epochs;
+}
+
+/* Begins the next batch in its slot: who is in it. Called with the lock held. */
+static void open_slot(Loader *l)
+{
+    Slot *slot = &l->slots[l->opened++ % l->spec.depth];
+    slot->batch.epoch = l->next_epoch;
+    slot->batch.step = l->next_step;
+    slot->batch.n = l->n;
+    slot->taken = slot->done = slot->trouble_count = 0;
+    if (l->spec.views == LOADER_EVAL) {
+        int64_t begin = l->next_step * l->n, left = l->spec.data->count - begin;
+        slot->batch.n = left < l->n ? (int)left : l->n;
+        for (int i = 0; i < slot->batch.n; i++)
+            slot->keys[i] = (uint64_t)(begin + i);
+        l->next_step++;
+        return;
+    }
+    for (int r = 0; r < l->spec.own_ranks; r++)
+        sampler_batch(l->sampler, l->next_epoch, l->next_step, l->spec.first_rank + r,
+                      slot->keys + (size_t)r * (size_t)l->spec.batch);
+    if (++l->next_step == l->steps) {
+        l->next_step = 0;
+        l->next_epoch++;
+    }
+}
+
+/* The oldest slot with samples to hand out, opening one where the ring has room; NULL when there is
+ * nothing to do now. Called with the lock held. */
+static Slot *find_work(Loader *l)
+{
+    for (int64_t s = l->consumed; s < l->opened; s++) {
+        Slot *slot = &l->slots[s % l->spec.depth];
+        if (slot->taken < slot->batch.n)
+            return slot;
+    }
+    if (l->opened - l->consumed >= l->spec.depth || !more_to_open(l))
+        return NULL;
+    open_slot(l);
+    return &l->slots[(l->opened - 1) % l->spec.depth];
+}
+
+static void *work(void *argument)
+{
+    Loader *l = argument;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        Slot *slot = find_work(l);
+        if (!slot) {
+            pthread_cond_wait(&l->work, &l->lock);
+            continue;
+        }
+        int begin = slot->taken, end = begin + l->chunk;
+        if (end > slot->batch.n)
+            end = slot->batch.n;
+        slot->taken = end;
+        pthread_mutex_unlock(&l->lock);
+        for (int i = begin; i < end; i++)
+            make_sample(l, slot, i);
+        pthread_mutex_lock(&l->lock);
+        slot->done += end - begin;
+        if (slot->done == slot->batch.n)
+            pthread_cond_signal(&l->ready);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+static void slot_alloc(const Loader *l, Slot *slot)
+{
+    size_t n = (size_t)l->n;
+    slot->keys = mem_alloc(n * sizeof *slot->keys);
+    slot->labels = mem_alloc(n * sizeof *slot->labels);
+    slot->samples = mem_alloc(n * sizeof *slot->samples);
+    slot->query = mem_alloc(n * l->view_bytes);
+    slot->key = l->spec.views == LOADER_PAIR ? mem_alloc(n * l->view_bytes) : NULL;
+    slot->batch.query = slot->query;
+    slot->batch.key = slot->key;
+    slot->batch.labels = slot->labels;
+    slot->batch.samples = slot->samples;
+}
+
+static void slot_free(Slot *slot)
+{
+    free(slot->troubles);
+    free(slot->key);
+    free(slot->query);
+    free(slot->samples);
+    free(slot->labels);
+    free(slot->keys);
+}
+
+/* Fills in what the spec leaves to the loader. */
+static void complete_spec(LoaderSpec *spec)
+{
+    if (spec->views == LOADER_EVAL)
+        spec->ranks = spec->own_ranks = 1, spec->first_rank = 0, spec->epoch = 0;
+    if (spec->own_ranks == 0)
+        spec->own_ranks = spec->ranks - spec->first_rank;
+    if (spec->threads == 0)
+        spec->threads = threads_available();
+    if (spec->threads > THREADS_MAX)
+        spec->threads = THREADS_MAX;
+    if (spec->depth == 0)
+        spec->depth = 3;
+    CHECK(spec->depth >= 2 && spec->threads >= 1 && spec->batch >= 1 && spec->options.size >= 1);
+    CHECK(spec->first_rank >= 0 && spec->own_ranks >= 1 && spec->first_rank + spec->own_ranks <= spec->ranks);
+    CHECK(spec->views == LOADER_EVAL || spec->recipe);
+}
+
+static Status open_order(Loader *l)
+{
+    const LoaderSpec *spec = &l->spec;
+    if (spec->views == LOADER_EVAL) {
+        l->steps = (spec->data->count + spec->batch - 1) / spec->batch;
+        return STATUS_OK;
+    }
+    SamplerSpec order = {.seed = spec->seed, .ranks = spec->ranks, .batch = spec->batch,
+                         .balanced = spec->balanced};
+    TRY(sampler_open(spec->data, &order, &l->sampler));
+    l->steps = sampler_steps(l->sampler);
+    return STATUS_OK;
+}
+
+static Status start_threads(Loader *l)
+{
+    l->threads = mem_zero((size_t)l->spec.threads, sizeof *l->threads);
+    while (l->thread_count < l->spec.threads &&
+           pthread_create(&l->threads[l->thread_count], NULL, work, l) == 0)
+        l->thread_count++;
+    if (l->thread_count == 0)
+        return status_fail(STATUS_LIMIT, "loader: cannot start a thread");
+    return STATUS_OK;
+}
+
+Status loader_open(const LoaderSpec *spec, Loader **out)
+{
+    Loader *l = mem_zero(1, sizeof *l);
+    l->spec = *spec;
+    complete_spec(&l->spec);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    size_t side = (size_t)l->spec.options.size;
+    l->n = l->spec.own_ranks * l->spec.batch;
+    l->view_bytes = side * side * 3;
+    l->chunk = side <= 64 ? 8 : 1; /* small images: fewer turns at the lock */
+    l->next_epoch = l->spec.epoch;
+    l->next_step = l->spec.step;
+    l->slots = mem_zero((size_t)l->spec.depth, sizeof *l->slots);
+    Status status = open_order(l);
+    if (status == STATUS_OK) {
+        CHECKF(spec->step >= 0 && spec->step < l->steps, "step %lld of %lld", (long long)spec->step,
+               (long long)l->steps);
+        for (int i = 0; i < l->spec.depth; i++)
+            slot_alloc(l, &l->slots[i]);
+        status = start_threads(l);
+    }
+    if (status != STATUS_OK) {
+        loader_close(l);
+        return status;
+    }
+    *out = l;
+    return STATUS_OK;
+}
+
+void loader_close(Loader *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    for (int i = 0; i < l->thread_count; i++)
+        pthread_join(l->threads[i], NULL);
+    for (int i = 0; i < l->spec.depth; i++)
+        slot_free(&l->slots[i]);
+    pthread_cond_destroy(&l->ready);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->lock);
+    sampler_close(l->sampler);
+    free(l->bad);
+    free(l->threads);
+    free(l->slots);
+    free(l);
+}
+
+/* ---- the consumer ---- */
+
+static int by_position(const void *a, const void *b)
+{
+    const Trouble *p = a, *q = b;
+    int order = (p->position > q->position) - (p->position < q->position);
+    return order ? order : (p->order > q->order) - (p->order < q->order);
+}
+
+static Status fail(Loader *l, Status status)
+{
+    l->failed = status;
+    snprintf(l->failed_text, sizeof l->failed_text, "%s", status_text());
+    return status;
+}
+
+/* Counts an unreadable image and tells the user, once per image. Above 1 % it is too much. */
+static Status count_bad(Loader *l, const Trouble *t)
+{
+    const Dataset *d = l->spec.data;
+    if (!l->bad)
+        l->bad = mem_zero((size_t)d->count, 1);
+    if (l->bad[t->image])
+        return STATUS_OK;
+    l->bad[t->image] = 1;
+    l->stats.corrupt++;
+    log_warn("skipped: %s", t->text);
+    if (l->stats.corrupt * 100 <= d->count)
+        return STATUS_OK;
+    return status_fail(STATUS_INPUT, "%s: too many unreadable images (%lld of %lld vs at most 1 %%); the "
+                       "latest: %s", d->source, (long long)l->stats.corrupt, (long long)d->count, t->text);
+}
+
+/* Judges what went wrong in a batch, in order of position. */
+static Status judge(Loader *l, Slot *slot)
+{
+    qsort(slot->troubles, (size_t)slot->trouble_count, sizeof *slot->troubles, by_position);
+    for (int i = 0; i < slot->trouble_count; i++) {
+        const Trouble *t = &slot->troubles[i];
+        if (l->spec.on_corrupt == CORRUPT_SKIP)
+            TRY(count_bad(l, t));
+        if (t->fatal)
+            return status_fail(t->status, "%s", t->text);
+        l->stats.substituted += t->order == 0;
+    }
+    return STATUS_OK;
+}
+
+Status loader_next(Loader *l, const Batch **batch)
+{
+    *batch = NULL;
+    if (l->failed != STATUS_OK)
+        return status_fail(l->failed, "%s", l->failed_text);
+    double start = clock_seconds();
+    pthread_mutex_lock(&l->lock);
+    if (l->holding) {
+        l->consumed++;
+        l->holding = false;
+        pthread_cond_broadcast(&l->work);
+    }
+    Slot *slot = &l->slots[l->consumed % l->spec.depth];
+    bool end = l->opened == l->consumed && !more_to_open(l);
+    while (!end && !(l->opened > l->consumed && slot->done == slot->batch.n))
+        pthread_cond_wait(&l->ready, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    l->stats.wait_seconds += clock_seconds() - start;
+    if (end)
+        return STATUS_OK;
+    l->holding = true;
+    Status status = slot->trouble_count ? judge(l, slot) : STATUS_OK;
+    if (status != STATUS_OK)
+        return fail(l, status);
+    l->stats.batches++;
+    *batch = &slot->batch;
+    return STATUS_OK;
+}
+
+int64_t loader_steps(const Loader *l)
+{
+    return l->steps;
+}
+
+LoaderStats loader_stats(const Loader *l)
+{
+    return l->stats;
+}

@@ -1,0 +1,79 @@
+/* Loader: worker threads that turn a data set into batches of augmented uint8 images.
+ *
+ * Batches sit in a ring of `depth` slots. Workers take samples of the next unfinished slots; the consumer
+ * receives slots in order. What a batch holds depends on (seed, epoch, step) only, never on the number of
+ * threads. Loading runs on from epoch to epoch without a gap. Failures of workers arrive at the consumer,
+ * with their text, at the batch they belong to. Normalisation is left to the device. */
+#ifndef PACO_DATA_LOADER_H
+#define PACO_DATA_LOADER_H
+
+#include "base/status.h"
+#include "data/dataset.h"
+#include "data/recipe.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What becomes of an image that cannot be read or decoded. */
+typedef enum OnCorrupt {
+    CORRUPT_FAIL, /* the batch that needs it fails */
+    CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a function of
+                     seed, epoch and sample); reported; above 1 % of the data set the loader fails */
+} OnCorrupt;
+
+typedef enum LoaderViews {
+    LOADER_PAIR,  /* query and key view of the recipe */
+    LOADER_QUERY, /* the query view only (baselines) */
+    LOADER_EVAL,  /* the evaluation view, images in order, once; the last batch may be short */
+} LoaderViews;
+
+typedef struct LoaderSpec {
+    const Dataset *data;      /* outlives the loader */
+    LoaderViews views;
+    const Recipe *recipe;     /* unused by LOADER_EVAL */
+    RecipeOptions options;    /* options.size is the side of the images delivered */
+    uint64_t seed;
+    int ranks;                /* R of the recipe; LOADER_EVAL: 1 */
+    int first_rank, own_ranks; /* which ranks' samples to deliver; own_ranks 0 means all */
+    int batch;                /* B, images per rank and step */
+    bool balanced;            /* class-balanced sampling */
+    OnCorrupt on_corrupt;
+    int threads;              /* 0: one per core */
+    int depth;                /* slots of the ring, at least 2; 0: 3 */
+    uint32_t epoch;           /* where to start */
+    int64_t step;             /* 0 <= step < steps per epoch */
+    uint32_t epochs;          /* the loader ends before this epoch; LOADER_EVAL ignores it */
+} LoaderSpec;
+
+/* n = own ranks x B images (fewer in the last batch of LOADER_EVAL), rank after rank. */
+typedef struct Batch {
+    int n;
+    uint32_t epoch;
+    int64_t step;
+    const uint8_t *query;    /* [n][size][size][3] RGB */
+    const uint8_t *key;      /* likewise; NULL unless LOADER_PAIR */
+    const int32_t *labels;   /* [n] */
+    const uint32_t *samples; /* [n] image numbers in the data set, substitutes included */
+} Batch;
+
+typedef struct LoaderStats {
+    double wait_seconds;   /* time the consumer spent waiting in loader_next: the data time */
+    int64_t batches;       /* delivered */
+    int64_t corrupt;       /* different images found unreadable so far */
+    int64_t substituted;   /* samples replaced so far */
+} LoaderStats;
+
+typedef struct Loader Loader;
+
+/* STATUS_USAGE where the data set is smaller than one step. */
+Status loader_open(const LoaderSpec *spec, Loader **out);
+/* The next batch, valid until the next call of loader_next or loader_close; *batch is NULL at the end.
+ * After a failure every further call fails the same way. Call from one thread. */
+Status loader_next(Loader *loader, const Batch **batch);
+/* Steps of an epoch (LOADER_EVAL: batches in all). */
+int64_t loader_steps(const Loader *loader);
+LoaderStats loader_stats(const Loader *loader);
+/* Stops the threads at any moment and frees everything. NULL is allowed. */
+void loader_close(Loader *loader);
+
+#endif

@@ -1,0 +1,77 @@
+/* Evaluation, batch by batch in the data set's order; a short last batch leaves old rows behind, unused. */
+#include "train/evaluator.h"
+
+#include "base/log.h"
+#include "base/arena.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double cross_entropy(const float *logits, int classes, int label)
+{
+    double most = -INFINITY, sum = 0;
+    for (int c = 0; c < classes; c++)
+        most = fmax(most, logits[c]);
+    for (int c = 0; c < classes; c++)
+        sum += exp(logits[c] - most);
+    return log(sum) + most - logits[label];
+}
+
+typedef struct EvalBuffers {
+    uint8_t *images;
+    float *logits;
+} EvalBuffers;
+
+static Status evaluate_batch(const Evaluation *e, const Batch *batch, const EvalBuffers *buffers, Metrics *metrics,
+                             double *loss)
+{
+    size_t image = (size_t)e->views.size * (size_t)e->views.size * 3;
+    int classes = (int)e->model->eval_logits->dims.d[1];
+    StepParams params = {0};
+    memcpy(buffers->images, batch->query, (size_t)batch->n * image);
+    TRY(session_write(e->session, e->model->eval_images, buffers->images, DTYPE_U8));
+    TRY(session_run(e->session, SEGMENT_EVAL, &params));
+    TRY(session_read(e->session, e->model->eval_logits, buffers->logits, DTYPE_F32));
+    for (int i = 0; i < batch->n; i++)
+        *loss += cross_entropy(buffers->logits + (int64_t)i * classes, classes, batch->labels[i]);
+    return metrics_add(metrics, buffers->logits, batch->labels, batch->samples, batch->n);
+}
+
+static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffers *buffers, Metrics *metrics,
+                           double *loss)
+{
+    StepParams params = {0};
+    int64_t done = 0;
+    double total = 0;
+    TRY(session_run(e->session, SEGMENT_FOLD, &params));
+    for (;;) {
+        const Batch *batch;
+        TRY(loader_next(loader, &batch));
+        if (!batch)
+            break;
+        TRY(evaluate_batch(e, batch, buffers, metrics, &total));
+        done += batch->n;
+        log_progress(60, "evaluating: %lld of %lld images", (long long)done, (long long)e->data->count);
+        if (e->stop && *e->stop)
+            return status_fail(STATUS_STOPPED, "evaluation stopped on request");
+    }
+    if (loss)
+        *loss = total / (double)done;
+    return STATUS_OK;
+}
+
+Status evaluate(const Evaluation *e, Metrics *metrics, double *loss)
+{
+    LoaderSpec spec = {.data = e->data, .views = LOADER_EVAL, .options = e->views, .ranks = 1, .batch = e->batch,
+                       .on_corrupt = e->on_corrupt, .threads = e->threads};
+    Loader *loader;
+    TRY(loader_open(&spec, &loader));
+    EvalBuffers buffers = {mem_zero((size_t)dims_count(e->model->eval_images->dims), 1),
+                           mem_zero((size_t)dims_count(e->model->eval_logits->dims), sizeof(float))};
+    Status status = evaluate_all(e, loader, &buffers, metrics, loss);
+    free(buffers.logits);
+    free(buffers.images);
+    loader_close(loader);
+    return status;
+}

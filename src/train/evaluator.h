@@ -1,0 +1,24 @@
+/* Evaluation: every image of a data set through the EVAL segment of a session. */
+#ifndef PACO_TRAIN_EVALUATOR_H
+#define PACO_TRAIN_EVALUATOR_H
+
+#include "data/loader.h"
+#include "graph/session.h"
+#include "model/paco.h"
+#include "train/metrics.h"
+
+typedef struct Evaluation {
+    Session *session;
+    const Model *model;
+    const Dataset *data;
+    RecipeOptions views; /* size and resize */
+    int batch;           /* of the model's evaluation */
+    int threads;
+    OnCorrupt on_corrupt;
+    const volatile int *stop; /* not zero: stop early with STATUS_STOPPED; may be NULL */
+} Evaluation;
+
+/* Adds every image to `metrics`; *loss (may be NULL) is the mean cross-entropy. */
+Status evaluate(const Evaluation *evaluation, Metrics *metrics, double *loss);
+
+#endif

@@ -1,0 +1,143 @@
+/* Accuracies, computed from one record per test image. */
+#include "train/metrics.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "train/metrics_record.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+Metrics *metrics_new(int classes, const int64_t *train_counts)
+{
+    CHECK(classes >= 1);
+    Metrics *m = mem_zero(1, sizeof *m);
+    size_t bytes = (size_t)classes * sizeof *m->tests;
+    m->classes = classes;
+    m->tests = mem_zero(1, bytes);
+    m->correct = mem_zero(1, bytes);
+    if (train_counts) {
+        m->train_counts = mem_alloc(bytes);
+        memcpy(m->train_counts, train_counts, bytes);
+    }
+    return m;
+}
+
+void metrics_free(Metrics *m)
+{
+    if (!m)
+        return;
+    free(m->records);
+    free(m->correct);
+    free(m->tests);
+    free(m->train_counts);
+    free(m);
+}
+
+/* The METRICS_TOP largest of logits[classes] by insertion; the first of equals ranks higher. */
+static void find_top(const float *logits, int classes, int32_t top[METRICS_TOP])
+{
+    int have = 0;
+    for (int c = 0; c < classes; c++) {
+        int at = have;
+        while (at > 0 && logits[c] > logits[top[at - 1]])
+            at--;
+        if (at == METRICS_TOP)
+            continue;
+        if (have < METRICS_TOP)
+            have++;
+        for (int i = have - 1; i > at; i--)
+            top[i] = top[i - 1];
+        top[at] = c;
+    }
+    while (have < METRICS_TOP)
+        top[have++] = -1;
+}
+
+Status metrics_add(Metrics *m, const float *logits, const int32_t *labels, const uint32_t *samples, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const float *row = logits + (size_t)i * (size_t)m->classes;
+        CHECKF(labels[i] >= 0 && labels[i] < m->classes, "label %d", labels[i]);
+        for (int c = 0; c < m->classes; c++)
+            if (!isfinite(row[c]))
+                return status_fail(STATUS_NAN, "evaluation: image %u: the logit of class %d is %g",
+                                   samples[i], c, (double)row[c]);
+        if (m->count == m->room) {
+            m->room = m->room ? 2 * m->room : 1024;
+            m->records = mem_grow(m->records, (size_t)m->room * sizeof *m->records);
+        }
+        MetricsRecord *r = &m->records[m->count++];
+        r->sample = samples[i];
+        r->label = labels[i];
+        find_top(row, m->classes, r->top);
+        m->tests[r->label]++;
+        m->correct[r->label] += r->top[0] == r->label;
+    }
+    return STATUS_OK;
+}
+
+/* A mean that is NaN over nothing. */
+typedef struct Mean {
+    double sum;
+    int n;
+} Mean;
+
+static void mean_add(Mean *mean, double value)
+{
+    mean->sum += value;
+    mean->n++;
+}
+
+static double mean_of(const Mean *mean)
+{
+    return mean->n ? mean->sum / mean->n : NAN;
+}
+
+static void count_top(const Metrics *m, MetricsSummary *s)
+{
+    int64_t best = 0, among = 0;
+    for (int64_t i = 0; i < m->count; i++) {
+        const MetricsRecord *r = &m->records[i];
+        best += r->top[0] == r->label;
+        for (int k = 0; k < METRICS_TOP; k++)
+            among += r->top[k] == r->label;
+    }
+    s->images = m->count;
+    s->top1 = m->count ? (double)best / (double)m->count : NAN;
+    s->top5 = m->count ? (double)among / (double)m->count : NAN;
+}
+
+MetricsSummary metrics_summary(const Metrics *m)
+{
+    MetricsSummary s = {0};
+    Mean all = {0}, many = {0}, medium = {0}, few = {0};
+    count_top(m, &s);
+    for (int c = 0; c < m->classes; c++) {
+        if (m->tests[c] == 0)
+            continue;
+        double accuracy = (double)m->correct[c] / (double)m->tests[c];
+        mean_add(&all, accuracy);
+        if (!m->train_counts)
+            continue;
+        int64_t trained = m->train_counts[c];
+        mean_add(trained > METRICS_MANY_ABOVE ? &many : trained < METRICS_FEW_BELOW ? &few : &medium,
+                 accuracy);
+    }
+    s.class_mean = mean_of(&all);
+    s.many = mean_of(&many), s.many_classes = many.n;
+    s.medium = mean_of(&medium), s.medium_classes = medium.n;
+    s.few = mean_of(&few), s.few_classes = few.n;
+    return s;
+}
+
+void metrics_per_class(const Metrics *m, double *accuracy, int64_t *tests)
+{
+    for (int c = 0; c < m->classes; c++) {
+        if (accuracy)
+            accuracy[c] = m->tests[c] ? (double)m->correct[c] / (double)m->tests[c] : NAN;
+        if (tests)
+            tests[c] = m->tests[c];
+    }
+}

@@ -1,0 +1,255 @@
+/* The files of metrics.h. Whole files are written beside their place and renamed, so that a reader never
+ * sees half of one; the record of a run is appended to row by row. */
+#include "base/arena.h"
+#include "base/file.h"
+#include "train/metrics.h"
+#include "train/metrics_record.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { RUN_RECORD_MAX = 1 << 28 };
+
+/* ---- files written whole ---- */
+
+typedef struct Output {
+    const char *path;
+    char *temporary;
+    FILE *file;
+} Output;
+
+static Status output_open(Output *out, const char *path)
+{
+    size_t n = strlen(path) + 5;
+    out->path = path;
+    out->temporary = mem_alloc(n);
+    snprintf(out->temporary, n, "%s.tmp", path);
+    out->file = fopen(out->temporary, "w");
+    if (out->file)
+        return STATUS_OK;
+    Status status = status_fail(STATUS_IO, "%s: %s", out->temporary, strerror(errno));
+    free(out->temporary);
+    return status;
+}
+
+/* Puts the file in its place; removes it where anything failed. */
+static Status output_close(Output *out)
+{
+    bool good = fflush(out->file) == 0 && !ferror(out->file) && fsync(fileno(out->file)) == 0;
+    int error = errno;
+    if (fclose(out->file) != 0 && good)
+        good = false, error = errno;
+    if (good && rename(out->temporary, out->path) != 0)
+        good = false, error = errno;
+    Status status = good ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", out->path,
+                                                   strerror(error));
+    if (!good)
+        unlink(out->temporary);
+    free(out->temporary);
+    return status;
+}
+
+/* A CSV field, quoted where it must be. */
+static void put_field(FILE *file, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, file);
+        return;
+    }
+    fputc('"', file);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', file);
+        fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+/* A number, or nothing where it is NaN. */
+static void put_number(FILE *file, double value)
+{
+    if (!isnan(value))
+        fprintf(file, "%.9g", value);
+}
+
+Status metrics_write_classes(const Metrics *m, const char *const *class_names, const char *path)
+{
+    Output out;
+    TRY(output_open(&out, path));
+    fputs("class,name,train_images,test_images,correct,accuracy\n", out.file);
+    for (int c = 0; c < m->classes; c++) {
+        fprintf(out.file, "%d,", c);
+        if (class_names)
+            put_field(out.file, class_names[c]);
+        fputc(',', out.file);
+        if (m->train_counts)
+            fprintf(out.file, "%lld", (long long)m->train_counts[c]);
+        fprintf(out.file, ",%lld,%lld,", (long long)m->tests[c], (long long)m->correct[c]);
+        put_number(out.file, m->tests[c] ? (double)m->correct[c] / (double)m->tests[c] : NAN);
+        fputc('\n', out.file);
+    }
+    return output_close(&out);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t p = *(const uint64_t *)a, q = *(const uint64_t *)b;
+    return (p > q) - (p < q);
+}
+
+Status metrics_write_confusion(const Metrics *m, const char *path)
+{
+    Output out;
+    TRY(output_open(&out, path));
+    uint64_t *pairs = mem_alloc(((size_t)m->count + 1) * sizeof *pairs);
+    for (int64_t i = 0; i < m->count; i++)
+        pairs[i] = (uint64_t)m->records[i].label << 32 | (uint32_t)m->records[i].top[0];
+    qsort(pairs, (size_t)m->count, sizeof *pairs, by_value);
+    fputs("true,predicted,images\n", out.file);
+    for (int64_t i = 0, next; i < m->count; i = next) {
+        for (next = i + 1; next < m->count && pairs[next] == pairs[i];)
+            next++;
+        fprintf(out.file, "%u,%u,%lld\n", (unsigned)(pairs[i] >> 32), (unsigned)pairs[i],
+                (long long)(next - i));
+    }
+    free(pairs);
+    return output_close(&out);
+}
+
+static int by_sample(const void *a, const void *b)
+{
+    const MetricsRecord *p = *(const MetricsRecord *const *)a, *q = *(const MetricsRecord *const *)b;
+    return (p->sample > q->sample) - (p->sample < q->sample);
+}
+
+Status metrics_write_predictions(const Metrics *m, const char *path,
+                                 const char *(*name)(uint32_t image, void *context), void *context)
+{
+    Output out;
+    TRY(output_open(&out, path));
+    const MetricsRecord **order = mem_alloc(((size_t)m->count + 1) * sizeof *order);
+    for (int64_t i = 0; i < m->count; i++)
+        order[i] = &m->records[i];
+    qsort(order, (size_t)m->count, sizeof *order, by_sample);
+    fputs("image,label,top1,top2,top3,top4,top5\n", out.file);
+    for (int64_t i = 0; i < m->count; i++) {
+        if (name)
+            put_field(out.file, name(order[i]->sample, context));
+        else
+            fprintf(out.file, "%u", order[i]->sample);
+        fprintf(out.file, ",%d", order[i]->label);
+        for (int k = 0; k < METRICS_TOP; k++) {
+            fputc(',', out.file);
+            if (order[i]->top[k] >= 0)
+                fprintf(out.file, "%d", order[i]->top[k]);
+        }
+        fputc('\n', out.file);
+    }
+    free(order);
+    return output_close(&out);
+}
+
+static void put_json_number(FILE *file, const char *key, double value, const char *after)
+{
+    if (isnan(value))
+        fprintf(file, "  \"%s\": null%s\n", key, after);
+    else
+        fprintf(file, "  \"%s\": %.17g%s\n", key, value, after);
+}
+
+Status metrics_write_report(const Metrics *m, const char *path)
+{
+    Output out;
+    MetricsSummary s = metrics_summary(m);
+    TRY(output_open(&out, path));
+    fprintf(out.file, "{\n  \"images\": %lld,\n", (long long)s.images);
+    put_json_number(out.file, "top1", s.top1, ",");
+    put_json_number(out.file, "top5", s.top5, ",");
+    put_json_number(out.file, "class_mean", s.class_mean, ",");
+    put_json_number(out.file, "many", s.many, ",");
+    put_json_number(out.file, "medium", s.medium, ",");
+    put_json_number(out.file, "few", s.few, ",");
+    fprintf(out.file, "  \"many_classes\": %d,\n  \"medium_classes\": %d,\n  \"few_classes\": %d,\n",
+            s.many_classes, s.medium_classes, s.few_classes);
+    fputs("  \"class_accuracy\": [", out.file);
+    for (int c = 0; c < m->classes; c++) {
+        fputs(c ? ", " : "", out.file);
+        if (m->tests[c])
+            fprintf(out.file, "%.9g", (double)m->correct[c] / (double)m->tests[c]);
+        else
+            fputs("null", out.file);
+    }
+    fputs("]\n}\n", out.file);
+    return output_close(&out);
+}
+
+/* ---- the record of a run ---- */
+
+static const char run_header[] = "epoch"
+#define X(field) "," #field
+    EPOCH_ROW_FIELDS(X)
+#undef X
+    "\n";
+
+Status metrics_append_epoch(const char *path, const EpochRow *row)
+{
+    FILE *file = fopen(path, "a");
+    if (!file)
+        return status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
+    fseek(file, 0, SEEK_END);
+    if (ftell(file) == 0)
+        fputs(run_header, file);
+    fprintf(file, "%d", row->epoch);
+#define X(field) fputc(',', file), put_number(file, row->field);
+    EPOCH_ROW_FIELDS(X)
+#undef X
+    fputc('\n', file);
+    bool good = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
+    int error = errno;
+    if (fclose(file) != 0 || !good)
+        return status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(error));
+    return STATUS_OK;
+}
+
+/* Length of what to keep of text: the header and the whole rows of epochs before `epoch`. A row cut short by a
+ * crash (no line end) is dropped. */
+static Status kept_length(const char *path, const char *text, int epoch, size_t *length)
+{
+    size_t header = strlen(run_header);
+    if (strncmp(text, run_header, header) != 0)
+        return status_fail(STATUS_INPUT, "%s: line 1: not the header of a metrics file of this version", path);
+    *length = header;
+    for (long long number = 2;; number++) {
+        const char *line = text + *length, *end = strchr(line, '\n');
+        char *after;
+        if (!end)
+            return STATUS_OK;
+        long row = strtol(line, &after, 10);
+        if (after == line || *after != ',' || row < 0)
+            return status_fail(STATUS_INPUT, "%s: line %lld: no epoch at its start", path, number);
+        if (row >= epoch)
+            return STATUS_OK;
+        *length = (size_t)(end + 1 - text);
+    }
+}
+
+Status metrics_truncate(const char *path, int epoch)
+{
+    uint8_t *bytes;
+    size_t size, length = 0;
+    Output out;
+    if (!file_exists(path))
+        return STATUS_OK;
+    TRY(file_read(path, RUN_RECORD_MAX, &bytes, &size));
+    Status status = size ? kept_length(path, (char *)bytes, epoch, &length) : STATUS_OK;
+    if (status == STATUS_OK && size && length < size && (status = output_open(&out, path)) == STATUS_OK) {
+        fwrite(bytes, 1, length, out.file);
+        status = output_close(&out);
+    }
+    free(bytes);
+    return status;
+}

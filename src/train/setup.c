@@ -1,0 +1,127 @@
+/* Setup: options to model, and initial values. */
+#include "train/setup.h"
+
+#include "base/arena.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Places-LT trains classifier, head and batch norms, and of the convolutions only those of the last block. */
+static bool convs_but_last_block(const char *name, const void *context)
+{
+    const Arch *arch = context;
+    char last[64];
+    int stages = arch->layers[3] ? 4 : 3;
+    snprintf(last, sizeof last, "encoder_q.layer%d.%d.", stages, arch->layers[stages - 1] - 1);
+    bool conv = strstr(name, ".conv") || (strstr(name, ".downsample.0.") != NULL);
+    return !conv || strncmp(name, last, strlen(last)) == 0;
+}
+
+ModelConfig setup_model(Options *o, int classes, int size, bool train, int eval_batch)
+{
+    double base = o->base_temperature > 0 ? o->base_temperature : o->temperature;
+    ModelConfig c = {
+        .arch = arch_find(options_word(o, OPTION_ID_arch)), .method = (Method)o->method, .classes = classes,
+        .size = size, .batch = o->batch / o->ranks, .ranks = o->ranks, .eval_batch = eval_batch, .dim = o->dim,
+        .queue = o->queue, .mlp = o->mlp, .train = train, .bytes = true, .moco_m = o->moco_m,
+        .loss = {o->alpha, o->beta, o->gamma, o->supt, o->temperature, base}, .sgd = {o->momentum, o->wd},
+    };
+    c.prior = train && (c.method == METHOD_BALANCED_SOFTMAX || (c.method == METHOD_PACO && o->long_tailed));
+    memcpy(c.mean, o->mean, sizeof c.mean);
+    memcpy(c.std, o->std, sizeof c.std);
+    if (o->freeze == FREEZE_CONVS_BUT_LAST_BLOCK) {
+        c.trainable = convs_but_last_block;
+        c.trainable_context = c.arch;
+    }
+    return c;
+}
+
+SessionOptions setup_session(const Options *o)
+{
+    return (SessionOptions){.device = o->device, .on = {.kernels = o->kernels, .profile = o->profile},
+                            .plan = {.no_fuse = !o->fuse}};
+}
+
+/* ------------------------------------------------------------------------------------ initial values */
+
+/* Standard deviation of a normal draw, 0 for a uniform one. */
+static double normal_scale(const ModelConfig *c, const Value *v)
+{
+    bool cifar = c->arch->family == FAMILY_CIFAR;
+    if (v->kind == PARAM_CONV_WEIGHT) {
+        double fan_out = (double)(v->dims.d[0] * v->dims.d[2] * v->dims.d[3]);
+        return sqrt(2 / (cifar ? (double)v->fan_in : fan_out));
+    }
+    const char *fc = c->mlp ? "encoder_q.fc.3.weight" : "encoder_q.fc.weight";
+    return cifar && strcmp(v->name, fc) == 0 ? sqrt(2 / (double)v->fan_in) : 0;
+}
+
+static void draw(const ModelConfig *c, const Value *v, uint64_t seed, float *x)
+{
+    int64_t n = dims_count(v->dims);
+    Rng rng = rng_stream(seed, 0, rng_hash(v->name), RNG_INIT);
+    double normal = normal_scale(c, v), uniform = v->fan_in ? 1 / sqrt((double)v->fan_in) : 0;
+    bool one = v->kind == PARAM_BN_WEIGHT || v->kind == PARAM_BN_WEIGHT_LAST || v->kind == PARAM_RUNNING_VAR;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(normal > 0 ? normal * rng_normal(&rng)
+                       : uniform > 0 ? uniform * (2 * rng_uniform(&rng) - 1) : one);
+}
+
+static Status write_queue(Session *session, const Model *model, const ModelConfig *c, uint64_t seed)
+{
+    Rng rng = rng_stream(seed, 0, 0, RNG_QUEUE);
+    float *rows = mem_alloc((size_t)c->queue * (size_t)c->dim * sizeof *rows);
+    int32_t *labels = mem_alloc((size_t)c->queue * sizeof *labels);
+    for (int64_t i = 0; i < c->queue; i++) {
+        float *row = rows + i * c->dim;
+        double squares = 0;
+        for (int d = 0; d < c->dim; d++) {
+            row[d] = (float)rng_normal(&rng);
+            squares += (double)row[d] * row[d];
+        }
+        for (int d = 0; d < c->dim; d++)
+            row[d] = (float)(row[d] / sqrt(squares));
+        labels[i] = (int32_t)rng_below(&rng, (uint32_t)c->classes);
+    }
+    Status status = session_write(session, model->queue, rows, DTYPE_F32);
+    if (status == STATUS_OK)
+        status = session_write(session, model->queue_labels, labels, DTYPE_I32);
+    free(labels);
+    free(rows);
+    return status;
+}
+
+Status setup_initial(Session *session, const Model *model, const ModelConfig *c, uint64_t seed)
+{
+    const Graph *g = model->graph;
+    for (int i = 0; i < g->values_count; i++) {
+        const Value *v = g->values[i];
+        bool drawn = v->role == ROLE_PARAM || v->role == ROLE_EMA || (v->role == ROLE_STATE && v->kind != PARAM_NONE);
+        if (!drawn)
+            continue;
+        float *x = mem_alloc((size_t)dims_count(v->dims) * sizeof *x);
+        draw(c, v->of ? v->of : v, seed, x);
+        Status status = session_write(session, v, x, DTYPE_F32);
+        free(x);
+        TRY(status);
+    }
+    return model->queue ? write_queue(session, model, c, seed) : STATUS_OK;
+}
+
+Status setup_prior(Session *session, const Model *model, const int64_t *counts)
+{
+    if (!model->prior)
+        return STATUS_OK;
+    int64_t C = model->prior->dims.d[0];
+    double *prior = mem_alloc((size_t)C * sizeof *prior), total = 0;
+    for (int64_t c = 0; c < C; c++)
+        total += (double)counts[c];
+    for (int64_t c = 0; c < C; c++)
+        prior[c] = log((double)counts[c] / total + 1e-9);
+    Status status = session_write(session, model->prior, prior, DTYPE_F64);
+    free(prior);
+    return status;
+}

@@ -1,0 +1,15 @@
+/* The nearest of several names to one that was mistyped. */
+#ifndef PACO_TRAIN_SUGGEST_H
+#define PACO_TRAIN_SUGGEST_H
+
+typedef struct Suggest {
+    const char *wanted;
+    const char *best; /* nearest name tried so far, NULL while none is near enough */
+    int distance;     /* its edits; names at this or more do not count */
+} Suggest;
+
+/* `wanted` must outlive the Suggest; a name counts with at most a third of its letters wrong. */
+Suggest suggest_begin(const char *wanted);
+void suggest_try(Suggest *suggest, const char *name);
+
+#endif

@@ -1,0 +1,365 @@
+/* The training loop.
+ *
+ * One step: the next batch of views goes to the device, the session runs the whole step, loss and accuracy come
+ * back. Everything random is a function of (seed, epoch, step), so a run is the same however it was cut. */
+#include "train/trainer.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "data/loader.h"
+#include "train/evaluator.h"
+#include "train/setup.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVAL_BATCH = 100 };
+
+typedef struct Trainer {
+    Options *options;
+    Dataset *train, *test; /* test: NULL without a test set */
+    const Recipe *recipe;
+    RecipeOptions views;
+    Schedule schedule;
+    ModelConfig config;
+    Model model;
+    Session *session;
+    Loader *loader;
+    Metrics *metrics;      /* of the latest evaluation */
+    FILE *log;             /* train.log, or NULL */
+    int32_t *order;        /* [R*B] key shuffle */
+    int64_t steps;         /* of an epoch */
+    int epoch;
+    int64_t step;          /* within the epoch */
+    int64_t done;          /* steps since the beginning */
+    int queue_head;
+    double started;
+    /* of the running epoch */
+    double loss_sum, epoch_started, waited;
+    int64_t correct, seen, first_step;
+    TrainResult *result;
+} Trainer;
+
+static volatile sig_atomic_t stop_asked;
+static volatile int stop_now; /* what evaluation looks at */
+
+static void on_signal(int number)
+{
+    stop_asked = number;
+    stop_now = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+/* ------------------------------------------------------------------------------------ opening */
+
+static Status open_data(Trainer *t)
+{
+    DatasetSpec spec = options_dataset(t->options, true);
+    TRY(dataset_open(&spec, &t->train));
+    bool has_test = t->options->dataset != DATASET_LIST || t->options->test_list;
+    if (has_test) {
+        spec = options_dataset(t->options, false);
+        spec.classes = t->train->classes;
+        TRY(dataset_open(&spec, &t->test));
+    }
+    t->recipe = options_recipe(t->options, &t->views);
+    t->schedule = options_schedule(t->options);
+    return STATUS_OK;
+}
+
+static Status open_loader(Trainer *t)
+{
+    const Options *o = t->options;
+    LoaderSpec spec = {
+        .data = t->train, .views = t->config.method == METHOD_PACO ? LOADER_PAIR : LOADER_QUERY,
+        .recipe = t->recipe, .options = t->views, .seed = o->seed, .ranks = o->ranks, .batch = t->config.batch,
+        .balanced = o->sampling == SAMPLING_BALANCED, .on_corrupt = (OnCorrupt)o->on_corrupt,
+        .threads = o->threads, .epoch = (uint32_t)t->epoch, .step = t->step, .epochs = (uint32_t)o->epochs,
+    };
+    TRY(loader_open(&spec, &t->loader));
+    t->steps = loader_steps(t->loader);
+    return STATUS_OK;
+}
+
+static Status open_model(Trainer *t)
+{
+    t->config = setup_model(t->options, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
+    TRY(model_check(&t->config));
+    t->model = model_build(&t->config);
+    SessionOptions session = setup_session(t->options);
+    TRY(session_open(t->model.graph, &session, &t->session));
+    t->order = mem_alloc((size_t)(t->config.batch * t->config.ranks) * sizeof *t->order);
+    TRY(setup_initial(t->session, &t->model, &t->config, t->options->seed));
+    return setup_prior(t->session, &t->model, t->train->counts);
+}
+
+static int64_t count_parameters(const Graph *graph)
+{
+    int64_t count = 0;
+    for (int i = 0; i < graph->values_count; i++)
+        if (graph->values[i]->role == ROLE_PARAM)
+            count += dims_count(graph->values[i]->dims);
+    return count;
+}
+
+/* A line on the terminal and in train.log. */
+#define SAY(t, ...)                              \
+    do {                                         \
+        log_info(__VA_ARGS__);                   \
+        if ((t)->log) {                          \
+            fprintf((t)->log, __VA_ARGS__);      \
+            fputc('\n', (t)->log);               \
+            fflush((t)->log);                    \
+        }                                        \
+    } while (0)
+
+static Status open_records(Trainer *t)
+{
+    if (!t->options->out)
+        return STATUS_OK;
+    TRY(file_make_folder(t->options->out));
+    char *path = file_join(t->options->out, "train.log");
+    t->log = fopen(path, "a");
+    free(path);
+    if (!t->log)
+        return status_fail(STATUS_IO, "%s: cannot write train.log there", t->options->out);
+    Arena arena = {0};
+    path = file_join(t->options->out, "options.txt");
+    FILE *file = fopen(path, "w");
+    bool written = file && fputs(options_dump(t->options, &arena), file) >= 0;
+    if (file && fclose(file) != 0)
+        written = false;
+    Status status = written ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write", path);
+    free(path);
+    arena_free(&arena);
+    return status;
+}
+
+static void introduce(Trainer *t)
+{
+    const Plan *plan = session_plan(t->session);
+    const ModelConfig *c = &t->config;
+    t->result->parameters = count_parameters(t->model.graph);
+    SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
+        1e-6 * (double)t->result->parameters, session_device(t->session),
+        c->ranks > 1 ? ", virtual ranks in turn" : "");
+    SAY(t, "%lld training images in %d classes, %lld test images; %d ranks of %d images, %lld steps an epoch",
+        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0), c->ranks, c->batch,
+        (long long)t->steps);
+    if (plan)
+        SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB", (double)plan_bytes(plan) / (1 << 20),
+            (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
+}
+
+/* ------------------------------------------------------------------------------------ steps */
+
+static Status write_batch(Trainer *t, const Batch *batch)
+{
+    uint32_t all = (uint32_t)(t->config.batch * t->config.ranks);
+    TRY(session_write(t->session, t->model.images_q, batch->query, DTYPE_U8));
+    TRY(session_write(t->session, t->model.labels, batch->labels, DTYPE_I32));
+    if (t->config.method != METHOD_PACO)
+        return STATUS_OK;
+    Rng rng = rng_stream(t->options->seed, batch->epoch, (uint64_t)batch->step, RNG_SHUFFLE);
+    rng_permutation(&rng, (uint32_t *)t->order, all);
+    TRY(session_write(t->session, t->model.images_k, batch->key, DTYPE_U8));
+    return session_write(t->session, t->model.order, t->order, DTYPE_I32);
+}
+
+static Status read_results(Trainer *t)
+{
+    float loss[4096];
+    int32_t correct[2 * 4096];
+    double sum = 0;
+    TRY(session_read(t->session, t->model.loss, loss, DTYPE_F32));
+    TRY(session_read(t->session, t->model.correct, correct, DTYPE_I32));
+    for (int r = 0; r < t->config.ranks; r++) {
+        sum += loss[r];
+        t->correct += correct[2 * r];
+    }
+    if (!isfinite(sum))
+        return status_fail(STATUS_NAN, "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
+                           "learning rate or a longer warm-up helps", t->epoch, (long long)t->step,
+                           schedule_lr(&t->schedule, t->epoch));
+    t->loss_sum += sum / t->config.ranks;
+    t->seen += t->config.batch * t->config.ranks;
+    return STATUS_OK;
+}
+
+static void format_time(double seconds, char *to, size_t room)
+{
+    int64_t s = (int64_t)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(to, room, "%lldh%02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
+    else
+        snprintf(to, room, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
+}
+
+static void show_progress(Trainer *t)
+{
+    char eta[32];
+    double elapsed = clock_seconds() - t->epoch_started;
+    int64_t steps = t->step - t->first_step;
+    int64_t left = (int64_t)(t->options->epochs - t->epoch) * t->steps - t->step;
+    format_time(elapsed / (double)steps * (double)left, eta, sizeof eta);
+    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s", t->epoch + 1,
+                 t->options->epochs, (long long)t->step, (long long)t->steps, t->loss_sum / (double)steps,
+                 100.0 * (double)t->correct / (double)t->seen, (double)t->seen / elapsed, eta);
+}
+
+static Status train_step(Trainer *t)
+{
+    const Batch *batch;
+    TRY(loader_next(t->loader, &batch));
+    TRY(write_batch(t, batch));
+    StepParams params = {.lr = schedule_lr(&t->schedule, t->epoch), .grad_scale = 1.0 / t->config.ranks,
+                         .queue_head = t->queue_head, .step = (int)t->done};
+    TRY(session_step(t->session, params));
+    TRY(read_results(t));
+    if (t->model.queue)
+        t->queue_head = (int)((t->queue_head + (int64_t)t->config.batch * t->config.ranks) % t->config.queue);
+    t->step++;
+    t->done++;
+    show_progress(t);
+    return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ epochs */
+
+static bool evaluates_now(const Trainer *t)
+{
+    int every = t->options->eval_every, next = t->epoch + 1;
+    return t->test && (next == t->options->epochs || (every > 0 && next % every == 0));
+}
+
+static Status evaluate_now(Trainer *t)
+{
+    metrics_free(t->metrics);
+    t->metrics = metrics_new(t->train->classes, t->train->counts);
+    Evaluation e = {.session = t->session, .model = &t->model, .data = t->test, .views = t->views,
+                    .batch = EVAL_BATCH, .threads = t->options->threads,
+                    .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_now};
+    TRY(evaluate(&e, t->metrics, NULL));
+    t->result->last = metrics_summary(t->metrics);
+    if (t->result->last.top1 > t->result->best)
+        t->result->best = t->result->last.top1;
+    return STATUS_OK;
+}
+
+static double percent(double fraction)
+{
+    return 100 * fraction;
+}
+
+static Status record_epoch(Trainer *t, bool evaluated)
+{
+    double seconds = clock_seconds() - t->epoch_started, waited = loader_stats(t->loader).wait_seconds - t->waited;
+    int64_t steps = t->step - t->first_step;
+    MetricsSummary m = t->result->last;
+    EpochRow row = {
+        .epoch = t->epoch, .lr = schedule_lr(&t->schedule, t->epoch), .loss = t->loss_sum / (double)steps,
+        .train_top1 = (double)t->correct / (double)t->seen, .images_per_second = (double)t->seen / seconds,
+        .data_seconds = waited, .seconds = seconds,
+        .top1 = evaluated ? m.top1 : NAN, .top5 = evaluated ? m.top5 : NAN,
+        .class_mean = evaluated ? m.class_mean : NAN, .many = evaluated ? m.many : NAN,
+        .medium = evaluated ? m.medium : NAN, .few = evaluated ? m.few : NAN,
+    };
+    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f s", t->epoch + 1,
+        t->options->epochs, row.lr, row.loss, percent(row.train_top1), row.images_per_second, waited);
+    if (evaluated)
+        SAY(t, "  test top-1 %.2f %%  top-5 %.2f %%  many %.2f %%  medium %.2f %%  few %.2f %%", percent(m.top1),
+            percent(m.top5), percent(m.many), percent(m.medium), percent(m.few));
+    if (!t->options->out)
+        return STATUS_OK;
+    char *path = file_join(t->options->out, "metrics.csv");
+    Status status = metrics_append_epoch(path, &row);
+    free(path);
+    return status;
+}
+
+static void begin_epoch(Trainer *t)
+{
+    t->loss_sum = 0;
+    t->correct = t->seen = 0;
+    t->first_step = t->step;
+    t->epoch_started = clock_seconds();
+    t->waited = loader_stats(t->loader).wait_seconds;
+}
+
+static Status run_epoch(Trainer *t)
+{
+    begin_epoch(t);
+    while (t->step < t->steps) {
+        TRY(train_step(t));
+        if (stop_asked)
+            return status_fail(STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld", t->epoch,
+                               (long long)t->step);
+    }
+    bool evaluated = evaluates_now(t);
+    TRY(evaluated ? evaluate_now(t) : STATUS_OK);
+    TRY(record_epoch(t, evaluated));
+    t->epoch++;
+    t->step = 0;
+    return STATUS_OK;
+}
+
+static Status write_reports(Trainer *t)
+{
+    if (!t->options->out || !t->metrics)
+        return STATUS_OK;
+    const char *const *names = t->train->class_names;
+    char *classes = file_join(t->options->out, "classes.csv");
+    char *confusion = file_join(t->options->out, "confusion.csv");
+    char *report = file_join(t->options->out, "report.json");
+    Status status = metrics_write_classes(t->metrics, names, classes);
+    if (status == STATUS_OK)
+        status = metrics_write_confusion(t->metrics, confusion);
+    if (status == STATUS_OK)
+        status = metrics_write_report(t->metrics, report);
+    free(report);
+    free(confusion);
+    free(classes);
+    return status;
+}
+
+static Status run_all(Trainer *t)
+{
+    TRY(open_data(t));
+    TRY(open_records(t));
+    TRY(open_model(t));
+    TRY(open_loader(t));
+    introduce(t);
+    while (t->epoch < t->options->epochs)
+        TRY(run_epoch(t));
+    return write_reports(t);
+}
+
+Status train(Options *options, TrainResult *result)
+{
+    *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
+    Trainer t = {.options = options, .result = result, .started = clock_seconds()};
+    catch_signals();
+    Status status = run_all(&t);
+    log_progress_end();
+    result->seconds = clock_seconds() - t.started;
+    loader_close(t.loader);
+    session_close(t.session);
+    metrics_free(t.metrics);
+    dataset_close(t.test);
+    dataset_close(t.train);
+    free(t.order);
+    if (t.log)
+        fclose(t.log);
+    return status;
+}

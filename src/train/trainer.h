@@ -1,0 +1,20 @@
+/* Training: epochs of steps, evaluation, records. */
+#ifndef PACO_TRAIN_TRAINER_H
+#define PACO_TRAIN_TRAINER_H
+
+#include "train/metrics.h"
+#include "train/options.h"
+
+/* What a finished run reports. */
+typedef struct TrainResult {
+    MetricsSummary last; /* of the last evaluation */
+    double best;         /* best top-1 of all evaluations */
+    double seconds;
+    int64_t parameters;
+} TrainResult;
+
+/* Trains as the options say. With an --out folder it leaves there options.txt, train.log, metrics.csv, report.json,
+ * classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT or SIGUSR1. */
+Status train(Options *options, TrainResult *result);
+
+#endif

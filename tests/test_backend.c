@@ -1,0 +1,266 @@
+/* The backend around its kernels: registry, opening, memory, COPY, FILL, table kernels, cache on disk, errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support_device.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "device/kernels.h"
+#include "device/registry.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static TestDevice device;
+
+static void registry_lists(void **state)
+{
+    (void)state;
+    assert_true(registry_count() >= 1);
+    const BackendRow *row = registry_row(0);
+    assert_string_equal(row->name, "opencl");
+    assert_true(row->devices > 0);
+    assert_string_equal(row->why, "");
+    DeviceInfo info;
+    assert_int_equal(row->backend->info(0, &info), STATUS_OK);
+    assert_true(info.memory > 0 && info.max_alloc > 0 && info.units > 0 && info.name[0] && info.driver[0]);
+    assert_int_equal(row->backend->info(99, &info), STATUS_DEVICE);
+}
+
+static void registry_refuses(void **state)
+{
+    (void)state;
+    const Backend *backend;
+    Device *opened;
+    assert_int_equal(device_open("vulkan", NULL, &backend, &opened), STATUS_USAGE);
+    assert_int_equal(device_open("opencl:x", NULL, &backend, &opened), STATUS_USAGE);
+    assert_int_equal(device_open("opencl:77", NULL, &backend, &opened), STATUS_DEVICE);
+    assert_non_null(strstr(status_text(), "opencl:77"));
+    DeviceOptions bad = {.kernels = "fast"};
+    assert_int_equal(device_open("opencl", &bad, &backend, &opened), STATUS_USAGE);
+    assert_non_null(strstr(status_text(), "fast")); /* the module's text arrives here */
+}
+
+static void auto_opens_and_threads_limit(void **state)
+{
+    (void)state;
+    const Backend *backend;
+    Device *opened;
+    DeviceOptions one = {.threads = 1};
+    assert_int_equal(device_open("auto", &one, &backend, &opened), STATUS_OK);
+    assert_int_equal(backend->opened(opened)->units, 1);
+    backend->close(opened);
+}
+
+static void memory_keeps_bytes(void **state)
+{
+    (void)state;
+    Rng rng = rng_stream(1, 0, 0, RNG_TEST);
+    float *values = random_floats(&rng, 1000), seen[1000];
+    Operand o = operand_new(&device, values, 1000, false);
+    operand_read(&device, &o, seen);
+    assert_memory_equal(values, seen, sizeof seen);
+    assert_int_equal(device.backend->read(device.device, seen, (Ref){o.ref.buf, o.ref.off + 400}, 40), STATUS_OK);
+    assert_memory_equal(values + 100, seen, 40);
+    operand_free(&device, &o);
+    free(values);
+}
+
+static void too_much_is_a_limit(void **state)
+{
+    (void)state;
+    Buffer *buffer;
+    uint64_t limit = device.backend->opened(device.device)->max_alloc;
+    assert_int_equal(device.backend->alloc(device.device, limit + 4096, &buffer), STATUS_LIMIT);
+    assert_non_null(strstr(status_text(), "MiB"));
+    assert_null(buffer);
+}
+
+static void run_one(Step *step)
+{
+    assert_int_equal(device.backend->choose(device.device, step), STATUS_OK);
+    assert_int_equal(device.backend->prepare(device.device, step), STATUS_OK);
+    assert_int_equal(device.backend->run(device.device, step, 1), STATUS_OK);
+    assert_int_equal(device.backend->sync(device.device), STATUS_OK);
+    device.backend->discard(device.device, step);
+}
+
+static void copy_and_fill(void **state)
+{
+    (void)state;
+    Rng rng = rng_stream(2, 0, 0, RNG_TEST);
+    float *values = random_floats(&rng, 333), seen[333];
+    Operand from = operand_new(&device, values, 333, false), to = operand_new(&device, NULL, 333, true);
+    Step copy = {.kind = STEP_COPY, .refs_count = 2, .refs = {from.ref, to.ref}, .writes = 2, .bytes = 333 * 4,
+                 .name = "copy"};
+    run_one(&copy);
+    operand_read(&device, &to, seen);
+    assert_memory_equal(values, seen, sizeof seen);
+    Step fill = {.kind = STEP_FILL, .refs_count = 1, .refs = {{to.ref.buf, to.ref.off + 4}}, .writes = 1,
+                 .bytes = 331 * 4, .name = "fill", .fill = {0x3f800000}};
+    run_one(&fill);
+    operand_read(&device, &to, seen);
+    for (int i = 0; i < 333; i++)
+        assert_true(seen[i] == (i == 0 || i == 332 ? values[i] : 1.0f));
+    operand_free(&device, &from);
+    operand_free(&device, &to);
+    free(values);
+}
+
+/* The kernel `add` through a device. */
+static void add_on(TestDevice *t, size_t n)
+{
+    Rng rng = rng_stream(3, 0, n, RNG_TEST);
+    float *values = random_floats(&rng, n), *seen = mem_alloc(n * 4);
+    Operand x = operand_new(t, values, n, false), y = operand_new(t, NULL, n, false);
+    RangeArgs args = {.n = (long)n, .chunk = 112};
+    Step step = {.kind = STEP_KERNEL, .refs_count = 3, .refs = {x.ref, x.ref, y.ref}, .writes = 4, .name = "add",
+                 .kernel = {.id = KERNEL_add, .global = {(uint32_t)(n + 111) / 112, 1, 1},
+                            .args_bytes = sizeof args}};
+    memcpy(step.kernel.args, &args, sizeof args);
+    step_check_twice(t, &step, &y, NULL, seen);
+    for (size_t i = 0; i < n; i++)
+        assert_true(seen[i] == 2 * values[i]);
+    operand_free(t, &x);
+    operand_free(t, &y);
+    free(values);
+    free(seen);
+}
+
+static void table_kernel(void **state)
+{
+    (void)state;
+    add_on(&device, 1);
+    add_on(&device, 1003);
+}
+
+/* Flips a byte in every file of the folder; returns how many there are. */
+static int damage(const char *folder, bool cut)
+{
+    DIR *dir = opendir(folder);
+    int count = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        char *path = file_join(folder, e->d_name);
+        FILE *file = fopen(path, "r+b");
+        assert_non_null(file);
+        fseek(file, 0, SEEK_END);
+        long size = ftell(file);
+        if (cut) {
+            assert_int_equal(ftruncate(fileno(file), size / 2), 0);
+        } else {
+            fseek(file, size / 2, SEEK_SET);
+            int byte = fgetc(file);
+            fseek(file, size / 2, SEEK_SET);
+            fputc(byte ^ 0x55, file);
+        }
+        fclose(file);
+        free(path);
+        count++;
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static void remove_folder(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        char *path = file_join(folder, e->d_name);
+        remove(path);
+        free(path);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(folder);
+}
+
+/* Built, loaded, damaged and cut cache files all give a working kernel. */
+static void cache_survives_damage(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/paco-cache-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    for (int round = 0; round < 4; round++) {
+        DeviceOptions options = {.cache = folder};
+        TestDevice t;
+        assert_int_equal(device_open("opencl", &options, &t.backend, &t.device), STATUS_OK);
+        add_on(&t, 77);
+        t.backend->close(t.device);
+        if (round > 0)
+            assert_int_equal(damage(folder, round == 2), 1);
+    }
+    remove_folder(folder);
+}
+
+static void profile_gives_times(void **state)
+{
+    (void)state;
+    TestDevice t = test_device_open(NULL, true);
+    Operand to = operand_new(&t, NULL, 1 << 20, true);
+    Step fill = {.kind = STEP_FILL, .refs_count = 1, .refs = {to.ref}, .writes = 1, .bytes = 4 << 20,
+                 .name = "fill"};
+    double seconds = -1;
+    assert_int_equal(t.backend->prepare(t.device, &fill), STATUS_OK);
+    assert_int_equal(t.backend->run(t.device, &fill, 1), STATUS_OK);
+    assert_int_equal(t.backend->elapsed(t.device, &fill, &seconds), STATUS_OK);
+    assert_true(seconds > 0 && seconds < 1);
+    t.backend->discard(t.device, &fill);
+    operand_free(&t, &to);
+    test_device_close(&t);
+}
+
+/* What a launch costs: PACO_BENCH=1. */
+static int bench(void)
+{
+    enum { LAUNCHES = 2000 };
+    Operand x = operand_new(&device, NULL, 64, true);
+    Step *steps = mem_zero(LAUNCHES, sizeof *steps);
+    RangeArgs args = {.n = 64, .chunk = 32};
+    for (int i = 0; i < LAUNCHES; i++) {
+        steps[i] = (Step){.kind = STEP_KERNEL, .refs_count = 3, .refs = {x.ref, x.ref, x.ref}, .writes = 4,
+                          .name = "add", .kernel = {.id = KERNEL_add, .global = {2, 1, 1},
+                                                    .args_bytes = sizeof args}};
+        memcpy(steps[i].kernel.args, &args, sizeof args);
+        device.backend->prepare(device.device, &steps[i]);
+    }
+    for (int run = 0; run < 5; run++) {
+        double start = clock_seconds();
+        device.backend->run(device.device, steps, LAUNCHES);
+        double queued = clock_seconds() - start;
+        device.backend->sync(device.device);
+        printf("%.1f us a launch, of these %.1f us to enqueue\n", (clock_seconds() - start) * 1e6 / LAUNCHES,
+               queued * 1e6 / LAUNCHES);
+    }
+    for (int i = 0; i < LAUNCHES; i++)
+        device.backend->discard(device.device, &steps[i]);
+    free(steps);
+    operand_free(&device, &x);
+    return 0;
+}
+
+int main(void)
+{
+    device = test_device_open(NULL, false);
+    if (getenv("PACO_BENCH"))
+        return bench();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(registry_lists), cmocka_unit_test(registry_refuses),
+        cmocka_unit_test(auto_opens_and_threads_limit), cmocka_unit_test(memory_keeps_bytes),
+        cmocka_unit_test(too_much_is_a_limit), cmocka_unit_test(copy_and_fill), cmocka_unit_test(table_kernel),
+        cmocka_unit_test(cache_survives_damage), cmocka_unit_test(profile_gives_times),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_device_close(&device);
+    return failed;
+}

@@ -1,0 +1,158 @@
+/* Data check: every kind of damage is counted and named. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/status.h"
+#include "data/datacheck.h"
+#include "support_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static Dataset *open_text(const char *name, const char *text, const char *root, int classes)
+{
+    Dataset *d;
+    DatasetSpec spec = {.kind = DATASET_LIST, .list = test_write_text(name, text), .root = root,
+                        .classes = classes};
+    test_stderr_begin();
+    Status status = dataset_open(&spec, &d);
+    free(test_stderr_end());
+    assert_int_equal(status, STATUS_OK);
+    return d;
+}
+
+/* Runs a check; *said is what it printed of bad files. */
+static DataCheck check(const Dataset *d, bool decode, int64_t lines, char **said)
+{
+    DataCheck result;
+    size_t size;
+    FILE *out = open_memstream(said, &size);
+    test_stderr_begin();
+    datacheck_run(d, decode, lines, out, &result);
+    free(test_stderr_end());
+    fclose(out);
+    return result;
+}
+
+static void damage_is_counted(void **state)
+{
+    (void)state;
+    const char *root = test_cifar10_lt();
+    char text[1024], *said;
+    test_write_text("junk.jpg", "junk");
+    snprintf(text, sizeof text, "train/airplane/0000.jpg 0\ntrain/airplane/0001.jpg 0\n"
+             "train/airplane/0000.jpg 1\ngone.jpg 0\n%s/junk.jpg 3\nalso gone.jpg 0\n%s/same.jpg 0\n",
+             test_folder(), test_folder());
+    uint8_t bytes[1 << 16];
+    char path[4096];
+    snprintf(path, sizeof path, "%s/train/airplane/0001.jpg", root);
+    FILE *file = fopen(path, "rb");
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    test_write("same.jpg", bytes, n);
+
+    Dataset *d = open_text("damage.txt", text, root, 6);
+    DataCheck c = check(d, true, 2, &said);
+    assert_int_equal(c.images, 7);
+    assert_int_equal(c.missing, 2);
+    assert_int_equal(c.unreadable, 1);
+    assert_int_equal(c.duplicates, 1);
+    assert_int_equal(c.copies, 1);
+    assert_int_equal(c.largest, 5);
+    assert_int_equal(c.smallest, 1);
+    assert_int_equal(c.empty_classes, 3);
+    char *second = strchr(said, '\n') + 1;
+    assert_non_null(strstr(said, "gone.jpg: listed by"));
+    assert_non_null(strstr(second, "junk.jpg: "));
+    assert_true(strstr(said, "also gone") == NULL);
+    free(said);
+    datacheck_free(&c);
+
+    c = check(d, false, 0, &said);
+    assert_int_equal(c.missing, 2);
+    assert_int_equal(c.unreadable, 0);
+    assert_string_equal(said, "");
+    free(said);
+    datacheck_free(&c);
+    dataset_close(d);
+}
+
+static void leaks_are_found(void **state)
+{
+    (void)state;
+    const char *root = test_cifar10_lt();
+    char text[1024], path[4096], *said;
+    uint8_t bytes[1 << 16];
+    snprintf(path, sizeof path, "%s/train/airplane/0002.jpg", root);
+    FILE *file = fopen(path, "rb");
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    test_write("leak.jpg", bytes, n);
+    snprintf(text, sizeof text, "train/airplane/0001.jpg 0\n%s/leak.jpg 0\ntrain/airplane/0009.jpg 0\n",
+             test_folder());
+    Dataset *train = open_text("train.txt", "train/airplane/0001.jpg 0\ntrain/airplane/0002.jpg 0\n", root, 0);
+    Dataset *test = open_text("test.txt", text, root, 0);
+    DataCheck a = check(train, true, 9, &said);
+    free(said);
+    DataCheck b = check(test, true, 9, &said);
+    free(said);
+    int64_t names, contents;
+    datacheck_overlap(&a, &b, &names, &contents);
+    assert_int_equal(names, 1);
+    assert_int_equal(contents, 1);
+    datacheck_free(&a);
+    datacheck_free(&b);
+    dataset_close(train);
+    dataset_close(test);
+}
+
+/* All 12,406 and 10,000 files, read but not decoded; the procedural set has no files at all. */
+static void real_lists_are_sound(void **state)
+{
+    (void)state;
+    const char *root = test_cifar10_lt();
+    static const char *const lists[] = {"cifar10_lt_train.txt", "cifar10_test.txt"};
+    static const int64_t counts[] = {12406, 10000};
+    DataCheck c[2];
+    char path[4096], *said;
+    for (int i = 0; i < 2; i++) {
+        Dataset *d;
+        snprintf(path, sizeof path, "%s/%s", root, lists[i]);
+        DatasetSpec spec = {.kind = DATASET_LIST, .list = path, .root = root};
+        assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+        c[i] = check(d, false, 9, &said);
+        assert_string_equal(said, "");
+        free(said);
+        assert_int_equal(c[i].images, counts[i]);
+        assert_int_equal(c[i].missing + c[i].unreadable + c[i].duplicates + c[i].copies, 0);
+        assert_int_equal(c[i].largest, i ? 1000 : 5000);
+        assert_int_equal(c[i].smallest, i ? 1000 : 50);
+        dataset_close(d);
+    }
+    int64_t names, contents;
+    datacheck_overlap(&c[0], &c[1], &names, &contents);
+    assert_int_equal(names + contents, 0);
+    datacheck_free(&c[0]);
+    datacheck_free(&c[1]);
+
+    Dataset *d;
+    assert_int_equal(dataset_open(&(DatasetSpec){.kind = DATASET_SYNTHETIC, .train = true}, &d), STATUS_OK);
+    c[0] = check(d, true, 9, &said);
+    free(said);
+    assert_int_equal(c[0].missing + c[0].unreadable + c[0].duplicates + c[0].copies, 0);
+    datacheck_free(&c[0]);
+    dataset_close(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(damage_is_counted), cmocka_unit_test(leaks_are_found),
+        cmocka_unit_test(real_lists_are_sound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

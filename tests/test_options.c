@@ -1,0 +1,392 @@
+/* Options: values, presets, contradictions, help, and their text form. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "data/loader.h"
+#include "support_files.h"
+#include "train/options.h"
+#include "train/presets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORDS_MAX = 40 };
+
+/* Parses a command line written with spaces between its words. */
+static Status parse(Options *o, OptionVerb verb, const char *line)
+{
+    char *copy = mem_string(line), *words[WORDS_MAX], *at;
+    int n = 0;
+    for (char *word = strtok_r(copy, " ", &at); word; word = strtok_r(NULL, " ", &at))
+        words[n++] = word;
+    test_stderr_begin();
+    Status status = options_parse(o, verb, 1, n, words);
+    free(test_stderr_end());
+    free(copy);
+    return status;
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    Options o;
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset synthetic"), STATUS_OK);
+    assert_string_equal(options_word(&o, OPTION_ID_arch), "resnet32");
+    assert_int_equal(o.method, METHOD_PACO);
+    assert_int_equal(o.batch, 128);
+    assert_int_equal(o.ranks, 1);
+    assert_true(o.moco_m == 0.999 && o.momentum == 0.9 && o.base_temperature == 0 && o.mlp && o.long_tailed);
+    assert_null(o.out);
+    assert_string_equal(o.device, "auto");
+    assert_true(o.given[OPTION_ID_dataset] && !o.given[OPTION_ID_batch]);
+    options_free(&o);
+}
+
+static void ways_to_write_them(void **state)
+{
+    (void)state;
+    Options o;
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset=synthetic --batch 64 --moco_t=0.07 --moco-k 77 --no-mlp "
+                           "--long-tailed off --partial on --mean 0.1,0.2,0.3 --std .5 --seed "
+                           "18446744073709551615 --lr 1e-3 --schedule cifar --warmup-epochs 3 --out a=b --lr 2e-3"),
+                     STATUS_OK);
+    assert_int_equal(o.batch, 64);
+    assert_int_equal(o.queue, 77);
+    assert_true(o.temperature == 0.07 && !o.mlp && !o.long_tailed && o.partial);
+    assert_true(o.mean[0] == 0.1 && o.mean[1] == 0.2 && o.mean[2] == 0.3 && o.std[0] == 0.5 && o.std[2] == 0.5);
+    assert_true(o.seed == UINT64_MAX && o.lr == 2e-3 && o.warmup == 3);
+    assert_int_equal(o.schedule, SCHEDULE_CIFAR);
+    assert_string_equal(o.out, "a=b");
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_BENCH, "step --partial"), STATUS_USAGE);
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_BENCH, "step --no-mlp --batch 8"), STATUS_OK);
+    assert_int_equal(o.word_count, 1);
+    assert_string_equal(o.words[0], "step");
+    options_free(&o);
+}
+
+static void mistakes(void **state)
+{
+    (void)state;
+    static const struct { OptionVerb verb; const char *line, *says; } bad[] = {
+        {OPTION_TRAIN, "--bach 8", "--bach: unknown option. Did you mean --batch?"},
+        {OPTION_TRAIN, "--tempratuer 8", "--tempratuer: unknown option. Did you mean --temperature?"},
+        {OPTION_TRAIN, "--zzzzzzzz=8", "--zzzzzzzz: unknown option. --help lists them"},
+        {OPTION_TRAIN, "--no-batch", "--no-batch: unknown option. Did you mean --batch?"},
+        {OPTION_TRAIN, "-x", "-x: unknown option"},
+        {OPTION_TRAIN, "step more", "more: unexpected argument"},
+        {OPTION_TRAIN, "--batch", "--batch: value missing (N)"},
+        {OPTION_TRAIN, "--batch --ranks 2", "--batch: value missing"},
+        {OPTION_TRAIN, "--batch=", "--batch: not a whole number ('')"},
+        {OPTION_TRAIN, "--batch 8x", "--batch: not a whole number ('8x')"},
+        {OPTION_TRAIN, "--batch 1e3", "--batch: not a whole number"},
+        {OPTION_TRAIN, "--batch 0", "--batch: out of range (0 vs 1 to 1048576)"},
+        {OPTION_TRAIN, "--batch -5", "--batch: out of range (-5 vs"},
+        {OPTION_TRAIN, "--batch 99999999999999999999", "--batch: out of range"},
+        {OPTION_TRAIN, "--queue 0", "--queue: out of range (0 vs 1 to"},
+        {OPTION_TRAIN, "--lr nan", "--lr: not a number ('nan')"},
+        {OPTION_TRAIN, "--lr inf", "--lr: not a number"},
+        {OPTION_TRAIN, "--lr 0x1p3", "--lr: not a number"},
+        {OPTION_TRAIN, "--lr 1e999", "--lr: out of range (1e999 vs 0 to 1000)"},
+        {OPTION_TRAIN, "--lr -0.1", "--lr: out of range"},
+        {OPTION_TRAIN, "--temperature 0", "--temperature: out of range (0 vs 0.0001 to 100)"},
+        {OPTION_TRAIN, "--seed -1", "--seed: not a whole number from 0 to"},
+        {OPTION_TRAIN, "--seed 18446744073709551616", "--seed: not a whole number"},
+        {OPTION_TRAIN, "--arch resnet33", "--arch: unknown value ('resnet33' vs resnet20|"},
+        {OPTION_TRAIN, "--arch resnet", "--arch: unknown value"},
+        {OPTION_TRAIN, "--mlp=maybe", "--mlp: unknown value ('maybe' vs on|off)"},
+        {OPTION_TRAIN, "--no-mlp=on", "--no-mlp: takes no value"},
+        {OPTION_TRAIN, "--mean 1,2,3", "--mean: out of range (2 vs 0 to 1)"},
+        {OPTION_TRAIN, "--mean 0,1", "--mean: not three numbers"},
+        {OPTION_TRAIN, "--mean 0,1,0,1", "--mean: not three numbers"},
+        {OPTION_TRAIN, "--mean 0,,1", "--mean: not three numbers"},
+        {OPTION_TRAIN, "--std 0", "--std: out of range"},
+        {OPTION_TRAIN, "--out a\tb", "--out: not printable"},
+        {OPTION_EVAL, "--epochs 3", "--epochs: means nothing to this command"},
+        {OPTION_TRAIN, "--preset", "--preset: value missing"},
+        {OPTION_TRAIN, "--preset imagnet_lt_r50", "unknown preset 'imagnet_lt_r50'. Did you mean imagenet_lt_r50?"},
+        {OPTION_TRAIN, "--preset qqqqqqqqqqqqqqq", "`paco presets` lists them"},
+        {OPTION_TRAIN, "--preset synthetic --preset synthetic", "--preset: given twice"},
+        {OPTION_TRAIN, "--dataset synthetic --recipe cifar1000", "--recipe: unknown recipe 'cifar1000'. Did you mean cifar100?"},
+        {OPTION_TRAIN, "--dataset synthetic --recipe=", "--recipe: unknown recipe ''"},
+        {OPTION_TRAIN, "--dataset synthetic --batch 10 --ranks 3", "--batch: not a multiple of --ranks (10 vs 3)"},
+        {OPTION_BENCH, "step --batch 10 --ranks 3", "--batch: not a multiple of --ranks (10 vs 3)"},
+        {OPTION_TRAIN, "--dataset synthetic --batch 4 --ranks 4", "two images per rank (4 images vs 4 ranks)"},
+        {OPTION_TRAIN, "--dataset synthetic --warmup 11 --epochs 10", "--warmup: longer than the run (11 vs 10 epochs)"},
+        {OPTION_TRAIN, "--dataset synthetic --resume a --init-from b", "--init-from: contradicts --resume"},
+        {OPTION_TRAIN, "", "--train-list FILE: missing"},
+        {OPTION_TRAIN, "--train-list a", "--test-list FILE: missing"},
+        {OPTION_EVAL, "--train-list a", "--test-list FILE: missing"},
+        {OPTION_DATA, "", "--train-list FILE: missing; nothing to check"},
+        {OPTION_TRAIN, "--dataset folder", "--data FOLDER: missing"},
+        {OPTION_TRAIN, "--dataset folder --data a", "--test-data FOLDER: missing"},
+        {OPTION_TRAIN, "--dataset cifar10", "--data FOLDER: missing"},
+        {OPTION_TRAIN, "--dataset cifar10 --data a --classes 100", "--classes: does not fit the data set (100 vs 10)"},
+        {OPTION_TRAIN, "--dataset cifar10 --data a --train-list b", "--train-list: contradicts --dataset"},
+        {OPTION_TRAIN, "--dataset synthetic --data a", "--data: contradicts --dataset synthetic"},
+        {OPTION_TRAIN, "--train-list a --test-list b --lt-factor 0.1", "--lt-factor: only for"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        Options o;
+        Status status = parse(&o, bad[i].verb, bad[i].line);
+        if (status != STATUS_USAGE || !strstr(status_text(), bad[i].says))
+            fail_msg("%s: status %d, %s", bad[i].line, status, status_text());
+        assert_null(strchr(status_text(), '\n'));
+        options_free(&o);
+    }
+}
+
+static void presets_are_consistent(void **state)
+{
+    (void)state;
+    for (int i = 0; preset_at(i); i++) {
+        char line[256];
+        Options o;
+        const char *data = strstr(preset_at(i)->options, "dataset=list") ? "--train-list a --test-list b"
+                         : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
+                         : strstr(preset_at(i)->options, "dataset=cifar") ? "--data a" : "";
+        snprintf(line, sizeof line, "--preset %s %s", preset_at(i)->name, data);
+        if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
+            fail_msg("%s: %s", preset_at(i)->name, status_text());
+        assert_string_equal(o.preset, preset_at(i)->name);
+        assert_ptr_equal(preset_find(preset_at(i)->name), preset_at(i));
+        assert_int_equal(o.batch / o.ranks, strncmp(o.preset, "imagenet_r", 10) == 0 ? 64
+                                            : o.ranks == 4 ? 32 : o.batch);
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(preset_at(i)->name, preset_at(j)->name);
+        options_free(&o);
+    }
+    assert_null(preset_find("nothing"));
+    assert_null(preset_at(-1));
+}
+
+/* Values of the published tables, typed in again here. */
+static void presets_are_the_published_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *arch, *recipe;
+        int batch, ranks, epochs, warmup, queue, dim, classes, n, m, long_tailed;
+        double lr, wd, alpha, temperature, accuracy;
+    } rows[] = {
+        {"imagenet_lt_r50", "resnet50", "randcls_sim", 128, 4, 400, 10, 8192, 128, 1000, 2, 10, 1, 0.02, 5e-4,
+         0.05, 0.2, 57.0},
+        {"imagenet_lt_x50", "resnext50_32x4d", "randclsstack_sim", 128, 4, 400, 10, 8192, 128, 1000, 2, 10, 1,
+         0.02, 5e-4, 0.05, 0.07, 58.2},
+        {"imagenet_lt_x101", "resnext101_32x4d", "randclsstack_sim", 128, 4, 400, 10, 8192, 128, 1000, 3, 10, 1,
+         0.03, 5e-4, 0.05, 0.2, 60.0},
+        {"inat_r50", "resnet50", "randcls_sim", 128, 4, 400, 10, 8192, 128, 8142, 2, 10, 1, 0.02, 1e-4, 0.05, 0.2,
+         73.2},
+        {"inat_r152", "resnet152", "randcls_sim", 128, 4, 400, 10, 8192, 128, 8142, 2, 10, 1, 0.02, 1e-4, 0.05,
+         0.2, 75.2},
+        {"places_lt_r152", "resnet152", "sim_sim", 128, 4, 30, 5, 8192, 128, 365, 2, 10, 1, 0.02, 5e-4, 0.05, 0.2,
+         41.2},
+        {"imagenet_r50", "resnet50", "randcls_sim", 256, 4, 400, 10, 8192, 128, 1000, 2, 10, 0, 0.04, 1e-4, 0.05,
+         0.2, 79.3},
+        {"imagenet_r101", "resnet101", "randcls_sim", 256, 4, 400, 10, 8192, 128, 1000, 2, 10, 0, 0.04, 1e-4, 0.05,
+         0.2, 80.9},
+        {"imagenet_r200", "resnet200", "randclsstack_sim", 256, 4, 400, 10, 8192, 128, 1000, 3, 12, 0, 0.04, 1e-4,
+         0.05, 0.2, 81.8},
+        {"cifar100_lt_100", "resnet32", "cifar100", 128, 1, 400, 10, 1024, 32, 0, 2, 10, 1, 0.05, 5e-4, 0.01, 0.05,
+         52.0},
+        {"cifar10_lt_10", "resnet32", "cifar100", 128, 1, 400, 10, 1024, 32, 0, 2, 10, 1, 0.05, 5e-4, 0.01, 0.05,
+         90.8},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char line[128];
+        Options o;
+        snprintf(line, sizeof line, "--preset %s --data a --test-data c", rows[i].name);
+        parse(&o, OPTION_TRAIN, line); /* lists may be missing: the values are there all the same */
+        assert_string_equal(options_word(&o, OPTION_ID_arch), rows[i].arch);
+        assert_string_equal(o.recipe, rows[i].recipe);
+        assert_int_equal(o.batch, rows[i].batch);
+        assert_int_equal(o.ranks, rows[i].ranks);
+        assert_int_equal(o.epochs, rows[i].epochs);
+        assert_int_equal(o.warmup, rows[i].warmup);
+        assert_int_equal(o.queue, rows[i].queue);
+        assert_int_equal(o.dim, rows[i].dim);
+        assert_int_equal(o.classes, rows[i].classes);
+        assert_int_equal(o.randaug_n, rows[i].n);
+        assert_int_equal(o.long_tailed, rows[i].long_tailed);
+        assert_true(o.randaug_m == rows[i].m && o.lr == rows[i].lr && o.wd == rows[i].wd);
+        assert_true(o.alpha == rows[i].alpha && o.temperature == rows[i].temperature);
+        assert_true(o.beta == 1 && o.gamma == 1 && o.moco_m == 0.999 && o.momentum == 0.9);
+        assert_true(preset_find(rows[i].name)->accuracy == rows[i].accuracy);
+        options_free(&o);
+    }
+}
+
+static void ranks_scale_a_preset(void **state)
+{
+    (void)state;
+    static const char data[] = "--preset imagenet_lt_r50 --train-list a --test-list b ";
+    static const struct { const char *more; int batch; double lr; } cases[] = {
+        {"", 128, 0.02}, {"--ranks 8", 256, 0.04}, {"--ranks 1", 32, 0.005}, {"--ranks 4", 128, 0.02},
+        {"--ranks 8 --lr 0.1", 256, 0.1}, {"--ranks 8 --batch 128", 128, 0.04}, {"--batch 64", 64, 0.02},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[256];
+        Options o;
+        snprintf(line, sizeof line, "%s %s%s", cases[i].more, data, "");
+        assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK);
+        assert_int_equal(o.batch, cases[i].batch);
+        assert_true(o.lr == cases[i].lr);
+        options_free(&o);
+    }
+}
+
+static void dump_reads_back(void **state)
+{
+    (void)state;
+    Options a, b;
+    Arena arena = {0};
+    assert_int_equal(parse(&a, OPTION_TRAIN, "--preset cifar100_lt_50 --data some/where --lr 0.1234567890123456 "
+                           "--no-mlp --seed 9007199254740993 --std 0.3333333333333333 --ranks 2 --out x=y"),
+                     STATUS_OK);
+    char *text = options_dump(&a, &arena);
+    assert_non_null(strstr(text, "preset=cifar100_lt_50\n"));
+    assert_non_null(strstr(text, "\nwd=5e-04\n") ? text : strstr(text, "\nwd=0.0005\n"));
+    assert_non_null(strstr(text, "\nmean=0.4914,0.4822,0.4465\n"));
+    assert_non_null(strstr(text, "\ntrain-list=\n"));
+    options_init(&b);
+    assert_int_equal(options_read(&b, "checkpoint", text), STATUS_OK);
+    assert_string_equal(options_dump(&b, &arena), text);
+    assert_true(b.lr == a.lr && b.seed == a.seed && b.std[1] == a.std[1] && b.batch == 256 && !b.mlp);
+    assert_string_equal(b.out, "x=y");
+    assert_string_equal(b.preset, "cifar100_lt_50");
+    assert_int_equal(options_read(&b, "c.pth", "batch=8\nnovel=1\n"), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "c.pth: option line 2: unknown option 'novel'"));
+    assert_int_equal(options_read(&b, "c.pth", "batch=0\n"), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "c.pth: option line 1: --batch: out of range"));
+    assert_int_equal(options_read(&b, "c.pth", "batch\n"), STATUS_INPUT);
+    options_free(&a);
+    options_free(&b);
+    arena_free(&arena);
+}
+
+static void help_lists_what_applies(void **state)
+{
+    (void)state;
+    static const OptionVerb verbs[] = {OPTION_TRAIN, OPTION_EVAL, OPTION_BENCH, OPTION_DATA};
+    static const struct { const char *line; bool shown[4]; } lines[] = {
+        {"--epochs N", {true, false, false, false}}, {"--batch N", {true, true, true, false}},
+        {"--repeats N", {false, false, true, false}}, {"--train-list FILE", {true, true, false, true}},
+        {"--[no-]mlp", {true, false, true, false}}, {"--preset NAME", {true, true, true, true}},
+        {"resnet20, resnet32, ", {true, true, true, false}},
+    };
+    for (int v = 0; v < 4; v++) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        options_help(out, verbs[v], "usage: paco something");
+        fclose(out);
+        assert_true(strncmp(text, "usage: paco something\n", 22) == 0);
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+            assert_int_equal(strstr(text, lines[i].line) != NULL, lines[i].shown[v]);
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+            if (strncmp(line, "     ", 5) != 0)
+                assert_true(strlen(line) <= 110);
+        free(text);
+    }
+    Options o;
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--help"), STATUS_OK);
+    assert_true(o.help);
+    options_free(&o);
+}
+
+static void what_others_get(void **state)
+{
+    (void)state;
+    Options o;
+    RecipeOptions views;
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset cifar100 --data d --lt-factor 0.02 --lt-form step "
+                           "--epochs 7 --lr 3 --warmup 2 --schedule cifar --size 48 --randaug-n 3"), STATUS_OK);
+    DatasetSpec train = options_dataset(&o, true), test = options_dataset(&o, false);
+    assert_true(train.train && train.tail.form == LONGTAIL_STEP && train.tail.factor == 0.02);
+    assert_true(!test.train && test.tail.form == LONGTAIL_NONE && strcmp(test.root, "d") == 0);
+    Schedule s = options_schedule(&o);
+    assert_true(s.kind == SCHEDULE_CIFAR && s.epochs == 7 && s.warmup == 2 && s.lr == 3);
+    assert_non_null(options_recipe(&o, &views));
+    assert_int_equal(views.size, 48);
+    assert_int_equal(views.eval_resize, 48);
+    assert_int_equal(views.randaugment_n, 3);
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_EVAL, "--size 224 --test-list b --data c --test-data d"), STATUS_OK);
+    options_recipe(&o, &views);
+    assert_int_equal(views.eval_resize, 256);
+    test = options_dataset(&o, false);
+    assert_string_equal(test.root, "d");
+    assert_string_equal(test.list, "b");
+    options_free(&o);
+}
+
+static Status open_both(const char *line, Dataset **train, Dataset **test)
+{
+    Options o;
+    Status status = parse(&o, OPTION_DATA, line);
+    if (status == STATUS_OK) {
+        test_stderr_begin();
+        status = options_open_data(&o, train, test);
+        free(test_stderr_end());
+    }
+    options_free(&o);
+    return status;
+}
+
+static void both_halves_agree(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"tr/a/1.jpg", "tr/b/1.jpg", "te/a/1.jpg", "te/b/1.jpg", "odd/a/1.jpg",
+                                        "odd/c/1.jpg", "one/a/1.jpg"};
+    char line[1024];
+    const char *in = test_folder();
+    Dataset *train, *test;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        test_write_text(files[i], "x");
+    test_write_text("three.txt", "a 0\nb 1\nc 2\n");
+    test_write_text("one.txt", "a 1\n");
+    test_write_text("four.txt", "a 3\n");
+    snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/one.txt", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    assert_int_equal(test->classes, 3);
+    dataset_close(train);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/four.txt", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_null(train);
+    snprintf(line, sizeof line, "--test-list %s/one.txt --classes 2", in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    assert_null(train);
+    assert_int_equal(test->classes, 2);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/te", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    dataset_close(train);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/odd", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "('c' vs 'b')"));
+    snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/one", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "wrong number of class folders (1 vs 2)"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults), cmocka_unit_test(ways_to_write_them), cmocka_unit_test(mistakes),
+        cmocka_unit_test(presets_are_consistent), cmocka_unit_test(presets_are_the_published_ones),
+        cmocka_unit_test(ranks_scale_a_preset), cmocka_unit_test(dump_reads_back),
+        cmocka_unit_test(help_lists_what_applies), cmocka_unit_test(what_others_get),
+        cmocka_unit_test(both_halves_agree),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

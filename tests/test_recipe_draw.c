@@ -1,0 +1,453 @@
+/* What the recipes draw, against its definition: 100,000 draws of each parameter with a fixed seed, by
+ * Kolmogorov-Smirnov where it is continuous and chi-square where it is not. A right generator fails one of
+ * these tests with probability 0.001; the seed is fixed, so it does so always or never. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "data/recipe_draw.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAWS = 100000 };
+
+typedef double Cdf(double x, const double *parameters);
+
+static double uniform_cdf(double x, const double *range)
+{
+    return (x - range[0]) / (range[1] - range[0]);
+}
+
+static double normal_cdf(double x, const double *p)
+{
+    return 0.5 * erfc((p[0] - x) / (p[1] * sqrt(2.0)));
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Largest distance to the CDF times sqrt(n): above 1.95 with probability 0.001. Sorts the values. */
+static void assert_ks(const char *what, double *values, size_t n, Cdf *cdf, const double *parameters)
+{
+    double most = 0;
+    assert_true(n > 1000);
+    qsort(values, n, sizeof *values, by_value);
+    for (size_t i = 0; i < n; i++) {
+        double f = cdf(values[i], parameters);
+        most = fmax(most, fmax(f - (double)i / (double)n, (double)(i + 1) / (double)n - f));
+    }
+    printf("  %-28s %7zu draws, Kolmogorov-Smirnov %.3f\n", what, n, most * sqrt((double)n));
+    assert_true(most * sqrt((double)n) < 1.95);
+}
+
+/* Pearson's sum through Wilson and Hilferty's cube root: normal, above 3.1 with probability 0.001. */
+static void assert_chi(const char *what, const double *counts, const double *expected, int cells)
+{
+    double sum = 0, n = 0;
+    for (int i = 0; i < cells; i++) {
+        assert_true(expected[i] > 5);
+        sum += (counts[i] - expected[i]) * (counts[i] - expected[i]) / expected[i];
+        n += counts[i];
+    }
+    double df = cells - 1, spread = 2 / (9 * df), z = (cbrt(sum / df) - (1 - spread)) / sqrt(spread);
+    printf("  %-28s %7.0f draws, chi-square %.1f of %.0f\n", what, n, sum, df);
+    assert_true(z < 3.1);
+}
+
+static void assert_even(const char *what, const double *counts, int cells)
+{
+    double total = 0, *expected = mem_alloc((size_t)cells * sizeof *expected);
+    for (int i = 0; i < cells; i++)
+        total += counts[i];
+    for (int i = 0; i < cells; i++)
+        expected[i] = total / cells;
+    assert_chi(what, counts, expected, cells);
+    free(expected);
+}
+
+static void assert_share(const char *what, double hits, double n, double p)
+{
+    assert_chi(what, (double[2]){hits, n - hits}, (double[2]){n * p, n * (1 - p)}, 2);
+}
+
+/* One view of an image, drawn anew for every sample number. */
+static void draw(const char *recipe, RecipeSide side, double m, int width, int height, uint64_t sample,
+                 Augment *out)
+{
+    const Recipe *r = recipe_find(recipe);
+    assert_non_null(r);
+    RecipeOptions options = recipe_options(r);
+    options.randaugment_m = m;
+    Rng rng = rng_stream(5, 3, sample, RNG_TEST);
+    assert_int_equal(recipe_draw(r->view[side], &options, "test", width, height, &rng, out), STATUS_OK);
+}
+
+static const AugmentStep *find(const Augment *drawn, AugmentOp op)
+{
+    for (int i = 0; i < drawn->count; i++)
+        if (drawn->step[i].op == op)
+            return &drawn->step[i];
+    return NULL;
+}
+
+static double *values_new(void)
+{
+    return mem_alloc(DRAWS * sizeof(double));
+}
+
+/* Integral from scale to u of the share of ratios that fit a square: all below 3/4, then -log u of log 4/3. */
+static double fits(double u)
+{
+    double widest = log(4.0 / 3), low = fmin(u, 0.75) * widest;
+    return u <= 0.75 ? low : low + (u - u * log(u)) - (0.75 - 0.75 * log(0.75));
+}
+
+static double area_cdf(double u, const double *scale)
+{
+    return (fits(u) - fits(*scale)) / (fits(1) - fits(*scale));
+}
+
+static void crop_is_uniform(void **state)
+{
+    (void)state;
+    static const struct { const char *name; double scale; } views[] = {{"randcls", 0.08}, {"sim02", 0.2}};
+    const int side = 30000;
+    double *area = values_new(), *ratio = values_new(), *left = values_new(), *top = values_new();
+    for (int v = 0; v < 2; v++) {
+        size_t inner = 0;
+        for (int i = 0; i < DRAWS; i++) {
+            Augment drawn;
+            draw(views[v].name, RECIPE_QUERY, 10, side, side, (uint64_t)i, &drawn);
+            assert_int_equal(drawn.step[0].op, AUGMENT_RESIZED_CROP);
+            ImageBox b = drawn.step[0].box;
+            area[i] = (double)b.width * b.height / ((double)side * side);
+            left[i] = (b.left + 0.5) / (side - b.width + 1);
+            top[i] = (b.top + 0.5) / (side - b.height + 1);
+            if (area[i] < 0.74)
+                ratio[inner++] = log((double)b.width / b.height);
+        }
+        printf("%s\n", views[v].name);
+        assert_ks("crop area", area, DRAWS, area_cdf, &views[v].scale);
+        assert_ks("crop log ratio", ratio, inner, uniform_cdf, (double[2]){log(0.75), -log(0.75)});
+        assert_ks("crop left", left, DRAWS, uniform_cdf, (double[2]){0, 1});
+        assert_ks("crop top", top, DRAWS, uniform_cdf, (double[2]){0, 1});
+    }
+    free(area), free(ratio), free(left), free(top);
+}
+
+/* Where no box fits ten times: the clamped centre. */
+static void crop_falls_back(void **state)
+{
+    (void)state;
+    static const struct { int width, height; ImageBox want; } cases[] = {
+        {1, 65535, {0, 32767, 1, 1}}, {65535, 1, {32767, 0, 1, 1}},
+        {10, 10000, {0, 4993, 10, 13}}, {10000, 10, {4993, 0, 13, 10}},
+    };
+    for (int i = 0; i < 4; i++) {
+        Augment drawn;
+        draw("sim", RECIPE_QUERY, 10, cases[i].width, cases[i].height, 1, &drawn);
+        assert_memory_equal(&drawn.step[0].box, &cases[i].want, sizeof(ImageBox));
+    }
+    for (int i = 0; i < 1000; i++) {
+        Augment drawn;
+        draw("sim", RECIPE_QUERY, 10, 1, 1, (uint64_t)i, &drawn);
+        assert_int_equal(drawn.step[0].box.width * drawn.step[0].box.height, 1);
+    }
+}
+
+static void jitter_is_as_defined(void **state)
+{
+    (void)state;
+    static const AugmentOp ops[4] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_COLOR, AUGMENT_HUE};
+    double *value[4], order[256] = {0}, acted = 0;
+    for (int k = 0; k < 4; k++)
+        value[k] = values_new();
+    size_t n = 0;
+    for (int i = 0; i < DRAWS; i++) {
+        Augment drawn;
+        draw("mocov2", RECIPE_QUERY, 10, 500, 375, (uint64_t)i, &drawn);
+        if (!find(&drawn, AUGMENT_HUE))
+            continue;
+        int code = 0;
+        for (int k = 0; k < 4; k++) {
+            const AugmentStep *s = find(&drawn, ops[k]);
+            assert_non_null(s);
+            value[k][n] = s->amount;
+            code = code * 4 + (int)(s - drawn.step) - 1;
+        }
+        n++;
+        acted++;
+        order[code]++;
+    }
+    double orders[24];
+    int used = 0;
+    for (int code = 0; code < 256; code++)
+        if (order[code] > 0) {
+            assert_true(used < 24);
+            orders[used++] = order[code];
+        }
+    assert_int_equal(used, 24);
+    printf("mocov2\n");
+    assert_share("jitter acts", acted, DRAWS, 0.8);
+    assert_even("jitter order", orders, 24);
+    assert_ks("brightness", value[0], n, uniform_cdf, (double[2]){0.6, 1.4});
+    assert_ks("contrast", value[1], n, uniform_cdf, (double[2]){0.6, 1.4});
+    assert_ks("saturation", value[2], n, uniform_cdf, (double[2]){0.6, 1.4});
+    assert_ks("hue", value[3], n, uniform_cdf, (double[2]){-0.1, 0.1});
+    for (int k = 0; k < 4; k++)
+        free(value[k]);
+}
+
+static void coins_and_blur(void **state)
+{
+    (void)state;
+    static const char *const views[] = {"randclsstack", "sim", "mocov2", "cifar_sim"};
+    double *sigma = values_new();
+    for (int v = 0; v < 4; v++) {
+        double flips = 0, greys = 0;
+        size_t blurs = 0;
+        for (int i = 0; i < DRAWS; i++) {
+            Augment drawn;
+            draw(views[v], RECIPE_QUERY, 10, 500, 375, (uint64_t)i, &drawn);
+            const AugmentStep *blur = find(&drawn, AUGMENT_BLUR);
+            flips += find(&drawn, AUGMENT_FLIP) != NULL;
+            greys += find(&drawn, AUGMENT_GRAYSCALE) != NULL;
+            if (blur)
+                sigma[blurs++] = blur->amount;
+        }
+        printf("%s\n", views[v]);
+        assert_share("flip", flips, DRAWS, 0.5);
+        assert_share("grey", greys, DRAWS, 0.2);
+        assert_share("blur", (double)blurs, DRAWS, 0.5);
+        assert_ks("blur deviation", sigma, blurs, uniform_cdf, (double[2]){0.1, 2.0});
+    }
+    free(sigma);
+}
+
+/* The operations after the jitter of a randcls view are RandAugment's. */
+static int randaugment_begin(const Augment *drawn)
+{
+    int i = 1;
+    while (i < drawn->count && (drawn->step[i].op == AUGMENT_FLIP || i < 4 + (drawn->step[1].op == AUGMENT_FLIP)))
+        i++;
+    return i;
+}
+
+static void randaugment_is_as_defined(void **state)
+{
+    (void)state;
+    double ops[AUGMENT_OP_COUNT] = {0}, counts[15], number[3] = {0}, up = 0, cubic = 0;
+    double *magnitude = values_new();
+    size_t n = 0;
+    for (int i = 0; i < DRAWS; i++) {
+        Augment drawn;
+        draw("randcls", RECIPE_QUERY, 5, 500, 375, (uint64_t)i, &drawn);
+        int begin = randaugment_begin(&drawn);
+        number[drawn.count - begin]++;
+        for (int k = begin; k < drawn.count; k++) {
+            const AugmentStep *s = &drawn.step[k];
+            ops[s->op]++;
+            if (s->op == AUGMENT_ROTATE || s->op == AUGMENT_SHEAR_X || s->op == AUGMENT_SHEAR_Y ||
+                s->op == AUGMENT_TRANSLATE_X || s->op == AUGMENT_TRANSLATE_Y) {
+                double scale = s->op == AUGMENT_ROTATE ? 30 : s->op >= AUGMENT_TRANSLATE_X ? 0.45 : 0.3;
+                magnitude[n++] = fabs(s->amount) / scale * 10;
+                up += s->amount > 0;
+                cubic += s->filter == IMAGE_BICUBIC;
+                assert_memory_equal(s->fill, ((uint8_t[3]){124, 116, 104}), 3);
+                assert_true(s->filter != IMAGE_NEAREST);
+            }
+        }
+    }
+    int used = 0;
+    for (int op = 0; op < AUGMENT_OP_COUNT; op++)
+        if (ops[op] > 0) {
+            assert_true(used < 15);
+            counts[used++] = ops[op];
+        }
+    assert_int_equal(used, 15);
+    printf("randcls\n");
+    assert_chi("RandAugment applied", number, (double[3]){DRAWS * 0.25, DRAWS * 0.5, DRAWS * 0.25}, 3);
+    assert_even("RandAugment operation", counts, 15);
+    assert_share("sign", up, (double)n, 0.5);
+    assert_share("bicubic", cubic, (double)n, 0.5);
+    assert_ks("magnitude, m 5", magnitude, n, normal_cdf, (double[2]){5, 0.5});
+    free(magnitude);
+}
+
+/* Amounts at the ends of the range, clipped: m 12 is always 10, m 10 half of the time; 0 at m 0 likewise. */
+static void randaugment_clips(void **state)
+{
+    (void)state;
+    static const struct { AugmentOp op; double low, high; } ends[] = {
+        {AUGMENT_ROTATE, 0, 30}, {AUGMENT_POSTERIZE, 0, 4}, {AUGMENT_SOLARIZE, 0, 256},
+        {AUGMENT_SOLARIZE_ADD, 0, 110}, {AUGMENT_COLOR, 0.1, 1.9}, {AUGMENT_CONTRAST, 0.1, 1.9},
+        {AUGMENT_BRIGHTNESS, 0.1, 1.9}, {AUGMENT_SHARPNESS, 0.1, 1.9}, {AUGMENT_SHEAR_X, 0, 0.3},
+        {AUGMENT_SHEAR_Y, 0, 0.3}, {AUGMENT_TRANSLATE_X, 0, 0.45}, {AUGMENT_TRANSLATE_Y, 0, 0.45},
+    };
+    double full = 0, rotations = 0;
+    for (int i = 0; i < DRAWS; i++)
+        for (int m = 0; m < 3; m++) {
+            Augment drawn;
+            draw("randcls", RECIPE_QUERY, m == 0 ? 0 : m == 1 ? 10 : 14, 500, 375, (uint64_t)i, &drawn);
+            for (int k = randaugment_begin(&drawn); k < drawn.count; k++) {
+                const AugmentStep *s = &drawn.step[k];
+                for (size_t e = 0; e < sizeof ends / sizeof *ends; e++) {
+                    if (ends[e].op != s->op)
+                        continue;
+                    assert_true(fabs(s->amount) <= ends[e].high + 1e-12);
+                    assert_true(m == 2 ? fabs(fabs(s->amount) - ends[e].high) < 1e-12
+                                       : fabs(s->amount) >= ends[e].low - 1e-12);
+                }
+                if (m == 1 && s->op == AUGMENT_ROTATE) {
+                    rotations++;
+                    full += fabs(s->amount) == 30;
+                }
+            }
+        }
+    assert_share("clipped at m 10", full, rotations, 0.5);
+}
+
+typedef struct PolicyRow {
+    AugmentOp op[2];
+    double p[2];
+    int index[2];
+} PolicyRow;
+
+static const PolicyRow POLICY[25] = {
+#define RANGE(op, low, high, kind, filter)
+#define ROW(op1, p1, i1, op2, p2, i2) {{AUGMENT_##op1, AUGMENT_##op2}, {p1, p2}, {i1, i2}},
+#include "data/autoaugment.def"
+#undef ROW
+#undef RANGE
+};
+
+static void autoaugment_is_as_defined(void **state)
+{
+    (void)state;
+    double counts[AUGMENT_OP_COUNT] = {0}, expected[AUGMENT_OP_COUNT] = {0}, up = 0, n = 0;
+    for (int row = 0; row < 25; row++)
+        for (int k = 0; k < 2; k++)
+            expected[POLICY[row].op[k]] += DRAWS / 25.0 * POLICY[row].p[k];
+    for (int i = 0; i < DRAWS; i++) {
+        Augment drawn = {.size = 32};
+        Rng rng = rng_stream(9, 1, (uint64_t)i, RNG_TEST);
+        autoaugment_draw(&rng, &drawn);
+        assert_true(drawn.count <= 2);
+        for (int k = 0; k < drawn.count; k++) {
+            const AugmentStep *s = &drawn.step[k];
+            counts[s->op]++;
+            if (s->op == AUGMENT_TRANSLATE_Y) {
+                assert_true(s->filter == IMAGE_NEAREST && s->fill[0] == 128);
+                up += s->amount > 0;
+                n++;
+            }
+            assert_true(s->op != AUGMENT_ROTATE || fabs(s->amount - 20.0 / 3) < 1e-12);
+            assert_true(s->op != AUGMENT_POSTERIZE || s->amount == 5);
+            assert_true(s->op != AUGMENT_SHEAR_Y || s->filter == IMAGE_BICUBIC);
+        }
+    }
+    double c[AUGMENT_OP_COUNT], e[AUGMENT_OP_COUNT];
+    int used = 0;
+    for (int op = 0; op < AUGMENT_OP_COUNT; op++) {
+        assert_true(expected[op] > 0 || counts[op] == 0);
+        if (expected[op] > 0)
+            c[used] = counts[op], e[used++] = expected[op];
+    }
+    assert_chi("AutoAugment operation", c, e, used);
+    assert_share("AutoAugment sign", up, n, 0.5);
+}
+
+/* The policy in the tables is the published one, as the shared reference lists it. */
+static void autoaugment_table(void **state)
+{
+    (void)state;
+    static const struct { const char *name; AugmentOp op; } names[] = {
+        {"invert", AUGMENT_INVERT}, {"contrast", AUGMENT_CONTRAST}, {"rotate", AUGMENT_ROTATE},
+        {"translateX", AUGMENT_TRANSLATE_X}, {"translateY", AUGMENT_TRANSLATE_Y},
+        {"sharpness", AUGMENT_SHARPNESS}, {"shearX", AUGMENT_SHEAR_X}, {"shearY", AUGMENT_SHEAR_Y},
+        {"autocontrast", AUGMENT_AUTOCONTRAST}, {"equalize", AUGMENT_EQUALIZE},
+        {"posterize", AUGMENT_POSTERIZE}, {"color", AUGMENT_COLOR}, {"brightness", AUGMENT_BRIGHTNESS},
+        {"solarize", AUGMENT_SOLARIZE},
+    };
+    const char *shared = getenv("PACO_SHARED");
+    char path[4096], line[1024];
+    snprintf(path, sizeof path, "%s/reference/autoaugment_cifar10.md", shared ? shared : "../shared");
+    FILE *file = fopen(path, "r");
+    if (!file)
+        skip();
+    int rows = 0;
+    while (fgets(line, sizeof line, file)) {
+        int row;
+        char name[2][32];
+        PolicyRow r;
+        if (sscanf(line, "| %d | %31s | %lf | %d | %31s | %lf | %d |", &row, name[0], &r.p[0], &r.index[0],
+                   name[1], &r.p[1], &r.index[1]) != 7)
+            continue;
+        assert_int_equal(row, rows++);
+        for (int k = 0; k < 2; k++) {
+            size_t i = 0;
+            while (i < sizeof names / sizeof *names && strcmp(names[i].name, name[k]) != 0)
+                i++;
+            assert_true(i < sizeof names / sizeof *names);
+            assert_int_equal(POLICY[row].op[k], names[i].op);
+            assert_true(POLICY[row].p[k] == r.p[k] && POLICY[row].index[k] == r.index[k]);
+        }
+    }
+    fclose(file);
+    assert_int_equal(rows, 25);
+}
+
+static void cifar_crop_and_cutout(void **state)
+{
+    (void)state;
+    double corner[81] = {0}, centre[1024] = {0};
+    for (int i = 0; i < DRAWS; i++) {
+        Augment drawn;
+        draw("cifar100", RECIPE_QUERY, 10, 32, 32, (uint64_t)i, &drawn);
+        const AugmentStep *crop = &drawn.step[0], *hole = &drawn.step[drawn.count - 1];
+        assert_true(crop->op == AUGMENT_CROP && hole->op == AUGMENT_CUTOUT && hole->box.width == 16);
+        corner[(crop->box.top + 4) * 9 + crop->box.left + 4]++;
+        centre[hole->box.top * 32 + hole->box.left]++;
+    }
+    assert_even("padded crop", corner, 81);
+    assert_even("cutout", centre, 1024);
+}
+
+/* Streams decide: the same one draws the same, another another; query and key differ. */
+static void draws_follow_streams(void **state)
+{
+    (void)state;
+    int equal = 0;
+    for (uint64_t i = 0; i < 1000; i++) {
+        Augment a = {0}, b = {0}, c = {0};
+        draw("sim", RECIPE_QUERY, 10, 500, 375, i, &a);
+        draw("sim", RECIPE_QUERY, 10, 500, 375, i, &b);
+        draw("sim", RECIPE_QUERY, 10, 500, 375, i + 1, &c);
+        assert_int_equal(a.count, b.count);
+        for (int k = 0; k < a.count; k++)
+            assert_true(a.step[k].op == b.step[k].op && a.step[k].amount == b.step[k].amount);
+        equal += memcmp(&a.step[0].box, &c.step[0].box, sizeof(ImageBox)) == 0;
+    }
+    assert_true(equal < 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crop_is_uniform),          cmocka_unit_test(crop_falls_back),
+        cmocka_unit_test(jitter_is_as_defined),     cmocka_unit_test(coins_and_blur),
+        cmocka_unit_test(randaugment_is_as_defined), cmocka_unit_test(randaugment_clips),
+        cmocka_unit_test(autoaugment_is_as_defined), cmocka_unit_test(autoaugment_table),
+        cmocka_unit_test(cifar_crop_and_cutout),    cmocka_unit_test(draws_follow_streams),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

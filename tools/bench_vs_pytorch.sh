@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# `paco bench` beside PyTorch on the same cores: both in one run, alternating, several rounds; medians and ratios.
+#     tools/bench_vs_pytorch.sh [--rounds N] [--out FILE] [CASE...]
+# A case is WHAT,ARCH,BATCH,SIZE,CLASSES,DIM,QUEUE, for example step,resnet50,8,224,1000,128,8192. PyTorch runs with both
+# memory layouts; the ratio is to the better one. Needs the yardstick bench/pytorch_step.py of the shared folder
+# (PACO_SHARED) and a python3 with torch and torchvision (PYTHON).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+shared="${PACO_SHARED:-../shared}"
+paco="${PACO_BIN:-build/paco}"
+rounds=5
+out=
+cases=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --rounds) rounds="$2"; shift 2 ;;
+        --out) out="$2"; shift 2 ;;
+        -*) echo "bench_vs_pytorch.sh: unknown option '$1'" >&2; exit 2 ;;
+        *) cases+=("$1"); shift ;;
+    esac
+done
+[ ${#cases[@]} -gt 0 ] || cases=(step,resnet32,128,32,10,32,1024 step,resnet50,8,224,1000,128,8192
+                                 step,resnext50_32x4d,8,224,1000,128,8192 eval,resnet50,32,224,1000,128,8192)
+
+python="${PYTHON:-}"
+for candidate in "$python" /usr/bin/python3 python3; do
+    [ -n "$candidate" ] && "$candidate" -c 'import torch, torchvision' 2>/dev/null && { python="$candidate"; break; }
+    python=
+done
+[ -n "$python" ] || { echo "no python3 with torch and torchvision: install python3-torch python3-torchvision" >&2; exit 77; }
+[ -f "$shared/bench/pytorch_step.py" ] || { echo "no $shared/bench/pytorch_step.py: set PACO_SHARED" >&2; exit 77; }
+
+threads=$(nproc)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+field() { sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p"; }
+median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+
+measure() { # name, command...: appends ms and MiB
+    local name="$1" line
+    shift
+    line=$("$@" 2>"$work/stderr") || { cat "$work/stderr" >&2; exit 1; }
+    echo "$line" | field ms_median >>"$work/$name.ms"
+    echo "$line" | field peak_mib >>"$work/$name.mib"
+    echo "$line" | field gflops >>"$work/$name.gflops"
+}
+
+report() {
+    local case="$1" best=torch_nchw
+    local a b
+    a=$(median <"$work/torch_nchw.ms"); b=$(median <"$work/torch_nhwc.ms")
+    awk "BEGIN {exit !($b < $a)}" && best=torch_nhwc
+    awk -v case="$case" -v ms="$(median <"$work/paco.ms")" -v mib="$(median <"$work/paco.mib")" \
+        -v tms="$(median <"$work/$best.ms")" -v tmib="$(median <"$work/$best.mib")" -v layout="$best" \
+        -v gflops="$(median <"$work/paco.gflops")" 'BEGIN {
+        printf "%-42s paco %9.1f ms %7.0f MiB %7.1f GFLOP/s | %s %9.1f ms %7.0f MiB | time ratio %.3f  memory ratio %.3f\n",
+               case, ms, mib, gflops, layout, tms, tmib, ms / tms, mib / tmib}'
+}
+
+{
+    echo "# $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $threads cores; $("$python" -c 'import torch; print("PyTorch", torch.__version__)')"
+    echo "# medians of $rounds alternating rounds; $("$paco" devices 2>/dev/null | head -1)"
+    for case in "${cases[@]}"; do
+        IFS=, read -r what arch batch size classes dim queue <<<"$case"
+        rm -f "$work"/*.ms "$work"/*.mib "$work"/*.gflops
+        flags=(--arch "$arch" --batch "$batch" --size "$size" --classes "$classes" --dim "$dim" --queue "$queue")
+        eval_flag=()
+        [ "$what" = eval ] && eval_flag=(--eval)
+        for ((i = 0; i < rounds; i++)); do
+            measure paco "$paco" bench "$what" "${flags[@]}" --repeats 3
+            measure torch_nchw "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 3 "${eval_flag[@]}"
+            measure torch_nhwc "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 3 --channels-last "${eval_flag[@]}"
+        done
+        report "$case"
+    done
+} | if [ -n "$out" ]; then tee "$out"; else cat; fi

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The second command of the README: installs what is missing, builds and passes the tests, then the same tests under
+# AddressSanitizer and UndefinedBehaviorSanitizer, and those with threads under ThreadSanitizer.
+#     tools/check.sh           what CI runs
+#     tools/check.sh --quick   without the sanitizers
+#     tools/check.sh --full    every golden file and the long forms of the tests
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mode="${1:-}"
+case "$mode" in
+    ""|--quick|--full) ;;
+    *) echo "check.sh: unknown option '$mode' (--quick, --full)" >&2; exit 2 ;;
+esac
+[ "$mode" = --full ] && export PACO_FULL=1
+jobs=$(nproc)
+tools/install.sh tests
+
+build_and_test() { # folder, sanitizers, further arguments of ctest
+    local folder="$1" sanitizers="$2"
+    shift 2
+    echo "== $folder${sanitizers:+: $sanitizers}"
+    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DBUILD_TESTING=ON >"$folder.log" 2>&1 ||
+        { cat "$folder.log" >&2; exit 1; }
+    cmake --build "$folder" -j"$jobs" >>"$folder.log" 2>&1 || { tail -40 "$folder.log" >&2; exit 1; }
+    ctest --test-dir "$folder" -j"$jobs" --output-on-failure "$@"
+}
+
+if [ "$mode" != --quick ]; then
+    export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}"
+    export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
+    build_and_test build-asan address,undefined
+    build_and_test build-tsan thread -R 'loader|threads'
+fi
+build_and_test build ""

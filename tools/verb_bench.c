@@ -1,0 +1,44 @@
+/* paco bench: speeds of training steps, evaluation and image views. */
+#include "base/log.h"
+#include "data/image_bench.h"
+#include "train/bench.h"
+#include "verbs.h"
+
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: paco bench step|eval [options]        one training step, or one batch of evaluation\n"
+    "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n\n"
+    "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, peak memory.";
+
+static Status image_bench(int argc, char **argv)
+{
+    if (argc != 4)
+        return status_fail(STATUS_USAGE, "bench image: needs a mode and a folder. `paco bench --help` explains");
+    return image_bench_run(argv[2], argv[3], 3, stdout);
+}
+
+static Status model_bench(int argc, char **argv, Options *options)
+{
+    TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
+    if (options->help) {
+        options_help(stdout, OPTION_BENCH, USAGE);
+        return STATUS_OK;
+    }
+    const char *what = options->word_count ? options->words[0] : "";
+    if (strcmp(what, "step") != 0 && strcmp(what, "eval") != 0)
+        return status_fail(STATUS_USAGE, "bench: '%s': expected step, eval or image", what);
+    return bench_model(options, strcmp(what, "eval") == 0, stdout);
+}
+
+int verb_bench(int argc, char **argv)
+{
+    Options options;
+    options_init(&options);
+    bool image = argc > 1 && strcmp(argv[1], "image") == 0;
+    Status status = image ? image_bench(argc, argv) : model_bench(argc, argv, &options);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    options_free(&options);
+    return status;
+}

@@ -1,0 +1,55 @@
+/* paco plan: what a training step or an evaluation becomes on a device, before anything runs. */
+#include "base/log.h"
+#include "train/bench.h"
+#include "verbs.h"
+
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: paco plan step|eval [--dump graph|fuse|steps|memory] [options]\n\n"
+    "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every slab and where its\n"
+    "peak is; --dump prints one stage of compilation instead.";
+
+/* Takes `--dump STAGE` out of the arguments: it is no option of a run. */
+static const char *take_dump(int *argc, char **argv)
+{
+    for (int i = 1; i + 1 < *argc; i++)
+        if (strcmp(argv[i], "--dump") == 0) {
+            const char *stage = argv[i + 1];
+            memmove(argv + i, argv + i + 2, (size_t)(*argc - i - 2) * sizeof *argv);
+            *argc -= 2;
+            return stage;
+        }
+    return NULL;
+}
+
+static Status run(int argc, char **argv, Options *options)
+{
+    static const char *const stages[] = {"graph", "fuse", "steps", "memory"};
+    const char *dump = take_dump(&argc, argv);
+    bool known = !dump;
+    for (int i = 0; i < 4 && dump; i++)
+        known |= strcmp(dump, stages[i]) == 0;
+    if (!known)
+        return status_fail(STATUS_USAGE, "plan: --dump: '%s' is no stage (graph, fuse, steps, memory)", dump);
+    TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
+    if (options->help) {
+        options_help(stdout, OPTION_BENCH, USAGE);
+        return STATUS_OK;
+    }
+    const char *what = options->word_count ? options->words[0] : "step";
+    if (strcmp(what, "step") != 0 && strcmp(what, "eval") != 0)
+        return status_fail(STATUS_USAGE, "plan: '%s': expected step or eval", what);
+    return bench_plan(options, strcmp(what, "eval") == 0, dump);
+}
+
+int verb_plan(int argc, char **argv)
+{
+    Options options;
+    options_init(&options);
+    Status status = run(argc, argv, &options);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    options_free(&options);
+    return status;
+}
