@@ -113,9 +113,13 @@ static Status guard_choose(Device *device, Step *step)
     return guard_of(device)->inner->choose(guard_of(device)->device, step);
 }
 
-/* From here on the step names inner buffers. */
+/* From here on the step names inner buffers. Kernels run in groups of one: PoCL compiles a kernel anew for every size
+ * of a group that it chooses, which takes longer than all the rest of a test. */
 static Status guard_prepare(Device *device, Step *step)
 {
+    for (int i = 0; i < 3 && step->kind == STEP_KERNEL; i++)
+        if (!step->kernel.local[i])
+            step->kernel.local[i] = 1;
     for (int i = 0; i < step->refs_count; i++)
         step->refs[i] = inner_ref(step->refs[i]);
     step->packed = inner_ref(step->packed);

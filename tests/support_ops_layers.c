@@ -116,6 +116,12 @@ static int bn_terms(const int *p)
     return p[2] ? p[0] * p[2] * p[3] : p[0];
 }
 
+/* Values far from zero, or a few that happen to lie close together: their distances from the mean cancel. */
+static Judge bn_judge(const int *p)
+{
+    return bn_terms(p) < 16 || p[5] == FILL_POSITIVE ? CANCEL : SUM(bn_terms(p));
+}
+
 #define BN_SIZES                                                                                    \
     {2, 16, 4, 4, 0, FILL_NORMAL}, {1, 5, 3, 7, 0, FILL_POSITIVE}, {3, 33, 1, 1, 0, FILL_NORMAL},    \
     {7, 20, 5, 5, 1, FILL_NORMAL}, {2, 3, 0, 0, 0, FILL_NORMAL}, {9, 70, 0, 0, 0, FILL_POSITIVE},    \
@@ -125,12 +131,15 @@ typedef struct BnInputs {
     Value *x, *gamma, *beta, *mean, *var;
 } BnInputs;
 
+/* x has been rounded in float32, as what a network normalises. */
 static BnInputs bn_inputs(Trial *t)
 {
     Dims channels = DIMS1(t->p[1]);
+    Value *a = trial_features(t, "a", bn_dims(t->p), (Fill)t->p[5]);
+    Value *b = trial_features(t, "b", bn_dims(t->p), (Fill)t->p[5]);
     t->state.rank = t->p[4];
-    return (BnInputs){trial_features(t, "x", bn_dims(t->p), (Fill)t->p[5]),
-                      trial_param(t, "gamma", channels, FILL_POSITIVE), trial_param(t, "beta", channels, FILL_NORMAL),
+    return (BnInputs){NODE(t->graph, add, &none, a, b)->out[0], trial_param(t, "gamma", channels, FILL_POSITIVE),
+                      trial_param(t, "beta", channels, FILL_NORMAL),
                       trial_input(t, "mean", ROLE_STATE, DTYPE_F32, channels, FILL_NORMAL),
                       trial_input(t, "var", ROLE_STATE, DTYPE_F32, channels, FILL_POSITIVE)};
 }
@@ -138,12 +147,11 @@ static BnInputs bn_inputs(Trial *t)
 /* What every training form gives; running statistics move on rank 0 only. */
 static void bn_outputs(Trial *t, Node *n, BnInputs in)
 {
-    int terms = bn_terms(t->p);
-    trial_output(t, n->out[0], SUM(terms));
-    trial_output(t, n->out[1], SUM(terms));
-    trial_output(t, n->out[2], SUM(terms));
-    trial_mutated(t, in.mean, t->p[4] ? EXACT : SUM(terms));
-    trial_mutated(t, in.var, t->p[4] ? EXACT : SUM(terms));
+    Judge judge = bn_judge(t->p);
+    for (int i = 0; i < 3; i++)
+        trial_output(t, n->out[i], judge);
+    trial_mutated(t, in.mean, t->p[4] ? EXACT : judge);
+    trial_mutated(t, in.var, t->p[4] ? EXACT : judge);
 }
 
 static void build_bn(Trial *t)
@@ -180,15 +188,20 @@ void cases_bn_add_relu(Rig *rig)
     TRIALS(rig, build_bn_add_relu, BN_SIZES);
 }
 
+/* The running statistics are beside the point here. */
+static void bn_ignore_running(Trial *t, BnInputs in)
+{
+    trial_mutated(t, in.mean, t->p[4] ? EXACT : bn_judge(t->p));
+    trial_mutated(t, in.var, t->p[4] ? EXACT : bn_judge(t->p));
+}
+
 /* Over its input, which nothing reads again. */
 static void build_bn_in_place(Trial *t)
 {
     BnInputs i = bn_inputs(t);
-    Value *x = NODE(t->graph, add, &none, i.x, i.x)->out[0];
-    Node *n = NODE(t->graph, bn, &bn_attrs, x, i.gamma, i.beta, i.mean, i.var);
-    trial_mutated(t, i.mean, t->p[4] ? EXACT : SUM(bn_terms(t->p)));
-    trial_mutated(t, i.var, t->p[4] ? EXACT : SUM(bn_terms(t->p)));
-    trial_output(t, NODE(t->graph, add, &none, n->out[0], n->out[0])->out[0], SUM(bn_terms(t->p)));
+    Node *n = NODE(t->graph, bn, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var);
+    bn_ignore_running(t, i);
+    trial_output(t, NODE(t->graph, relu, &none, n->out[0])->out[0], bn_judge(t->p));
 }
 
 static Value *bn_dy(Trial *t)
@@ -198,17 +211,9 @@ static Value *bn_dy(Trial *t)
 
 static void bn_gradients(Trial *t, Node *n)
 {
-    int terms = bn_terms(t->p);
     trial_output(t, n->out[0], CANCEL);
-    trial_output(t, n->out[1], SUM(terms));
-    trial_output(t, n->out[2], SUM(terms));
-}
-
-/* The running statistics are beside the point here. */
-static void bn_ignore_running(Trial *t, BnInputs in)
-{
-    trial_mutated(t, in.mean, SUM(bn_terms(t->p)));
-    trial_mutated(t, in.var, SUM(bn_terms(t->p)));
+    trial_output(t, n->out[1], CANCEL);
+    trial_output(t, n->out[2], SUM(bn_terms(t->p)));
 }
 
 static void build_bn_grad(Trial *t)
@@ -282,7 +287,7 @@ static void build_bn_fold(Trial *t)
 
 void cases_bn_fold(Rig *rig)
 {
-    TRIALS(rig, build_bn_fold, {16, 3, 3}, {5, 17, 1}, {33, 2, 7}, {1, 1, 1});
+    TRIALS(rig, build_bn_fold, {16, 3, 3}, {5, 17, 1}, {33, 2, 7}, {3, 1, 1});
 }
 
 /* ------------------------------------------------------------------------------------ elementwise */
