@@ -114,10 +114,25 @@ static Status choose_colours(Jpeg *jpeg)
     return STATUS_OK;
 }
 
+/* False where a progressive file lacks scans: libjpeg then smooths across blocks, and a part
+ * would look different near its edges. */
+static bool is_complete(const struct jpeg_decompress_struct *info)
+{
+    if (!info->progressive_mode || !info->coef_bits)
+        return true;
+    for (int c = 0; c < info->num_components; c++)
+        for (int i = 0; i < DCTSIZE2; i++)
+            if (info->coef_bits[c][i] != 0)
+                return false;
+    return true;
+}
+
 /* Narrows decoding to the job's box and its margin. */
 static void crop(Jpeg *jpeg)
 {
     const ImageBox *box = &jpeg->job->box, *whole = &jpeg->job->whole;
+    if (!is_complete(&jpeg->info))
+        box = whole;
     JDIMENSION left = box->left > MARGIN ? (JDIMENSION)(box->left - MARGIN) : 0;
     JDIMENSION right = (JDIMENSION)(box->left + box->width + MARGIN);
     if (right > (JDIMENSION)whole->width)
