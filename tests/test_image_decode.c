@@ -254,6 +254,32 @@ static void bad_headers(void **state)
     image_free(&image);
 }
 
+/* A size within the limits that the file's few bytes cannot fill: refused without the memory for
+ * it. */
+static void large_but_empty(void **state)
+{
+    (void)state;
+    Image image = image_pattern(64, 64, 3);
+    for (int k = 0; k < KIND_COUNT; k++) {
+        size_t size, at = 2;
+        uint8_t *bytes = jpeg_write(&image, &KINDS[k], &size);
+        while (bytes[at + 1] < 0xc0 || bytes[at + 1] > 0xcf || bytes[at + 1] == 0xc4)
+            at += 2 + ((size_t)bytes[at + 2] << 8) + bytes[at + 3];
+        memcpy(bytes + at + 5, "\x32\xc8\x32\xc8", 4); /* 13000 x 13000 */
+        int64_t before = clock_peak_memory();
+        double begin = clock_seconds();
+        ImageBox want = {0, 0, 13000, 13000}, box, whole;
+        Image part;
+        Status status = image_decode_part("t", bytes, size, want_box, &want, &part, &box, &whole);
+        if (status != (KINDS[k].arithmetic ? STATUS_LIMIT : STATUS_INPUT) ||
+            clock_seconds() - begin > 1 || clock_peak_memory() - before > 64 << 20)
+            fail_msg("kind %d: status %d, %.2f s, %lld bytes", k, status, clock_seconds() - begin,
+                     (long long)(clock_peak_memory() - before));
+        free(bytes);
+    }
+    image_free(&image);
+}
+
 /* H06: 80,000 scans. The first scan of a small progressive file (all DC values) is repeated. */
 static void many_scans(void **state)
 {
@@ -498,7 +524,8 @@ int main(void)
         cmocka_unit_test(near_the_original), cmocka_unit_test(parts_equal_the_whole),
         cmocka_unit_test(truncated),         cmocka_unit_test(flipped_bits),
         cmocka_unit_test(not_images),        cmocka_unit_test(bad_headers),
-        cmocka_unit_test(many_scans),        cmocka_unit_test(ignored_parts),
+        cmocka_unit_test(large_but_empty),   cmocka_unit_test(many_scans),
+        cmocka_unit_test(ignored_parts),
         cmocka_unit_test(png_kinds),         cmocka_unit_test(png_damaged),
         cmocka_unit_test(png_too_large),     cmocka_unit_test(missing_files),
         cmocka_unit_test(write_and_read),
