@@ -31,6 +31,7 @@ typedef struct Machine {
     uint32_t slots, memoised; /* slots is a power of two, or 0 */
     uint64_t seed;
     DictList *dicts;
+    Object *none, *yes, *no; /* None, True and False, made once */
     uint64_t begin, op_at, frame_end; /* stream positions; frame_end 0: no frame */
     uint64_t ops;
     int protocol;
@@ -571,12 +572,19 @@ static Status op_dup(Machine *m)
     return push(m, m->stack[m->depth - 1]);
 }
 
+static Status op_none(Machine *m)
+{
+    if (!m->none)
+        m->none = make(m, OBJECT_NONE);
+    return push(m, m->none);
+}
+
 static Status op_bool(Machine *m, bool value)
 {
-    Object *object = make(m, OBJECT_BOOL);
-    if (object)
-        object->flag = value;
-    return push(m, object);
+    Object **object = value ? &m->yes : &m->no;
+    if (!*object && (*object = make(m, OBJECT_BOOL)))
+        (*object)->flag = value;
+    return push(m, *object);
 }
 
 static Status op_number(Machine *m, int bytes)
@@ -635,7 +643,7 @@ static Status step(Machine *m)
     case 'M': return op_number(m, 2);
     case 0x8a: return op_long(m, 1);
     case 0x8b: return op_long(m, 4);
-    case 'N': return push(m, make(m, OBJECT_NONE));
+    case 'N': return op_none(m);
     case 0x88: return op_bool(m, true);
     case 0x89: return op_bool(m, false);
     case 'T': return op_old_string(m, 4);
