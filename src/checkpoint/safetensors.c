@@ -364,7 +364,8 @@ static Status check_coverage(Header *h)
 {
     Checkpoint *c = h->c;
     uint64_t at = h->data;
-    qsort(c->storages, c->storage_count, sizeof *c->storages, by_range);
+    if (c->storage_count)
+        qsort(c->storages, c->storage_count, sizeof *c->storages, by_range);
     for (uint32_t i = 0; i < c->storage_count; i++) {
         const Storage *s = c->storages[i];
         Place place = {c->source.path, "header", 8, s->key};
