@@ -429,7 +429,16 @@ static int emit(const char *to)
         status = training_save(path, &s, &file_ops_system);
         free(path);
     }
-    char *tree = file_join(to, "tree.pt");
+    /* A plain state dict: no number outside tensors. */
+    TrainingState s = make_state(&arena, TRAINING_LT);
+    Object *dict = object_dict(&arena, true);
+    for (int i = 0; i < s.count; i++)
+        object_set(&arena, dict, s.tensors[i].name, object_tensor(&arena, s.tensors[i].type, s.tensors[i].rank,
+                                                                  s.tensors[i].shape, s.tensors[i].data));
+    char *plain = file_join(to, "plain.pt"), *tree = file_join(to, "tree.pt");
+    if (status == STATUS_OK)
+        status = checkpoint_save(plain, CHECKPOINT_ZIP, dict, NULL, &file_ops_system);
+    free(plain);
     if (status == STATUS_OK)
         status = checkpoint_save(tree, CHECKPOINT_ZIP, make_tree(&arena), NULL, &file_ops_system);
     free(tree);

@@ -6,6 +6,7 @@
 #include "train/metrics_record.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,4 +143,12 @@ void metrics_per_class(const Metrics *m, double *accuracy, int64_t *tests)
         if (tests)
             tests[c] = m->tests[c];
     }
+}
+
+const char *metrics_percent(double fraction, char text[16])
+{
+    if (isnan(fraction))
+        return "-";
+    snprintf(text, 16, "%.2f %%", 100 * fraction);
+    return text;
 }

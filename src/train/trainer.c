@@ -14,6 +14,7 @@
 #include "train/evaluator.h"
 #include "train/setup.h"
 #include "train/snapshot.h"
+#include "train/weights.h"
 
 #include <math.h>
 #include <signal.h>
@@ -103,6 +104,18 @@ static Status open_loader(Trainer *t)
     return loader_open(&spec, &t->loader);
 }
 
+/* --init-from: weights of a checkpoint under a fresh schedule. */
+static Status init_from(Trainer *t)
+{
+    Weights weights;
+    if (!t->options->init_from)
+        return STATUS_OK;
+    TRY(weights_open(t->options->init_from, &weights));
+    Status status = weights_load(&weights, t->session, &t->model, t->options->partial);
+    weights_close(&weights);
+    return status;
+}
+
 static Status open_model(Trainer *t)
 {
     t->config = setup_model(t->options, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
@@ -112,7 +125,8 @@ static Status open_model(Trainer *t)
     TRY(session_open(t->model.graph, &session, &t->session));
     t->order = mem_alloc((size_t)(t->config.batch * t->config.ranks) * sizeof *t->order);
     TRY(setup_initial(t->session, &t->model, &t->config, t->options->seed));
-    return setup_prior(t->session, &t->model, t->train->counts);
+    TRY(setup_prior(t->session, &t->model, t->train->counts));
+    return init_from(t);
 }
 
 static int64_t count_parameters(const Graph *graph)
@@ -353,11 +367,6 @@ static Status evaluate_now(Trainer *t)
     return STATUS_OK;
 }
 
-static double percent(double fraction)
-{
-    return 100 * fraction;
-}
-
 static double waited_so_far(const Trainer *t)
 {
     return t->loader ? loader_stats(t->loader).wait_seconds : 0;
@@ -367,6 +376,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
 {
     double seconds = clock_seconds() - t->epoch_started, waited = waited_so_far(t) - t->waited;
     MetricsSummary m = t->result->last;
+    char text[5][16];
     EpochRow row = {
         .epoch = t->at.epoch, .lr = schedule_lr(&t->schedule, t->at.epoch), .loss = t->at.loss_sum / (double)t->at.step,
         .train_top1 = (double)t->at.correct / (double)t->at.seen, .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
@@ -376,10 +386,11 @@ static Status record_epoch(Trainer *t, bool evaluated)
         .medium = evaluated ? m.medium : NAN, .few = evaluated ? m.few : NAN,
     };
     SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f s", t->at.epoch + 1,
-        t->options->epochs, row.lr, row.loss, percent(row.train_top1), row.images_per_second, waited);
+        t->options->epochs, row.lr, row.loss, 100 * row.train_top1, row.images_per_second, waited);
     if (evaluated)
-        SAY(t, "  test top-1 %.2f %%  top-5 %.2f %%  many %.2f %%  medium %.2f %%  few %.2f %%", percent(m.top1),
-            percent(m.top5), percent(m.many), percent(m.medium), percent(m.few));
+        SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s", metrics_percent(m.top1, text[0]),
+            metrics_percent(m.top5, text[1]), metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
+            metrics_percent(m.few, text[4]));
     if (!t->options->out)
         return STATUS_OK;
     char *path = file_join(t->options->out, "metrics.csv");
