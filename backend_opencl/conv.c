@@ -61,6 +61,11 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
            ((uint64_t)d->stride << 16) + ((uint64_t)d->pad << 32);
 }
 
+const char *conv_candidate(const Device *device, const Step *step, int i)
+{
+    return device->cpu_kernels ? conv_cpu_candidate(step, i) : conv_gpu_candidate(step, i);
+}
+
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));

@@ -263,17 +263,37 @@ static const DeviceInfo *device_opened(const Device *device)
 
 /* ---- steps */
 
+static const char *device_candidate(Device *device, const Step *step, int i)
+{
+    return step->kind == STEP_CONV ? conv_candidate(device, step, i)
+         : step->kind == STEP_GEMM ? gemm_candidate(device, i) : NULL;
+}
+
+/* The algorithm forced by name for this step goes before the one asked for. */
+static Status apply_forced(Device *device, Step *step)
+{
+    static const char *const ops[] = {"conv.forward", "conv.grad_data", "conv.grad_weight", "conv.pack"};
+    const char *op = step->kind == STEP_CONV ? ops[step->conv.op] : "gemm";
+    size_t length;
+    const char *forced = forced_algorithm(device, op, &length), *name;
+    for (int i = 0; forced && (name = device_candidate(device, step, i)); i++)
+        if (strlen(name) == length && !memcmp(name, forced, length)) {
+            step->algorithm = name;
+            return STATUS_OK;
+        }
+    return forced ? status_fail(STATUS_USAGE, "opencl: kernels %s=%.*s: cannot run %s. `paco tune` lists what can", op,
+                                (int)length, forced, step->name) : STATUS_OK;
+}
+
 static Status device_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
-    step->algorithm = "";
-    if (step->kind == STEP_CONV)
-        return conv_choose(device, step);
-    if (step->kind == STEP_GEMM)
-        return gemm_choose(device, step);
     if (step->kind == STEP_COMM)
         return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives", step->name);
-    return STATUS_OK;
+    if (step->kind != STEP_CONV && step->kind != STEP_GEMM)
+        return STATUS_OK;
+    TRY(apply_forced(device, step));
+    return step->kind == STEP_CONV ? conv_choose(device, step) : gemm_choose(device, step);
 }
 
 static Status device_sync(Device *device)
@@ -287,7 +307,7 @@ static const Backend backend = {
     .count = device_count, .info = device_info,
     .open = device_open_index, .close = device_close, .opened = device_opened,
     .alloc = memory_alloc, .release = memory_release, .write = memory_write, .read = memory_read,
-    .choose = device_choose, .prepare = launch_prepare, .discard = launch_discard,
+    .choose = device_choose, .candidate = device_candidate, .prepare = launch_prepare, .discard = launch_discard,
     .run = launch_run, .sync = device_sync, .elapsed = launch_elapsed,
 };
 

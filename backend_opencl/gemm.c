@@ -90,11 +90,22 @@ static void gemm_cut_groups(const Device *device, GemmPlan *plan)
     memcpy(plan->items, (int[3]){v_groups, r_groups, g->splits}, sizeof plan->items);
 }
 
-static void gemm_plan(const Device *device, const GemmDesc *d, GemmPlan *plan)
+static const char *const gemm_names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+
+const char *gemm_candidate(const Device *device, int i)
 {
+    return device->cpu_kernels ? (i < 2 ? gemm_names[i] : NULL) : i == 0 ? gemm_names[2] : NULL;
+}
+
+static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
+{
+    const GemmDesc *d = &step->gemm;
     *plan = (GemmPlan){0};
     GemmArgs normal = gemm_view(d, false), swapped = gemm_view(d, true);
-    plan->swapped = device->cpu_kernels && gemm_cost(&swapped) < gemm_cost(&normal);
+    const char *wanted = step->algorithm ? step->algorithm : "";
+    bool better = gemm_cost(&swapped) < gemm_cost(&normal);
+    better = strcmp(wanted, gemm_names[1]) == 0 || (better && strcmp(wanted, gemm_names[0]) != 0);
+    plan->swapped = device->cpu_kernels && better;
     plan->args = plan->swapped ? swapped : normal;
     if (device->cpu_kernels)
         gemm_cut(device, plan);
@@ -113,8 +124,8 @@ Status gemm_choose(Device *device, Step *step)
 {
     gemm_check(step);
     GemmPlan plan;
-    gemm_plan(device, &step->gemm, &plan);
-    step->algorithm = !device->cpu_kernels ? "gpu-gemm" : plan.swapped ? "cpu-gemm-swapped" : "cpu-gemm";
+    gemm_plan(device, step, &plan);
+    step->algorithm = gemm_names[device->cpu_kernels ? plan.swapped : 2];
     if (!device->cpu_kernels && (device->info.max_group < GROUP_THREADS ||
                                  device->info.local_memory < GROUP_LOCAL))
         return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
@@ -152,7 +163,7 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
 {
     gemm_check(step);
     GemmPlan plan;
-    gemm_plan(device, &step->gemm, &plan);
+    gemm_plan(device, step, &plan);
     bool split = plan.args.splits > 1;
     CHECKF(!split || step->workspace.buf, "%s: workspace is missing", step->name);
     Ref none = {0}, bias = step->refs_count > 3 ? step->refs[3] : none;

@@ -100,6 +100,8 @@ Status launch_run(Device *device, const Step *steps, int count);
 Status launch_elapsed(Device *device, const Step *step, double *seconds);
 
 /* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare appends launches */
+const char *conv_candidate(const Device *device, const Step *step, int i);
+const char *gemm_candidate(const Device *device, int i);
 Status conv_choose(Device *device, Step *step);
 Status conv_prepare(Device *device, Step *step, Prepared *prepared);
 Status gemm_choose(Device *device, Step *step);
