@@ -66,7 +66,7 @@ int fuzz_target_zip(const uint8_t *bytes, size_t size)
 static uint8_t *put_number(uint8_t *to, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        *to++ = (uint8_t)(value >> 8 * i);
+        *to++ = (uint8_t)(i < 8 ? value >> 8 * i : 0);
     return to;
 }
 
