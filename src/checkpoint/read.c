@@ -1,11 +1,11 @@
 /* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view has its
  * storage checked once, and then only the window it shows is read, in the order of the file. */
+#include "checkpoint/crc.h"
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
     CHUNK = 256 * 1024,   /* bytes read, checked and converted at a time: stays in the cache */
@@ -92,7 +92,7 @@ static Status read_whole(Checkpoint *c, const CheckpointTensor *ct, ElementType 
         if (status != STATUS_OK)
             break;
         if (s->entry >= 0)
-            crc = (uint32_t)crc32(crc, to, (uInt)n);
+            crc = crc_add(crc, to, n);
         if (!direct)
             emit(c, t->type, chunk, into, out, n / element_bytes(t->type));
         out += n / element_bytes(t->type) * element_bytes(into);
