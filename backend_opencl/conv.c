@@ -69,7 +69,7 @@ const char *conv_candidate(const Device *device, const Step *step, int i)
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));
-    return device->cpu_kernels ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
+    return on_processor(device, &step->conv) ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
 }
 
 Status conv_prepare(Device *device, Step *step, Prepared *prepared)
@@ -77,6 +77,6 @@ Status conv_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(conv_check(step));
     CHECKF(!step->packed_bytes || step->packed.buf, "%s: packed weights are missing", step->name);
     CHECKF(!step->workspace_bytes || step->workspace.buf, "%s: workspace is missing", step->name);
-    return device->cpu_kernels ? conv_cpu_prepare(device, step, prepared)
-                               : conv_gpu_prepare(device, step, prepared);
+    return on_processor(device, &step->conv) ? conv_cpu_prepare(device, step, prepared)
+                                             : conv_gpu_prepare(device, step, prepared);
 }

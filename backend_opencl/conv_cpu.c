@@ -275,7 +275,8 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     ConvWeightArgs *a = &plan->args;
     *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
     plan->tile = plan->vecs == 2 ? 8 : 16;
-    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
+                  !algorithm_forced(device, "conv.grad-weight", "cpu-weight-band");
     a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
     a->images = d->N;
     if (plan->point) {

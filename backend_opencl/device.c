@@ -149,6 +149,35 @@ static Status device_info(int index, DeviceInfo *info)
 
 /* ---- opening */
 
+/* Whether word[0..length) is op=name. */
+static bool word_is(const char *word, size_t length, const char *op, const char *name)
+{
+    size_t n = strlen(op);
+    return length == n + 1 + strlen(name) && !memcmp(word, op, n) && word[n] == '=' &&
+           !memcmp(word + n + 1, name, strlen(name));
+}
+
+static bool algorithm_exists(const char *word, size_t length)
+{
+#define ALGORITHM(op, name)              \
+    if (word_is(word, length, op, name)) \
+        return true;
+    ALGORITHMS(ALGORITHM)
+#undef ALGORITHM
+    return false;
+}
+
+bool algorithm_forced(const Device *device, const char *op, const char *name)
+{
+    for (const char *word = device->forced; *word;) {
+        size_t length = strcspn(word, ",");
+        if (word_is(word, length, op, name))
+            return true;
+        word += length + (word[length] == ',');
+    }
+    return false;
+}
+
 /* Reads "cpu", "gpu" and "op=algorithm" out of DeviceOptions.kernels. */
 static Status read_forced(Device *device, const char *kernels)
 {
@@ -160,28 +189,14 @@ static Status read_forced(Device *device, const char *kernels)
             device->cpu_kernels = true;
         else if (length == 3 && !memcmp(word, "gpu", 3))
             device->cpu_kernels = false;
-        else if (!memchr(word, '=', length))
-            return status_fail(STATUS_USAGE, "opencl: kernels %.*s: cpu, gpu or op=algorithm expected",
-                               (int)length, word);
+        else if (!algorithm_exists(word, length))
+            return status_fail(STATUS_USAGE, "opencl: kernels %.*s: neither cpu, gpu nor an op=algorithm of this "
+                               "backend, such as conv.forward=cpu-band", (int)length, word);
         word += length + (word[length] == ',');
     }
     /* What the rest of the program sees is the kind of kernels in use. */
     device->info.caps = (device->info.caps & ~(uint32_t)CAP_CPU) | (device->cpu_kernels ? CAP_CPU : 0);
     return STATUS_OK;
-}
-
-const char *forced_algorithm(const Device *device, const char *op, size_t *length)
-{
-    size_t op_length = strlen(op);
-    for (const char *word = device->forced; *word;) {
-        size_t end = strcspn(word, ",");
-        if (end > op_length && !memcmp(word, op, op_length) && word[op_length] == '=') {
-            *length = end - op_length - 1;
-            return word + op_length + 1;
-        }
-        word += end + (word[end] == ',');
-    }
-    return NULL;
 }
 
 /* Narrows a processor to `threads` cores. */

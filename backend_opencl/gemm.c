@@ -12,6 +12,7 @@ enum { GROUP_TILE = 64, GROUP_THREADS = 128, GROUP_LOCAL = 2 * 16 * 68 * 4, GROU
 enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
 
 typedef struct GemmPlan {
+    bool processor;
     bool swapped; /* vectors run along M (operand A), rows are B's */
     size_t local;
     int items[3];
@@ -107,7 +108,7 @@ static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
     better = strcmp(wanted, gemm_names[1]) == 0 || (better && strcmp(wanted, gemm_names[0]) != 0);
     plan->swapped = device->cpu_kernels && better;
     plan->args = plan->swapped ? swapped : normal;
-    if (device->cpu_kernels)
+    if (plan->processor)
         gemm_cut(device, plan);
     else
         gemm_cut_groups(device, plan);
@@ -147,7 +148,7 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
     size_t global[3] = {(size_t)div_up(d->N, a.item_cols), (size_t)row_items, 1};
     size_t each[3] = {(size_t)div_up(d->N, GROUP_TILE) * GROUP_TILE, (size_t)d->M, 1};
     Launch *launch;
-    if (device->cpu_kernels)
+    if (plan->processor)
         TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global, (size_t[3]){1, 1, 1},
                        &launch));
     else
@@ -169,7 +170,7 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     Ref none = {0}, bias = step->refs_count > 3 ? step->refs[3] : none;
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    if (device->cpu_kernels) {
+    if (plan.processor) {
         TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global, (size_t[3]){1, 1, 1}, &launch));
     } else {
         global[0] *= GROUP_THREADS;
@@ -180,7 +181,7 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 0 : 1]));
     TRY(launch_ref(device, launch, split ? none : bias));
     TRY(launch_ref(device, launch, split ? step->workspace : step->refs[2]));
-    if (device->cpu_kernels)
+    if (plan.processor)
         TRY(launch_local(launch, plan.local));
     TRY(launch_value(launch, &plan.args, sizeof plan.args));
     return split ? reduce_add(device, step, &plan, bias, prepared) : STATUS_OK;

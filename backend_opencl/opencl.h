@@ -107,7 +107,18 @@ Status conv_prepare(Device *device, Step *step, Prepared *prepared);
 Status gemm_choose(Device *device, Step *step);
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
 
-/* The algorithm that DeviceOptions.kernels forces for an op ("conv.forward"), its length, or NULL. */
-const char *forced_algorithm(const Device *device, const char *op, size_t *length);
+/* ALGORITHM(op, name): what DeviceOptions.kernels may force, as "op=name". Where a shape is beyond the named one
+ * (a point kernel for 3x3), the device's own choice remains. */
+#define ALGORITHMS(ALGORITHM)                                                                    \
+    ALGORITHM("conv.forward", "cpu-band") ALGORITHM("conv.forward", "cpu-point")                 \
+    ALGORITHM("conv.forward", "gpu-tile")                                                        \
+    ALGORITHM("conv.grad-data", "cpu-band") ALGORITHM("conv.grad-data", "cpu-point")             \
+    ALGORITHM("conv.grad-data", "gpu-tile")                                                      \
+    ALGORITHM("conv.grad-weight", "cpu-weight-band") ALGORITHM("conv.grad-weight", "cpu-weight-point") \
+    ALGORITHM("conv.grad-weight", "gpu-weight-tile")                                             \
+    ALGORITHM("gemm", "cpu-gemm") ALGORITHM("gemm", "cpu-gemm-swapped") ALGORITHM("gemm", "gpu-gemm")
+
+/* Whether "op=name" is forced. */
+bool algorithm_forced(const Device *device, const char *op, const char *name);
 
 #endif

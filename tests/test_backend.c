@@ -47,6 +47,8 @@ static void registry_refuses(void **state)
     DeviceOptions bad = {.kernels = "fast"};
     assert_int_equal(device_open("opencl", &bad, &backend, &opened), STATUS_USAGE);
     assert_non_null(strstr(status_text(), "fast")); /* the module's text arrives here */
+    DeviceOptions unknown = {.kernels = "cpu,conv.forward=quick"};
+    assert_int_equal(device_open("opencl", &unknown, &backend, &opened), STATUS_USAGE);
 }
 
 static void auto_opens_and_threads_limit(void **state)

@@ -294,6 +294,35 @@ static void many_channels(void **state)
     check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
 }
 
+/* Forced algorithms run, and give the same sums; the device's own choice for these shapes is another. */
+static void forced(void **state)
+{
+    (void)state;
+    static const char *const choices[] = {
+        "conv.forward=cpu-band,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-band",
+        "gpu,conv.forward=cpu-point,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-point",
+        "cpu,conv.forward=gpu-tile,conv.grad-data=gpu-tile,conv.grad-weight=gpu-weight-tile"};
+    static const char *const names[][3] = {{"cpu-band", "cpu-band", "cpu-weight-band"},
+                                           {"cpu-point", "cpu-band", "cpu-weight-point"},
+                                           {"gpu-tile", "gpu-tile", "gpu-weight-tile"}};
+    TestDevice usual = device;
+    for (int i = 0; i < 3; i++) {
+        device = test_device_open(choices[i], false);
+        Step step = {.kind = STEP_CONV, .refs_count = 3, .name = "test",
+                     .conv = {.N = 2, .C = 20, .H = 7, .W = 7, .K = 33, .R = 1, .S = 1, .P = 7, .Q = 7,
+                              .stride = 1, .groups = 1}};
+        for (int op = 0; op < 3; op++) {
+            step.conv.op = (ConvOp)op;
+            assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
+            assert_string_equal(step.algorithm, names[i][op]);
+        }
+        check_shape(2, 20, 7, 7, 33, 1, 1, 1, 0, 1);
+        check_shape(1, 20, 6, 5, 18, 3, 3, 2, 1, 1);
+        test_device_close(&device);
+    }
+    device = usual;
+}
+
 /* Small shapes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
 static void tiny(void **state)
 {
@@ -330,7 +359,7 @@ int main(void)
     const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares), cmocka_unit_test(sevens), cmocka_unit_test(groups),
-        cmocka_unit_test(many_channels),
+        cmocka_unit_test(many_channels), cmocka_unit_test(forced),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,26 @@ static void untouched_result(void **state)
     operand_free(&device, &c);
 }
 
+static void forced(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+    TestDevice usual = device;
+    for (int i = 0; i < 3; i++) {
+        char option[64];
+        snprintf(option, sizeof option, "gemm=%s", names[i]);
+        device = test_device_open(option, false);
+        Step step = {.kind = STEP_GEMM, .name = "test",
+                     .gemm = {.M = 4, .N = 50, .K = 9, .lda = 9, .ldb = 50, .ldc = 50, .alpha = 1}};
+        assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
+        assert_string_equal(step.algorithm, names[i]);
+        check_size(13, 37, 21);
+        check_size(40, 70, 1030);
+        test_device_close(&device);
+    }
+    device = usual;
+}
+
 static int bench(void)
 {
     static const struct {
@@ -173,7 +193,7 @@ int main(void)
     const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_sizes), cmocka_unit_test(network_sizes), cmocka_unit_test(long_sums),
-        cmocka_unit_test(untouched_result),
+        cmocka_unit_test(untouched_result), cmocka_unit_test(forced),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
