@@ -61,15 +61,15 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
            ((uint64_t)d->stride << 16) + ((uint64_t)d->pad << 32);
 }
 
-const char *conv_candidate(const Device *device, const Step *step, int i)
+const char *conv_candidate(const Step *step, bool processor, int i)
 {
-    return device->cpu_kernels ? conv_cpu_candidate(step, i) : conv_gpu_candidate(step, i);
+    return processor ? conv_cpu_candidate(step, i) : conv_gpu_candidate(step, i);
 }
 
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));
-    return on_processor(device, &step->conv) ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
+    return on_processor(device, step) ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
 }
 
 Status conv_prepare(Device *device, Step *step, Prepared *prepared)
@@ -77,6 +77,6 @@ Status conv_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(conv_check(step));
     CHECKF(!step->packed_bytes || step->packed.buf, "%s: packed weights are missing", step->name);
     CHECKF(!step->workspace_bytes || step->workspace.buf, "%s: workspace is missing", step->name);
-    return on_processor(device, &step->conv) ? conv_cpu_prepare(device, step, prepared)
+    return on_processor(device, step) ? conv_cpu_prepare(device, step, prepared)
                                              : conv_gpu_prepare(device, step, prepared);
 }

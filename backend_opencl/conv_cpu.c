@@ -269,14 +269,17 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     return STATUS_OK;
 }
 
+static const char *const weight_names[] = {"cpu-weight-band", "cpu-weight-point"}; /* by WeightPlan.point */
+
 static Status plan_weight(const Device *device, const Step *step, WeightPlan *plan)
 {
     const ConvDesc *d = &step->conv;
     ConvWeightArgs *a = &plan->args;
     *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
     plan->tile = plan->vecs == 2 ? 8 : 16;
+    const char *wanted = step->algorithm;
     plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
-                  !algorithm_forced(device, "conv.grad-weight", "cpu-weight-band");
+                  !(wanted && strcmp(wanted, weight_names[0]) == 0);
     a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
     a->images = d->N;
     if (plan->point) {
@@ -320,13 +323,11 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 
 /* ---- the three operations */
 
-static const char *const weight_names[] = {"cpu-weight-band", "cpu-weight-point"};
-
 const char *conv_cpu_candidate(const Step *step, int i)
 {
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_GRAD_WEIGHT)
-        return i == 0 ? weight_names[d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0] : NULL;
+        return i <= (d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0) ? weight_names[i] : NULL;
     return d->op == CONV_PACK ? NULL : direct_candidate(d, i);
 }
 

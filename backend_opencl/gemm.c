@@ -93,9 +93,9 @@ static void gemm_cut_groups(const Device *device, GemmPlan *plan)
 
 static const char *const gemm_names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
 
-const char *gemm_candidate(const Device *device, int i)
+const char *gemm_candidate(bool processor, int i)
 {
-    return device->cpu_kernels ? (i < 2 ? gemm_names[i] : NULL) : i == 0 ? gemm_names[2] : NULL;
+    return processor ? (i < 2 ? gemm_names[i] : NULL) : i == 0 ? gemm_names[2] : NULL;
 }
 
 static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
@@ -106,7 +106,8 @@ static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
     const char *wanted = step->algorithm ? step->algorithm : "";
     bool better = gemm_cost(&swapped) < gemm_cost(&normal);
     better = strcmp(wanted, gemm_names[1]) == 0 || (better && strcmp(wanted, gemm_names[0]) != 0);
-    plan->swapped = device->cpu_kernels && better;
+    plan->processor = on_processor(device, step);
+    plan->swapped = plan->processor && better;
     plan->args = plan->swapped ? swapped : normal;
     if (plan->processor)
         gemm_cut(device, plan);
@@ -126,8 +127,8 @@ Status gemm_choose(Device *device, Step *step)
     gemm_check(step);
     GemmPlan plan;
     gemm_plan(device, step, &plan);
-    step->algorithm = gemm_names[device->cpu_kernels ? plan.swapped : 2];
-    if (!device->cpu_kernels && (device->info.max_group < GROUP_THREADS ||
+    step->algorithm = gemm_names[plan.processor ? plan.swapped : 2];
+    if (!plan.processor && (device->info.max_group < GROUP_THREADS ||
                                  device->info.local_memory < GROUP_LOCAL))
         return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
                            "products need %d and %d", step->name, device->info.name, device->info.max_group,

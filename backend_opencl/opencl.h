@@ -100,25 +100,15 @@ Status launch_run(Device *device, const Step *steps, int count);
 Status launch_elapsed(Device *device, const Step *step, double *seconds);
 
 /* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare appends launches */
-const char *conv_candidate(const Device *device, const Step *step, int i);
-const char *gemm_candidate(const Device *device, int i);
+/* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the last. */
+const char *conv_candidate(const Step *step, bool processor, int i);
+const char *gemm_candidate(bool processor, int i);
 Status conv_choose(Device *device, Step *step);
 Status conv_prepare(Device *device, Step *step, Prepared *prepared);
 Status gemm_choose(Device *device, Step *step);
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
 
-/* ALGORITHM(op, name): what DeviceOptions.kernels may force, as "op=name". Where a shape is beyond the named one
- * (a point kernel for 3x3), the device's own choice remains. */
-#define ALGORITHMS(ALGORITHM)                                                                    \
-    ALGORITHM("conv.forward", "cpu-band") ALGORITHM("conv.forward", "cpu-point")                 \
-    ALGORITHM("conv.forward", "gpu-tile")                                                        \
-    ALGORITHM("conv.grad-data", "cpu-band") ALGORITHM("conv.grad-data", "cpu-point")             \
-    ALGORITHM("conv.grad-data", "gpu-tile")                                                      \
-    ALGORITHM("conv.grad-weight", "cpu-weight-band") ALGORITHM("conv.grad-weight", "cpu-weight-point") \
-    ALGORITHM("conv.grad-weight", "gpu-weight-tile")                                             \
-    ALGORITHM("gemm", "cpu-gemm") ALGORITHM("gemm", "cpu-gemm-swapped") ALGORITHM("gemm", "gpu-gemm")
-
-/* Whether "op=name" is forced. */
-bool algorithm_forced(const Device *device, const char *op, const char *name);
+/* Whether a step runs the kernels for processors: its algorithm says so, or else the device. */
+bool on_processor(const Device *device, const Step *step);
 
 #endif
