@@ -30,7 +30,7 @@ static Object *make_state_dict(Arena *arena, const TrainingState *s)
     Object *dict = object_dict(arena, true);
     for (int i = 0; i < s->count; i++) {
         const TrainingTensor *t = &s->tensors[i];
-        object_set(arena, dict, arena_printf(arena, "module.%s", t->name),
+        object_add(arena, dict, arena_printf(arena, "module.%s", t->name),
                    object_tensor(arena, t->type, t->rank, t->shape, t->data));
     }
     return dict;
