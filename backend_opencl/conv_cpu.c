@@ -230,7 +230,7 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     a->bands = div_up(d->P, a->rows);
     a->rows = div_up(d->P, a->bands);
     a->bands = div_up(d->P, a->rows);
-    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + 256;
+    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + (size_t)plan->tile * 4;
     if (plan->local > room)
         return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
                            "%u bytes", step->name, d->W, device->info.local_memory);

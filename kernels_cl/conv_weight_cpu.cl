@@ -55,7 +55,8 @@ inline int first_block(const ConvShape *s, int tile)
         dy += 16;                                                                                  \
     }
 
-/* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no pixel. */
+/* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no pixel, and TILE
+ * zeros behind the end, which the last register tile of a row may reach. */
 inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int band_rows,
                       const ConvWeightArgs *a)
 {
@@ -73,6 +74,8 @@ inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int 
                     band[c] = inside ? from[c] : 0.f;
         }
     }
+    for (int i = 0; i < TILE; i++)
+        band[i] = 0.f;
 }
 
 /* Adds a band to the sums [R][taps][KT] of one tile and block. */

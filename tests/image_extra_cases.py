@@ -2,7 +2,7 @@
 """Writes image cases beyond the stored ones: odd and tiny sizes, extreme parameters, many images.
 
     python3 image_extra_cases.py SAMPLES OUTDIR COUNT SEED
-    test_image_cases $(for d in OUTDIR/*; do echo $d/input.png $d; done)
+    test_image_cases $(for d in OUTDIR/*; do echo $d/input.* $d; done)
 
 Run by hand, with Pillow 9.4. Every case works on the image as it is ("input": "image").
 """
@@ -11,6 +11,7 @@ import json
 import os
 import random
 import sys
+import warnings
 
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
@@ -96,16 +97,42 @@ def cases(img, rng):
     return out
 
 
+def encode(img, rng, base):
+    """The image in some format Pillow can write and mode it can hold; returns the file's name."""
+    if rng.random() < 0.5:
+        mode = rng.choice(["L", "RGB", "RGB", "RGB", "CMYK"])
+        img.convert(mode).save(base + ".jpg", quality=rng.randint(5, 100), progressive=rng.random() < 0.5,
+                               optimize=rng.random() < 0.5, subsampling=rng.randint(0, 2))
+        return base + ".jpg"
+    mode = rng.choice(["1", "L", "LA", "P", "P", "RGB", "RGBA", "I"])
+    if mode == "P":
+        img = img.quantize(rng.choice([2, 3, 4, 15, 16, 17, 256]))
+    elif mode == "I":
+        img = img.convert("I").point(lambda v: v * rng.choice([1, 2, 200]))
+    else:
+        img = img.convert(mode)
+    extra = {"transparency": rng.randrange(2)} if mode == "P" and rng.random() < 0.5 else {}
+    if mode in ("LA", "RGBA"):
+        img.putalpha(Image.effect_noise(img.size, 100))
+    img.save(base + ".png", **extra)
+    return base + ".png"
+
+
 def main():
     samples, out, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     files = sorted(glob.glob(os.path.join(samples, "*.JPEG")))
     rng = random.Random(seed)
+    warnings.simplefilter("ignore")
     for n in range(count):
         folder = os.path.join(out, "%d_%05d" % (seed, n))
         os.makedirs(folder, exist_ok=True)
         img = make_input(files, rng)
-        img.save(os.path.join(folder, "input.png"), compress_level=1)
-        made = cases(img, rng)
+        if n % 4 == 3:
+            img = Image.open(encode(img, rng, os.path.join(folder, "input"))).convert("RGB")
+            made = {"decode": (img, dict(op="decode", input="image"))}
+        else:
+            img.save(os.path.join(folder, "input.png"), compress_level=1)
+            made = cases(img, rng)
         for name, (image, _) in made.items():
             image.save(os.path.join(folder, name + ".png"), compress_level=1)
         with open(os.path.join(folder, "cases.json"), "w") as f:

@@ -5,7 +5,6 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/file.h"
-#include "base/rng.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -13,22 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
-
-double oracle_uniform(uint64_t hash, uint64_t i)
-{
-    uint64_t z = hash + i + 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    return (double)(z >> 40) / (double)(1 << 23) - 1.0;
-}
-
-uint64_t oracle_hash(const char *prefix, const char *name)
-{
-    char text[4096];
-    snprintf(text, sizeof text, "%s%s", prefix, name);
-    return rng_hash(text);
-}
 
 char *shared_path(const char *name)
 {

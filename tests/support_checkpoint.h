@@ -1,4 +1,4 @@
-/* Support of the checkpoint tests: the oracle's numbers, files, and small pickles and zips built by hand. */
+/* Support of the checkpoint tests: files, and small pickles and zips built by hand. */
 #ifndef PACO_TESTS_SUPPORT_CHECKPOINT_H
 #define PACO_TESTS_SUPPORT_CHECKPOINT_H
 
@@ -7,11 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* The i-th value of the oracle's uniform(name): a function of the name's hash and i, in [-1, 1). */
-double oracle_uniform(uint64_t hash, uint64_t i);
-/* FNV-1a of prefix + name, where the sequence begins. */
-uint64_t oracle_hash(const char *prefix, const char *name);
 
 /* The shared material ($PACO_SHARED or ../shared), with `name` below it; malloc'd. */
 char *shared_path(const char *name);

@@ -42,19 +42,25 @@ void test_device_close(TestDevice *t)
     t->backend->close(t->device);
 }
 
-Operand operand_new(TestDevice *t, const float *values, size_t count, bool aligned)
+/* Writes values (NULL: not-a-number) and the guards around them, the whole buffer at once. */
+static void operand_write(TestDevice *t, const Operand *o, const float *values)
 {
-    Operand o = {.count = count, .lead = GUARD + (aligned ? 64 : 4)};
-    size_t bytes = o.lead + count * 4 + GUARD;
+    size_t bytes = o->lead + o->count * 4 + GUARD;
     uint32_t *image = mem_alloc(bytes);
     for (size_t i = 0; i < bytes / 4; i++)
         image[i] = guard_pattern;
     if (values)
-        memcpy((char *)image + o.lead, values, count * 4);
-    check(t->backend->alloc(t->device, bytes, &o.ref.buf));
-    check(t->backend->write(t->device, (Ref){o.ref.buf, 0}, image, bytes));
-    o.ref.off = o.lead;
+        memcpy((char *)image + o->lead, values, o->count * 4);
+    check(t->backend->write(t->device, (Ref){o->ref.buf, 0}, image, bytes));
     free(image);
+}
+
+Operand operand_new(TestDevice *t, const float *values, size_t count, bool aligned)
+{
+    Operand o = {.count = count, .lead = GUARD + (aligned ? 64 : 4)};
+    check(t->backend->alloc(t->device, o.lead + count * 4 + GUARD, &o.ref.buf));
+    o.ref.off = o.lead;
+    operand_write(t, &o, values);
     return o;
 }
 
@@ -123,11 +129,10 @@ static void step_free(TestDevice *t, Step *step, Extras *extras)
 void step_check_twice(TestDevice *t, Step *step, Operand *written, const float *before, float *result)
 {
     size_t bytes = written->count * 4;
-    float *start = mem_alloc(bytes), *again = mem_alloc(bytes);
-    memset(start, 0xff, bytes);
+    float *again = mem_alloc(bytes);
     for (int run = 0; run < 2; run++) {
         Extras extras = {0};
-        check(t->backend->write(t->device, written->ref, before ? before : start, bytes));
+        operand_write(t, written, before);
         step_make(t, step, &extras);
         check(t->backend->run(t->device, step, 1));
         operand_read(t, written, run ? again : result);
@@ -135,7 +140,6 @@ void step_check_twice(TestDevice *t, Step *step, Operand *written, const float *
     }
     if (memcmp(result, again, bytes))
         fail_msg("%s: two runs differ in their bits", step->algorithm);
-    free(start);
     free(again);
 }
 

@@ -104,8 +104,8 @@ uint8_t *png_write(int width, int height, int type, int depth, bool interlaced, 
     CHECK(png && info);
     png_set_write_fn(png, &sink, on_write, on_flush);
     png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, type,
-                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
+                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_color palette[256];
     for (int i = 0; i < 256; i++)
         palette[i] = (png_color){(png_byte)(3 * i), (png_byte)(255 - i), (png_byte)(i ^ 85)};

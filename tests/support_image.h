@@ -20,8 +20,8 @@ typedef struct JpegKind {
 Image image_pattern(int width, int height, uint64_t seed);
 /* A JPEG of the pattern (4 components: C, M, Y are its channels, K its mean). malloc'd. */
 uint8_t *jpeg_write(const Image *image, const JpegKind *kind, size_t *size);
-/* A PNG with the given libpng colour type, depth and rows; palette_size entries of a fixed palette where the
- * type is a palette: colour i is (3 i, 255 - i, i ^ 85). malloc'd. */
+/* A PNG with the given libpng colour type, depth and rows; palette_size entries of a fixed
+ * palette where the type is a palette: colour i is (3 i, 255 - i, i ^ 85). malloc'd. */
 uint8_t *png_write(int width, int height, int type, int depth, bool interlaced, int palette_size,
                    uint8_t **rows, size_t *size);
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "support_checkpoint.h"
+#include "train/oracle_numbers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,11 +34,15 @@ static void check_tensor(Checkpoint *c, const CheckpointTensor *t, const Json *w
     if (checkpoint_read(c, t, ELEMENT_FLOAT64, values) != STATUS_OK)
         fail_msg("%s", status_text());
     double norm = 0, dot = 0;
-    uint64_t hash = oracle_hash("probe.", t->key);
+    char stream[4096];
+    snprintf(stream, sizeof stream, "probe.%s", t->key);
+    double *probes = malloc((size_t)t->tensor->count * sizeof *probes + 1);
+    oracle_uniform(stream, 0, (int64_t)t->tensor->count, probes);
     for (uint64_t k = 0; k < t->tensor->count; k++) {
         norm += values[k] * values[k];
-        dot += values[k] * oracle_uniform(hash, k);
+        dot += values[k] * probes[k];
     }
+    free(probes);
     norm = sqrt(norm);
     double scale = norm * sqrt((double)t->tensor->count);
     if (!close_to(norm, json_number(probe, "norm", NAN), norm) ||

@@ -12,6 +12,7 @@
 #include "checkpoint/training.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
+#include "train/oracle_numbers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,9 +27,11 @@ static char *folder;
 
 static void fill(const char *name, float *values, size_t count)
 {
-    uint64_t hash = oracle_hash("", name);
+    double *uniform = malloc(count * sizeof *uniform + 1);
+    oracle_uniform(name, 0, (int64_t)count, uniform);
     for (size_t i = 0; i < count; i++)
-        values[i] = (float)oracle_uniform(hash, i);
+        values[i] = (float)uniform[i];
+    free(uniform);
 }
 
 static void add_tensor(TrainingState *s, Arena *arena, const char *name, ElementType type, bool parameter,
@@ -426,7 +429,16 @@ static int emit(const char *to)
         status = training_save(path, &s, &file_ops_system);
         free(path);
     }
-    char *tree = file_join(to, "tree.pt");
+    /* A plain state dict: no number outside tensors. */
+    TrainingState s = make_state(&arena, TRAINING_LT);
+    Object *dict = object_dict(&arena, true);
+    for (int i = 0; i < s.count; i++)
+        object_set(&arena, dict, s.tensors[i].name, object_tensor(&arena, s.tensors[i].type, s.tensors[i].rank,
+                                                                  s.tensors[i].shape, s.tensors[i].data));
+    char *plain = file_join(to, "plain.pt"), *tree = file_join(to, "tree.pt");
+    if (status == STATUS_OK)
+        status = checkpoint_save(plain, CHECKPOINT_ZIP, dict, NULL, &file_ops_system);
+    free(plain);
     if (status == STATUS_OK)
         status = checkpoint_save(tree, CHECKPOINT_ZIP, make_tree(&arena), NULL, &file_ops_system);
     free(tree);

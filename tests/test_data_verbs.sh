@@ -44,18 +44,22 @@ expect_error 2 "unknown action ''" data
 expect_error 2 "Did you mean --train-list?" data check --tran-list x
 expect_error 2 "nothing to check" data check
 expect_error 4 "No such file or directory" data check --train-list "$folder/none.txt"
-expect_error 4 "1 images missing, 1 unreadable" data check --train-list "$folder/list.txt" --data "$folder"
-grep -qF 'missing 1, unreadable 1, listed twice 0' <<<"$output" || { echo "FAIL: $output"; failed=1; }
+expect_error 4 "1 images missing, 1 unreadable" \
+    data check --train-list "$folder/list.txt" --data "$folder"
+grep -qF 'missing 1, unreadable 1, listed twice 0' <<<"$output" ||
+    { echo "FAIL: $output"; failed=1; }
 printf 'junk' >"$folder/b.jpg"
 expect_error 3 "2 images unreadable" data check --train-list "$folder/list.txt" --data "$folder"
 expect 0 'missing 0, unreadable 0, listed twice 0, copies under other names 1' \
     data check --train-list "$folder/list.txt" --data "$folder" --no-decode
-expect 0 'test images that are training images too: 2 by path' data check --train-list "$folder/list.txt" \
-    --test-list "$folder/list.txt" --data "$folder" --decode off
+expect 0 'test images that are training images too: 2 by path' \
+    data check --train-list "$folder/list.txt" --test-list "$folder/list.txt" \
+    --data "$folder" --decode off
 expect 0 'many-shot 5, medium-shot 3, few-shot 2 classes' data check --dataset synthetic
 if [ -e "${PACO_SHARED:-../shared}/data/imagenet_samples/list.txt" ]; then
     samples=${PACO_SHARED:-../shared}/data/imagenet_samples
-    expect 0 '120 images, 1000 classes' data check --train-list "$samples/list.txt" --data "$samples" --classes 1000
+    expect 0 '120 images, 1000 classes' \
+        data check --train-list "$samples/list.txt" --data "$samples" --classes 1000
     grep -qF 'missing 0, unreadable 0, listed twice 0, copies under other names 0' <<<"$output" ||
         { echo "FAIL: $output"; failed=1; }
 fi

@@ -1,5 +1,5 @@
-/* Data sets: list files and what is wrong with them, folders, CIFAR files, procedural images, and the
- * long-tailed draw against numpy. */
+/* Data sets: list files and what is wrong with them, folders, CIFAR files, procedural images, and
+ * the long-tailed draw against numpy. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,8 @@
 
 static Status open_list(const char *path, int classes, Dataset **d)
 {
-    DatasetSpec spec = {.kind = DATASET_LIST, .train = true, .list = path, .root = "root", .classes = classes};
+    DatasetSpec spec = {
+        .kind = DATASET_LIST, .train = true, .list = path, .root = "root", .classes = classes};
     return dataset_open(&spec, d);
 }
 
@@ -37,8 +38,10 @@ static void list_reads(void **state)
                                "/absolute.jpg 000\n"
                                "../up.jpg +2\n"
                                "a.jpg 0";
-    static const char *const names[] = {"root/a.jpg", "root/with two  spaces.jpg", "root/lead/ing.png",
-        "root/h\xc3\xb8yre/\xe5\x9b\xbe.jpg", "/absolute.jpg", "root/../up.jpg", "root/a.jpg"};
+    static const char *const names[] = {"root/a.jpg",        "root/with two  spaces.jpg",
+                                        "root/lead/ing.png", "root/h\xc3\xb8yre/\xe5\x9b\xbe.jpg",
+                                        "/absolute.jpg",     "root/../up.jpg",
+                                        "root/a.jpg"};
     static const int labels[] = {0, 1, 2, 1, 0, 2, 0};
     Dataset *d;
     char name[512];
@@ -71,7 +74,8 @@ static void list_checksum_sees_order_and_labels(void **state)
             assert_true(sums[i] != sums[j]);
     }
     Dataset *d;
-    assert_int_equal(open_list(test_write_text("other name.txt", "a 0\r\nb   1"), 0, &d), STATUS_OK);
+    assert_int_equal(open_list(test_write_text("other name.txt", "a 0\r\nb   1"), 0, &d),
+                     STATUS_OK);
     again = d->checksum;
     dataset_close(d);
     assert_true(again == sums[0]);
@@ -113,7 +117,8 @@ static void list_refuses(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         Dataset *d = NULL;
-        const char *path = test_write("bad.txt", bad[i].text, bad[i].size ? bad[i].size : strlen(bad[i].text));
+        const char *path =
+            test_write("bad.txt", bad[i].text, bad[i].size ? bad[i].size : strlen(bad[i].text));
         assert_int_equal(open_list(path, bad[i].classes, &d), bad[i].status);
         if (!strstr(status_text(), bad[i].says) || strncmp(status_text(), path, strlen(path)) != 0)
             fail_msg("case %zu: %s", i, status_text());
@@ -129,7 +134,8 @@ static void list_refuses(void **state)
     assert_int_equal(open_list(NULL, 0, &d), STATUS_USAGE);
 }
 
-/* Mutations of a good list: every outcome is a data set that keeps its promises or one clean line. */
+/* Mutations of a good list: every outcome is a data set that keeps its promises or one clean line.
+ */
 static void mutated_lists(void **state)
 {
     (void)state;
@@ -174,7 +180,8 @@ static void list_warns_of_empty_classes(void **state)
     Status status = open_list(test_write_text("holes.txt", "a 4\nb 0\n"), 6, &d);
     char *said = test_stderr_end();
     assert_int_equal(status, STATUS_OK);
-    assert_non_null(strstr(said, "holes.txt: 4 of 6 classes have no images (class 1 is the first)"));
+    assert_non_null(
+        strstr(said, "holes.txt: 4 of 6 classes have no images (class 1 is the first)"));
     assert_int_equal(d->classes, 6);
     assert_int_equal(d->counts[3], 0);
     dataset_close(d);
@@ -219,15 +226,35 @@ static void real_images_arrive(void **state)
     dataset_close(d);
 }
 
+static void real_lists_open(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50};
+    static const char *const names[] = {"cifar10_lt_train.txt", "cifar10_test.txt"};
+    for (int test = 0; test < 2; test++) {
+        Dataset *d;
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", test_cifar10_lt(), names[test]);
+        DatasetSpec spec = {.kind = DATASET_LIST, .list = path};
+        assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+        assert_int_equal(d->count, test ? 10000 : 12406);
+        assert_int_equal(d->classes, 10);
+        for (int c = 0; c < 10; c++)
+            assert_int_equal(d->counts[c], test ? 1000 : counts[c]);
+        dataset_close(d);
+    }
+}
+
 /* ---- a folder per class ---- */
 
 static void folders_are_sorted(void **state)
 {
     (void)state;
-    static const char *const files[] = {"set/b/2.jpg", "set/b/10.JPEG", "set/a z/x.png", "set/a/sub/1.jpg",
-        "set/a/9.jpg", "set/a/notes.txt", "set/README", "set/a/sub/deep/0.jpg"};
-    static const char *const expected[] = {"a/9.jpg", "a/sub/1.jpg", "a/sub/deep/0.jpg", "a z/x.png",
-        "b/10.JPEG", "b/2.jpg"};
+    static const char *const files[] = {"set/b/2.jpg",     "set/b/10.JPEG",       "set/a z/x.png",
+                                        "set/a/sub/1.jpg", "set/a/9.jpg",         "set/a/notes.txt",
+                                        "set/README",      "set/a/sub/deep/0.jpg"};
+    static const char *const expected[] = {"a/9.jpg",   "a/sub/1.jpg", "a/sub/deep/0.jpg",
+                                           "a z/x.png", "b/10.JPEG",   "b/2.jpg"};
     static const int labels[] = {0, 0, 0, 1, 2, 2};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         test_write(files[i], "x", 1);
@@ -244,7 +271,8 @@ static void folders_are_sorted(void **state)
     assert_int_equal(d->classes, 3);
     assert_string_equal(d->class_names[1], "a z");
     for (int i = 0; i < 6; i++) {
-        assert_string_equal(dataset_name(d, i, name, sizeof name) + strlen(test_path("set/")), expected[i]);
+        assert_string_equal(dataset_name(d, i, name, sizeof name) + strlen(test_path("set/")),
+                            expected[i]);
         assert_int_equal(d->labels[i], labels[i]);
     }
     dataset_close(d);
@@ -383,8 +411,8 @@ static void shuffle_is_numpys(void **state)
     assert_memory_equal(values, expected, sizeof expected);
 }
 
-/* Made-up labels, image i of class ((48271 i + 7) mod 50000) mod C; counts and FNV-1a sums (four bytes of each
- * number, lowest first) of the published draw with numpy 1.24. */
+/* Made-up labels, image i of class ((48271 i + 7) mod 50000) mod C; counts and FNV-1a sums (four
+ * bytes of each number, lowest first) of the published draw with numpy 1.24. */
 static void longtail_is_the_published_one(void **state)
 {
     (void)state;
@@ -408,8 +436,9 @@ static void longtail_is_the_published_one(void **state)
         int64_t n;
         for (int64_t i = 0; i < 50000; i++)
             labels[i] = (int32_t)((i * 48271 + 7) % 50000 % cases[k].classes);
-        assert_int_equal(longtail_draw(&cases[k].tail, "made up", labels, 50000, cases[k].classes, &chosen,
-                                       &n), STATUS_OK);
+        assert_int_equal(
+            longtail_draw(&cases[k].tail, "made up", labels, 50000, cases[k].classes, &chosen, &n),
+            STATUS_OK);
         assert_int_equal(n, cases[k].n);
         assert_true(sum_of(chosen, n) == cases[k].sum);
         free(chosen);
@@ -423,9 +452,11 @@ static void longtail_refuses_a_class_too_small(void **state)
     static const int32_t labels[8] = {0, 1, 1, 1, 1, 0, 1, 0};
     uint32_t *chosen;
     int64_t n;
-    assert_int_equal(longtail_draw(&(LongTail){LONGTAIL_EXP, 0.5}, "made up", labels, 8, 2, &chosen, &n),
-                     STATUS_INPUT);
-    assert_string_equal(status_text(), "made up: class 0: too few images for the long-tailed subset (3 vs 4)");
+    assert_int_equal(
+        longtail_draw(&(LongTail){LONGTAIL_EXP, 0.5}, "made up", labels, 8, 2, &chosen, &n),
+        STATUS_INPUT);
+    assert_string_equal(status_text(),
+                        "made up: class 0: too few images for the long-tailed subset (3 vs 4)");
 }
 
 static void cifar_is_cut(void **state)
@@ -437,7 +468,8 @@ static void cifar_is_cut(void **state)
     free(bytes);
     DatasetSpec spec = {.kind = DATASET_CIFAR100, .train = true, .root = test_path("cut"),
                         .tail = {LONGTAIL_EXP, 0.01}};
-    assert_int_equal(dataset_open(&spec, &d), STATUS_INPUT); /* classes 4 to 99 have no image to keep */
+    assert_int_equal(dataset_open(&spec, &d),
+                     STATUS_INPUT); /* classes 4 to 99 have no image to keep */
     bytes = cifar_bytes(200, RECORD100, 100);
     test_write("cut/train.bin", bytes, 200 * RECORD100);
     free(bytes);
@@ -491,6 +523,7 @@ int main(void)
         cmocka_unit_test(list_refuses), cmocka_unit_test(mutated_lists),
         cmocka_unit_test(list_warns_of_empty_classes),
         cmocka_unit_test(missing_image_is_named), cmocka_unit_test(real_images_arrive),
+        cmocka_unit_test(real_lists_open),
         cmocka_unit_test(folders_are_sorted), cmocka_unit_test(folders_refuse),
         cmocka_unit_test(cifar_reads), cmocka_unit_test(cifar_refuses),
         cmocka_unit_test(shuffle_is_numpys), cmocka_unit_test(longtail_is_the_published_one),

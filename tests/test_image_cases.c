@@ -43,7 +43,10 @@ static void run_folder(const char *name, int cases)
     assert_int_equal(differing, 0);
 }
 
-static void italian_greyhound(void **state) { (void)state, run_folder("n02091032_Italian_greyhound", 3); }
+static void italian_greyhound(void **state)
+{
+    (void)state, run_folder("n02091032_Italian_greyhound", 3);
+}
 static void airship(void **state) { (void)state, run_folder("n02692877_airship", 7); }
 static void broom(void **state) { (void)state, run_folder("n02906734_broom", 79); }
 static void overskirt(void **state) { (void)state, run_folder("n03866082_overskirt", 7); }

@@ -61,10 +61,13 @@ static void near_the_original(void **state)
         double away = 0;
         for (int i = 0; i < 83 * 61; i++) {
             const uint8_t *p = image.pixels + 3 * i, *q = decoded.pixels + 3 * i;
-            int key = (p[0] + p[1] + p[2]) / 3, luma = (p[0] * 299 + p[1] * 587 + p[2] * 114) / 1000;
+            int key = (p[0] + p[1] + p[2]) / 3,
+                luma = (p[0] * 299 + p[1] * 587 + p[2] * 114) / 1000;
             for (int c = 0; c < 3; c++) {
                 /* Four components are taken for inverted: CMY 255 - p under K 255 - key. */
-                double want = KINDS[k].components == 1 ? luma : KINDS[k].components == 4 ? p[c] * key / 255.0 : p[c];
+                double want = KINDS[k].components == 1   ? luma
+                              : KINDS[k].components == 4 ? p[c] * key / 255.0
+                                                         : p[c];
                 away += abs((int)want - q[c]);
             }
         }
@@ -83,11 +86,13 @@ static ImageBox want_box(int width, int height, void *context)
     return *(ImageBox *)context;
 }
 
-static void assert_part(const uint8_t *bytes, size_t size, const Image *full, ImageBox want, int kind)
+static void assert_part(const uint8_t *bytes, size_t size, const Image *full, ImageBox want,
+                        int kind)
 {
     Image part;
     ImageBox box, whole;
-    assert_int_equal(image_decode_part("t", bytes, size, want_box, &want, &part, &box, &whole), STATUS_OK);
+    assert_int_equal(image_decode_part("t", bytes, size, want_box, &want, &part, &box, &whole),
+                     STATUS_OK);
     assert_true(whole.width == full->width && whole.height == full->height);
     assert_true(box.left <= want.left && box.top <= want.top);
     assert_true(box.left + box.width >= want.left + want.width);
@@ -95,11 +100,48 @@ static void assert_part(const uint8_t *bytes, size_t size, const Image *full, Im
     assert_true(part.width == box.width && part.height == box.height);
     for (int y = 0; y < box.height; y++)
         if (memcmp(part.pixels + (size_t)y * (size_t)box.width * 3,
-                   full->pixels + ((size_t)(box.top + y) * (size_t)full->width + (size_t)box.left) * 3,
+                   full->pixels +
+                       ((size_t)(box.top + y) * (size_t)full->width + (size_t)box.left) * 3,
                    (size_t)box.width * 3) != 0)
-            fail_msg("kind %d, box %d %d %d %d of %d x %d: row %d differs from the whole decode", kind,
-                     box.left, box.top, box.width, box.height, full->width, full->height, y);
+            fail_msg("kind %d, box %d %d %d %d of %d x %d: row %d differs from the whole decode",
+                     kind, box.left, box.top, box.width, box.height, full->width, full->height, y);
     image_free(&part);
+}
+
+/* The offset of a JPEG marker's 0xff byte. */
+static size_t marker_at(const uint8_t *bytes, size_t size, uint8_t marker, size_t from)
+{
+    for (size_t i = from; i + 1 < size; i++)
+        if (bytes[i] == 0xff && bytes[i + 1] == marker)
+            return i;
+    fail_msg("no marker %02x", marker);
+    return 0;
+}
+
+/* Random boxes of a file: each equals the whole decode. */
+static void assert_parts(const uint8_t *bytes, size_t size, int kind, Rng *rng)
+{
+    Image full;
+    assert_int_equal(image_decode("t", bytes, size, &full), STATUS_OK);
+    for (int trial = 0; trial < 25; trial++) {
+        ImageBox want;
+        want.width = 1 + (int)rng_below(rng, (uint32_t)full.width);
+        want.height = 1 + (int)rng_below(rng, (uint32_t)full.height);
+        want.left = (int)rng_below(rng, (uint32_t)(full.width - want.width + 1));
+        want.top = (int)rng_below(rng, (uint32_t)(full.height - want.height + 1));
+        assert_part(bytes, size, &full, want, kind);
+    }
+    image_free(&full);
+}
+
+/* A progressive file without its scans from the n-th on: libjpeg smooths what it has. */
+static size_t without_scans(uint8_t *bytes, size_t size, int n)
+{
+    size_t at = marker_at(bytes, size, 0xda, 0);
+    while (n-- > 0)
+        at = marker_at(bytes, size, 0xda, at + 2);
+    memcpy(bytes + at, "\xff\xd9", 2);
+    return at + 2;
 }
 
 static void parts_equal_the_whole(void **state)
@@ -112,17 +154,11 @@ static void parts_equal_the_whole(void **state)
         for (int k = 0; k < KIND_COUNT; k++) {
             size_t size;
             uint8_t *bytes = jpeg_write(&image, &KINDS[k], &size);
-            Image full;
-            assert_int_equal(image_decode("t", bytes, size, &full), STATUS_OK);
-            for (int trial = 0; trial < 25; trial++) {
-                ImageBox want;
-                want.width = 1 + (int)rng_below(&rng, (uint32_t)full.width);
-                want.height = 1 + (int)rng_below(&rng, (uint32_t)full.height);
-                want.left = (int)rng_below(&rng, (uint32_t)(full.width - want.width + 1));
-                want.top = (int)rng_below(&rng, (uint32_t)(full.height - want.height + 1));
-                assert_part(bytes, size, &full, want, k);
+            assert_parts(bytes, size, k, &rng);
+            for (int scans = 4; scans > 0 && KINDS[k].progressive; scans--) {
+                size = without_scans(bytes, size, scans);
+                assert_parts(bytes, size, k, &rng);
             }
-            image_free(&full);
             free(bytes);
         }
         image_free(&image);
@@ -152,7 +188,8 @@ static void truncated(void **state)
     image_free(&image);
 }
 
-/* Damage by single bits: whatever comes out, it is a picture of the size the header says, or a refusal. */
+/* Damage by single bits: whatever comes out, it is a picture of the size the header says, or a
+ * refusal. */
 static void flipped_bits(void **state)
 {
     (void)state;
@@ -168,7 +205,8 @@ static void flipped_bits(void **state)
             copy[rng_below(&rng, (uint32_t)size)] ^= (uint8_t)(1 << rng_below(&rng, 8));
             ImageBox want = {0, 0, 1, 1}, box, whole;
             Image part;
-            Status status = image_decode_part("t", copy, size, want_box, &want, &part, &box, &whole);
+            Status status = image_decode_part("t", copy, size, want_box, &want, &part, &box,
+                                              &whole);
             assert_true(status == STATUS_OK || status == STATUS_INPUT || status == STATUS_LIMIT);
             refused += status != STATUS_OK;
             if (status == STATUS_OK)
@@ -194,16 +232,6 @@ static void not_images(void **state)
     assert_refused((const uint8_t *)"<html>not found</html>", 22, STATUS_INPUT, "HTML");
 }
 
-/* The offset of a JPEG marker's 0xff byte. */
-static size_t marker_at(const uint8_t *bytes, size_t size, uint8_t marker, size_t from)
-{
-    for (size_t i = from; i + 1 < size; i++)
-        if (bytes[i] == 0xff && bytes[i + 1] == marker)
-            return i;
-    fail_msg("no marker %02x", marker);
-    return 0;
-}
-
 /* H04: twelve bits, two components; H05: a huge header on few bytes. */
 static void bad_headers(void **state)
 {
@@ -223,6 +251,32 @@ static void bad_headers(void **state)
     assert_true(clock_peak_memory() - before < 8 << 20);
     assert_non_null(strstr(status_text(), "65500"));
     free(bytes);
+    image_free(&image);
+}
+
+/* A size within the limits that the file's few bytes cannot fill: refused without the memory for
+ * it. */
+static void large_but_empty(void **state)
+{
+    (void)state;
+    Image image = image_pattern(64, 64, 3);
+    for (int k = 0; k < KIND_COUNT; k++) {
+        size_t size, at = 2;
+        uint8_t *bytes = jpeg_write(&image, &KINDS[k], &size);
+        while (bytes[at + 1] < 0xc0 || bytes[at + 1] > 0xcf || bytes[at + 1] == 0xc4)
+            at += 2 + ((size_t)bytes[at + 2] << 8) + bytes[at + 3];
+        memcpy(bytes + at + 5, "\x32\xc8\x32\xc8", 4); /* 13000 x 13000 */
+        int64_t before = clock_peak_memory();
+        double begin = clock_seconds();
+        ImageBox want = {0, 0, 13000, 13000}, box, whole;
+        Image part;
+        Status status = image_decode_part("t", bytes, size, want_box, &want, &part, &box, &whole);
+        if (status != (KINDS[k].arithmetic ? STATUS_LIMIT : STATUS_INPUT) ||
+            clock_seconds() - begin > 1 || clock_peak_memory() - before > 64 << 20)
+            fail_msg("kind %d: status %d, %.2f s, %lld bytes", k, status, clock_seconds() - begin,
+                     (long long)(clock_peak_memory() - before));
+        free(bytes);
+    }
     image_free(&image);
 }
 
@@ -250,14 +304,17 @@ static void many_scans(void **state)
     image_free(&image);
 }
 
-/* H04: an orientation tag changes nothing, a second image after the first (MPO) and filler neither. */
+/* H04: an orientation tag changes nothing, a second image after the first (MPO) and filler
+ * neither. */
 static void ignored_parts(void **state)
 {
     (void)state;
     Image image = image_pattern(24, 16, 3), plain, tagged;
     size_t size;
     uint8_t *bytes = jpeg_write(&image, &KINDS[0], &size);
-    static const uint8_t exif[] = "\xff\xe1\x00\x22" "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    static const uint8_t exif[] =
+        "\xff\xe1\x00\x22"
+        "Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     size_t tag = 2 + 0x22;
     uint8_t *both = mem_alloc(2 * size + tag);
     memcpy(both, bytes, 2);
@@ -280,11 +337,23 @@ static int packed(const uint8_t *row, int x, int depth)
     return row[x * depth / 8] >> (8 - depth - x * depth % 8) & ((1 << depth) - 1);
 }
 
-static void grey1(const uint8_t *row, int x, uint8_t rgb[3]) { memset(rgb, 255 * packed(row, x, 1), 3); }
-static void grey2(const uint8_t *row, int x, uint8_t rgb[3]) { memset(rgb, 85 * packed(row, x, 2), 3); }
-static void grey4(const uint8_t *row, int x, uint8_t rgb[3]) { memset(rgb, 17 * packed(row, x, 4), 3); }
+static void grey1(const uint8_t *row, int x, uint8_t rgb[3])
+{
+    memset(rgb, 255 * packed(row, x, 1), 3);
+}
+static void grey2(const uint8_t *row, int x, uint8_t rgb[3])
+{
+    memset(rgb, 85 * packed(row, x, 2), 3);
+}
+static void grey4(const uint8_t *row, int x, uint8_t rgb[3])
+{
+    memset(rgb, 17 * packed(row, x, 4), 3);
+}
 static void grey8(const uint8_t *row, int x, uint8_t rgb[3]) { memset(rgb, row[x], 3); }
-static void grey16(const uint8_t *row, int x, uint8_t rgb[3]) { memset(rgb, row[2 * x] ? 255 : row[2 * x + 1], 3); }
+static void grey16(const uint8_t *row, int x, uint8_t rgb[3])
+{
+    memset(rgb, row[2 * x] ? 255 : row[2 * x + 1], 3);
+}
 static void rgb8(const uint8_t *row, int x, uint8_t rgb[3]) { memcpy(rgb, row + 3 * x, 3); }
 static void rgba8(const uint8_t *row, int x, uint8_t rgb[3]) { memcpy(rgb, row + 4 * x, 3); }
 static void ga8(const uint8_t *row, int x, uint8_t rgb[3]) { memset(rgb, row[2 * x], 3); }
@@ -332,9 +401,12 @@ static uint8_t *png_random(int kind, bool interlaced, uint8_t rows[TALL][ROW_BYT
     for (int y = 0; y < TALL; y++) {
         pointers[y] = rows[y];
         for (int i = 0; i < ROW_BYTES; i++)
-            rows[y][i] = (uint8_t)(PNGS[kind].depth == 16 && rng_below(&rng, 3) == 0 ? 0 : rng_bits(&rng));
+            rows[y][i] = (uint8_t)(PNGS[kind].depth == 16 && rng_below(&rng, 3) == 0
+                                       ? 0
+                                       : rng_bits(&rng));
     }
-    return png_write(WIDE, TALL, PNGS[kind].type, PNGS[kind].depth, interlaced, PALETTE, pointers, size);
+    return png_write(WIDE, TALL, PNGS[kind].type, PNGS[kind].depth, interlaced, PALETTE, pointers,
+                     size);
 }
 
 static void png_kinds(void **state)
@@ -390,7 +462,9 @@ static void png_damaged(void **state)
 static void png_too_large(void **state)
 {
     (void)state;
-    static const struct { uint32_t width, height; } sizes[] = {{65535, 65535}, {70000, 1}, {1, 1u << 30}};
+    static const struct {
+        uint32_t width, height;
+    } sizes[] = {{65535, 65535}, {70000, 1}, {1, 1u << 30}};
     for (int i = 0; i < 3; i++) {
         uint8_t head[29], bytes[45] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13};
         memcpy(head, "IHDR", 4);
@@ -450,7 +524,8 @@ int main(void)
         cmocka_unit_test(near_the_original), cmocka_unit_test(parts_equal_the_whole),
         cmocka_unit_test(truncated),         cmocka_unit_test(flipped_bits),
         cmocka_unit_test(not_images),        cmocka_unit_test(bad_headers),
-        cmocka_unit_test(many_scans),        cmocka_unit_test(ignored_parts),
+        cmocka_unit_test(large_but_empty),   cmocka_unit_test(many_scans),
+        cmocka_unit_test(ignored_parts),
         cmocka_unit_test(png_kinds),         cmocka_unit_test(png_damaged),
         cmocka_unit_test(png_too_large),     cmocka_unit_test(missing_files),
         cmocka_unit_test(write_and_read),

@@ -1,4 +1,5 @@
-/* The plain kernels and those for this processor give the same bytes, at every width and odd offset. */
+/* The plain kernels and those for this processor give the same bytes, at every width and odd
+ * offset. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +48,8 @@ static void assert_same(Bytes *a, Bytes *b, const char *what, size_t size)
 {
     for (size_t i = 0; i < a->n; i++)
         if (a->at[i] != b->at[i])
-            fail_msg("%s, %zu: byte %zu: plain %d, %s %d", what, size, i, a->at[i], fast->name, b->at[i]);
+            fail_msg("%s, %zu: byte %zu: plain %d, %s %d", what, size, i, a->at[i], fast->name,
+                     b->at[i]);
     for (size_t i = 0; i < GUARD; i++)
         assert_int_equal(b->at[b->n + i], 0xA5);
     for (size_t i = 0; i <= GUARD; i++)
@@ -168,13 +170,15 @@ static void resample_kernels(void **state)
         plain->resample_rows(&w, in.at, (size_t)inputs * 3, in.at + in.n, a.at, stride, rows);
         fast->resample_rows(&w, in.at, (size_t)inputs * 3, in.at + in.n, b.at, stride, rows);
         for (int y = 0; y < rows; y++)
-            assert_memory_equal(a.at + (size_t)y * stride, b.at + (size_t)y * stride, (size_t)count * 3);
+            assert_memory_equal(a.at + (size_t)y * stride, b.at + (size_t)y * stride,
+                                (size_t)count * 3);
         size_t width = 1 + rng_below(&rng, 100);
-        Bytes tall = bytes_random(width * (size_t)inputs, 2), c = bytes_random(width, 256), d = bytes_copy(&c);
-        plain->resample_column(tall.at + width * (size_t)w.first[0], width, w.taps[0], w.weight, w.high, w.low,
-                               c.at, width);
-        fast->resample_column(tall.at + width * (size_t)w.first[0], width, w.taps[0], w.weight, w.high, w.low,
-                              d.at, width);
+        Bytes tall = bytes_random(width * (size_t)inputs, 2), c = bytes_random(width, 256),
+              d = bytes_copy(&c);
+        plain->resample_column(tall.at + width * (size_t)w.first[0], width, w.taps[0], w.weight,
+                               w.high, w.low, c.at, width);
+        fast->resample_column(tall.at + width * (size_t)w.first[0], width, w.taps[0], w.weight,
+                              w.high, w.low, d.at, width);
         assert_same(&c, &d, "resample_column", width);
         free(a.memory), free(b.memory), free(in.memory), free(tall.memory);
         free(w.first), free(w.taps), free(w.weight), free(w.high), free(w.low);
@@ -195,8 +199,10 @@ static void affine_kernels(void **state)
         for (int y = 0; y < height; y++)
             for (int cubic = 0; cubic < 2; cubic++) {
                 Bytes a = bytes_random((size_t)width * 3, 256), b = bytes_copy(&a);
-                (cubic ? plain->affine_bicubic : plain->affine_bilinear)(in.at, width, height, m, y, a.at, width);
-                (cubic ? fast->affine_bicubic : fast->affine_bilinear)(in.at, width, height, m, y, b.at, width);
+                (cubic ? plain->affine_bicubic : plain->affine_bilinear)(in.at, width, height, m, y,
+                                                                         a.at, width);
+                (cubic ? fast->affine_bicubic : fast->affine_bilinear)(in.at, width, height, m, y,
+                                                                       b.at, width);
                 assert_same(&a, &b, cubic ? "bicubic" : "bilinear", (size_t)trial);
             }
         free(in.memory);

@@ -1,5 +1,5 @@
-/* Sampler and loader: the order of an epoch, batches that do not depend on threads or on where a run
- * starts, corrupt files, failures, shutdown. */
+/* Sampler and loader: the order of an epoch, batches that do not depend on threads or on where a
+ * run starts, corrupt files, failures, shutdown. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +39,8 @@ static Dataset *open_counts(const int *classes, int n)
         for (int i = 0; i < classes[c]; i++)
             fprintf(out, "%d/%d.jpg %d\n", c, i, c);
     fclose(out);
-    DatasetSpec spec = {.kind = DATASET_LIST, .list = test_write_text("counts.txt", text), .classes = n};
+    DatasetSpec spec = {
+        .kind = DATASET_LIST, .list = test_write_text("counts.txt", text), .classes = n};
     test_stderr_begin();
     Status status = dataset_open(&spec, &d);
     free(test_stderr_end());
@@ -117,8 +118,8 @@ static void more_ranks_than_images(void **state)
     dataset_close(d);
 }
 
-/* Of 120 draws over 3 classes that have images (100, 15, 5 of them), each gets 40; within a class all images
- * come before any repeats; no key repeats. */
+/* Of 120 draws over 3 classes that have images (100, 15, 5 of them), each gets 40; within a class
+ * all images come before any repeats; no key repeats. */
 static void balanced_sampling_is_balanced(void **state)
 {
     (void)state;
@@ -281,7 +282,8 @@ static void batches_are_what_the_contract_says(void **state)
     spec.epoch = 1;
     spec.step = 5;
     assert_int_equal(loader_open(&spec, &l), STATUS_OK);
-    assert_int_equal(sampler_open(d, &(SamplerSpec){.seed = 11, .ranks = R, .batch = B}, &sampler), STATUS_OK);
+    assert_int_equal(sampler_open(d, &(SamplerSpec){.seed = 11, .ranks = R, .batch = B}, &sampler),
+                     STATUS_OK);
     assert_int_equal(loader_steps(l), sampler_steps(sampler));
     for (int step = 5; step < 8; step++) {
         assert_int_equal(loader_next(l, &batch), STATUS_OK);
@@ -293,7 +295,8 @@ static void batches_are_what_the_contract_says(void **state)
             Image image;
             sampler_batch(sampler, 1, step, i / B, keys);
             sample = keys[i % B];
-            Rng q = rng_stream(11, 1, sample, RNG_VIEW_Q), k = rng_stream(11, 1, sample, RNG_VIEW_K);
+            Rng q = rng_stream(11, 1, sample, RNG_VIEW_Q),
+                k = rng_stream(11, 1, sample, RNG_VIEW_K);
             assert_int_equal(dataset_fetch(d, sampler_image(sample), &image), STATUS_OK);
             recipe_view(spec.recipe, RECIPE_QUERY, &spec.options, "", &image, &q, query);
             recipe_view(spec.recipe, RECIPE_KEY, &spec.options, "", &image, &k, key);
@@ -376,7 +379,8 @@ static void evaluation_is_in_order(void **state)
         for (int i = 0; i < batch->n; i++, next++) {
             assert_int_equal(batch->samples[i], next);
             assert_int_equal(batch->labels[i], d->labels[next]);
-            assert_memory_equal(batch->query + (size_t)i * 3072, d->pixels + (size_t)next * 3072, 3072);
+            assert_memory_equal(batch->query + (size_t)i * 3072, d->pixels + (size_t)next * 3072,
+                                3072);
         }
     }
     for (int i = 0; i < 2; i++) { /* the end lasts */
@@ -400,7 +404,8 @@ static void batch_larger_than_data(void **state)
 
 /* ---- corrupt files ---- */
 
-/* The first `count` real CIFAR-10-LT images, every `broken`-th of them (from the first on) replaced by junk. */
+/* The first `count` real CIFAR-10-LT images, every `broken`-th of them (from the first on) replaced
+ * by junk. */
 static Dataset *open_broken(int count, int broken, bool missing)
 {
     char *text = NULL, path[4096];
@@ -425,37 +430,69 @@ static Dataset *open_broken(int count, int broken, bool missing)
     return d;
 }
 
-/* Whatever the number of threads, the same failure after the same number of batches. */
+/* Whatever the number of threads, the same failure after the same number of batches, also where all
+ * files are broken and the threads race to be first. */
 static void corrupt_file_fails(void **state)
+{
+    (void)state;
+    static const int broken[] = {100, 1};
+    for (int k = 0; k < 2; k++) {
+        Dataset *d = open_broken(300, broken[k], false);
+        LoaderSpec spec = pair_spec(d, "cifar100", 0, 1, 100);
+        uint64_t sums[BATCHES_MAX];
+        char text[STATUS_TEXT_MAX];
+        int first = -1;
+        for (int repeat = 0; repeat < 12; repeat++) {
+            LoaderStats stats;
+            Status status;
+            spec.threads = 1 << repeat % 4;
+            int n = run(&spec, sums, &status, &stats);
+            assert_int_equal(status, STATUS_INPUT);
+            assert_non_null(strstr(status_text(), "broken/"));
+            if (first < 0) {
+                first = n;
+                snprintf(text, sizeof text, "%s", status_text());
+            }
+            assert_int_equal(n, first);
+            assert_string_equal(status_text(), text);
+        }
+        dataset_close(d);
+    }
+}
+
+/* The first image takes long to fail, the others do not: still the first is the one reported. */
+static void first_failure_is_reported(void **state)
+{
+    (void)state;
+    Dataset *d = open_broken(64, 1, false);
+    LoaderSpec spec = {.data = d, .views = LOADER_EVAL, .batch = 64, .threads = 4};
+    uint64_t sums[BATCHES_MAX];
+    Status status;
+    LoaderStats stats;
+    spec.options = (RecipeOptions){.size = 32, .eval_resize = 32};
+    assert_int_equal(truncate(test_path("broken/0.jpg"), 100 << 20), 0);
+    assert_int_equal(run(&spec, sums, &status, &stats), 0);
+    assert_int_equal(status, STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "broken/0.jpg: "));
+    dataset_close(d);
+}
+
+static void failure_stays(void **state)
 {
     (void)state;
     Dataset *d = open_broken(300, 100, false);
     LoaderSpec spec = pair_spec(d, "cifar100", 0, 1, 10);
-    uint64_t sums[BATCHES_MAX];
-    char text[STATUS_TEXT_MAX];
-    int first = -1;
-    for (int threads = 1; threads <= 8; threads *= 2) {
-        LoaderStats stats;
-        Status status;
-        spec.threads = threads;
-        int n = run(&spec, sums, &status, &stats);
-        assert_int_equal(status, STATUS_INPUT);
-        assert_non_null(strstr(status_text(), "broken/"));
-        if (first < 0) {
-            first = n;
-            snprintf(text, sizeof text, "%s", status_text());
-        }
-        assert_int_equal(n, first);
-        assert_string_equal(status_text(), text);
-    }
     Loader *l;
     const Batch *batch;
+    char text[STATUS_TEXT_MAX];
     assert_int_equal(loader_open(&spec, &l), STATUS_OK);
     while (loader_next(l, &batch) == STATUS_OK)
         ;
+    snprintf(text, sizeof text, "%s", status_text());
     status_fail(STATUS_IO, "something else");
-    assert_int_equal(loader_next(l, &batch), STATUS_INPUT); /* and it stays failed */
+    assert_int_equal(loader_next(l, &batch), STATUS_INPUT);
     assert_string_equal(status_text(), text);
+    assert_null(batch);
     loader_close(l);
     dataset_close(d);
 }
@@ -464,7 +501,8 @@ static void vanished_file_fails(void **state)
 {
     (void)state;
     Dataset *d = open_broken(300, 100, true);
-    LoaderSpec spec = {.data = d, .views = LOADER_EVAL, .batch = 30, .options = {.size = 32, .eval_resize = 32}};
+    LoaderSpec spec = {
+        .data = d, .views = LOADER_EVAL, .batch = 30, .options = {.size = 32, .eval_resize = 32}};
     uint64_t sums[BATCHES_MAX];
     Status status;
     LoaderStats stats;
@@ -527,7 +565,8 @@ static void too_many_corrupt_files(void **state)
         run(&spec, sums, &status, &stats);
         free(test_stderr_end());
         assert_int_equal(status, STATUS_INPUT);
-        assert_non_null(strstr(status_text(), "too many unreadable images (4 of 300 vs at most 1 %)"));
+        assert_non_null(
+            strstr(status_text(), "too many unreadable images (4 of 300 vs at most 1 %)"));
         dataset_close(d);
     }
 }
@@ -568,7 +607,8 @@ static void waiting_is_measured(void **state)
         assert_int_equal(loader_next(l, &batch), STATUS_OK);
     double waited = loader_stats(l).wait_seconds;
     assert_true(waited > 0 && waited <= clock_seconds() - start);
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* what the consumer does itself is no waiting */
+    nanosleep(&(struct timespec){.tv_nsec = 50000000},
+              NULL); /* what the consumer does itself is no waiting */
     double before = clock_seconds();
     assert_int_equal(loader_next(l, &batch), STATUS_OK);
     assert_true(loader_stats(l).wait_seconds - waited <= clock_seconds() - before);
@@ -579,14 +619,23 @@ static void waiting_is_measured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(epoch_is_a_wrapped_permutation), cmocka_unit_test(steps_are_counted),
-        cmocka_unit_test(more_ranks_than_images), cmocka_unit_test(balanced_sampling_is_balanced),
-        cmocka_unit_test(threads_do_not_matter_in_memory), cmocka_unit_test(threads_do_not_matter_for_files),
-        cmocka_unit_test(batches_are_what_the_contract_says), cmocka_unit_test(resume_anywhere),
-        cmocka_unit_test(ranks_can_be_split), cmocka_unit_test(evaluation_is_in_order),
-        cmocka_unit_test(batch_larger_than_data), cmocka_unit_test(corrupt_file_fails),
-        cmocka_unit_test(vanished_file_fails), cmocka_unit_test(corrupt_files_are_skipped),
-        cmocka_unit_test(too_many_corrupt_files), cmocka_unit_test(closes_at_any_moment),
+        cmocka_unit_test(epoch_is_a_wrapped_permutation),
+        cmocka_unit_test(steps_are_counted),
+        cmocka_unit_test(more_ranks_than_images),
+        cmocka_unit_test(balanced_sampling_is_balanced),
+        cmocka_unit_test(threads_do_not_matter_in_memory),
+        cmocka_unit_test(threads_do_not_matter_for_files),
+        cmocka_unit_test(batches_are_what_the_contract_says),
+        cmocka_unit_test(resume_anywhere),
+        cmocka_unit_test(ranks_can_be_split),
+        cmocka_unit_test(evaluation_is_in_order),
+        cmocka_unit_test(batch_larger_than_data),
+        cmocka_unit_test(corrupt_file_fails), cmocka_unit_test(first_failure_is_reported),
+        cmocka_unit_test(failure_stays),
+        cmocka_unit_test(vanished_file_fails),
+        cmocka_unit_test(corrupt_files_are_skipped),
+        cmocka_unit_test(too_many_corrupt_files),
+        cmocka_unit_test(closes_at_any_moment),
         cmocka_unit_test(waiting_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Learning-rate schedules against values worked out by hand, accuracies against small tables, report files. */
+/* Learning-rate schedules against values worked out by hand, accuracies against small tables,
+ * report files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@ static void close_to(double a, double b)
         fail_msg("%.17g is not %.17g", a, b);
 }
 
-/* 400 epochs, 10 of warm-up, lr 0.02. The cosine begins at epoch 10 with its second step, 1 of 391. */
+/* 400 epochs, 10 of warm-up, lr 0.02. The cosine begins at epoch 10 with its second step, 1 of 391.
+ */
 static void cosine_schedule(void **state)
 {
     (void)state;
@@ -80,7 +82,8 @@ static void add(Metrics *m, int classes, int label, uint32_t sample, const int *
     assert_int_equal(metrics_add(m, logits, &label32, &sample, 1), STATUS_OK);
 }
 
-/* Seven classes; training images 101 (many), 100, 20 (medium), 19, 1 (few), 500 (many, never tested), 0 (few). */
+/* Seven classes; training images 101 (many), 100, 20 (medium), 19, 1 (few), 500 (many, never
+ * tested), 0 (few). */
 static Metrics *example(void)
 {
     static const int64_t train[7] = {101, 100, 20, 19, 1, 500, 0};
@@ -181,16 +184,19 @@ static void csv_files(void **state)
     char room[32];
     Metrics *m = example();
     assert_int_equal(metrics_write_classes(m, names, test_path("classes.csv")), STATUS_OK);
-    expect_file(test_path("classes.csv"),
-                "class,name,train_images,test_images,correct,accuracy\n0,a,101,2,1,0.5\n1,\"b, c\",100,1,1,1\n"
-                "2,\"say \"\"d\"\"\",20,2,0,0\n3,e,19,2,2,1\n4,f,1,1,0,0\n5,g,500,0,0,\n6,h,0,1,1,1\n");
+    expect_file(
+        test_path("classes.csv"),
+        "class,name,train_images,test_images,correct,accuracy\n0,a,101,2,1,0.5\n1,\"b, "
+        "c\",100,1,1,1\n"
+        "2,\"say \"\"d\"\"\",20,2,0,0\n3,e,19,2,2,1\n4,f,1,1,0,0\n5,g,500,0,0,\n6,h,0,1,1,1\n");
     assert_int_equal(metrics_write_confusion(m, test_path("confusion.csv")), STATUS_OK);
     expect_file(test_path("confusion.csv"),
                 "true,predicted,images\n0,0,1\n0,1,1\n1,1,1\n2,0,2\n3,3,2\n4,6,1\n6,6,1\n");
     assert_int_equal(metrics_write_predictions(m, test_path("p.csv"), name_of, room), STATUS_OK);
     char *text = test_read_text(test_path("p.csv"));
     assert_non_null(strstr(text, "\n\"img,4 \"\"x\"\"\",2,0,1,3,4,5\n"));
-    assert_non_null(strstr(text, "\n\"img,9 \"\"x\"\"\",0,1,0,2,3,4\n")); /* the last row: by image */
+    assert_non_null(
+        strstr(text, "\n\"img,9 \"\"x\"\"\",0,1,0,2,3,4\n")); /* the last row: by image */
     assert_true(strstr(text, "img,8") < strstr(text, "img,9"));
     free(text);
     metrics_free(m);
@@ -233,9 +239,19 @@ static void unwritable_places(void **state)
 
 static EpochRow row_of(int epoch)
 {
-    return (EpochRow){.epoch = epoch, .lr = 0.1, .loss = 2.5, .train_top1 = 0.25, .top1 = NAN, .top5 = NAN,
-                      .class_mean = NAN, .many = NAN, .medium = NAN, .few = NAN, .images_per_second = 100,
-                      .data_seconds = 0.5, .seconds = 10};
+    return (EpochRow){.epoch = epoch,
+                      .lr = 0.1,
+                      .loss = 2.5,
+                      .train_top1 = 0.25,
+                      .top1 = NAN,
+                      .top5 = NAN,
+                      .class_mean = NAN,
+                      .many = NAN,
+                      .medium = NAN,
+                      .few = NAN,
+                      .images_per_second = 100,
+                      .data_seconds = 0.5,
+                      .seconds = 10};
 }
 
 static void run_record(void **state)
@@ -276,11 +292,17 @@ static void run_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cosine_schedule), cmocka_unit_test(cifar_schedule),
-        cmocka_unit_test(scaling_is_linear), cmocka_unit_test(accuracies),
-        cmocka_unit_test(nothing_is_not_a_number), cmocka_unit_test(equal_logits_rank_by_class),
-        cmocka_unit_test(nan_logits_stop), cmocka_unit_test(csv_files), cmocka_unit_test(json_report),
-        cmocka_unit_test(unwritable_places), cmocka_unit_test(run_record),
+        cmocka_unit_test(cosine_schedule),
+        cmocka_unit_test(cifar_schedule),
+        cmocka_unit_test(scaling_is_linear),
+        cmocka_unit_test(accuracies),
+        cmocka_unit_test(nothing_is_not_a_number),
+        cmocka_unit_test(equal_logits_rank_by_class),
+        cmocka_unit_test(nan_logits_stop),
+        cmocka_unit_test(csv_files),
+        cmocka_unit_test(json_report),
+        cmocka_unit_test(unwritable_places),
+        cmocka_unit_test(run_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,8 @@ static void defaults(void **state)
     assert_int_equal(o.method, METHOD_PACO);
     assert_int_equal(o.batch, 128);
     assert_int_equal(o.ranks, 1);
-    assert_true(o.moco_m == 0.999 && o.momentum == 0.9 && o.base_temperature == 0 && o.mlp && o.long_tailed);
+    assert_true(o.moco_m == 0.999 && o.momentum == 0.9 && o.base_temperature == 0 && o.mlp &&
+                o.long_tailed);
     assert_null(o.out);
     assert_string_equal(o.device, "auto");
     assert_true(o.given[OPTION_ID_dataset] && !o.given[OPTION_ID_batch]);
@@ -53,14 +54,17 @@ static void ways_to_write_them(void **state)
 {
     (void)state;
     Options o;
-    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset=synthetic --batch 64 --moco_t=0.07 --moco-k 77 --no-mlp "
+    assert_int_equal(parse(&o, OPTION_TRAIN,
+                           "--dataset=synthetic --batch 64 --moco_t=0.07 --moco-k 77 --no-mlp "
                            "--long-tailed off --partial on --mean 0.1,0.2,0.3 --std .5 --seed "
-                           "18446744073709551615 --lr 1e-3 --schedule cifar --warmup-epochs 3 --out a=b --lr 2e-3"),
+                           "18446744073709551615 --lr 1e-3 --schedule cifar --warmup-epochs 3 "
+                           "--out a=b --lr 2e-3"),
                      STATUS_OK);
     assert_int_equal(o.batch, 64);
     assert_int_equal(o.queue, 77);
     assert_true(o.temperature == 0.07 && !o.mlp && !o.long_tailed && o.partial);
-    assert_true(o.mean[0] == 0.1 && o.mean[1] == 0.2 && o.mean[2] == 0.3 && o.std[0] == 0.5 && o.std[2] == 0.5);
+    assert_true(o.mean[0] == 0.1 && o.mean[1] == 0.2 && o.mean[2] == 0.3 && o.std[0] == 0.5 &&
+                o.std[2] == 0.5);
     assert_true(o.seed == UINT64_MAX && o.lr == 2e-3 && o.warmup == 3);
     assert_int_equal(o.schedule, SCHEDULE_CIFAR);
     assert_string_equal(o.out, "a=b");
@@ -76,9 +80,11 @@ static void ways_to_write_them(void **state)
 static void mistakes(void **state)
 {
     (void)state;
-    static const struct { OptionVerb verb; const char *line, *says; } bad[] = {
+    static const struct { OptionVerb verb; const char *line, *says;
+    } bad[] = {
         {OPTION_TRAIN, "--bach 8", "--bach: unknown option. Did you mean --batch?"},
-        {OPTION_TRAIN, "--tempratuer 8", "--tempratuer: unknown option. Did you mean --temperature?"},
+        {OPTION_TRAIN, "--tempratuer 8",
+         "--tempratuer: unknown option. Did you mean --temperature?"},
         {OPTION_TRAIN, "--zzzzzzzz=8", "--zzzzzzzz: unknown option. --help lists them"},
         {OPTION_TRAIN, "--no-batch", "--no-batch: unknown option. Did you mean --batch?"},
         {OPTION_TRAIN, "-x", "-x: unknown option"},
@@ -112,16 +118,22 @@ static void mistakes(void **state)
         {OPTION_TRAIN, "--out a\tb", "--out: not printable"},
         {OPTION_EVAL, "--epochs 3", "--epochs: means nothing to this command"},
         {OPTION_TRAIN, "--preset", "--preset: value missing"},
-        {OPTION_TRAIN, "--preset imagnet_lt_r50", "unknown preset 'imagnet_lt_r50'. Did you mean imagenet_lt_r50?"},
+        {OPTION_TRAIN, "--preset imagnet_lt_r50",
+         "unknown preset 'imagnet_lt_r50'. Did you mean imagenet_lt_r50?"},
         {OPTION_TRAIN, "--preset qqqqqqqqqqqqqqq", "`paco presets` lists them"},
         {OPTION_TRAIN, "--preset synthetic --preset synthetic", "--preset: given twice"},
-        {OPTION_TRAIN, "--dataset synthetic --recipe cifar1000", "--recipe: unknown recipe 'cifar1000'. Did you mean cifar100?"},
+        {OPTION_TRAIN, "--dataset synthetic --recipe cifar1000",
+         "--recipe: unknown recipe 'cifar1000'. Did you mean cifar100?"},
         {OPTION_TRAIN, "--dataset synthetic --recipe=", "--recipe: unknown recipe ''"},
-        {OPTION_TRAIN, "--dataset synthetic --batch 10 --ranks 3", "--batch: not a multiple of --ranks (10 vs 3)"},
+        {OPTION_TRAIN, "--dataset synthetic --batch 10 --ranks 3",
+         "--batch: not a multiple of --ranks (10 vs 3)"},
         {OPTION_BENCH, "step --batch 10 --ranks 3", "--batch: not a multiple of --ranks (10 vs 3)"},
-        {OPTION_TRAIN, "--dataset synthetic --batch 4 --ranks 4", "two images per rank (4 images vs 4 ranks)"},
-        {OPTION_TRAIN, "--dataset synthetic --warmup 11 --epochs 10", "--warmup: longer than the run (11 vs 10 epochs)"},
-        {OPTION_TRAIN, "--dataset synthetic --resume a --init-from b", "--init-from: contradicts --resume"},
+        {OPTION_TRAIN, "--dataset synthetic --batch 4 --ranks 4",
+         "two images per rank (4 images vs 4 ranks)"},
+        {OPTION_TRAIN, "--dataset synthetic --warmup 11 --epochs 10",
+         "--warmup: longer than the run (11 vs 10 epochs)"},
+        {OPTION_TRAIN, "--dataset synthetic --resume a --init-from b",
+         "--init-from: contradicts --resume"},
         {OPTION_TRAIN, "", "--train-list FILE: missing"},
         {OPTION_TRAIN, "--train-list a", "--test-list FILE: missing"},
         {OPTION_EVAL, "--train-list a", "--test-list FILE: missing"},
@@ -129,8 +141,10 @@ static void mistakes(void **state)
         {OPTION_TRAIN, "--dataset folder", "--data FOLDER: missing"},
         {OPTION_TRAIN, "--dataset folder --data a", "--test-data FOLDER: missing"},
         {OPTION_TRAIN, "--dataset cifar10", "--data FOLDER: missing"},
-        {OPTION_TRAIN, "--dataset cifar10 --data a --classes 100", "--classes: does not fit the data set (100 vs 10)"},
-        {OPTION_TRAIN, "--dataset cifar10 --data a --train-list b", "--train-list: contradicts --dataset"},
+        {OPTION_TRAIN, "--dataset cifar10 --data a --classes 100",
+         "--classes: does not fit the data set (100 vs 10)"},
+        {OPTION_TRAIN, "--dataset cifar10 --data a --train-list b",
+         "--train-list: contradicts --dataset"},
         {OPTION_TRAIN, "--dataset synthetic --data a", "--data: contradicts --dataset synthetic"},
         {OPTION_TRAIN, "--train-list a --test-list b --lt-factor 0.1", "--lt-factor: only for"},
     };
@@ -150,9 +164,11 @@ static void presets_are_consistent(void **state)
     for (int i = 0; preset_at(i); i++) {
         char line[256];
         Options o;
-        const char *data = strstr(preset_at(i)->options, "dataset=list") ? "--train-list a --test-list b"
-                         : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
-                         : strstr(preset_at(i)->options, "dataset=cifar") ? "--data a" : "";
+        const char *data =
+            strstr(preset_at(i)->options, "dataset=list")     ? "--train-list a --test-list b"
+            : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
+            : strstr(preset_at(i)->options, "dataset=cifar")  ? "--data a"
+                                                              : "";
         snprintf(line, sizeof line, "--preset %s %s", preset_at(i)->name, data);
         if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
             fail_msg("%s: %s", preset_at(i)->name, status_text());
@@ -177,28 +193,28 @@ static void presets_are_the_published_ones(void **state)
         int batch, ranks, epochs, warmup, queue, dim, classes, n, m, long_tailed;
         double lr, wd, alpha, temperature, accuracy;
     } rows[] = {
-        {"imagenet_lt_r50", "resnet50", "randcls_sim", 128, 4, 400, 10, 8192, 128, 1000, 2, 10, 1, 0.02, 5e-4,
-         0.05, 0.2, 57.0},
-        {"imagenet_lt_x50", "resnext50_32x4d", "randclsstack_sim", 128, 4, 400, 10, 8192, 128, 1000, 2, 10, 1,
-         0.02, 5e-4, 0.05, 0.07, 58.2},
-        {"imagenet_lt_x101", "resnext101_32x4d", "randclsstack_sim", 128, 4, 400, 10, 8192, 128, 1000, 3, 10, 1,
-         0.03, 5e-4, 0.05, 0.2, 60.0},
-        {"inat_r50", "resnet50", "randcls_sim", 128, 4, 400, 10, 8192, 128, 8142, 2, 10, 1, 0.02, 1e-4, 0.05, 0.2,
-         73.2},
-        {"inat_r152", "resnet152", "randcls_sim", 128, 4, 400, 10, 8192, 128, 8142, 2, 10, 1, 0.02, 1e-4, 0.05,
-         0.2, 75.2},
-        {"places_lt_r152", "resnet152", "sim_sim", 128, 4, 30, 5, 8192, 128, 365, 2, 10, 1, 0.02, 5e-4, 0.05, 0.2,
-         41.2},
-        {"imagenet_r50", "resnet50", "randcls_sim", 256, 4, 400, 10, 8192, 128, 1000, 2, 10, 0, 0.04, 1e-4, 0.05,
-         0.2, 79.3},
-        {"imagenet_r101", "resnet101", "randcls_sim", 256, 4, 400, 10, 8192, 128, 1000, 2, 10, 0, 0.04, 1e-4, 0.05,
-         0.2, 80.9},
-        {"imagenet_r200", "resnet200", "randclsstack_sim", 256, 4, 400, 10, 8192, 128, 1000, 3, 12, 0, 0.04, 1e-4,
-         0.05, 0.2, 81.8},
-        {"cifar100_lt_100", "resnet32", "cifar100", 128, 1, 400, 10, 1024, 32, 0, 2, 10, 1, 0.05, 5e-4, 0.01, 0.05,
-         52.0},
-        {"cifar10_lt_10", "resnet32", "cifar100", 128, 1, 400, 10, 1024, 32, 0, 2, 10, 1, 0.05, 5e-4, 0.01, 0.05,
-         90.8},
+        {"imagenet_lt_r50", "resnet50", "randcls_sim", 128, 4, 400, 10, 8192, 128, 1000, 2, 10, 1,
+         0.02, 5e-4, 0.05, 0.2, 57.0},
+        {"imagenet_lt_x50", "resnext50_32x4d", "randclsstack_sim", 128, 4, 400, 10, 8192, 128, 1000,
+         2, 10, 1, 0.02, 5e-4, 0.05, 0.07, 58.2},
+        {"imagenet_lt_x101", "resnext101_32x4d", "randclsstack_sim", 128, 4, 400, 10, 8192, 128,
+         1000, 3, 10, 1, 0.03, 5e-4, 0.05, 0.2, 60.0},
+        {"inat_r50", "resnet50", "randcls_sim", 128, 4, 400, 10, 8192, 128, 8142, 2, 10, 1, 0.02,
+         1e-4, 0.05, 0.2, 73.2},
+        {"inat_r152", "resnet152", "randcls_sim", 128, 4, 400, 10, 8192, 128, 8142, 2, 10, 1, 0.02,
+         1e-4, 0.05, 0.2, 75.2},
+        {"places_lt_r152", "resnet152", "sim_sim", 128, 4, 30, 5, 8192, 128, 365, 2, 10, 1, 0.02,
+         5e-4, 0.05, 0.2, 41.2},
+        {"imagenet_r50", "resnet50", "randcls_sim", 256, 4, 400, 10, 8192, 128, 1000, 2, 10, 0,
+         0.04, 1e-4, 0.05, 0.2, 79.3},
+        {"imagenet_r101", "resnet101", "randcls_sim", 256, 4, 400, 10, 8192, 128, 1000, 2, 10, 0,
+         0.04, 1e-4, 0.05, 0.2, 80.9},
+        {"imagenet_r200", "resnet200", "randclsstack_sim", 256, 4, 400, 10, 8192, 128, 1000, 3, 12,
+         0, 0.04, 1e-4, 0.05, 0.2, 81.8},
+        {"cifar100_lt_100", "resnet32", "cifar100", 128, 1, 400, 10, 1024, 32, 0, 2, 10, 1, 0.05,
+         5e-4, 0.01, 0.05, 52.0},
+        {"cifar10_lt_10", "resnet32", "cifar100", 128, 1, 400, 10, 1024, 32, 0, 2, 10, 1, 0.05,
+         5e-4, 0.01, 0.05, 90.8},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char line[128];
@@ -228,9 +244,15 @@ static void ranks_scale_a_preset(void **state)
 {
     (void)state;
     static const char data[] = "--preset imagenet_lt_r50 --train-list a --test-list b ";
-    static const struct { const char *more; int batch; double lr; } cases[] = {
-        {"", 128, 0.02}, {"--ranks 8", 256, 0.04}, {"--ranks 1", 32, 0.005}, {"--ranks 4", 128, 0.02},
-        {"--ranks 8 --lr 0.1", 256, 0.1}, {"--ranks 8 --batch 128", 128, 0.04}, {"--batch 64", 64, 0.02},
+    static const struct { const char *more; int batch; double lr;
+    } cases[] = {
+        {"", 128, 0.02},
+        {"--ranks 8", 256, 0.04},
+        {"--ranks 1", 32, 0.005},
+        {"--ranks 4", 128, 0.02},
+        {"--ranks 8 --lr 0.1", 256, 0.1},
+        {"--ranks 8 --batch 128", 128, 0.04},
+        {"--batch 64", 64, 0.02},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char line[256];
@@ -248,9 +270,11 @@ static void dump_reads_back(void **state)
     (void)state;
     Options a, b;
     Arena arena = {0};
-    assert_int_equal(parse(&a, OPTION_TRAIN, "--preset cifar100_lt_50 --data some/where --lr 0.1234567890123456 "
-                           "--no-mlp --seed 9007199254740993 --std 0.3333333333333333 --ranks 2 --out x=y"),
-                     STATUS_OK);
+    assert_int_equal(
+        parse(&a, OPTION_TRAIN,
+              "--preset cifar100_lt_50 --data some/where --lr 0.1234567890123456 "
+              "--no-mlp --seed 9007199254740993 --std 0.3333333333333333 --ranks 2 --out x=y"),
+        STATUS_OK);
     char *text = options_dump(&a, &arena);
     assert_non_null(strstr(text, "preset=cifar100_lt_50\n"));
     assert_non_null(strstr(text, "\nwd=5e-04\n") ? text : strstr(text, "\nwd=0.0005\n"));
@@ -259,7 +283,8 @@ static void dump_reads_back(void **state)
     options_init(&b);
     assert_int_equal(options_read(&b, "checkpoint", text), STATUS_OK);
     assert_string_equal(options_dump(&b, &arena), text);
-    assert_true(b.lr == a.lr && b.seed == a.seed && b.std[1] == a.std[1] && b.batch == 256 && !b.mlp);
+    assert_true(b.lr == a.lr && b.seed == a.seed && b.std[1] == a.std[1] && b.batch == 256 &&
+                !b.mlp);
     assert_string_equal(b.out, "x=y");
     assert_string_equal(b.preset, "cifar100_lt_50");
     assert_int_equal(options_read(&b, "c.pth", "batch=8\nnovel=1\n"), STATUS_INPUT);
@@ -276,10 +301,14 @@ static void help_lists_what_applies(void **state)
 {
     (void)state;
     static const OptionVerb verbs[] = {OPTION_TRAIN, OPTION_EVAL, OPTION_BENCH, OPTION_DATA};
-    static const struct { const char *line; bool shown[4]; } lines[] = {
-        {"--epochs N", {true, false, false, false}}, {"--batch N", {true, true, true, false}},
-        {"--repeats N", {false, false, true, false}}, {"--train-list FILE", {true, true, false, true}},
-        {"--[no-]mlp", {true, false, true, false}}, {"--preset NAME", {true, true, true, true}},
+    static const struct { const char *line; bool shown[4];
+    } lines[] = {
+        {"--epochs N", {true, false, false, false}},
+        {"--batch N", {true, true, true, false}},
+        {"--repeats N", {false, false, true, false}},
+        {"--train-list FILE", {true, true, false, true}},
+        {"--[no-]mlp", {true, false, true, false}},
+        {"--preset NAME", {true, true, true, true}},
         {"resnet20, resnet32, ", {true, true, true, false}},
     };
     for (int v = 0; v < 4; v++) {
@@ -307,8 +336,10 @@ static void what_others_get(void **state)
     (void)state;
     Options o;
     RecipeOptions views;
-    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset cifar100 --data d --lt-factor 0.02 --lt-form step "
-                           "--epochs 7 --lr 3 --warmup 2 --schedule cifar --size 48 --randaug-n 3"), STATUS_OK);
+    assert_int_equal(parse(&o, OPTION_TRAIN,
+                           "--dataset cifar100 --data d --lt-factor 0.02 --lt-form step "
+                           "--epochs 7 --lr 3 --warmup 2 --schedule cifar --size 48 --randaug-n 3"),
+                     STATUS_OK);
     DatasetSpec train = options_dataset(&o, true), test = options_dataset(&o, false);
     assert_true(train.train && train.tail.form == LONGTAIL_STEP && train.tail.factor == 0.02);
     assert_true(!test.train && test.tail.form == LONGTAIL_NONE && strcmp(test.root, "d") == 0);
@@ -319,7 +350,8 @@ static void what_others_get(void **state)
     assert_int_equal(views.eval_resize, 48);
     assert_int_equal(views.randaugment_n, 3);
     options_free(&o);
-    assert_int_equal(parse(&o, OPTION_EVAL, "--size 224 --test-list b --data c --test-data d"), STATUS_OK);
+    assert_int_equal(parse(&o, OPTION_EVAL, "--size 224 --test-list b --data c --test-data d"),
+                     STATUS_OK);
     options_recipe(&o, &views);
     assert_int_equal(views.eval_resize, 256);
     test = options_dataset(&o, false);
@@ -344,8 +376,8 @@ static Status open_both(const char *line, Dataset **train, Dataset **test)
 static void both_halves_agree(void **state)
 {
     (void)state;
-    static const char *const files[] = {"tr/a/1.jpg", "tr/b/1.jpg", "te/a/1.jpg", "te/b/1.jpg", "odd/a/1.jpg",
-                                        "odd/c/1.jpg", "one/a/1.jpg"};
+    static const char *const files[] = {"tr/a/1.jpg",  "tr/b/1.jpg",  "te/a/1.jpg", "te/b/1.jpg",
+                                        "odd/a/1.jpg", "odd/c/1.jpg", "one/a/1.jpg"};
     char line[1024];
     const char *in = test_folder();
     Dataset *train, *test;
@@ -382,10 +414,15 @@ static void both_halves_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(ways_to_write_them), cmocka_unit_test(mistakes),
-        cmocka_unit_test(presets_are_consistent), cmocka_unit_test(presets_are_the_published_ones),
-        cmocka_unit_test(ranks_scale_a_preset), cmocka_unit_test(dump_reads_back),
-        cmocka_unit_test(help_lists_what_applies), cmocka_unit_test(what_others_get),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(ways_to_write_them),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(presets_are_consistent),
+        cmocka_unit_test(presets_are_the_published_ones),
+        cmocka_unit_test(ranks_scale_a_preset),
+        cmocka_unit_test(dump_reads_back),
+        cmocka_unit_test(help_lists_what_applies),
+        cmocka_unit_test(what_others_get),
         cmocka_unit_test(both_halves_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
-/* What the recipes draw, against its definition: 100,000 draws of each parameter with a fixed seed, by
- * Kolmogorov-Smirnov where it is continuous and chi-square where it is not. A right generator fails one of
- * these tests with probability 0.001; the seed is fixed, so it does so always or never. */
+/* What the recipes draw, against its definition: 100,000 draws of each parameter with a fixed
+ * seed, by Kolmogorov-Smirnov where it is continuous and chi-square where it is not. A right
+ * generator fails one of these tests with probability 0.001; the seed is fixed, so it does so
+ * always or never. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +36,10 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Largest distance to the CDF times sqrt(n): above 1.95 with probability 0.001. Sorts the values. */
-static void assert_ks(const char *what, double *values, size_t n, Cdf *cdf, const double *parameters)
+/* Largest distance to the CDF times sqrt(n): above 1.95 with probability 0.001. Sorts the
+ * values. */
+static void assert_ks(const char *what, double *values, size_t n, Cdf *cdf,
+                      const double *parameters)
 {
     double most = 0;
     assert_true(n > 1000);
@@ -49,7 +52,8 @@ static void assert_ks(const char *what, double *values, size_t n, Cdf *cdf, cons
     assert_true(most * sqrt((double)n) < 1.95);
 }
 
-/* Pearson's sum through Wilson and Hilferty's cube root: normal, above 3.1 with probability 0.001. */
+/* Pearson's sum through Wilson and Hilferty's cube root: normal, above 3.1 with probability
+ * 0.001. */
 static void assert_chi(const char *what, const double *counts, const double *expected, int cells)
 {
     double sum = 0, n = 0;
@@ -58,7 +62,8 @@ static void assert_chi(const char *what, const double *counts, const double *exp
         sum += (counts[i] - expected[i]) * (counts[i] - expected[i]) / expected[i];
         n += counts[i];
     }
-    double df = cells - 1, spread = 2 / (9 * df), z = (cbrt(sum / df) - (1 - spread)) / sqrt(spread);
+    double df = cells - 1, spread = 2 / (9 * df),
+           z = (cbrt(sum / df) - (1 - spread)) / sqrt(spread);
     printf("  %-28s %7.0f draws, chi-square %.1f of %.0f\n", what, n, sum, df);
     assert_true(z < 3.1);
 }
@@ -80,15 +85,16 @@ static void assert_share(const char *what, double hits, double n, double p)
 }
 
 /* One view of an image, drawn anew for every sample number. */
-static void draw(const char *recipe, RecipeSide side, double m, int width, int height, uint64_t sample,
-                 Augment *out)
+static void draw(const char *recipe, RecipeSide side, double m, int width, int height,
+                 uint64_t sample, Augment *out)
 {
     const Recipe *r = recipe_find(recipe);
     assert_non_null(r);
     RecipeOptions options = recipe_options(r);
     options.randaugment_m = m;
     Rng rng = rng_stream(5, 3, sample, RNG_TEST);
-    assert_int_equal(recipe_draw(r->view[side], &options, "test", width, height, &rng, out), STATUS_OK);
+    assert_int_equal(recipe_draw(r->view[side], &options, "test", width, height, &rng, out),
+                     STATUS_OK);
 }
 
 static const AugmentStep *find(const Augment *drawn, AugmentOp op)
@@ -104,7 +110,8 @@ static double *values_new(void)
     return mem_alloc(DRAWS * sizeof(double));
 }
 
-/* Integral from scale to u of the share of ratios that fit a square: all below 3/4, then -log u of log 4/3. */
+/* Integral from scale to u of the share of ratios that fit a square: all below 3/4, then -log u
+ * of log 4/3. */
 static double fits(double u)
 {
     double widest = log(4.0 / 3), low = fmin(u, 0.75) * widest;
@@ -119,7 +126,10 @@ static double area_cdf(double u, const double *scale)
 static void crop_is_uniform(void **state)
 {
     (void)state;
-    static const struct { const char *name; double scale; } views[] = {{"randcls", 0.08}, {"sim02", 0.2}};
+    static const struct {
+        const char *name;
+        double scale;
+    } views[] = {{"randcls", 0.08}, {"sim02", 0.2}};
     const int side = 30000;
     double *area = values_new(), *ratio = values_new(), *left = values_new(), *top = values_new();
     for (int v = 0; v < 2; v++) {
@@ -167,7 +177,8 @@ static void crop_falls_back(void **state)
 static void jitter_is_as_defined(void **state)
 {
     (void)state;
-    static const AugmentOp ops[4] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_COLOR, AUGMENT_HUE};
+    static const AugmentOp ops[4] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_COLOR,
+                                     AUGMENT_HUE};
     double *value[4], order[256] = {0}, acted = 0;
     for (int k = 0; k < 4; k++)
         value[k] = values_new();
@@ -237,7 +248,8 @@ static void coins_and_blur(void **state)
 static int randaugment_begin(const Augment *drawn)
 {
     int i = 1;
-    while (i < drawn->count && (drawn->step[i].op == AUGMENT_FLIP || i < 4 + (drawn->step[1].op == AUGMENT_FLIP)))
+    while (i < drawn->count &&
+           (drawn->step[i].op == AUGMENT_FLIP || i < 4 + (drawn->step[1].op == AUGMENT_FLIP)))
         i++;
     return i;
 }
@@ -258,7 +270,9 @@ static void randaugment_is_as_defined(void **state)
             ops[s->op]++;
             if (s->op == AUGMENT_ROTATE || s->op == AUGMENT_SHEAR_X || s->op == AUGMENT_SHEAR_Y ||
                 s->op == AUGMENT_TRANSLATE_X || s->op == AUGMENT_TRANSLATE_Y) {
-                double scale = s->op == AUGMENT_ROTATE ? 30 : s->op >= AUGMENT_TRANSLATE_X ? 0.45 : 0.3;
+                double scale = s->op == AUGMENT_ROTATE        ? 30
+                               : s->op >= AUGMENT_TRANSLATE_X ? 0.45
+                                                              : 0.3;
                 magnitude[n++] = fabs(s->amount) / scale * 10;
                 up += s->amount > 0;
                 cubic += s->filter == IMAGE_BICUBIC;
@@ -275,7 +289,8 @@ static void randaugment_is_as_defined(void **state)
         }
     assert_int_equal(used, 15);
     printf("randcls\n");
-    assert_chi("RandAugment applied", number, (double[3]){DRAWS * 0.25, DRAWS * 0.5, DRAWS * 0.25}, 3);
+    assert_chi("RandAugment applied", number, (double[3]){DRAWS * 0.25, DRAWS * 0.5, DRAWS * 0.25},
+               3);
     assert_even("RandAugment operation", counts, 15);
     assert_share("sign", up, (double)n, 0.5);
     assert_share("bicubic", cubic, (double)n, 0.5);
@@ -283,7 +298,8 @@ static void randaugment_is_as_defined(void **state)
     free(magnitude);
 }
 
-/* Amounts at the ends of the range, clipped: m 12 is always 10, m 10 half of the time; 0 at m 0 likewise. */
+/* Amounts at the ends of the range, clipped: m 12 is always 10, m 10 half of the time; 0 at m 0
+ * likewise. */
 static void randaugment_clips(void **state)
 {
     (void)state;
@@ -297,7 +313,11 @@ static void randaugment_clips(void **state)
     for (int i = 0; i < DRAWS; i++)
         for (int m = 0; m < 3; m++) {
             Augment drawn;
-            draw("randcls", RECIPE_QUERY, m == 0 ? 0 : m == 1 ? 10 : 14, 500, 375, (uint64_t)i, &drawn);
+            draw("randcls", RECIPE_QUERY,
+                 m == 0   ? 0
+                 : m == 1 ? 10
+                          : 14,
+                 500, 375, (uint64_t)i, &drawn);
             for (int k = randaugment_begin(&drawn); k < drawn.count; k++) {
                 const AugmentStep *s = &drawn.step[k];
                 for (size_t e = 0; e < sizeof ends / sizeof *ends; e++) {
@@ -370,17 +390,27 @@ static void autoaugment_is_as_defined(void **state)
 static void autoaugment_table(void **state)
 {
     (void)state;
-    static const struct { const char *name; AugmentOp op; } names[] = {
-        {"invert", AUGMENT_INVERT}, {"contrast", AUGMENT_CONTRAST}, {"rotate", AUGMENT_ROTATE},
-        {"translateX", AUGMENT_TRANSLATE_X}, {"translateY", AUGMENT_TRANSLATE_Y},
-        {"sharpness", AUGMENT_SHARPNESS}, {"shearX", AUGMENT_SHEAR_X}, {"shearY", AUGMENT_SHEAR_Y},
-        {"autocontrast", AUGMENT_AUTOCONTRAST}, {"equalize", AUGMENT_EQUALIZE},
-        {"posterize", AUGMENT_POSTERIZE}, {"color", AUGMENT_COLOR}, {"brightness", AUGMENT_BRIGHTNESS},
+    static const struct { const char *name; AugmentOp op;
+    } names[] = {
+        {"invert", AUGMENT_INVERT},
+        {"contrast", AUGMENT_CONTRAST},
+        {"rotate", AUGMENT_ROTATE},
+        {"translateX", AUGMENT_TRANSLATE_X},
+        {"translateY", AUGMENT_TRANSLATE_Y},
+        {"sharpness", AUGMENT_SHARPNESS},
+        {"shearX", AUGMENT_SHEAR_X},
+        {"shearY", AUGMENT_SHEAR_Y},
+        {"autocontrast", AUGMENT_AUTOCONTRAST},
+        {"equalize", AUGMENT_EQUALIZE},
+        {"posterize", AUGMENT_POSTERIZE},
+        {"color", AUGMENT_COLOR},
+        {"brightness", AUGMENT_BRIGHTNESS},
         {"solarize", AUGMENT_SOLARIZE},
     };
     const char *shared = getenv("PACO_SHARED");
     char path[4096], line[1024];
-    snprintf(path, sizeof path, "%s/reference/autoaugment_cifar10.md", shared ? shared : "../shared");
+    snprintf(path, sizeof path, "%s/reference/autoaugment_cifar10.md",
+             shared ? shared : "../shared");
     FILE *file = fopen(path, "r");
     if (!file)
         skip();
@@ -389,8 +419,8 @@ static void autoaugment_table(void **state)
         int row;
         char name[2][32];
         PolicyRow r;
-        if (sscanf(line, "| %d | %31s | %lf | %d | %31s | %lf | %d |", &row, name[0], &r.p[0], &r.index[0],
-                   name[1], &r.p[1], &r.index[1]) != 7)
+        if (sscanf(line, "| %d | %31s | %lf | %d | %31s | %lf | %d |", &row, name[0], &r.p[0],
+                   &r.index[0], name[1], &r.p[1], &r.index[1]) != 7)
             continue;
         assert_int_equal(row, rows++);
         for (int k = 0; k < 2; k++) {
@@ -414,7 +444,8 @@ static void cifar_crop_and_cutout(void **state)
         Augment drawn;
         draw("cifar100", RECIPE_QUERY, 10, 32, 32, (uint64_t)i, &drawn);
         const AugmentStep *crop = &drawn.step[0], *hole = &drawn.step[drawn.count - 1];
-        assert_true(crop->op == AUGMENT_CROP && hole->op == AUGMENT_CUTOUT && hole->box.width == 16);
+        assert_true(crop->op == AUGMENT_CROP && hole->op == AUGMENT_CUTOUT &&
+                    hole->box.width == 16);
         corner[(crop->box.top + 4) * 9 + crop->box.left + 4]++;
         centre[hole->box.top * 32 + hole->box.left]++;
     }

@@ -1,5 +1,5 @@
-/* Views: those of a file's bytes equal those of the decoded image, for every recipe and shape; sizes that a
- * recipe cannot take are refused; evaluation views of odd images. */
+/* Views: those of a file's bytes equal those of the decoded image, for every recipe and shape;
+ * sizes that a recipe cannot take are refused; evaluation views of odd images. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int SIZES[][2] = {{200, 150}, {97, 131}, {40, 33}, {32, 32}, {1, 1}, {1, 700}, {900, 2}};
+static const int SIZES[][2] = {{200, 150}, {97, 131}, {40, 33}, {32, 32},
+                               {1, 1},     {1, 700},  {900, 2}};
 enum { SIZE_COUNT = sizeof SIZES / sizeof *SIZES };
 
 static void pairs_equal_views(void **state)
@@ -62,7 +63,8 @@ static void corrupt_pairs_are_refused(void **state)
     uint8_t *bytes = jpeg_write(&image, &(JpegKind){.components = 3, .h = 2, .v = 2}, &size);
     for (uint64_t i = 0; i < 50; i++) { /* whatever part the crops need */
         Rng q = rng_stream(1, 2, i, RNG_VIEW_Q), k = rng_stream(1, 2, i, RNG_VIEW_K);
-        assert_int_equal(recipe_pair(recipe, &options, "t", bytes, size - 40, &q, &k, views, views + 224 * 224 * 3),
+        assert_int_equal(recipe_pair(recipe, &options, "t", bytes, size - 40, &q, &k, views,
+                                     views + 224 * 224 * 3),
                          STATUS_INPUT);
     }
     free(bytes), free(views);
@@ -77,7 +79,8 @@ static void evaluation_views(void **state)
         for (int w = 0; w < 4; w++) {
             Image image = image_pattern(SIZES[s][0], SIZES[s][1], 1), decoded, slow;
             size_t size, n = (size_t)ways[w].size * (size_t)ways[w].size * 3;
-            uint8_t *bytes = jpeg_write(&image, &(JpegKind){.components = 3, .h = 2, .v = 2}, &size);
+            uint8_t *bytes = jpeg_write(&image, &(JpegKind){.components = 3, .h = 2, .v = 2},
+                                        &size);
             uint8_t *a = mem_alloc(n), *b = mem_alloc(n);
             RecipeOptions options = {.size = ways[w].size, .eval_resize = ways[w].resize};
             assert_int_equal(image_decode("t", bytes, size, &decoded), STATUS_OK);
@@ -108,8 +111,9 @@ static void long_lines(void **state)
             assert_true(out[i] == 127 || out[i] == 128); /* its middle */
         assert_int_equal(image_resize_short_side("t", &image, 256), STATUS_LIMIT);
         Rng rng = rng_stream(1, 0, 0, RNG_VIEW_Q);
-        assert_int_equal(recipe_view(recipe_find("sim"), RECIPE_QUERY, &options, "t", &image, &rng, out),
-                         STATUS_OK);
+        assert_int_equal(
+            recipe_view(recipe_find("sim"), RECIPE_QUERY, &options, "t", &image, &rng, out),
+            STATUS_OK);
         image_free(&image);
     }
     free(out);
@@ -132,8 +136,21 @@ static void names(void **state)
 {
     (void)state;
     static const char *const published[] = {
-        "randcls", "randclsstack", "sim", "sim02", "mocov2", "regular", "cifar", "cifar_sim", "randcls_sim",
-        "randclsstack_sim", "randclsstack_sim02", "sim_sim", "mocov2_mocov2", "regular_regular", "cifar100",
+        "randcls",
+        "randclsstack",
+        "sim",
+        "sim02",
+        "mocov2",
+        "regular",
+        "cifar",
+        "cifar_sim",
+        "randcls_sim",
+        "randclsstack_sim",
+        "randclsstack_sim02",
+        "sim_sim",
+        "mocov2_mocov2",
+        "regular_regular",
+        "cifar100",
         "cifar_plain",
     };
     for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
@@ -149,19 +166,22 @@ static void names(void **state)
     assert_string_equal(recipe_view_name(recipe_find("randclsstack_sim02"), RECIPE_KEY), "sim02");
 }
 
-/* A view is flipped or not, and otherwise the padded crop: every pixel is one of the image's, or black. */
+/* A view is flipped or not, and otherwise the padded crop: every pixel is one of the image's, or
+ * black. */
 static void plain_views_move_pixels(void **state)
 {
     (void)state;
     Image image = image_new(32, 32);
     for (int i = 0; i < 32 * 32; i++)
-        image.pixels[3 * i] = (uint8_t)(i % 32 + 1), image.pixels[3 * i + 1] = (uint8_t)(i / 32 + 1);
+        image.pixels[3 * i] = (uint8_t)(i % 32 + 1),
+                         image.pixels[3 * i + 1] = (uint8_t)(i / 32 + 1);
     const Recipe *recipe = recipe_find("cifar_plain");
     RecipeOptions options = recipe_options(recipe);
     uint8_t out[32 * 32 * 3];
     for (uint64_t s = 0; s < 200; s++) {
         Rng rng = rng_stream(3, 0, s, RNG_VIEW_K);
-        assert_int_equal(recipe_view(recipe, RECIPE_KEY, &options, "t", &image, &rng, out), STATUS_OK);
+        assert_int_equal(recipe_view(recipe, RECIPE_KEY, &options, "t", &image, &rng, out),
+                         STATUS_OK);
         const uint8_t *middle = out + (16 * 32 + 16) * 3, *beside = middle + 3;
         int step = beside[0] - middle[0], left = middle[0] - 16 * step, top = middle[1] - 16;
         assert_true(step == 1 || step == -1);

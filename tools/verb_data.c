@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] = "usage: paco data check --train-list FILE --test-list FILE --data FOLDER [options]";
+static const char usage[] =
+    "usage: paco data check --train-list FILE --test-list FILE --data FOLDER [options]";
 
 static void check_half(const Options *o, const char *title, const Dataset *data, DataCheck *check)
 {
@@ -34,13 +35,14 @@ static void print_half(const char *title, const Dataset *d, const DataCheck *che
 {
     if (!d)
         return;
-    printf("%s set %s: %lld images, %d classes, checksum %016llx\n", title, d->source, (long long)d->count,
-           d->classes, (unsigned long long)d->checksum);
+    printf("%s set %s: %lld images, %d classes, checksum %016llx\n", title, d->source,
+           (long long)d->count, d->classes, (unsigned long long)d->checksum);
     printf("  missing %lld, unreadable %lld, listed twice %lld, copies under other names %lld\n",
            (long long)check->missing, (long long)check->unreadable, (long long)check->duplicates,
            (long long)check->copies);
-    printf("  images per class %lld to %lld, imbalance %.4g, empty classes %d\n", (long long)check->smallest,
-           (long long)check->largest, (double)check->largest / (double)check->smallest, check->empty_classes);
+    printf("  images per class %lld to %lld, imbalance %.4g, empty classes %d\n",
+           (long long)check->smallest, (long long)check->largest,
+           (double)check->largest / (double)check->smallest, check->empty_classes);
 }
 
 /* Damage makes the exit status that a run over these files would end with. */
@@ -49,7 +51,8 @@ static Status verdict(const DataCheck *train, const DataCheck *test)
     long long missing = (long long)(train->missing + test->missing);
     long long unreadable = (long long)(train->unreadable + test->unreadable);
     if (missing)
-        return status_fail(STATUS_IO, "data check: %lld images missing, %lld unreadable", missing, unreadable);
+        return status_fail(STATUS_IO, "data check: %lld images missing, %lld unreadable", missing,
+                           unreadable);
     if (unreadable)
         return status_fail(STATUS_INPUT, "data check: %lld images unreadable", unreadable);
     return STATUS_OK;

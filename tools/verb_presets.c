@@ -1,4 +1,5 @@
-/* paco presets: the published recipes, with their published accuracy; one of them with all its values. */
+/* paco presets: the published recipes, with their published accuracy; one of them with all its
+ * values. */
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -16,7 +17,8 @@ static void print_table(void)
         char accuracy[16] = "-";
         if (p->accuracy > 0)
             snprintf(accuracy, sizeof accuracy, "%.1f %%", p->accuracy);
-        printf("%-17s %6s  %-13s %-30s %s\n", p->name, accuracy, *p->source ? p->source : "-", p->script, p->about);
+        printf("%-17s %6s  %-13s %-30s %s\n", p->name, accuracy, *p->source ? p->source : "-",
+               p->script, p->about);
     }
     printf("\n`paco presets NAME` shows all values of one; `paco train --preset NAME` uses it.\n");
 }

@@ -8,9 +8,11 @@
 static void print_result(const TrainResult *r)
 {
     printf("trained in %.0f s", r->seconds);
+    char text[5][16];
     if (!isnan(r->last.top1))
-        printf(": top-1 %.2f %%, many %.2f %%, medium %.2f %%, few %.2f %% (best top-1 %.2f %%)", 100 * r->last.top1,
-               100 * r->last.many, 100 * r->last.medium, 100 * r->last.few, 100 * r->best);
+        printf(": top-1 %s, many %s, medium %s, few %s (best top-1 %s)", metrics_percent(r->last.top1, text[0]),
+               metrics_percent(r->last.many, text[1]), metrics_percent(r->last.medium, text[2]),
+               metrics_percent(r->last.few, text[3]), metrics_percent(r->best, text[4]));
     putchar('\n');
 }
 
@@ -29,6 +31,8 @@ int verb_train(int argc, char **argv)
         status = train(&options, &result);
     if (status == STATUS_OK)
         print_result(&result);
+    else if (status == STATUS_STOPPED)
+        log_info("%s", status_text());
     else
         log_error("%s", status_text());
     options_free(&options);

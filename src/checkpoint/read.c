@@ -84,6 +84,7 @@ static Status read_whole(Checkpoint *c, const CheckpointTensor *ct, ElementType 
         free(chunk);
         return status;
     }
+    stream.key = ct->key;
     while (status == STATUS_OK && stream_left(&stream)) {
         size_t n = stream_left(&stream) < CHUNK ? (size_t)stream_left(&stream) : CHUNK;
         uint8_t *to = direct ? out : chunk;

@@ -498,6 +498,7 @@ Status zip_verify(const Zip *zip, int64_t entry, const char *key)
     enum { CHUNK = 256 * 1024 };
     Stream stream;
     TRY(zip_stream(zip, entry, &stream));
+    stream.key = key;
     uint8_t *buffer = mem_alloc(CHUNK);
     Status status = STATUS_OK;
     uint32_t crc = 0;

@@ -1,6 +1,6 @@
-/* Affine maps: rotation, shear, translation. Bilinear and bicubic in doubles as Pillow computes them;
- * nearest neighbour along the three ways Pillow takes: a table of columns for maps without shear, 16.16
- * fixed point, and running doubles where that would overflow. */
+/* Affine maps: rotation, shear, translation. Bilinear and bicubic in doubles as Pillow computes
+ * them; nearest neighbour along the three ways Pillow takes: a table of columns for maps without
+ * shear, 16.16 fixed point, and running doubles where that would overflow. */
 #include "data/image_ops.h"
 
 #include "base/arena.h"
@@ -85,7 +85,8 @@ static void nearest(const Image *in, const double m[6], Image *out)
     int w = in->width, h = in->height;
     if (m[1] == 0 && m[3] == 0)
         nearest_scale(in, m, out);
-    else if (corner_fits(m, 0, 0) && corner_fits(m, w, h) && corner_fits(m, 0, h) && corner_fits(m, w, 0))
+    else if (corner_fits(m, 0, 0) && corner_fits(m, w, h) && corner_fits(m, 0, h) &&
+             corner_fits(m, w, 0))
         nearest_fixed(in, m, out);
     else
         nearest_running(in, m, out);
@@ -103,8 +104,8 @@ void image_affine(Image *image, const double matrix[6], ImageFilter filter, cons
         const Kernels *k = kernels();
         for (int y = 0; y < image->height; y++)
             (filter == IMAGE_BILINEAR ? k->affine_bilinear : k->affine_bicubic)(
-                image->pixels, image->width, image->height, matrix, y, out.pixels + (size_t)y * stride,
-                image->width);
+                image->pixels, image->width, image->height, matrix, y,
+                out.pixels + (size_t)y * stride, image->width);
     }
     image_free(image);
     *image = out;
@@ -161,7 +162,8 @@ void image_rotate(Image *image, double degrees, ImageFilter filter, const uint8_
         return;
     }
     double angle = -(turn * (pi / 180.0)), cx = image->width / 2.0, cy = image->height / 2.0;
-    double m[6] = {round15(cos(angle)), round15(sin(angle)), 0, round15(-sin(angle)), round15(cos(angle)), 0};
+    double m[6] = {round15(cos(angle)),  round15(sin(angle)), 0,
+                   round15(-sin(angle)), round15(cos(angle)), 0};
     m[2] = m[0] * -cx + m[1] * -cy + cx;
     m[5] = m[3] * -cx + m[4] * -cy + cy;
     image_affine(image, m, filter, fill);

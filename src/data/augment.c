@@ -1,4 +1,5 @@
-/* Applies drawn operations. The first one crops, so it works on a part of the image without copying it. */
+/* Applies drawn operations. The first one crops, so it works on a part of the image without
+ * copying it. */
 #include "data/augment.h"
 
 #include "base/check.h"
@@ -55,8 +56,8 @@ void augment_apply(const Augment *augment, const Image *part, ImageBox at, uint8
     }
     for (; step < end; step++)
         apply(step, &image);
-    CHECKF(image.width == augment->size && image.height == augment->size, "%d x %d vs %d", image.width,
-           image.height, augment->size);
+    CHECKF(image.width == augment->size && image.height == augment->size, "%d x %d vs %d",
+           image.width, image.height, augment->size);
     memcpy(out, image.pixels, (size_t)image.width * (size_t)image.height * 3);
     image_free(&image);
 }

@@ -4,7 +4,7 @@
 
 #include "data/image_ops.h"
 
-/* AUGMENT_OP(name, statement): what an operation does to `image` with the step `s`. The one list. */
+/* X(name, statement): what an operation does to `image` with the step `s`. The one list. */
 #define AUGMENT_OP_LIST(X)                                                           \
     X(CROP, image_crop(image, s->box))                                               \
     X(RESIZED_CROP, resize_box(image, s))                                            \

@@ -1,6 +1,6 @@
-/* CIFAR-10 and CIFAR-100 in their binary form: records of one or two label bytes and 3 planes of 32x32
- * bytes. The folder may be the one with the files or its parent. A training set may be cut to the
- * published long-tailed subset; its images are then in the published order. */
+/* CIFAR-10 and CIFAR-100 in their binary form: records of one or two label bytes and 3 planes of
+ * 32x32 bytes. The folder may be the one with the files or its parent. A training set may be cut to
+ * the published long-tailed subset; its images are then in the published order. */
 #include "base/file.h"
 #include "data/kinds.h"
 
@@ -19,7 +19,8 @@ typedef struct Variant {
 
 static const Variant cifar10 = {
     "cifar-10-batches-bin", "data_batch_1", "batches.meta.txt", 10, 1,
-    {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+    {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+     "data_batch_5.bin"},
     {"test_batch.bin"},
 };
 static const Variant cifar100 = {
@@ -47,20 +48,23 @@ static Status missing(const Variant *v, const char *folder, const char *path)
 }
 
 /* Appends the records of one file. */
-static Status add_records(const Variant *v, Dataset *d, const char *path, const uint8_t *bytes, size_t size)
+static Status add_records(const Variant *v, Dataset *d, const char *path, const uint8_t *bytes,
+                          size_t size)
 {
     size_t record = (size_t)v->label_bytes + PIXELS, n = size / record;
     if (size == 0 || size % record)
-        return status_fail(STATUS_INPUT, "%s: size is no multiple of a record (%zu vs n x %zu bytes). Is it "
-                           "the unpacked binary version?", path, size, record);
+        return status_fail(STATUS_INPUT,
+                           "%s: size is no multiple of a record (%zu vs n x %zu bytes). Is it "
+                           "the unpacked binary version?",
+                           path, size, record);
     d->labels = mem_grow(d->labels, ((size_t)d->count + n) * sizeof *d->labels);
     d->pixels = mem_grow(d->pixels, ((size_t)d->count + n) * PIXELS);
     for (size_t i = 0; i < n; i++, d->count++) {
         const uint8_t *from = bytes + i * record + v->label_bytes;
         uint8_t *to = d->pixels + (size_t)d->count * PIXELS;
         if (from[-1] >= v->classes)
-            return status_fail(STATUS_INPUT, "%s: image %zu: label out of range (%d vs 0 to %d)", path, i,
-                               from[-1], v->classes - 1);
+            return status_fail(STATUS_INPUT, "%s: image %zu: label out of range (%d vs 0 to %d)",
+                               path, i, from[-1], v->classes - 1);
         d->labels[d->count] = from[-1];
         for (int p = 0; p < PLANE; p++)
             for (int c = 0; c < 3; c++)
@@ -128,13 +132,14 @@ Status cifar_open(const DatasetSpec *spec, Dataset *d)
 {
     const Variant *v = spec->kind == DATASET_CIFAR10 ? &cifar10 : &cifar100;
     if (spec->classes && spec->classes != v->classes)
-        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)", spec->classes,
-                           v->classes);
+        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
+                           spec->classes, v->classes);
     d->classes = v->classes;
     d->side = SIDE;
     char *folder = find_folder(v, d->source);
     Status status = STATUS_OK;
-    for (const char *const *name = spec->train ? v->train : v->test; *name && status == STATUS_OK; name++)
+    for (const char *const *name = spec->train ? v->train : v->test; *name && status == STATUS_OK;
+         name++)
         status = add_file(v, d, folder, *name);
     if (status == STATUS_OK)
         read_names(v, d, folder);

@@ -1,5 +1,5 @@
-/* Operations on each pixel's colour, some after a look at the whole image. Blends are float32 and truncate,
- * as Pillow's do; everything else is a table of 256 values. */
+/* Operations on each pixel's colour, some after a look at the whole image. Blends are float32
+ * and truncate, as Pillow's do; everything else is a table of 256 values. */
 #include "data/image_ops.h"
 
 #include "base/check.h"

@@ -48,8 +48,9 @@ static Verdict judge(const Dataset *d, int64_t i, bool decode, uint64_t *content
     if (dataset_read(d, i, &bytes, &size) != STATUS_OK)
         return MISSING;
     *content = hash_bytes(bytes, size);
-    Status status = decode ? image_decode(dataset_name(d, i, name, sizeof name), bytes, size, &image)
-                           : STATUS_OK;
+    Status status = decode
+                        ? image_decode(dataset_name(d, i, name, sizeof name), bytes, size, &image)
+                        : STATUS_OK;
     image_free(&image);
     free(bytes);
     return status == STATUS_OK ? GOOD : UNREADABLE;
@@ -62,7 +63,8 @@ static void check_one(int64_t i, void *context)
     pass->names[i] = rng_hash(dataset_name(pass->data, i, name, sizeof name));
     pass->verdicts[i] = (uint8_t)judge(pass->data, i, pass->decode, &pass->contents[i]);
     long long done = atomic_fetch_add(&pass->done, 1) + 1;
-    long long bad = pass->verdicts[i] != GOOD ? atomic_fetch_add(&pass->bad, 1) + 1 : atomic_load(&pass->bad);
+    long long bad =
+        pass->verdicts[i] != GOOD ? atomic_fetch_add(&pass->bad, 1) + 1 : atomic_load(&pass->bad);
     double seconds = clock_seconds() - pass->start;
     if (done % 64 == 0)
         log_progress(10, "checked %lld of %lld images, %lld bad, %.0f s left", done,
@@ -156,7 +158,8 @@ void datacheck_run(const Dataset *d, bool decode, int64_t lines, FILE *out, Data
     free(pass.verdicts);
 }
 
-void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *names, int64_t *contents)
+void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *names,
+                       int64_t *contents)
 {
     size_t n = (size_t)train->images;
     Entry *sorted = entries_of(train), *other = entries_of(train);

@@ -1,8 +1,8 @@
-/* Checks every image of a training and a test set before a long run: what is missing, unreadable, there
- * twice, or in both; how many images each class has. Works on all cores.
+/* Checks every image of a training and a test set before a long run: what is missing, unreadable,
+ * there twice, or in both; how many images each class has. Works on all cores.
  *
- * Files are compared by name and by content (a 64-bit hash of their bytes), so that a copy under another
- * name is found too. Pictures that merely look alike are not. */
+ * Files are compared by name and by content (a 64-bit hash of their bytes), so that a copy under
+ * another name is found too. Pictures that merely look alike are not. */
 #ifndef PACO_DATA_DATACHECK_H
 #define PACO_DATA_DATACHECK_H
 
@@ -25,11 +25,13 @@ typedef struct DataCheck {
     uint64_t *contents; /* [images] hash of each file's bytes; 0 where it could not be read */
 } DataCheck;
 
-/* Reads (and with `decode` decodes) every image; progress on stderr; writes one line per bad file to
- * `out`, at most `lines` of them, in order. Bad files are counted, not failed for. */
-void datacheck_run(const Dataset *dataset, bool decode, int64_t lines, FILE *out, DataCheck *result);
+/* Reads (and with `decode` decodes) every image; progress on stderr; writes one line per bad file
+ * to `out`, at most `lines` of them, in order. Bad files are counted, not failed for. */
+void datacheck_run(const Dataset *dataset, bool decode, int64_t lines, FILE *out,
+                   DataCheck *result);
 /* Images of `test` that `train` has too, by path (`by_name`) or by content under another path. */
-void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *by_name, int64_t *by_content);
+void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *by_name,
+                       int64_t *by_content);
 void datacheck_free(DataCheck *result);
 
 #endif

@@ -138,8 +138,10 @@ Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
     char *path = file_join(d->root, d->names[i]);
     Status status = file_read(path, DATASET_FILE_MAX, bytes, size);
     if (status == STATUS_IO && !file_exists(path))
-        status_fail(STATUS_IO, "%s: listed by %s, but missing. Is --data the folder that its paths start "
-                    "from?", path, d->source);
+        status_fail(STATUS_IO,
+                    "%s: listed by %s, but missing. Is --data the folder that its paths start "
+                    "from?",
+                    path, d->source);
     free(path);
     return status;
 }

@@ -1,9 +1,9 @@
 /* Dataset: labelled images, from whatever holds them.
  *
- * A data set is opened once, is immutable afterwards, and may be read from any number of threads. Kinds:
- * list files ("path label" per line), a folder per class, the binary files of CIFAR-10 and CIFAR-100, and
- * procedural images made in memory. Labels and sizes live here; pixels are read when asked for, except
- * those of CIFAR and of the procedural set, which are small and stay in memory. */
+ * A data set is opened once, is immutable afterwards, and may be read from any number of threads.
+ * Kinds: list files ("path label" per line), a folder per class, the binary files of CIFAR-10 and
+ * CIFAR-100, and procedural images made in memory. Labels and sizes live here; pixels are read when
+ * asked for, except those of CIFAR and of the procedural set, small and kept in memory. */
 #ifndef PACO_DATA_DATASET_H
 #define PACO_DATA_DATASET_H
 
@@ -34,9 +34,9 @@ typedef struct DatasetSpec {
     DatasetKind kind;
     bool train;       /* the training half of CIFAR and of the procedural set, else the test half */
     const char *list; /* DATASET_LIST: the list file */
-    const char *root; /* folder that relative paths of a list start from; the folder of folders; the folder
-                         of the CIFAR files; NULL is the working folder */
-    int classes;      /* number of classes; 0: one more than the largest label, or as many as folders */
+    const char *root; /* folder that relative paths of a list start from; the folder of folders; the
+                         folder of the CIFAR files; NULL is the working folder */
+    int classes;      /* 0: one more than the largest label, or as many as there are folders */
     LongTail tail;    /* CIFAR training half only: which images to keep */
     uint64_t seed;    /* procedural set; runs use 0, so that all see the same images */
 } DatasetSpec;
@@ -53,7 +53,7 @@ struct Dataset {
     int64_t *first;          /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
     uint32_t *members;       /* [count] image numbers by class, ascending within a class */
     const char **class_names; /* [classes], or NULL when unknown */
-    uint64_t checksum;       /* FNV-1a 64 over names and labels in order: two equal lists have equal sums */
+    uint64_t checksum;       /* FNV-1a 64 over names (or pixels) and labels, in order */
     bool encoded;            /* the images are files: dataset_read works */
 
     /* Private to src/data. */
@@ -65,15 +65,18 @@ struct Dataset {
     int side;
 };
 
-/* Opens a data set. STATUS_IO where a file or folder is missing, STATUS_INPUT where a line, label or file
- * is malformed (the message names file and line), STATUS_USAGE where the spec contradicts itself. Classes
- * without images give one warning. Images themselves are not touched: see datacheck.h. */
+/* Opens a data set. STATUS_IO where a file or folder is missing, STATUS_INPUT where a line, label
+ * or file is malformed (the message names file and line), STATUS_USAGE where the spec contradicts
+ * itself. Classes without images give one warning. Images themselves are not touched: see
+ * datacheck.h. */
 Status dataset_open(const DatasetSpec *spec, Dataset **out);
 void dataset_close(Dataset *dataset);
 
-/* What to call image i in a message: its path, or "SOURCE: image I". Written to text[room]; returns text. */
+/* What to call image i in a message: its path, or "SOURCE: image I". Written to text[room]; returns
+ * text. */
 const char *dataset_name(const Dataset *dataset, int64_t i, char *text, size_t room);
-/* The bytes of the file of image i (malloc'd); only where dataset->encoded. STATUS_IO when it is missing. */
+/* The bytes of the file of image i (malloc'd); only where dataset->encoded. STATUS_IO when it is
+ * missing. */
 Status dataset_read(const Dataset *dataset, int64_t i, uint8_t **bytes, size_t *size);
 /* Image i, decoded; image_free it. STATUS_IO when missing, STATUS_INPUT when no image. */
 Status dataset_fetch(const Dataset *dataset, int64_t i, Image *out);

@@ -1,11 +1,13 @@
-/* JPEG through libjpeg-turbo: accurate DCT, fancy upsampling, the colours of Pillow's convert("RGB").
+/* JPEG through libjpeg-turbo: accurate DCT, fancy upsampling, the colours of Pillow's
+ * convert("RGB").
  *
- * A part is decoded by skipping rows and cropping columns. Chroma upsampling looks one sample to each
- * side, so a margin around the wanted box is decoded too and dropped; the wanted pixels then equal those
- * of a whole decode. Rows not wanted are still entropy-decoded, so damage anywhere is found.
+ * A part is decoded by skipping rows and cropping columns. Chroma upsampling looks one sample to
+ * each side, so a margin around the wanted box is decoded too and dropped; the wanted pixels then
+ * equal those of a whole decode. Rows not wanted are still entropy-decoded, so damage anywhere is
+ * found.
  *
- * libjpeg only warns of damaged data and goes on with grey: here such warnings are failures. Warnings
- * that leave the pixels alone (odd markers, filler between segments) are not. */
+ * libjpeg only warns of damaged data and goes on with grey: here such warnings are failures.
+ * Warnings that leave the pixels alone (odd markers, filler between segments) are not. */
 #include "data/decode.h"
 
 #include "base/arena.h"
@@ -18,6 +20,10 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+/* Huffman codes take two bits a block of 64 pixels at least, so data for too many pixels runs
+ * out. An arithmetic decoder goes on with zeros: the pixels it may make of one byte are limited
+ * here. */
+enum { ARITHMETIC_PIXELS_PER_BYTE = 4096 };
 enum { MARGIN = 32 }; /* two of the largest coding units: more than upsampling looks aside */
 
 typedef struct Jpeg {
@@ -57,7 +63,7 @@ static bool damages(const struct jpeg_error_mgr *errors)
     case JWRN_JPEG_EOF:
     case JWRN_MUST_RESYNC:
         return true;
-    case JWRN_EXTRANEOUS_DATA: /* filler before a marker; before a restart marker it is lost image data */
+    case JWRN_EXTRANEOUS_DATA: /* filler; but lost image data before a restart marker */
         return errors->msg_parm.i[1] >= 0xd0 && errors->msg_parm.i[1] <= 0xd7;
     default:
         return false;
@@ -98,23 +104,43 @@ static void cmyk_to_rgb(const uint8_t *in, uint8_t *out, int pixels)
     }
 }
 
-static Status choose_colours(Jpeg *jpeg)
+static Status check_coding(Jpeg *jpeg)
 {
     struct jpeg_decompress_struct *info = &jpeg->info;
     int n = info->num_components;
     if (n != 1 && n != 3 && n != 4)
-        return status_fail(STATUS_INPUT, "%s: JPEG: unsupported number of components (%d vs 1, 3 or 4)",
+        return status_fail(STATUS_INPUT,
+                           "%s: JPEG: unsupported number of components (%d vs 1, 3 or 4)",
                            jpeg->job->name, n);
+    uint64_t most = (uint64_t)jpeg->job->size * ARITHMETIC_PIXELS_PER_BYTE;
+    if (info->arith_code && (uint64_t)info->image_width * info->image_height > most)
+        return status_fail(STATUS_LIMIT, "%s: JPEG: %u x %u arithmetic-coded pixels from %zu bytes",
+                           jpeg->job->name, info->image_width, info->image_height, jpeg->job->size);
     info->out_color_space = n == 4 ? JCS_CMYK : JCS_RGB;
     info->dct_method = JDCT_ISLOW;
     info->do_fancy_upsampling = TRUE;
     return STATUS_OK;
 }
 
+/* False where a progressive file lacks scans: libjpeg then smooths across blocks, and a part
+ * would look different near its edges. */
+static bool is_complete(const struct jpeg_decompress_struct *info)
+{
+    if (!info->progressive_mode || !info->coef_bits)
+        return true;
+    for (int c = 0; c < info->num_components; c++)
+        for (int i = 0; i < DCTSIZE2; i++)
+            if (info->coef_bits[c][i] != 0)
+                return false;
+    return true;
+}
+
 /* Narrows decoding to the job's box and its margin. */
 static void crop(Jpeg *jpeg)
 {
     const ImageBox *box = &jpeg->job->box, *whole = &jpeg->job->whole;
+    if (!is_complete(&jpeg->info))
+        box = whole;
     JDIMENSION left = box->left > MARGIN ? (JDIMENSION)(box->left - MARGIN) : 0;
     JDIMENSION right = (JDIMENSION)(box->left + box->width + MARGIN);
     if (right > (JDIMENSION)whole->width)
@@ -171,7 +197,7 @@ static void decode(Jpeg *jpeg)
     jpeg_read_header(info, TRUE);
     jpeg->status = decode_header(job, info->image_width, info->image_height);
     if (jpeg->status == STATUS_OK)
-        jpeg->status = choose_colours(jpeg);
+        jpeg->status = check_coding(jpeg);
     if (jpeg->status != STATUS_OK)
         return;
     info->progress = &jpeg->progress;

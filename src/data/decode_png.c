@@ -1,6 +1,6 @@
-/* PNG through libpng, the colours of Pillow's convert("RGB"): alpha and transparency are dropped, 16-bit
- * colours keep their high byte, 16-bit grey saturates at 255, palette indices beyond the palette are grey.
- * Ancillary chunks are not looked at. Also the PNG writer. */
+/* PNG through libpng, the colours of Pillow's convert("RGB"): alpha and transparency are
+ * dropped, 16-bit colours keep their high byte, 16-bit grey saturates at 255, palette indices
+ * beyond the palette are grey. Ancillary chunks are not looked at. Also the PNG writer. */
 #include "data/decode.h"
 
 #include "base/arena.h"
@@ -21,13 +21,14 @@ typedef struct Png {
     Status status;
     uint8_t *raw;    /* pixels as libpng gives them, where they are not RGB */
     uint8_t **rows;
-    int channels;    /* bytes per pixel of `raw`: 1 palette index, 2 sixteen-bit grey; 3: RGB in place */
+    int channels;    /* bytes per pixel: 1 palette index, 2 sixteen-bit grey, 3 RGB in place */
 } Png;
 
 static void on_error(png_structp png, png_const_charp text)
 {
     Png *self = png_get_error_ptr(png);
-    self->status = status_fail(STATUS_INPUT, "%s: PNG, byte %zu: %s", self->job->name, self->at, text);
+    self->status = status_fail(STATUS_INPUT, "%s: PNG, byte %zu: %s", self->job->name, self->at,
+                               text);
     png_longjmp(png, 1);
 }
 
@@ -49,7 +50,9 @@ static void choose_transforms(Png *self)
 {
     png_structp png = self->png;
     int type = png_get_color_type(png, self->info), depth = png_get_bit_depth(png, self->info);
-    self->channels = type == PNG_COLOR_TYPE_PALETTE ? 1 : type == PNG_COLOR_TYPE_GRAY && depth == 16 ? 2 : 3;
+    self->channels = type == PNG_COLOR_TYPE_PALETTE ? 1 : 3;
+    if (type == PNG_COLOR_TYPE_GRAY && depth == 16)
+        self->channels = 2;
     png_set_packing(png);
     if (self->channels != 3)
         return;

@@ -1,5 +1,6 @@
-/* Gaussian blur as Pillow makes it, three passes of an extended box filter each way (Gwosdek et al., SSVM
- * 2011), every pass rounded to 8 bits; and sharpness, a blend with a 3x3 smoothed image. */
+/* Gaussian blur as Pillow makes it, three passes of an extended box filter each way (Gwosdek et
+ * al., SSVM 2011), every pass rounded to 8 bits; and sharpness, a blend with a 3x3 smoothed
+ * image. */
 #include "data/image_ops.h"
 
 #include "base/arena.h"
@@ -12,7 +13,8 @@
 
 enum { PASSES = 3 };
 
-/* A box of 2 radius + 1 pixels weighing `centre` each and two pixels beside it weighing `edge`, of 2^24. */
+/* A box of 2 radius + 1 pixels weighing `centre` each and two pixels beside it weighing `edge`,
+ * of 2^24. */
 typedef struct Box {
     int radius;
     uint32_t centre, edge;
@@ -97,8 +99,8 @@ void image_sharpness(Image *image, double factor)
     size_t n = (size_t)image->width * 3;
     for (int y = 1; y < image->height - 1; y++) {
         const uint8_t *row = image->pixels + (size_t)y * n;
-        kernels()->sharpness(row - n, row, row + n, out.pixels + (size_t)y * n, (size_t)image->width,
-                             (float)factor);
+        kernels()->sharpness(row - n, row, row + n, out.pixels + (size_t)y * n,
+                             (size_t)image->width, (float)factor);
     }
     image_free(image);
     *image = out;

@@ -1,5 +1,6 @@
-/* A folder per class: the folders in the order of their names are the classes, the JPEG and PNG files below
- * each are its images, in the order of their paths. Other files are passed over with a warning. */
+/* A folder per class: the folders in the order of their names are the classes, the JPEG and PNG
+ * files below each are its images, in the order of their paths. Other files are passed over with a
+ * warning. */
 #define _DEFAULT_SOURCE /* d_type */
 #include "base/file.h"
 #include "base/log.h"
@@ -54,7 +55,8 @@ static void names_sort(Names *names, int (*compare)(const void *, const void *))
 static bool is_image(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+    return dot &&
+           (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
 }
 
 static bool is_folder(const char *path, const struct dirent *entry)
@@ -148,20 +150,21 @@ static Status fill(const DatasetSpec *spec, Dataset *d, Names *classes, Names *i
     if (classes->count == 0)
         return status_fail(STATUS_INPUT, "%s: no folders. Expected a folder per class", d->source);
     if (classes->count > DATASET_CLASSES_MAX || (spec->classes && classes->count != spec->classes))
-        return status_fail(STATUS_INPUT, "%s: wrong number of class folders (%lld vs %d)", d->source,
-                           (long long)classes->count,
+        return status_fail(STATUS_INPUT, "%s: wrong number of class folders (%lld vs %d)",
+                           d->source, (long long)classes->count,
                            spec->classes ? spec->classes : DATASET_CLASSES_MAX);
     names_sort(classes, by_name);
     TRY(scan_classes(d, classes, images, &others));
     if (images->count == 0)
-        return status_fail(STATUS_INPUT, "%s: no .jpg, .jpeg or .png files in its %lld folders", d->source,
-                           (long long)classes->count);
+        return status_fail(STATUS_INPUT, "%s: no .jpg, .jpeg or .png files in its %lld folders",
+                           d->source, (long long)classes->count);
     if (others > 0)
         log_warn("%s: passed over %lld files that are neither .jpg, .jpeg nor .png", d->source,
                  (long long)others);
     d->count = images->count;
     d->classes = (int)classes->count;
-    d->class_names = arena_copy(&d->arena, classes->list, (size_t)classes->count * sizeof *classes->list);
+    d->class_names =
+        arena_copy(&d->arena, classes->list, (size_t)classes->count * sizeof *classes->list);
     return STATUS_OK;
 }
 

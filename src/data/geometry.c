@@ -29,8 +29,10 @@ void image_crop(Image *image, ImageBox box)
 {
     Image out = image_new(box.width, box.height);
     size_t stride = (size_t)image->width * 3, out_stride = (size_t)box.width * 3;
-    int left = clip(box.left, 0, image->width), right = clip(box.left + box.width, left, image->width);
-    int top = clip(box.top, 0, image->height), bottom = clip(box.top + box.height, top, image->height);
+    int left = clip(box.left, 0, image->width);
+    int right = clip(box.left + box.width, left, image->width);
+    int top = clip(box.top, 0, image->height);
+    int bottom = clip(box.top + box.height, top, image->height);
     if (right - left < box.width || bottom - top < box.height)
         memset(out.pixels, 0, out_stride * (size_t)box.height);
     for (int y = top; y < bottom && right > left; y++)
@@ -48,7 +50,8 @@ void image_pad_crop(Image *image, int top, int left, int size, int pad)
 void image_cutout(Image *image, int y, int x, int length)
 {
     int left = clip(x - length / 2, 0, image->width), right = clip(x + length / 2, 0, image->width);
-    int top = clip(y - length / 2, 0, image->height), bottom = clip(y + length / 2, 0, image->height);
+    int top = clip(y - length / 2, 0, image->height);
+    int bottom = clip(y + length / 2, 0, image->height);
     for (int row = top; row < bottom; row++)
         memset(image->pixels + ((size_t)row * (size_t)image->width + (size_t)left) * 3, 0,
                (size_t)(right - left) * 3);

@@ -39,15 +39,18 @@ static Status bench_view(Bench *bench, const char *path, const uint8_t *bytes, s
     Image image;
     TRY(image_decode(path, bytes, size, &image));
     Rng rng = rng_stream(1, 0, bench->sample, RNG_VIEW_Q);
-    Status status = recipe_view(bench->recipe, RECIPE_QUERY, &bench->options, path, &image, &rng, bench->query);
+    Status status = recipe_view(bench->recipe, RECIPE_QUERY, &bench->options, path, &image, &rng,
+                                bench->query);
     image_free(&image);
     return status;
 }
 
 static Status bench_pair(Bench *bench, const char *path, const uint8_t *bytes, size_t size)
 {
-    Rng q = rng_stream(1, 0, bench->sample, RNG_VIEW_Q), k = rng_stream(1, 0, bench->sample, RNG_VIEW_K);
-    return recipe_pair(bench->recipe, &bench->options, path, bytes, size, &q, &k, bench->query, bench->key);
+    Rng q = rng_stream(1, 0, bench->sample, RNG_VIEW_Q);
+    Rng k = rng_stream(1, 0, bench->sample, RNG_VIEW_K);
+    return recipe_pair(bench->recipe, &bench->options, path, bytes, size, &q, &k, bench->query,
+                       bench->key);
 }
 
 static Status bench_views(Bench *bench, const char *path, const uint8_t *bytes, size_t size)
@@ -55,7 +58,8 @@ static Status bench_views(Bench *bench, const char *path, const uint8_t *bytes, 
     Image *image = &bench->images[bench->sample];
     if (!image->pixels)
         return image_decode(path, bytes, size, image);
-    Rng q = rng_stream(1, 0, bench->sample, RNG_VIEW_Q), k = rng_stream(1, 0, bench->sample, RNG_VIEW_K);
+    Rng q = rng_stream(1, 0, bench->sample, RNG_VIEW_Q);
+    Rng k = rng_stream(1, 0, bench->sample, RNG_VIEW_K);
     TRY(recipe_view(bench->recipe, RECIPE_QUERY, &bench->options, path, image, &q, bench->query));
     return recipe_view(bench->recipe, RECIPE_KEY, &bench->options, path, image, &k, bench->key);
 }
@@ -75,7 +79,8 @@ static int is_image(const struct dirent *entry)
     return 0;
 }
 
-static Status pass(Bench *bench, BenchMode *mode, const char *folder, struct dirent **entries, int count)
+static Status pass(Bench *bench, BenchMode *mode, const char *folder, struct dirent **entries,
+                   int count)
 {
     for (int i = 0; i < count; i++) {
         uint8_t *bytes;
@@ -112,8 +117,10 @@ static Status measure(Bench *bench, BenchMode *mode, const char *name, const cha
     if (status == STATUS_OK) {
         qsort(seconds + 1, (size_t)repetitions, sizeof *seconds, by_value);
         double median = seconds[1 + repetitions / 2];
-        fprintf(out, "{\"mode\": \"%s\", \"images\": %d, \"images_per_s\": %.3f, \"seconds\": %.6f, "
-                "\"kernels\": \"%s\"}\n", name, count, count / median, median, kernels()->name);
+        fprintf(out,
+                "{\"mode\": \"%s\", \"images\": %d, \"images_per_s\": %.3f, \"seconds\": %.6f, "
+                "\"kernels\": \"%s\"}\n",
+                name, count, count / median, median, kernels()->name);
     }
     free(seconds);
     return status;
@@ -131,8 +138,10 @@ Status image_bench_run(const char *mode, const char *folder, int repetitions, FI
     while (m < MODES && strcmp(modes[m].name, mode) != 0)
         m++;
     if (m == MODES || repetitions < 1)
-        return status_fail(STATUS_USAGE, "bench image: unknown mode '%s', or no repetitions (%d). Modes: "
-                           "decode, view, pair, views, eval", mode, repetitions);
+        return status_fail(STATUS_USAGE,
+                           "bench image: unknown mode '%s', or no repetitions (%d). Modes: "
+                           "decode, view, pair, views, eval",
+                           mode, repetitions);
     struct dirent **entries;
     int count = scandir(folder, &entries, is_image, alphasort);
     if (count < 0)
@@ -143,7 +152,8 @@ Status image_bench_run(const char *mode, const char *folder, int repetitions, FI
     bench.query = mem_alloc(view);
     bench.key = mem_alloc(view);
     bench.images = mem_zero((size_t)count, sizeof *bench.images);
-    Status status = count > 0 ? measure(&bench, modes[m].run, mode, folder, entries, count, repetitions, out)
+    Status status = count > 0 ? measure(&bench, modes[m].run, mode, folder, entries, count,
+                                        repetitions, out)
                               : status_fail(STATUS_INPUT, "%s: no JPEG or PNG files", folder);
     for (int i = 0; i < count; i++) {
         image_free(&bench.images[i]);

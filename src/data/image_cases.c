@@ -1,6 +1,7 @@
-/* Runs the image oracle's cases: a table of operations, their parameters read from JSON and checked, and
- * how far a pixel may be off. Zero levels where Pillow computes in integers or from tables, one where it
- * computes in floating point (another build of Pillow may round there otherwise). */
+/* Runs the image oracle's cases: a table of operations, their parameters read from JSON and
+ * checked, and how far a pixel may be off. Zero levels where Pillow computes in integers or from
+ * tables, one where it computes in floating point (another build of Pillow may round there
+ * otherwise). */
 #include "data/image_cases.h"
 
 #include "base/arena.h"
@@ -28,7 +29,8 @@ static double number(Call *call, const char *key, double low, double high)
     if (v >= low && v <= high)
         return v;
     if (call->status == STATUS_OK)
-        call->status = status_fail(STATUS_INPUT, "%s: key '%s': missing or out of range (%g vs %g to %g)",
+        call->status = status_fail(STATUS_INPUT,
+                                   "%s: key '%s': missing or out of range (%g vs %g to %g)",
                                    call->where, key, v, low, high);
     return low;
 }
@@ -37,7 +39,8 @@ static int integer(Call *call, const char *key, int low, int high)
 {
     double v = number(call, key, low, high);
     if (v != floor(v) && call->status == STATUS_OK)
-        call->status = status_fail(STATUS_INPUT, "%s: key '%s': %g is no integer", call->where, key, v);
+        call->status = status_fail(STATUS_INPUT, "%s: key '%s': %g is no integer", call->where, key,
+                                   v);
     return (int)v;
 }
 
@@ -54,7 +57,8 @@ static ImageFilter resample(Call *call)
         if (strcmp(name, names[i]) == 0)
             return (ImageFilter)i;
     if (call->status == STATUS_OK)
-        call->status = status_fail(STATUS_INPUT, "%s: key 'resample': unknown filter '%s'", call->where, name);
+        call->status = status_fail(STATUS_INPUT, "%s: key 'resample': unknown filter '%s'",
+                                   call->where, name);
     return IMAGE_NEAREST;
 }
 
@@ -66,7 +70,8 @@ static const uint8_t *fill(Call *call, uint8_t colour[3])
         colour[c] = value && value->integral ? (uint8_t)value->integer : 0;
         if ((!value || !value->integral || value->integer < 0 || value->integer > 255) &&
             call->status == STATUS_OK)
-            call->status = status_fail(STATUS_INPUT, "%s: key 'fill': not three bytes", call->where);
+            call->status = status_fail(STATUS_INPUT, "%s: key 'fill': not three bytes",
+                                       call->where);
     }
     return colour;
 }
@@ -132,7 +137,8 @@ static void solarize_add(Call *call, Image *image)
 
 static void autoaugment_rotate(Call *call, Image *image)
 {
-    image_rotate(image, number(call, "degrees", -1e6, 1e6), IMAGE_NEAREST, (uint8_t[3]){128, 128, 128});
+    image_rotate(image, number(call, "degrees", -1e6, 1e6), IMAGE_NEAREST,
+                 (uint8_t[3]){128, 128, 128});
 }
 
 static Status run(const char *where, const Json *params, Image *image, int *tolerance);
@@ -140,7 +146,8 @@ static Status run(const char *where, const Json *params, Image *image, int *tole
 static void chain(Call *call, Image *image)
 {
     const Json *steps = json_get(call->params, "steps");
-    for (const Json *step = steps ? steps->child : NULL; step && call->status == STATUS_OK; step = step->next) {
+    for (const Json *step = steps ? steps->child : NULL; step && call->status == STATUS_OK;
+         step = step->next) {
         int tolerance;
         if (strcmp(json_text(step, "op", ""), "chain") == 0)
             call->status = status_fail(STATUS_INPUT, "%s: a chain within a chain", call->where);
@@ -149,8 +156,8 @@ static void chain(Call *call, Image *image)
     }
 }
 
-/* X(operation, tolerance in levels, statement over call and image). A chain is allowed no more than one of
- * its parts. */
+/* X(operation, tolerance in levels, statement over call and image). A chain is allowed no more
+ * than one of its parts. */
 #define FILTER_FILL resample(call), fill(call, (uint8_t[3]){0})
 #define CASE_OPS(X)                                                                             \
     X("decode", 0, (void)call)                                                                  \
@@ -186,8 +193,8 @@ static double factor_of(Call *call)
     return number(call, "fraction", -100, 100);
 }
 
-/* Applies one operation. An affine map by nearest neighbour is not floating point to one level: a pixel
- * is the right one or not, so its tolerance is 0. */
+/* Applies one operation. An affine map by nearest neighbour is not floating point to one level:
+ * a pixel is the right one or not, so its tolerance is 0. */
 static Status run(const char *where, const Json *params, Image *image, int *tolerance)
 {
     Call state = {.where = where, .params = params}, *call = &state;
@@ -206,7 +213,8 @@ static Status run(const char *where, const Json *params, Image *image, int *tole
 
 static Status make_input(const char *where, const Json *params, const Image *image, Image *out)
 {
-    static const char *const names[] = {"image", "eval_256_224", "eval_256_224 resized to 32x32, bilinear"};
+    static const char *const names[] = {"image", "eval_256_224",
+                                        "eval_256_224 resized to 32x32, bilinear"};
     const char *input = json_text(params, "input", "");
     ImageBox all = {0, 0, image->width, image->height};
     if (strcmp(input, names[0]) == 0) {
@@ -222,7 +230,8 @@ static Status make_input(const char *where, const Json *params, const Image *ima
     return STATUS_OK;
 }
 
-static Status compare(const char *path, const Image *have, const Image *want, int *worst, long *differing)
+static Status compare(const char *path, const Image *have, const Image *want, int *worst,
+                      long *differing)
 {
     if (have->width != want->width || have->height != want->height)
         return status_fail(STATUS_INPUT, "%s: size differs (%d x %d vs %d x %d)", path, have->width,
@@ -259,8 +268,9 @@ done:;
     if (status != STATUS_OK)
         fprintf(out, "FAIL %-32s %s\n", params->key, status_text());
     else
-        fprintf(out, "%s %-32s worst %d of %d allowed, %ld of %ld pixels differ\n", pass ? "PASS" : "FAIL",
-                params->key, worst, tolerance, differing, (long)have.width * have.height);
+        fprintf(out, "%s %-32s worst %d of %d allowed, %ld of %ld pixels differ\n",
+                pass ? "PASS" : "FAIL", params->key, worst, tolerance, differing,
+                (long)have.width * have.height);
     image_free(&have);
     image_free(&want);
     arena_free(&arena);

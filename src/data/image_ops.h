@@ -1,7 +1,9 @@
-/* Operations on images, each equal to Pillow 9.4's (or torchvision's on Pillow) with the same parameters.
+/* Operations on images, each equal to Pillow 9.4's (or torchvision's on Pillow) with the same
+ * parameters.
  *
- * All work in place: pixels may move to new memory, the old is freed. Images come from image_new (or any
- * malloc of width * height * 3 bytes). Factors are Pillow's: 1 leaves the image as it is. */
+ * All work in place: pixels may move to new memory, the old is freed. Images come from image_new
+ * (or any malloc of width * height * 3 bytes). Factors are Pillow's: 1 leaves the image as it
+ * is. */
 #ifndef PACO_DATA_IMAGE_OPS_H
 #define PACO_DATA_IMAGE_OPS_H
 
@@ -24,7 +26,8 @@ void image_cutout(Image *image, int y, int x, int length);
 
 /* resample.c: antialiased bilinear, Pillow's fixed-point convolution */
 void image_resize(Image *image, int width, int height);
-/* New image: box of `part`, whose own place in the full image is `at`, resized to width x height. */
+/* New image: box of `part`, whose own place in the full image is `at`, resized to width x
+ * height. */
 Image image_resized_crop(const Image *part, ImageBox at, ImageBox box, int width, int height);
 /* torchvision's Resize(size): short side to `size`, the long one to int(size * long / short).
  * STATUS_LIMIT where that is more than IMAGE_MAX_PIXELS; `name` is for the message. */
@@ -38,7 +41,8 @@ ImageBox image_resize_center_box(int width, int height, int resize, int crop);
 void image_brightness(Image *image, double factor);
 void image_contrast(Image *image, double factor);
 void image_color(Image *image, double factor); /* saturation */
-void image_hue(Image *image, double factor);   /* shift by int(factor * 255) of 256, |factor| <= 0.5 */
+void image_hue(Image *image,
+               double factor); /* shift by int(factor * 255) of 256, |factor| <= 0.5 */
 void image_grayscale(Image *image);
 void image_autocontrast(Image *image);
 void image_equalize(Image *image);
@@ -51,8 +55,8 @@ void image_posterize(Image *image, int bits); /* 0 to 8 high bits kept */
 void image_gaussian_blur(Image *image, double sigma); /* 0 to 1000 */
 void image_sharpness(Image *image, double factor);
 
-/* affine.c: output pixel (x, y) comes from matrix (a b c; d e f) times (x, y, 1), in pixel edges; `fill`
- * where that lies outside the image */
+/* affine.c: output pixel (x, y) comes from matrix (a b c; d e f) times (x, y, 1), in pixel
+ * edges; `fill` where that lies outside the image */
 void image_affine(Image *image, const double matrix[6], ImageFilter filter, const uint8_t fill[3]);
 void image_rotate(Image *image, double degrees, ImageFilter filter, const uint8_t fill[3]);
 void image_shear_x(Image *image, double factor, ImageFilter filter, const uint8_t fill[3]);

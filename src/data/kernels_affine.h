@@ -1,5 +1,5 @@
-/* Affine maps pixel by pixel, in Pillow's double arithmetic. Used whole by the plain kernels, and for the
- * pixels near the edges by the AVX2 ones. */
+/* Affine maps pixel by pixel, in Pillow's double arithmetic. Used whole by the plain kernels,
+ * and for the pixels near the edges by the AVX2 ones. */
 #ifndef PACO_DATA_KERNELS_AFFINE_H
 #define PACO_DATA_KERNELS_AFFINE_H
 
@@ -8,14 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where an output pixel comes from: `x`, `y` the sample up and left of it, `dx`, `dy` how far beyond. */
+/* Where an output pixel comes from: `x`, `y` the sample up and left of it, `dx`, `dy` how far
+ * beyond. */
 typedef struct AffineSource {
     int x, y;
     double dx, dy;
 } AffineSource;
 
 /* False where that is outside the image. */
-static inline bool affine_source(const double m[6], int x, int y, int width, int height, AffineSource *s)
+static inline bool affine_source(const double m[6], int x, int y, int width, int height,
+                                 AffineSource *s)
 {
     double x_out = x + 0.5, y_out = y + 0.5;
     double x_in = m[0] * x_out + m[1] * y_out + m[2];
@@ -42,8 +44,8 @@ static inline double affine_cubic(double v1, double v2, double v3, double v4, do
     return v2 + d * (p2 + d * (p3 + d * p4));
 }
 
-static inline void affine_pixel_bilinear(const uint8_t *in, int width, int height, const AffineSource *s,
-                                         uint8_t *out)
+static inline void affine_pixel_bilinear(const uint8_t *in, int width, int height,
+                                         const AffineSource *s, uint8_t *out)
 {
     size_t stride = (size_t)width * 3;
     int left = 3 * affine_clip(s->x, width), right = 3 * affine_clip(s->x + 1, width);
@@ -56,8 +58,8 @@ static inline void affine_pixel_bilinear(const uint8_t *in, int width, int heigh
     }
 }
 
-static inline void affine_pixel_bicubic(const uint8_t *in, int width, int height, const AffineSource *s,
-                                        uint8_t *out)
+static inline void affine_pixel_bicubic(const uint8_t *in, int width, int height,
+                                        const AffineSource *s, uint8_t *out)
 {
     int column[4];
     for (int t = 0; t < 4; t++)
@@ -71,7 +73,8 @@ static inline void affine_pixel_bicubic(const uint8_t *in, int width, int height
                 continue;
             }
             const uint8_t *row = in + (size_t)affine_clip(y, height) * (size_t)width * 3 + c;
-            v[t] = affine_cubic(row[column[0]], row[column[1]], row[column[2]], row[column[3]], s->dx);
+            v[t] = affine_cubic(row[column[0]], row[column[1]], row[column[2]], row[column[3]],
+                                s->dx);
         }
         double value = affine_cubic(v[0], v[1], v[2], v[3], s->dy);
         out[c] = (uint8_t)(value <= 0.0 ? 0 : value >= 255.0 ? 255 : value);

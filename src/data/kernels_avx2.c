@@ -1,6 +1,6 @@
-/* Inner loops for AVX2 (this file alone is compiled for it). Integers are exact whatever their order, and
- * floating-point sums are taken in the order of the plain loops, without fused multiply-add: both give the
- * same bytes. */
+/* Inner loops for AVX2 (this file alone is compiled for it). Integers are exact whatever their
+ * order, and floating-point sums are taken in the order of the plain loops, without fused
+ * multiply-add: both give the same bytes. */
 #include "data/kernels.h"
 
 #if defined(__AVX2__)
@@ -26,7 +26,8 @@ static inline __m256i join(__m256i high, __m256i low)
     return _mm256_srai_epi32(_mm256_add_epi32(sum, half), RESAMPLE_BITS);
 }
 
-/* Words r0 r1 g0 g1 b0 b1 0 0 of two neighbouring RGB pixels, in each half; the pair begins at byte 0 or 6. */
+/* Words r0 r1 g0 g1 b0 b1 0 0 of two neighbouring RGB pixels, in each half; the pair begins at
+ * byte 0 or 6. */
 static inline __m256i pixel_pairs(__m256i bytes, int second)
 {
     const char o = second ? 6 : 0, z = (char)0x80;
@@ -96,7 +97,8 @@ static inline void column16(const uint8_t *in, size_t stride, int taps, const in
         l1 = _mm256_add_epi32(l1, _mm256_madd_epi16(w1, l));
     }
     __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(join(h0, l0), join(h1, l1)), 0xd8);
-    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words),
+                                     _mm256_extracti128_si256(words, 1));
     _mm_storeu_si128((__m128i *)out, bytes);
 }
 
@@ -119,8 +121,9 @@ typedef struct Planes {
 } Planes;
 
 #define MASK(...) _mm_setr_epi8(__VA_ARGS__)
-#define PICK3(a, ma, b, mb, c, mc) \
-    _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(a, ma), _mm_shuffle_epi8(b, mb)), _mm_shuffle_epi8(c, mc))
+#define PICK3(a, ma, b, mb, c, mc)                                               \
+    _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(a, ma), _mm_shuffle_epi8(b, mb)), \
+                 _mm_shuffle_epi8(c, mc))
 
 static inline Planes planes_load(const uint8_t *rgb)
 {
@@ -156,11 +159,12 @@ static inline void planes_store(uint8_t *rgb, Planes p)
     _mm_storeu_si128((__m128i *)(rgb + 32), c);
 }
 
-/* Luma of eight pixels, of the halves r, g, b of a Planes unpacked by `lower`. The weight of green does not
- * fit 16 bits and is taken twice by half. */
+/* Luma of eight pixels, of the halves r, g, b of a Planes unpacked by `lower`. The weight of
+ * green does not fit 16 bits and is taken twice by half. */
 static inline __m256i luma8(__m128i rg, __m128i gb)
 {
-    const __m256i k0 = _mm256_set1_epi32(19235 << 16 | 19595), k1 = _mm256_set1_epi32(7471 << 16 | 19235);
+    const __m256i k0 = _mm256_set1_epi32(19235 << 16 | 19595);
+    const __m256i k1 = _mm256_set1_epi32(7471 << 16 | 19235);
     __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(_mm256_cvtepu8_epi16(rg), k0),
                                    _mm256_madd_epi16(_mm256_cvtepu8_epi16(gb), k1));
     return _mm256_srli_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(0x8000)), 16);
@@ -276,8 +280,8 @@ static inline __m256d lerp_row(const uint8_t *p, double dx)
     return _mm256_add_pd(_mm256_cvtepi32_pd(a), _mm256_mul_pd(rise, _mm256_set1_pd(dx)));
 }
 
-static void affine_bilinear(const uint8_t *in, int width, int height, const double m[6], int y, uint8_t *out,
-                            int n)
+static void affine_bilinear(const uint8_t *in, int width, int height, const double m[6], int y,
+                            uint8_t *out, int n)
 {
     size_t stride = (size_t)width * 3;
     AffineSource s;
@@ -328,8 +332,8 @@ static inline __m256d cubic_column(__m256d v1, __m256d v2, __m256d v3, __m256d v
     return cubic(v2, _mm256_sub_pd(v3, v1), p3, p4, _mm256_set1_pd(dy));
 }
 
-static void affine_bicubic(const uint8_t *in, int width, int height, const double m[6], int y, uint8_t *out,
-                           int n)
+static void affine_bicubic(const uint8_t *in, int width, int height, const double m[6], int y,
+                           uint8_t *out, int n)
 {
     size_t stride = (size_t)width * 3;
     AffineSource s;

@@ -76,8 +76,8 @@ static void grayscale(uint8_t *rgb, size_t pixels)
         rgb[0] = rgb[1] = rgb[2] = (uint8_t)loop_luma(rgb);
 }
 
-static void affine_bilinear(const uint8_t *in, int width, int height, const double m[6], int y, uint8_t *out,
-                            int n)
+static void affine_bilinear(const uint8_t *in, int width, int height, const double m[6], int y,
+                            uint8_t *out, int n)
 {
     AffineSource s;
     for (int x = 0; x < n; x++)
@@ -85,8 +85,8 @@ static void affine_bilinear(const uint8_t *in, int width, int height, const doub
             affine_pixel_bilinear(in, width, height, &s, out + 3 * x);
 }
 
-static void affine_bicubic(const uint8_t *in, int width, int height, const double m[6], int y, uint8_t *out,
-                           int n)
+static void affine_bicubic(const uint8_t *in, int width, int height, const double m[6], int y,
+                           uint8_t *out, int n)
 {
     AffineSource s;
     for (int x = 0; x < n; x++)

@@ -1,8 +1,9 @@
 /* List files: one `path label` per line, as ImageNet-LT, iNaturalist and Places-LT publish them.
  *
- * The label is the last word of a line, so a path may contain spaces. Spaces and tabs separate; CR LF ends
- * a line as LF does; a byte-order mark and blank lines are passed over. Everything else that is not
- * `path label` is refused with the number of its line. The file stays in memory, cut into strings. */
+ * The label is the last word of a line, so a path may contain spaces. Spaces and tabs separate; CR
+ * LF ends a line as LF does; a byte-order mark and blank lines are passed over. Everything else
+ * that is not `path label` is refused with the number of its line. The file stays in memory, cut
+ * into strings. */
 #include "base/file.h"
 #include "data/kinds.h"
 
@@ -31,11 +32,13 @@ static Status parse_label(const Line *line, const char *word, int below, int32_t
     const char *digits = *word == '-' || *word == '+' ? word + 1 : word;
     size_t n = strspn(digits, "0123456789");
     if (n == 0 || digits[n])
-        return status_fail(STATUS_INPUT, "%s: line %lld: label is no whole number ('%.40s'). Expected "
-                           "`path label`", line->file, line->number, word);
+        return status_fail(STATUS_INPUT,
+                           "%s: line %lld: label is no whole number ('%.40s'). Expected "
+                           "`path label`",
+                           line->file, line->number, word);
     if (*word == '-' && strspn(digits, "0") != n)
-        return status_fail(STATUS_INPUT, "%s: line %lld: negative label (%.40s vs 0 to %d)", line->file,
-                           line->number, word, below - 1);
+        return status_fail(STATUS_INPUT, "%s: line %lld: negative label (%.40s vs 0 to %d)",
+                           line->file, line->number, word, below - 1);
     digits += strspn(digits, "0");
     long long value = strlen(digits) > 10 ? below : strtoll(digits, NULL, 10);
     if (value >= below)
@@ -51,8 +54,10 @@ static Status parse_line(const Line *line, int below, const char **path, int32_t
     if (memchr(line->text, 0, line->length))
         return line_fail(line, "NUL byte. Is this a text file?");
     if (line->length > LINE_MAX_BYTES)
-        return status_fail(STATUS_INPUT, "%s: line %lld: line too long (%zu vs at most %d bytes). Is this "
-                           "a text file?", line->file, line->number, line->length, LINE_MAX_BYTES);
+        return status_fail(STATUS_INPUT,
+                           "%s: line %lld: line too long (%zu vs at most %d bytes). Is this "
+                           "a text file?",
+                           line->file, line->number, line->length, LINE_MAX_BYTES);
     char *begin = line->text, *end = begin + line->length;
     while (end > begin && is_blank(end[-1]))
         end--;
@@ -66,8 +71,10 @@ static Status parse_line(const Line *line, int below, const char **path, int32_t
     while (path_end > begin && is_blank(path_end[-1]))
         path_end--;
     if (path_end == begin)
-        return status_fail(STATUS_INPUT, "%s: line %lld: path or label missing ('%.40s'). Expected `path "
-                           "label`", line->file, line->number, word);
+        return status_fail(STATUS_INPUT,
+                           "%s: line %lld: path or label missing ('%.40s'). Expected `path "
+                           "label`",
+                           line->file, line->number, word);
     TRY(parse_label(line, word, below, label));
     *path_end = 0;
     *path = begin;
@@ -121,8 +128,10 @@ static Status count_classes(Dataset *d)
     int c = hole ? (int)(hole - seen) : -1;
     free(seen);
     if (c >= 0)
-        return status_fail(STATUS_INPUT, "%s: class %d of 0 to %d has no images. Give --classes if that is "
-                           "meant", d->source, c, largest);
+        return status_fail(STATUS_INPUT,
+                           "%s: class %d of 0 to %d has no images. Give --classes if that is "
+                           "meant",
+                           d->source, c, largest);
     return STATUS_OK;
 }
 

@@ -1,10 +1,10 @@
 /* The loader's ring and its threads.
  *
- * Slots are numbered from the first batch on; batch n lives in slot n mod depth. Under one lock a worker
- * takes a few samples of the oldest slot that has some left, or opens the next slot while fewer than
- * `depth` are in use; the pixels are made without the lock. What went wrong is noted in the slot, by
- * position, and judged by the consumer when it receives the batch, so that the verdict does not depend
- * on which thread was faster. Read-ahead is bounded by the ring alone. */
+ * Slots are numbered from the first batch on; batch n lives in slot n mod depth. Under one lock a
+ * worker takes a few samples of the oldest slot that has some left, or opens the next slot while
+ * fewer than `depth` are in use; the pixels are made without the lock. What went wrong is noted in
+ * the slot, by position, and judged by the consumer when it receives the batch, so that the verdict
+ * does not depend on which thread was faster. Read-ahead is bounded by the ring alone. */
 #include "data/loader.h"
 
 #include "base/arena.h"
@@ -73,8 +73,8 @@ struct Loader {
 /* ---- making one sample ---- */
 
 /* Views of the encoded file of image `i`. */
-static Status views_of_file(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k, uint8_t *query,
-                            uint8_t *key)
+static Status views_of_file(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k,
+                            uint8_t *query, uint8_t *key)
 {
     const LoaderSpec *spec = &l->spec;
     uint8_t *bytes;
@@ -96,8 +96,8 @@ static Status views_of_file(const Loader *l, int64_t i, const char *name, Rng *q
 }
 
 /* Views of image `i`, whose pixels are in memory. */
-static Status views_of_pixels(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k, uint8_t *query,
-                              uint8_t *key)
+static Status views_of_pixels(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k,
+                              uint8_t *query, uint8_t *key)
 {
     const LoaderSpec *spec = &l->spec;
     Image image;
@@ -143,7 +143,8 @@ static void note_trouble(Loader *l, Slot *slot, Trouble trouble)
 }
 
 /* The t-th image to try in place of `lost`: its class in turn from a random place, then any. */
-static uint32_t substitute(const Dataset *d, uint32_t lost, Rng *rng, int64_t start, int t, int in_class)
+static uint32_t substitute(const Dataset *d, uint32_t lost, Rng *rng, int64_t start, int t,
+                           int in_class)
 {
     int32_t c = d->labels[lost];
     if (t < in_class)
@@ -296,7 +297,8 @@ static void complete_spec(LoaderSpec *spec)
     if (spec->depth == 0)
         spec->depth = 3;
     CHECK(spec->depth >= 2 && spec->threads >= 1 && spec->batch >= 1 && spec->options.size >= 1);
-    CHECK(spec->first_rank >= 0 && spec->own_ranks >= 1 && spec->first_rank + spec->own_ranks <= spec->ranks);
+    CHECK(spec->first_rank >= 0 && spec->own_ranks >= 1 &&
+          spec->first_rank + spec->own_ranks <= spec->ranks);
     CHECK(spec->views == LOADER_EVAL || spec->recipe);
 }
 
@@ -407,8 +409,10 @@ static Status count_bad(Loader *l, const Trouble *t)
     log_warn("skipped: %s", t->text);
     if (l->stats.corrupt * 100 <= d->count)
         return STATUS_OK;
-    return status_fail(STATUS_INPUT, "%s: too many unreadable images (%lld of %lld vs at most 1 %%); the "
-                       "latest: %s", d->source, (long long)l->stats.corrupt, (long long)d->count, t->text);
+    return status_fail(STATUS_INPUT,
+                       "%s: too many unreadable images (%lld of %lld vs at most 1 %%); the "
+                       "latest: %s",
+                       d->source, (long long)l->stats.corrupt, (long long)d->count, t->text);
 }
 
 /* Judges what went wrong in a batch, in order of position. */

@@ -1,9 +1,10 @@
 /* Loader: worker threads that turn a data set into batches of augmented uint8 images.
  *
- * Batches sit in a ring of `depth` slots. Workers take samples of the next unfinished slots; the consumer
- * receives slots in order. What a batch holds depends on (seed, epoch, step) only, never on the number of
- * threads. Loading runs on from epoch to epoch without a gap. Failures of workers arrive at the consumer,
- * with their text, at the batch they belong to. Normalisation is left to the device. */
+ * Batches sit in a ring of `depth` slots. Workers take samples of the next unfinished slots; the
+ * consumer receives slots in order. What a batch holds depends on (seed, epoch, step) only, never
+ * on the number of threads. Loading runs on from epoch to epoch without a gap. Failures of workers
+ * arrive at the consumer, with their text, at the batch they belong to. Normalisation is left to
+ * the device. */
 #ifndef PACO_DATA_LOADER_H
 #define PACO_DATA_LOADER_H
 
@@ -17,8 +18,9 @@
 /* What becomes of an image that cannot be read or decoded. */
 typedef enum OnCorrupt {
     CORRUPT_FAIL, /* the batch that needs it fails */
-    CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a function of
-                     seed, epoch and sample); reported; above 1 % of the data set the loader fails */
+    CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a
+                     function of seed, epoch and sample); reported; above 1 % of the data set the
+                     loader fails */
 } OnCorrupt;
 
 typedef enum LoaderViews {
@@ -67,8 +69,8 @@ typedef struct Loader Loader;
 
 /* STATUS_USAGE where the data set is smaller than one step. */
 Status loader_open(const LoaderSpec *spec, Loader **out);
-/* The next batch, valid until the next call of loader_next or loader_close; *batch is NULL at the end.
- * After a failure every further call fails the same way. Call from one thread. */
+/* The next batch, valid until the next call of loader_next or loader_close; *batch is NULL at the
+ * end. After a failure every further call fails the same way. Call from one thread. */
 Status loader_next(Loader *loader, const Batch **batch);
 /* Steps of an epoch (LOADER_EVAL: batches in all). */
 int64_t loader_steps(const Loader *loader);

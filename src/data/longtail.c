@@ -1,5 +1,5 @@
-/* Long-tailed subsets as published, with the parts of numpy's legacy generator that they need: MT19937
- * seeded from one integer, bounded integers by masked rejection, Fisher-Yates from the end. */
+/* Long-tailed subsets as published, with the parts of numpy's legacy generator that they need:
+ * MT19937 seeded from one integer, bounded integers by masked rejection, Fisher-Yates downwards. */
 #include "data/longtail.h"
 
 #include "base/arena.h"
@@ -92,8 +92,10 @@ Status longtail_draw(const LongTail *tail, const char *source, const int32_t *la
                 of_class[have++] = (uint32_t)i;
         legacy_shuffle(&random, of_class, (uint32_t)have);
         if (have < counts[c]) {
-            status = status_fail(STATUS_INPUT, "%s: class %d: too few images for the long-tailed subset "
-                                 "(%lld vs %lld)", source, c, (long long)have, (long long)counts[c]);
+            status = status_fail(STATUS_INPUT,
+                                 "%s: class %d: too few images for the long-tailed subset "
+                                 "(%lld vs %lld)",
+                                 source, c, (long long)have, (long long)counts[c]);
         } else {
             memcpy(kept + *n, of_class, (size_t)counts[c] * sizeof *kept);
             *n += counts[c];

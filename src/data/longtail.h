@@ -1,6 +1,6 @@
 /* Long-tailed subsets of a balanced data set, drawn exactly as the published CIFAR code draws them:
- * classes in order, n_c images of class c, chosen by numpy's legacy generator (MT19937, seed 0) shuffling
- * the indices of the class. The subset is listed class by class in the shuffled order. */
+ * classes in order, n_c images of class c, chosen by numpy's legacy generator (MT19937, seed 0)
+ * shuffling the indices of the class. The subset is listed class by class in the shuffled order. */
 #ifndef PACO_DATA_LONGTAIL_H
 #define PACO_DATA_LONGTAIL_H
 
@@ -21,8 +21,8 @@ typedef struct LongTail {
 
 /* counts[classes]: images to keep of each class; the largest keeps total / classes. */
 void longtail_counts(const LongTail *tail, int64_t total, int classes, int64_t *counts);
-/* Chooses images: *chosen (malloc'd, *n entries) are their numbers in the published order. STATUS_INPUT
- * where a class has fewer images than it should keep. `source` is for messages. */
+/* Chooses images: *chosen (malloc'd, *n entries) are their numbers in the published order.
+ * STATUS_INPUT where a class has fewer images than it should keep. `source` is for messages. */
 Status longtail_draw(const LongTail *tail, const char *source, const int32_t *labels, int64_t total,
                      int classes, uint32_t **chosen, int64_t *n);
 

@@ -1,4 +1,5 @@
-/* RandAugment as timm draws it (deviation 0.5, probability 0.5 each) and AutoAugment's CIFAR-10 policy. */
+/* RandAugment as timm draws it (deviation 0.5, probability 0.5 each) and AutoAugment's CIFAR-10
+ * policy. */
 #include "data/recipe_draw.h"
 
 #include "base/check.h"
@@ -36,7 +37,8 @@ void randaugment_draw(int n, double m, Rng *rng, Augment *out)
         double level = fmin(10.0, fmax(0.0, m + 0.5 * rng_normal(rng))) / 10;
         Kind kind = RANDAUGMENT[chosen[i]].kind;
         double amount = RANDAUGMENT[chosen[i]].scale * level + RANDAUGMENT[chosen[i]].offset;
-        AugmentStep *step = augment_add(out, RANDAUGMENT[chosen[i]].op, kind == WHOLE ? trunc(amount) : amount);
+        AugmentStep *step = augment_add(out, RANDAUGMENT[chosen[i]].op,
+                                        kind == WHOLE ? trunc(amount) : amount);
         if (kind == SIGNED) {
             step->amount *= sign(rng);
             step->filter = rng_below(rng, 2) ? IMAGE_BICUBIC : IMAGE_BILINEAR;

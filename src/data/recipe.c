@@ -107,7 +107,8 @@ static ImageBox draw_box(Rng *rng, int width, int height, double scale)
 
 static void draw_jitter(Rng *rng, const double range[4], Augment *out)
 {
-    static const AugmentOp ops[4] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_COLOR, AUGMENT_HUE};
+    static const AugmentOp ops[4] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_COLOR,
+                                     AUGMENT_HUE};
     uint32_t order[4];
     rng_permutation(rng, order, 4);
     for (int i = 0; i < 4; i++) {
@@ -118,12 +119,15 @@ static void draw_jitter(Rng *rng, const double range[4], Augment *out)
     }
 }
 
-static Status draw_pad_crop(const char *name, int pad, int width, int height, Rng *rng, Augment *out)
+static Status draw_pad_crop(const char *name, int pad, int width, int height, Rng *rng,
+                            Augment *out)
 {
     int padded_width = width + 2 * pad, padded_height = height + 2 * pad, size = out->size;
     if (padded_width < size || padded_height < size)
-        return status_fail(STATUS_INPUT, "%s: image too small for the crop (%d x %d with a border of %d vs "
-                           "%d x %d). Use a recipe that resizes", name, width, height, pad, size, size);
+        return status_fail(STATUS_INPUT,
+                           "%s: image too small for the crop (%d x %d with a border of %d vs "
+                           "%d x %d). Use a recipe that resizes",
+                           name, width, height, pad, size, size);
     ImageBox box = place(rng, padded_width, padded_height, size, size);
     box.left -= pad;
     box.top -= pad;
@@ -131,8 +135,8 @@ static Status draw_pad_crop(const char *name, int pad, int width, int height, Rn
     return STATUS_OK;
 }
 
-Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const char *name, int width,
-                   int height, Rng *rng, Augment *out)
+Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const char *name,
+                   int width, int height, Rng *rng, Augment *out)
 {
     CHECK(options->size >= 1 && options->size <= RECIPE_SIZE_MAX);
     out->size = options->size;
@@ -181,8 +185,8 @@ Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const c
     return STATUS_OK;
 }
 
-Status recipe_view(const Recipe *recipe, RecipeSide side, const RecipeOptions *options, const char *name,
-                   const Image *image, Rng *rng, uint8_t *out)
+Status recipe_view(const Recipe *recipe, RecipeSide side, const RecipeOptions *options,
+                   const char *name, const Image *image, Rng *rng, uint8_t *out)
 {
     Augment drawn;
     ImageBox all = {0, 0, image->width, image->height};
@@ -218,7 +222,8 @@ static ImageBox pair_want(int width, int height, void *context)
                                    pair->rng[i], &pair->drawn[i]);
     if (pair->status != STATUS_OK)
         return (ImageBox){0, 0, width, height};
-    return cover(augment_box(&pair->drawn[0], width, height), augment_box(&pair->drawn[1], width, height));
+    return cover(augment_box(&pair->drawn[0], width, height),
+                 augment_box(&pair->drawn[1], width, height));
 }
 
 Status recipe_pair(const Recipe *recipe, const RecipeOptions *options, const char *name,
@@ -264,8 +269,8 @@ static ImageBox eval_want(int width, int height, void *context)
     return image_resize_center_box(width, height, options->eval_resize, options->size);
 }
 
-Status view_eval_bytes(const RecipeOptions *options, const char *name, const uint8_t *bytes, size_t size,
-                       uint8_t *out)
+Status view_eval_bytes(const RecipeOptions *options, const char *name, const uint8_t *bytes,
+                       size_t size, uint8_t *out)
 {
     RecipeOptions copy = *options;
     Image part;

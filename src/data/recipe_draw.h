@@ -1,4 +1,5 @@
-/* Drawing: from a recipe's view and a stream of random numbers to operations with all their parameters. */
+/* Drawing: from a recipe's view and a stream of random numbers to operations with all their
+ * parameters. */
 #ifndef PACO_DATA_RECIPE_DRAW_H
 #define PACO_DATA_RECIPE_DRAW_H
 
@@ -33,8 +34,8 @@ struct RecipeView {
 };
 
 /* Draws a view of a width x height image. STATUS_INPUT as recipe_view's. */
-Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const char *name, int width,
-                   int height, Rng *rng, Augment *out);
+Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const char *name,
+                   int width, int height, Rng *rng, Augment *out);
 
 /* RandAugment alone: appends its operations. randaugment.c */
 void randaugment_draw(int n, double m, Rng *rng, Augment *out);

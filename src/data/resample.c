@@ -1,6 +1,7 @@
-/* Antialiased bilinear resampling, equal to Pillow's: weights of a triangle filter widened by the scale,
- * rounded to 22 bits; rows first, rounded to 8 bits, then columns. Pixels outside the box take no part:
- * a crop is resized as if it were the whole image. Only the rows and outputs that are needed are made. */
+/* Antialiased bilinear resampling, equal to Pillow's: weights of a triangle filter widened by
+ * the scale, rounded to 22 bits; rows first, rounded to 8 bits, then columns. Pixels outside the
+ * box take no part: a crop is resized as if it were the whole image. Only the rows and outputs
+ * that are needed are made. */
 #include "data/image_ops.h"
 
 #include "base/arena.h"
@@ -12,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One axis: `in` pixels become `out`, of which [begin, begin + count) are wanted. Input i lies at place
- * i + shift of the part of the image at hand. */
+/* One axis: `in` pixels become `out`, of which [begin, begin + count) are wanted. Input i lies
+ * at place i + shift of the part of the image at hand. */
 typedef struct Axis {
     int in, out, begin, count, shift;
 } Axis;
@@ -94,7 +95,8 @@ static void weights_free(ResampleWeights *w)
 }
 
 /* out[y->count][x->count] from the part of an image that holds what the axes need. */
-static void resample(const Image *part, const Axis *x, const Axis *y, uint8_t *out, size_t out_stride)
+static void resample(const Image *part, const Axis *x, const Axis *y, uint8_t *out,
+                     size_t out_stride)
 {
     const Kernels *k = kernels();
     int low, high;
@@ -111,15 +113,16 @@ static void resample(const Image *part, const Axis *x, const Axis *y, uint8_t *o
                    (size_t)x->count * 3);
     } else {
         ResampleWeights w = weights_new(x);
-        k->resample_rows(&w, in, in_stride, part->pixels + in_stride * (size_t)part->height, middle, stride,
-                         (int)rows);
+        k->resample_rows(&w, in, in_stride, part->pixels + in_stride * (size_t)part->height, middle,
+                         stride, (int)rows);
         weights_free(&w);
     }
     ResampleWeights w = weights_new(y);
     for (int i = 0; i < y->count; i++) {
         size_t at = (size_t)i * (size_t)w.stride;
-        k->resample_column(middle + (size_t)(w.first[i] - low) * stride, stride, w.taps[i], w.weight + at,
-                           w.high + at, w.low + at, out + (size_t)i * out_stride, (size_t)x->count * 3);
+        k->resample_column(middle + (size_t)(w.first[i] - low) * stride, stride, w.taps[i],
+                           w.weight + at, w.high + at, w.low + at, out + (size_t)i * out_stride,
+                           (size_t)x->count * 3);
     }
     weights_free(&w);
     free(middle);
@@ -160,7 +163,8 @@ Status image_resize_short_side(const char *name, Image *image, int size)
     int width, height;
     short_side(image->width, image->height, size, &width, &height);
     if ((int64_t)width * height > IMAGE_MAX_PIXELS)
-        return status_fail(STATUS_LIMIT, "%s: too long to be resized whole (%d x %d becomes %d x %d)", name,
+        return status_fail(STATUS_LIMIT,
+                           "%s: too long to be resized whole (%d x %d becomes %d x %d)", name,
                            image->width, image->height, width, height);
     image_resize(image, width, height);
     return STATUS_OK;
@@ -211,6 +215,6 @@ Image image_resize_center(const Image *part, ImageBox at, ImageBox whole, int re
 
 void image_center_crop(Image *image, int size)
 {
-    image_crop(image, (ImageBox){centre_begin(image->width, size), centre_begin(image->height, size), size,
-                                 size});
+    image_crop(image, (ImageBox){centre_begin(image->width, size),
+                                 centre_begin(image->height, size), size, size});
 }

@@ -28,9 +28,9 @@ Status sampler_open(const Dataset *dataset, const SamplerSpec *spec, Sampler **o
     CHECK(spec->ranks >= 1 && spec->batch >= 1);
     int64_t steps = sampler_steps_of(dataset->count, spec->ranks, spec->batch);
     if (steps == 0)
-        return status_fail(STATUS_USAGE, "--batch: larger than the data (%lld vs %lld images of %s)",
-                           (long long)spec->batch * spec->ranks, (long long)dataset->count,
-                           dataset->source);
+        return status_fail(
+            STATUS_USAGE, "--batch: larger than the data (%lld vs %lld images of %s)",
+            (long long)spec->batch * spec->ranks, (long long)dataset->count, dataset->source);
     Sampler *s = mem_zero(1, sizeof *s);
     s->data = dataset;
     s->spec = *spec;
@@ -68,8 +68,8 @@ static uint32_t *shuffle_classes(const Sampler *s)
     return pool;
 }
 
-/* Rounds through all classes that have images, each round in a new order; in every class the images in
- * turn, again from the start when they are used up. */
+/* Rounds through all classes that have images, each round in a new order; in every class the images
+ * in turn, again from the start when they are used up. */
 static void order_balanced(Sampler *s)
 {
     const Dataset *d = s->data;

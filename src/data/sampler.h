@@ -1,12 +1,13 @@
 /* Sampler: which images make up step s of epoch e, a function of (seed, epoch, step) alone.
  *
- * An epoch is a permutation of the data set, wrapped to a multiple of R ranks; rank r takes every R-th
- * entry; incomplete batches are dropped. Class-balanced sampling walks the classes in a new random order
- * each round and the images of each class in a random order, as many draws as the data set has images.
+ * An epoch is a permutation of the data set, wrapped to a multiple of R ranks; rank r takes every
+ * R-th entry; incomplete batches are dropped. Class-balanced sampling walks the classes in a new
+ * random order each round and the images of each class in a random order, as many draws as the data
+ * set has images.
  *
- * An entry is a 64-bit key: image number in the low half; the high half is 0 where an image occurs first in
- * an epoch and differs wherever it occurs again. Random views are drawn by key, so that an image drawn
- * twice looks different. */
+ * An entry is a 64-bit key: image number in the low half; the high half is 0 where an image occurs
+ * first in an epoch and differs wherever it occurs again. Random views are drawn by key, so that an
+ * image drawn twice looks different. */
 #ifndef PACO_DATA_SAMPLER_H
 #define PACO_DATA_SAMPLER_H
 
@@ -25,15 +26,15 @@ typedef struct SamplerSpec {
 
 typedef struct Sampler Sampler;
 
-/* STATUS_USAGE where the data set is smaller than one step. The data set must outlive the sampler. */
+/* STATUS_USAGE where the data set is smaller than one step. It must outlive the sampler. */
 Status sampler_open(const Dataset *dataset, const SamplerSpec *spec, Sampler **out);
 void sampler_close(Sampler *sampler);
 /* Steps of an epoch. */
 int64_t sampler_steps(const Sampler *sampler);
 /* Steps of an epoch of `count` images: floor(ceil(count / R) / B). */
 int64_t sampler_steps_of(int64_t count, int ranks, int batch);
-/* keys[B] of rank `rank` at (epoch, step). The order of the latest epoch asked for is kept; asking for
- * another one makes it anew. Not thread-safe. */
+/* keys[B] of rank `rank` at (epoch, step). The order of the latest epoch asked for is kept; asking
+ * for another one makes it anew. Not thread-safe. */
 void sampler_batch(Sampler *sampler, uint32_t epoch, int64_t step, int rank, uint64_t *keys);
 
 static inline uint32_t sampler_image(uint64_t key) { return (uint32_t)key; }

@@ -1,12 +1,13 @@
 /* Procedural long-tailed images, made in memory: a set to try everything on without a download.
  *
- * A class is a shape (disc, square, triangle, ring, cross), plain or striped, with a favourite hue. Place,
- * size, angle and colours vary, hues of neighbouring classes overlap, the background is a gradient with a
- * distracting patch, and noise lies over all. Training sizes fall exponentially from 500 to 15, so that
- * there are many-, medium- and few-shot classes; the test half has 50 images of each.
+ * A class is a shape (disc, square, triangle, ring, cross), plain or striped, with a favourite hue.
+ * Place, size, angle and colours vary, hues of neighbouring classes overlap, the background is a
+ * gradient with a distracting patch, and noise lies over all. Training sizes fall exponentially
+ * from 500 to 15, so that there are many-, medium- and few-shot classes; the test half has 50
+ * images of each.
  *
- * Image i of a half is a function of (seed, half, i). Only exact operations and square roots are used, so
- * the pixels are the same on every machine. */
+ * Image i of a half is a function of (seed, half, i). Only exact operations and square roots are
+ * used, so the pixels are the same on every machine. */
 #include "data/kinds.h"
 
 #include "base/rng.h"
@@ -122,7 +123,8 @@ static void paint(const Scene *s, int x, int y, double rgb[3])
     const double *ink = s->ink[s->striped && stripe - floor(stripe) < 0.5];
     bool patched = fabs(x - s->px) < s->pw && fabs(y - s->py) < s->ph;
     for (int c = 0; c < 3; c++) {
-        double ground = patched ? s->patch[c] : s->ground[0][c] + along * (s->ground[1][c] - s->ground[0][c]);
+        double ground =
+            patched ? s->patch[c] : s->ground[0][c] + along * (s->ground[1][c] - s->ground[0][c]);
         rgb[c] = ground + cover * (ink[c] - ground);
     }
 }

@@ -6,6 +6,7 @@
 #include "train/metrics_record.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,8 @@ static void find_top(const float *logits, int classes, int32_t top[METRICS_TOP])
         top[have++] = -1;
 }
 
-Status metrics_add(Metrics *m, const float *logits, const int32_t *labels, const uint32_t *samples, int n)
+Status metrics_add(Metrics *m, const float *logits, const int32_t *labels, const uint32_t *samples,
+                   int n)
 {
     for (int i = 0; i < n; i++) {
         const float *row = logits + (size_t)i * (size_t)m->classes;
@@ -122,8 +124,9 @@ MetricsSummary metrics_summary(const Metrics *m)
         if (!m->train_counts)
             continue;
         int64_t trained = m->train_counts[c];
-        mean_add(trained > METRICS_MANY_ABOVE ? &many : trained < METRICS_FEW_BELOW ? &few : &medium,
-                 accuracy);
+        Mean *group = trained > METRICS_MANY_ABOVE ? &many
+                    : trained < METRICS_FEW_BELOW  ? &few : &medium;
+        mean_add(group, accuracy);
     }
     s.class_mean = mean_of(&all);
     s.many = mean_of(&many), s.many_classes = many.n;
@@ -140,4 +143,12 @@ void metrics_per_class(const Metrics *m, double *accuracy, int64_t *tests)
         if (tests)
             tests[c] = m->tests[c];
     }
+}
+
+const char *metrics_percent(double fraction, char text[16])
+{
+    if (isnan(fraction))
+        return "-";
+    snprintf(text, 16, "%.2f %%", 100 * fraction);
+    return text;
 }

@@ -1,9 +1,9 @@
 /* Metrics: accuracies of an evaluation, and the files that report them.
  *
- * One record per test image is kept (label, five best classes); everything else is computed from these.
- * Many, medium and few are the published groups by number of training images: many > 100, few < 20, the
- * rest medium; a group's accuracy is the mean of its classes' accuracies, classes without test images
- * left out. All accuracies are fractions; NaN where there is nothing to count. */
+ * One record per test image is kept (label, five best classes); everything else is computed from
+ * these. Many, medium and few are the published groups by number of training images: many > 100,
+ * few < 20, the rest medium; a group's accuracy is the mean of its classes' accuracies, classes
+ * without test images left out. All accuracies are fractions; NaN where nothing is counted. */
 #ifndef PACO_TRAIN_METRICS_H
 #define PACO_TRAIN_METRICS_H
 
@@ -26,20 +26,24 @@ typedef struct MetricsSummary {
 /* train_counts[classes]: training images per class; NULL when unknown (the groups are NaN then). */
 Metrics *metrics_new(int classes, const int64_t *train_counts);
 void metrics_free(Metrics *metrics);
-/* Adds n images: logits[n][classes], labels[n], samples[n] (number of the image in its data set). Equal
- * logits rank by class number. STATUS_NAN where a logit is NaN or infinite: names the image. */
-Status metrics_add(Metrics *metrics, const float *logits, const int32_t *labels, const uint32_t *samples,
-                   int n);
+/* Adds n images: logits[n][classes], labels[n], samples[n] (number of the image in its data set).
+ * Equal logits rank by class number. STATUS_NAN, naming the image, where a logit is not finite. */
+Status metrics_add(Metrics *metrics, const float *logits, const int32_t *labels,
+                   const uint32_t *samples, int n);
 MetricsSummary metrics_summary(const Metrics *metrics);
-/* accuracy[classes] (NaN where a class has no test image) and tests[classes]; either may be NULL. */
+/* "81.03 %", or "-" for NaN. Returns text. */
+const char *metrics_percent(double fraction, char text[16]);
+/* accuracy[classes] (NaN where a class has no test image) and tests[classes]; either may be NULL.
+ */
 void metrics_per_class(const Metrics *metrics, double *accuracy, int64_t *tests);
 
 /* Each writes a whole file atomically (a temporary beside it, renamed).
  * classes.csv:     class,name,train_images,test_images,correct,accuracy
  * confusion.csv:   true,predicted,images for every pair that occurs
- * predictions.csv: image,label,top1,...,top5 in order of image; `name` gives the text of an image, may be
- *                  NULL, then its number is written. */
-Status metrics_write_classes(const Metrics *metrics, const char *const *class_names, const char *path);
+ * predictions.csv: image,label,top1,...,top5 in order of image; `name` gives the text of an image,
+ * may be NULL, then its number is written. */
+Status metrics_write_classes(const Metrics *metrics, const char *const *class_names,
+                             const char *path);
 Status metrics_write_confusion(const Metrics *metrics, const char *path);
 Status metrics_write_predictions(const Metrics *metrics, const char *path,
                                  const char *(*name)(uint32_t image, void *context), void *context);

@@ -1,4 +1,5 @@
-/* Private to src/train: the records behind Metrics, shared by metrics.c (figures) and report.c (files). */
+/* Private to src/train: the records behind Metrics, shared by metrics.c (figures) and report.c
+ * (files). */
 #ifndef PACO_TRAIN_METRICS_RECORD_H
 #define PACO_TRAIN_METRICS_RECORD_H
 

@@ -55,8 +55,8 @@ static const void *field_const(const Options *o, int id)
 
 static Status out_of_range(const Row *row, const char *text)
 {
-    return status_fail(STATUS_USAGE, "--%s: out of range (%.60s vs %.10g to %.10g)", row->name, text,
-                       row->low, row->high);
+    return status_fail(STATUS_USAGE, "--%s: out of range (%.60s vs %.10g to %.10g)", row->name,
+                       text, row->low, row->high);
 }
 
 static Status not_a(const Row *row, const char *what, const char *text)
@@ -144,7 +144,8 @@ static Status set_choice(const Row *row, int *to, const char *text)
 {
     int i = choice_index(row->values, text);
     if (i < 0)
-        return status_fail(STATUS_USAGE, "--%s: unknown value ('%.60s' vs %s)", row->name, text, row->values);
+        return status_fail(STATUS_USAGE, "--%s: unknown value ('%.60s' vs %s)", row->name, text,
+                           row->values);
     *to = i;
     return STATUS_OK;
 }
@@ -230,7 +231,8 @@ static Status unknown_option(const char *name, unsigned verb)
         if (rows[find_name(aliases[i].name, strlen(aliases[i].name))].verbs & verb)
             suggest_try(&near, aliases[i].other);
     if (near.best)
-        return status_fail(STATUS_USAGE, "--%.60s: unknown option. Did you mean --%s?", name, near.best);
+        return status_fail(STATUS_USAGE, "--%.60s: unknown option. Did you mean --%s?", name,
+                           near.best);
     return status_fail(STATUS_USAGE, "--%.60s: unknown option. --help lists them", name);
 }
 
@@ -248,7 +250,8 @@ static Status unknown_preset(const char *name)
     for (int i = 0; preset_at(i); i++)
         suggest_try(&near, preset_at(i)->name);
     if (near.best)
-        return status_fail(STATUS_USAGE, "unknown preset '%.60s'. Did you mean %s?", name, near.best);
+        return status_fail(STATUS_USAGE, "unknown preset '%.60s'. Did you mean %s?", name,
+                           near.best);
     return status_fail(STATUS_USAGE, "unknown preset '%.60s'. `paco presets` lists them", name);
 }
 
@@ -259,7 +262,8 @@ Status options_preset(Options *o, const char *name)
         return unknown_preset(name);
     char *copy = mem_string(preset->options), *at;
     Status status = STATUS_OK;
-    for (char *word = strtok_r(copy, " ", &at); word && status == STATUS_OK; word = strtok_r(NULL, " ", &at)) {
+    for (char *word = strtok_r(copy, " ", &at); word && status == STATUS_OK;
+         word = strtok_r(NULL, " ", &at)) {
         char *equals = strchr(word, '=');
         CHECKF(equals, "preset %s: %s", name, word);
         *equals = 0;
@@ -271,7 +275,7 @@ Status options_preset(Options *o, const char *name)
     return STATUS_OK;
 }
 
-/* The published hint: with more ranks, as many images per rank and a linearly larger learning rate. */
+/* As the authors advise: with more ranks, the same images per rank and a linearly larger rate. */
 static void scale_to_ranks(Options *o, int preset_ranks)
 {
     if (!o->preset || o->ranks == preset_ranks)
@@ -321,7 +325,8 @@ static Status set_flag(Options *o, int id, const Pair *pair, Words *words, bool 
     const char *value = pair->value;
     if (negated && value)
         return status_fail(STATUS_USAGE, "--no-%s: takes no value ('%.60s')", rows[id].name, value);
-    if (!value && !negated && words->at < words->count && choice_index("on|off", words->list[words->at]) >= 0)
+    if (!value && !negated && words->at < words->count &&
+        choice_index("on|off", words->list[words->at]) >= 0)
         value = words->list[words->at++];
     return set_value(o, id, value ? value : negated ? "off" : "on");
 }
@@ -341,14 +346,16 @@ static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *wor
         const char *name = arena_printf(&o->arena, "%.*s", (int)pair->length, pair->name);
         if (id < 0)
             return unknown_option(name, verb);
-        return status_fail(STATUS_USAGE, "--%s: means nothing to this command. --help lists what does", name);
+        return status_fail(STATUS_USAGE,
+                           "--%s: means nothing to this command. --help lists what does", name);
     }
     o->given[id] = true;
     if (rows[id].type == TYPE_FLAG)
         return set_flag(o, id, pair, words, negated);
     const char *value = pair->value ? pair->value : next_value(words);
     if (!value)
-        return status_fail(STATUS_USAGE, "--%s: value missing (%s)", rows[id].name, rows[id].values);
+        return status_fail(STATUS_USAGE, "--%s: value missing (%s)", rows[id].name,
+                           rows[id].values);
     return set_value(o, id, value);
 }
 
@@ -400,7 +407,8 @@ Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **
         } else if (word[0] == '-' && word[1]) {
             return status_fail(STATUS_USAGE, "%.60s: unknown option. Options begin with --", word);
         } else if (o->word_count == allowed) {
-            return status_fail(STATUS_USAGE, "%.200s: unexpected argument. Options begin with --", word);
+            return status_fail(STATUS_USAGE, "%.200s: unexpected argument. Options begin with --",
+                               word);
         } else {
             o->words[o->word_count++] = arena_printf(&o->arena, "%s", word);
         }
@@ -434,7 +442,8 @@ static void print_usage(FILE *out, const Row *row)
     else if (row->type == TYPE_CHOICE)
         snprintf(left, sizeof left, "--%s WORD", row->name);
     else
-        snprintf(left, sizeof left, "--%s %s", row->name, row->type == TYPE_SEED ? "N" : row->values);
+        snprintf(left, sizeof left, "--%s %s", row->name,
+                 row->type == TYPE_SEED ? "N" : row->values);
     fprintf(out, "  %-24s %s", left, row->help);
     if (*row->standard)
         fprintf(out, " [%s]", row->standard);
@@ -447,11 +456,13 @@ void options_help(FILE *out, OptionVerb verb, const char *usage)
 {
     static const struct { const char *title; int first; } groups[] = {
 #define GROUP(title) {title, -1},
-#define OPTION(type, field, name, standard, low, high, values, verbs, help) {NULL, OPTION_ID_##field},
+#define OPTION(type, field, name, standard, low, high, values, verbs, help)                        \
+    {NULL, OPTION_ID_##field},
 #include "train/options.def"
     };
     const char *title = NULL;
-    fprintf(out, "%s\n\n  %-24s %s\n", usage, "--preset NAME", "published values; see `paco presets`");
+    fprintf(out, "%s\n\n  %-24s %s\n", usage, "--preset NAME",
+            "published values; see `paco presets`");
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         if (groups[i].title) {
             title = groups[i].title;
@@ -533,7 +544,8 @@ static Status read_line(Options *o, const char *source, int number, char *line)
 {
     char *equals = strchr(line, '=');
     if (!equals)
-        return status_fail(STATUS_INPUT, "%s: option line %d: no '=' ('%.60s')", source, number, line);
+        return status_fail(STATUS_INPUT, "%s: option line %d: no '=' ('%.60s')", source, number,
+                           line);
     *equals = 0;
     if (strcmp(line, "preset") == 0) {
         const Preset *preset = preset_find(equals + 1);
@@ -541,8 +553,10 @@ static Status read_line(Options *o, const char *source, int number, char *line)
         return STATUS_OK;
     }
     if (find_name(line, strlen(line)) < 0)
-        return status_fail(STATUS_INPUT, "%s: option line %d: unknown option '%.60s'. Was it written by a "
-                           "newer version?", source, number, line);
+        return status_fail(STATUS_INPUT,
+                           "%s: option line %d: unknown option '%.60s'. Was it written by a "
+                           "newer version?",
+                           source, number, line);
     if (options_set(o, line, equals + 1) != STATUS_OK)
         return status_prefix(STATUS_INPUT, "%s: option line %d", source, number);
     return STATUS_OK;

@@ -1,7 +1,8 @@
-/* Options of `paco train`, `eval`, `bench` and `data check`: parsing, checking, help, and their text form.
+/* Options of `paco train`, `eval`, `bench` and `data check`: parsing, checking, help, and their
+ * text form.
  *
- * Values come from the defaults of options.def, then from the preset, then from the words of the command
- * line, each overriding the one before. Every mistake is one line and STATUS_USAGE. */
+ * Values come from the defaults of options.def, then from the preset, then from the words of the
+ * command line, each overriding the one before. Every mistake is one line and STATUS_USAGE. */
 #ifndef PACO_TRAIN_OPTIONS_H
 #define PACO_TRAIN_OPTIONS_H
 
@@ -27,7 +28,9 @@ typedef enum Sampling { SAMPLING_UNIFORM, SAMPLING_BALANCED } Sampling;
 /* Options.method is a Method (model/paco.h), .dataset a DatasetKind, .schedule a ScheduleKind, .on_corrupt an OnCorrupt (loader.h),
  * .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
 
-typedef enum OptionVerb { OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8 } OptionVerb;
+typedef enum OptionVerb {
+    OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8
+} OptionVerb;
 
 typedef enum OptionId {
 #define OPTION(type, field, name, standard, low, high, values, verbs, help) OPTION_ID_##field,
@@ -43,7 +46,8 @@ typedef struct Options {
 #define OPTION_FIELD_FLAG(field) bool field;
 #define OPTION_FIELD_CHOICE(field) int field;
 #define OPTION_FIELD_TRIPLE(field) double field[3];
-#define OPTION(type, field, name, standard, low, high, values, verbs, help) OPTION_FIELD_##type(field)
+#define OPTION(type, field, name, standard, low, high, values, verbs, help)                        \
+    OPTION_FIELD_##type(field)
 #include "train/options.def"
     bool given[OPTION_COUNT]; /* on the command line (not by the preset) */
     const char *preset;       /* name of the preset, or NULL */
@@ -57,11 +61,13 @@ typedef struct Options {
 void options_init(Options *options);
 void options_free(Options *options);
 /* Parses argv[0..argc-1] (without program and verb): --name value, --name=value, --flag, --no-flag;
- * _ and - are the same in a name. At most `words` arguments that are no options. --preset NAME applies
- * first wherever it stands. With a preset whose number of ranks is overridden, lr and batch scale along
- * unless given themselves. Then options_check. On failure the options may still be freed. */
+ * _ and - are the same in a name. At most `words` arguments that are no options. --preset NAME
+ * applies first wherever it stands. With a preset whose number of ranks is overridden, lr and batch
+ * scale along unless given themselves. Then options_check. On failure the options may still be
+ * freed. */
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
-/* Sets one option from text, as --name text would: for presets, checkpoints and tests. STATUS_USAGE. */
+/* Sets one option from text, as --name text would: for presets, checkpoints and tests.
+ * STATUS_USAGE. */
 Status options_set(Options *options, const char *name, const char *text);
 /* Applies a preset over what is there. STATUS_USAGE with the nearest name where it is unknown. */
 Status options_preset(Options *options, const char *name);
@@ -69,10 +75,11 @@ Status options_preset(Options *options, const char *name);
 Status options_check(const Options *options, OptionVerb verb);
 /* --help of a verb. `usage` is its first line. */
 void options_help(FILE *out, OptionVerb verb, const char *usage);
-/* Every option as `name=value` lines, in the order of options.def; numbers read back to the same bits. */
+/* Every option as `name=value` lines, in the order of options.def; numbers read back to the same
+ * bits. */
 char *options_dump(const Options *options, Arena *arena);
-/* Reads such lines over the defaults; `source` is their file's name. STATUS_INPUT when malformed. Unknown
- * names are an error: a newer version wrote them. */
+/* Reads such lines over the defaults; `source` is their file's name. STATUS_INPUT when malformed.
+ * Unknown names are an error: a newer version wrote them. */
 Status options_read(Options *options, const char *source, const char *text);
 /* The word of a CHOICE ("resnet32" for OPTION_ID_arch), owned by the options. */
 const char *options_word(Options *options, OptionId id);
@@ -80,9 +87,9 @@ const char *options_word(Options *options, OptionId id);
 /* What the options say of the data, the views and the learning rate. */
 DatasetSpec options_dataset(const Options *options, bool train);
 Schedule options_schedule(const Options *options);
-/* Opens both halves. The test half gets as many classes as the training half, and must have the same
- * class folders (STATUS_INPUT). Where no training data is named (evaluation, data check) *train is NULL,
- * likewise *test; on failure both are. */
+/* Opens both halves. The test half gets as many classes as the training half, and must have the
+ * same class folders (STATUS_INPUT). Where no training data is named (evaluation, data check)
+ * *train is NULL, likewise *test; on failure both are. */
 Status options_open_data(const Options *options, Dataset **train, Dataset **test);
 /* The recipe and its options (size and evaluation resize resolved). After options_check. */
 const Recipe *options_recipe(const Options *options, RecipeOptions *views);

@@ -1,4 +1,5 @@
-/* What single values cannot say: contradictions between options, and what they mean to other modules. */
+/* What single values cannot say: contradictions between options, and what they mean to other
+ * modules. */
 #include "base/check.h"
 #include "data/loader.h"
 #include "train/options.h"
@@ -15,17 +16,22 @@ static Status check_recipe_name(const Options *o)
     for (int i = 0; recipe_at(i); i++)
         suggest_try(&near, recipe_at(i)->name);
     if (near.best)
-        return status_fail(STATUS_USAGE, "--recipe: unknown recipe '%.60s'. Did you mean %s?", name, near.best);
-    return status_fail(STATUS_USAGE, "--recipe: unknown recipe '%.60s'. `paco augment --help` lists them", name);
+        return status_fail(STATUS_USAGE, "--recipe: unknown recipe '%.60s'. Did you mean %s?", name,
+                           near.best);
+    return status_fail(STATUS_USAGE,
+                       "--recipe: unknown recipe '%.60s'. `paco augment --help` lists them", name);
 }
 
 static Status check_ranks(const Options *o)
 {
     if (o->batch % o->ranks != 0)
-        return status_fail(STATUS_USAGE, "--batch: not a multiple of --ranks (%d vs %d)", o->batch, o->ranks);
+        return status_fail(STATUS_USAGE, "--batch: not a multiple of --ranks (%d vs %d)", o->batch,
+                           o->ranks);
     if (o->batch / o->ranks < 2)
-        return status_fail(STATUS_USAGE, "--batch: batch norm needs two images per rank (%d images vs %d "
-                           "ranks)", o->batch, o->ranks);
+        return status_fail(STATUS_USAGE,
+                           "--batch: batch norm needs two images per rank (%d images vs %d "
+                           "ranks)",
+                           o->batch, o->ranks);
     return STATUS_OK;
 }
 
@@ -44,12 +50,15 @@ static Status check_kind(const Options *o)
         return status_fail(STATUS_USAGE, "--%s-list: contradicts --dataset, which is no list",
                            o->train_list ? "train" : "test");
     if (o->dataset == DATASET_SYNTHETIC && (o->data || o->test_data))
-        return status_fail(STATUS_USAGE, "--data: contradicts --dataset synthetic, which is made in memory");
+        return status_fail(STATUS_USAGE,
+                           "--data: contradicts --dataset synthetic, which is made in memory");
     if (!cifar && o->lt_factor < 1)
         return status_fail(STATUS_USAGE, "--lt-factor: only for --dataset cifar10 or cifar100");
-    int fixed = o->dataset == DATASET_CIFAR100 ? 100 : cifar || o->dataset == DATASET_SYNTHETIC ? 10 : 0;
+    bool ten = o->dataset == DATASET_CIFAR10 || o->dataset == DATASET_SYNTHETIC;
+    int fixed = o->dataset == DATASET_CIFAR100 ? 100 : ten ? 10 : 0;
     if (fixed && o->classes && o->classes != fixed)
-        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)", o->classes, fixed);
+        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
+                           o->classes, fixed);
     return STATUS_OK;
 }
 
@@ -61,15 +70,18 @@ static Status check_data(const Options *o, OptionVerb verb)
             TRY(need(o->train_list, "train-list", "FILE", "the images to train with"));
         if (verb != OPTION_DATA)
             return need(o->test_list, "test-list", "FILE", "the images to evaluate with");
-        return need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE", "nothing to check");
+        return need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
+                    "nothing to check");
     }
     if (o->dataset == DATASET_FOLDER) {
         if (verb == OPTION_TRAIN || (verb == OPTION_DATA && !o->test_data))
             TRY(need(o->data, "data", "FOLDER", "the training folders, one per class"));
-        return verb == OPTION_DATA ? STATUS_OK
-                                   : need(o->test_data, "test-data", "FOLDER", "the test folders, one per class");
+        return verb == OPTION_DATA
+                   ? STATUS_OK
+                   : need(o->test_data, "test-data", "FOLDER", "the test folders, one per class");
     }
-    return o->dataset == DATASET_SYNTHETIC ? STATUS_OK : need(o->data, "data", "FOLDER", "the CIFAR files");
+    return o->dataset == DATASET_SYNTHETIC ? STATUS_OK
+                                           : need(o->data, "data", "FOLDER", "the CIFAR files");
 }
 
 Status options_check(const Options *o, OptionVerb verb)
@@ -79,10 +91,11 @@ Status options_check(const Options *o, OptionVerb verb)
     if (verb == OPTION_TRAIN) {
         TRY(check_recipe_name(o));
         if (o->warmup > o->epochs)
-            return status_fail(STATUS_USAGE, "--warmup: longer than the run (%d vs %d epochs)", o->warmup,
-                               o->epochs);
+            return status_fail(STATUS_USAGE, "--warmup: longer than the run (%d vs %d epochs)",
+                               o->warmup, o->epochs);
         if (o->resume && o->init_from)
-            return status_fail(STATUS_USAGE, "--init-from: contradicts --resume, which brings its weights");
+            return status_fail(STATUS_USAGE,
+                               "--init-from: contradicts --resume, which brings its weights");
     }
     return verb == OPTION_BENCH ? STATUS_OK : check_data(o, verb);
 }
@@ -100,7 +113,8 @@ const Recipe *options_recipe(const Options *o, RecipeOptions *views)
     *views = recipe_options(recipe);
     if (o->size && o->size != views->size) {
         views->size = o->size;
-        views->eval_resize = o->size <= 64 ? o->size : o->size * 8 / 7; /* 224 of 256, as published */
+        views->eval_resize =
+            o->size <= 64 ? o->size : o->size * 8 / 7; /* 224 of 256, as published */
     }
     if (o->eval_resize)
         views->eval_resize = o->eval_resize;

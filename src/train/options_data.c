@@ -37,8 +37,10 @@ static Status check_folders(const Dataset *train, const Dataset *test)
         return STATUS_OK;
     for (int c = 0; c < train->classes; c++)
         if (strcmp(train->class_names[c], test->class_names[c]) != 0)
-            return status_fail(STATUS_INPUT, "%s: class folder %d differs from that of %s ('%.60s' vs "
-                               "'%.60s')", test->source, c, train->source, test->class_names[c],
+            return status_fail(STATUS_INPUT,
+                               "%s: class folder %d differs from that of %s ('%.60s' vs "
+                               "'%.60s')",
+                               test->source, c, train->source, test->class_names[c],
                                train->class_names[c]);
     return STATUS_OK;
 }

@@ -1,5 +1,5 @@
-/* The files of metrics.h. Whole files are written beside their place and renamed, so that a reader never
- * sees half of one; the record of a run is appended to row by row. */
+/* The files of metrics.h. Whole files are written beside their place and renamed, so that a reader
+ * never sees half of one; the record of a run is appended to row by row. */
 #include "base/arena.h"
 #include "base/file.h"
 #include "train/metrics.h"
@@ -122,7 +122,8 @@ Status metrics_write_confusion(const Metrics *m, const char *path)
 
 static int by_sample(const void *a, const void *b)
 {
-    const MetricsRecord *p = *(const MetricsRecord *const *)a, *q = *(const MetricsRecord *const *)b;
+    const MetricsRecord *p = *(const MetricsRecord *const *)a;
+    const MetricsRecord *q = *(const MetricsRecord *const *)b;
     return (p->sample > q->sample) - (p->sample < q->sample);
 }
 
@@ -173,7 +174,8 @@ Status metrics_write_report(const Metrics *m, const char *path)
     put_json_number(out.file, "many", s.many, ",");
     put_json_number(out.file, "medium", s.medium, ",");
     put_json_number(out.file, "few", s.few, ",");
-    fprintf(out.file, "  \"many_classes\": %d,\n  \"medium_classes\": %d,\n  \"few_classes\": %d,\n",
+    fprintf(out.file,
+            "  \"many_classes\": %d,\n  \"medium_classes\": %d,\n  \"few_classes\": %d,\n",
             s.many_classes, s.medium_classes, s.few_classes);
     fputs("  \"class_accuracy\": [", out.file);
     for (int c = 0; c < m->classes; c++) {
@@ -215,13 +217,14 @@ Status metrics_append_epoch(const char *path, const EpochRow *row)
     return STATUS_OK;
 }
 
-/* Length of what to keep of text: the header and the whole rows of epochs before `epoch`. A row cut short by a
- * crash (no line end) is dropped. */
+/* Length of what to keep of text: the header and the whole rows of epochs before `epoch`. A row cut
+ * short by a crash (no line end) is dropped. */
 static Status kept_length(const char *path, const char *text, int epoch, size_t *length)
 {
     size_t header = strlen(run_header);
     if (strncmp(text, run_header, header) != 0)
-        return status_fail(STATUS_INPUT, "%s: line 1: not the header of a metrics file of this version", path);
+        return status_fail(STATUS_INPUT,
+                           "%s: line 1: not the header of a metrics file of this version", path);
     *length = header;
     for (long long number = 2;; number++) {
         const char *line = text + *length, *end = strchr(line, '\n');
@@ -246,7 +249,8 @@ Status metrics_truncate(const char *path, int epoch)
         return STATUS_OK;
     TRY(file_read(path, RUN_RECORD_MAX, &bytes, &size));
     Status status = size ? kept_length(path, (char *)bytes, epoch, &length) : STATUS_OK;
-    if (status == STATUS_OK && size && length < size && (status = output_open(&out, path)) == STATUS_OK) {
+    if (status == STATUS_OK && size && length < size &&
+        (status = output_open(&out, path)) == STATUS_OK) {
         fwrite(bytes, 1, length, out.file);
         status = output_close(&out);
     }

@@ -29,7 +29,8 @@ double schedule_lr(const Schedule *schedule, int epoch)
 {
     CHECKF(epoch >= 0 && epoch < schedule->epochs && schedule->warmup >= 0, "epoch %d of %d", epoch,
            schedule->epochs);
-    return schedule->kind == SCHEDULE_CIFAR ? cifar_lr(schedule, epoch) : cosine_lr(schedule, epoch);
+    return schedule->kind == SCHEDULE_CIFAR ? cifar_lr(schedule, epoch)
+                                            : cosine_lr(schedule, epoch);
 }
 
 double schedule_scale(double lr, int preset_ranks, int ranks)

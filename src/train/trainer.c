@@ -8,9 +8,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "checkpoint/store.h"
 #include "data/loader.h"
+#include "data/sampler.h"
 #include "train/evaluator.h"
 #include "train/setup.h"
+#include "train/snapshot.h"
+#include "train/weights.h"
 
 #include <math.h>
 #include <signal.h>
@@ -33,14 +37,13 @@ typedef struct Trainer {
     FILE *log;             /* train.log, or NULL */
     int32_t *order;        /* [R*B] key shuffle */
     int64_t steps;         /* of an epoch */
-    int epoch;
-    int64_t step;          /* within the epoch */
-    int64_t done;          /* steps since the beginning */
-    int queue_head;
-    double started;
-    /* of the running epoch */
-    double loss_sum, epoch_started, waited;
-    int64_t correct, seen, first_step;
+    Store *store;          /* checkpoints, or NULL */
+    Snapshot *snapshot;
+    Progress at;
+    double started, epoch_started, waited;
+    int64_t first_step;    /* of the epoch that this process ran */
+    int64_t first_seen;
+    int own_steps;         /* done by this process, for --stop-after */
     TrainResult *result;
 } Trainer;
 
@@ -73,23 +76,44 @@ static Status open_data(Trainer *t)
         spec.classes = t->train->classes;
         TRY(dataset_open(&spec, &t->test));
     }
+    int ranks = t->options->ranks;
+    t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
+    if (t->steps == 0)
+        return status_fail(STATUS_USAGE, "--batch: larger than the data (%d vs %lld training images)",
+                           t->options->batch, (long long)t->train->count);
     t->recipe = options_recipe(t->options, &t->views);
     t->schedule = options_schedule(t->options);
     return STATUS_OK;
 }
 
+/* A run that stopped between an epoch's last step and its evaluation goes on loading with the next epoch. */
 static Status open_loader(Trainer *t)
 {
     const Options *o = t->options;
+    bool trained = t->at.step == t->steps;
+    int epoch = t->at.epoch + trained;
+    if (epoch >= o->epochs)
+        return STATUS_OK;
     LoaderSpec spec = {
         .data = t->train, .views = t->config.method == METHOD_PACO ? LOADER_PAIR : LOADER_QUERY,
         .recipe = t->recipe, .options = t->views, .seed = o->seed, .ranks = o->ranks, .batch = t->config.batch,
         .balanced = o->sampling == SAMPLING_BALANCED, .on_corrupt = (OnCorrupt)o->on_corrupt,
-        .threads = o->threads, .epoch = (uint32_t)t->epoch, .step = t->step, .epochs = (uint32_t)o->epochs,
+        .threads = o->threads, .epoch = (uint32_t)epoch, .step = trained ? 0 : t->at.step,
+        .epochs = (uint32_t)o->epochs,
     };
-    TRY(loader_open(&spec, &t->loader));
-    t->steps = loader_steps(t->loader);
-    return STATUS_OK;
+    return loader_open(&spec, &t->loader);
+}
+
+/* --init-from: weights of a checkpoint under a fresh schedule. */
+static Status init_from(Trainer *t)
+{
+    Weights weights;
+    if (!t->options->init_from)
+        return STATUS_OK;
+    TRY(weights_open(t->options->init_from, &weights));
+    Status status = weights_load(&weights, t->session, &t->model, t->options->partial);
+    weights_close(&weights);
+    return status;
 }
 
 static Status open_model(Trainer *t)
@@ -101,7 +125,8 @@ static Status open_model(Trainer *t)
     TRY(session_open(t->model.graph, &session, &t->session));
     t->order = mem_alloc((size_t)(t->config.batch * t->config.ranks) * sizeof *t->order);
     TRY(setup_initial(t->session, &t->model, &t->config, t->options->seed));
-    return setup_prior(t->session, &t->model, t->train->counts);
+    TRY(setup_prior(t->session, &t->model, t->train->counts));
+    return init_from(t);
 }
 
 static int64_t count_parameters(const Graph *graph)
@@ -186,14 +211,14 @@ static Status read_results(Trainer *t)
     TRY(session_read(t->session, t->model.correct, correct, DTYPE_I32));
     for (int r = 0; r < t->config.ranks; r++) {
         sum += loss[r];
-        t->correct += correct[2 * r];
+        t->at.correct += correct[2 * r];
     }
     if (!isfinite(sum))
         return status_fail(STATUS_NAN, "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
-                           "learning rate or a longer warm-up helps", t->epoch, (long long)t->step,
-                           schedule_lr(&t->schedule, t->epoch));
-    t->loss_sum += sum / t->config.ranks;
-    t->seen += t->config.batch * t->config.ranks;
+                           "learning rate or a longer warm-up helps", t->at.epoch, (long long)t->at.step,
+                           schedule_lr(&t->schedule, t->at.epoch));
+    t->at.loss_sum += sum / t->config.ranks;
+    t->at.seen += t->config.batch * t->config.ranks;
     return STATUS_OK;
 }
 
@@ -210,12 +235,12 @@ static void show_progress(Trainer *t)
 {
     char eta[32];
     double elapsed = clock_seconds() - t->epoch_started;
-    int64_t steps = t->step - t->first_step;
-    int64_t left = (int64_t)(t->options->epochs - t->epoch) * t->steps - t->step;
+    int64_t steps = t->at.step - t->first_step;
+    int64_t left = (int64_t)(t->options->epochs - t->at.epoch) * t->steps - t->at.step;
     format_time(elapsed / (double)steps * (double)left, eta, sizeof eta);
-    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s", t->epoch + 1,
-                 t->options->epochs, (long long)t->step, (long long)t->steps, t->loss_sum / (double)steps,
-                 100.0 * (double)t->correct / (double)t->seen, (double)t->seen / elapsed, eta);
+    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s", t->at.epoch + 1,
+                 t->options->epochs, (long long)t->at.step, (long long)t->steps, t->at.loss_sum / (double)t->at.step,
+                 100.0 * (double)t->at.correct / (double)t->at.seen, (double)(t->at.seen - t->first_seen) / elapsed, eta);
 }
 
 static Status train_step(Trainer *t)
@@ -223,23 +248,110 @@ static Status train_step(Trainer *t)
     const Batch *batch;
     TRY(loader_next(t->loader, &batch));
     TRY(write_batch(t, batch));
-    StepParams params = {.lr = schedule_lr(&t->schedule, t->epoch), .grad_scale = 1.0 / t->config.ranks,
-                         .queue_head = t->queue_head, .step = (int)t->done};
+    StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch), .grad_scale = 1.0 / t->config.ranks,
+                         .queue_head = t->at.queue_head, .step = (int)t->at.done};
     TRY(session_step(t->session, params));
     TRY(read_results(t));
     if (t->model.queue)
-        t->queue_head = (int)((t->queue_head + (int64_t)t->config.batch * t->config.ranks) % t->config.queue);
-    t->step++;
-    t->done++;
+        t->at.queue_head = (int)((t->at.queue_head + (int64_t)t->config.batch * t->config.ranks) % t->config.queue);
+    t->at.step++;
+    t->at.done++;
     show_progress(t);
     return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ checkpoints */
+
+static Status save(Trainer *t, bool best)
+{
+    const TrainingState *state;
+    if (!t->store)
+        return STATUS_OK;
+    double lr = schedule_lr(&t->schedule, t->at.epoch < t->options->epochs ? t->at.epoch : t->options->epochs - 1);
+    TRY(snapshot_take(t->snapshot, t->session, &t->at, lr, &state));
+    return store_save_training(t->store, t->at.done, best, state);
+}
+
+/* After a request to stop: a checkpoint, and the status that says so. */
+static Status stop(Trainer *t)
+{
+    TRY(save(t, false));
+    return status_fail(STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld of %lld%s", t->at.epoch + 1,
+                       (long long)t->at.step, (long long)t->steps,
+                       t->store ? ". --resume auto goes on from here" : "; without --out nothing was saved");
+}
+
+static bool saves_now(const Trainer *t)
+{
+    int every = t->options->save_every;
+    return t->at.epoch == t->options->epochs || (every > 0 && t->at.epoch % every == 0);
+}
+
+static Status restore(Trainer *t, const char *path)
+{
+    TRY(snapshot_restore(t->snapshot, t->session, path, t->steps, &t->at));
+    char *metrics = file_join(t->options->out, "metrics.csv");
+    Status status = t->options->out ? metrics_truncate(metrics, t->at.epoch) : STATUS_OK;
+    free(metrics);
+    t->result->best = t->at.best;
+    if (status == STATUS_OK)
+        SAY(t, "resumed %s at epoch %d, step %lld of %lld", path, t->at.epoch + 1, (long long)t->at.step,
+            (long long)t->steps);
+    return status;
+}
+
+/* A new run does not write among the checkpoints of an older one. */
+static Status begin_anew(Trainer *t)
+{
+    char *older = NULL;
+    if (!t->store)
+        return STATUS_OK;
+    TRY(store_last(t->options->out, &older));
+    Status status = older ? status_fail(STATUS_USAGE, "--out %s: holds checkpoints of an earlier run. --resume auto goes "
+                                        "on with it; a new run needs another folder", t->options->out) : STATUS_OK;
+    free(older);
+    if (status != STATUS_OK)
+        return status;
+    char *metrics = file_join(t->options->out, "metrics.csv");
+    status = metrics_truncate(metrics, 0);
+    free(metrics);
+    return status;
+}
+
+/* --resume FILE, or auto: the newest intact checkpoint of --out, if there is one. */
+static Status resume(Trainer *t)
+{
+    const char *from = t->options->resume;
+    char *newest = NULL;
+    if (!from)
+        return begin_anew(t);
+    if (strcmp(from, "auto") != 0)
+        return restore(t, from);
+    if (!t->store)
+        return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");
+    Status status = store_resume(t->store, &newest);
+    if (status == STATUS_OK && newest)
+        status = restore(t, newest);
+    else if (status == STATUS_OK)
+        SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
+    free(newest);
+    return status;
+}
+
+static Status open_store(Trainer *t)
+{
+    StoreOptions options = {.keep = t->options->keep};
+    if (t->options->out)
+        TRY(store_open(t->options->out, &options, &t->store));
+    t->snapshot = snapshot_new(&t->model, &t->config, t->options);
+    return resume(t);
 }
 
 /* ------------------------------------------------------------------------------------ epochs */
 
 static bool evaluates_now(const Trainer *t)
 {
-    int every = t->options->eval_every, next = t->epoch + 1;
+    int every = t->options->eval_every, next = t->at.epoch + 1;
     return t->test && (next == t->options->epochs || (every > 0 && next % every == 0));
 }
 
@@ -252,34 +364,33 @@ static Status evaluate_now(Trainer *t)
                     .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_now};
     TRY(evaluate(&e, t->metrics, NULL));
     t->result->last = metrics_summary(t->metrics);
-    if (t->result->last.top1 > t->result->best)
-        t->result->best = t->result->last.top1;
     return STATUS_OK;
 }
 
-static double percent(double fraction)
+static double waited_so_far(const Trainer *t)
 {
-    return 100 * fraction;
+    return t->loader ? loader_stats(t->loader).wait_seconds : 0;
 }
 
 static Status record_epoch(Trainer *t, bool evaluated)
 {
-    double seconds = clock_seconds() - t->epoch_started, waited = loader_stats(t->loader).wait_seconds - t->waited;
-    int64_t steps = t->step - t->first_step;
+    double seconds = clock_seconds() - t->epoch_started, waited = waited_so_far(t) - t->waited;
     MetricsSummary m = t->result->last;
+    char text[5][16];
     EpochRow row = {
-        .epoch = t->epoch, .lr = schedule_lr(&t->schedule, t->epoch), .loss = t->loss_sum / (double)steps,
-        .train_top1 = (double)t->correct / (double)t->seen, .images_per_second = (double)t->seen / seconds,
+        .epoch = t->at.epoch, .lr = schedule_lr(&t->schedule, t->at.epoch), .loss = t->at.loss_sum / (double)t->at.step,
+        .train_top1 = (double)t->at.correct / (double)t->at.seen, .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
         .data_seconds = waited, .seconds = seconds,
         .top1 = evaluated ? m.top1 : NAN, .top5 = evaluated ? m.top5 : NAN,
         .class_mean = evaluated ? m.class_mean : NAN, .many = evaluated ? m.many : NAN,
         .medium = evaluated ? m.medium : NAN, .few = evaluated ? m.few : NAN,
     };
-    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f s", t->epoch + 1,
-        t->options->epochs, row.lr, row.loss, percent(row.train_top1), row.images_per_second, waited);
+    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f s", t->at.epoch + 1,
+        t->options->epochs, row.lr, row.loss, 100 * row.train_top1, row.images_per_second, waited);
     if (evaluated)
-        SAY(t, "  test top-1 %.2f %%  top-5 %.2f %%  many %.2f %%  medium %.2f %%  few %.2f %%", percent(m.top1),
-            percent(m.top5), percent(m.many), percent(m.medium), percent(m.few));
+        SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s", metrics_percent(m.top1, text[0]),
+            metrics_percent(m.top5, text[1]), metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
+            metrics_percent(m.few, text[4]));
     if (!t->options->out)
         return STATUS_OK;
     char *path = file_join(t->options->out, "metrics.csv");
@@ -290,28 +401,45 @@ static Status record_epoch(Trainer *t, bool evaluated)
 
 static void begin_epoch(Trainer *t)
 {
-    t->loss_sum = 0;
-    t->correct = t->seen = 0;
-    t->first_step = t->step;
+    if (t->at.step == 0) {
+        t->at.loss_sum = 0;
+        t->at.correct = t->at.seen = 0;
+    }
+    t->first_step = t->at.step;
+    t->first_seen = t->at.seen;
     t->epoch_started = clock_seconds();
-    t->waited = loader_stats(t->loader).wait_seconds;
+    t->waited = waited_so_far(t);
+}
+
+static Status train_epoch(Trainer *t)
+{
+    int stop_after = t->options->stop_after, every = t->options->save_steps;
+    while (t->at.step < t->steps) {
+        TRY(train_step(t));
+        if (stop_asked || (stop_after && ++t->own_steps >= stop_after))
+            return stop(t);
+        if (every && t->at.done % every == 0 && t->at.step < t->steps)
+            TRY(save(t, false));
+    }
+    return STATUS_OK;
 }
 
 static Status run_epoch(Trainer *t)
 {
     begin_epoch(t);
-    while (t->step < t->steps) {
-        TRY(train_step(t));
-        if (stop_asked)
-            return status_fail(STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld", t->epoch,
-                               (long long)t->step);
-    }
+    TRY(train_epoch(t));
     bool evaluated = evaluates_now(t);
-    TRY(evaluated ? evaluate_now(t) : STATUS_OK);
+    Status status = evaluated ? evaluate_now(t) : STATUS_OK;
+    if (status == STATUS_STOPPED)
+        return stop(t);
+    TRY(status);
     TRY(record_epoch(t, evaluated));
-    t->epoch++;
-    t->step = 0;
-    return STATUS_OK;
+    bool best = evaluated && t->result->last.top1 > t->at.best;
+    if (best)
+        t->result->best = t->at.best = t->result->last.top1;
+    t->at.epoch++;
+    t->at.step = 0;
+    return best || saves_now(t) ? save(t, best) : STATUS_OK;
 }
 
 static Status write_reports(Trainer *t)
@@ -338,9 +466,10 @@ static Status run_all(Trainer *t)
     TRY(open_data(t));
     TRY(open_records(t));
     TRY(open_model(t));
-    TRY(open_loader(t));
     introduce(t);
-    while (t->epoch < t->options->epochs)
+    TRY(open_store(t));
+    TRY(open_loader(t));
+    while (t->at.epoch < t->options->epochs)
         TRY(run_epoch(t));
     return write_reports(t);
 }
@@ -354,6 +483,8 @@ Status train(Options *options, TrainResult *result)
     log_progress_end();
     result->seconds = clock_seconds() - t.started;
     loader_close(t.loader);
+    snapshot_free(t.snapshot);
+    store_close(t.store);
     session_close(t.session);
     metrics_free(t.metrics);
     dataset_close(t.test);

@@ -1,0 +1,215 @@
+/* Conversion: a new tree is made whose tensors point into the source; the writer fetches one at a time. */
+#include "checkpoint/convert.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "checkpoint/detect.h"
+#include "checkpoint/limits.h"
+#include "checkpoint/state.h"
+#include "checkpoint/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Fetch {
+    Checkpoint *checkpoint;
+    uint32_t next; /* where the next tensor is expected in the list */
+} Fetch;
+
+/* Tensors are asked for in about the order of the list. */
+static Status fetch(void *context, const StoredTensor *tensor, void *out)
+{
+    Fetch *f = context;
+    uint32_t count = checkpoint_count(f->checkpoint);
+    for (uint32_t i = 0; i < count; i++, f->next++) {
+        const CheckpointTensor *t = checkpoint_tensor(f->checkpoint, f->next % count);
+        if (t->tensor == tensor)
+            return checkpoint_read(f->checkpoint, t, tensor->type, out);
+    }
+    CHECKF(false, "a tensor that is not in the list");
+    return STATUS_LIMIT;
+}
+
+/* ---- the whole tree */
+
+typedef struct Copy {
+    Arena *arena;
+    uint32_t dropped;
+} Copy;
+
+static Object *wrap(Arena *arena, const Object *object)
+{
+    Object *copy = arena_copy(arena, object, sizeof *object);
+    copy->walking = false;
+    return copy;
+}
+
+static bool is_container(const Object *object)
+{
+    return object->kind == OBJECT_DICT || object->kind == OBJECT_LIST || object->kind == OBJECT_TUPLE;
+}
+
+/* What cannot be written is left out; NULL. The reader has bounded depth and size of the tree, and an object
+ * that contains itself is cut where it would begin again. */
+static Object *copy_tree(Copy *c, Object *object)
+{
+    if (object->kind <= OBJECT_TEXT && object->kind != OBJECT_BIG)
+        return object;
+    if (object->kind == OBJECT_TENSOR)
+        return wrap(c->arena, object);
+    if (!is_container(object) || object->walking) {
+        c->dropped++;
+        return NULL;
+    }
+    object->walking = true;
+    Object *copy = object->kind == OBJECT_DICT ? object_dict(c->arena, object->flag)
+                 : object->kind == OBJECT_LIST ? object_list(c->arena) : object_tuple(c->arena);
+    bool dict = object->kind == OBJECT_DICT;
+    uint32_t n = 0, step = dict ? 2 : 1;
+    copy->items = arena_alloc(c->arena, object->count * step * sizeof *copy->items);
+    for (uint32_t i = 0; i < object->count; i++) {
+        Object *value = copy_tree(c, object->items[step * i + step - 1]);
+        Object *key = dict && value ? copy_tree(c, object->items[step * i]) : NULL;
+        if (!value && !dict) /* positions count in lists and tuples */
+            value = object_none(c->arena);
+        if (!value || (dict && !key))
+            continue;
+        if (dict)
+            copy->items[n++] = key;
+        copy->items[n++] = value;
+        copy->count++;
+    }
+    object->walking = false;
+    return copy;
+}
+
+/* ---- parts */
+
+/* The i-th tensor of the state dict under another name. */
+static Status add_named(Arena *arena, Object *root, const Checkpoint *c, const char *name,
+                        const CheckpointTensor *t)
+{
+    if (!t->tensor)
+        return checkpoint_fail(c, t->key, "%.120s is not supported", t->why);
+    Object *object = object_none(arena);
+    object->kind = OBJECT_TENSOR;
+    object->tensor = t->tensor;
+    object_set(arena, root, name, object);
+    return STATUS_OK;
+}
+
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Backbone and classifier of a state dict as a plain ResNet. */
+static Status add_bare(Arena *arena, Object *root, const StateDict *dict)
+{
+    Detected d;
+    TRY(detect_architecture(dict, &d));
+    size_t n = strlen(d.prefix), classifier = strlen(d.classifier);
+    for (int i = 0; i < dict->count; i++) {
+        const StateTensor *t = &dict->tensors[i];
+        bool of_classifier = classifier && starts(t->name, d.classifier) && t->name[classifier] == '.';
+        const char *name = NULL;
+        if (of_classifier)
+            name = arena_printf(arena, "%s%s", d.cifar ? "linear" : "fc", t->name + classifier);
+        else if (starts(t->name, d.prefix) && !(n && starts(t->name + n, "fc.")))
+            name = t->name + n;
+        if (name)
+            TRY(add_named(arena, root, dict->checkpoint, name, t->tensor));
+    }
+    return STATUS_OK;
+}
+
+static Status add_all(Arena *arena, Object *root, const StateDict *dict)
+{
+    for (int i = 0; i < dict->count; i++)
+        TRY(add_named(arena, root, dict->checkpoint, dict->tensors[i].name, dict->tensors[i].tensor));
+    return STATUS_OK;
+}
+
+/* Scalars at the top of the source, and its own metadata, as texts. */
+static Object *make_metadata(Arena *arena, Checkpoint *c)
+{
+    Object *metadata = object_dict(arena, false);
+    const Object *root = checkpoint_root(c), *old = object_get(root, "__metadata__");
+    object_set(arena, metadata, "format", object_text(arena, "pt"));
+    for (uint32_t i = 0; root->kind == OBJECT_DICT && i < root->count; i++) {
+        const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];
+        const char *text = value->kind == OBJECT_INT
+            ? arena_printf(arena, "%lld", (long long)value->integer) : value->kind == OBJECT_FLOAT
+            ? arena_printf(arena, "%.17g", value->number) : value->kind == OBJECT_TEXT ? value->text : NULL;
+        if (text && key->kind == OBJECT_TEXT && !object_get(metadata, key->text))
+            object_set(arena, metadata, key->text, object_text(arena, text));
+    }
+    for (uint32_t i = 0; old && i < old->count; i++)
+        if (!object_get(metadata, old->items[2 * i]->text))
+            object_set(arena, metadata, old->items[2 * i]->text, old->items[2 * i + 1]);
+    return metadata;
+}
+
+/* ---- the verbs' work */
+
+/* Names of safetensors are unique to the byte, but a "__metadata__" among the tensors would be lost. */
+static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *options, Object **root)
+{
+    StateDict dict;
+    TRY(state_dict_open(c, &dict));
+    *root = object_dict(arena, true);
+    Status status = options->bare ? add_bare(arena, *root, &dict) : add_all(arena, *root, &dict);
+    if (status == STATUS_OK && options->format == CHECKPOINT_SAFETENSORS) {
+        if (object_get(*root, "__metadata__"))
+            status = checkpoint_fail(c, "__metadata__", "no tensor can have this name in safetensors");
+        else
+            object_set(arena, *root, "__metadata__", make_metadata(arena, c));
+    }
+    /* The names outlive the dict: object_set has copied them. */
+    state_dict_free(&dict);
+    return status;
+}
+
+static Status make_tree(Arena *arena, Checkpoint *c, const ConvertOptions *options, Object **root)
+{
+    for (uint32_t i = 0; i < checkpoint_count(c); i++) {
+        const CheckpointTensor *t = checkpoint_tensor(c, i);
+        if (!t->tensor)
+            return checkpoint_fail(c, t->key, "%.120s is not supported", t->why);
+    }
+    if (options->bare || options->format == CHECKPOINT_SAFETENSORS ||
+        checkpoint_format(c) == CHECKPOINT_SAFETENSORS)
+        return make_flat(arena, c, options, root);
+    Copy copy = {.arena = arena};
+    /* The walk marks objects on its path; they are this reader's own. */
+    *root = copy_tree(&copy, (Object *)(uintptr_t)checkpoint_root(c));
+    if (!*root)
+        return checkpoint_fail(c, "", "the file's top is %s, which cannot be converted",
+                               object_kind_name(checkpoint_root(c)));
+    if (copy.dropped && !options->open.quiet)
+        log_warn("%s: %u opaque values are left out", checkpoint_path(c), copy.dropped);
+    return STATUS_OK;
+}
+
+Status convert_file(const char *from, const char *to, const ConvertOptions *options, const FileOps *ops)
+{
+    Checkpoint *c;
+    Arena arena = {0};
+    Object *root = NULL;
+    TRY(checkpoint_open(from, &options->open, &c));
+    Fetch context = {.checkpoint = c};
+    TensorFetch fetcher = {fetch, &context};
+    Status status = make_tree(&arena, c, options, &root);
+    if (status == STATUS_OK)
+        status = checkpoint_save(to, options->format, root, &fetcher, ops);
+    arena_free(&arena);
+    checkpoint_close(c);
+    return status;
+}
+
+CheckpointFormat convert_format(const char *path)
+{
+    size_t n = strlen(path), m = strlen(".safetensors");
+    return n > m && strcmp(path + n - m, ".safetensors") == 0 ? CHECKPOINT_SAFETENSORS : CHECKPOINT_ZIP;
+}

@@ -1,0 +1,196 @@
+/* Inspection. Tensors are read one at a time. */
+#include "checkpoint/inspect.h"
+
+#include "base/log.h"
+#include "checkpoint/detect.h"
+#include "checkpoint/state.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Measured {
+    double norm;
+    uint64_t bad;     /* non-finite elements */
+    uint64_t first;   /* index of the first of them */
+} Measured;
+
+/* Text of a file, cut to fit, without what could disturb a terminal. */
+static const char *clean(const char *from, char text[200])
+{
+    size_t n = 0;
+    for (const unsigned char *s = (const unsigned char *)from; *s && n < 196; s++) {
+        bool control = *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
+        text[n++] = control ? '?' : (char)*s;
+        s += *s == 0xc2 && control; /* C1 controls are two bytes */
+    }
+    text[n] = 0;
+    return text;
+}
+
+/* Norm over the finite elements, in blocks that stay in the cache. */
+static void measure(const StoredTensor *t, const uint8_t *values, Measured *m)
+{
+    double block[1024], sum = 0;
+    size_t size = element_bytes(t->type);
+    for (uint64_t at = 0, n; at < t->count; at += n) {
+        n = t->count - at < 1024 ? t->count - at : 1024;
+        element_convert(t->type, values + at * size, ELEMENT_FLOAT64, block, (size_t)n);
+        for (uint64_t i = 0; i < n; i++) {
+            if (isfinite(block[i]))
+                sum += block[i] * block[i];
+            else if (m->bad++ == 0)
+                m->first = at + i;
+        }
+    }
+    m->norm = sqrt(sum);
+}
+
+static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t, const InspectOptions *options,
+                             FILE *out, uint64_t *bad)
+{
+    char shape[128], key[200];
+    Measured m = {0};
+    if (!t->tensor)
+        return checkpoint_fail(c, t->key, "%.120s is not supported", t->why);
+    uint8_t *values = malloc(checkpoint_tensor_bytes(t, t->tensor->type) + 1);
+    if (!values)
+        return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for it", checkpoint_path(c), t->key);
+    Status status = checkpoint_read(c, t, t->tensor->type, values);
+    bool numbers = element_converts(t->tensor->type, ELEMENT_FLOAT64);
+    if (status == STATUS_OK && numbers)
+        measure(t->tensor, values, &m);
+    free(values);
+    TRY(status);
+    *bad += m.bad;
+    if (m.bad && options->strict_finite)
+        return status_fail(STATUS_NAN, "%s: key '%s': element %" PRIu64 " is not finite (%" PRIu64 " of %" PRIu64
+                           ")", checkpoint_path(c), t->key, m.first, m.bad, t->tensor->count);
+    if (options->quiet)
+        return STATUS_OK;
+    fprintf(out, "%-60s %-8s %-20s", clean(t->key, key), element_name(t->tensor->type),
+            shape_text(t->tensor->rank, t->tensor->shape, shape));
+    if (numbers)
+        fprintf(out, " norm %.9g", m.norm);
+    if (m.bad)
+        fprintf(out, "  %" PRIu64 " not finite, first at %" PRIu64, m.bad, m.first);
+    fputc('\n', out);
+    return STATUS_OK;
+}
+
+static Status inspect_tensors(Checkpoint *c, const InspectOptions *options, FILE *out)
+{
+    uint64_t bad = 0;
+    for (uint32_t i = 0; i < checkpoint_count(c); i++)
+        TRY(inspect_tensor(c, checkpoint_tensor(c, i), options, out, &bad));
+    if (bad && !options->open.quiet)
+        log_warn("%s: %" PRIu64 " elements are NaN or infinite", checkpoint_path(c), bad);
+    return STATUS_OK;
+}
+
+/* The top of the tree: scalars with their values. */
+static void print_scalars(Checkpoint *c, FILE *out)
+{
+    const Object *root = checkpoint_root(c);
+    char key_text[200], text[200];
+    for (uint32_t i = 0; root->kind == OBJECT_DICT && i < root->count; i++) {
+        const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];
+        if (key->kind != OBJECT_TEXT || value->kind == OBJECT_TENSOR)
+            continue;
+        fprintf(out, "  %s: ", clean(key->text, key_text));
+        switch (value->kind) {
+        case OBJECT_INT: fprintf(out, "%lld\n", (long long)value->integer); break;
+        case OBJECT_FLOAT: fprintf(out, "%.9g\n", value->number); break;
+        case OBJECT_TEXT: fprintf(out, "'%s'\n", clean(value->text, text)); break;
+        case OBJECT_DICT: case OBJECT_LIST:
+            fprintf(out, "%s of %u\n", object_kind_name(value), value->count);
+            break;
+        default: fprintf(out, "%s\n", object_kind_name(value)); break;
+        }
+    }
+}
+
+static void print_detected(const Detected *d, FILE *out)
+{
+    fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", d->arch, d->cifar ? "CIFAR" : "ImageNet",
+            d->module ? "module." : "", d->prefix);
+    if (*d->classifier)
+        fprintf(out, "classifier: %s, %" PRId64 " classes\n", d->classifier, d->classes);
+    else
+        fprintf(out, "classifier: none\n");
+    if (d->head_layers == 2)
+        fprintf(out, "projection head: %" PRId64 " - %" PRId64 " - %" PRId64 "\n", d->width, d->head_width,
+                d->head_dim);
+    else if (d->head_layers == 1)
+        fprintf(out, "projection head: %" PRId64 " - %" PRId64 "\n", d->width, d->head_dim);
+}
+
+/* The first differences from an architecture's tensors. A projection head is none. */
+static Status print_differences(const StateDict *dict, const Detected *d, const char *arch, FILE *out)
+{
+    enum { SHOWN = 20 };
+    Arena arena = {0};
+    WantedTensor *wanted;
+    int count, shown = 0, faults = 0;
+    StateMatch match;
+    bool paco = *d->prefix != 0;
+    char head[32];
+    int n = snprintf(head, sizeof head, "unexpected: %sfc.", d->prefix ? d->prefix : "");
+    Status status = detect_tensors(&arena, arch, paco ? "" : d->classifier, d->classes, &wanted, &count);
+    if (status == STATUS_OK) {
+        state_match(dict, d->prefix, wanted, count, &match);
+        for (int i = 0; i < match.fault_count; i++) {
+            if (d->head_layers && strncmp(match.faults[i], head, (size_t)n) == 0)
+                continue;
+            faults++;
+            if (shown++ < SHOWN)
+                fprintf(out, "  %s\n", match.faults[i]);
+        }
+        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, count, arch, faults);
+        state_match_free(&match);
+    }
+    arena_free(&arena);
+    return status;
+}
+
+static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
+{
+    StateDict dict;
+    Detected d;
+    if (state_dict_open(c, &dict) != STATUS_OK) {
+        fprintf(out, "architecture: no state dict\n");
+        return STATUS_OK;
+    }
+    Status status = STATUS_OK;
+    if (detect_architecture(&dict, &d) == STATUS_OK) {
+        print_detected(&d, out);
+        status = print_differences(&dict, &d, arch ? arch : d.arch, out);
+    } else {
+        fprintf(out, "architecture: not recognised\n");
+        if (arch)
+            status = print_differences(&dict, &d, arch, out);
+    }
+    state_dict_free(&dict);
+    return status;
+}
+
+Status inspect_file(const char *path, const InspectOptions *options, FILE *out)
+{
+    Checkpoint *c;
+    TRY(checkpoint_open(path, &options->open, &c));
+    fprintf(out, "%s: %s, %" PRIu64 " bytes, %u tensors\n", path, checkpoint_format_name(c),
+            checkpoint_file_bytes(c), checkpoint_count(c));
+    print_scalars(c, out);
+    Status status = checkpoint_root(c)->kind == OBJECT_DICT ? STATUS_OK
+        : checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
+                          object_kind_name(checkpoint_root(c)));
+    if (status == STATUS_OK)
+        status = print_architecture(c, options->arch, out);
+    if (status == STATUS_OK)
+        status = inspect_tensors(c, options, out);
+    if (status == STATUS_OK)
+        status = checkpoint_verify(c);
+    checkpoint_close(c);
+    return status;
+}

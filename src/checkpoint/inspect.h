@@ -1,0 +1,20 @@
+/* Inspection: what a file is, which architecture, its tensors with type, shape, norm and non-finite elements,
+ * and where it differs from an architecture. */
+#ifndef PACO_CHECKPOINT_INSPECT_H
+#define PACO_CHECKPOINT_INSPECT_H
+
+#include "checkpoint/checkpoint.h"
+
+#include <stdio.h>
+
+typedef struct InspectOptions {
+    CheckpointOptions open;
+    const char *arch;     /* compare with this one; NULL: the one detected */
+    bool strict_finite;   /* a NaN or infinity is STATUS_NAN */
+    bool quiet;           /* no list of tensors */
+} InspectOptions;
+
+/* Reads every tensor once and prints. A file that is malformed anywhere is an error. */
+Status inspect_file(const char *path, const InspectOptions *options, FILE *out);
+
+#endif

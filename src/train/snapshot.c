@@ -1,0 +1,244 @@
+/* Snapshot. state_dict's order is that of PyTorch's modules: the queue's buffers, encoder_q, encoder_k, linear,
+ * linear_k; a batch norm's running statistics stand behind its bias. */
+#include "train/snapshot.h"
+
+#include "base/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the session knows of a tensor. */
+typedef struct Source {
+    const Value *value;    /* NULL: a counter of the host */
+    const Value *momentum; /* NULL: none */
+} Source;
+
+struct Snapshot {
+    Arena arena;
+    Options *options;
+    const ModelConfig *config;
+    TrainingState state;
+    Source *sources;       /* parallel to state.tensors */
+    int room;
+};
+
+/* ------------------------------------------------------------------------------------ description */
+
+static TrainingTensor *add_tensor(Snapshot *s, const char *name, ElementType type, Dims dims)
+{
+    if (s->state.count == s->room) {
+        s->room = s->room ? 2 * s->room : 256;
+        s->state.tensors = mem_grow(s->state.tensors, (size_t)s->room * sizeof *s->state.tensors);
+        s->sources = mem_grow(s->sources, (size_t)s->room * sizeof *s->sources);
+    }
+    TrainingTensor *t = &s->state.tensors[s->state.count];
+    s->sources[s->state.count++] = (Source){0};
+    *t = (TrainingTensor){.name = arena_printf(&s->arena, "%s", name), .type = type, .rank = dims.rank};
+    memcpy(t->shape, dims.d, (size_t)dims.rank * sizeof *dims.d);
+    t->data = mem_zero((size_t)dims_count(dims), element_bytes(type));
+    return t;
+}
+
+static void add_value(Snapshot *s, const char *name, const Value *value, const Value *momentum, bool parameter)
+{
+    if (!value)
+        return;
+    bool integer = value->dtype == DTYPE_I32;
+    TrainingTensor *t = add_tensor(s, name, integer ? ELEMENT_INT64 : ELEMENT_FLOAT32, value->dims);
+    t->parameter = parameter;
+    if (momentum)
+        t->momentum = mem_zero((size_t)dims_count(value->dims), sizeof(float));
+    s->sources[s->state.count - 1] = (Source){value, momentum};
+}
+
+/* The statistics that follow a batch norm's bias. */
+static void add_statistics(Snapshot *s, const Graph *g, const char *bias)
+{
+    char name[256];
+    int stem = (int)(strlen(bias) - strlen("bias"));
+    snprintf(name, sizeof name, "%.*srunning_mean", stem, bias);
+    const Value *mean = graph_find(g, name);
+    if (!mean)
+        return;
+    add_value(s, name, mean, NULL, false);
+    snprintf(name, sizeof name, "%.*srunning_var", stem, bias);
+    add_value(s, name, graph_find(g, name), NULL, false);
+    snprintf(name, sizeof name, "%.*snum_batches_tracked", stem, bias);
+    add_tensor(s, name, ELEMENT_INT64, (Dims){0});
+}
+
+/* The parameters whose name begins so, or their copies on the key side. */
+static void add_side(Snapshot *s, const Graph *g, const char *prefix, bool key)
+{
+    for (int i = 0; i < g->values_count; i++) {
+        const Value *param = g->values[i];
+        if (param->role != ROLE_PARAM || strncmp(param->name, prefix, strlen(prefix)) != 0)
+            continue;
+        const Value *v = key ? graph_companion_of(g, param, ROLE_EMA) : param;
+        if (!v)
+            continue;
+        add_value(s, v->name, v, key ? NULL : graph_companion_of(g, param, ROLE_MOMENTUM), true);
+        if (param->kind == PARAM_BN_BIAS)
+            add_statistics(s, g, v->name);
+    }
+}
+
+Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options)
+{
+    Snapshot *s = mem_zero(1, sizeof *s);
+    s->options = options;
+    s->config = config;
+    const Graph *g = model->graph;
+    bool cifar = config->arch->family == FAMILY_CIFAR;
+    s->state.kind = cifar ? TRAINING_CIFAR : config->prior ? TRAINING_LT : TRAINING_FULL;
+    s->state.arch = config->arch->name;
+    s->state.momentum = config->sgd.momentum;
+    s->state.weight_decay = config->sgd.weight_decay;
+    add_value(s, "queue", model->queue, NULL, false);
+    add_value(s, "queue_l", model->queue_labels, NULL, false);
+    if (model->queue)
+        add_tensor(s, "queue_ptr", ELEMENT_INT64, DIMS1(1));
+    add_side(s, g, "encoder_q.", false);
+    add_side(s, g, "encoder_q.", true);
+    add_side(s, g, "linear.", false);
+    if (s->state.kind != TRAINING_FULL)
+        add_side(s, g, "linear.", true);
+    return s;
+}
+
+void snapshot_free(Snapshot *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < s->state.count; i++) {
+        free(s->state.tensors[i].data);
+        free(s->state.tensors[i].momentum);
+    }
+    free(s->state.tensors);
+    free(s->sources);
+    arena_free(&s->arena);
+    free(s);
+}
+
+/* ------------------------------------------------------------------------------------ saving */
+
+static Status take_tensor(Session *session, const TrainingTensor *t, const Source *source)
+{
+    int64_t n = dims_count(source->value->dims);
+    if (source->momentum)
+        TRY(session_read(session, source->momentum, t->momentum, DTYPE_F32));
+    if (t->type == ELEMENT_FLOAT32)
+        return session_read(session, source->value, t->data, DTYPE_F32);
+    int32_t *small = mem_alloc((size_t)n * sizeof *small);
+    Status status = session_read(session, source->value, small, DTYPE_I32);
+    for (int64_t i = 0; i < n; i++)
+        ((int64_t *)t->data)[i] = small[i];
+    free(small);
+    return status;
+}
+
+static Object *describe_progress(Snapshot *s, const Progress *p)
+{
+    Arena *a = &s->arena;
+    Object *extra = object_dict(a, false);
+    object_set(a, extra, "step", object_int(a, p->done));
+    object_set(a, extra, "epoch", object_int(a, p->epoch));
+    object_set(a, extra, "epoch_step", object_int(a, p->step));
+    object_set(a, extra, "seed", object_int(a, (int64_t)s->options->seed));
+    object_set(a, extra, "batch", object_int(a, s->options->batch));
+    object_set(a, extra, "ranks", object_int(a, s->options->ranks));
+    object_set(a, extra, "loss_scale", object_float(a, 1));
+    object_set(a, extra, "best", object_float(a, p->best));
+    object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
+    object_set(a, extra, "correct", object_int(a, p->correct));
+    object_set(a, extra, "seen", object_int(a, p->seen));
+    object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
+    return extra;
+}
+
+Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr, const TrainingState **state)
+{
+    for (int i = 0; i < s->state.count; i++) {
+        TrainingTensor *t = &s->state.tensors[i];
+        if (s->sources[i].value)
+            TRY(take_tensor(session, t, &s->sources[i]));
+        else
+            *(int64_t *)t->data = strcmp(t->name, "queue_ptr") == 0 ? p->queue_head : p->done;
+    }
+    s->state.epoch = p->epoch;
+    s->state.accuracy = 100 * p->best;
+    s->state.lr = lr;
+    s->state.extra = describe_progress(s, p);
+    *state = &s->state;
+    return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ restoring */
+
+static Status restore_tensor(Session *session, const TrainingTensor *t, const Source *source)
+{
+    int64_t n = dims_count(source->value->dims);
+    if (source->momentum && t->momentum)
+        TRY(session_write(session, source->momentum, t->momentum, DTYPE_F32));
+    if (t->type == ELEMENT_FLOAT32)
+        return session_write(session, source->value, t->data, DTYPE_F32);
+    int32_t *small = mem_alloc((size_t)n * sizeof *small);
+    for (int64_t i = 0; i < n; i++)
+        small[i] = (int32_t)((const int64_t *)t->data)[i];
+    Status status = session_write(session, source->value, small, DTYPE_I32);
+    free(small);
+    return status;
+}
+
+/* Options that decide which images come next must be those of the run. */
+static Status check_same(const Snapshot *s, const char *path, const TrainingState *state)
+{
+    struct { const char *key; int64_t now; } same[] = {
+        {"seed", (int64_t)s->options->seed}, {"batch", s->options->batch}, {"ranks", s->options->ranks}};
+    for (int i = 0; i < 3; i++) {
+        int64_t then = training_extra_int(state, same[i].key, same[i].now);
+        if (then != same[i].now)
+            return status_fail(STATUS_USAGE, "%s: --%s: differs from the run to resume (%lld vs %lld). --init-from "
+                               "starts a new run from its weights", path, same[i].key, (long long)same[i].now,
+                               (long long)then);
+    }
+    return STATUS_OK;
+}
+
+static void read_progress(const TrainingState *state, int64_t steps, Progress *p)
+{
+    p->epoch = (int)training_extra_int(state, "epoch", state->epoch);
+    p->step = training_extra_int(state, "epoch_step", 0);
+    p->done = training_extra_int(state, "step", state->epoch * steps);
+    p->best = training_extra_float(state, "best", state->accuracy / 100);
+    p->loss_sum = training_extra_float(state, "loss_sum", 0);
+    p->correct = training_extra_int(state, "correct", 0);
+    p->seen = training_extra_int(state, "seen", 0);
+}
+
+Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t steps, Progress *p)
+{
+    TrainingLoad load;
+    Status status = training_load(path, &s->state, TRAINING_ALL, &load);
+    if (status != STATUS_OK)
+        state_match_print(&load.match);
+    if (status == STATUS_OK)
+        status = check_same(s, path, &load.state);
+    for (int i = 0; i < s->state.count && status == STATUS_OK; i++) {
+        const TrainingTensor *t = &load.state.tensors[i];
+        CHECK(strcmp(t->name, s->state.tensors[i].name) == 0);
+        if (s->sources[i].value)
+            status = restore_tensor(session, t, &s->sources[i]);
+        else if (strcmp(t->name, "queue_ptr") == 0)
+            p->queue_head = (int)*(const int64_t *)t->data;
+    }
+    if (status == STATUS_OK)
+        read_progress(&load.state, steps, p);
+    if (status == STATUS_OK && (p->epoch < 0 || p->step < 0 || p->step > steps || p->done < 0))
+        status = status_fail(STATUS_INPUT, "%s: openpaco: epoch %d, step %lld of %lld: the run cannot stand there",
+                             path, p->epoch, (long long)p->step, (long long)steps);
+    training_load_free(&load);
+    return status;
+}

@@ -1,0 +1,49 @@
+/* paco convert: a checkpoint in another format. */
+#include "base/log.h"
+#include "checkpoint/convert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int verb_convert(int argc, char **argv);
+
+static const char usage[] =
+    "usage: paco convert FROM TO [--bare] [--require-crc]\n"
+    "  FROM: PyTorch zip, legacy stream or tar, or safetensors; TO: safetensors where it ends in\n"
+    "  .safetensors, else a PyTorch zip that torch.load takes with weights_only=True\n"
+    "  --bare         only the query encoder's backbone and the classifier, as a plain ResNet\n"
+    "  --require-crc  refuse a zip that was written without CRCs\n";
+
+int verb_convert(int argc, char **argv)
+{
+    ConvertOptions options = {0};
+    const char *path[2] = {NULL, NULL};
+    int paths = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return STATUS_OK;
+        }
+        if (strcmp(argv[i], "--bare") == 0) {
+            options.bare = true;
+        } else if (strcmp(argv[i], "--require-crc") == 0) {
+            options.open.require_crc = true;
+        } else if (argv[i][0] == '-' || paths == 2) {
+            log_error("convert: unexpected argument '%s'", argv[i]);
+            fputs(usage, stderr);
+            return STATUS_USAGE;
+        } else {
+            path[paths++] = argv[i];
+        }
+    }
+    if (paths != 2) {
+        log_error("convert: FROM and TO are needed");
+        fputs(usage, stderr);
+        return STATUS_USAGE;
+    }
+    options.format = convert_format(path[1]);
+    Status status = convert_file(path[0], path[1], &options, &file_ops_system);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    return (int)status;
+}

@@ -1,0 +1,52 @@
+/* paco inspect: what a checkpoint is. */
+#include "base/log.h"
+#include "checkpoint/inspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int verb_inspect(int argc, char **argv);
+
+static const char usage[] =
+    "usage: paco inspect FILE [--arch NAME] [--quiet] [--require-crc] [--strict-finite]\n"
+    "  prints format, architecture, differences from it, and every tensor with type, shape, norm\n"
+    "  --arch NAME      compare with this architecture instead of the one detected\n"
+    "  --quiet          no list of tensors\n"
+    "  --require-crc    refuse a zip that was written without CRCs\n"
+    "  --strict-finite  a NaN or infinity is an error (exit code 6)\n";
+
+int verb_inspect(int argc, char **argv)
+{
+    InspectOptions options = {0};
+    const char *path = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return STATUS_OK;
+        }
+        if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc) {
+            options.arch = argv[++i];
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            options.quiet = true;
+        } else if (strcmp(argv[i], "--require-crc") == 0) {
+            options.open.require_crc = true;
+        } else if (strcmp(argv[i], "--strict-finite") == 0) {
+            options.strict_finite = true;
+        } else if (argv[i][0] == '-' || path) {
+            log_error("inspect: unexpected argument '%s'", argv[i]);
+            fputs(usage, stderr);
+            return STATUS_USAGE;
+        } else {
+            path = argv[i];
+        }
+    }
+    if (!path) {
+        log_error("inspect: no FILE given");
+        fputs(usage, stderr);
+        return STATUS_USAGE;
+    }
+    Status status = inspect_file(path, &options, stdout);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    return (int)status;
+}
