@@ -29,16 +29,14 @@ int verb_convert(int argc, char **argv)
         } else if (strcmp(argv[i], "--require-crc") == 0) {
             options.open.require_crc = true;
         } else if (argv[i][0] == '-' || paths == 2) {
-            log_error("convert: unexpected argument '%s'", argv[i]);
-            fputs(usage, stderr);
+            log_error("convert: unexpected argument '%s'. `paco convert --help` explains", argv[i]);
             return STATUS_USAGE;
         } else {
             path[paths++] = argv[i];
         }
     }
     if (paths != 2) {
-        log_error("convert: FROM and TO are needed");
-        fputs(usage, stderr);
+        log_error("convert: FROM and TO are needed. `paco convert --help` explains");
         return STATUS_USAGE;
     }
     options.format = convert_format(path[1]);
