@@ -21,7 +21,8 @@ static inline int max_int(int a, int b)
     return a > b ? a : b;
 }
 
-/* A direction of a convolution as the kernels see it; op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as FORWARD). */
+/* A direction of a convolution as the kernels see it; op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as
+ * FORWARD). */
 ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs);
 /* Floats of all packed weights. */
 uint64_t conv_packed_floats(const ConvShape *s);

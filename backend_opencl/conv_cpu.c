@@ -1,4 +1,5 @@
-/* Convolutions on processors: which register tile, how the work is cut into items, and the launches.
+/* Convolutions on processors: which register tile, how the work is cut into items, and the
+ * launches.
  *
  * choose and prepare make the same plan from the same description; nothing is kept in between. */
 #include "conv.h"
@@ -9,10 +10,9 @@
 #include <string.h>
 
 enum {
-    BAND_BYTES = 256 << 10,  /* of in-rows that a forward item keeps in local memory (in the second cache) */
-    WEIGHT_BYTES = 64 << 10, /* of in- and out-rows of a band that a weight-gradient item sums over */
-    SUMS_BYTES = 256 << 10,  /* of weight-gradient sums that an item works on at once */
-    ITEMS_PER_UNIT = 4,
+    BAND_BYTES = 256 << 10,  /* in-rows that a forward item keeps in local memory: second cache */
+    WEIGHT_BYTES = 64 << 10, /* in- and out-rows of a band that a weight-gradient item sums over */
+    ITEMS_PER_UNIT = 4,      /* work-items per core, so that none waits long for the last */
 };
 
 /* ---- weights in and out of tiles */
@@ -25,21 +25,21 @@ static Status pack_prepare(Device *device, Step *step, int vecs, Prepared *prepa
     a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
     size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global, (size_t[3]){1, 1, 1},
-                   &launch));
+    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global,
+                   (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     return launch_value(launch, &a, sizeof a);
 }
 
-static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats, int taps,
-                       int splits, Prepared *prepared)
+static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats,
+                         int taps, int splits, Prepared *prepared)
 {
     ConvUnpackArgs a = {.s = *s, .split_floats = split_floats, .taps = taps, .splits = splits};
     size_t global[3] = {(size_t)s->tiles, (size_t)s->tile_blocks, 1};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global, (size_t[3]){1, 1, 1},
-                   &launch));
+    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global,
+                   (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_ref(device, launch, step->refs[2]));
     return launch_value(launch, &a, sizeof a);
@@ -62,8 +62,8 @@ enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
 typedef struct DirectPlan {
     const char *name;
     int tile, vecs;
-    bool point;       /* 1x1 of stride 1, in place */
-    size_t local;     /* bytes of a band */
+    bool point;   /* 1x1 of stride 1, in place */
+    size_t local; /* bytes of a band */
     int items[3];
     ConvBandArgs band;
     ConvPointArgs spot;
@@ -132,10 +132,12 @@ static void plan_point(const Device *device, const Step *step, DirectPlan *plan)
     a->item_tiles = split_tiles(device, a->s.tiles, d->N * parts);
     a->relu = d->relu;
     a->accumulate = d->accumulate;
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, parts}, sizeof plan->items);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, parts},
+           sizeof plan->items);
 }
 
-/* The extent of a band along one axis: base of the first tap over all phases, and taps beyond it. */
+/* The extent of a band along one axis: base of the first tap over all phases, and taps beyond it.
+ */
 static void band_axis(const ConvDesc *d, ConvOp op, int extent, int *base, int *span)
 {
     *base = -d->pad;
@@ -164,7 +166,8 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
     band_axis(d, d->op, d->S, &a->col_base, &col_span);
     a->row_pitch = min_int(step_in, row_span);
     a->col_pitch = min_int(step_in, col_span);
-    int height = div_up(a->s.out_height, a->s.out_stride), width = div_up(a->s.out_width, a->s.out_stride);
+    int height = div_up(a->s.out_height, a->s.out_stride),
+        width = div_up(a->s.out_width, a->s.out_stride);
     a->cols = div_up(width, plan->tile) * plan->tile + (col_span - 1) / step_in;
     size_t line = (size_t)a->cols * (size_t)a->col_pitch * 64;
     size_t room = device->info.local_memory;
@@ -177,10 +180,13 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
         rows_fit = row_span;
     }
     if (a->chunk < 1)
-        return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
-                           "%u bytes", step->name, a->s.in_width, device->info.local_memory);
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: rows of %d pixels do not fit the device's local memory of "
+                           "%u bytes",
+                           step->name, a->s.in_width, device->info.local_memory);
     a->rows = min_int((rows_fit - row_span) / a->row_pitch + 1, height);
-    int bands = max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N));
+    int bands =
+        max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N));
     a->rows = max_int(div_up(height, bands), min_int(a->rows, 2));
     bands = div_up(height, a->rows);
     a->band_rows = (a->rows - 1) * a->row_pitch + row_span;
@@ -188,7 +194,8 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
     a->relu = d->relu;
     a->accumulate = d->accumulate;
     plan->local = line * (size_t)a->band_rows * (size_t)a->chunk;
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands}, sizeof plan->items);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands},
+           sizeof plan->items);
     return STATUS_OK;
 }
 
@@ -211,8 +218,8 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
     snprintf(options, sizeof options, "-DLANES=16 -DTILE=%d -DVECS=%d", plan.tile, plan.vecs);
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_cpu", options, plan.point ? "conv_point" : "conv_band", global,
-                   (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_add(device, prepared, "conv_cpu", options, plan.point ? "conv_point" : "conv_band",
+                   global, (size_t[3]){1, 1, 1}, &launch));
     bool forward = step->conv.op == CONV_FORWARD;
     Ref none = {0};
     TRY(launch_ref(device, launch, step->refs[0]));
@@ -261,8 +268,10 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     a->bands = div_up(d->P, a->rows);
     plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + (size_t)plan->tile * 4;
     if (plan->local > room)
-        return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
-                           "%u bytes", step->name, d->W, device->info.local_memory);
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: rows of %d pixels do not fit the device's local memory of "
+                           "%u bytes",
+                           step->name, d->W, device->info.local_memory);
     /* A band is copied once for the tiles of an item: worth it where few taps share it. */
     a->item_tiles = min_int(a->s.tiles, max_int(1, 16 / (d->R * d->S)));
     a->item_blocks = 1;
@@ -296,8 +305,10 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     a->split_floats = (long)a->s.tiles * a->s.tile_blocks * d->R * a->taps * plan->vecs * 16;
     int pairs = div_up(a->s.tiles, a->item_tiles) * div_up(a->s.in_blocks, a->item_blocks);
     a->splits = min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs), d->N * a->bands);
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), div_up(a->s.in_blocks, a->item_blocks),
-                                 a->splits}, sizeof plan->items);
+    memcpy(plan->items,
+           (int[3]){div_up(a->s.tiles, a->item_tiles), div_up(a->s.in_blocks, a->item_blocks),
+                    a->splits},
+           sizeof plan->items);
     return STATUS_OK;
 }
 
@@ -310,7 +321,8 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
     TRY(launch_add(device, prepared, "conv_weight_cpu", options,
-                   plan.point ? "conv_weight_point" : "conv_weight_band", global, (size_t[3]){1, 1, 1}, &launch));
+                   plan.point ? "conv_weight_point" : "conv_weight_band", global,
+                   (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     TRY(launch_ref(device, launch, step->workspace));

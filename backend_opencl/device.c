@@ -1,7 +1,7 @@
 /* Devices of all OpenCL platforms: discovery, what they can do, opening and closing.
  *
- * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the driver can
- * partition (PoCL can); where it cannot, the option is refused. */
+ * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the
+ * driver can partition (PoCL can); where it cannot, the option is refused. */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -17,16 +17,41 @@ static const struct {
     cl_int code;
     const char *name;
 } code_names[] = {
-#define CODE(name) {CL_##name, #name}
-    CODE(DEVICE_NOT_FOUND), CODE(DEVICE_NOT_AVAILABLE), CODE(COMPILER_NOT_AVAILABLE),
-    CODE(MEM_OBJECT_ALLOCATION_FAILURE), CODE(OUT_OF_RESOURCES), CODE(OUT_OF_HOST_MEMORY),
-    CODE(BUILD_PROGRAM_FAILURE), CODE(INVALID_VALUE), CODE(INVALID_DEVICE), CODE(INVALID_CONTEXT),
-    CODE(INVALID_MEM_OBJECT), CODE(INVALID_BINARY), CODE(INVALID_BUILD_OPTIONS), CODE(INVALID_PROGRAM),
-    CODE(INVALID_PROGRAM_EXECUTABLE), CODE(INVALID_KERNEL_NAME), CODE(INVALID_KERNEL),
-    CODE(INVALID_ARG_INDEX), CODE(INVALID_ARG_VALUE), CODE(INVALID_ARG_SIZE), CODE(INVALID_KERNEL_ARGS),
-    CODE(INVALID_WORK_DIMENSION), CODE(INVALID_WORK_GROUP_SIZE), CODE(INVALID_WORK_ITEM_SIZE),
-    CODE(INVALID_EVENT), CODE(INVALID_OPERATION), CODE(INVALID_BUFFER_SIZE), CODE(INVALID_GLOBAL_WORK_SIZE),
-    CODE(MISALIGNED_SUB_BUFFER_OFFSET), CODE(DEVICE_PARTITION_FAILED), CODE(PROFILING_INFO_NOT_AVAILABLE),
+#define CODE(name)       \
+    {                    \
+        CL_##name, #name \
+    }
+    CODE(DEVICE_NOT_FOUND),
+    CODE(DEVICE_NOT_AVAILABLE),
+    CODE(COMPILER_NOT_AVAILABLE),
+    CODE(MEM_OBJECT_ALLOCATION_FAILURE),
+    CODE(OUT_OF_RESOURCES),
+    CODE(OUT_OF_HOST_MEMORY),
+    CODE(BUILD_PROGRAM_FAILURE),
+    CODE(INVALID_VALUE),
+    CODE(INVALID_DEVICE),
+    CODE(INVALID_CONTEXT),
+    CODE(INVALID_MEM_OBJECT),
+    CODE(INVALID_BINARY),
+    CODE(INVALID_BUILD_OPTIONS),
+    CODE(INVALID_PROGRAM),
+    CODE(INVALID_PROGRAM_EXECUTABLE),
+    CODE(INVALID_KERNEL_NAME),
+    CODE(INVALID_KERNEL),
+    CODE(INVALID_ARG_INDEX),
+    CODE(INVALID_ARG_VALUE),
+    CODE(INVALID_ARG_SIZE),
+    CODE(INVALID_KERNEL_ARGS),
+    CODE(INVALID_WORK_DIMENSION),
+    CODE(INVALID_WORK_GROUP_SIZE),
+    CODE(INVALID_WORK_ITEM_SIZE),
+    CODE(INVALID_EVENT),
+    CODE(INVALID_OPERATION),
+    CODE(INVALID_BUFFER_SIZE),
+    CODE(INVALID_GLOBAL_WORK_SIZE),
+    CODE(MISALIGNED_SUB_BUFFER_OFFSET),
+    CODE(DEVICE_PARTITION_FAILED),
+    CODE(PROFILING_INFO_NOT_AVAILABLE),
 #undef CODE
 };
 
@@ -37,7 +62,8 @@ Status opencl_fail(cl_int code, const char *where)
         if (code_names[i].code == code)
             name = code_names[i].name;
     bool memory = code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY;
-    return status_fail(memory ? STATUS_LIMIT : STATUS_DEVICE, "opencl: %s: %s (%d)", where, name, code);
+    return status_fail(memory ? STATUS_LIMIT : STATUS_DEVICE, "opencl: %s: %s (%d)", where, name,
+                       code);
 }
 
 /* ---- discovery */
@@ -55,7 +81,8 @@ static Status find_all(Found *found, int *count)
     *count = 0;
     cl_int code = clGetPlatformIDs(PLATFORMS_MAX, platforms, &platform_count);
     if (code != CL_SUCCESS || platform_count == 0)
-        return status_fail(STATUS_DEVICE, "opencl: no OpenCL platform is installed. Install a driver (ICD), for "
+        return status_fail(STATUS_DEVICE,
+                           "opencl: no OpenCL platform is installed. Install a driver (ICD), for "
                            "processors pocl-opencl-icd");
     for (cl_uint p = 0; p < platform_count && p < PLATFORMS_MAX; p++) {
         cl_device_id ids[DEVICES_MAX];
@@ -66,9 +93,10 @@ static Status find_all(Found *found, int *count)
             found[(*count)++] = (Found){platforms[p], ids[d]};
     }
     if (*count == 0)
-        return status_fail(STATUS_DEVICE, "opencl: %u platform%s, but no device. Install the driver of your "
-                           "device, for processors pocl-opencl-icd", platform_count,
-                           platform_count == 1 ? "" : "s");
+        return status_fail(STATUS_DEVICE,
+                           "opencl: %u platform%s, but no device. Install the driver of your "
+                           "device, for processors pocl-opencl-icd",
+                           platform_count, platform_count == 1 ? "" : "s");
     return STATUS_OK;
 }
 
@@ -88,7 +116,8 @@ static void get_text(cl_device_id id, cl_device_info what, char *to, size_t size
 static uint64_t get_number(cl_device_id id, cl_device_info what)
 {
     uint64_t value = 0;
-    clGetDeviceInfo(id, what, sizeof value, &value, NULL); /* little-endian: a shorter answer fits too */
+    clGetDeviceInfo(id, what, sizeof value, &value,
+                    NULL); /* little-endian: a shorter answer fits too */
     return value;
 }
 
@@ -115,7 +144,8 @@ static void device_describe(Found found, DeviceInfo *info)
     get_text(id, CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor);
     get_text(id, CL_DRIVER_VERSION, info->driver, sizeof info->driver);
     get_text(id, CL_DEVICE_VERSION, info->version, sizeof info->version);
-    clGetPlatformInfo(found.platform, CL_PLATFORM_NAME, sizeof info->platform, info->platform, NULL);
+    clGetPlatformInfo(found.platform, CL_PLATFORM_NAME, sizeof info->platform, info->platform,
+                      NULL);
     info->memory = get_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc = get_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->units = (uint32_t)get_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
@@ -206,12 +236,15 @@ static Status read_forced(Device *device, const char *kernels)
         else if (length == 3 && !memcmp(word, "gpu", 3))
             device->cpu_kernels = false;
         else if (!algorithm_exists(word, length))
-            return status_fail(STATUS_USAGE, "opencl: kernels %.*s: neither cpu, gpu nor an op=algorithm of this "
-                               "backend, such as conv.forward=cpu-band", (int)length, word);
+            return status_fail(STATUS_USAGE,
+                               "opencl: kernels %.*s: neither cpu, gpu nor an op=algorithm of this "
+                               "backend, such as conv.forward=cpu-band",
+                               (int)length, word);
         word += length + (word[length] == ',');
     }
     /* What the rest of the program sees is the kind of kernels in use. */
-    device->info.caps = (device->info.caps & ~(uint32_t)CAP_CPU) | (device->cpu_kernels ? CAP_CPU : 0);
+    device->info.caps =
+        (device->info.caps & ~(uint32_t)CAP_CPU) | (device->cpu_kernels ? CAP_CPU : 0);
     return STATUS_OK;
 }
 
@@ -223,7 +256,8 @@ static Status take_cores(Device *device, int threads)
     const cl_device_partition_property how[] = {CL_DEVICE_PARTITION_BY_COUNTS, threads,
                                                 CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
     cl_device_id part;
-    CL_TRY(clCreateSubDevices(device->id, how, 1, &part, NULL), "limiting the threads (clCreateSubDevices)");
+    CL_TRY(clCreateSubDevices(device->id, how, 1, &part, NULL),
+           "limiting the threads (clCreateSubDevices)");
     device->parent = device->id;
     device->id = part;
     device->info.units = (uint32_t)threads;
@@ -260,7 +294,8 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
     TRY(read_forced(device, options->kernels));
     TRY(take_cores(device, options->threads));
     cl_int code;
-    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)found.platform, 0};
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)found.platform, 0};
     device->context = clCreateContext(properties, 1, &device->id, NULL, NULL, &code);
     CL_TRY(code, "clCreateContext");
     device->queue = clCreateCommandQueue(device->context, device->id,

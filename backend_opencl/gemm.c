@@ -1,5 +1,5 @@
-/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into work-items
- * or groups, and the launches. */
+/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into
+ * work-items or groups, and the launches. */
 #include "conv.h"
 
 #include "gemm_args.h"
@@ -23,9 +23,10 @@ static void gemm_check(const Step *step)
 {
     const GemmDesc *d = &step->gemm;
     CHECKF(d->M > 0 && d->N > 0 && d->K > 0 && d->lda >= (d->trans_a ? d->M : d->K) &&
-           d->ldb >= (d->trans_b ? d->K : d->N) && d->ldc >= d->N && (d->beta == 0 || d->beta == 1),
-           "%s: matrix product %d x %d x %d, rows of %d, %d, %d", step->name, d->M, d->N, d->K, d->lda, d->ldb,
-           d->ldc);
+               d->ldb >= (d->trans_b ? d->K : d->N) && d->ldc >= d->N &&
+               (d->beta == 0 || d->beta == 1),
+           "%s: matrix product %d x %d x %d, rows of %d, %d, %d", step->name, d->M, d->N, d->K,
+           d->lda, d->ldb, d->ldc);
 }
 
 /* The product seen with A as rows, or swapped. */
@@ -52,7 +53,8 @@ static double gemm_cost(const GemmArgs *g)
 {
     double rows = div_up(g->R, ROWS) * ROWS, vecs = div_up(g->V, PANEL) * 2.0;
     double copied = (double)g->V * g->K, stored = (double)g->R * g->V * div_up(g->K, CHUNK);
-    return rows * vecs * g->K + copied * (g->vec_v == 1 ? 0.15 : 2.0) + stored * (g->out_v == 1 ? 0.1 : 1.0);
+    return rows * vecs * g->K + copied * (g->vec_v == 1 ? 0.15 : 2.0) +
+           stored * (g->out_v == 1 ? 0.1 : 1.0);
 }
 
 /* Cuts the result, then the sum over k where the result alone is too small for all cores. */
@@ -67,7 +69,8 @@ static void gemm_cut(const Device *device, GemmPlan *plan)
     g->item_r = div_up(r_tiles, r_items) * ROWS;
     r_items = div_up(g->R, g->item_r);
     g->chunk = min_int(g->K, CHUNK);
-    int splits = v_items * r_items >= wanted ? 1 : min_int(wanted / (v_items * r_items), g->K / CHUNK);
+    int splits =
+        v_items * r_items >= wanted ? 1 : min_int(wanted / (v_items * r_items), g->K / CHUNK);
     g->splits = max_int(splits, 1);
     g->split_k = div_up(g->K, g->splits);
     g->splits = div_up(g->K, g->split_k);
@@ -137,11 +140,16 @@ Status gemm_choose(Device *device, Step *step)
     return STATUS_OK;
 }
 
-static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan, Ref bias, Prepared *prepared)
+static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan, Ref bias,
+                         Prepared *prepared)
 {
     const GemmDesc *d = &step->gemm;
-    GemmReduceArgs a = {.split_floats = plan->args.split_floats, .M = d->M, .N = d->N, .ldc = d->ldc,
-                        .splits = plan->args.splits, .beta = d->beta != 0};
+    GemmReduceArgs a = {.split_floats = plan->args.split_floats,
+                        .M = d->M,
+                        .N = d->N,
+                        .ldc = d->ldc,
+                        .splits = plan->args.splits,
+                        .beta = d->beta != 0};
     int wanted = ITEMS_PER_UNIT * (int)device->info.units;
     a.item_rows = div_up(d->M, wanted);
     int row_items = div_up(d->M, a.item_rows);
@@ -150,8 +158,8 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
     size_t each[3] = {(size_t)div_up(d->N, GROUP_TILE) * GROUP_TILE, (size_t)d->M, 1};
     Launch *launch;
     if (plan->processor)
-        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global, (size_t[3]){1, 1, 1},
-                       &launch));
+        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global,
+                       (size_t[3]){1, 1, 1}, &launch));
     else
         TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_reduce_each", each,
                        (size_t[3]){GROUP_TILE, 1, 1}, &launch));
@@ -172,7 +180,8 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
     if (plan.processor) {
-        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global, (size_t[3]){1, 1, 1}, &launch));
+        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global,
+                       (size_t[3]){1, 1, 1}, &launch));
     } else {
         global[0] *= GROUP_THREADS;
         TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_tile", global,
