@@ -74,33 +74,15 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
            ((uint64_t)d->stride << 16) + ((uint64_t)d->pad << 32);
 }
 
-const char *conv_op_name(ConvOp op)
+const char *conv_candidate(const Step *step, bool processor, int i)
 {
-    return op == CONV_FORWARD     ? "conv.forward"
-           : op == CONV_GRAD_DATA ? "conv.grad-data"
-                                  : "conv.grad-weight";
-}
-
-/* Whether the kernels for processors run this step; PACK follows the step that it packs for. */
-static bool on_processor(const Device *device, const ConvDesc *d)
-{
-    ConvOp op = d->op == CONV_PACK ? d->packed_for : d->op;
-    static const char *const cpu[] = {"cpu-band", "cpu-point", "cpu-weight-band",
-                                      "cpu-weight-point"};
-    for (size_t i = 0; i < sizeof cpu / sizeof *cpu; i++)
-        if (algorithm_forced(device, conv_op_name(op), cpu[i]))
-            return true;
-    if (algorithm_forced(device, conv_op_name(op),
-                         op == CONV_GRAD_WEIGHT ? "gpu-weight-tile" : "gpu-tile"))
-        return false;
-    return device->cpu_kernels;
+    return processor ? conv_cpu_candidate(step, i) : conv_gpu_candidate(step, i);
 }
 
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));
-    return on_processor(device, &step->conv) ? conv_cpu_choose(device, step)
-                                             : conv_gpu_choose(device, step);
+    return on_processor(device, step) ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
 }
 
 Status conv_prepare(Device *device, Step *step, Prepared *prepared)
@@ -108,6 +90,6 @@ Status conv_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(conv_check(step));
     CHECKF(!step->packed_bytes || step->packed.buf, "%s: packed weights are missing", step->name);
     CHECKF(!step->workspace_bytes || step->workspace.buf, "%s: workspace is missing", step->name);
-    return on_processor(device, &step->conv) ? conv_cpu_prepare(device, step, prepared)
+    return on_processor(device, step) ? conv_cpu_prepare(device, step, prepared)
                                              : conv_gpu_prepare(device, step, prepared);
 }

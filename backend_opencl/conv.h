@@ -29,14 +29,14 @@ uint64_t conv_packed_floats(const ConvShape *s);
 /* What packed weights look like, for Step.packed_layout; kernels: a number per set of kernels. */
 uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels);
 
-/* "conv.forward" and so on. */
-const char *conv_op_name(ConvOp op);
-
 /* conv_cpu.c: kernels for processors. */
+/* Name of the i-th algorithm that can run the step, NULL behind the last. */
+const char *conv_cpu_candidate(const Step *step, int i);
 Status conv_cpu_choose(Device *device, Step *step);
 Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
 
 /* conv_gpu.c: kernels in work-groups. */
+const char *conv_gpu_candidate(const Step *step, int i);
 Status conv_gpu_choose(Device *device, Step *step);
 Status conv_gpu_prepare(Device *device, Step *step, Prepared *prepared);
 

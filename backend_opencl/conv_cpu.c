@@ -47,14 +47,20 @@ static Status unpack_add(Device *device, const Step *step, const ConvShape *s, l
 
 /* ---- forward and data gradient */
 
-/* Register tiles: pixels x vectors of out-channels, and their worth relative to the best. */
+/* Register tiles: pixels x vectors of out-channels, their worth relative to the best, and the names of the two
+ * algorithms that use them. */
+#define TILE(pixels, vecs, worth) \
+    {pixels, vecs, worth, {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs}}
 static const struct {
     int tile, vecs;
     double worth;
-} tiles[] = {{14, 2, 1.0},  {7, 4, 0.99}, {8, 2, 0.93}, {16, 1, 0.93},
-             {14, 1, 0.92}, {7, 2, 0.9},  {8, 1, 0.8}};
+    const char *names[2]; /* by DirectPlan.point */
+} tiles[] = {TILE(14, 2, 1.0), TILE(7, 4, 0.99), TILE(8, 2, 0.93), TILE(16, 1, 0.93),
+             TILE(14, 1, 0.92), TILE(7, 2, 0.9), TILE(8, 1, 0.8)};
+enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
 
 typedef struct DirectPlan {
+    const char *name;
     int tile, vecs;
     bool point;   /* 1x1 of stride 1, in place */
     size_t local; /* bytes of a band */
@@ -63,28 +69,47 @@ typedef struct DirectPlan {
     ConvPointArgs spot;
 } DirectPlan;
 
-static void plan_tile(const Device *device, const ConvDesc *d, ConvOp op, DirectPlan *plan)
+/* Whether tile i can run without a band. */
+static bool can_point(const ConvDesc *d, int i)
+{
+    return d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 && d->H * d->W % tiles[i].tile == 0;
+}
+
+static const char *direct_candidate(const ConvDesc *d, int number)
+{
+    for (int point = 0; point < 2; point++)
+        for (int i = 0; i < TILE_COUNT; i++)
+            if ((!point || can_point(d, i)) && number-- == 0)
+                return tiles[i].names[point];
+    return NULL;
+}
+
+/* What a tile is expected to reach: padding of rows and of channels costs. */
+static double expected_worth(const ConvDesc *d, ConvOp op, int i, bool point)
 {
     bool back = op == CONV_GRAD_DATA;
-    int width = back ? div_up(d->W, d->stride) : d->Q, pixels = d->H * d->W;
-    int blocks = div_up(back ? d->C : d->K, 16);
-    bool can_point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
-                     !algorithm_forced(device, conv_op_name(op), "cpu-band");
-    bool must_point = algorithm_forced(device, conv_op_name(op), "cpu-point");
+    int t = tiles[i].tile, v = tiles[i].vecs;
+    int width = back ? div_up(d->W, d->stride) : d->Q, blocks = div_up(back ? d->C : d->K, 16);
+    double full = point ? 1.05 : (double)width / (div_up(width, t) * t);
+    return tiles[i].worth * full * blocks / (div_up(blocks, v) * v);
+}
+
+/* The tile of the algorithm asked for by name, if it can run here; else the most promising one. */
+static void plan_tile(const ConvDesc *d, ConvOp op, const char *wanted, DirectPlan *plan)
+{
     double best = 0;
-    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
-        int t = tiles[i].tile, v = tiles[i].vecs;
-        bool point = can_point && pixels % t == 0;
-        double full = point ? 1.0 : (double)width / (div_up(width, t) * t);
-        double worth = tiles[i].worth * full * blocks / (div_up(blocks, v) * v) *
-                       (point ? must_point ? 100 : 1.05 : 1.0);
-        if (worth > best) {
+    for (int i = 0; i < TILE_COUNT; i++)
+        for (int point = 0; point <= can_point(d, i); point++) {
+            bool asked = wanted && strcmp(wanted, tiles[i].names[point]) == 0;
+            double worth = asked ? 1e9 : expected_worth(d, op, i, point);
+            if (worth <= best)
+                continue;
             best = worth;
-            plan->tile = t;
-            plan->vecs = v;
+            plan->name = tiles[i].names[point];
+            plan->tile = tiles[i].tile;
+            plan->vecs = tiles[i].vecs;
             plan->point = point;
         }
-    }
 }
 
 /* Cuts tiles of channels finer when images and rows alone do not keep all cores busy. */
@@ -177,7 +202,7 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
 static Status plan_direct(const Device *device, const Step *step, DirectPlan *plan)
 {
     *plan = (DirectPlan){0};
-    plan_tile(device, &step->conv, step->conv.op, plan);
+    plan_tile(&step->conv, step->conv.op, step->algorithm, plan);
     if (plan->point)
         plan_point(device, step, plan);
     else
@@ -253,14 +278,17 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     return STATUS_OK;
 }
 
+static const char *const weight_names[] = {"cpu-weight-band", "cpu-weight-point"}; /* by WeightPlan.point */
+
 static Status plan_weight(const Device *device, const Step *step, WeightPlan *plan)
 {
     const ConvDesc *d = &step->conv;
     ConvWeightArgs *a = &plan->args;
     *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
     plan->tile = plan->vecs == 2 ? 8 : 16;
+    const char *wanted = step->algorithm;
     plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
-                  !algorithm_forced(device, "conv.grad-weight", "cpu-weight-band");
+                  !(wanted && strcmp(wanted, weight_names[0]) == 0);
     a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
     a->images = d->N;
     if (plan->point) {
@@ -307,21 +335,27 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 
 /* ---- the three operations */
 
+const char *conv_cpu_candidate(const Step *step, int i)
+{
+    const ConvDesc *d = &step->conv;
+    if (d->op == CONV_GRAD_WEIGHT)
+        return i <= (d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0) ? weight_names[i] : NULL;
+    return d->op == CONV_PACK ? NULL : direct_candidate(d, i);
+}
+
 Status conv_cpu_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
-    if (d->op == CONV_PACK) {
-        step->algorithm = "cpu-pack";
-    } else if (d->op == CONV_GRAD_WEIGHT) {
+    if (d->op == CONV_GRAD_WEIGHT) {
         WeightPlan plan;
         TRY(plan_weight(device, step, &plan));
-        step->algorithm = plan.point ? "cpu-weight-point" : "cpu-weight-band";
+        step->algorithm = weight_names[plan.point];
         step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
-    } else {
+    } else if (d->op != CONV_PACK) {
         DirectPlan plan;
         TRY(plan_direct(device, step, &plan));
         ConvShape s = conv_shape(d, d->op, plan.vecs);
-        step->algorithm = plan.point ? "cpu-point" : "cpu-band";
+        step->algorithm = plan.name;
         step->packed_bytes = 4 * conv_packed_floats(&s);
         step->packed_layout = conv_layout(d, plan.vecs, 0);
     }
@@ -333,7 +367,7 @@ Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_PACK) {
         DirectPlan plan = {0};
-        plan_tile(device, d, d->packed_for, &plan);
+        plan_tile(d, d->packed_for, step->algorithm, &plan); /* the name is that of the convolution */
         return pack_prepare(device, step, plan.vecs, prepared);
     }
     return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)

@@ -130,15 +130,18 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
     return launch_value(launch, &u, sizeof u);
 }
 
+const char *conv_gpu_candidate(const Step *step, int i)
+{
+    return i > 0 ? NULL : step->conv.op == CONV_GRAD_WEIGHT ? "gpu-weight-tile" : "gpu-tile";
+}
+
 Status conv_gpu_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
     ConvOp op = d->op == CONV_PACK ? d->packed_for : d->op;
     GroupTile t = group_tile(device, out_blocks(d, op));
     TRY(group_check(device, step, t));
-    step->algorithm = d->op == CONV_PACK          ? "gpu-pack"
-                      : d->op == CONV_GRAD_WEIGHT ? "gpu-weight-tile"
-                                                  : "gpu-tile";
+    step->algorithm = conv_gpu_candidate(step, 0);
     if (d->op == CONV_GRAD_WEIGHT) {
         ConvWeightArgs a = plan_weight(device, d, &t);
         step->workspace_bytes = 4 * (uint64_t)a.split_floats * (uint64_t)a.splits;

@@ -179,33 +179,49 @@ static Status device_info(int index, DeviceInfo *info)
 
 /* ---- opening */
 
-/* Whether word[0..length) is op=name. */
-static bool word_is(const char *word, size_t length, const char *op, const char *name)
+/* OP(op, names): what "op=name" may force; a name may go on with its tile, "cpu-band-14x2". */
+#define FORCED_LIST(OP)                                \
+    OP("conv.forward", "cpu-band cpu-point gpu-tile")      \
+    OP("conv.grad-data", "cpu-band cpu-point gpu-tile")    \
+    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
+    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm")
+
+/* Whether name[0..length) begins with one of the words of `names`. */
+static bool known_name(const char *names, const char *name, size_t length)
 {
-    size_t n = strlen(op);
-    return length == n + 1 + strlen(name) && !memcmp(word, op, n) && word[n] == '=' &&
-           !memcmp(word + n + 1, name, strlen(name));
+    for (const char *n = names; *n; n += strspn(n, " ")) {
+        size_t own = strcspn(n, " ");
+        if (length >= own && !memcmp(n, name, own) && (length == own || name[own] == '-'))
+            return true;
+        n += own;
+    }
+    return false;
 }
 
 static bool algorithm_exists(const char *word, size_t length)
 {
-#define ALGORITHM(op, name)              \
-    if (word_is(word, length, op, name)) \
+#define OP(op, names)                                                                        \
+    if (length > sizeof op && !memcmp(word, op "=", sizeof op) &&                            \
+        known_name(names, word + sizeof op, length - sizeof op))                             \
         return true;
-#include "algorithms.def"
-#undef ALGORITHM
+    FORCED_LIST(OP)
+#undef OP
     return false;
 }
 
-bool algorithm_forced(const Device *device, const char *op, const char *name)
+/* The algorithm forced for an op, its length; NULL: none. */
+static const char *forced_algorithm(const Device *device, const char *op, size_t *length)
 {
+    size_t op_length = strlen(op);
     for (const char *word = device->forced; *word;) {
-        size_t length = strcspn(word, ",");
-        if (word_is(word, length, op, name))
-            return true;
-        word += length + (word[length] == ',');
+        size_t end = strcspn(word, ",");
+        if (end > op_length && !memcmp(word, op, op_length) && word[op_length] == '=') {
+            *length = end - op_length - 1;
+            return word + op_length + 1;
+        }
+        word += end + (word[end] == ',');
     }
-    return false;
+    return NULL;
 }
 
 /* Reads "cpu", "gpu" and "op=algorithm" out of DeviceOptions.kernels. */
@@ -313,18 +329,47 @@ static const DeviceInfo *device_opened(const Device *device)
 
 /* ---- steps */
 
+bool on_processor(const Device *device, const Step *step)
+{
+    const char *name = step->algorithm;
+    return name && *name ? strncmp(name, "cpu-", 4) == 0 : device->cpu_kernels;
+}
+
+static const char *candidate_of(const Step *step, bool processor, int i)
+{
+    return step->kind == STEP_CONV ? conv_candidate(step, processor, i)
+         : step->kind == STEP_GEMM ? gemm_candidate(processor, i) : NULL;
+}
+
+static const char *device_candidate(Device *device, const Step *step, int i)
+{
+    return candidate_of(step, device->cpu_kernels, i);
+}
+
+/* The algorithm forced by name goes before the one asked for; where it cannot run a shape, the choice stays. */
+static void apply_forced(const Device *device, Step *step)
+{
+    static const char *const ops[] = {"conv.forward", "conv.grad-data", "conv.grad-weight", "conv.pack"};
+    size_t length;
+    const char *forced = forced_algorithm(device, step->kind == STEP_CONV ? ops[step->conv.op] : "gemm", &length);
+    const char *name;
+    for (int processor = 0; forced && processor < 2; processor++)
+        for (int i = 0; (name = candidate_of(step, processor, i)); i++)
+            if (strncmp(name, forced, length) == 0 && (name[length] == 0 || name[length] == '-')) {
+                step->algorithm = name;
+                return;
+            }
+}
+
 static Status device_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
-    step->algorithm = "";
-    if (step->kind == STEP_CONV)
-        return conv_choose(device, step);
-    if (step->kind == STEP_GEMM)
-        return gemm_choose(device, step);
     if (step->kind == STEP_COMM)
-        return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives",
-                           step->name);
-    return STATUS_OK;
+        return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives", step->name);
+    if (step->kind != STEP_CONV && step->kind != STEP_GEMM)
+        return STATUS_OK;
+    apply_forced(device, step);
+    return step->kind == STEP_CONV ? conv_choose(device, step) : gemm_choose(device, step);
 }
 
 static Status device_sync(Device *device)
@@ -334,23 +379,12 @@ static Status device_sync(Device *device)
 }
 
 static const Backend backend = {
-    .abi = BACKEND_ABI,
-    .name = "opencl",
-    .count = device_count,
-    .info = device_info,
-    .open = device_open_index,
-    .close = device_close,
-    .opened = device_opened,
-    .alloc = memory_alloc,
-    .release = memory_release,
-    .write = memory_write,
-    .read = memory_read,
-    .choose = device_choose,
-    .prepare = launch_prepare,
-    .discard = launch_discard,
-    .run = launch_run,
-    .sync = device_sync,
-    .elapsed = launch_elapsed,
+    .abi = BACKEND_ABI, .name = "opencl",
+    .count = device_count, .info = device_info,
+    .open = device_open_index, .close = device_close, .opened = device_opened,
+    .alloc = memory_alloc, .release = memory_release, .write = memory_write, .read = memory_read,
+    .choose = device_choose, .candidate = device_candidate, .prepare = launch_prepare, .discard = launch_discard,
+    .run = launch_run, .sync = device_sync, .elapsed = launch_elapsed,
 };
 
 __attribute__((visibility("default"))) BackendEntry paco_backend;

@@ -94,22 +94,23 @@ static void gemm_cut_groups(const Device *device, GemmPlan *plan)
     memcpy(plan->items, (int[3]){v_groups, r_groups, g->splits}, sizeof plan->items);
 }
 
-/* Kernels for processors: the device's kind, or forced. */
-static bool on_processor(const Device *device)
+static const char *const gemm_names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+
+const char *gemm_candidate(bool processor, int i)
 {
-    if (algorithm_forced(device, "gemm", "gpu-gemm"))
-        return false;
-    return device->cpu_kernels || algorithm_forced(device, "gemm", "cpu-gemm") ||
-           algorithm_forced(device, "gemm", "cpu-gemm-swapped");
+    return processor ? (i < 2 ? gemm_names[i] : NULL) : i == 0 ? gemm_names[2] : NULL;
 }
 
-static void gemm_plan(const Device *device, const GemmDesc *d, GemmPlan *plan)
+static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
 {
-    *plan = (GemmPlan){.processor = on_processor(device)};
+    const GemmDesc *d = &step->gemm;
+    *plan = (GemmPlan){0};
     GemmArgs normal = gemm_view(d, false), swapped = gemm_view(d, true);
-    plan->swapped = plan->processor && !algorithm_forced(device, "gemm", "cpu-gemm") &&
-                    (gemm_cost(&swapped) < gemm_cost(&normal) ||
-                     algorithm_forced(device, "gemm", "cpu-gemm-swapped"));
+    const char *wanted = step->algorithm ? step->algorithm : "";
+    bool better = gemm_cost(&swapped) < gemm_cost(&normal);
+    better = strcmp(wanted, gemm_names[1]) == 0 || (better && strcmp(wanted, gemm_names[0]) != 0);
+    plan->processor = on_processor(device, step);
+    plan->swapped = plan->processor && better;
     plan->args = plan->swapped ? swapped : normal;
     if (plan->processor)
         gemm_cut(device, plan);
@@ -128,16 +129,13 @@ Status gemm_choose(Device *device, Step *step)
 {
     gemm_check(step);
     GemmPlan plan;
-    gemm_plan(device, &step->gemm, &plan);
-    step->algorithm = !plan.processor ? "gpu-gemm" : plan.swapped ? "cpu-gemm-swapped" : "cpu-gemm";
-    if (!plan.processor &&
-        (device->info.max_group < GROUP_THREADS || device->info.local_memory < GROUP_LOCAL))
-        return status_fail(
-            STATUS_DEVICE,
-            "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
-            "products need %d and %d",
-            step->name, device->info.name, device->info.max_group, device->info.local_memory,
-            GROUP_THREADS, GROUP_LOCAL);
+    gemm_plan(device, step, &plan);
+    step->algorithm = gemm_names[plan.processor ? plan.swapped : 2];
+    if (!plan.processor && (device->info.max_group < GROUP_THREADS ||
+                                 device->info.local_memory < GROUP_LOCAL))
+        return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
+                           "products need %d and %d", step->name, device->info.name, device->info.max_group,
+                           device->info.local_memory, GROUP_THREADS, GROUP_LOCAL);
     step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
     return STATUS_OK;
 }
@@ -175,7 +173,7 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
 {
     gemm_check(step);
     GemmPlan plan;
-    gemm_plan(device, &step->gemm, &plan);
+    gemm_plan(device, step, &plan);
     bool split = plan.args.splits > 1;
     CHECKF(!split || step->workspace.buf, "%s: workspace is missing", step->name);
     Ref none = {0}, bias = step->refs_count > 3 ? step->refs[3] : none;

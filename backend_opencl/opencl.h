@@ -106,14 +106,16 @@ void launch_discard(Device *device, Step *step);
 Status launch_run(Device *device, const Step *steps, int count);
 Status launch_elapsed(Device *device, const Step *step, double *seconds);
 
-/* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare
- * appends launches */
+/* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare appends launches */
+/* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the last. */
+const char *conv_candidate(const Step *step, bool processor, int i);
+const char *gemm_candidate(bool processor, int i);
 Status conv_choose(Device *device, Step *step);
 Status conv_prepare(Device *device, Step *step, Prepared *prepared);
 Status gemm_choose(Device *device, Step *step);
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
 
-/* Whether "op=name" of algorithms.def is forced. */
-bool algorithm_forced(const Device *device, const char *op, const char *name);
+/* Whether a step runs the kernels for processors: its algorithm says so, or else the device. */
+bool on_processor(const Device *device, const Step *step);
 
 #endif

@@ -29,15 +29,7 @@ static const char cache_magic[8] = "pacocl1";
 
 char *program_cache_folder(const char *chosen)
 {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *folder = NULL;
-    if (chosen) {
-        folder = mem_string(chosen);
-    } else if (xdg && *xdg) {
-        folder = file_join(xdg, "openpaco");
-    } else if (home && *home) {
-        folder = file_join(home, ".cache/openpaco");
-    }
+    char *folder = file_cache_folder(chosen);
     if (folder && file_make_folder(folder) != STATUS_OK) {
         log_warn("built kernels are not kept: %s", status_text());
         free(folder);

@@ -108,6 +108,7 @@ static void step_make(TestDevice *t, Step *step, Extras *extras)
                               .name = "pack",
                               .conv = step->conv};
         extras->pack.conv.op = CONV_PACK;
+        extras->pack.algorithm = step->algorithm;
         extras->pack.conv.packed_for = step->conv.op;
         check(t->backend->choose(t->device, &extras->pack));
         check(t->backend->prepare(t->device, &extras->pack));

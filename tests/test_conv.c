@@ -348,8 +348,9 @@ static void forced(void **state)
                               .groups = 1}};
         for (int op = 0; op < 3; op++) {
             step.conv.op = (ConvOp)op;
+            step.algorithm = NULL;
             assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
-            assert_string_equal(step.algorithm, names[i][op]);
+            assert_int_equal(strncmp(step.algorithm, names[i][op], strlen(names[i][op])), 0);
         }
         check_shape(2, 20, 7, 7, 33, 1, 1, 1, 0, 1);
         check_shape(1, 20, 6, 5, 18, 3, 3, 2, 1, 1);
