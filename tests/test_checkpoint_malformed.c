@@ -513,6 +513,25 @@ static void a_deflate(void **state)
         if (lie)
             assert_non_null(strstr(status_text(), "a/data/0"));
     }
+    /* An honest record that is far larger than its file, and a view into a large one. */
+    for (int mib = 48; mib <= 80; mib += 32) {
+        Bytes p = {0};
+        ZipBuild z = {0};
+        uint8_t *large = calloc(1, (size_t)mib << 20);
+        begin(&p);
+        bytes_text(&p, "}");
+        pickle_text(&p, "w");
+        pickle_tensor(&p, "Float", "0", (int64_t)mib << 18, 8, 1, (int64_t[]){4}, (int64_t[]){2}, false);
+        bytes_text(&p, "s.");
+        zip_build_entry(&z, "a/data.pkl", p.data, p.size, NULL);
+        zip_build_entry(&z, "a/data/0", large, (size_t)mib << 20, &(ZipField){.deflate = true});
+        zip_build_entry(&z, "a/version", "3\n", 2, NULL);
+        zip_build_end(&z, "");
+        bytes_free(&p);
+        bytes_free(&z.central);
+        free(large);
+        expect("A24 view", z.file, STATUS_LIMIT, "key 'w'", mib == 48 ? "view of a deflated record" : "inflates to");
+    }
     free(zeros);
     /* Damage within the deflate stream: it is found as such or by the CRC, always with the entry's name. */
     Bytes good = SPOILT("a/data.pkl", .deflate = true);

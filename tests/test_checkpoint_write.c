@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "checkpoint/crc.h"
 #include "checkpoint/training.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { QUEUE = 6, DIM = 4, CLASSES = 5 };
 
@@ -416,6 +418,21 @@ static void sha256_known_answers(void **state)
     }
 }
 
+/* Every length, alignment and split gives zlib's CRC. */
+static void crc_is_zlibs(void **state)
+{
+    (void)state;
+    uint8_t bytes[1000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * i * 31 + i);
+    for (size_t from = 0; from < 17; from++)
+        for (size_t n = 0; n + from <= sizeof bytes; n += n < 300 ? 1 : 7) {
+            uint32_t wanted = (uint32_t)crc32(0, bytes + from, (uInt)n);
+            assert_int_equal(crc_add(0, bytes + from, n), wanted);
+            assert_int_equal(crc_add(crc_add(0, bytes + from, n / 3), bytes + from + n / 3, n - n / 3), wanted);
+        }
+}
+
 /* ---- files for PyTorch */
 
 static int emit(const char *to)
@@ -451,7 +468,7 @@ static int emit(const char *to)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(trees_come_back_equal),
+        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(crc_is_zlibs), cmocka_unit_test(trees_come_back_equal),
         cmocka_unit_test(safetensors_come_back_equal), cmocka_unit_test(states_come_back_whole),
         cmocka_unit_test(every_mismatch_is_listed), cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(published_checkpoint_is_resumed),

@@ -1,6 +1,7 @@
 /* paco: trains and evaluates PaCo (arXiv 2107.12028). This file only finds the verb. */
 #include "base/log.h"
 #include "base/status.h"
+#include "train/suggest.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -27,6 +28,19 @@ static int usage(FILE *file)
     return file == stdout ? STATUS_OK : STATUS_USAGE;
 }
 
+static int unknown(const char *name)
+{
+    Suggest near = suggest_begin(name);
+    for (int i = 0; i < VERB_COUNT; i++)
+        suggest_try(&near, verbs[i].name);
+    if (near.best)
+        status_fail(STATUS_USAGE, "unknown verb '%.60s'. Did you mean %s?", name, near.best);
+    else
+        status_fail(STATUS_USAGE, "unknown verb '%.60s'. `paco help` lists them", name);
+    log_error("%s", status_text());
+    return STATUS_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -36,6 +50,5 @@ int main(int argc, char **argv)
     for (int i = 0; i < VERB_COUNT; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    log_error("unknown verb '%s'. `paco help` lists them", argv[1]);
-    return STATUS_USAGE;
+    return unknown(argv[1]);
 }

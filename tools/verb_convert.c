@@ -10,7 +10,7 @@ int verb_convert(int argc, char **argv);
 static const char usage[] =
     "usage: paco convert FROM TO [--bare] [--require-crc]\n"
     "  FROM: PyTorch zip, legacy stream or tar, or safetensors; TO: safetensors where it ends in\n"
-    "  .safetensors, else a PyTorch zip that torch.load takes with weights_only=True\n"
+    "  .safetensors, else a PyTorch zip (torch.load takes it with weights_only=True)\n"
     "  --bare         only the query encoder's backbone and the classifier, as a plain ResNet\n"
     "  --require-crc  refuse a zip that was written without CRCs\n";
 
@@ -29,16 +29,14 @@ int verb_convert(int argc, char **argv)
         } else if (strcmp(argv[i], "--require-crc") == 0) {
             options.open.require_crc = true;
         } else if (argv[i][0] == '-' || paths == 2) {
-            log_error("convert: unexpected argument '%s'", argv[i]);
-            fputs(usage, stderr);
+            log_error("convert: unexpected argument '%s'. `paco convert --help` explains", argv[i]);
             return STATUS_USAGE;
         } else {
             path[paths++] = argv[i];
         }
     }
     if (paths != 2) {
-        log_error("convert: FROM and TO are needed");
-        fputs(usage, stderr);
+        log_error("convert: FROM and TO are needed. `paco convert --help` explains");
         return STATUS_USAGE;
     }
     options.format = convert_format(path[1]);

@@ -4,6 +4,7 @@
 #include "verbs.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char HELP[] =
@@ -14,17 +15,22 @@ static const char HELP[] =
 
 static Status train_one(const char *method, int argc, char **argv, TrainResult *result)
 {
-    char *args[16] = {(char *)"--preset", (char *)"synthetic", (char *)"--method", (char *)method,
-                      (char *)"--eval-every", (char *)"4"};
-    int count = 6;
-    for (int i = 0; i < argc && count < 16; i++)
-        args[count++] = argv[i];
+    const char *const first[] = {"--preset", "synthetic", "--method", method, "--eval-every", "4"};
+    enum { FIRST = sizeof first / sizeof *first };
+    const char **args = mem_alloc((size_t)(FIRST + argc) * sizeof *args);
     Options options;
+    memcpy(args, first, sizeof first);
+    for (int i = 0; i < argc; i++)
+        args[FIRST + i] = argv[i];
     options_init(&options);
-    Status status = options_parse(&options, OPTION_TRAIN, 0, count, args);
+    Status status = options_parse(&options, OPTION_TRAIN, 0, FIRST + argc, (char **)args);
+    if (status == STATUS_OK && options.out)
+        status = status_fail(STATUS_USAGE, "demo: --out: two runs cannot share a folder. `paco train --preset synthetic "
+                             "--out FOLDER` keeps one");
     if (status == STATUS_OK)
         status = train(&options, result);
     options_free(&options);
+    free(args);
     return status;
 }
 
@@ -38,10 +44,11 @@ int verb_demo(int argc, char **argv)
 {
     static const char *const methods[] = {"cross_entropy", "paco"};
     TrainResult results[2];
-    if (argc > 1 && !strcmp(argv[1], "--help")) {
-        fputs(HELP, stdout);
-        return STATUS_OK;
-    }
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            fputs(HELP, stdout);
+            return STATUS_OK;
+        }
     for (int i = 0; i < 2; i++) {
         log_info("--- %s", methods[i]);
         Status status = train_one(methods[i], argc - 1, argv + 1, &results[i]);

@@ -16,8 +16,8 @@ static const char USAGE[] =
     "Evaluates a checkpoint of this program, of the published code, or of a plain ResNet (torchvision's names; CIFAR\n"
     "ResNets). Architecture and classes are found in the file; every tensor must match (--partial takes what fits).\n"
     "--train-list gives the class sizes behind many, medium and few. --out FOLDER gets report.json, classes.csv,\n"
-    "confusion.csv and predictions.csv. Pixels are normalised with ImageNet's mean and deviation unless --mean and\n"
-    "--std say otherwise.";
+    "confusion.csv and predictions.csv. Images are sized and normalised as in the run that wrote the checkpoint; of\n"
+    "other programs' checkpoints that is not known: 224 pixels (CIFAR networks 32), mean and deviation of ImageNet.";
 
 typedef struct Eval {
     Options *options;
@@ -56,8 +56,7 @@ static Status open_network(Eval *e)
                            (long long)found->classes);
     TRY(options_set(o, "arch", found->arch));
     int size = o->size ? o->size : found->cifar ? 32 : 224;
-    e->views = (RecipeOptions){.size = size, .eval_resize = o->eval_resize ? o->eval_resize
-                               : size <= 64 ? size : (size * 256 + 112) / 224};
+    e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
     e->config = setup_model(o, (int)found->classes, size, false, o->batch);
     TRY(model_check(&e->config));
     e->model = model_build(&e->config);
@@ -110,6 +109,36 @@ static void print_result(const Eval *e)
     printf("%.1f s, %.0f images/s\n", e->seconds, (double)m.images / e->seconds);
 }
 
+static void like_run(Options *o, const Options *run)
+{
+    RecipeOptions views;
+    if (!o->size && recipe_find(run->recipe ? run->recipe : "")) {
+        options_recipe(run, &views);
+        o->size = views.size;
+        if (!o->eval_resize)
+            o->eval_resize = views.eval_resize;
+    }
+    if (!o->preset && !o->given[OPTION_ID_mean])
+        memcpy(o->mean, run->mean, sizeof o->mean);
+    if (!o->preset && !o->given[OPTION_ID_std])
+        memcpy(o->std, run->std, sizeof o->std);
+}
+
+/* Images as the run saw them that wrote the checkpoint, unless this command says otherwise. */
+static Status take_preprocessing(Eval *e)
+{
+    const char *text = checkpoint_text(e->weights.checkpoint, "openpaco/options");
+    Options run;
+    if (!text)
+        return STATUS_OK;
+    options_init(&run);
+    Status status = options_read(&run, e->options->init_from, text);
+    if (status == STATUS_OK)
+        like_run(e->options, &run);
+    options_free(&run);
+    return status;
+}
+
 static Status run(Eval *e)
 {
     const Options *o = e->options;
@@ -118,6 +147,7 @@ static Status run(Eval *e)
     TRY(weights_open(o->init_from, &e->weights));
     if (e->weights.found.classes == 0)
         return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate", o->init_from);
+    TRY(take_preprocessing(e));
     TRY(open_data(e));
     TRY(open_network(e));
     e->metrics = metrics_new(e->config.classes, e->train ? e->train->counts : NULL);

@@ -33,16 +33,14 @@ int verb_inspect(int argc, char **argv)
         } else if (strcmp(argv[i], "--strict-finite") == 0) {
             options.strict_finite = true;
         } else if (argv[i][0] == '-' || path) {
-            log_error("inspect: unexpected argument '%s'", argv[i]);
-            fputs(usage, stderr);
+            log_error("inspect: unexpected argument '%s'. `paco inspect --help` explains", argv[i]);
             return STATUS_USAGE;
         } else {
             path = argv[i];
         }
     }
     if (!path) {
-        log_error("inspect: no FILE given");
-        fputs(usage, stderr);
+        log_error("inspect: no FILE given. `paco inspect --help` explains");
         return STATUS_USAGE;
     }
     Status status = inspect_file(path, &options, stdout);

@@ -408,6 +408,8 @@ static Status check_names(Header *h)
 static Status read_header(Checkpoint *c, uint64_t size)
 {
     Header header = {.c = c, .size = size, .data = size + 8}, *h = &header;
+    if (!pool_charge(&c->pool, (size_t)size))
+        return full(h);
     char *text = mem_alloc((size_t)size + 1);
     h->text = text;
     Status status = source_read(&c->source, 8, text, (size_t)size);
@@ -427,6 +429,7 @@ static Status read_header(Checkpoint *c, uint64_t size)
     if (status == STATUS_OK)
         status = check_coverage(h);
     free(text);
+    pool_release(&c->pool, (size_t)size);
     return status;
 }
 

@@ -53,7 +53,8 @@ typedef struct GemmDesc {
  *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:  y = act(conv(x, w) + bias + residual)
  *   GRAD_DATA    dy, w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w)
  *   GRAD_WEIGHT  x, dy, dw                                     dw[K][C/groups][R][S] (overwritten)
- *   PACK         w, packed       brings w into the form that `packed_for` wants (see choose) */
+ *   PACK         w, packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
+ *                                convolution it packs for, and choose need not be asked */
 typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
 
 typedef struct ConvDesc {

@@ -81,6 +81,7 @@ static void choose(Lowering *l)
     Step *step = &plan->steps[plan->steps_count - 1];
     if (plan->status != STATUS_OK)
         return;
+    step->algorithm = tuning_find(plan->tuning, step);
     plan->status = plan->backend->choose(plan->device, step);
     if (step->workspace_bytes)
         last_place(l)->workspace.value = derived(l, "workspace", step->workspace_bytes)->id;

@@ -28,7 +28,7 @@ struct Tuning {
 
 const char *tuning_key(const Step *step, char text[192])
 {
-    static const char *const ops[] = {"forward", "grad_data", "grad_weight", "pack"};
+    static const char *const ops[] = {"forward", "grad-data", "grad-weight", "pack"};
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
     if (step->kind == STEP_CONV)

@@ -53,7 +53,7 @@ static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffer
         TRY(evaluate_batch(e, batch, buffers, metrics, &total));
         done += batch->n;
         log_progress(60, "evaluating: %lld of %lld images", (long long)done, (long long)e->data->count);
-        if (e->stop && *e->stop)
+        if (e->stop && atomic_load(e->stop))
             return status_fail(STATUS_STOPPED, "evaluation stopped on request");
     }
     if (loss)

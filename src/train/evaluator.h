@@ -7,6 +7,8 @@
 #include "model/paco.h"
 #include "train/metrics.h"
 
+#include <stdatomic.h>
+
 typedef struct Evaluation {
     Session *session;
     const Model *model;
@@ -15,7 +17,7 @@ typedef struct Evaluation {
     int batch;           /* of the model's evaluation */
     int threads;
     OnCorrupt on_corrupt;
-    const volatile int *stop; /* not zero: stop early with STATUS_STOPPED; may be NULL */
+    atomic_int *stop;    /* not zero: stop early with STATUS_STOPPED; may be NULL */
 } Evaluation;
 
 /* Adds every image to `metrics`; *loss (may be NULL) is the mean cross-entropy. */

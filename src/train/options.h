@@ -91,6 +91,8 @@ Schedule options_schedule(const Options *options);
  * same class folders (STATUS_INPUT). Where no training data is named (evaluation, data check)
  * *train is NULL, likewise *test; on failure both are. */
 Status options_open_data(const Options *options, Dataset **train, Dataset **test);
+/* Short side before the centre crop of `size`: --eval-resize, else 256 for 224, and no margin up to 64. */
+int options_eval_resize(const Options *options, int size);
 /* The recipe and its options (size and evaluation resize resolved). After options_check. */
 const Recipe *options_recipe(const Options *options, RecipeOptions *views);
 

@@ -6,6 +6,7 @@
 #include "train/suggest.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static Status check_recipe_name(const Options *o)
 {
@@ -93,6 +94,8 @@ Status options_check(const Options *o, OptionVerb verb)
         if (o->warmup > o->epochs)
             return status_fail(STATUS_USAGE, "--warmup: longer than the run (%d vs %d epochs)",
                                o->warmup, o->epochs);
+        if (o->resume && !o->out && strcmp(o->resume, "auto") == 0)
+            return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");
         if (o->resume && o->init_from)
             return status_fail(STATUS_USAGE,
                                "--init-from: contradicts --resume, which brings its weights");
@@ -106,18 +109,19 @@ Schedule options_schedule(const Options *o)
                       .warmup = o->warmup};
 }
 
+int options_eval_resize(const Options *o, int size)
+{
+    return o->eval_resize ? o->eval_resize : size <= 64 ? size : size * 8 / 7;
+}
+
 const Recipe *options_recipe(const Options *o, RecipeOptions *views)
 {
     const Recipe *recipe = recipe_find(o->recipe);
     CHECKF(recipe, "recipe %s", o->recipe);
     *views = recipe_options(recipe);
-    if (o->size && o->size != views->size) {
+    if (o->size)
         views->size = o->size;
-        views->eval_resize =
-            o->size <= 64 ? o->size : o->size * 8 / 7; /* 224 of 256, as published */
-    }
-    if (o->eval_resize)
-        views->eval_resize = o->eval_resize;
+    views->eval_resize = options_eval_resize(o, views->size);
     views->randaugment_n = o->randaug_n;
     views->randaugment_m = o->randaug_m;
     return recipe;

@@ -3,7 +3,9 @@
 #include "train/snapshot.h"
 
 #include "base/check.h"
+#include "base/log.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@ typedef struct Source {
 
 struct Snapshot {
     Arena arena;
+    Arena extra;           /* of the latest progress taken */
     Options *options;
     const ModelConfig *config;
     TrainingState state;
@@ -118,6 +121,7 @@ void snapshot_free(Snapshot *s)
     }
     free(s->state.tensors);
     free(s->sources);
+    arena_free(&s->extra);
     arena_free(&s->arena);
     free(s);
 }
@@ -141,7 +145,8 @@ static Status take_tensor(Session *session, const TrainingTensor *t, const Sourc
 
 static Object *describe_progress(Snapshot *s, const Progress *p)
 {
-    Arena *a = &s->arena;
+    Arena *a = &s->extra;
+    arena_free(a);
     Object *extra = object_dict(a, false);
     object_set(a, extra, "step", object_int(a, p->done));
     object_set(a, extra, "epoch", object_int(a, p->epoch));
@@ -207,15 +212,57 @@ static Status check_same(const Snapshot *s, const char *path, const TrainingStat
     return STATUS_OK;
 }
 
-static void read_progress(const TrainingState *state, int64_t steps, Progress *p)
+/* Options that may change under a run without changing what it computes. */
+static bool is_free(const char *name, size_t length)
 {
-    p->epoch = (int)training_extra_int(state, "epoch", state->epoch);
-    p->step = training_extra_int(state, "epoch_step", 0);
-    p->done = training_extra_int(state, "step", state->epoch * steps);
+    static const char *const names[] = {"preset", "device", "kernels", "fuse", "profile", "threads", "out", "resume",
+                                        "init-from", "partial", "save-every", "save-steps", "keep", "repeats",
+                                        "untimed", "stop-after"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
+            return true;
+    return false;
+}
+
+/* Says which other options differ from those that the run was saved with: allowed, but seldom meant. */
+static void warn_of_changes(const Snapshot *s, const TrainingState *state)
+{
+    Arena arena = {0};
+    const char *then = training_extra_text(state, "options", "");
+    const char *now = arena_printf(&arena, "\n%s", options_dump(s->options, &arena));
+    for (size_t length; *then; then += length + (then[length] == '\n')) {
+        length = strcspn(then, "\n");
+        size_t name = strcspn(then, "=\n") + 1;
+        if (name > length || is_free(then, name - 1))
+            continue;
+        const char *key = arena_printf(&arena, "\n%.*s", (int)name, then);
+        const char *here = strstr(now, key), *value = here ? here + strlen(key) : "";
+        size_t other = strcspn(value, "\n");
+        if (here && (other != length - name || memcmp(value, then + name, other) != 0))
+            log_warn("--%.*s: %.*s now, %.*s when the run was saved", (int)name - 1, then, (int)other, value,
+                     (int)(length - name), then + name);
+    }
+    arena_free(&arena);
+}
+
+/* Where the run stands. A file can claim anything. */
+static Status read_progress(const char *path, const TrainingState *state, int64_t steps, Progress *p)
+{
+    int64_t epoch = training_extra_int(state, "epoch", state->epoch);
+    int64_t step = training_extra_int(state, "epoch_step", 0);
+    bool sane = epoch >= 0 && epoch <= 1000000 && step >= 0 && step <= steps;
+    int64_t done = training_extra_int(state, "step", sane ? epoch * steps : 0);
+    if (!sane || done < 0 || done > INT_MAX)
+        return status_fail(STATUS_INPUT, "%s: openpaco: epoch %lld, step %lld of %lld: no place where this run can stand. "
+                           "Was it trained on other data?", path, (long long)epoch, (long long)step, (long long)steps);
+    p->epoch = (int)epoch;
+    p->step = step;
+    p->done = done;
     p->best = training_extra_float(state, "best", state->accuracy / 100);
     p->loss_sum = training_extra_float(state, "loss_sum", 0);
     p->correct = training_extra_int(state, "correct", 0);
     p->seen = training_extra_int(state, "seen", 0);
+    return STATUS_OK;
 }
 
 Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t steps, Progress *p)
@@ -235,10 +282,9 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
             p->queue_head = (int)*(const int64_t *)t->data;
     }
     if (status == STATUS_OK)
-        read_progress(&load.state, steps, p);
-    if (status == STATUS_OK && (p->epoch < 0 || p->step < 0 || p->step > steps || p->done < 0))
-        status = status_fail(STATUS_INPUT, "%s: openpaco: epoch %d, step %lld of %lld: the run cannot stand there",
-                             path, p->epoch, (long long)p->step, (long long)steps);
+        status = read_progress(path, &load.state, steps, p);
+    if (status == STATUS_OK)
+        warn_of_changes(s, &load.state);
     training_load_free(&load);
     return status;
 }

@@ -14,12 +14,14 @@
 #include "train/evaluator.h"
 #include "train/setup.h"
 #include "train/snapshot.h"
+#include "train/stop.h"
 #include "train/weights.h"
 
+#include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { EVAL_BATCH = 100 };
 
@@ -39,6 +41,7 @@ typedef struct Trainer {
     int64_t steps;         /* of an epoch */
     Store *store;          /* checkpoints, or NULL */
     Snapshot *snapshot;
+    char *resumed;         /* the checkpoint that this run goes on from, or NULL */
     Progress at;
     double started, epoch_started, waited;
     int64_t first_step;    /* of the epoch that this process ran */
@@ -46,23 +49,6 @@ typedef struct Trainer {
     int own_steps;         /* done by this process, for --stop-after */
     TrainResult *result;
 } Trainer;
-
-static volatile sig_atomic_t stop_asked;
-static volatile int stop_now; /* what evaluation looks at */
-
-static void on_signal(int number)
-{
-    stop_asked = number;
-    stop_now = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-}
 
 /* ------------------------------------------------------------------------------------ opening */
 
@@ -149,23 +135,33 @@ static int64_t count_parameters(const Graph *graph)
         }                                        \
     } while (0)
 
+/* train.log, and in a folder that is used again metrics.csv without the epochs that are to come. */
 static Status open_records(Trainer *t)
 {
     if (!t->options->out)
         return STATUS_OK;
-    TRY(file_make_folder(t->options->out));
     char *path = file_join(t->options->out, "train.log");
     t->log = fopen(path, "a");
+    Status status = t->log ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
     free(path);
-    if (!t->log)
-        return status_fail(STATUS_IO, "%s: cannot write train.log there", t->options->out);
+    TRY(status);
+    path = file_join(t->options->out, "metrics.csv");
+    status = metrics_truncate(path, t->at.epoch);
+    free(path);
+    return status;
+}
+
+static Status write_options(Trainer *t)
+{
+    if (!t->options->out)
+        return STATUS_OK;
     Arena arena = {0};
-    path = file_join(t->options->out, "options.txt");
+    char *path = file_join(t->options->out, "options.txt");
     FILE *file = fopen(path, "w");
     bool written = file && fputs(options_dump(t->options, &arena), file) >= 0;
     if (file && fclose(file) != 0)
         written = false;
-    Status status = written ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write", path);
+    Status status = written ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
     free(path);
     arena_free(&arena);
     return status;
@@ -179,12 +175,19 @@ static void introduce(Trainer *t)
     SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
         1e-6 * (double)t->result->parameters, session_device(t->session),
         c->ranks > 1 ? ", virtual ranks in turn" : "");
-    SAY(t, "%lld training images in %d classes, %lld test images; %d ranks of %d images, %lld steps an epoch",
-        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0), c->ranks, c->batch,
-        (long long)t->steps);
+    SAY(t, "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps an epoch",
+        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0), c->ranks,
+        c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
     if (plan)
         SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB", (double)plan_bytes(plan) / (1 << 20),
             (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
+    if (t->resumed && t->at.epoch < t->options->epochs)
+        SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->resumed, t->at.epoch + 1, (long long)t->at.step,
+            (long long)t->steps);
+    else if (t->resumed)
+        SAY(t, "resumed %s: all %d epochs are trained already", t->resumed, t->options->epochs);
+    else if (t->options->resume)
+        SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
 }
 
 /* ------------------------------------------------------------------------------------ steps */
@@ -215,7 +218,7 @@ static Status read_results(Trainer *t)
     }
     if (!isfinite(sum))
         return status_fail(STATUS_NAN, "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
-                           "learning rate or a longer warm-up helps", t->at.epoch, (long long)t->at.step,
+                           "--lr or a longer --warmup may help", t->at.epoch + 1, (long long)t->at.step + 1,
                            schedule_lr(&t->schedule, t->at.epoch));
     t->at.loss_sum += sum / t->config.ranks;
     t->at.seen += t->config.batch * t->config.ranks;
@@ -290,61 +293,61 @@ static bool saves_now(const Trainer *t)
 static Status restore(Trainer *t, const char *path)
 {
     TRY(snapshot_restore(t->snapshot, t->session, path, t->steps, &t->at));
-    char *metrics = file_join(t->options->out, "metrics.csv");
-    Status status = t->options->out ? metrics_truncate(metrics, t->at.epoch) : STATUS_OK;
-    free(metrics);
     t->result->best = t->at.best;
-    if (status == STATUS_OK)
-        SAY(t, "resumed %s at epoch %d, step %lld of %lld", path, t->at.epoch + 1, (long long)t->at.step,
-            (long long)t->steps);
-    return status;
+    t->resumed = mem_string(path);
+    return STATUS_OK;
 }
 
-/* A new run does not write among the checkpoints of an older one. */
-static Status begin_anew(Trainer *t)
+static bool lies_in(const char *file, const char *folder)
 {
+    char *name = mem_string(file), *slash = strrchr(name, '/');
+    if (slash)
+        slash[slash == name] = 0;
+    struct stat a, b;
+    bool same = stat(slash ? name : ".", &a) == 0 && stat(folder, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(name);
+    return same;
+}
+
+/* A run does not write among the checkpoints of another one. */
+static Status check_folder(const Trainer *t)
+{
+    const char *out = t->options->out, *from = t->options->resume;
     char *older = NULL;
-    if (!t->store)
+    if (from && lies_in(from, out))
         return STATUS_OK;
-    TRY(store_last(t->options->out, &older));
+    TRY(store_last(out, &older));
     Status status = older ? status_fail(STATUS_USAGE, "--out %s: holds checkpoints of an earlier run. --resume auto goes "
-                                        "on with it; a new run needs another folder", t->options->out) : STATUS_OK;
+                                        "on with it; another run needs another folder", out) : STATUS_OK;
     free(older);
-    if (status != STATUS_OK)
-        return status;
-    char *metrics = file_join(t->options->out, "metrics.csv");
-    status = metrics_truncate(metrics, 0);
-    free(metrics);
     return status;
 }
 
-/* --resume FILE, or auto: the newest intact checkpoint of --out, if there is one. */
-static Status resume(Trainer *t)
+/* auto: the newest intact checkpoint of --out, if there is one. */
+static Status resume_newest(Trainer *t)
 {
-    const char *from = t->options->resume;
     char *newest = NULL;
-    if (!from)
-        return begin_anew(t);
-    if (strcmp(from, "auto") != 0)
-        return restore(t, from);
-    if (!t->store)
-        return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");
-    Status status = store_resume(t->store, &newest);
-    if (status == STATUS_OK && newest)
-        status = restore(t, newest);
-    else if (status == STATUS_OK)
-        SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
+    TRY(store_resume(t->store, &newest));
+    Status status = newest ? restore(t, newest) : STATUS_OK;
     free(newest);
     return status;
 }
 
+/* The folder is touched only when everything that can be wrong before has been looked at. */
 static Status open_store(Trainer *t)
 {
     StoreOptions options = {.keep = t->options->keep};
-    if (t->options->out)
-        TRY(store_open(t->options->out, &options, &t->store));
+    const char *from = t->options->resume, *out = t->options->out;
+    bool newest = from && strcmp(from, "auto") == 0;
     t->snapshot = snapshot_new(&t->model, &t->config, t->options);
-    return resume(t);
+    if (from && !newest)
+        TRY(restore(t, from));
+    if (!out)
+        return STATUS_OK;
+    if (!newest)
+        TRY(check_folder(t));
+    TRY(store_open(out, &options, &t->store));
+    return newest ? resume_newest(t) : STATUS_OK;
 }
 
 /* ------------------------------------------------------------------------------------ epochs */
@@ -361,7 +364,7 @@ static Status evaluate_now(Trainer *t)
     t->metrics = metrics_new(t->train->classes, t->train->counts);
     Evaluation e = {.session = t->session, .model = &t->model, .data = t->test, .views = t->views,
                     .batch = EVAL_BATCH, .threads = t->options->threads,
-                    .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_now};
+                    .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_asked};
     TRY(evaluate(&e, t->metrics, NULL));
     t->result->last = metrics_summary(t->metrics);
     return STATUS_OK;
@@ -416,7 +419,7 @@ static Status train_epoch(Trainer *t)
     int stop_after = t->options->stop_after, every = t->options->save_steps;
     while (t->at.step < t->steps) {
         TRY(train_step(t));
-        if (stop_asked || (stop_after && ++t->own_steps >= stop_after))
+        if (atomic_load(&stop_asked) || (stop_after && ++t->own_steps >= stop_after))
             return stop(t);
         if (every && t->at.done % every == 0 && t->at.step < t->steps)
             TRY(save(t, false));
@@ -464,13 +467,16 @@ static Status write_reports(Trainer *t)
 static Status run_all(Trainer *t)
 {
     TRY(open_data(t));
-    TRY(open_records(t));
     TRY(open_model(t));
-    introduce(t);
     TRY(open_store(t));
+    TRY(open_records(t));
+    TRY(write_options(t));
+    introduce(t);
     TRY(open_loader(t));
     while (t->at.epoch < t->options->epochs)
         TRY(run_epoch(t));
+    if (!t->metrics && t->test) /* resumed after the last epoch */
+        TRY(evaluate_now(t));
     return write_reports(t);
 }
 
@@ -478,7 +484,7 @@ Status train(Options *options, TrainResult *result)
 {
     *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
     Trainer t = {.options = options, .result = result, .started = clock_seconds()};
-    catch_signals();
+    stop_listen();
     Status status = run_all(&t);
     log_progress_end();
     result->seconds = clock_seconds() - t.started;
@@ -489,6 +495,7 @@ Status train(Options *options, TrainResult *result)
     metrics_free(t.metrics);
     dataset_close(t.test);
     dataset_close(t.train);
+    free(t.resumed);
     free(t.order);
     if (t.log)
         fclose(t.log);

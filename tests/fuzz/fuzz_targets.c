@@ -32,6 +32,13 @@ static int open_and_read(const char *name, const uint8_t *bytes, size_t size)
     return 0;
 }
 
+static uint8_t *put(uint8_t *to, const void *from, size_t size)
+{
+    if (size)
+        memcpy(to, from, size);
+    return to + size;
+}
+
 /* Zeroes the CRC of whatever looks like a record of a zip. */
 static void clear_crcs(uint8_t *bytes, size_t size)
 {
@@ -47,8 +54,8 @@ static void clear_crcs(uint8_t *bytes, size_t size)
 
 int fuzz_target_zip(const uint8_t *bytes, size_t size)
 {
-    uint8_t *copy = malloc(size + 1);
-    memcpy(copy, bytes, size);
+    uint8_t *copy = calloc(size + 1, 1);
+    put(copy, bytes, size);
     open_and_read("fuzz", copy, size);
     clear_crcs(copy, size);
     open_and_read("fuzz", copy, size);
@@ -56,16 +63,10 @@ int fuzz_target_zip(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-static uint8_t *put(uint8_t *to, const void *from, size_t size)
-{
-    memcpy(to, from, size);
-    return to + size;
-}
-
 static uint8_t *put_number(uint8_t *to, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        *to++ = (uint8_t)(value >> 8 * i);
+        *to++ = (uint8_t)(i < 8 ? value >> 8 * i : 0);
     return to;
 }
 
@@ -134,8 +135,8 @@ int fuzz_target_legacy(const uint8_t *bytes, size_t size)
 /* Header checksums are put right. */
 int fuzz_target_tar(const uint8_t *bytes, size_t size)
 {
-    uint8_t *copy = malloc(size + 1);
-    memcpy(copy, bytes, size);
+    uint8_t *copy = calloc(size + 1, 1);
+    put(copy, bytes, size);
     for (size_t at = 0; at + 512 <= size; at += 512) {
         unsigned sum = 0;
         if (memcmp(copy + at + 257, "ustar", 5) != 0)

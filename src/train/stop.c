@@ -1,0 +1,50 @@
+/* The thread that waits for signals. */
+#include "train/stop.h"
+
+#include "base/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+atomic_int stop_asked;
+
+static sigset_t requests(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    return set;
+}
+
+static void *wait_for_requests(void *unused)
+{
+    sigset_t set = requests();
+    int number;
+    sigwait(&set, &number);
+    atomic_store(&stop_asked, 1);
+    sigwait(&set, &number);
+    signal(number, SIG_DFL);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    return unused;
+}
+
+void stop_listen(void)
+{
+    static bool listening;
+    sigset_t set = requests();
+    pthread_t thread;
+    if (listening)
+        return;
+    listening = true;
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (pthread_create(&thread, NULL, wait_for_requests, NULL) == 0) {
+        pthread_detach(thread);
+        return;
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    log_warn("requests to stop (SIGTERM, SIGUSR1) will not be heard: no thread for them");
+}

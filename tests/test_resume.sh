@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Exact resume: a run stopped anywhere (a request, SIGTERM, SIGUSR1, SIGINT, kill -9; inside an epoch, at its edge,
+# during evaluation) and resumed ends with the bits of a run that was never stopped: every tensor of the last
+# checkpoint, every file of results, every column of metrics.csv that is no time. 50 stops with PACO_FULL=1.
+set -u
+paco=$1
+. "$(dirname "$0")/tiny_data.sh"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+tiny_data "$paco" "$folder/data" || { echo "FAIL: no images"; exit 1; }
+failed=0
+
+fail() {
+    echo "FAIL: $*"
+    failed=1
+}
+
+# run OUT OPTIONS...: one part of a run; sets `status`.
+run() {
+    local out=$1
+    shift
+    "$paco" train "${tiny_options[@]}" "${variant[@]}" --threads 2 --out "$out" "$@" >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+}
+
+# finish OUT: resumes until the run is complete.
+finish() {
+    run "$1" --resume auto
+    [ $status = 0 ] || { fail "resume in $1: exit $status"; cat "$folder/stderr"; }
+    grep -qE 'resumed .* (at epoch|all 2 epochs)' "$folder/stderr" || fail "$1: did not say that it resumed"
+}
+
+# same OUT WHAT: compares with the uninterrupted run.
+same() {
+    local at=$1 what=$2 file
+    "$paco" convert "$at/last.pth.tar" "$folder/seen.safetensors" >/dev/null 2>&1 || fail "$what: convert"
+    cmp "$folder/expected.safetensors" "$folder/seen.safetensors" || fail "$what: tensors differ"
+    for file in classes.csv confusion.csv report.json; do
+        cmp "$folder/whole/$file" "$at/$file" || fail "$what: $file differs"
+    done
+    cmp <(cut -d, -f1-10 "$folder/whole/metrics.csv") <(cut -d, -f1-10 "$at/metrics.csv") || fail "$what: metrics differ"
+}
+
+# whole NAME: the run that is never stopped, 12 steps.
+whole() {
+    rm -rf "$folder/whole"
+    run "$folder/whole"
+    [ $status = 0 ] || { fail "$1: exit $status"; cat "$folder/stderr"; exit 1; }
+    "$paco" convert "$folder/whole/last.pth.tar" "$folder/expected.safetensors" >/dev/null 2>&1 || fail "$1: convert"
+}
+
+# stop_after STEPS WHAT: a requested stop, exit 75, then the rest.
+stop_after() {
+    local at=$folder/run
+    rm -rf "$at"
+    run "$at" --stop-after "$1"
+    [ $status = 75 ] || fail "$2: exit $status instead of 75"
+    grep -q -- '--resume auto goes on' "$folder/stderr" || fail "$2: no hint how to go on"
+    finish "$at"
+    same "$at" "$2"
+}
+
+# interrupted SIGNAL STEP DELAY WHAT: a signal so many seconds after a step was saved, whatever the run does then. A
+# run that was asked to stop is done (0) or says 75; no driver's signal handler comes between.
+interrupted() {
+    local at=$folder/run pid saved
+    rm -rf "$at"
+    "$paco" train "${tiny_options[@]}" "${variant[@]}" --threads 2 --save-steps 1 --out "$at" >/dev/null 2>"$folder/stderr" &
+    pid=$!
+    saved=$(printf '%s/step-%012d.pth.tar' "$at" "$2")
+    while [ ! -e "$saved" ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+    sleep "$3"
+    kill -"$1" $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    status=$?
+    case "$1:$status" in
+        *:0 | KILL:137 | TERM:75 | USR1:75 | INT:75) ;;
+        *) fail "$4: exit $status"; cat "$folder/stderr" ;;
+    esac
+    run "$at" --resume auto
+    [ $status = 0 ] || { fail "$4: resume: exit $status"; cat "$folder/stderr"; }
+    same "$at" "$4"
+}
+
+variant=()
+whole "whole run"
+cmp -s <(cut -d, -f2- "$folder/whole/metrics.csv" | sed -n 2p) <(cut -d, -f2- "$folder/whole/metrics.csv" | sed -n 3p) &&
+    fail "epochs do not differ: nothing is tested"
+
+stops=(6 9) # an epoch's edge (before its evaluation); behind a wrap of the queue (20 keys, 8 a step)
+signals=("TERM 2 0" "KILL 7 0.01") # the name, a step, seconds
+if [ "${PACO_FULL:-0}" = 1 ]; then
+    stops=(1 2 3 4 5 6 7 8 9 10 11 12)
+    signals=()
+    for ((i = 0; i < 35; i++)); do
+        names=(TERM USR1 KILL INT)
+        signals+=("${names[i % 4]} $((RANDOM % 12 + 1)) 0.0$((RANDOM % 10))")
+    done
+fi
+for steps in "${stops[@]}"; do
+    stop_after "$steps" "stop after step $steps"
+done
+for signal in "${signals[@]}"; do
+    read -ra words <<<"$signal"
+    interrupted "${words[@]}" "SIG$signal"
+done
+
+# A damaged newest checkpoint: the one before is taken, with a warning.
+rm -rf "$folder/run"
+run "$folder/run" --stop-after 8 --save-steps 4
+printf x | dd of="$folder/run/step-000000000008.pth.tar" bs=1 seek=3000 conv=notrunc 2>/dev/null
+finish "$folder/run"
+grep -q 'warning: .*step-000000000008.pth.tar.*damaged' "$folder/stderr" || fail "a damaged checkpoint was not mentioned"
+same "$folder/run" "damaged newest checkpoint"
+
+# A stop during evaluation: many test images, and the signal comes when evaluation has begun.
+for ((i = 0; i < 100; i++)); do cat "$folder/data/test.txt"; done >"$folder/data/long.txt"
+variant=(--test-list "$folder/data/long.txt" --eval-every 2 --save-steps 1)
+whole "run with a long evaluation"
+rm -rf "$folder/run"
+"$paco" train "${tiny_options[@]}" "${variant[@]}" --threads 2 --out "$folder/run" >/dev/null 2>"$folder/stderr" &
+pid=$!
+for ((i = 0; i < 1000; i++)); do # the last step but one is saved, and evaluation takes longer than the last step
+    [ -e "$folder/run/step-000000000011.pth.tar" ] && break
+    sleep 0.02
+done
+sleep 0.3
+kill -USR1 $pid
+wait $pid
+status=$?
+[ $status = 75 ] || fail "stop during evaluation: exit $status instead of 75"
+grep -q 'stopped on request at epoch 2, step 6 of 6' "$folder/stderr" || { fail "not during evaluation"; cat "$folder/stderr"; }
+finish "$folder/run"
+same "$folder/run" "stop during evaluation"
+
+# Virtual ranks, and a baseline.
+for variant in "--ranks 2" "--method cross_entropy"; do
+    read -ra variant <<<"$variant"
+    whole "${variant[*]}"
+    stop_after 8 "${variant[*]}"
+done
+exit $failed
