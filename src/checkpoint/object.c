@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static Object *make(Arena *arena, ObjectKind kind)
@@ -140,6 +141,38 @@ bool object_is(const Object *object, const char *text)
 {
     return object && (object->kind == OBJECT_TEXT || object->kind == OBJECT_GLOBAL) &&
            object->count == strlen(text) && memcmp(object->text, text, object->count) == 0;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const Object *x = *(Object *const *)a, *y = *(Object *const *)b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->kind == OBJECT_INT)
+        return (x->integer > y->integer) - (x->integer < y->integer);
+    uint32_t n = x->count < y->count ? x->count : y->count;
+    int order = n ? memcmp(x->text, y->text, n) : 0;
+    return order ? order : (x->count > y->count) - (x->count < y->count);
+}
+
+const Object *object_duplicate(const Object *dict)
+{
+    const Object **keys, *twice = NULL;
+    size_t n = 0;
+    if (dict->count < 2)
+        return NULL;
+    keys = mem_alloc(dict->count * sizeof *keys);
+    for (uint32_t i = 0; i < dict->count; i++) {
+        const Object *key = dict->items[2 * i];
+        if (key->kind == OBJECT_TEXT || key->kind == OBJECT_INT)
+            keys[n++] = key;
+    }
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < n && !twice; i++)
+        if (compare_keys(&keys[i - 1], &keys[i]) == 0)
+            twice = keys[i - 1]->at > keys[i]->at ? keys[i - 1] : keys[i];
+    free(keys);
+    return twice;
 }
 
 const char *object_kind_name(const Object *object)

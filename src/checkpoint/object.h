@@ -109,6 +109,9 @@ const Object *object_get(const Object *dict, const char *key);
 const Object *object_get_int(const Object *dict, int64_t key);
 /* Whether a text or global has just this text. */
 bool object_is(const Object *object, const char *text);
+/* A text or integer key that stands twice in a dict (the later one), or NULL. By sorting, so that no choice of keys
+ * makes it slow. */
+const Object *object_duplicate(const Object *dict);
 /* A short word for messages: "a dict". */
 const char *object_kind_name(const Object *object);
 

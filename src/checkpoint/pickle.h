@@ -20,6 +20,8 @@ typedef struct PickleResult {
     uint64_t ops;   /* opcodes read */
 } PickleResult;
 
+/* Whether "module.name" is a function that no checkpoint needs, such as os.system. */
+bool pickle_name_refused(const char *name);
 /* Reads one pickle from the stream, to just behind its STOP. */
 Status pickle_read(Pool *pool, Stream *stream, const PickleHooks *hooks, PickleResult *result);
 
