@@ -1,6 +1,6 @@
 /* The store: keep, best, links, lock, fallback; every write, sync, close, rename, link and folder sync failing
  * in turn; a file size limit; kill -9 in the middle of saving. In no case is a checkpoint lost. */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE /* unshare */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -355,6 +358,43 @@ static void file_size_limit(void **state)
     assert_int_equal(files_ending(".tmp"), 0);
 }
 
+/* A real full disk: a small tmpfs of this test's own, where the system lets it have one. */
+static void full_disk(void **state)
+{
+    (void)state;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        StoreOptions options = {.keep = 3};
+        Store *store;
+        char *path;
+        mkdir(folder, 0700);
+        if ((geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) || unshare(CLONE_NEWNS) != 0 ||
+            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("none", folder, "tmpfs", 0, "size=400k") != 0)
+            _exit(77);
+        Status status = store_open(folder, &options, &store);
+        if (status != STATUS_OK || save(store, 1, true) != STATUS_OK || save(store, 2, false) != STATUS_OK)
+            _exit(90);
+        if (save(store, 3, false) != STATUS_IO || !strstr(status_text(), "No space left on device"))
+            _exit(91);
+        if (store_last(folder, &path) != STATUS_OK || step_of(path) != 2 || files_ending(".tmp") != 0)
+            _exit(92);
+        free(path);
+        if (store_best(folder, &path) != STATUS_OK || step_of(path) != 1)
+            _exit(93);
+        _exit(0);
+    }
+    int code;
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_true(WIFEXITED(code));
+    if (WEXITSTATUS(code) == 77) {
+        print_message("skipped: no rights to mount a tmpfs\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(code), 0);
+}
+
 /* A child saves step after step and reports each finished one; it is killed at a random moment. */
 static void killed_while_saving(void **state)
 {
@@ -410,7 +450,7 @@ int main(void)
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
         cmocka_unit_test_setup(truncated_last_falls_back, fresh), cmocka_unit_test_setup(lost_manifest, fresh),
         cmocka_unit_test_setup(every_operation_failing, fresh), cmocka_unit_test_setup(file_size_limit, fresh),
-        cmocka_unit_test_setup(killed_while_saving, fresh),
+        cmocka_unit_test_setup(full_disk, fresh), cmocka_unit_test_setup(killed_while_saving, fresh),
     };
     folder = temporary_folder();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

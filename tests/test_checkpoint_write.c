@@ -415,6 +415,40 @@ static void sha256_known_answers(void **state)
     }
 }
 
+/* A record and an offset beyond 4 GiB need Zip64 fields. The elements are pages that were never touched; long
+ * mode only, for it writes as much to the disk. */
+static void records_beyond_4_gib(void **state)
+{
+    (void)state;
+    if (!full_mode())
+        skip();
+    Arena arena = {0};
+    int64_t count = ((int64_t)1 << 32) + 100;
+    uint8_t *values = calloc(1, (size_t)count);
+    static const float after[3] = {1, 2, 3};
+    Object *root = object_dict(&arena, true);
+    object_set(&arena, root, "large", object_tensor(&arena, ELEMENT_UINT8, 1, &count, values));
+    object_set(&arena, root, "after", object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){3}, after));
+    char *path = file_join(folder, "large.pth"), command[8192];
+    Checkpoint *c;
+    float have[3];
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
+    if (checkpoint_open(path, NULL, &c) != STATUS_OK)
+        fail_msg("%s", status_text());
+    assert_int_equal(checkpoint_find(c, "large")->tensor->count, count);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "after"), ELEMENT_FLOAT32, have), STATUS_OK);
+    assert_memory_equal(have, after, sizeof after);
+    assert_int_equal(checkpoint_verify(c), STATUS_OK);
+    checkpoint_close(c);
+    snprintf(command, sizeof command, "unzip -tqq '%s'", path);
+    if (system("command -v unzip >/dev/null") == 0)
+        assert_int_equal(system(command), 0);
+    remove(path);
+    free(path);
+    free(values);
+    arena_free(&arena);
+}
+
 /* Every length, alignment and split gives zlib's CRC. */
 static void crc_is_zlibs(void **state)
 {
@@ -465,7 +499,7 @@ static int emit(const char *to)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(crc_is_zlibs), cmocka_unit_test(trees_come_back_equal),
+        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(crc_is_zlibs), cmocka_unit_test(trees_come_back_equal), cmocka_unit_test(records_beyond_4_gib),
         cmocka_unit_test(safetensors_come_back_equal), cmocka_unit_test(states_come_back_whole),
         cmocka_unit_test(every_mismatch_is_listed), cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(published_checkpoint_is_resumed),
