@@ -1,4 +1,5 @@
-/* Support of the malformed-file tests: running one, building the sound files that are then spoilt. */
+/* Support of the malformed-file tests: running one, building the sound files that are then
+ * spoilt. */
 #include "support_malformed.h"
 
 #include <setjmp.h>
@@ -58,7 +59,8 @@ static void check_memory(const char *id, const Bytes *bytes)
         return;
     char *folder = temporary_folder(), path[4096];
     int code;
-    snprintf(path, sizeof path, "%s/large%s", folder, strstr(id, ".safetensors") ? ".safetensors" : ".pth");
+    snprintf(path, sizeof path, "%s/large%s", folder,
+             strstr(id, ".safetensors") ? ".safetensors" : ".pth");
     bytes_write(path, bytes->data, bytes->size);
     fflush(stdout);
     pid_t child = fork();
@@ -183,6 +185,7 @@ bool malformed_child(int argc, char **argv, int *code)
 int malformed_report(void **state)
 {
     (void)state;
-    print_message("%d malformed files, the slowest %.3f s, at most %d MiB\n", files, slowest, most_memory);
+    print_message("%d malformed files, the slowest %.3f s, at most %d MiB\n", files, slowest,
+                  most_memory);
     return slowest > (SANITIZED ? 20 : 1.0);
 }

@@ -1,6 +1,6 @@
-/* Support of the malformed-file tests: running one, building the sound files that are then spoilt. Each such test
- * program opens a file and, where that works, reads every tensor and verifies every record: its status is
- * the first failure. */
+/* Support of the malformed-file tests: running one, building the sound files that are then spoilt.
+ * Each such test program opens a file and, where that works, reads every tensor and verifies every
+ * record: its status is the first failure. */
 #ifndef PACO_TESTS_SUPPORT_MALFORMED_H
 #define PACO_TESTS_SUPPORT_MALFORMED_H
 
@@ -17,9 +17,9 @@ extern const float ramp[16]; /* 1 to 16: elements of tensors */
 
 /* Opens and reads everything; options NULL: without warnings. */
 Status run(const char *name, const uint8_t *bytes, size_t size, const CheckpointOptions *options);
-/* Runs the bytes (and frees them): the status must be `wanted`, and both parts (where given) in the message, which is
- * one line with file and offset. Large files are opened again from disk in a process of their own, which may
- * take at most 64 MiB. */
+/* Runs the bytes (and frees them): the status must be `wanted`, and both parts (where given) in the
+ * message, which is one line with file and offset. Large files are opened again from disk in a
+ * process of their own, which may take at most 64 MiB. */
 void expect(const char *id, Bytes bytes, Status wanted, const char *part, const char *other);
 
 /* PROTO 2. */
@@ -40,7 +40,8 @@ void put(Bytes *b, size_t at, uint64_t value, int count);
 
 /* At the begin of main: whether this is the child that measures memory, and its exit code. */
 bool malformed_child(int argc, char **argv, int *code);
-/* Group teardown: says how many files, how slow, how much memory; a failure when one took over a second. */
+/* Group teardown: says how many files, how slow, how much memory; a failure when one took over a
+ * second. */
 int malformed_report(void **state);
 
 #endif

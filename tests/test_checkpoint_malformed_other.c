@@ -1,5 +1,5 @@
-/* Malformed legacy streams (family D), tars (E) and safetensors (F), with exit code and what the message must name;
- * then bits flipped and files cut off anywhere, in every format. */
+/* Malformed legacy streams (family D), tars (E) and safetensors (F), with exit code and what the
+ * message must name; then bits flipped and files cut off anywhere, in every format. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,20 +105,23 @@ static void d_legacy(void **state)
     for (int i = 0; i < 3; i++)
         expect("D05", LEGACY(.numel_change = changes[i]), STATUS_INPUT, "key '7'", "expected 4");
     expect("D06 short", LEGACY(.size_change = -1), STATUS_INPUT, "key '7'", "reaches over the end");
-    expect("D06 long", LEGACY(.size_change = 1), STATUS_INPUT, "1 bytes behind the last storage", NULL);
+    expect("D06 long", LEGACY(.size_change = 1), STATUS_INPUT, "1 bytes behind the last storage",
+           NULL);
     static const char fits[] = "(X\1\0\0\0vK\1K\3t", outside[] = "(X\1\0\0\0vK\3K\3t", negative[] =
         "(X\1\0\0\0vJ\xff\xff\xff\xffK\3t", pair[] = "(X\1\0\0\0vK\3t";
     expect("D07 fits", LEGACY(.view = fits, .view_size = sizeof fits - 1), STATUS_INPUT, "key 'v'",
            "reaches outside");
-    expect("D07", LEGACY(.view = outside, .view_size = sizeof outside - 1), STATUS_INPUT, "lies outside it",
-           NULL);
+    expect("D07", LEGACY(.view = outside, .view_size = sizeof outside - 1), STATUS_INPUT,
+           "lies outside it", NULL);
     expect("D07", LEGACY(.view = negative, .view_size = sizeof negative - 1), STATUS_INPUT,
            "lies outside it", NULL);
-    expect("D07", LEGACY(.view = pair, .view_size = sizeof pair - 1), STATUS_INPUT, "malformed view", NULL);
+    expect("D07", LEGACY(.view = pair, .view_size = sizeof pair - 1), STATUS_INPUT,
+           "malformed view", NULL);
     expect("D09", LEGACY(.module = true), STATUS_INPUT, "contains a Module", NULL);
 }
 
-/* D08: what Python 2 wrote: byte strings as keys, __builtin__, an OrderedDict from a list of pairs. */
+/* D08: what Python 2 wrote: byte strings as keys, __builtin__, an OrderedDict from a list of
+ * pairs. */
 static void d_python2(void **state)
 {
     (void)state;
@@ -138,17 +141,26 @@ static void d_python2(void **state)
     assert_int_equal(epoch, 3);
     checkpoint_close(c);
     bytes_free(&zip);
-    expect("D08 pairs", OPS("ccollections\nOrderedDict\n](K\1K\2e\x85R."), STATUS_INPUT, "than pairs", NULL);
-    expect("D08 dict", OPS("ccollections\nOrderedDict\n}\x85R."), STATUS_INPUT, "a list of pairs", NULL);
+    expect("D08 pairs", OPS("ccollections\nOrderedDict\n](K\1K\2e\x85R."), STATUS_INPUT,
+           "than pairs", NULL);
+    expect("D08 dict", OPS("ccollections\nOrderedDict\n}\x85R."), STATUS_INPUT, "a list of pairs",
+           NULL);
 }
 
 static void d_other_things(void **state)
 {
     (void)state;
     static const char *const things[][2] = {
-        {"\x1f\x8b\x08\x01\x01\x01", "gzip"}, {"7z\xbc\xaf\x27\x1c", "7z"}, {"<!DOCTYPE html><html>", "HTML"},
-        {"version https://git-lfs.github.com/spec/v1\n", "Git LFS"}, {"\x80\x02}q\1.", "bare pickle"},
-        {"\xfd" "7zXZ1", "xz"}, {"\x89PNG\r\n", "PNG"}, {"just text", "no checkpoint"}};
+        {"\x1f\x8b\x08\x01\x01\x01", "gzip"},
+        {"7z\xbc\xaf\x27\x1c", "7z"},
+        {"<!DOCTYPE html><html>", "HTML"},
+        {"version https://git-lfs.github.com/spec/v1\n", "Git LFS"},
+        {"\x80\x02}q\1.", "bare pickle"},
+        {"\xfd"
+         "7zXZ1",
+         "xz"},
+        {"\x89PNG\r\n", "PNG"},
+        {"just text", "no checkpoint"}};
     for (size_t i = 0; i < sizeof things / sizeof *things; i++) {
         Bytes b = {0};
         bytes_text(&b, things[i][0]);
@@ -263,7 +275,8 @@ static void e_members(void **state)
     if (checkpoint_open_memory("E", good.data, good.size, NULL, &c) != STATUS_OK)
         fail_msg("%s", status_text());
     assert_int_equal(checkpoint_format(c), CHECKPOINT_TAR);
-    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, values), STATUS_OK);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, values),
+                     STATUS_OK);
     assert_memory_equal(values, ramp, 16);
     checkpoint_close(c);
     for (size_t n = 512; n < good.size - 512; n += 37) {
@@ -285,9 +298,11 @@ static void e_members(void **state)
     expect("E02", b, STATUS_INPUT, "wrong checksum", NULL);
     static const struct {
         const char *size, *part;
-    } sizes[] = {{"0000000x000", "malformed size"}, {"\x80\0\0\0\x80\0\0\0\0\0\0\0", "malformed size"},
+    } sizes[] = {{"0000000x000", "malformed size"},
+                 {"\x80\0\0\0\x80\0\0\0\0\0\0\0", "malformed size"},
                  {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "malformed size"},
-                 {"-0000000010", "malformed size"}, {"77777777777", "over the end of the file"}};
+                 {"-0000000010", "malformed size"},
+                 {"77777777777", "over the end of the file"}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         Bytes t = {0};
         tar_header(&t, "pickle", '0', sizes[i].size, 12);
@@ -308,9 +323,12 @@ static void e_members(void **state)
         tar_end(&t);
         expect("E03", t, STATUS_INPUT, "unexpected member", odd[i]);
     }
-    static const char *const pax[][2] = {{"15 path=../etc\n", "'path'"}, {"12 size=999\n", "'size'"},
-        {"22 GNU.sparse.major=1\n", "'GNU.sparse.major'"}, {"99 mtime=1\n", "wrong length"},
-        {"3 mtime=1\n", "wrong length"}, {"x", "wrong length"}};
+    static const char *const pax[][2] = {{"15 path=../etc\n", "'path'"},
+                                         {"12 size=999\n", "'size'"},
+                                         {"22 GNU.sparse.major=1\n", "'GNU.sparse.major'"},
+                                         {"99 mtime=1\n", "wrong length"},
+                                         {"3 mtime=1\n", "wrong length"},
+                                         {"x", "wrong length"}};
     for (size_t i = 0; i < sizeof pax / sizeof *pax; i++) {
         Bytes t = {0};
         tar_member(&t, "p", 'x', pax[i][0], strlen(pax[i][0]));
@@ -330,7 +348,8 @@ static void e_contents(void **state)
     expect("E05 storages", TAR(.storages = (int64_t)1 << 31), STATUS_INPUT, "cannot lie", NULL);
     expect("E05 storages", TAR(.storages = -1), STATUS_INPUT, "number of storages", NULL);
     expect("E05 tensors", TAR(.tensors = (int64_t)1 << 31), STATUS_INPUT, "cannot lie", NULL);
-    expect("E05 key", TAR(.key = "X\1\0\0\0k", .key_size = 6), STATUS_INPUT, "key is a string", NULL);
+    expect("E05 key", TAR(.key = "X\1\0\0\0k", .key_size = 6), STATUS_INPUT, "key is a string",
+           NULL);
     expect("E05 rank", TAR(.rank = -1), STATUS_INPUT, "key '1'", "-1 dimensions");
     expect("E05 rank", TAR(.rank = INT32_MAX), STATUS_INPUT, "key '1'", "dimensions");
     expect("E05 size", TAR(.size0 = INT64_MAX), STATUS_INPUT, "key '1'", "overflows");
@@ -345,17 +364,20 @@ static void e_contents(void **state)
         const char *part;
     } views[] = {
 #define CASE(text, part) {text, sizeof(text) - 1, part}
-        CASE("(K\13K\12K\2K\3ta", "outside storage 10"), CASE("(K\13K\14K\0K\1ta", "does not exist"),
-        CASE("(K\13K\13K\0K\1ta", "does not exist"), CASE("(K\12K\12K\0K\1ta", "two storages of one key"),
-        CASE("K\1a", "storage view is an integer"), CASE("(K\13K\12NK\3ta", "outside storage 10"),
+        CASE("(K\13K\12K\2K\3ta", "outside storage 10"),
+        CASE("(K\13K\14K\0K\1ta", "does not exist"),
+        CASE("(K\13K\13K\0K\1ta", "does not exist"),
+        CASE("(K\12K\12K\0K\1ta", "two storages of one key"),
+        CASE("K\1a", "storage view is an integer"),
+        CASE("(K\13K\12NK\3ta", "outside storage 10"),
 #undef CASE
     };
     for (size_t i = 0; i < sizeof views / sizeof *views; i++)
-        expect("E06", TAR(.view = views[i].ops, .view_size = views[i].size), STATUS_INPUT, views[i].part,
-               NULL);
+        expect("E06", TAR(.view = views[i].ops, .view_size = views[i].size), STATUS_INPUT,
+               views[i].part, NULL);
     static const char view[] = "(K\13K\12K\0K\4ta";
-    expect("E06 good", TAR(.view = view, .view_size = sizeof view - 1, .tensor_storage = 11), STATUS_OK, NULL,
-           NULL);
+    expect("E06 good", TAR(.view = view, .view_size = sizeof view - 1, .tensor_storage = 11),
+           STATUS_OK, NULL, NULL);
 }
 
 /* ---- F: safetensors */
@@ -371,8 +393,8 @@ static Bytes safetensors(const char *header, size_t length, size_t data)
 
 static void f_case(const char *header, size_t data, const char *part)
 {
-    expect("F.safetensors", safetensors(header, strlen(header), data), part ? STATUS_INPUT : STATUS_OK, part,
-           part ? "header@" : NULL);
+    expect("F.safetensors", safetensors(header, strlen(header), data),
+           part ? STATUS_INPUT : STATUS_OK, part, part ? "header@" : NULL);
 }
 
 #define T(name, dtype, shape, range) \
@@ -385,7 +407,8 @@ static void f_headers(void **state)
     f_case("  {" T("a", "F32", "4", "0,16") "}   ", 16, NULL);
     f_case("{}", 0, NULL);
     f_case("{\"__metadata__\":{\"k\":\"v\"}}", 0, NULL);
-    f_case("{" T("a", "F32", "0", "0,0") "," T("b", "F32", "4", "0,16") "," T("c", "F32", "0", "16,16") "}",
+    f_case("{" T("a", "F32", "0", "0,0") "," T("b", "F32", "4", "0,16") "," T("c", "F32", "0",
+                                                                              "16,16") "}",
            16, NULL);
     for (size_t n = 1; n < 8; n++) {
         Bytes b = {0};
@@ -397,8 +420,8 @@ static void f_headers(void **state)
     for (int i = 0; i < 4; i++) {
         Bytes b = safetensors("{}", 2, 0);
         put(&b, 0, lengths[i], 8);
-        expect("F03.safetensors", b, STATUS_INPUT, i < 3 ? "at most 100000000" : "over the end of the file",
-               NULL);
+        expect("F03.safetensors", b, STATUS_INPUT,
+               i < 3 ? "at most 100000000" : "over the end of the file", NULL);
     }
     f_case("{\"a\xff\":{}}", 0, "not UTF-8");
     f_case("{", 0, "expected a name");
@@ -413,7 +436,8 @@ static void f_headers(void **state)
     memset(deep + 10010, ']', 9998);
     strcpy(deep + 10010 + 9990, "]]}}");
     expect("F08.safetensors", safetensors(deep, strlen(deep), 0), STATUS_INPUT, "header@", NULL);
-    static const char *const numbers[] = {"1e400", "18446744073709551616", "-1", "1.5", "\"1\"", "1e2", "null"};
+    static const char *const numbers[] = {
+        "1e400", "18446744073709551616", "-1", "1.5", "\"1\"", "1e2", "null"};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         char text[256];
         snprintf(text, sizeof text, "{" T("a", "F32", "%s", "0,16") "}", numbers[i]);
@@ -424,13 +448,15 @@ static void f_headers(void **state)
         f_case(text, 16, "data_offsets");
     }
     f_case("{" T("a", "F32", "0", "0,0") "," T("a", "F32", "4", "0,16") "}", 16, "stands twice");
-    f_case("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16,
-           "stands twice");
+    f_case("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}",
+           16, "stands twice");
     f_case("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "stands twice");
     f_case("{\"__metadata__\":{\"a\":1}}", 0, "is no string");
-    f_case("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16],\"x\":1}}", 16, "expected an object of");
+    f_case("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16],\"x\":1}}", 16,
+           "expected an object of");
     f_case("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0]}}", 16, "data_offsets");
-    f_case("{\"a\":{\"dtype\":3,\"shape\":[4],\"data_offsets\":[0,16]}}", 16, "expected an object of");
+    f_case("{\"a\":{\"dtype\":3,\"shape\":[4],\"data_offsets\":[0,16]}}", 16,
+           "expected an object of");
 }
 
 static void f_ranges(void **state)
@@ -452,28 +478,34 @@ static void f_ranges(void **state)
     f_case("{" T("a\\u0000", "F32", "1", "0,4") "}", 4, "bad escape");
     f_case("{" T("\\ud800", "F32", "1", "0,4") "}", 4, "bad escape");
     f_case("{" T("../x", "F32", "1", "0,4") "}", 4, NULL);
-    expect("F14.safetensors", safetensors("{" T("a", "F32", "2", "0,8") "}",
-           strlen("{" T("a", "F32", "2", "0,8") "}"), 12), STATUS_INPUT, "4 bytes behind the last", NULL);
+    expect("F14.safetensors",
+           safetensors("{" T("a", "F32", "2", "0,8") "}", strlen("{" T("a", "F32", "2", "0,8") "}"),
+                       12),
+           STATUS_INPUT, "4 bytes behind the last", NULL);
     Bytes name = {0};
     bytes_text(&name, "{\"");
     for (int i = 0; i < 1 << 20; i++)
         bytes_byte(&name, 'x');
     bytes_text(&name, "\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}");
-    expect("F16.safetensors", safetensors((char *)name.data, name.size, 4), STATUS_INPUT, "name of", NULL);
+    expect("F16.safetensors", safetensors((char *)name.data, name.size, 4), STATUS_INPUT, "name of",
+           NULL);
     bytes_free(&name);
     /* A hundred thousand tensors on one range. */
     Bytes many = {0};
     bytes_text(&many, "{");
     for (int i = 0; i < 100000; i++) {
         char text[128];
-        snprintf(text, sizeof text, "%s\"t%d\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}",
+        snprintf(text, sizeof text,
+                 "%s\"t%d\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}",
                  i ? "," : "", i);
         bytes_text(&many, text);
     }
     bytes_text(&many, "}");
-    expect("F17.safetensors", safetensors((char *)many.data, many.size, 16), STATUS_INPUT, "overlap", NULL);
+    expect("F17.safetensors", safetensors((char *)many.data, many.size, 16), STATUS_INPUT,
+           "overlap", NULL);
     bytes_free(&many);
-    Bytes good = safetensors("{" T("a", "F32", "4", "0,16") "}", strlen("{" T("a", "F32", "4", "0,16") "}"), 16);
+    Bytes good = safetensors("{" T("a", "F32", "4", "0,16") "}",
+                             strlen("{" T("a", "F32", "4", "0,16") "}"), 16);
     for (size_t n = 0; n < good.size; n++) {
         Bytes b = {0};
         bytes_add(&b, good.data, n);
@@ -484,7 +516,8 @@ static void f_ranges(void **state)
 
 /* ---- flipped bits */
 
-/* Any flipped bit of any format: read or refused, nothing else; and one in a CRC'd tensor is always refused. */
+/* Any flipped bit of any format: read or refused, nothing else; and one in a CRC'd tensor is always
+ * refused. */
 static void flipped_bits(void **state)
 {
     (void)state;
@@ -500,7 +533,8 @@ static void flipped_bits(void **state)
             good.data[at] ^= (uint8_t)bit;
             Status status = run("flip", good.data, good.size, NULL);
             if (status != STATUS_OK && status != STATUS_INPUT && status != STATUS_LIMIT)
-                fail_msg("format %d, byte %zu, bit %d: status %d, %s", format, at, bit, status, status_text());
+                fail_msg("format %d, byte %zu, bit %d: status %d, %s", format, at, bit, status,
+                         status_text());
             good.data[at] ^= (uint8_t)bit;
         }
         bytes_free(&good);

@@ -1,5 +1,5 @@
-/* Malformed pickles (family B) and tensors (C), each in a sound zip, with exit code and what the message must name;
- * and views that are sound. */
+/* Malformed pickles (family B) and tensors (C), each in a sound zip, with exit code and what the
+ * message must name; and views that are sound. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,8 @@
 static void b_structure(void **state)
 {
     (void)state;
-    expect("B01", zip_of((Bytes){0}, NULL, 0), STATUS_INPUT, "end of pickle without STOP", "a/data.pkl");
+    expect("B01", zip_of((Bytes){0}, NULL, 0), STATUS_INPUT, "end of pickle without STOP",
+           "a/data.pkl");
     expect("B01", OPS(""), STATUS_INPUT, "end of pickle without STOP", NULL);
     Bytes good = good_pickle(false);
     for (size_t n = 0; n < good.size; n++) {
@@ -34,16 +35,18 @@ static void b_structure(void **state)
         bytes_byte(&p, version);
         bytes_text(&p, "}.");
         bool fine = version >= 2 && version <= 5;
-        expect("B04", zip_of(p, NULL, 0), fine ? STATUS_OK : STATUS_INPUT, fine ? NULL : "protocol", NULL);
+        expect("B04", zip_of(p, NULL, 0), fine ? STATUS_OK : STATUS_INPUT, fine ? NULL : "protocol",
+               NULL);
     }
     expect("B05", OPS("\x95\6\0\0\0\0\0\0\0}\x94\x8c\1aK\1s."), STATUS_INPUT, NULL, NULL);
     expect("B05", OPS("\x95\x8\0\0\0\0\0\0\0}\x94\x8c\1aK\1s."), STATUS_OK, NULL, NULL);
     expect("B06 large", OPS("\x95\0\0\0\0\0\0\0\x80}."), STATUS_INPUT, "frame of", NULL);
     expect("B06 zero", OPS("\x95\0\0\0\0\0\0\0\0}."), STATUS_INPUT, "frame of 0 bytes", NULL);
     expect("B06 short", OPS("\x95\1\0\0\0\0\0\0\0}."), STATUS_OK, NULL, NULL);
-    expect("B06 straddle", OPS("\x95\3\0\0\0\0\0\0\0}\x8c\1aK\1s."), STATUS_INPUT, "end of its frame", NULL);
-    expect("B06 nested", OPS("\x95\13\0\0\0\0\0\0\0\x95\2\0\0\0\0\0\0\0}."), STATUS_INPUT, "frame within",
-           NULL);
+    expect("B06 straddle", OPS("\x95\3\0\0\0\0\0\0\0}\x8c\1aK\1s."), STATUS_INPUT,
+           "end of its frame", NULL);
+    expect("B06 nested", OPS("\x95\13\0\0\0\0\0\0\0\x95\2\0\0\0\0\0\0\0}."), STATUS_INPUT,
+           "frame within", NULL);
     expect("B06 stop", OPS("\x95\4\0\0\0\0\0\0\0}.  "), STATUS_INPUT, "STOP within a frame", NULL);
     expect("B06 beyond", OPS("\x95\3\0\0\0\0\0\0\0}."), STATUS_INPUT, "frame of 3 bytes", NULL);
     for (int op = 0; op < 256; op++) {
@@ -95,8 +98,9 @@ static void b_calls(void **state)
         bytes_byte(&p, 'x');
     expect("B09 long", zip_of(p, NULL, 0), STATUS_INPUT, "without an end", NULL);
     expect("B10", OPS("K\1K\2\x93."), STATUS_INPUT, "STACK_GLOBAL with an integer", NULL);
-    static const char *const refused[] = {"(i", "(o", "\x82\1", "\x83\1\1", "\x84\1\1\1\1", "}}}\x92",
-                                          "Pid\n", "I1\n", "S'a'\n", "\x8f", "\x96", "\x97", "\x98"};
+    static const char *const refused[] = {"(i",      "(o",    "\x82\1", "\x83\1\1", "\x84\1\1\1\1",
+                                          "}}}\x92", "Pid\n", "I1\n",   "S'a'\n",   "\x8f",
+                                          "\x96",    "\x97",  "\x98"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         Bytes q = {0};
         begin(&q);
@@ -105,7 +109,8 @@ static void b_calls(void **state)
         expect("B11", zip_of(q, NULL, 0), STATUS_INPUT, "is not one a checkpoint uses", NULL);
     }
     expect("B11 reduce", OPS("}K\1)R."), STATUS_INPUT, "a call of an integer", NULL);
-    expect("B11 reduce", OPS("cx\ny\nK\1R."), STATUS_INPUT, "with an integer (needs a tuple)", NULL);
+    expect("B11 reduce", OPS("cx\ny\nK\1R."), STATUS_INPUT, "with an integer (needs a tuple)",
+           NULL);
     /* Unknown classes stay opaque: the weights beside them are read. */
     Bytes opaque = {0};
     begin(&opaque);
@@ -143,8 +148,14 @@ static void b_stack(void **state)
     expect("B14", OPS("}q\1j\7\0\0\1."), STATUS_INPUT, "memo entry 16777223", NULL);
     expect("B15", OPS("}r\xff\xff\xff\xff" "0j\xff\xff\xff\xff."), STATUS_OK, NULL, NULL);
     expect("B16", OPS("X\xff\xff\xff\xff" "abc."), STATUS_INPUT, "declares 4294967295 bytes", NULL);
-    expect("B17", OPS("\x8d\xff\xff\xff\xff\xff\xff\xff\x7f" "abc."), STATUS_INPUT, "declares 92233720", NULL);
-    expect("B17", OPS("\x8e\xff\xff\xff\xff\xff\xff\xff\x7f" "abc."), STATUS_INPUT, "declares 92233720", NULL);
+    expect("B17",
+           OPS("\x8d\xff\xff\xff\xff\xff\xff\xff\x7f"
+               "abc."),
+           STATUS_INPUT, "declares 92233720", NULL);
+    expect("B17",
+           OPS("\x8e\xff\xff\xff\xff\xff\xff\xff\x7f"
+               "abc."),
+           STATUS_INPUT, "declares 92233720", NULL);
     expect("B18", OPS("}X\1\0\0\0\xffK\1s."), STATUS_INPUT, "not UTF-8", NULL);
     expect("B18", OPS("}X\3\0\0\0\xed\xa0\x80K\1s."), STATUS_INPUT, "not UTF-8", NULL);
     expect("B18", OPS("}X\3\0\0\0a\0bK\1s."), STATUS_INPUT, "NUL", NULL);
@@ -170,7 +181,8 @@ static void b_stack(void **state)
     bytes_text(&s, "K\1a.");
     expect("B21 tensor", zip_of(s, ramp, 16), STATUS_INPUT, "items appended to", NULL);
     expect("B22 cycle", OPS("cx\ny\n)\x81q\1}X\5\0\0\0stateh\1sb0}."), STATUS_OK, NULL, NULL);
-    expect("B28", OPS("}(X\1\0\0\0aK\1X\1\0\0\0aK\2u."), STATUS_INPUT, "key 'a' stands twice", NULL);
+    expect("B28", OPS("}(X\1\0\0\0aK\1X\1\0\0\0aK\2u."), STATUS_INPUT, "key 'a' stands twice",
+           NULL);
     expect("B28", OPS("}K\5K\1sK\5K\2s."), STATUS_INPUT, "key '5' stands twice", NULL);
     expect("B28", OPS("ccollections\nOrderedDict\n)R(X\1\0\0\0aK\1X\1\0\0\0aK\2u."), STATUS_INPUT,
            "key 'a' stands twice", NULL);
@@ -248,8 +260,8 @@ static void b_sizes(void **state)
     expect("string", zip_of(big, NULL, 0), STATUS_LIMIT, "string too long", NULL);
 }
 
-/* B29: not-a-number as a learning rate is data here; the training loader refuses it (test_checkpoint_write).
- * B30: what a persistent reference may be. */
+/* B29: not-a-number as a learning rate is data here; the training loader refuses it
+ * (test_checkpoint_write). B30: what a persistent reference may be. */
 static void b_persistent(void **state)
 {
     (void)state;
@@ -261,26 +273,49 @@ static void b_persistent(void **state)
 #define CASE(text, part) {text, sizeof(text) - 1, part}
         CASE("K\1Q.", "is an integer (expected a tuple)"),
         CASE(")Q.", "expected a tuple"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cputQ.", "with 4 items"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\4K\1K\1tQ.", "with 7 items"),
-        CASE("(X\3\0\0\0stoctorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\4tQ.", "something else"),
-        CASE("(X\6\0\0\0modulectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\4tQ.", "contains a Module"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nK\0X\3\0\0\0cpuK\4tQ.", "a class and a string"),
-        CASE("(X\7\0\0\0storageK\1X\1\0\0\0" "0X\3\0\0\0cpuK\4tQ.", "a class and a string"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuG\0\0\0\0\0\0\0\0tQ.",
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cputQ.",
+             "with 4 items"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpuK\4K\1K\1tQ.",
+             "with 7 items"),
+        CASE("(X\3\0\0\0stoctorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpuK\4tQ.",
+             "something else"),
+        CASE("(X\6\0\0\0modulectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpuK\4tQ.",
+             "contains a Module"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nK\0X\3\0\0\0cpuK\4tQ.",
+             "a class and a string"),
+        CASE("(X\7\0\0\0storageK\1X\1\0\0\0"
+             "0X\3\0\0\0cpuK\4tQ.",
+             "a class and a string"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpuG\0\0\0\0\0\0\0\0tQ.",
              "a float as its number"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpu\x88tQ.", "a bool as its number"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpu\x8a\11\1\1\1\1\1\1\1\1\1tQ.",
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpu\x88tQ.",
+             "a bool as its number"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpu\x8a\11\1\1\1\1\1\1\1\1\1tQ.",
              "beyond 64 bits"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQ.",
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQ.",
              "negative integer"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\4\0\0\0metaK\4tQ.", "location 'meta'"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\5\0\0\0xla:0K\4tQ.", "location 'xla:0'"),
-        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0NK\4tQ.", "location"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\4\0\0\0metaK\4tQ.",
+             "location 'meta'"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0X\5\0\0\0xla:0K\4tQ.",
+             "location 'xla:0'"),
+        CASE("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+             "0NK\4tQ.",
+             "location"),
 #undef CASE
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect("B30", zip_of_ops(cases[i].ops, cases[i].size), STATUS_INPUT, cases[i].part, "a/data.pkl");
+        expect("B30", zip_of_ops(cases[i].ops, cases[i].size), STATUS_INPUT, cases[i].part,
+               "a/data.pkl");
     /* Any card's number loads on any machine. */
     Bytes p = good_pickle(false);
     for (size_t i = 0; i + 8 < p.size; i++)
@@ -298,8 +333,8 @@ static void b_persistent(void **state)
 /* ---- C: tensors */
 
 /* {'w': tensor} with these numbers, record data/0 of `bytes` bytes. */
-static Bytes tensor_zip(const char *stem, int64_t numel, int64_t offset, int rank, const int64_t *size,
-                        const int64_t *stride, size_t bytes)
+static Bytes tensor_zip(const char *stem, int64_t numel, int64_t offset, int rank,
+                        const int64_t *size, const int64_t *stride, size_t bytes)
 {
     Bytes p = {0};
     begin(&p);
@@ -323,34 +358,49 @@ static void c_bounds(void **state)
            "record 20 bytes, needs 16");
     Bytes p = good_pickle(false);
     expect("C04", zip_of(p, NULL, 0), STATUS_INPUT, key, "a/data/0 is missing");
-    expect("C05 numel", tensor_zip("Float", -4, 0, 1, D(4), D(1), 16), STATUS_INPUT, "negative", NULL);
-    expect("C05 offset", tensor_zip("Float", 4, -1, 1, D(4), D(1), 16), STATUS_INPUT, key, "negative");
-    expect("C05 size", tensor_zip("Float", 4, 0, 1, D(-4), D(1), 16), STATUS_INPUT, key, "negative");
-    expect("C05 stride", tensor_zip("Float", 4, 3, 1, D(4), D(-1), 16), STATUS_INPUT, key, "negative");
+    expect("C05 numel", tensor_zip("Float", -4, 0, 1, D(4), D(1), 16), STATUS_INPUT, "negative",
+           NULL);
+    expect("C05 offset", tensor_zip("Float", 4, -1, 1, D(4), D(1), 16), STATUS_INPUT, key,
+           "negative");
+    expect("C05 size", tensor_zip("Float", 4, 0, 1, D(-4), D(1), 16), STATUS_INPUT, key,
+           "negative");
+    expect("C05 stride", tensor_zip("Float", 4, 3, 1, D(4), D(-1), 16), STATUS_INPUT, key,
+           "negative");
     expect("C06 in", tensor_zip("Float", 4, 2, 1, D(2), D(1), 16), STATUS_OK, NULL, NULL);
-    expect("C06 out", tensor_zip("Float", 4, 3, 1, D(2), D(1), 16), STATUS_INPUT, key, "reaches outside");
+    expect("C06 out", tensor_zip("Float", 4, 3, 1, D(2), D(1), 16), STATUS_INPUT, key,
+           "reaches outside");
     expect("C06 strided in", tensor_zip("Float", 4, 0, 1, D(2), D(3), 16), STATUS_OK, NULL, NULL);
-    expect("C06 strided out", tensor_zip("Float", 4, 0, 1, D(2), D(4), 16), STATUS_INPUT, key, NULL);
-    expect("C06 begin", tensor_zip("Float", 4, 5, 1, D(0), D(1), 16), STATUS_INPUT, key, "begins outside");
+    expect("C06 strided out", tensor_zip("Float", 4, 0, 1, D(2), D(4), 16), STATUS_INPUT, key,
+           NULL);
+    expect("C06 begin", tensor_zip("Float", 4, 5, 1, D(0), D(1), 16), STATUS_INPUT, key,
+           "begins outside");
     expect("C06 end", tensor_zip("Float", 4, 4, 1, D(0), D(1), 16), STATUS_OK, NULL, NULL);
     expect("C07", tensor_zip("Float", 4, 0, 2, D((int64_t)1 << 33, (int64_t)1 << 33), D(0, 0), 16),
            STATUS_INPUT, key, "overflows");
-    expect("C07", tensor_zip("Float", 4, 0, 2, D(2, INT64_MAX), D(0, 0), 16), STATUS_INPUT, key, "overflows");
+    expect("C07", tensor_zip("Float", 4, 0, 2, D(2, INT64_MAX), D(0, 0), 16), STATUS_INPUT, key,
+           "overflows");
     expect("C08", tensor_zip("Float", 4, 0, 1, D(4), D(far), 16), STATUS_INPUT, key, NULL);
-    expect("C08", tensor_zip("Float", 4, 0, 2, D(5, 5), D(far, far), 16), STATUS_INPUT, key, "overflows");
-    expect("C09", tensor_zip("Float", 4, 0, 2, D(0, INT64_MAX), D(1, 1), 16), STATUS_OK, NULL, NULL);
+    expect("C08", tensor_zip("Float", 4, 0, 2, D(5, 5), D(far, far), 16), STATUS_INPUT, key,
+           "overflows");
+    expect("C09", tensor_zip("Float", 4, 0, 2, D(0, INT64_MAX), D(1, 1), 16), STATUS_OK, NULL,
+           NULL);
     expect("C09", tensor_zip("Float", 4, 0, 2, D(0, 1 << 20), D(1, 1), 16), STATUS_OK, NULL, NULL);
-    expect("C09", tensor_zip("Float", 4, 0, 3, D(0, (int64_t)1 << 40, (int64_t)1 << 40), D(1, 1, 1), 16),
+    expect("C09",
+           tensor_zip("Float", 4, 0, 3, D(0, (int64_t)1 << 40, (int64_t)1 << 40), D(1, 1, 1), 16),
            STATUS_INPUT, key, "overflows");
-    expect("C10", tensor_zip("Float", 4, 0, 1, D((int64_t)1 << 40), D(0), 16), STATUS_LIMIT, key, "expands to");
-    expect("C10", tensor_zip("Float", 4, 0, 1, D(17 << 20), D(0), 16), STATUS_LIMIT, key, "expands to");
+    expect("C10", tensor_zip("Float", 4, 0, 1, D((int64_t)1 << 40), D(0), 16), STATUS_LIMIT, key,
+           "expands to");
+    expect("C10", tensor_zip("Float", 4, 0, 1, D(17 << 20), D(0), 16), STATUS_LIMIT, key,
+           "expands to");
     expect("C10 fits", tensor_zip("Float", 4, 0, 1, D(1 << 20), D(0), 16), STATUS_OK, NULL, NULL);
     static int64_t ones[65];
     for (int i = 0; i < 65; i++)
         ones[i] = 1;
     expect("C11 8", tensor_zip("Float", 4, 0, 8, ones, ones, 16), STATUS_OK, NULL, NULL);
-    expect("C11 9", tensor_zip("Float", 4, 0, 9, ones, ones, 16), STATUS_INPUT, key, "9 dimensions");
-    expect("C11 65", tensor_zip("Float", 4, 0, 65, ones, ones, 16), STATUS_INPUT, key, "65 dimensions");
+    expect("C11 9", tensor_zip("Float", 4, 0, 9, ones, ones, 16), STATUS_INPUT, key,
+           "9 dimensions");
+    expect("C11 65", tensor_zip("Float", 4, 0, 65, ones, ones, 16), STATUS_INPUT, key,
+           "65 dimensions");
     int64_t *million = calloc(1000000, sizeof *million);
     expect("C11 10^6", tensor_zip("Float", 4, 0, 1000000, million, million, 16), STATUS_INPUT, key,
            "1000000 dimensions");
@@ -384,15 +434,19 @@ static void c_kinds(void **state)
     expect("C12", HAND("K\0K\4\x85)\x89}tRs."), STATUS_INPUT, key, "1 sizes but 0 strides");
     expect("B19 big", HAND("K\0\x8a\11\1\1\1\1\1\1\1\1\1\x85K\1\x85\x89}tRs."), STATUS_INPUT, key,
            "beyond 64 bits");
-    expect("size float", HAND("K\0G\0\0\0\0\0\0\0\0\x85K\1\x85\x89}tRs."), STATUS_INPUT, key, "a float");
-    expect("offset none", HAND("NK\4\x85K\1\x85\x89}tRs."), STATUS_INPUT, key, "offset of the tensor");
+    expect("size float", HAND("K\0G\0\0\0\0\0\0\0\0\x85K\1\x85\x89}tRs."), STATUS_INPUT, key,
+           "a float");
+    expect("offset none", HAND("NK\4\x85K\1\x85\x89}tRs."), STATUS_INPUT, key,
+           "offset of the tensor");
     expect("few", HAND("K\0tRs."), STATUS_INPUT, key, "made from 2 values");
     expect("size dict", HAND("K\0}K\1\x85\x89}tRs."), STATUS_INPUT, key, "is a dict");
-    static const char *const stems[] = {"QInt8", "ComplexFloat", "ComplexDouble", "Strange", "QUInt4x2"};
+    static const char *const stems[] = {"QInt8", "ComplexFloat", "ComplexDouble", "Strange",
+                                        "QUInt4x2"};
     for (size_t i = 0; i < sizeof stems / sizeof *stems; i++)
         expect("C15", tensor_zip(stems[i], 4, 0, 1, D(4), D(1), 16), STATUS_INPUT, key, stems[i]);
     static const char *const rebuilds[] = {"_rebuild_qtensor", "_rebuild_sparse_tensor",
-                                           "_rebuild_meta_tensor_no_storage", "_rebuild_device_tensor_from_numpy"};
+                                           "_rebuild_meta_tensor_no_storage",
+                                           "_rebuild_device_tensor_from_numpy"};
     for (size_t i = 0; i < sizeof rebuilds / sizeof *rebuilds; i++) {
         Bytes p = {0};
         begin(&p);
@@ -444,7 +498,8 @@ static void c_views(void **state)
         {2, 5, {2, 4}, {4, 1}, {6, 7, 8, 9, 10, 11, 12, 13}},
     };
     for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
-        Bytes b = tensor_zip("Float", 16, views[i].offset, views[i].rank, views[i].size, views[i].stride, 64);
+        Bytes b = tensor_zip("Float", 16, views[i].offset, views[i].rank, views[i].size,
+                             views[i].stride, 64);
         Checkpoint *c;
         float values[16] = {0};
         double wide[16] = {0};

@@ -1,5 +1,5 @@
-/* Malformed zip containers (family A of the reference list): each with its exit code and what its message must
- * name. */
+/* Malformed zip containers (family A of the reference list): each with its exit code and what its
+ * message must name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -194,7 +194,8 @@ static void a_directory(void **state)
     for (uint32_t bad = 0; bad < 3; bad++) {
         b = good_zip();
         put(&b, b.size - 14, bad << 16 | bad, 4);
-        expect("A13 count", b, STATUS_INPUT, bad ? "behind the last entry" : "0 entries cannot", NULL);
+        expect("A13 count", b, STATUS_INPUT, bad ? "behind the last entry" : "0 entries cannot",
+               NULL);
     }
 }
 
@@ -214,7 +215,8 @@ static void a_zip64_extra(void **state)
         {"FB\3", 3, "runs over its end"},
     };
     for (size_t i = 0; i < sizeof extras / sizeof *extras; i++)
-        expect("A14", SPOILT("a/data/0", .local_extra = extras[i].bytes, .extra_size = extras[i].size),
+        expect("A14",
+               SPOILT("a/data/0", .local_extra = extras[i].bytes, .extra_size = extras[i].size),
                STATUS_INPUT, extras[i].part, "a/data/0");
     expect("A14 missing", SPOILT("a/data/0", .size_change = 0xffffffff - 16), STATUS_INPUT,
            "Zip64 extra field is missing", "a/data/0");
@@ -229,29 +231,32 @@ static void a_local_headers(void **state)
            "lies outside the data");
     expect("A16", SPOILT("a/data/0", .local_signature = 0x05030201), STATUS_INPUT, "a/data/0",
            "no local header");
-    expect("A17", SPOILT("a/data/0", .local_name = "a/data/1"), STATUS_INPUT, "a/data/0", "'a/data/1'");
+    expect("A17", SPOILT("a/data/0", .local_name = "a/data/1"), STATUS_INPUT, "a/data/0",
+           "'a/data/1'");
     expect("A18", with_entry("a/data/0", 8, "x"), STATUS_INPUT, "stands twice", "a/data/0");
     expect("A19", with_entry("a/DATA/0", 8, "x"), STATUS_INPUT, "in case only", "a/DATA/0");
     expect("A22", SPOILT("a/data/0", .flags = 1), STATUS_INPUT, "encrypted", "a/data/0");
     expect("A22 strong", SPOILT("a/data/0", .flags = 0x41), STATUS_INPUT, "encrypted", "a/data/0");
-    expect("A22 masked", SPOILT("a/data/0", .flags = 0x2000), STATUS_INPUT, "encrypted", "a/data/0");
+    expect("A22 masked", SPOILT("a/data/0", .flags = 0x2000), STATUS_INPUT, "encrypted",
+           "a/data/0");
     static const uint16_t methods[] = {1, 6, 9, 12, 14, 93, 95, 99, 0xffff};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         expect("A23", SPOILT("a/data/0", .method = methods[i]), STATUS_INPUT, "compression method",
                "a/data/0");
-        expect("A23", SPOILT("a/data.pkl", .method = methods[i]), STATUS_INPUT, "compression method",
-               "a/data.pkl");
+        expect("A23", SPOILT("a/data.pkl", .method = methods[i]), STATUS_INPUT,
+               "compression method", "a/data.pkl");
     }
     expect("A26", SPOILT("a/data/0", .packed_change = -1), STATUS_INPUT, "two sizes", "a/data/0");
     expect("A27", SPOILT("a/data/0", .bad_crc = true), STATUS_INPUT, "crc 0x", "key 'w'");
-    expect("A27 pickle", SPOILT("a/data.pkl", .bad_crc = true), STATUS_INPUT, "crc 0x", "a/data.pkl");
+    expect("A27 pickle", SPOILT("a/data.pkl", .bad_crc = true), STATUS_INPUT, "crc 0x",
+           "a/data.pkl");
     expect("A29", SPOILT("a/data/0", .descriptor = true, .bad_descriptor = true), STATUS_INPUT,
            "data descriptor", "a/data/0");
     expect("A29 flags", SPOILT("a/data/0", .local_flags = 8), STATUS_INPUT, "flags", "a/data/0");
-    expect("A30", SPOILT("a/data/0", .size_change = 0x7ffffff0, .packed_change = 0x7ffffff0), STATUS_INPUT,
-           "reach over the end of the file", "a/data/0");
-    expect("A30 deflated", SPOILT("a/data/0", .deflate = true, .size_change = 0x7ffffff0), STATUS_INPUT,
-           "cannot inflate", "a/data/0");
+    expect("A30", SPOILT("a/data/0", .size_change = 0x7ffffff0, .packed_change = 0x7ffffff0),
+           STATUS_INPUT, "reach over the end of the file", "a/data/0");
+    expect("A30 deflated", SPOILT("a/data/0", .deflate = true, .size_change = 0x7ffffff0),
+           STATUS_INPUT, "cannot inflate", "a/data/0");
     Bytes p = good_pickle(false);
     ZipBuild z = {0};
     for (int i = 0; i < 40; i++) {
@@ -267,8 +272,8 @@ static void a_local_headers(void **state)
     expect("A20", z.file, STATUS_INPUT, "local header names", NULL);
 }
 
-/* The same name everywhere makes Fifield's overlap pass the names: it is stopped as a duplicate; entries that
- * reach into each other are stopped as overlapping. */
+/* The same name everywhere makes Fifield's overlap pass the names: it is stopped as a duplicate;
+ * entries that reach into each other are stopped as overlapping. */
 static void a_overlaps(void **state)
 {
     (void)state;
@@ -296,10 +301,11 @@ static void a_overlaps(void **state)
 static void a_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {"../../etc/x", "/abs", "C:\\x", "a/../x", "a/./x", "a//x", "a\\x",
-                                        "\xff\xfe", "a/\xed\xa0\x80"};
+    static const char *const names[] = {"../../etc/x", "/abs", "C:\\x",    "a/../x",        "a/./x",
+                                        "a//x",        "a\\x", "\xff\xfe", "a/\xed\xa0\x80"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        expect("A21", with_entry(names[i], strlen(names[i]), "x"), STATUS_INPUT, "name of entry 3 is", NULL);
+        expect("A21", with_entry(names[i], strlen(names[i]), "x"), STATUS_INPUT,
+               "name of entry 3 is", NULL);
     expect("A21 NUL", with_entry("a/x\0y", 5, "x"), STATUS_INPUT, "NUL", NULL);
     expect("A21 empty", with_entry("", 0, "x"), STATUS_INPUT, "empty", NULL);
     char *longest = malloc(5000);
@@ -315,8 +321,10 @@ static void a_names(void **state)
     zip_build_end(&z, "");
     bytes_free(&z.central);
     expect("A33 first", z.file, STATUS_INPUT, "in no folder", NULL);
-    expect("A34", with_entry("a/constants.pkl", 15, "x"), STATUS_INPUT, "TorchScript, not a checkpoint", NULL);
-    expect("A34", with_entry("a/code/x.py", 11, "x"), STATUS_INPUT, "TorchScript, not a checkpoint", NULL);
+    expect("A34", with_entry("a/constants.pkl", 15, "x"), STATUS_INPUT,
+           "TorchScript, not a checkpoint", NULL);
+    expect("A34", with_entry("a/code/x.py", 11, "x"), STATUS_INPUT, "TorchScript, not a checkpoint",
+           NULL);
 }
 
 static void a_records(void **state)
@@ -333,12 +341,14 @@ static void a_records(void **state)
     char *large = calloc(1, 1 << 20);
     expect("A31 large", with_version(large, 1 << 20), STATUS_INPUT, "a/version", "1048576 bytes");
     free(large);
-    expect("A32", with_entry("a/byteorder", 11, "middle"), STATUS_INPUT, "byte order 'middle'", NULL);
+    expect("A32", with_entry("a/byteorder", 11, "middle"), STATUS_INPUT, "byte order 'middle'",
+           NULL);
     Bytes big = with_entry("a/byteorder", 11, "big");
     Checkpoint *c;
     float values[4];
     assert_int_equal(checkpoint_open_memory("A32", big.data, big.size, NULL, &c), STATUS_OK);
-    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, values), STATUS_OK);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, values),
+                     STATUS_OK);
     uint32_t bits, wanted;
     memcpy(&bits, &values[1], 4);
     memcpy(&wanted, &ramp[1], 4);
@@ -362,7 +372,8 @@ static void a_deflate(void **state)
         zip_build_end(&z, "");
         bytes_free(&p);
         bytes_free(&z.central);
-        expect("A24", z.file, STATUS_INPUT, "key 'w'", lie ? NULL : "record 67108864 bytes, needs 16");
+        expect("A24", z.file, STATUS_INPUT, "key 'w'",
+               lie ? NULL : "record 67108864 bytes, needs 16");
         if (lie)
             assert_non_null(strstr(status_text(), "a/data/0"));
     }
@@ -374,7 +385,8 @@ static void a_deflate(void **state)
         begin(&p);
         bytes_text(&p, "}");
         pickle_text(&p, "w");
-        pickle_tensor(&p, "Float", "0", (int64_t)mib << 18, 8, 1, (int64_t[]){4}, (int64_t[]){2}, false);
+        pickle_tensor(&p, "Float", "0", (int64_t)mib << 18, 8, 1, (int64_t[]){4}, (int64_t[]){2},
+                      false);
         bytes_text(&p, "s.");
         zip_build_entry(&z, "a/data.pkl", p.data, p.size, NULL);
         zip_build_entry(&z, "a/data/0", large, (size_t)mib << 20, &(ZipField){.deflate = true});
@@ -383,10 +395,12 @@ static void a_deflate(void **state)
         bytes_free(&p);
         bytes_free(&z.central);
         free(large);
-        expect("A24 view", z.file, STATUS_LIMIT, "key 'w'", mib == 48 ? "view of a deflated record" : "inflates to");
+        expect("A24 view", z.file, STATUS_LIMIT, "key 'w'",
+               mib == 48 ? "view of a deflated record" : "inflates to");
     }
     free(zeros);
-    /* Damage within the deflate stream: it is found as such or by the CRC, always with the entry's name. */
+    /* Damage within the deflate stream: it is found as such or by the CRC, always with the entry's
+     * name. */
     Bytes good = SPOILT("a/data.pkl", .deflate = true);
     size_t from = 30 + strlen("a/data.pkl");
     for (size_t i = from; i < from + 100; i++) {
@@ -396,9 +410,10 @@ static void a_deflate(void **state)
         expect("A25", b, STATUS_INPUT, "a/data.pkl", NULL);
     }
     bytes_free(&good);
-    expect("A25 size", SPOILT("a/data/0", .deflate = true, .size_change = 1), STATUS_INPUT, "a/data/0", NULL);
-    expect("A25 short", SPOILT("a/data/0", .deflate = true, .size_change = -1), STATUS_INPUT, "a/data/0",
-           NULL);
+    expect("A25 size", SPOILT("a/data/0", .deflate = true, .size_change = 1), STATUS_INPUT,
+           "a/data/0", NULL);
+    expect("A25 short", SPOILT("a/data/0", .deflate = true, .size_change = -1), STATUS_INPUT,
+           "a/data/0", NULL);
 }
 
 static void a_without_crcs(void **state)
@@ -472,7 +487,8 @@ static void a_not_files(void **state)
     assert_int_equal(checkpoint_open(path, NULL, &c), STATUS_OK);
     float values[4];
     assert_int_equal(truncate(path, 100), 0);
-    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, values), STATUS_IO);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, values),
+                     STATUS_IO);
     assert_non_null(strstr(status_text(), "shrank"));
     checkpoint_close(c);
     snprintf(path, sizeof path, "%s/empty.pth", folder);

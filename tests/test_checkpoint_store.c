@@ -1,5 +1,6 @@
-/* The store: keep, best, links, lock, fallback; every write, sync, close, rename, link and folder sync failing
- * in turn; a file size limit; kill -9 in the middle of saving. In no case is a checkpoint lost. */
+/* The store: keep, best, links, lock, fallback; every write, sync, close, rename, link and folder
+ * sync failing in turn; a file size limit; kill -9 in the middle of saving. In no case is a
+ * checkpoint lost. */
 #define _GNU_SOURCE /* unshare */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +44,8 @@ static Status write_step(Sink *sink, void *context)
     for (int i = 0; i < VALUES; i++)
         values[i] = (float)(step * 1000 + i);
     object_set(&arena, root, "step", object_int(&arena, step));
-    object_set(&arena, root, "w", object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){VALUES}, values));
+    object_set(&arena, root, "w",
+               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){VALUES}, values));
     Status status = torch_write(sink, root, NULL);
     arena_free(&arena);
     return status;
@@ -196,7 +198,8 @@ static void any_flipped_byte_is_noticed(void **state)
         bool manifest = trial % 4 == 0;
         const char *name = manifest ? "manifest.json" : "step-000000000002.pth.tar";
         flip_byte(name, (long)rng_below(&rng, manifest ? 300 : VALUES * 4));
-        /* A spoilt manifest may have lost the entry's name or hash; the checkpoint itself is intact. */
+        /* A spoilt manifest may have lost the entry's name or hash; the checkpoint itself is
+         * intact. */
         int64_t step = last_step();
         assert_true(manifest ? step >= 1 : step == 1);
     }
@@ -271,10 +274,16 @@ static bool fault(void)
 
 static int faulty_create(const char *path) { return fault() ? -1 : file_ops_system.create(path); }
 static int faulty_sync(int fd) { return fault() ? -1 : file_ops_system.sync(fd); }
-static int faulty_close(int fd) { return fault() ? (close(fd), errno = fail_errno, -1) : close(fd); }
+static int faulty_close(int fd)
+{
+    return fault() ? (close(fd), errno = fail_errno, -1) : close(fd);
+}
 static int faulty_rename(const char *a, const char *b) { return fault() ? -1 : rename(a, b); }
 static int faulty_symlink(const char *a, const char *b) { return fault() ? -1 : symlink(a, b); }
-static int faulty_folder(const char *path) { return fault() ? -1 : file_ops_system.sync_folder(path); }
+static int faulty_folder(const char *path)
+{
+    return fault() ? -1 : file_ops_system.sync_folder(path);
+}
 
 /* A failing write is short first, as on a disk that fills up. */
 static ssize_t faulty_write(int fd, const void *bytes, size_t size)
@@ -284,8 +293,8 @@ static ssize_t faulty_write(int fd, const void *bytes, size_t size)
     return fault() ? -1 : write(fd, bytes, size);
 }
 
-static const FileOps faulty = {faulty_create, faulty_write, faulty_sync, faulty_close, faulty_rename,
-                               unlink, faulty_symlink, faulty_folder};
+static const FileOps faulty = {faulty_create, faulty_write, faulty_sync,    faulty_close,
+                               faulty_rename, unlink,       faulty_symlink, faulty_folder};
 
 static void every_operation_failing(void **state)
 {
@@ -374,11 +383,13 @@ static void full_disk(void **state)
             mount("none", folder, "tmpfs", 0, "size=400k") != 0)
             _exit(77);
         Status status = store_open(folder, &options, &store);
-        if (status != STATUS_OK || save(store, 1, true) != STATUS_OK || save(store, 2, false) != STATUS_OK)
+        if (status != STATUS_OK || save(store, 1, true) != STATUS_OK ||
+            save(store, 2, false) != STATUS_OK)
             _exit(90);
         if (save(store, 3, false) != STATUS_IO || !strstr(status_text(), "No space left on device"))
             _exit(91);
-        if (store_last(folder, &path) != STATUS_OK || step_of(path) != 2 || files_ending(".tmp") != 0)
+        if (store_last(folder, &path) != STATUS_OK || step_of(path) != 2 ||
+            files_ending(".tmp") != 0)
             _exit(92);
         free(path);
         if (store_best(folder, &path) != STATUS_OK || step_of(path) != 1)
@@ -435,7 +446,8 @@ static void killed_while_saving(void **state)
         int64_t last = last_step();
         between += last > confirmed;
         if (last < confirmed)
-            fail_msg("kill %d: step %lld was saved, %lld is there", i, (long long)confirmed, (long long)last);
+            fail_msg("kill %d: step %lld was saved, %lld is there", i, (long long)confirmed,
+                     (long long)last);
         confirmed = last;
     }
     print_message("%d kills, %d of them behind the rename, 0 lost\n", kills, between);
@@ -444,13 +456,17 @@ static void killed_while_saving(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(keeps_last_and_best, fresh), cmocka_unit_test_setup(one_writer, fresh),
+        cmocka_unit_test_setup(keeps_last_and_best, fresh),
+        cmocka_unit_test_setup(one_writer, fresh),
         cmocka_unit_test_setup(damaged_last_falls_back, fresh),
         cmocka_unit_test_setup(any_flipped_byte_is_noticed, fresh),
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
-        cmocka_unit_test_setup(truncated_last_falls_back, fresh), cmocka_unit_test_setup(lost_manifest, fresh),
-        cmocka_unit_test_setup(every_operation_failing, fresh), cmocka_unit_test_setup(file_size_limit, fresh),
-        cmocka_unit_test_setup(full_disk, fresh), cmocka_unit_test_setup(killed_while_saving, fresh),
+        cmocka_unit_test_setup(truncated_last_falls_back, fresh),
+        cmocka_unit_test_setup(lost_manifest, fresh),
+        cmocka_unit_test_setup(every_operation_failing, fresh),
+        cmocka_unit_test_setup(file_size_limit, fresh),
+        cmocka_unit_test_setup(full_disk, fresh),
+        cmocka_unit_test_setup(killed_while_saving, fresh),
     };
     folder = temporary_folder();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

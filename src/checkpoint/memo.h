@@ -1,5 +1,5 @@
-/* Memo: a pickle's numbered objects. Numbers come from the file and may be anything, so it is a hash map whose
- * places nobody who writes a file can foresee. */
+/* Memo: a pickle's numbered objects. Numbers come from the file and may be anything, so it is a
+ * hash map whose places nobody who writes a file can foresee. */
 #ifndef PACO_CHECKPOINT_MEMO_H
 #define PACO_CHECKPOINT_MEMO_H
 

@@ -53,7 +53,8 @@ Object *object_dict(Arena *arena, bool ordered)
     return object;
 }
 
-Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape, const void *values)
+Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape,
+                      const void *values)
 {
     Object *object = make(arena, OBJECT_TENSOR);
     StoredTensor *t = object->tensor = arena_alloc(arena, sizeof *t);
@@ -178,11 +179,20 @@ const Object *object_duplicate(const Object *dict)
 const char *object_kind_name(const Object *object)
 {
     static const char *const names[] = {
-        [OBJECT_NONE] = "None", [OBJECT_BOOL] = "a bool", [OBJECT_INT] = "an integer",
-        [OBJECT_BIG] = "an integer beyond 64 bits", [OBJECT_FLOAT] = "a float", [OBJECT_TEXT] = "a string",
-        [OBJECT_BYTES] = "bytes", [OBJECT_TUPLE] = "a tuple", [OBJECT_LIST] = "a list",
-        [OBJECT_DICT] = "a dict", [OBJECT_GLOBAL] = "a class or function", [OBJECT_CALL] = "an opaque object",
-        [OBJECT_STORAGE] = "a storage", [OBJECT_TENSOR] = "a tensor",
+        [OBJECT_NONE] = "None",
+        [OBJECT_BOOL] = "a bool",
+        [OBJECT_INT] = "an integer",
+        [OBJECT_BIG] = "an integer beyond 64 bits",
+        [OBJECT_FLOAT] = "a float",
+        [OBJECT_TEXT] = "a string",
+        [OBJECT_BYTES] = "bytes",
+        [OBJECT_TUPLE] = "a tuple",
+        [OBJECT_LIST] = "a list",
+        [OBJECT_DICT] = "a dict",
+        [OBJECT_GLOBAL] = "a class or function",
+        [OBJECT_CALL] = "an opaque object",
+        [OBJECT_STORAGE] = "a storage",
+        [OBJECT_TENSOR] = "a tensor",
         [OBJECT_UNSUITABLE] = "a tensor of a kind not read",
     };
     return object ? names[object->kind] : "nothing";

@@ -1,5 +1,5 @@
-/* The pickle machine: an explicit stack, open marks, a hash map for the memo, and a budget for everything.
- * Dicts are checked for duplicate keys once the pickle has ended. */
+/* The pickle machine: an explicit stack, open marks, a hash map for the memo, and a budget for
+ * everything. Dicts are checked for duplicate keys once the pickle has ended. */
 #include "checkpoint/pickle.h"
 
 #include "base/check.h"
@@ -169,7 +169,8 @@ static Status extend(Machine *m, Object *object, uint32_t from, uint32_t n)
     return STATUS_OK;
 }
 
-/* An opaque object that takes items (a deque, a defaultdict) stays opaque. Tensors are none of those. */
+/* An opaque object that takes items (a deque, a defaultdict) stays opaque. Tensors are none of
+ * those. */
 static bool swallows_items(const Object *object)
 {
     return object->kind == OBJECT_CALL && strncmp(object->call->callee->text, "torch.", 6) != 0;
@@ -306,7 +307,8 @@ static Status op_put(Machine *m, uint64_t index)
     TRY(need(m, 1));
     if (m->memo.count >= LIMIT_MEMO)
         FAIL(STATUS_LIMIT, "more than %d memo entries", LIMIT_MEMO);
-    return memo_put(&m->memo, m->pool, (uint32_t)index, m->stack[m->depth - 1]) ? STATUS_OK : full(m);
+    return memo_put(&m->memo, m->pool, (uint32_t)index, m->stack[m->depth - 1]) ? STATUS_OK
+                                                                                : full(m);
 }
 
 static Status op_get(Machine *m, uint64_t index)
@@ -323,7 +325,8 @@ static Status push_global(Machine *m, const char *module, size_t a, const char *
 {
     if (a == 0 || b == 0)
         FAIL(STATUS_INPUT, "class or function without a name");
-    if (memchr(module, 0, a) || memchr(name, 0, b) || !utf8_valid(module, a) || !utf8_valid(name, b))
+    if (memchr(module, 0, a) || memchr(name, 0, b) || !utf8_valid(module, a) ||
+        !utf8_valid(name, b))
         FAIL(STATUS_INPUT, "name of a class or function is not UTF-8 text");
     Object *object = make(m, OBJECT_GLOBAL);
     char *text = pool_alloc(m->pool, a + b + 2);
@@ -366,8 +369,8 @@ static Status op_stack_global(Machine *m)
     TRY(need(m, 2));
     const Object *name = m->stack[--m->depth], *module = m->stack[--m->depth];
     if (name->kind != OBJECT_TEXT || module->kind != OBJECT_TEXT)
-        FAIL(STATUS_INPUT, "STACK_GLOBAL with %s and %s (needs two strings)", object_kind_name(module),
-             object_kind_name(name));
+        FAIL(STATUS_INPUT, "STACK_GLOBAL with %s and %s (needs two strings)",
+             object_kind_name(module), object_kind_name(name));
     if (name->count > 1023 || module->count > 1023)
         FAIL(STATUS_INPUT, "name of a class or function too long (limit 1023 bytes)");
     return push_global(m, module->text, module->count, name->text, name->count);
@@ -383,7 +386,8 @@ static Status make_ordered(Machine *m, const Object *arguments)
         return STATUS_OK;
     const Object *pairs = arguments->items[0];
     if (arguments->count != 1 || pairs->kind != OBJECT_LIST)
-        FAIL(STATUS_INPUT, "OrderedDict made from %s (expected a list of pairs)", object_kind_name(pairs));
+        FAIL(STATUS_INPUT, "OrderedDict made from %s (expected a list of pairs)",
+             object_kind_name(pairs));
     for (uint32_t i = 0; i < pairs->count; i++) {
         const Object *pair = pairs->items[i];
         if ((pair->kind != OBJECT_LIST && pair->kind != OBJECT_TUPLE) || pair->count != 2)
@@ -421,10 +425,12 @@ static Status op_build(Machine *m)
 {
     TRY(need(m, 2));
     Object *state = m->stack[--m->depth], *object = m->stack[m->depth - 1];
-    if (object->kind == OBJECT_CALL && strncmp(object->call->callee->text, "torch._utils.", 13) != 0)
+    if (object->kind == OBJECT_CALL &&
+        strncmp(object->call->callee->text, "torch._utils.", 13) != 0)
         object->call->state = state;
     else if (object->kind != OBJECT_DICT || !object->flag || state->kind != OBJECT_DICT)
-        FAIL(STATUS_INPUT, "BUILD of %s with %s", object_kind_name(object), object_kind_name(state));
+        FAIL(STATUS_INPUT, "BUILD of %s with %s", object_kind_name(object),
+             object_kind_name(state));
     return STATUS_OK;
 }
 
@@ -473,8 +479,8 @@ static Status op_frame(Machine *m)
         FAIL(STATUS_INPUT, "a frame within a frame");
     TRY(take_number(m, 8, &length));
     if (length == 0 || length > stream_left(m->stream))
-        FAIL(STATUS_INPUT, "frame of %llu bytes (1 to %llu are possible)", (unsigned long long)length,
-             (unsigned long long)stream_left(m->stream));
+        FAIL(STATUS_INPUT, "frame of %llu bytes (1 to %llu are possible)",
+             (unsigned long long)length, (unsigned long long)stream_left(m->stream));
     m->frame_end = m->stream->at + length;
     return STATUS_OK;
 }
