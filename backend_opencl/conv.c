@@ -6,16 +6,19 @@
 static Status conv_check(const Step *step)
 {
     const ConvDesc *d = &step->conv;
-    CHECKF(d->N > 0 && d->C > 0 && d->K > 0 && d->H > 0 && d->W > 0 && d->R > 0 && d->S > 0 && d->stride > 0 &&
-           d->pad >= 0 && d->groups > 0, "%s: sizes of a convolution are positive", step->name);
-    CHECKF(d->C % d->groups == 0 && d->K % d->groups == 0, "%s: %d and %d channels in %d groups", step->name, d->C,
-           d->K, d->groups);
+    CHECKF(d->N > 0 && d->C > 0 && d->K > 0 && d->H > 0 && d->W > 0 && d->R > 0 && d->S > 0 &&
+               d->stride > 0 && d->pad >= 0 && d->groups > 0,
+           "%s: sizes of a convolution are positive", step->name);
+    CHECKF(d->C % d->groups == 0 && d->K % d->groups == 0, "%s: %d and %d channels in %d groups",
+           step->name, d->C, d->K, d->groups);
     CHECKF(d->P == (d->H + 2 * d->pad - d->R) / d->stride + 1 && d->P > 0 &&
-           d->Q == (d->W + 2 * d->pad - d->S) / d->stride + 1 && d->Q > 0, "%s: out-size %d x %d", step->name,
-           d->P, d->Q);
-    int64_t in = (int64_t)div_up(d->C, 16) * 16 * d->H * d->W, out = (int64_t)div_up(d->K, 16) * 16 * d->P * d->Q;
+               d->Q == (d->W + 2 * d->pad - d->S) / d->stride + 1 && d->Q > 0,
+           "%s: out-size %d x %d", step->name, d->P, d->Q);
+    int64_t in = (int64_t)div_up(d->C, 16) * 16 * d->H * d->W,
+            out = (int64_t)div_up(d->K, 16) * 16 * d->P * d->Q;
     if (in > INT32_MAX || out > INT32_MAX)
-        return status_fail(STATUS_LIMIT, "opencl: %s: an image of a convolution has more than 2^31 values",
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: an image of a convolution has more than 2^31 values",
                            step->name);
     return STATUS_OK;
 }
@@ -27,14 +30,24 @@ ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs)
     int in_height = back ? d->P : d->H, in_width = back ? d->Q : d->W;
     int out_height = back ? d->H : d->P, out_width = back ? d->W : d->Q;
     ConvShape s = {
-        .in_block = (long)in_height * in_width * 16, .out_block = (long)out_height * out_width * 16,
-        .in_channels = in_channels, .in_blocks = div_up(in_channels, 16),
-        .in_height = in_height, .in_width = in_width,
-        .out_channels = out_channels, .out_blocks = div_up(out_channels, 16),
-        .out_height = out_height, .out_width = out_width,
-        .in_group = in_channels / d->groups, .out_group = out_channels / d->groups,
-        .R = d->R, .S = d->S, .pad = d->pad,
-        .in_stride = back ? 1 : d->stride, .out_stride = back ? d->stride : 1, .vecs = vecs,
+        .in_block = (long)in_height * in_width * 16,
+        .out_block = (long)out_height * out_width * 16,
+        .in_channels = in_channels,
+        .in_blocks = div_up(in_channels, 16),
+        .in_height = in_height,
+        .in_width = in_width,
+        .out_channels = out_channels,
+        .out_blocks = div_up(out_channels, 16),
+        .out_height = out_height,
+        .out_width = out_width,
+        .in_group = in_channels / d->groups,
+        .out_group = out_channels / d->groups,
+        .R = d->R,
+        .S = d->S,
+        .pad = d->pad,
+        .in_stride = back ? 1 : d->stride,
+        .out_stride = back ? d->stride : 1,
+        .vecs = vecs,
     };
     s.in_image = s.in_block * s.in_blocks;
     s.out_image = s.out_block * s.out_blocks;
@@ -61,10 +74,15 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
            ((uint64_t)d->stride << 16) + ((uint64_t)d->pad << 32);
 }
 
+const char *conv_candidate(const Step *step, bool processor, int i)
+{
+    return processor ? conv_cpu_candidate(step, i) : conv_gpu_candidate(step, i);
+}
+
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));
-    return device->cpu_kernels ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
+    return on_processor(device, step) ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
 }
 
 Status conv_prepare(Device *device, Step *step, Prepared *prepared)
@@ -72,6 +90,6 @@ Status conv_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(conv_check(step));
     CHECKF(!step->packed_bytes || step->packed.buf, "%s: packed weights are missing", step->name);
     CHECKF(!step->workspace_bytes || step->workspace.buf, "%s: workspace is missing", step->name);
-    return device->cpu_kernels ? conv_cpu_prepare(device, step, prepared)
-                               : conv_gpu_prepare(device, step, prepared);
+    return on_processor(device, step) ? conv_cpu_prepare(device, step, prepared)
+                                             : conv_gpu_prepare(device, step, prepared);
 }

@@ -21,7 +21,8 @@ static inline int max_int(int a, int b)
     return a > b ? a : b;
 }
 
-/* A direction of a convolution as the kernels see it; op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as FORWARD). */
+/* A direction of a convolution as the kernels see it; op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as
+ * FORWARD). */
 ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs);
 /* Floats of all packed weights. */
 uint64_t conv_packed_floats(const ConvShape *s);
@@ -29,10 +30,13 @@ uint64_t conv_packed_floats(const ConvShape *s);
 uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels);
 
 /* conv_cpu.c: kernels for processors. */
+/* Name of the i-th algorithm that can run the step, NULL behind the last. */
+const char *conv_cpu_candidate(const Step *step, int i);
 Status conv_cpu_choose(Device *device, Step *step);
 Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
 
 /* conv_gpu.c: kernels in work-groups. */
+const char *conv_gpu_candidate(const Step *step, int i);
 Status conv_gpu_choose(Device *device, Step *step);
 Status conv_gpu_prepare(Device *device, Step *step, Prepared *prepared);
 

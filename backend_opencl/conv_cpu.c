@@ -1,4 +1,5 @@
-/* Convolutions on processors: which register tile, how the work is cut into items, and the launches.
+/* Convolutions on processors: which register tile, how the work is cut into items, and the
+ * launches.
  *
  * choose and prepare make the same plan from the same description; nothing is kept in between. */
 #include "conv.h"
@@ -9,10 +10,9 @@
 #include <string.h>
 
 enum {
-    BAND_BYTES = 256 << 10,  /* of in-rows that a forward item keeps in local memory (in the second cache) */
-    WEIGHT_BYTES = 64 << 10, /* of in- and out-rows of a band that a weight-gradient item sums over */
-    SUMS_BYTES = 256 << 10,  /* of weight-gradient sums that an item works on at once */
-    ITEMS_PER_UNIT = 4,
+    BAND_BYTES = 256 << 10,  /* in-rows that a forward item keeps in local memory: second cache */
+    WEIGHT_BYTES = 64 << 10, /* in- and out-rows of a band that a weight-gradient item sums over */
+    ITEMS_PER_UNIT = 4,      /* work-items per core, so that none waits long for the last */
 };
 
 /* ---- weights in and out of tiles */
@@ -25,21 +25,21 @@ static Status pack_prepare(Device *device, Step *step, int vecs, Prepared *prepa
     a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
     size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global, (size_t[3]){1, 1, 1},
-                   &launch));
+    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global,
+                   (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     return launch_value(launch, &a, sizeof a);
 }
 
-static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats, int taps,
-                       int splits, Prepared *prepared)
+static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats,
+                         int taps, int splits, Prepared *prepared)
 {
     ConvUnpackArgs a = {.s = *s, .split_floats = split_floats, .taps = taps, .splits = splits};
     size_t global[3] = {(size_t)s->tiles, (size_t)s->tile_blocks, 1};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global, (size_t[3]){1, 1, 1},
-                   &launch));
+    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global,
+                   (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_ref(device, launch, step->refs[2]));
     return launch_value(launch, &a, sizeof a);
@@ -47,40 +47,69 @@ static Status unpack_add(Device *device, const Step *step, const ConvShape *s, l
 
 /* ---- forward and data gradient */
 
-/* Register tiles: pixels x vectors of out-channels, and their worth relative to the best. */
+/* Register tiles: pixels x vectors of out-channels, their worth relative to the best, and the names of the two
+ * algorithms that use them. */
+#define TILE(pixels, vecs, worth) \
+    {pixels, vecs, worth, {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs}}
 static const struct {
     int tile, vecs;
     double worth;
-} tiles[] = {{14, 2, 1.0}, {7, 4, 0.99}, {8, 2, 0.93}, {16, 1, 0.93}, {14, 1, 0.92}, {7, 2, 0.9}, {8, 1, 0.8}};
+    const char *names[2]; /* by DirectPlan.point */
+} tiles[] = {TILE(14, 2, 1.0), TILE(7, 4, 0.99), TILE(8, 2, 0.93), TILE(16, 1, 0.93),
+             TILE(14, 1, 0.92), TILE(7, 2, 0.9), TILE(8, 1, 0.8)};
+enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
 
 typedef struct DirectPlan {
+    const char *name;
     int tile, vecs;
-    bool point;       /* 1x1 of stride 1, in place */
-    size_t local;     /* bytes of a band */
+    bool point;   /* 1x1 of stride 1, in place */
+    size_t local; /* bytes of a band */
     int items[3];
     ConvBandArgs band;
     ConvPointArgs spot;
 } DirectPlan;
 
-static void plan_tile(const ConvDesc *d, ConvOp op, DirectPlan *plan)
+/* Whether tile i can run without a band. */
+static bool can_point(const ConvDesc *d, int i)
+{
+    return d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 && d->H * d->W % tiles[i].tile == 0;
+}
+
+static const char *direct_candidate(const ConvDesc *d, int number)
+{
+    for (int point = 0; point < 2; point++)
+        for (int i = 0; i < TILE_COUNT; i++)
+            if ((!point || can_point(d, i)) && number-- == 0)
+                return tiles[i].names[point];
+    return NULL;
+}
+
+/* What a tile is expected to reach: padding of rows and of channels costs. */
+static double expected_worth(const ConvDesc *d, ConvOp op, int i, bool point)
 {
     bool back = op == CONV_GRAD_DATA;
-    int width = back ? div_up(d->W, d->stride) : d->Q, pixels = d->H * d->W;
-    int blocks = div_up(back ? d->C : d->K, 16);
-    bool can_point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    int t = tiles[i].tile, v = tiles[i].vecs;
+    int width = back ? div_up(d->W, d->stride) : d->Q, blocks = div_up(back ? d->C : d->K, 16);
+    double full = point ? 1.05 : (double)width / (div_up(width, t) * t);
+    return tiles[i].worth * full * blocks / (div_up(blocks, v) * v);
+}
+
+/* The tile of the algorithm asked for by name, if it can run here; else the most promising one. */
+static void plan_tile(const ConvDesc *d, ConvOp op, const char *wanted, DirectPlan *plan)
+{
     double best = 0;
-    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
-        int t = tiles[i].tile, v = tiles[i].vecs;
-        bool point = can_point && pixels % t == 0;
-        double full = point ? 1.0 : (double)width / (div_up(width, t) * t);
-        double worth = tiles[i].worth * full * blocks / (div_up(blocks, v) * v) * (point ? 1.05 : 1.0);
-        if (worth > best) {
+    for (int i = 0; i < TILE_COUNT; i++)
+        for (int point = 0; point <= can_point(d, i); point++) {
+            bool asked = wanted && strcmp(wanted, tiles[i].names[point]) == 0;
+            double worth = asked ? 1e9 : expected_worth(d, op, i, point);
+            if (worth <= best)
+                continue;
             best = worth;
-            plan->tile = t;
-            plan->vecs = v;
+            plan->name = tiles[i].names[point];
+            plan->tile = tiles[i].tile;
+            plan->vecs = tiles[i].vecs;
             plan->point = point;
         }
-    }
 }
 
 /* Cuts tiles of channels finer when images and rows alone do not keep all cores busy. */
@@ -103,10 +132,12 @@ static void plan_point(const Device *device, const Step *step, DirectPlan *plan)
     a->item_tiles = split_tiles(device, a->s.tiles, d->N * parts);
     a->relu = d->relu;
     a->accumulate = d->accumulate;
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, parts}, sizeof plan->items);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, parts},
+           sizeof plan->items);
 }
 
-/* The extent of a band along one axis: base of the first tap over all phases, and taps beyond it. */
+/* The extent of a band along one axis: base of the first tap over all phases, and taps beyond it.
+ */
 static void band_axis(const ConvDesc *d, ConvOp op, int extent, int *base, int *span)
 {
     *base = -d->pad;
@@ -135,7 +166,8 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
     band_axis(d, d->op, d->S, &a->col_base, &col_span);
     a->row_pitch = min_int(step_in, row_span);
     a->col_pitch = min_int(step_in, col_span);
-    int height = div_up(a->s.out_height, a->s.out_stride), width = div_up(a->s.out_width, a->s.out_stride);
+    int height = div_up(a->s.out_height, a->s.out_stride),
+        width = div_up(a->s.out_width, a->s.out_stride);
     a->cols = div_up(width, plan->tile) * plan->tile + (col_span - 1) / step_in;
     size_t line = (size_t)a->cols * (size_t)a->col_pitch * 64;
     size_t room = device->info.local_memory;
@@ -148,10 +180,13 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
         rows_fit = row_span;
     }
     if (a->chunk < 1)
-        return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
-                           "%u bytes", step->name, a->s.in_width, device->info.local_memory);
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: rows of %d pixels do not fit the device's local memory of "
+                           "%u bytes",
+                           step->name, a->s.in_width, device->info.local_memory);
     a->rows = min_int((rows_fit - row_span) / a->row_pitch + 1, height);
-    int bands = max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N));
+    int bands =
+        max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N));
     a->rows = max_int(div_up(height, bands), min_int(a->rows, 2));
     bands = div_up(height, a->rows);
     a->band_rows = (a->rows - 1) * a->row_pitch + row_span;
@@ -159,14 +194,15 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
     a->relu = d->relu;
     a->accumulate = d->accumulate;
     plan->local = line * (size_t)a->band_rows * (size_t)a->chunk;
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands}, sizeof plan->items);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands},
+           sizeof plan->items);
     return STATUS_OK;
 }
 
 static Status plan_direct(const Device *device, const Step *step, DirectPlan *plan)
 {
     *plan = (DirectPlan){0};
-    plan_tile(&step->conv, step->conv.op, plan);
+    plan_tile(&step->conv, step->conv.op, step->algorithm, plan);
     if (plan->point)
         plan_point(device, step, plan);
     else
@@ -182,8 +218,8 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
     snprintf(options, sizeof options, "-DLANES=16 -DTILE=%d -DVECS=%d", plan.tile, plan.vecs);
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_cpu", options, plan.point ? "conv_point" : "conv_band", global,
-                   (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_add(device, prepared, "conv_cpu", options, plan.point ? "conv_point" : "conv_band",
+                   global, (size_t[3]){1, 1, 1}, &launch));
     bool forward = step->conv.op == CONV_FORWARD;
     Ref none = {0};
     TRY(launch_ref(device, launch, step->refs[0]));
@@ -230,15 +266,19 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     a->bands = div_up(d->P, a->rows);
     a->rows = div_up(d->P, a->bands);
     a->bands = div_up(d->P, a->rows);
-    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + 256;
+    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + (size_t)plan->tile * 4;
     if (plan->local > room)
-        return status_fail(STATUS_LIMIT, "opencl: %s: rows of %d pixels do not fit the device's local memory of "
-                           "%u bytes", step->name, d->W, device->info.local_memory);
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: rows of %d pixels do not fit the device's local memory of "
+                           "%u bytes",
+                           step->name, d->W, device->info.local_memory);
     /* A band is copied once for the tiles of an item: worth it where few taps share it. */
     a->item_tiles = min_int(a->s.tiles, max_int(1, 16 / (d->R * d->S)));
     a->item_blocks = 1;
     return STATUS_OK;
 }
+
+static const char *const weight_names[] = {"cpu-weight-band", "cpu-weight-point"}; /* by WeightPlan.point */
 
 static Status plan_weight(const Device *device, const Step *step, WeightPlan *plan)
 {
@@ -246,7 +286,9 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     ConvWeightArgs *a = &plan->args;
     *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
     plan->tile = plan->vecs == 2 ? 8 : 16;
-    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    const char *wanted = step->algorithm;
+    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
+                  !(wanted && strcmp(wanted, weight_names[0]) == 0);
     a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
     a->images = d->N;
     if (plan->point) {
@@ -263,8 +305,10 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     a->split_floats = (long)a->s.tiles * a->s.tile_blocks * d->R * a->taps * plan->vecs * 16;
     int pairs = div_up(a->s.tiles, a->item_tiles) * div_up(a->s.in_blocks, a->item_blocks);
     a->splits = min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs), d->N * a->bands);
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), div_up(a->s.in_blocks, a->item_blocks),
-                                 a->splits}, sizeof plan->items);
+    memcpy(plan->items,
+           (int[3]){div_up(a->s.tiles, a->item_tiles), div_up(a->s.in_blocks, a->item_blocks),
+                    a->splits},
+           sizeof plan->items);
     return STATUS_OK;
 }
 
@@ -277,7 +321,8 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
     TRY(launch_add(device, prepared, "conv_weight_cpu", options,
-                   plan.point ? "conv_weight_point" : "conv_weight_band", global, (size_t[3]){1, 1, 1}, &launch));
+                   plan.point ? "conv_weight_point" : "conv_weight_band", global,
+                   (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     TRY(launch_ref(device, launch, step->workspace));
@@ -290,21 +335,27 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 
 /* ---- the three operations */
 
+const char *conv_cpu_candidate(const Step *step, int i)
+{
+    const ConvDesc *d = &step->conv;
+    if (d->op == CONV_GRAD_WEIGHT)
+        return i <= (d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0) ? weight_names[i] : NULL;
+    return d->op == CONV_PACK ? NULL : direct_candidate(d, i);
+}
+
 Status conv_cpu_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
-    if (d->op == CONV_PACK) {
-        step->algorithm = "cpu-pack";
-    } else if (d->op == CONV_GRAD_WEIGHT) {
+    if (d->op == CONV_GRAD_WEIGHT) {
         WeightPlan plan;
         TRY(plan_weight(device, step, &plan));
-        step->algorithm = plan.point ? "cpu-weight-point" : "cpu-weight-band";
+        step->algorithm = weight_names[plan.point];
         step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
-    } else {
+    } else if (d->op != CONV_PACK) {
         DirectPlan plan;
         TRY(plan_direct(device, step, &plan));
         ConvShape s = conv_shape(d, d->op, plan.vecs);
-        step->algorithm = plan.point ? "cpu-point" : "cpu-band";
+        step->algorithm = plan.name;
         step->packed_bytes = 4 * conv_packed_floats(&s);
         step->packed_layout = conv_layout(d, plan.vecs, 0);
     }
@@ -316,7 +367,7 @@ Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_PACK) {
         DirectPlan plan = {0};
-        plan_tile(d, d->packed_for, &plan);
+        plan_tile(d, d->packed_for, step->algorithm, &plan); /* the name is that of the convolution */
         return pack_prepare(device, step, plan.vecs, prepared);
     }
     return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)

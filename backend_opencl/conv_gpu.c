@@ -16,7 +16,9 @@ typedef struct GroupTile {
 
 static GroupTile group_tile(const Device *device, int out_blocks)
 {
-    GroupTile t = {.vecs = out_blocks >= 3 && device->info.max_group >= 128 ? 4 : out_blocks >= 2 ? 2 : 1};
+    GroupTile t = {.vecs = out_blocks >= 3 && device->info.max_group >= 128 ? 4
+                           : out_blocks >= 2                                ? 2
+                                                                            : 1};
     t.rows = t.vecs == 1 ? 4 : 8;
     t.threads = (size_t)(t.vecs * 4 * (BM / t.rows));
     snprintf(t.options, sizeof t.options, "-DLANES=4 -DVECS=%d -DTM=%d", t.vecs, t.rows);
@@ -27,8 +29,10 @@ static Status group_check(const Device *device, const Step *step, GroupTile t)
 {
     size_t local = (size_t)(16 * (BM + 4) + 16 * t.vecs * 16) * 4;
     if (t.threads > device->info.max_group || local > device->info.local_memory)
-        return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, "
-                           "convolutions need %zu and %zu", step->name, device->info.name, device->info.max_group,
+        return status_fail(STATUS_DEVICE,
+                           "opencl: %s: %s allows groups of %u and %u bytes of local memory, "
+                           "convolutions need %zu and %zu",
+                           step->name, device->info.name, device->info.max_group,
                            device->info.local_memory, t.threads, local);
     return STATUS_OK;
 }
@@ -38,7 +42,8 @@ static Status group_launch(Device *device, Prepared *prepared, const GroupTile *
                            const size_t groups[3], Launch **launch)
 {
     size_t global[3] = {groups[0] * t->threads, groups[1], groups[2]};
-    return launch_add(device, prepared, "conv_gpu", t->options, name, global, (size_t[3]){t->threads, 1, 1}, launch);
+    return launch_add(device, prepared, "conv_gpu", t->options, name, global,
+                      (size_t[3]){t->threads, 1, 1}, launch);
 }
 
 /* A launch with one item for each of `count` values. */
@@ -46,7 +51,8 @@ static Status each_launch(Device *device, Prepared *prepared, const GroupTile *t
                           uint64_t count, Launch **launch)
 {
     size_t global[3] = {(size_t)((count + EACH_GROUP - 1) / EACH_GROUP * EACH_GROUP), 1, 1};
-    return launch_add(device, prepared, "conv_gpu", t->options, name, global, (size_t[3]){EACH_GROUP, 1, 1}, launch);
+    return launch_add(device, prepared, "conv_gpu", t->options, name, global,
+                      (size_t[3]){EACH_GROUP, 1, 1}, launch);
 }
 
 static int out_blocks(const ConvDesc *d, ConvOp op)
@@ -58,11 +64,14 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
 {
     const ConvDesc *d = &step->conv;
     GroupTile t = group_tile(device, out_blocks(d, d->op));
-    ConvTileArgs a = {.s = conv_shape(d, d->op, t.vecs), .backward = d->op == CONV_GRAD_DATA, .relu = d->relu,
+    ConvTileArgs a = {.s = conv_shape(d, d->op, t.vecs),
+                      .backward = d->op == CONV_GRAD_DATA,
+                      .relu = d->relu,
                       .accumulate = d->accumulate};
     int step_out = a.s.out_stride;
     int pixels = div_up(a.s.out_height, step_out) * div_up(a.s.out_width, step_out);
-    size_t groups[3] = {(size_t)div_up(pixels, BM), (size_t)a.s.tiles, (size_t)(d->N * step_out * step_out)};
+    size_t groups[3] = {(size_t)div_up(pixels, BM), (size_t)a.s.tiles,
+                        (size_t)(d->N * step_out * step_out)};
     bool forward = d->op == CONV_FORWARD;
     Ref none = {0};
     Launch *launch;
@@ -79,7 +88,8 @@ static Status pack_prepare(Device *device, Step *step, Prepared *prepared)
 {
     const ConvDesc *d = &step->conv;
     GroupTile t = group_tile(device, out_blocks(d, d->packed_for));
-    ConvPackArgs a = {.s = conv_shape(d, d->packed_for, t.vecs), .backward = d->packed_for == CONV_GRAD_DATA};
+    ConvPackArgs a = {.s = conv_shape(d, d->packed_for, t.vecs),
+                      .backward = d->packed_for == CONV_GRAD_DATA};
     Launch *launch;
     TRY(each_launch(device, prepared, &t, "conv_pack_each", conv_packed_floats(&a.s), &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
@@ -111,12 +121,18 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(launch_ref(device, launch, step->refs[1]));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_value(launch, &a, sizeof a));
-    ConvUnpackArgs u = {.s = a.s, .split_floats = a.split_floats, .taps = a.taps, .splits = a.splits};
+    ConvUnpackArgs u = {
+        .s = a.s, .split_floats = a.split_floats, .taps = a.taps, .splits = a.splits};
     uint64_t weights = (uint64_t)d->K * (uint64_t)a.s.in_group * (uint64_t)(d->R * d->S);
     TRY(each_launch(device, prepared, &t, "conv_unpack_each", weights, &launch));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_ref(device, launch, step->refs[2]));
     return launch_value(launch, &u, sizeof u);
+}
+
+const char *conv_gpu_candidate(const Step *step, int i)
+{
+    return i > 0 ? NULL : step->conv.op == CONV_GRAD_WEIGHT ? "gpu-weight-tile" : "gpu-tile";
 }
 
 Status conv_gpu_choose(Device *device, Step *step)
@@ -125,7 +141,7 @@ Status conv_gpu_choose(Device *device, Step *step)
     ConvOp op = d->op == CONV_PACK ? d->packed_for : d->op;
     GroupTile t = group_tile(device, out_blocks(d, op));
     TRY(group_check(device, step, t));
-    step->algorithm = d->op == CONV_PACK ? "gpu-pack" : d->op == CONV_GRAD_WEIGHT ? "gpu-weight-tile" : "gpu-tile";
+    step->algorithm = conv_gpu_candidate(step, 0);
     if (d->op == CONV_GRAD_WEIGHT) {
         ConvWeightArgs a = plan_weight(device, d, &t);
         step->workspace_bytes = 4 * (uint64_t)a.split_floats * (uint64_t)a.splits;

@@ -1,7 +1,7 @@
 /* Devices of all OpenCL platforms: discovery, what they can do, opening and closing.
  *
- * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the driver can
- * partition (PoCL can); where it cannot, the option is refused. */
+ * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the
+ * driver can partition (PoCL can); where it cannot, the option is refused. */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -17,16 +17,41 @@ static const struct {
     cl_int code;
     const char *name;
 } code_names[] = {
-#define CODE(name) {CL_##name, #name}
-    CODE(DEVICE_NOT_FOUND), CODE(DEVICE_NOT_AVAILABLE), CODE(COMPILER_NOT_AVAILABLE),
-    CODE(MEM_OBJECT_ALLOCATION_FAILURE), CODE(OUT_OF_RESOURCES), CODE(OUT_OF_HOST_MEMORY),
-    CODE(BUILD_PROGRAM_FAILURE), CODE(INVALID_VALUE), CODE(INVALID_DEVICE), CODE(INVALID_CONTEXT),
-    CODE(INVALID_MEM_OBJECT), CODE(INVALID_BINARY), CODE(INVALID_BUILD_OPTIONS), CODE(INVALID_PROGRAM),
-    CODE(INVALID_PROGRAM_EXECUTABLE), CODE(INVALID_KERNEL_NAME), CODE(INVALID_KERNEL),
-    CODE(INVALID_ARG_INDEX), CODE(INVALID_ARG_VALUE), CODE(INVALID_ARG_SIZE), CODE(INVALID_KERNEL_ARGS),
-    CODE(INVALID_WORK_DIMENSION), CODE(INVALID_WORK_GROUP_SIZE), CODE(INVALID_WORK_ITEM_SIZE),
-    CODE(INVALID_EVENT), CODE(INVALID_OPERATION), CODE(INVALID_BUFFER_SIZE), CODE(INVALID_GLOBAL_WORK_SIZE),
-    CODE(MISALIGNED_SUB_BUFFER_OFFSET), CODE(DEVICE_PARTITION_FAILED), CODE(PROFILING_INFO_NOT_AVAILABLE),
+#define CODE(name)       \
+    {                    \
+        CL_##name, #name \
+    }
+    CODE(DEVICE_NOT_FOUND),
+    CODE(DEVICE_NOT_AVAILABLE),
+    CODE(COMPILER_NOT_AVAILABLE),
+    CODE(MEM_OBJECT_ALLOCATION_FAILURE),
+    CODE(OUT_OF_RESOURCES),
+    CODE(OUT_OF_HOST_MEMORY),
+    CODE(BUILD_PROGRAM_FAILURE),
+    CODE(INVALID_VALUE),
+    CODE(INVALID_DEVICE),
+    CODE(INVALID_CONTEXT),
+    CODE(INVALID_MEM_OBJECT),
+    CODE(INVALID_BINARY),
+    CODE(INVALID_BUILD_OPTIONS),
+    CODE(INVALID_PROGRAM),
+    CODE(INVALID_PROGRAM_EXECUTABLE),
+    CODE(INVALID_KERNEL_NAME),
+    CODE(INVALID_KERNEL),
+    CODE(INVALID_ARG_INDEX),
+    CODE(INVALID_ARG_VALUE),
+    CODE(INVALID_ARG_SIZE),
+    CODE(INVALID_KERNEL_ARGS),
+    CODE(INVALID_WORK_DIMENSION),
+    CODE(INVALID_WORK_GROUP_SIZE),
+    CODE(INVALID_WORK_ITEM_SIZE),
+    CODE(INVALID_EVENT),
+    CODE(INVALID_OPERATION),
+    CODE(INVALID_BUFFER_SIZE),
+    CODE(INVALID_GLOBAL_WORK_SIZE),
+    CODE(MISALIGNED_SUB_BUFFER_OFFSET),
+    CODE(DEVICE_PARTITION_FAILED),
+    CODE(PROFILING_INFO_NOT_AVAILABLE),
 #undef CODE
 };
 
@@ -37,7 +62,8 @@ Status opencl_fail(cl_int code, const char *where)
         if (code_names[i].code == code)
             name = code_names[i].name;
     bool memory = code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY;
-    return status_fail(memory ? STATUS_LIMIT : STATUS_DEVICE, "opencl: %s: %s (%d)", where, name, code);
+    return status_fail(memory ? STATUS_LIMIT : STATUS_DEVICE, "opencl: %s: %s (%d)", where, name,
+                       code);
 }
 
 /* ---- discovery */
@@ -55,7 +81,8 @@ static Status find_all(Found *found, int *count)
     *count = 0;
     cl_int code = clGetPlatformIDs(PLATFORMS_MAX, platforms, &platform_count);
     if (code != CL_SUCCESS || platform_count == 0)
-        return status_fail(STATUS_DEVICE, "opencl: no OpenCL platform is installed. Install a driver (ICD), for "
+        return status_fail(STATUS_DEVICE,
+                           "opencl: no OpenCL platform is installed. Install a driver (ICD), for "
                            "processors pocl-opencl-icd");
     for (cl_uint p = 0; p < platform_count && p < PLATFORMS_MAX; p++) {
         cl_device_id ids[DEVICES_MAX];
@@ -66,9 +93,10 @@ static Status find_all(Found *found, int *count)
             found[(*count)++] = (Found){platforms[p], ids[d]};
     }
     if (*count == 0)
-        return status_fail(STATUS_DEVICE, "opencl: %u platform%s, but no device. Install the driver of your "
-                           "device, for processors pocl-opencl-icd", platform_count,
-                           platform_count == 1 ? "" : "s");
+        return status_fail(STATUS_DEVICE,
+                           "opencl: %u platform%s, but no device. Install the driver of your "
+                           "device, for processors pocl-opencl-icd",
+                           platform_count, platform_count == 1 ? "" : "s");
     return STATUS_OK;
 }
 
@@ -88,7 +116,8 @@ static void get_text(cl_device_id id, cl_device_info what, char *to, size_t size
 static uint64_t get_number(cl_device_id id, cl_device_info what)
 {
     uint64_t value = 0;
-    clGetDeviceInfo(id, what, sizeof value, &value, NULL); /* little-endian: a shorter answer fits too */
+    clGetDeviceInfo(id, what, sizeof value, &value,
+                    NULL); /* little-endian: a shorter answer fits too */
     return value;
 }
 
@@ -115,7 +144,8 @@ static void device_describe(Found found, DeviceInfo *info)
     get_text(id, CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor);
     get_text(id, CL_DRIVER_VERSION, info->driver, sizeof info->driver);
     get_text(id, CL_DEVICE_VERSION, info->version, sizeof info->version);
-    clGetPlatformInfo(found.platform, CL_PLATFORM_NAME, sizeof info->platform, info->platform, NULL);
+    clGetPlatformInfo(found.platform, CL_PLATFORM_NAME, sizeof info->platform, info->platform,
+                      NULL);
     info->memory = get_number(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     info->max_alloc = get_number(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     info->units = (uint32_t)get_number(id, CL_DEVICE_MAX_COMPUTE_UNITS);
@@ -149,28 +179,38 @@ static Status device_info(int index, DeviceInfo *info)
 
 /* ---- opening */
 
-/* Reads "cpu", "gpu" and "op=algorithm" out of DeviceOptions.kernels. */
-static Status read_forced(Device *device, const char *kernels)
+/* OP(op, names): what "op=name" may force; a name may go on with its tile, "cpu-band-14x2". */
+#define FORCED_LIST(OP)                                \
+    OP("conv.forward", "cpu-band cpu-point gpu-tile")      \
+    OP("conv.grad-data", "cpu-band cpu-point gpu-tile")    \
+    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
+    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm")
+
+/* Whether name[0..length) begins with one of the words of `names`. */
+static bool known_name(const char *names, const char *name, size_t length)
 {
-    device->cpu_kernels = device->info.caps & CAP_CPU;
-    device->forced = mem_string(kernels ? kernels : "");
-    for (const char *word = device->forced; *word;) {
-        size_t length = strcspn(word, ",");
-        if (length == 3 && !memcmp(word, "cpu", 3))
-            device->cpu_kernels = true;
-        else if (length == 3 && !memcmp(word, "gpu", 3))
-            device->cpu_kernels = false;
-        else if (!memchr(word, '=', length))
-            return status_fail(STATUS_USAGE, "opencl: kernels %.*s: cpu, gpu or op=algorithm expected",
-                               (int)length, word);
-        word += length + (word[length] == ',');
+    for (const char *n = names; *n; n += strspn(n, " ")) {
+        size_t own = strcspn(n, " ");
+        if (length >= own && !memcmp(n, name, own) && (length == own || name[own] == '-'))
+            return true;
+        n += own;
     }
-    /* What the rest of the program sees is the kind of kernels in use. */
-    device->info.caps = (device->info.caps & ~(uint32_t)CAP_CPU) | (device->cpu_kernels ? CAP_CPU : 0);
-    return STATUS_OK;
+    return false;
 }
 
-const char *forced_algorithm(const Device *device, const char *op, size_t *length)
+static bool algorithm_exists(const char *word, size_t length)
+{
+#define OP(op, names)                                                                        \
+    if (length > sizeof op && !memcmp(word, op "=", sizeof op) &&                            \
+        known_name(names, word + sizeof op, length - sizeof op))                             \
+        return true;
+    FORCED_LIST(OP)
+#undef OP
+    return false;
+}
+
+/* The algorithm forced for an op, its length; NULL: none. */
+static const char *forced_algorithm(const Device *device, const char *op, size_t *length)
 {
     size_t op_length = strlen(op);
     for (const char *word = device->forced; *word;) {
@@ -184,6 +224,30 @@ const char *forced_algorithm(const Device *device, const char *op, size_t *lengt
     return NULL;
 }
 
+/* Reads "cpu", "gpu" and "op=algorithm" out of DeviceOptions.kernels. */
+static Status read_forced(Device *device, const char *kernels)
+{
+    device->cpu_kernels = device->info.caps & CAP_CPU;
+    device->forced = mem_string(kernels ? kernels : "");
+    for (const char *word = device->forced; *word;) {
+        size_t length = strcspn(word, ",");
+        if (length == 3 && !memcmp(word, "cpu", 3))
+            device->cpu_kernels = true;
+        else if (length == 3 && !memcmp(word, "gpu", 3))
+            device->cpu_kernels = false;
+        else if (!algorithm_exists(word, length))
+            return status_fail(STATUS_USAGE,
+                               "opencl: kernels %.*s: neither cpu, gpu nor an op=algorithm of this "
+                               "backend, such as conv.forward=cpu-band",
+                               (int)length, word);
+        word += length + (word[length] == ',');
+    }
+    /* What the rest of the program sees is the kind of kernels in use. */
+    device->info.caps =
+        (device->info.caps & ~(uint32_t)CAP_CPU) | (device->cpu_kernels ? CAP_CPU : 0);
+    return STATUS_OK;
+}
+
 /* Narrows a processor to `threads` cores. */
 static Status take_cores(Device *device, int threads)
 {
@@ -192,7 +256,8 @@ static Status take_cores(Device *device, int threads)
     const cl_device_partition_property how[] = {CL_DEVICE_PARTITION_BY_COUNTS, threads,
                                                 CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
     cl_device_id part;
-    CL_TRY(clCreateSubDevices(device->id, how, 1, &part, NULL), "limiting the threads (clCreateSubDevices)");
+    CL_TRY(clCreateSubDevices(device->id, how, 1, &part, NULL),
+           "limiting the threads (clCreateSubDevices)");
     device->parent = device->id;
     device->id = part;
     device->info.units = (uint32_t)threads;
@@ -229,7 +294,8 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
     TRY(read_forced(device, options->kernels));
     TRY(take_cores(device, options->threads));
     cl_int code;
-    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)found.platform, 0};
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)found.platform, 0};
     device->context = clCreateContext(properties, 1, &device->id, NULL, NULL, &code);
     CL_TRY(code, "clCreateContext");
     device->queue = clCreateCommandQueue(device->context, device->id,
@@ -263,17 +329,47 @@ static const DeviceInfo *device_opened(const Device *device)
 
 /* ---- steps */
 
+bool on_processor(const Device *device, const Step *step)
+{
+    const char *name = step->algorithm;
+    return name && *name ? strncmp(name, "cpu-", 4) == 0 : device->cpu_kernels;
+}
+
+static const char *candidate_of(const Step *step, bool processor, int i)
+{
+    return step->kind == STEP_CONV ? conv_candidate(step, processor, i)
+         : step->kind == STEP_GEMM ? gemm_candidate(processor, i) : NULL;
+}
+
+static const char *device_candidate(Device *device, const Step *step, int i)
+{
+    return candidate_of(step, device->cpu_kernels, i);
+}
+
+/* The algorithm forced by name goes before the one asked for; where it cannot run a shape, the choice stays. */
+static void apply_forced(const Device *device, Step *step)
+{
+    static const char *const ops[] = {"conv.forward", "conv.grad-data", "conv.grad-weight", "conv.pack"};
+    size_t length;
+    const char *forced = forced_algorithm(device, step->kind == STEP_CONV ? ops[step->conv.op] : "gemm", &length);
+    const char *name;
+    for (int processor = 0; forced && processor < 2; processor++)
+        for (int i = 0; (name = candidate_of(step, processor, i)); i++)
+            if (strncmp(name, forced, length) == 0 && (name[length] == 0 || name[length] == '-')) {
+                step->algorithm = name;
+                return;
+            }
+}
+
 static Status device_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
-    step->algorithm = "";
-    if (step->kind == STEP_CONV)
-        return conv_choose(device, step);
-    if (step->kind == STEP_GEMM)
-        return gemm_choose(device, step);
     if (step->kind == STEP_COMM)
         return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives", step->name);
-    return STATUS_OK;
+    if (step->kind != STEP_CONV && step->kind != STEP_GEMM)
+        return STATUS_OK;
+    apply_forced(device, step);
+    return step->kind == STEP_CONV ? conv_choose(device, step) : gemm_choose(device, step);
 }
 
 static Status device_sync(Device *device)
@@ -287,7 +383,7 @@ static const Backend backend = {
     .count = device_count, .info = device_info,
     .open = device_open_index, .close = device_close, .opened = device_opened,
     .alloc = memory_alloc, .release = memory_release, .write = memory_write, .read = memory_read,
-    .choose = device_choose, .prepare = launch_prepare, .discard = launch_discard,
+    .choose = device_choose, .candidate = device_candidate, .prepare = launch_prepare, .discard = launch_discard,
     .run = launch_run, .sync = device_sync, .elapsed = launch_elapsed,
 };
 

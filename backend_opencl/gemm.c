@@ -1,5 +1,5 @@
-/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into work-items
- * or groups, and the launches. */
+/* Matrix products: which operand travels as vectors, how the result and the sum over k are cut into
+ * work-items or groups, and the launches. */
 #include "conv.h"
 
 #include "gemm_args.h"
@@ -12,6 +12,7 @@ enum { GROUP_TILE = 64, GROUP_THREADS = 128, GROUP_LOCAL = 2 * 16 * 68 * 4, GROU
 enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
 
 typedef struct GemmPlan {
+    bool processor;
     bool swapped; /* vectors run along M (operand A), rows are B's */
     size_t local;
     int items[3];
@@ -22,9 +23,10 @@ static void gemm_check(const Step *step)
 {
     const GemmDesc *d = &step->gemm;
     CHECKF(d->M > 0 && d->N > 0 && d->K > 0 && d->lda >= (d->trans_a ? d->M : d->K) &&
-           d->ldb >= (d->trans_b ? d->K : d->N) && d->ldc >= d->N && (d->beta == 0 || d->beta == 1),
-           "%s: matrix product %d x %d x %d, rows of %d, %d, %d", step->name, d->M, d->N, d->K, d->lda, d->ldb,
-           d->ldc);
+               d->ldb >= (d->trans_b ? d->K : d->N) && d->ldc >= d->N &&
+               (d->beta == 0 || d->beta == 1),
+           "%s: matrix product %d x %d x %d, rows of %d, %d, %d", step->name, d->M, d->N, d->K,
+           d->lda, d->ldb, d->ldc);
 }
 
 /* The product seen with A as rows, or swapped. */
@@ -51,7 +53,8 @@ static double gemm_cost(const GemmArgs *g)
 {
     double rows = div_up(g->R, ROWS) * ROWS, vecs = div_up(g->V, PANEL) * 2.0;
     double copied = (double)g->V * g->K, stored = (double)g->R * g->V * div_up(g->K, CHUNK);
-    return rows * vecs * g->K + copied * (g->vec_v == 1 ? 0.15 : 2.0) + stored * (g->out_v == 1 ? 0.1 : 1.0);
+    return rows * vecs * g->K + copied * (g->vec_v == 1 ? 0.15 : 2.0) +
+           stored * (g->out_v == 1 ? 0.1 : 1.0);
 }
 
 /* Cuts the result, then the sum over k where the result alone is too small for all cores. */
@@ -66,7 +69,8 @@ static void gemm_cut(const Device *device, GemmPlan *plan)
     g->item_r = div_up(r_tiles, r_items) * ROWS;
     r_items = div_up(g->R, g->item_r);
     g->chunk = min_int(g->K, CHUNK);
-    int splits = v_items * r_items >= wanted ? 1 : min_int(wanted / (v_items * r_items), g->K / CHUNK);
+    int splits =
+        v_items * r_items >= wanted ? 1 : min_int(wanted / (v_items * r_items), g->K / CHUNK);
     g->splits = max_int(splits, 1);
     g->split_k = div_up(g->K, g->splits);
     g->splits = div_up(g->K, g->split_k);
@@ -90,13 +94,25 @@ static void gemm_cut_groups(const Device *device, GemmPlan *plan)
     memcpy(plan->items, (int[3]){v_groups, r_groups, g->splits}, sizeof plan->items);
 }
 
-static void gemm_plan(const Device *device, const GemmDesc *d, GemmPlan *plan)
+static const char *const gemm_names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+
+const char *gemm_candidate(bool processor, int i)
 {
+    return processor ? (i < 2 ? gemm_names[i] : NULL) : i == 0 ? gemm_names[2] : NULL;
+}
+
+static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
+{
+    const GemmDesc *d = &step->gemm;
     *plan = (GemmPlan){0};
     GemmArgs normal = gemm_view(d, false), swapped = gemm_view(d, true);
-    plan->swapped = device->cpu_kernels && gemm_cost(&swapped) < gemm_cost(&normal);
+    const char *wanted = step->algorithm ? step->algorithm : "";
+    bool better = gemm_cost(&swapped) < gemm_cost(&normal);
+    better = strcmp(wanted, gemm_names[1]) == 0 || (better && strcmp(wanted, gemm_names[0]) != 0);
+    plan->processor = on_processor(device, step);
+    plan->swapped = plan->processor && better;
     plan->args = plan->swapped ? swapped : normal;
-    if (device->cpu_kernels)
+    if (plan->processor)
         gemm_cut(device, plan);
     else
         gemm_cut_groups(device, plan);
@@ -113,9 +129,9 @@ Status gemm_choose(Device *device, Step *step)
 {
     gemm_check(step);
     GemmPlan plan;
-    gemm_plan(device, &step->gemm, &plan);
-    step->algorithm = !device->cpu_kernels ? "gpu-gemm" : plan.swapped ? "cpu-gemm-swapped" : "cpu-gemm";
-    if (!device->cpu_kernels && (device->info.max_group < GROUP_THREADS ||
+    gemm_plan(device, step, &plan);
+    step->algorithm = gemm_names[plan.processor ? plan.swapped : 2];
+    if (!plan.processor && (device->info.max_group < GROUP_THREADS ||
                                  device->info.local_memory < GROUP_LOCAL))
         return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
                            "products need %d and %d", step->name, device->info.name, device->info.max_group,
@@ -124,11 +140,16 @@ Status gemm_choose(Device *device, Step *step)
     return STATUS_OK;
 }
 
-static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan, Ref bias, Prepared *prepared)
+static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan, Ref bias,
+                         Prepared *prepared)
 {
     const GemmDesc *d = &step->gemm;
-    GemmReduceArgs a = {.split_floats = plan->args.split_floats, .M = d->M, .N = d->N, .ldc = d->ldc,
-                        .splits = plan->args.splits, .beta = d->beta != 0};
+    GemmReduceArgs a = {.split_floats = plan->args.split_floats,
+                        .M = d->M,
+                        .N = d->N,
+                        .ldc = d->ldc,
+                        .splits = plan->args.splits,
+                        .beta = d->beta != 0};
     int wanted = ITEMS_PER_UNIT * (int)device->info.units;
     a.item_rows = div_up(d->M, wanted);
     int row_items = div_up(d->M, a.item_rows);
@@ -136,9 +157,9 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
     size_t global[3] = {(size_t)div_up(d->N, a.item_cols), (size_t)row_items, 1};
     size_t each[3] = {(size_t)div_up(d->N, GROUP_TILE) * GROUP_TILE, (size_t)d->M, 1};
     Launch *launch;
-    if (device->cpu_kernels)
-        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global, (size_t[3]){1, 1, 1},
-                       &launch));
+    if (plan->processor)
+        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global,
+                       (size_t[3]){1, 1, 1}, &launch));
     else
         TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_reduce_each", each,
                        (size_t[3]){GROUP_TILE, 1, 1}, &launch));
@@ -152,14 +173,15 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
 {
     gemm_check(step);
     GemmPlan plan;
-    gemm_plan(device, &step->gemm, &plan);
+    gemm_plan(device, step, &plan);
     bool split = plan.args.splits > 1;
     CHECKF(!split || step->workspace.buf, "%s: workspace is missing", step->name);
     Ref none = {0}, bias = step->refs_count > 3 ? step->refs[3] : none;
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    if (device->cpu_kernels) {
-        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global, (size_t[3]){1, 1, 1}, &launch));
+    if (plan.processor) {
+        TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global,
+                       (size_t[3]){1, 1, 1}, &launch));
     } else {
         global[0] *= GROUP_THREADS;
         TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_tile", global,
@@ -169,7 +191,7 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 0 : 1]));
     TRY(launch_ref(device, launch, split ? none : bias));
     TRY(launch_ref(device, launch, split ? step->workspace : step->refs[2]));
-    if (device->cpu_kernels)
+    if (plan.processor)
         TRY(launch_local(launch, plan.local));
     TRY(launch_value(launch, &plan.args, sizeof plan.args));
     return split ? reduce_add(device, step, &plan, bias, prepared) : STATUS_OK;

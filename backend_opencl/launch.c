@@ -1,7 +1,8 @@
-/* Launches: kernels with their arguments set once, when a step is prepared, and enqueued at every run.
+/* Launches: kernels with their arguments set once, when a step is prepared, and enqueued at every
+ * run.
  *
- * An operand is two arguments, buffer and offset; an absent one is the device's dummy buffer and the offset
- * ABSENT of the dialect. */
+ * An operand is two arguments, buffer and offset; an absent one is the device's dummy buffer and
+ * the offset ABSENT of the dialect. */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -38,8 +39,8 @@ Status launch_add(Device *device, Prepared *prepared, const char *file, const ch
     for (int d = 0; d < 3; d++) {
         l->global[d] = global[d] ? global[d] : 1;
         l->local[d] = local && local[d] ? local[d] : 1;
-        CHECKF(!local || l->global[d] % l->local[d] == 0, "%s: %zu items in groups of %zu", name, l->global[d],
-               l->local[d]);
+        CHECKF(!local || l->global[d] % l->local[d] == 0, "%s: %zu items in groups of %zu", name,
+               l->global[d], l->local[d]);
     }
     *launch = l;
     return STATUS_OK;
@@ -67,7 +68,8 @@ static Status kernel_prepare(Device *device, const Step *step, Prepared *prepare
 {
     const KernelStep *k = &step->kernel;
     CHECKF(k->id >= 0 && k->id < KERNEL_COUNT && step->refs_count == kernels[k->id].refs &&
-           k->args_bytes == kernels[k->id].args_bytes, "%s: step and kernels.def differ", step->name);
+               k->args_bytes == kernels[k->id].args_bytes,
+           "%s: step and kernels.def differ", step->name);
     size_t global[3], local[3];
     bool chosen = k->local[0] != 0;
     for (int d = 0; d < 3; d++) {
@@ -75,8 +77,9 @@ static Status kernel_prepare(Device *device, const Step *step, Prepared *prepare
         local[d] = chosen ? k->local[d] : 1;
     }
     Launch *launch;
-    TRY(launch_add(device, prepared, kernels[k->id].file, device->cpu_kernels ? "-DLANES=16" : "-DLANES=4",
-                   kernels[k->id].name, global, chosen || device->cpu_kernels ? local : NULL, &launch));
+    TRY(launch_add(device, prepared, kernels[k->id].file,
+                   device->cpu_kernels ? "-DLANES=16" : "-DLANES=4", kernels[k->id].name, global,
+                   chosen || device->cpu_kernels ? local : NULL, &launch));
     for (int i = 0; i < step->refs_count; i++)
         TRY(launch_ref(device, launch, step->refs[i]));
     return launch_value(launch, k->args, k->args_bytes);
@@ -136,7 +139,8 @@ static Status step_run(Device *device, const Step *step)
         const Launch *l = &prepared->launches[i];
         CL_TRY(clEnqueueNDRangeKernel(device->queue, l->kernel, 3, NULL, l->global,
                                       l->local_set ? l->local : NULL, 0, NULL,
-                                      device->profile ? &prepared->events[i] : NULL), step->name);
+                                      device->profile ? &prepared->events[i] : NULL),
+               step->name);
     }
     return STATUS_OK;
 }
@@ -160,9 +164,11 @@ Status launch_elapsed(Device *device, const Step *step, double *seconds)
         if (!prepared->events[i])
             continue;
         CL_TRY(clWaitForEvents(1, &prepared->events[i]), "clWaitForEvents");
-        CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_START, sizeof start, &start,
-                                       NULL), "profile");
-        CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_END, sizeof end, &end, NULL),
+        CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_START,
+                                       sizeof start, &start, NULL),
+               "profile");
+        CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_END, sizeof end,
+                                       &end, NULL),
                "profile");
         *seconds += 1e-9 * (double)(end - start);
     }

@@ -10,8 +10,10 @@ Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer)
 {
     *buffer = NULL;
     if (bytes > device->info.max_alloc)
-        return status_fail(STATUS_LIMIT, "opencl: %s: a buffer of %llu MiB was asked for, the device allows %llu "
-                           "MiB. Use a smaller batch", device->info.name, (unsigned long long)bytes >> 20,
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: a buffer of %llu MiB was asked for, the device allows %llu "
+                           "MiB. Use a smaller batch",
+                           device->info.name, (unsigned long long)bytes >> 20,
                            (unsigned long long)device->info.max_alloc >> 20);
     cl_int code;
     cl_mem mem = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes ? bytes : 4, NULL, &code);
@@ -38,7 +40,8 @@ Status memory_write(Device *device, Ref to, const void *from, uint64_t bytes)
 {
     CHECK(to.buf && to.off <= to.buf->bytes && bytes <= to.buf->bytes - to.off);
     if (bytes)
-        CL_TRY(clEnqueueWriteBuffer(device->queue, to.buf->mem, CL_TRUE, to.off, bytes, from, 0, NULL, NULL),
+        CL_TRY(clEnqueueWriteBuffer(device->queue, to.buf->mem, CL_TRUE, to.off, bytes, from, 0,
+                                    NULL, NULL),
                "write");
     return STATUS_OK;
 }
@@ -47,7 +50,8 @@ Status memory_read(Device *device, void *to, Ref from, uint64_t bytes)
 {
     CHECK(from.buf && from.off <= from.buf->bytes && bytes <= from.buf->bytes - from.off);
     if (bytes)
-        CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_TRUE, from.off, bytes, to, 0, NULL, NULL),
+        CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_TRUE, from.off, bytes, to, 0,
+                                   NULL, NULL),
                "read");
     return STATUS_OK;
 }
@@ -59,10 +63,12 @@ Status memory_enqueue(Device *device, const Step *step, cl_event *event)
     if (!bytes)
         return STATUS_OK;
     if (step->kind == STEP_COPY)
-        CL_TRY(clEnqueueCopyBuffer(device->queue, a.buf->mem, b.buf->mem, a.off, b.off, bytes, 0, NULL, event),
+        CL_TRY(clEnqueueCopyBuffer(device->queue, a.buf->mem, b.buf->mem, a.off, b.off, bytes, 0,
+                                   NULL, event),
                step->name);
     else
-        CL_TRY(clEnqueueFillBuffer(device->queue, a.buf->mem, &step->fill.pattern, 4, a.off, bytes, 0, NULL,
-                                   event), step->name);
+        CL_TRY(clEnqueueFillBuffer(device->queue, a.buf->mem, &step->fill.pattern, 4, a.off, bytes,
+                                   0, NULL, event),
+               step->name);
     return STATUS_OK;
 }

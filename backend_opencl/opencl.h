@@ -1,8 +1,12 @@
 /* Inside of the OpenCL backend: what its files share.
  *
- *   device.c   discovery, opening, information      memory.c   buffers, reads, writes, copies, fills
- *   program.c  texts, builds, the cache on disk     launch.c   kernels with their arguments set, running steps
- *   conv.c     convolutions                         gemm.c     matrix products */
+ *   device.c           discovery, opening, information
+ *   memory.c           buffers, reads, writes, copies, fills
+ *   program.c          kernel texts, builds, the cache on disk
+ *   launch.c           kernels with their arguments set, running steps
+ *   conv.c             convolutions: shapes and choice; conv_cpu.c and conv_gpu.c launch them
+ *   gemm.c             matrix products
+ *   algorithms.def     what can be forced by name */
 #ifndef PACO_OPENCL_H
 #define PACO_OPENCL_H
 
@@ -36,8 +40,8 @@ struct Device {
     cl_command_queue queue;
     Buffer *dummy; /* stands for absent operands */
     Program *programs;
-    char *cache;     /* folder of built programs; NULL: none could be made */
-    char *forced;    /* algorithms forced by name: "conv.forward=NAME,..." */
+    char *cache;  /* folder of built programs; NULL: none could be made */
+    char *forced; /* algorithms forced by name: "conv.forward=NAME,..." */
     bool profile;
     bool cpu_kernels; /* few work-items with long loops; else work-groups */
 };
@@ -52,7 +56,8 @@ typedef struct Launch {
 
 enum { LAUNCHES_MAX = 4 };
 
-/* What prepare leaves in a step: launches in order, and the events of the latest run when profiling. */
+/* What prepare leaves in a step: launches in order, and the events of the latest run when
+ * profiling. */
 typedef struct Prepared {
     int count;
     Launch launches[LAUNCHES_MAX];
@@ -60,14 +65,15 @@ typedef struct Prepared {
 } Prepared;
 
 /* ---- device.c */
-/* Fails with "opencl: WHERE: NAME_OF_CODE" and STATUS_DEVICE, or STATUS_LIMIT when memory ran out. */
+/* Fails with "opencl: WHERE: NAME_OF_CODE" and STATUS_DEVICE, or STATUS_LIMIT when memory ran out.
+ */
 Status opencl_fail(cl_int code, const char *where);
 /* Returns from the calling function when an OpenCL call fails. */
-#define CL_TRY(call, where)                          \
-    do {                                             \
-        cl_int cl_code_ = (call);                    \
-        if (cl_code_ != CL_SUCCESS)                  \
-            return opencl_fail(cl_code_, where);     \
+#define CL_TRY(call, where)                      \
+    do {                                         \
+        cl_int cl_code_ = (call);                \
+        if (cl_code_ != CL_SUCCESS)              \
+            return opencl_fail(cl_code_, where); \
     } while (0)
 
 /* ---- memory.c */
@@ -79,15 +85,16 @@ Status memory_read(Device *device, void *to, Ref from, uint64_t bytes);
 Status memory_enqueue(Device *device, const Step *step, cl_event *event);
 
 /* ---- program.c */
-/* The built program of kernels_cl/FILE.cl with these options, from memory, the cache on disk, or built. */
+/* The built program of kernels_cl/FILE.cl with these options, from memory, the cache on disk, or
+ * built. */
 Status program_get(Device *device, const char *file, const char *options, cl_program *program);
 void program_release_all(Device *device);
 /* The folder for built programs and tuning results, made; malloc'd, NULL where there is none. */
 char *program_cache_folder(const char *chosen);
 
 /* ---- launch.c */
-/* Appends a launch of kernel `name` of a file, with work-items and group size per dimension (local NULL: the
- * driver chooses); then its arguments in order. */
+/* Appends a launch of kernel `name` of a file, with work-items and group size per dimension (local
+ * NULL: the driver chooses); then its arguments in order. */
 Status launch_add(Device *device, Prepared *prepared, const char *file, const char *options,
                   const char *name, const size_t global[3], const size_t local[3], Launch **launch);
 Status launch_ref(Device *device, Launch *launch, Ref ref);
@@ -100,12 +107,15 @@ Status launch_run(Device *device, const Step *steps, int count);
 Status launch_elapsed(Device *device, const Step *step, double *seconds);
 
 /* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare appends launches */
+/* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the last. */
+const char *conv_candidate(const Step *step, bool processor, int i);
+const char *gemm_candidate(bool processor, int i);
 Status conv_choose(Device *device, Step *step);
 Status conv_prepare(Device *device, Step *step, Prepared *prepared);
 Status gemm_choose(Device *device, Step *step);
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
 
-/* The algorithm that DeviceOptions.kernels forces for an op ("conv.forward"), its length, or NULL. */
-const char *forced_algorithm(const Device *device, const char *op, size_t *length);
+/* Whether a step runs the kernels for processors: its algorithm says so, or else the device. */
+bool on_processor(const Device *device, const Step *step);
 
 #endif

@@ -1,8 +1,9 @@
 /* Programs: kernel texts into built programs, kept in memory and as binaries in a folder on disk.
  *
- * A binary's file name is a hash of device, driver, all source texts and options. The file holds that key in
- * full and a checksum before the binary; one that does not match, or that the driver refuses, is built anew
- * and replaced. Files appear by rename: two processes may share the folder. */
+ * A binary's file name is a hash of device, driver, all source texts and options. The file holds
+ * that key in full and a checksum before the binary; one that does not match, or that the driver
+ * refuses, is built anew and replaced. Files appear by rename: two processes may share the folder.
+ */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -28,15 +29,7 @@ static const char cache_magic[8] = "pacocl1";
 
 char *program_cache_folder(const char *chosen)
 {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *folder = NULL;
-    if (chosen) {
-        folder = mem_string(chosen);
-    } else if (xdg && *xdg) {
-        folder = file_join(xdg, "openpaco");
-    } else if (home && *home) {
-        folder = file_join(home, ".cache/openpaco");
-    }
+    char *folder = file_cache_folder(chosen);
     if (folder && file_make_folder(folder) != STATUS_OK) {
         log_warn("built kernels are not kept: %s", status_text());
         free(folder);
@@ -70,9 +63,9 @@ static char *cache_key(const Device *device, const char *file, const char *optio
         texts = hash_bytes(texts, sources[i], strlen(sources[i]) + 1);
     const DeviceInfo *d = &device->info;
     Arena arena = {0};
-    char *key = mem_string(arena_printf(&arena, "%s|%s|%s|%s|%s|%u|%s|%s|%016llx", d->platform, d->name, d->vendor,
-                                        d->driver, d->version, d->units, file, options,
-                                        (unsigned long long)texts));
+    char *key = mem_string(arena_printf(&arena, "%s|%s|%s|%s|%s|%u|%s|%s|%016llx", d->platform,
+                                        d->name, d->vendor, d->driver, d->version, d->units, file,
+                                        options, (unsigned long long)texts));
     arena_free(&arena);
     return key;
 }
@@ -87,7 +80,8 @@ static char *cache_path(const Device *device, const char *file, const char *key)
 }
 
 /* The binary part of a cache file, or NULL when the file does not hold this key intact. */
-static const uint8_t *cache_check(const uint8_t *bytes, size_t size, const char *key, size_t *binary_size)
+static const uint8_t *cache_check(const uint8_t *bytes, size_t size, const char *key,
+                                  size_t *binary_size)
 {
     CacheHeader h;
     if (size < sizeof h)
@@ -103,7 +97,8 @@ static const uint8_t *cache_check(const uint8_t *bytes, size_t size, const char 
 }
 
 /* The program from the cache, or NULL. */
-static cl_program cache_load(const Device *device, const char *path, const char *key, const char *options)
+static cl_program cache_load(const Device *device, const char *path, const char *key,
+                             const char *options)
 {
     uint8_t *bytes;
     size_t size, binary_size;
@@ -113,8 +108,8 @@ static cl_program cache_load(const Device *device, const char *path, const char 
     cl_program program = NULL;
     if (binary) {
         cl_int code, loaded;
-        program = clCreateProgramWithBinary(device->context, 1, &device->id, &binary_size, &binary, &loaded,
-                                            &code);
+        program = clCreateProgramWithBinary(device->context, 1, &device->id, &binary_size, &binary,
+                                            &loaded, &code);
         if (code == CL_SUCCESS && loaded == CL_SUCCESS)
             code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
         if (program && (code != CL_SUCCESS || loaded != CL_SUCCESS)) {
@@ -127,7 +122,8 @@ static cl_program cache_load(const Device *device, const char *path, const char 
     return program;
 }
 
-/* Writes header, key and binary under another name and renames it. A full disk is no failure of the run. */
+/* Writes header, key and binary under another name and renames it. A full disk is no failure of the
+ * run. */
 static void cache_write(const char *path, const char *key, const uint8_t *binary, size_t size)
 {
     Arena arena = {0};
@@ -137,7 +133,8 @@ static void cache_write(const char *path, const char *key, const uint8_t *binary
     h.checksum = hash_bytes(hash_bytes(0, key, h.key_bytes), binary, size);
     FILE *file = fopen(temporary, "wb");
     bool good = file && fwrite(&h, sizeof h, 1, file) == 1 &&
-                fwrite(key, 1, h.key_bytes, file) == h.key_bytes && fwrite(binary, 1, size, file) == size;
+                fwrite(key, 1, h.key_bytes, file) == h.key_bytes &&
+                fwrite(binary, 1, size, file) == size;
     if (file)
         good = fclose(file) == 0 && good;
     if (!good || rename(temporary, path) != 0) {
@@ -150,7 +147,9 @@ static void cache_write(const char *path, const char *key, const uint8_t *binary
 static void cache_store(cl_program program, const char *path, const char *key)
 {
     size_t size = 0;
-    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) != CL_SUCCESS || !size)
+    if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) !=
+            CL_SUCCESS ||
+        !size)
         return;
     uint8_t *binary = mem_alloc(size);
     if (clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) == CL_SUCCESS)
@@ -165,8 +164,8 @@ static Status build_fail(const Device *device, cl_program program, const char *f
     clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, NULL);
     log_warn("build log of %s.cl on %s:\n%s", file, device->info.name, log);
     const char *error = strstr(log, "error");
-    return status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s", file, code,
-                       error ? error : log);
+    return status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s", file,
+                       code, error ? error : log);
 }
 
 static Status program_build(const Device *device, const char *file, const char *options,
@@ -174,7 +173,8 @@ static Status program_build(const Device *device, const char *file, const char *
 {
     cl_int code;
     double start = clock_seconds();
-    *program = clCreateProgramWithSource(device->context, SOURCES, (const char **)sources, NULL, &code);
+    *program =
+        clCreateProgramWithSource(device->context, SOURCES, (const char **)sources, NULL, &code);
     CL_TRY(code, "clCreateProgramWithSource");
     code = clBuildProgram(*program, 1, &device->id, options, NULL, NULL);
     if (code != CL_SUCCESS) {
@@ -187,12 +187,14 @@ static Status program_build(const Device *device, const char *file, const char *
 }
 
 /* Loads from disk or builds and stores. */
-static Status program_make(const Device *device, const char *file, const char *options, cl_program *program)
+static Status program_make(const Device *device, const char *file, const char *options,
+                           cl_program *program)
 {
     char name[64], line[96], own[96];
     snprintf(name, sizeof name, "%s.cl", file);
     snprintf(line, sizeof line, "#line 1 \"%s\"\n", name);
-    snprintf(own, sizeof own, "%.*s_args.h", (int)strcspn(file, "_"), file); /* conv_cpu: conv_args.h */
+    snprintf(own, sizeof own, "%.*s_args.h", (int)strcspn(file, "_"),
+             file); /* conv_cpu: conv_args.h */
     const char *body = text_find(name), *dialect = text_find("dialect.h");
     const char *args = text_find("kernel_args.h"), *own_args = text_find(own);
     if (!body || !dialect || !args)

@@ -1,8 +1,9 @@
 /* Argument structs of the convolution kernels: one text for backend_opencl/conv*.c and conv_*.cl.
  *
- * The kernels know two tensors, "in" and "out", and one direction: FORWARD has in = x and out = y, GRAD_DATA has
- * in = dy and out = dx. A convolution with stride s backwards is s * s convolutions of stride 1, one per phase
- * (a, b) of the output: pixels (a + s i, b + s j), each with its own taps. So both directions are
+ * The kernels know two tensors, "in" and "out", and one direction: FORWARD has in = x and out = y,
+ * GRAD_DATA has in = dy and out = dx. A convolution with stride s backwards is s * s convolutions
+ * of stride 1, one per phase (a, b) of the output: pixels (a + s i, b + s j), each with its own
+ * taps. So both directions are
  *
  *     out(a + out_stride i, b + out_stride j) = sum over taps (t, u) of
  *         weight(t, u) in(i in_stride + t + row_base(a), j in_stride + u + col_base(b))
@@ -13,8 +14,9 @@
 
 /* One direction of a convolution, seen by packing and computing kernels alike. */
 typedef struct ConvShape {
-    long in_image, in_block, out_image, out_block; /* floats from one image and channel block to the next */
-    long w_tile;                                   /* floats from one tile of packed weights to the next */
+    long in_image, in_block, out_image,
+        out_block; /* floats from one image and channel block to the next */
+    long w_tile;   /* floats from one tile of packed weights to the next */
     int in_channels, in_blocks, in_height, in_width;
     int out_channels, out_blocks, out_height, out_width;
     int in_group, out_group; /* channels per group */
@@ -37,7 +39,7 @@ typedef struct ConvBandArgs {
 
 typedef struct ConvPointArgs {
     ConvShape s;
-    int pixels;     /* of an image */
+    int pixels;      /* of an image */
     int item_pixels; /* per work-item, a multiple of the tile */
     int item_tiles;
     int relu, accumulate;
@@ -56,14 +58,16 @@ typedef struct ConvPackArgs {
     int chunk;    /* in-blocks per work-item */
 } ConvPackArgs;
 
-/* The weight gradient: in = x, out = dy; tiles [splits][tiles][tile_blocks][R][taps][tile] in workspace. */
+/* The weight gradient: in = x, out = dy; tiles [splits][tiles][tile_blocks][R][taps][tile] in
+ * workspace. */
 typedef struct ConvWeightArgs {
     ConvShape s;
-    long split_floats;         /* floats of one split's tiles */
+    long split_floats; /* floats of one split's tiles */
     int images;
-    int row_pitch, col_pitch; /* in-rows and in-columns of a band from one out-row or -column to the next */
-    int cols, rows, bands;    /* in-columns and out-rows of a band, bands per image */
-    int taps;                 /* S * lanes, rounded up to the tile */
+    int row_pitch,
+        col_pitch; /* in-rows and in-columns of a band from one out-row or -column to the next */
+    int cols, rows, bands; /* in-columns and out-rows of a band, bands per image */
+    int taps;              /* S * lanes, rounded up to the tile */
     int item_tiles, item_blocks;
     int splits;
 } ConvWeightArgs;

@@ -1,9 +1,9 @@
 /* Convolution forward and data gradient for processors.
  *
- * A work-item is a whole loop nest over a band of rows of one image: it copies the in-rows it needs into local
- * memory, with zeros around and columns sorted by stride phase, so that the innermost loop is one for every
- * kernel size, stride and padding: one in-channel of TILE pixels, 16 floats apart, times VECS vectors of
- * out-channels. Compile-time: TILE and VECS, the register tile.
+ * A work-item is a whole loop nest over a band of rows of one image: it copies the in-rows it needs
+ * into local memory, with zeros around and columns sorted by stride phase, so that the innermost
+ * loop is one for every kernel size, stride and padding: one in-channel of TILE pixels, 16 floats
+ * apart, times VECS vectors of out-channels. Compile-time: TILE and VECS, the register tile.
  *
  * 1x1 kernels of stride 1 need no band: conv_point reads the image in place, all rows as one. */
 
@@ -17,20 +17,20 @@ inline int first_block(const ConvShape *s, int tile)
 }
 
 /* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
-#define ACCUMULATE(x)                                            \
-    for (int c = 0; c < lanes; c++) {                            \
-        vec wv[VECS];                                            \
-        _Pragma("unroll")                                        \
-        for (int k = 0; k < VECS; k++)                           \
-            wv[k] = LOAD(w + k * 16);                            \
-        _Pragma("unroll")                                        \
-        for (int p = 0; p < TILE; p++) {                         \
-            vec xv = (vec)((x)[p * 16 + c]);                     \
-            _Pragma("unroll")                                    \
-            for (int k = 0; k < VECS; k++)                       \
-                acc[p][k] = fma(xv, wv[k], acc[p][k]);           \
-        }                                                        \
-        w += KT;                                                 \
+#define ACCUMULATE(x)                                  \
+    for (int c = 0; c < lanes; c++) {                  \
+        vec wv[VECS];                                  \
+        UNROLL                                         \
+        for (int k = 0; k < VECS; k++)                 \
+            wv[k] = LOAD(w + k * 16);                  \
+        UNROLL                                         \
+        for (int p = 0; p < TILE; p++) {               \
+            vec xv = (vec)((x)[p * 16 + c]);           \
+            UNROLL                                     \
+            for (int k = 0; k < VECS; k++)             \
+                acc[p][k] = fma(xv, wv[k], acc[p][k]); \
+        }                                              \
+        w += KT;                                       \
     }
 
 /* What happens to a finished or partial sum on its way to memory. */
@@ -52,16 +52,16 @@ inline vec bias_load(GLOBAL const float *bias, int k, int channels)
 }
 
 /* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
-inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid, int tile,
-                       const ConvShape *s, const Ending *end)
+inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid,
+                       int tile, const ConvShape *s, const Ending *end)
 {
-    #pragma unroll
+    UNROLL
     for (int k = 0; k < VECS; k++) {
         int block = tile * VECS + k;
         if (block >= s->out_blocks)
             continue;
         vec bias = end->bias ? bias_load(end->bias, block * 16, s->out_channels) : (vec)(0.f);
-        #pragma unroll
+        UNROLL
         for (int p = 0; p < TILE; p++) {
             if (p >= valid)
                 continue;
@@ -79,7 +79,8 @@ inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitc
 }
 
 /* Copies in-row y, columns of one phase, into cols pixels at d; zeros where there is no pixel. */
-inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int column, const ConvBandArgs *a)
+inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int column,
+                     const ConvBandArgs *a)
 {
     const int step = a->s.in_stride, W = a->s.in_width;
     int from = 0, to = 0;
@@ -98,7 +99,8 @@ inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int colum
 }
 
 /* Copies the in-rows of out-rows i0... of `blocks` blocks: [block][row][phase][cols][16]. */
-inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0, const ConvBandArgs *a)
+inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0,
+                      const ConvBandArgs *a)
 {
     for (int b = 0; b < blocks; b++, image += a->s.in_block)
         for (int l = 0; l < a->band_rows; l++) {
@@ -108,7 +110,8 @@ inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, 
         }
 }
 
-/* The taps of one output phase along one axis: how many, and how far the first lies behind the base. */
+/* The taps of one output phase along one axis: how many, and how far the first lies behind the
+ * base. */
 typedef struct Taps {
     int count, shift;
 } Taps;
@@ -123,19 +126,20 @@ inline Taps phase_taps(int a, int extent, int pad, int base, const ConvShape *s)
 }
 
 /* Sums and stores one row (of a phase) of out-pixels of one tile of channels. */
-inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL float *out, long at, int pixels,
-                     int blocks, Taps rows, Taps cols, int tile, const ConvBandArgs *a, const Ending *end)
+inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL float *out,
+                     long at, int pixels, int blocks, Taps rows, Taps cols, int tile,
+                     const ConvBandArgs *a, const Ending *end)
 {
     const int lanes = a->s.lanes, pitch = a->s.out_stride * 16;
     const int line = a->col_pitch * a->cols * 16, plane = a->band_rows * line;
     for (int j = 0; j < pixels; j += TILE) {
         GLOBAL const float *w = weights;
         vec acc[TILE][VECS];
-        #pragma unroll
+        UNROLL
         for (int p = 0; p < TILE; p++)
-            #pragma unroll
-            for (int k = 0; k < VECS; k++)
-                acc[p][k] = (vec)(0.f);
+            UNROLL
+        for (int k = 0; k < VECS; k++)
+            acc[p][k] = (vec)(0.f);
         for (int b = 0; b < blocks; b++)
             for (int t = 0; t < rows.count; t++) {
                 LOCAL const float *x = row + b * plane + t * line + (j + cols.shift) * 16;
@@ -153,9 +157,11 @@ inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL
     }
 }
 
-/* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done before. */
-inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out, int i0, int first,
-                      int blocks, int tile, const ConvBandArgs *a, const Ending *end)
+/* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done
+ * before. */
+inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out,
+                      int i0, int first, int blocks, int tile, const ConvBandArgs *a,
+                      const Ending *end)
 {
     const ConvShape *s = &a->s;
     const int line = a->col_pitch * a->cols * 16;
@@ -167,15 +173,17 @@ inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOB
             int width = (s->out_width - pb + s->out_stride - 1) / s->out_stride;
             long tap_floats = (long)rows.count * cols.count * s->lanes * KT;
             for (int i = i0; i < min(i0 + a->rows, height); i++)
-                band_row(band + ((i - i0) * a->row_pitch + rows.shift) * line, weights + first * tap_floats, out,
-                         ((long)(pa + i * s->out_stride) * s->out_width + pb) * 16, width, blocks, rows, cols,
-                         tile, a, end);
+                band_row(band + ((i - i0) * a->row_pitch + rows.shift) * line,
+                         weights + first * tap_floats, out,
+                         ((long)(pa + i * s->out_stride) * s->out_width + pb) * 16, width, blocks,
+                         rows, cols, tile, a, end);
             weights += s->tile_blocks * tap_floats;
         }
     }
 }
 
-/* Items: (tiles / item_tiles, images, bands). refs in, packed weights, bias or none, residual or none, out. */
+/* Items: (tiles / item_tiles, images, bands). refs in, packed weights, bias or none, residual or
+ * none, out. */
 KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
                           REF(float, y), LOCAL float *band, ConvBandArgs a)
 {
@@ -191,21 +199,26 @@ KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CRE
     y += n * s->out_image;
     if (residual)
         residual += n * s->out_image;
-    /* One tile at a time where tiles meet different blocks, else one chunk of blocks for all tiles. */
+    /* One tile at a time where tiles meet different blocks, else one chunk of blocks for all tiles.
+     */
     const int together = s->tile_blocks == s->in_blocks ? tile1 - tile0 : 1;
     for (int tile = tile0; tile < tile1; tile += together) {
         int block = first_block(s, tile);
         for (int done = 0; done < s->tile_blocks; done += a.chunk) {
-            int blocks = min(a.chunk, s->tile_blocks - done), last = done + blocks == s->tile_blocks;
-            Ending end = {last ? bias : 0, last ? residual : 0, a.accumulate || done, last && a.relu};
+            int blocks = min(a.chunk, s->tile_blocks - done),
+                last = done + blocks == s->tile_blocks;
+            Ending end = {last ? bias : 0, last ? residual : 0, a.accumulate || done,
+                          last && a.relu};
             copy_band(band, x + (block + done) * s->in_block, blocks, i0, &a);
             for (int i = 0; i < together; i++)
-                band_tile(band, w + (tile + i) * s->w_tile, y, i0, done, blocks, tile + i, &a, &end);
+                band_tile(band, w + (tile + i) * s->w_tile, y, i0, done, blocks, tile + i, &a,
+                          &end);
         }
     }
 }
 
-/* 1x1, stride 1. Items: (tiles / item_tiles, images, pixels / item_pixels); pixels is a multiple of TILE. */
+/* 1x1, stride 1. Items: (tiles / item_tiles, images, pixels / item_pixels); pixels is a multiple of
+ * TILE. */
 KERNEL ONE void conv_point(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
                            REF(float, y), ConvPointArgs a)
 {
@@ -224,11 +237,11 @@ KERNEL ONE void conv_point(CREF(float, x), CREF(float, w), CREF(float, bias), CR
         for (int j = p0; j < p1; j += TILE) {
             GLOBAL const float *weights = w + tile * s->w_tile;
             vec acc[TILE][VECS];
-            #pragma unroll
+            UNROLL
             for (int p = 0; p < TILE; p++)
-                #pragma unroll
-                for (int k = 0; k < VECS; k++)
-                    acc[p][k] = (vec)(0.f);
+                UNROLL
+            for (int k = 0; k < VECS; k++)
+                acc[p][k] = (vec)(0.f);
             for (int b = 0; b < s->tile_blocks; b++) {
                 GLOBAL const float *xp = image + b * s->in_block + (long)j * 16;
                 GLOBAL const float *w = weights + (long)b * lanes * KT;

@@ -1,9 +1,11 @@
-/* Convolutions for GPUs: matrix products over the same blocked activations, formed tile by tile in local memory.
+/* Convolutions for GPUs: matrix products over the same blocked activations, formed tile by tile in
+ * local memory.
  *
- * A work-group makes BM x BN values, each work-item TM x 4 of them in registers. Forward and data gradient: rows are
- * out-pixels of one phase (conv_args.h) of an image, columns out-channels, and one tap of one in-block is a step
- * of the sum. Weight gradient: rows are (tap, lane) pairs of an in-block, columns out-channels, and 16 pixels are
- * a step. Compile-time: VECS (BN is 16 * VECS) and TM. */
+ * A work-group makes BM x BN values, each work-item TM x 4 of them in registers. Forward and data
+ * gradient: rows are out-pixels of one phase (conv_args.h) of an image, columns out-channels, and
+ * one tap of one in-block is a step of the sum. Weight gradient: rows are (tap, lane) pairs of an
+ * in-block, columns out-channels, and 16 pixels are a step. Compile-time: VECS (BN is 16 * VECS)
+ * and TM. */
 
 enum { BM = 64, BN = VECS * 16, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM) };
 
@@ -14,12 +16,13 @@ inline int first_block(const ConvShape *s, int tile)
     return min(tile * BN / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
 }
 
-/* acc += rows^T columns over `depth` steps: rows [depth][PITCH], columns [depth][BN] in local memory. */
+/* acc += rows^T columns over `depth` steps: rows [depth][PITCH], columns [depth][BN] in local
+ * memory. */
 inline void multiply(float4 acc[TM], LOCAL const float *rows, LOCAL const float *columns, int depth)
 {
     for (int l = 0; l < depth; l++) {
         float4 b = vload4(0, columns + l * BN);
-        #pragma unroll
+        UNROLL
         for (int i = 0; i < TM; i += 4) {
             float4 a = vload4(0, rows + l * PITCH + i);
             acc[i] = fma((float4)(a.x), b, acc[i]);
@@ -46,8 +49,8 @@ inline Phase phase_axis(int a, int extent, int out_size, const ConvShape *s, int
 }
 
 /* Groups: (pixels of a phase / BM, tiles of out-channels, images * phases). refs as conv_band. */
-KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
-                            REF(float, y), ConvTileArgs a)
+KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
+                            CREF(float, residual), REF(float, y), ConvTileArgs a)
 {
     enum { SLOTS = BM * 4 / THREADS };
     LOCAL float rows[DEPTH * PITCH];
@@ -58,7 +61,8 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias), C
     PLACE_OR_NULL(const float, residual);
     PLACE(float, y);
     const ConvShape *s = &a.s;
-    const int id = get_local_id(0), tile = get_group_id(1), m0 = get_group_id(0) * BM, step = s->out_stride;
+    const int id = get_local_id(0), tile = get_group_id(1), m0 = get_group_id(0) * BM,
+              step = s->out_stride;
     const int n = get_group_id(2) / (step * step), phase = get_group_id(2) % (step * step);
     const Phase pr = phase_axis(phase / step, s->R, s->out_height, s, a.backward);
     const Phase pc = phase_axis(phase % step, s->S, s->out_width, s, a.backward);
@@ -68,10 +72,11 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias), C
     w += tile * s->w_tile;
     for (int p = 0; p < phase; p++)
         w += (long)phase_axis(p / step, s->R, s->out_height, s, a.backward).taps *
-             phase_axis(p % step, s->S, s->out_width, s, a.backward).taps * s->tile_blocks * s->lanes * BN;
+             phase_axis(p % step, s->S, s->out_width, s, a.backward).taps * s->tile_blocks *
+             s->lanes * BN;
     x += n * s->in_image + first_block(s, tile) * s->in_block;
     int in_y[SLOTS], in_x[SLOTS];
-    #pragma unroll
+    UNROLL
     for (int i = 0; i < SLOTS; i++) {
         int m = m0 + (id + i * THREADS) / 4;
         in_y[i] = m < pixels ? m / pc.size * s->in_stride + pr.base : -(1 << 24);
@@ -85,11 +90,14 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias), C
         for (int t = 0; t < pr.taps; t++)
             for (int u = 0; u < pc.taps; u++, w += s->lanes * BN) {
                 barrier(CLK_LOCAL_MEM_FENCE);
-                #pragma unroll
+                UNROLL
                 for (int i = 0; i < SLOTS; i++) {
-                    int iy = in_y[i] + t, ix = in_x[i] + u, m = (id + i * THREADS) / 4, q = id % 4 * 4;
-                    bool inside = iy >= 0 && iy < s->in_height && ix >= 0 && ix < s->in_width && q < s->lanes;
-                    float4 v = inside ? vload4(0, x + ((long)iy * s->in_width + ix) * 16 + q) : (float4)(0.f);
+                    int iy = in_y[i] + t, ix = in_x[i] + u, m = (id + i * THREADS) / 4,
+                        q = id % 4 * 4;
+                    bool inside =
+                        iy >= 0 && iy < s->in_height && ix >= 0 && ix < s->in_width && q < s->lanes;
+                    float4 v = inside ? vload4(0, x + ((long)iy * s->in_width + ix) * 16 + q)
+                                      : (float4)(0.f);
                     rows[q * PITCH + m] = v.x;
                     rows[(q + 1) * PITCH + m] = v.y;
                     rows[(q + 2) * PITCH + m] = v.z;
@@ -105,13 +113,16 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias), C
         return;
     float4 shift = (float4)(0.f);
     if (bias)
-        shift = (float4)(k < s->out_channels ? bias[k] : 0.f, k + 1 < s->out_channels ? bias[k + 1] : 0.f,
-                         k + 2 < s->out_channels ? bias[k + 2] : 0.f, k + 3 < s->out_channels ? bias[k + 3] : 0.f);
+        shift = (float4)(k < s->out_channels ? bias[k] : 0.f,
+                         k + 1 < s->out_channels ? bias[k + 1] : 0.f,
+                         k + 2 < s->out_channels ? bias[k + 2] : 0.f,
+                         k + 3 < s->out_channels ? bias[k + 3] : 0.f);
     for (int i = 0; i < TM; i++) {
         int m = m0 + row + i;
         if (m >= pixels)
             continue;
-        long pixel = (long)(phase / step + m / pc.size * step) * s->out_width + phase % step + m % pc.size * step;
+        long pixel = (long)(phase / step + m / pc.size * step) * s->out_width + phase % step +
+                     m % pc.size * step;
         long at = n * s->out_image + k / 16 * s->out_block + pixel * 16 + k % 16;
         float4 v = acc[i] + shift;
         if (a.accumulate)
@@ -126,7 +137,8 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias), C
 
 /* Groups: (rows / BM, tiles * tile_blocks, splits); sums [split][tile][block][R * S * lanes][BN].
  * refs x, dy, workspace. */
-KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, sums), ConvWeightArgs a)
+KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, sums),
+                                   ConvWeightArgs a)
 {
     LOCAL float rows[DEPTH * PITCH];
     LOCAL float columns[DEPTH * BN];
@@ -134,7 +146,8 @@ KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, s
     PLACE(const float, dy);
     PLACE(float, sums);
     const ConvShape *s = &a.s;
-    const int id = get_local_id(0), tile = get_group_id(1) / s->tile_blocks, b = get_group_id(1) % s->tile_blocks;
+    const int id = get_local_id(0), tile = get_group_id(1) / s->tile_blocks,
+              b = get_group_id(1) % s->tile_blocks;
     const int all_rows = s->R * s->S * s->lanes, pixels = s->out_height * s->out_width;
     /* This work-item fetches one row of the tile, always the same: THREADS is a multiple of BM. */
     const int q = get_group_id(0) * BM + id % BM, tap = q / s->lanes, lane = q % s->lanes;
@@ -146,21 +159,25 @@ KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, s
     for (int i = 0; i < TM; i++)
         acc[i] = (float4)(0.f);
     for (int n = n0; n < n1; n++) {
-        GLOBAL const float *plane = x + n * s->in_image + (first_block(s, tile) + b) * s->in_block + lane;
+        GLOBAL const float *plane =
+            x + n * s->in_image + (first_block(s, tile) + b) * s->in_block + lane;
         for (int p0 = 0; p0 < pixels; p0 += DEPTH) {
             barrier(CLK_LOCAL_MEM_FENCE);
             for (int i = id / BM; i < DEPTH; i += THREADS / BM) {
                 int p = p0 + i, iy = p / s->out_width * s->in_stride + shift_y;
                 int ix = p % s->out_width * s->in_stride + shift_x;
-                bool inside = p < pixels && q < all_rows && iy >= 0 && iy < s->in_height && ix >= 0 &&
-                              ix < s->in_width;
-                rows[i * PITCH + id % BM] = inside ? plane[((long)iy * s->in_width + ix) * 16] : 0.f;
+                bool inside = p < pixels && q < all_rows && iy >= 0 && iy < s->in_height &&
+                              ix >= 0 && ix < s->in_width;
+                rows[i * PITCH + id % BM] =
+                    inside ? plane[((long)iy * s->in_width + ix) * 16] : 0.f;
             }
             for (int i = id; i < DEPTH * BN / 4; i += THREADS) {
                 int p = p0 + i / (BN / 4), k = tile * BN + i % (BN / 4) * 4;
                 bool inside = p < pixels && k < s->out_blocks * 16;
-                vstore4(inside ? vload4(0, dy + n * s->out_image + k / 16 * s->out_block + (long)p * 16 + k % 16)
-                               : (float4)(0.f), i, columns);
+                vstore4(inside ? vload4(0, dy + n * s->out_image + k / 16 * s->out_block +
+                                               (long)p * 16 + k % 16)
+                               : (float4)(0.f),
+                        i, columns);
             }
             barrier(CLK_LOCAL_MEM_FENCE);
             multiply(acc, rows + row, columns + column, DEPTH);
@@ -198,10 +215,12 @@ KERNEL void conv_pack_each(CREF(float, w), REF(float, packed), ConvPackArgs a)
             break;
         rest -= floats;
     }
-    const int k = tile * BN + rest % BN, lane = rest / BN % s->lanes, u = rest / BN / s->lanes % cols;
+    const int k = tile * BN + rest % BN, lane = rest / BN % s->lanes,
+              u = rest / BN / s->lanes % cols;
     const int t = rest / BN / s->lanes / cols % rows, b = rest / BN / s->lanes / cols / rows;
     const int c = (first_block(s, tile) + b) * 16 + lane;
-    const int r = a.backward ? r0 + (rows - 1 - t) * step : t, col = a.backward ? s0 + (cols - 1 - u) * step : u;
+    const int r = a.backward ? r0 + (rows - 1 - t) * step : t,
+              col = a.backward ? s0 + (cols - 1 - u) * step : u;
     float value = 0.f;
     if (k < s->out_channels && c < s->in_channels && k / s->out_group == c / s->in_group) {
         long pair = a.backward ? (long)c * s->out_group + k % s->out_group

@@ -1,10 +1,12 @@
-/* Convolution weights between the master order [K][C/groups][R][S] and the tiles of the computing kernels.
- * Loops keep to what lies together in the master copy; the tile they meet fits the first cache. */
+/* Convolution weights between the master order [K][C/groups][R][S] and the tiles of the computing
+ * kernels. Loops keep to what lies together in the master copy; the tile they meet fits the first
+ * cache. */
 
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
-/* Where the weights between an out-channel and the in-channels of a block begin in the master copy: those of its
- * own group, lanes [from, to) of the block; the pair of (out, lane) is at start + (lane - from) * step taps. */
+/* Where the weights between an out-channel and the in-channels of a block begin in the master copy:
+ * those of its own group, lanes [from, to) of the block; the pair of (out, lane) is at start +
+ * (lane - from) * step taps. */
 typedef struct Lanes {
     int from, to;
     long start, step;
@@ -23,7 +25,8 @@ inline Lanes group_lanes(const ConvShape *s, int out, int block, int backward)
 
 inline int first_block(const ConvShape *s, int tile)
 {
-    return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
+    return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16,
+               s->in_blocks - s->tile_blocks);
 }
 
 /* packed[tile][phase][block][t][u][lane][16 * vecs]. Items: (tiles, in-blocks / chunk). */
@@ -38,7 +41,8 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
     for (int phase = 0; phase < step * step; phase++) {
         const int r0 = a.backward ? (phase / step + s->pad) % step : 0;
         const int s0 = a.backward ? (phase % step + s->pad) % step : 0;
-        const int rows = max((s->R - r0 + step - 1) / step, 0), cols = max((s->S - s0 + step - 1) / step, 0);
+        const int rows = max((s->R - r0 + step - 1) / step, 0),
+                  cols = max((s->S - s0 + step - 1) / step, 0);
         const int floats = rows * cols * s->lanes * width; /* of a block */
         for (int b = b0; b < b1; b++) {
             GLOBAL float *to = packed + (long)b * floats;
@@ -62,8 +66,8 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
     }
 }
 
-/* dw = sum over splits, in order, of tiles [tile][block][R][taps][16 * vecs]; the first split is overwritten with
- * the sum. Items: (tiles, tile_blocks). */
+/* dw = sum over splits, in order, of tiles [tile][block][R][taps][16 * vecs]; the first split is
+ * overwritten with the sum. Items: (tiles, tile_blocks). */
 KERNEL ONE void conv_unpack(REF(float, tiles), REF(float, dw), ConvUnpackArgs a)
 {
     PLACE(float, tiles);

@@ -1,9 +1,9 @@
 /* Weight gradient of a convolution for processors.
  *
- * A work-item takes a share of the images' bands, a range of out-channel tiles and of in-blocks, and adds to its
- * own tiles in workspace; conv_unpack sums the shares in one order. Columns and in-channels of a kernel row are
- * neighbours in a band, so [S][lanes] is one axis: a register tile is TILE places of it times VECS vectors of
- * out-channels, summed over the band's pixels. */
+ * A work-item takes a share of the images' bands, a range of out-channel tiles and of in-blocks,
+ * and adds to its own tiles in workspace; conv_unpack sums the shares in one order. Columns and
+ * in-channels of a kernel row are neighbours in a band, so [S][lanes] is one axis: a register tile
+ * is TILE places of it times VECS vectors of out-channels, summed over the band's pixels. */
 
 #define KT (VECS * 16)
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -13,49 +13,51 @@ inline int first_block(const ConvShape *s, int tile)
     return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
 }
 
-/* Offsets of the out-blocks of a tile; those past the end repeat the last, and nobody reads their sums. */
-#define BLOCK_OFFSETS(offset, s, tile)                                                             \
-    long offset[VECS];                                                                             \
-    _Pragma("unroll")                                                                              \
-    for (int k = 0; k < VECS; k++)                                                                 \
-        offset[k] = min((tile) * VECS + k, (s)->out_blocks - 1) * (s)->out_block;
+/* Offsets of the out-blocks of a tile; those past the end repeat the last, and nobody reads their
+ * sums. */
+#define BLOCK_OFFSETS(offset, s, tile) \
+    long offset[VECS];                 \
+    UNROLL                             \
+    for (int k = 0; k < VECS; k++)     \
+        offset[k] = min((tile)*VECS + k, (s)->out_blocks - 1) * (s)->out_block;
 
-#define TILE_LOAD(sums, fresh)                                                                     \
-    vec acc[TILE][VECS];                                                                           \
-    _Pragma("unroll")                                                                              \
-    for (int q = 0; q < TILE; q++) {                                                               \
-        _Pragma("unroll")                                                                          \
-        for (int k = 0; k < VECS; k++)                                                             \
-            acc[q][k] = (fresh) ? (vec)(0.f) : LOAD((sums) + q * KT + k * 16);                     \
+#define TILE_LOAD(sums, fresh)                                                 \
+    vec acc[TILE][VECS];                                                       \
+    UNROLL                                                                     \
+    for (int q = 0; q < TILE; q++) {                                           \
+        UNROLL                                                                 \
+        for (int k = 0; k < VECS; k++)                                         \
+            acc[q][k] = (fresh) ? (vec)(0.f) : LOAD((sums) + q * KT + k * 16); \
     }
 
-#define TILE_STORE(sums)                                                                           \
-    _Pragma("unroll")                                                                              \
-    for (int q = 0; q < TILE; q++) {                                                               \
-        _Pragma("unroll")                                                                          \
-        for (int k = 0; k < VECS; k++)                                                             \
-            STORE((sums) + q * KT + k * 16, acc[q][k]);                                            \
+#define TILE_STORE(sums)                                \
+    UNROLL                                              \
+    for (int q = 0; q < TILE; q++) {                    \
+        UNROLL                                          \
+        for (int k = 0; k < VECS; k++)                  \
+            STORE((sums) + q * KT + k * 16, acc[q][k]); \
     }
 
 /* Adds x[q] dy over `count` pixels: x moves on by `step` floats, dy by 16. */
-#define PIXELS(x, dy, step, count)                                                                 \
-    for (int p = 0; p < (count); p++) {                                                            \
-        vec yv[VECS];                                                                              \
-        _Pragma("unroll")                                                                          \
-        for (int k = 0; k < VECS; k++)                                                             \
-            yv[k] = LOAD((dy) + offset[k]);                                                        \
-        _Pragma("unroll")                                                                          \
-        for (int q = 0; q < TILE; q++) {                                                           \
-            vec xv = (vec)((x)[q]);                                                                \
-            _Pragma("unroll")                                                                      \
-            for (int k = 0; k < VECS; k++)                                                         \
-                acc[q][k] = fma(xv, yv[k], acc[q][k]);                                             \
-        }                                                                                          \
-        x += (step);                                                                               \
-        dy += 16;                                                                                  \
+#define PIXELS(x, dy, step, count)                     \
+    for (int p = 0; p < (count); p++) {                \
+        vec yv[VECS];                                  \
+        UNROLL                                         \
+        for (int k = 0; k < VECS; k++)                 \
+            yv[k] = LOAD((dy) + offset[k]);            \
+        UNROLL                                         \
+        for (int q = 0; q < TILE; q++) {               \
+            vec xv = (vec)((x)[q]);                    \
+            UNROLL                                     \
+            for (int k = 0; k < VECS; k++)             \
+                acc[q][k] = fma(xv, yv[k], acc[q][k]); \
+        }                                              \
+        x += (step);                                   \
+        dy += 16;                                      \
     }
 
-/* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no pixel. */
+/* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no
+ * pixel, and TILE zeros behind the end, which the last register tile of a row may reach. */
 inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int band_rows,
                       const ConvWeightArgs *a)
 {
@@ -73,11 +75,13 @@ inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int 
                     band[c] = inside ? from[c] : 0.f;
         }
     }
+    for (int i = 0; i < TILE; i++)
+        band[i] = 0.f;
 }
 
 /* Adds a band to the sums [R][taps][KT] of one tile and block. */
-inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows, int tile,
-                     int fresh, const ConvWeightArgs *a)
+inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows,
+                     int tile, int fresh, const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
     const int line = a->cols * s->lanes, step = a->col_pitch * s->lanes;
@@ -95,8 +99,8 @@ inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL flo
 }
 
 /* Items: (tiles / item_tiles, in-blocks / item_blocks, splits). refs x, dy, workspace. */
-KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sums), LOCAL float *band,
-                                 ConvWeightArgs a)
+KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sums),
+                                 LOCAL float *band, ConvWeightArgs a)
 {
     PLACE(const float, x);
     PLACE(const float, dy);
@@ -104,12 +108,14 @@ KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sum
     const ConvShape *s = &a.s;
     const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
     const int block0 = max((int)ITEM(1) * a.item_blocks, first_block(s, tile0));
-    const int block1 = min((int)(ITEM(1) + 1) * a.item_blocks, first_block(s, tile1 - 1) + s->tile_blocks);
+    const int block1 =
+        min((int)(ITEM(1) + 1) * a.item_blocks, first_block(s, tile1 - 1) + s->tile_blocks);
     const long units = (long)a.images * a.bands;
     const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
-        const int n = unit / a.bands, i0 = unit % a.bands * a.rows, rows = min(a.rows, s->out_height - i0);
+        const int n = unit / a.bands, i0 = unit % a.bands * a.rows,
+                  rows = min(a.rows, s->out_height - i0);
         const int band_rows = (rows - 1) * a.row_pitch + s->R;
         for (int block = block0; block < block1; block++) {
             copy_band(band, x + n * s->in_image + block * s->in_block, i0, band_rows, &a);
@@ -117,15 +123,16 @@ KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sum
                 int b = block - first_block(s, tile);
                 if (b >= 0 && b < s->tile_blocks)
                     band_add(band, dy + n * s->out_image + (long)i0 * s->out_width * 16,
-                             sums + ((long)tile * s->tile_blocks + b) * s->R * a.taps * KT, rows, tile,
-                             unit == unit0, &a);
+                             sums + ((long)tile * s->tile_blocks + b) * s->R * a.taps * KT, rows,
+                             tile, unit == unit0, &a);
             }
         }
     }
 }
 
 /* 1x1, stride 1: x in place; bands are ranges of `rows` pixels. Otherwise as conv_weight_band. */
-KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, sums), ConvWeightArgs a)
+KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, sums),
+                                  ConvWeightArgs a)
 {
     PLACE(const float, x);
     PLACE(const float, dy);
@@ -137,7 +144,8 @@ KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, su
     const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
-        const int n = unit / a.bands, p0 = unit % a.bands * a.rows, count = min(a.rows, pixels - p0);
+        const int n = unit / a.bands, p0 = unit % a.bands * a.rows,
+                  count = min(a.rows, pixels - p0);
         for (int tile = tile0; tile < tile1; tile++) {
             const int first = first_block(s, tile);
             const int block0 = max((int)ITEM(1) * a.item_blocks, first);
@@ -145,8 +153,10 @@ KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, su
             BLOCK_OFFSETS(offset, s, tile)
             for (int block = block0; block < block1; block++)
                 for (int q0 = 0; q0 < 16; q0 += TILE) {
-                    GLOBAL float *d = sums + (((long)tile * s->tile_blocks + block - first) * 16 + q0) * KT;
-                    GLOBAL const float *xp = x + n * s->in_image + block * s->in_block + (long)p0 * 16 + q0;
+                    GLOBAL float *d =
+                        sums + (((long)tile * s->tile_blocks + block - first) * 16 + q0) * KT;
+                    GLOBAL const float *xp =
+                        x + n * s->in_image + block * s->in_block + (long)p0 * 16 + q0;
                     GLOBAL const float *yp = dy + n * s->out_image + (long)p0 * 16;
                     TILE_LOAD(d, unit == unit0)
                     PIXELS(xp, yp, 16, count)

@@ -44,6 +44,8 @@ typedef PASTE(uchar, LANES) bvec;
 /* Vectors in a block of 16 channels, and the vector's first lane within its block. */
 #define VECTORS (16 / LANES)
 #define LANE(v) ((v) % VECTORS * LANES)
+/* Before a loop of known length: no loop is left of it. */
+#define UNROLL _Pragma("unroll")
 #define ITEM(d) ((int)get_global_id(d))
 #define ITEMS(d) ((int)get_global_size(d))
 

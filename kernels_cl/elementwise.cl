@@ -86,3 +86,22 @@ KERNEL void ema(CREF(float, q), REF(float, k), RangeArgs a)
     for (; i < end; i++)
         k[i] = a.a * k[i] + a.b * q[i];
 }
+
+/* Nothing but fused multiply-adds, 16 chains of n: what the device can compute at most. */
+KERNEL void peak_fma(REF(float, y), RangeArgs a)
+{
+    PLACE(float, y);
+    vec s[16];
+    for (int i = 0; i < 16; i++)
+        s[i] = (vec)((float)(ITEM(0) % 7 + i));
+    vec m = (vec)(a.a), c = (vec)(a.b);
+    for (long r = 0; r < a.n; r++) {
+        #pragma unroll
+        for (int i = 0; i < 16; i++)
+            s[i] = fma(s[i], m, c);
+    }
+    vec sum = 0.0f;
+    for (int i = 0; i < 16; i++)
+        sum += s[i];
+    STORE(y + ITEM(0) % 1024 * 16, sum);
+}

@@ -1,16 +1,17 @@
 /* Matrix products for processors.
  *
- * A work-item makes a block of the result. Per chunk of k it copies its part of the vector operand into local
- * memory as panels of 32 neighbours, zero-filled at the edge, and multiplies them with single values of the
- * other operand, read in place: tiles of 8 x 32 in registers. Which of A and B is the vector operand, and thus
- * which is copied, the host chooses. */
+ * A work-item makes a block of the result. Per chunk of k it copies its part of the vector operand
+ * into local memory as panels of 32 neighbours, zero-filled at the edge, and multiplies them with
+ * single values of the other operand, read in place: tiles of 8 x 32 in registers. Which of A and B
+ * is the vector operand, and thus which is copied, the host chooses. */
 
 enum { ROWS = 8, VECS = 2, PANEL = VECS * 16 };
 
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
 /* Copies k in [k0, k0 + count) of the panel at v: [k][PANEL]. */
-inline void copy_panel(LOCAL float *panel, GLOBAL const float *vecs, int v, int k0, int count, const GemmArgs *a)
+inline void copy_panel(LOCAL float *panel, GLOBAL const float *vecs, int v, int k0, int count,
+                       const GemmArgs *a)
 {
     const int lanes = min(PANEL, a->V - v);
     GLOBAL const float *from = vecs + v * a->vec_v + k0 * a->vec_k;
@@ -30,22 +31,23 @@ inline void copy_panel(LOCAL float *panel, GLOBAL const float *vecs, int v, int 
 }
 
 /* Ends one value: its bias (once) and what out holds already. */
-inline float finish(float sum, GLOBAL const float *bias, long index, GLOBAL const float *out, int add)
+inline float finish(float sum, GLOBAL const float *bias, long index, GLOBAL const float *out,
+                    int add)
 {
     return sum + (bias ? bias[index] : 0.f) + (add ? *out : 0.f);
 }
 
-inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const float *bias, int r, int v, int add,
-                       const GemmArgs *a)
+inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const float *bias, int r,
+                       int v, int add, const GemmArgs *a)
 {
     const int rows = min(ROWS, a->R - r), lanes = min(PANEL, a->V - v);
     if (a->out_v == 1 && lanes == PANEL) {
-        #pragma unroll
+        UNROLL
         for (int p = 0; p < ROWS; p++) {
             if (p >= rows)
                 continue;
             GLOBAL float *to = out + (r + p) * a->out_r + v;
-            #pragma unroll
+            UNROLL
             for (int q = 0; q < VECS; q++) {
                 vec value = a->alpha * acc[p][q];
                 if (bias)
@@ -58,11 +60,11 @@ inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const floa
         return;
     }
     float sums[ROWS * PANEL];
-    #pragma unroll
+    UNROLL
     for (int p = 0; p < ROWS; p++)
-        #pragma unroll
-        for (int q = 0; q < VECS; q++)
-            STORE(sums + p * PANEL + q * 16, a->alpha * acc[p][q]);
+        UNROLL
+    for (int q = 0; q < VECS; q++)
+        STORE(sums + p * PANEL + q * 16, a->alpha * acc[p][q]);
     for (int i = 0; i < lanes; i++)
         for (int p = 0; p < rows; p++) {
             GLOBAL float *to = out + (r + p) * a->out_r + (v + i) * a->out_v;
@@ -70,15 +72,15 @@ inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const floa
         }
 }
 
-inline void tile(LOCAL const float *panel, GLOBAL const float *rows, GLOBAL const float *bias, GLOBAL float *out,
-                 int r, int v, int count, int add, const GemmArgs *a)
+inline void tile(LOCAL const float *panel, GLOBAL const float *rows, GLOBAL const float *bias,
+                 GLOBAL float *out, int r, int v, int count, int add, const GemmArgs *a)
 {
     GLOBAL const float *row[ROWS]; /* rows past the end repeat the last; they are not stored */
     vec acc[ROWS][VECS];
-    #pragma unroll
+    UNROLL
     for (int p = 0; p < ROWS; p++) {
         row[p] = rows + min(r + p, a->R - 1) * a->row_r;
-        #pragma unroll
+        UNROLL
         for (int q = 0; q < VECS; q++)
             acc[p][q] = (vec)(0.f);
     }
@@ -86,13 +88,13 @@ inline void tile(LOCAL const float *panel, GLOBAL const float *rows, GLOBAL cons
     long at = 0;
     for (int k = 0; k < count; k++) {
         vec b[VECS];
-        #pragma unroll
+        UNROLL
         for (int q = 0; q < VECS; q++)
             b[q] = LOAD(panel + k * PANEL + q * 16);
-        #pragma unroll
+        UNROLL
         for (int p = 0; p < ROWS; p++) {
             vec x = (vec)(row[p][at]);
-            #pragma unroll
+            UNROLL
             for (int q = 0; q < VECS; q++)
                 acc[p][q] = fma(x, b[q], acc[p][q]);
         }
@@ -119,13 +121,15 @@ KERNEL ONE void gemm(CREF(float, rows), CREF(float, vecs), CREF(float, bias), RE
             copy_panel(panels + (v - v0) * a.chunk, vecs, v, k0, count, &a);
         for (int v = v0; v < v1; v += PANEL)
             for (int r = r0; r < r1; r += ROWS)
-                tile(panels + (v - v0) * a.chunk, rows + k0 * a.row_k, first ? bias : 0, out, r, v, count,
-                     !first || a.beta, &a);
+                tile(panels + (v - v0) * a.chunk, rows + k0 * a.row_k, first ? bias : 0, out, r, v,
+                     count, !first || a.beta, &a);
     }
 }
 
-/* out = sum of the splits' parts, in order, + bias + what out holds. Items: (N / item_cols, M / item_rows). */
-KERNEL ONE void gemm_reduce(CREF(float, parts), CREF(float, bias), REF(float, out), GemmReduceArgs a)
+/* out = sum of the splits' parts, in order, + bias + what out holds. Items: (N / item_cols, M /
+ * item_rows). */
+KERNEL ONE void gemm_reduce(CREF(float, parts), CREF(float, bias), REF(float, out),
+                            GemmReduceArgs a)
 {
     PLACE(const float, parts);
     PLACE_OR_NULL(const float, bias);

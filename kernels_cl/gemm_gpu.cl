@@ -1,14 +1,14 @@
-/* Matrix products for GPUs: BM x BN values per work-group, TM x 4 per work-item in registers, tiles of both
- * operands in local memory, zero-filled at the edges. Operands may be transposed: strides say how, and fetching
- * runs along whichever side is contiguous. */
+/* Matrix products for GPUs: BM x BN values per work-group, TM x 4 per work-item in registers, tiles
+ * of both operands in local memory, zero-filled at the edges. Operands may be transposed: strides
+ * say how, and fetching runs along whichever side is contiguous. */
 
 enum { BM = 64, BN = 64, TM = 8, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM) };
 
 #define GROUP __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 
 /* Fetches DEPTH x 64 values at (k0, i0) into tile[DEPTH][PITCH]; zero beyond count and end. */
-inline void fetch(LOCAL float *tile, GLOBAL const float *from, long i_stride, long k_stride, int i0, int count,
-                  int k0, int end)
+inline void fetch(LOCAL float *tile, GLOBAL const float *from, long i_stride, long k_stride, int i0,
+                  int count, int k0, int end)
 {
     for (int e = get_local_id(0); e < DEPTH * BM; e += THREADS) {
         int i = k_stride == 1 ? e / DEPTH : e % BM, k = k_stride == 1 ? e % DEPTH : e / BM;
@@ -18,7 +18,8 @@ inline void fetch(LOCAL float *tile, GLOBAL const float *from, long i_stride, lo
 }
 
 /* Groups: (V / BN, R / BM, splits). refs rows, vecs, bias or none, out; see GemmArgs. */
-KERNEL GROUP void gemm_tile(CREF(float, rows), CREF(float, vecs), CREF(float, bias), REF(float, out), GemmArgs a)
+KERNEL GROUP void gemm_tile(CREF(float, rows), CREF(float, vecs), CREF(float, bias),
+                            REF(float, out), GemmArgs a)
 {
     LOCAL float left[DEPTH * PITCH];
     LOCAL float right[DEPTH * PITCH];
@@ -39,7 +40,7 @@ KERNEL GROUP void gemm_tile(CREF(float, rows), CREF(float, vecs), CREF(float, bi
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < DEPTH; k++) {
             float4 b = vload4(0, right + k * PITCH + column);
-            #pragma unroll
+            UNROLL
             for (int i = 0; i < TM; i += 4) {
                 float4 x = vload4(0, left + k * PITCH + row + i);
                 acc[i] = fma((float4)(x.x), b, acc[i]);
@@ -65,7 +66,8 @@ KERNEL GROUP void gemm_tile(CREF(float, rows), CREF(float, vecs), CREF(float, bi
 }
 
 /* One item per value: the splits' parts in order, + bias + what out holds. Items: (N, M). */
-KERNEL void gemm_reduce_each(CREF(float, parts), CREF(float, bias), REF(float, out), GemmReduceArgs a)
+KERNEL void gemm_reduce_each(CREF(float, parts), CREF(float, bias), REF(float, out),
+                             GemmReduceArgs a)
 {
     PLACE(const float, parts);
     PLACE_OR_NULL(const float, bias);

@@ -5,6 +5,15 @@
     int from = (count) * ITEM(2) / a.splits, to = (count) * (ITEM(2) + 1) / a.splits;                     \
     long big = ((long)n * a.CB + cb) * a.H * a.W * 16 + lane, small = ((long)n * a.CB + cb) * a.P * a.Q * 16 + lane
 
+/* Lane i of a vector whose first `live` lanes are channels: all bits set there, else none. */
+ivec live_lanes(int live)
+{
+    int mask[LANES];
+    for (int i = 0; i < LANES; i++)
+        mask[i] = i < live ? -1 : 0;
+    return LOADI(mask);
+}
+
 /* index: place of the maximum within its window, the first in reading order. */
 KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs a)
 {
@@ -12,6 +21,7 @@ KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs 
     PLACE(float, y);
     PLACE(uchar, index);
     ROWS(a.P);
+    ivec live = live_lanes(a.C - cb * 16 - lane);
     for (int p = from; p < to; p++)
         for (int q = 0; q < a.Q; q++) {
             vec best = -INFINITY;
@@ -25,7 +35,7 @@ KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs 
                     where = select(where, (ivec)(r * a.window + s), more);
                 }
             STORE(y + small + ((long)p * a.Q + q) * 16, best);
-            STOREB(index + small + ((long)p * a.Q + q) * 16, TO_BYTE(where));
+            STOREB(index + small + ((long)p * a.Q + q) * 16, TO_BYTE(where & live));
         }
 }
 

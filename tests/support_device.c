@@ -16,7 +16,8 @@
 
 enum { GUARD = 512 };
 
-static const uint32_t guard_pattern = 0x7fc0dead; /* a not-a-number: what is read by mistake shows */
+static const uint32_t guard_pattern =
+    0x7fc0dead; /* a not-a-number: what is read by mistake shows */
 
 static void check(Status status)
 {
@@ -29,7 +30,8 @@ TestDevice test_device_open(const char *kernels, bool profile)
     TestDevice t;
     const char *name = getenv("PACO_TEST_DEVICE");
     const char *threads = getenv("PACO_TEST_THREADS");
-    DeviceOptions options = {.kernels = kernels, .profile = profile, .threads = threads ? atoi(threads) : 0};
+    DeviceOptions options = {
+        .kernels = kernels, .profile = profile, .threads = threads ? atoi(threads) : 0};
     if (device_open(name ? name : "opencl", &options, &t.backend, &t.device) != STATUS_OK) {
         fprintf(stderr, "skipped: %s\n", status_text());
         exit(77);
@@ -42,19 +44,25 @@ void test_device_close(TestDevice *t)
     t->backend->close(t->device);
 }
 
-Operand operand_new(TestDevice *t, const float *values, size_t count, bool aligned)
+/* Writes values (NULL: not-a-number) and the guards around them, the whole buffer at once. */
+static void operand_write(TestDevice *t, const Operand *o, const float *values)
 {
-    Operand o = {.count = count, .lead = GUARD + (aligned ? 64 : 4)};
-    size_t bytes = o.lead + count * 4 + GUARD;
+    size_t bytes = o->lead + o->count * 4 + GUARD;
     uint32_t *image = mem_alloc(bytes);
     for (size_t i = 0; i < bytes / 4; i++)
         image[i] = guard_pattern;
     if (values)
-        memcpy((char *)image + o.lead, values, count * 4);
-    check(t->backend->alloc(t->device, bytes, &o.ref.buf));
-    check(t->backend->write(t->device, (Ref){o.ref.buf, 0}, image, bytes));
-    o.ref.off = o.lead;
+        memcpy((char *)image + o->lead, values, o->count * 4);
+    check(t->backend->write(t->device, (Ref){o->ref.buf, 0}, image, bytes));
     free(image);
+}
+
+Operand operand_new(TestDevice *t, const float *values, size_t count, bool aligned)
+{
+    Operand o = {.count = count, .lead = GUARD + (aligned ? 64 : 4)};
+    check(t->backend->alloc(t->device, o.lead + count * 4 + GUARD, &o.ref.buf));
+    o.ref.off = o.lead;
+    operand_write(t, &o, values);
     return o;
 }
 
@@ -66,7 +74,8 @@ void operand_read(TestDevice *t, const Operand *o, float *values)
     for (size_t i = 0; i < bytes / 4; i++) {
         bool guard = i < o->lead / 4 || i >= o->lead / 4 + o->count;
         if (guard && image[i] != guard_pattern)
-            fail_msg("guard word %zd beside an operand was overwritten", (ssize_t)i - (ssize_t)(o->lead / 4));
+            fail_msg("guard word %zd beside an operand was overwritten",
+                     (ssize_t)i - (ssize_t)(o->lead / 4));
     }
     memcpy(values, (char *)image + o->lead, o->count * 4);
     free(image);
@@ -93,9 +102,13 @@ static void step_make(TestDevice *t, Step *step, Extras *extras)
     if (step->packed_bytes) {
         extras->packed = operand_new(t, NULL, step->packed_bytes / 4, true);
         step->packed = extras->packed.ref;
-        extras->pack = (Step){.kind = STEP_CONV, .refs_count = 2, .refs = {step->refs[1], step->packed},
-                              .name = "pack", .conv = step->conv};
+        extras->pack = (Step){.kind = STEP_CONV,
+                              .refs_count = 2,
+                              .refs = {step->refs[1], step->packed},
+                              .name = "pack",
+                              .conv = step->conv};
         extras->pack.conv.op = CONV_PACK;
+        extras->pack.algorithm = step->algorithm;
         extras->pack.conv.packed_for = step->conv.op;
         check(t->backend->choose(t->device, &extras->pack));
         check(t->backend->prepare(t->device, &extras->pack));
@@ -120,14 +133,14 @@ static void step_free(TestDevice *t, Step *step, Extras *extras)
         t->backend->discard(t->device, &extras->pack);
 }
 
-void step_check_twice(TestDevice *t, Step *step, Operand *written, const float *before, float *result)
+void step_check_twice(TestDevice *t, Step *step, Operand *written, const float *before,
+                      float *result)
 {
     size_t bytes = written->count * 4;
-    float *start = mem_alloc(bytes), *again = mem_alloc(bytes);
-    memset(start, 0xff, bytes);
+    float *again = mem_alloc(bytes);
     for (int run = 0; run < 2; run++) {
         Extras extras = {0};
-        check(t->backend->write(t->device, written->ref, before ? before : start, bytes));
+        operand_write(t, written, before);
         step_make(t, step, &extras);
         check(t->backend->run(t->device, step, 1));
         operand_read(t, written, run ? again : result);
@@ -135,7 +148,6 @@ void step_check_twice(TestDevice *t, Step *step, Operand *written, const float *
     }
     if (memcmp(result, again, bytes))
         fail_msg("%s: two runs differ in their bits", step->algorithm);
-    free(start);
     free(again);
 }
 
@@ -165,7 +177,8 @@ float *random_floats(Rng *rng, size_t n)
     return values;
 }
 
-void compare_sums(const char *what, const float *seen, const double *expected, size_t count, double length)
+void compare_sums(const char *what, const float *seen, const double *expected, size_t count,
+                  double length)
 {
     const double u = 6e-8;
     double squares = 0, errors = 0, worst = 0;
@@ -176,7 +189,8 @@ void compare_sums(const char *what, const float *seen, const double *expected, s
         double error = fabs(seen[i] - expected[i]);
         double share = error / (32 * u * sqrt(length) * (fabs(expected[i]) + rms) + 1e-30);
         if (!(share <= 1))
-            fail_msg("%s: value %zu is %g, expected %g: %.2f of the bound", what, i, seen[i], expected[i], share);
+            fail_msg("%s: value %zu is %g, expected %g: %.2f of the bound", what, i, seen[i],
+                     expected[i], share);
         worst = share > worst ? share : worst;
         errors += error * error;
     }

@@ -17,7 +17,8 @@ char *test_read_text(const char *path);
 /* Path of a file of the shared material; skips the test program's current test (cmocka) when
  * absent. */
 const char *test_shared(const char *name);
-/* The folder cifar10_lt, unpacked once from the shared archive. */
+/* The folder cifar10_lt with its lists and the images train/airplane/0000.jpg to 0299.jpg, unpacked
+ * once from the shared archive. */
 const char *test_cifar10_lt(void);
 /* Redirects stderr into a file until test_stderr_end, which returns what was written (malloc'd). */
 void test_stderr_begin(void);

@@ -1,4 +1,5 @@
-/* The backend around its kernels: registry, opening, memory, COPY, FILL, table kernels, cache on disk, errors. */
+/* The backend around its kernels: registry, opening, memory, COPY, FILL, table kernels, cache on
+ * disk, errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,8 @@ static void registry_lists(void **state)
     assert_string_equal(row->why, "");
     DeviceInfo info;
     assert_int_equal(row->backend->info(0, &info), STATUS_OK);
-    assert_true(info.memory > 0 && info.max_alloc > 0 && info.units > 0 && info.name[0] && info.driver[0]);
+    assert_true(info.memory > 0 && info.max_alloc > 0 && info.units > 0 && info.name[0] &&
+                info.driver[0]);
     assert_int_equal(row->backend->info(99, &info), STATUS_DEVICE);
 }
 
@@ -47,6 +49,8 @@ static void registry_refuses(void **state)
     DeviceOptions bad = {.kernels = "fast"};
     assert_int_equal(device_open("opencl", &bad, &backend, &opened), STATUS_USAGE);
     assert_non_null(strstr(status_text(), "fast")); /* the module's text arrives here */
+    DeviceOptions unknown = {.kernels = "cpu,conv.forward=quick"};
+    assert_int_equal(device_open("opencl", &unknown, &backend, &opened), STATUS_USAGE);
 }
 
 static void auto_opens_and_threads_limit(void **state)
@@ -68,7 +72,9 @@ static void memory_keeps_bytes(void **state)
     Operand o = operand_new(&device, values, 1000, false);
     operand_read(&device, &o, seen);
     assert_memory_equal(values, seen, sizeof seen);
-    assert_int_equal(device.backend->read(device.device, seen, (Ref){o.ref.buf, o.ref.off + 400}, 40), STATUS_OK);
+    assert_int_equal(
+        device.backend->read(device.device, seen, (Ref){o.ref.buf, o.ref.off + 400}, 40),
+        STATUS_OK);
     assert_memory_equal(values + 100, seen, 40);
     operand_free(&device, &o);
     free(values);
@@ -98,14 +104,24 @@ static void copy_and_fill(void **state)
     (void)state;
     Rng rng = rng_stream(2, 0, 0, RNG_TEST);
     float *values = random_floats(&rng, 333), seen[333];
-    Operand from = operand_new(&device, values, 333, false), to = operand_new(&device, NULL, 333, true);
-    Step copy = {.kind = STEP_COPY, .refs_count = 2, .refs = {from.ref, to.ref}, .writes = 2, .bytes = 333 * 4,
+    Operand from = operand_new(&device, values, 333, false),
+            to = operand_new(&device, NULL, 333, true);
+    Step copy = {.kind = STEP_COPY,
+                 .refs_count = 2,
+                 .refs = {from.ref, to.ref},
+                 .writes = 2,
+                 .bytes = 333 * 4,
                  .name = "copy"};
     run_one(&copy);
     operand_read(&device, &to, seen);
     assert_memory_equal(values, seen, sizeof seen);
-    Step fill = {.kind = STEP_FILL, .refs_count = 1, .refs = {{to.ref.buf, to.ref.off + 4}}, .writes = 1,
-                 .bytes = 331 * 4, .name = "fill", .fill = {0x3f800000}};
+    Step fill = {.kind = STEP_FILL,
+                 .refs_count = 1,
+                 .refs = {{to.ref.buf, to.ref.off + 4}},
+                 .writes = 1,
+                 .bytes = 331 * 4,
+                 .name = "fill",
+                 .fill = {0x3f800000}};
     run_one(&fill);
     operand_read(&device, &to, seen);
     for (int i = 0; i < 333; i++)
@@ -122,8 +138,13 @@ static void add_on(TestDevice *t, size_t n)
     float *values = random_floats(&rng, n), *seen = mem_alloc(n * 4);
     Operand x = operand_new(t, values, n, false), y = operand_new(t, NULL, n, false);
     RangeArgs args = {.n = (long)n, .chunk = 112};
-    Step step = {.kind = STEP_KERNEL, .refs_count = 3, .refs = {x.ref, x.ref, y.ref}, .writes = 4, .name = "add",
-                 .kernel = {.id = KERNEL_add, .global = {(uint32_t)(n + 111) / 112, 1, 1},
+    Step step = {.kind = STEP_KERNEL,
+                 .refs_count = 3,
+                 .refs = {x.ref, x.ref, y.ref},
+                 .writes = 4,
+                 .name = "add",
+                 .kernel = {.id = KERNEL_add,
+                            .global = {(uint32_t)(n + 111) / 112, 1, 1},
                             .args_bytes = sizeof args}};
     memcpy(step.kernel.args, &args, sizeof args);
     step_check_twice(t, &step, &y, NULL, seen);
@@ -208,7 +229,11 @@ static void profile_gives_times(void **state)
     (void)state;
     TestDevice t = test_device_open(NULL, true);
     Operand to = operand_new(&t, NULL, 1 << 20, true);
-    Step fill = {.kind = STEP_FILL, .refs_count = 1, .refs = {to.ref}, .writes = 1, .bytes = 4 << 20,
+    Step fill = {.kind = STEP_FILL,
+                 .refs_count = 1,
+                 .refs = {to.ref},
+                 .writes = 1,
+                 .bytes = 4 << 20,
                  .name = "fill"};
     double seconds = -1;
     assert_int_equal(t.backend->prepare(t.device, &fill), STATUS_OK);
@@ -228,9 +253,13 @@ static int bench(void)
     Step *steps = mem_zero(LAUNCHES, sizeof *steps);
     RangeArgs args = {.n = 64, .chunk = 32};
     for (int i = 0; i < LAUNCHES; i++) {
-        steps[i] = (Step){.kind = STEP_KERNEL, .refs_count = 3, .refs = {x.ref, x.ref, x.ref}, .writes = 4,
-                          .name = "add", .kernel = {.id = KERNEL_add, .global = {2, 1, 1},
-                                                    .args_bytes = sizeof args}};
+        steps[i] =
+            (Step){.kind = STEP_KERNEL,
+                   .refs_count = 3,
+                   .refs = {x.ref, x.ref, x.ref},
+                   .writes = 4,
+                   .name = "add",
+                   .kernel = {.id = KERNEL_add, .global = {2, 1, 1}, .args_bytes = sizeof args}};
         memcpy(steps[i].kernel.args, &args, sizeof args);
         device.backend->prepare(device.device, &steps[i]);
     }
@@ -239,8 +268,8 @@ static int bench(void)
         device.backend->run(device.device, steps, LAUNCHES);
         double queued = clock_seconds() - start;
         device.backend->sync(device.device);
-        printf("%.1f us a launch, of these %.1f us to enqueue\n", (clock_seconds() - start) * 1e6 / LAUNCHES,
-               queued * 1e6 / LAUNCHES);
+        printf("%.1f us a launch, of these %.1f us to enqueue\n",
+               (clock_seconds() - start) * 1e6 / LAUNCHES, queued * 1e6 / LAUNCHES);
     }
     for (int i = 0; i < LAUNCHES; i++)
         device.backend->discard(device.device, &steps[i]);
@@ -255,10 +284,15 @@ int main(void)
     if (getenv("PACO_BENCH"))
         return bench();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(registry_lists), cmocka_unit_test(registry_refuses),
-        cmocka_unit_test(auto_opens_and_threads_limit), cmocka_unit_test(memory_keeps_bytes),
-        cmocka_unit_test(too_much_is_a_limit), cmocka_unit_test(copy_and_fill), cmocka_unit_test(table_kernel),
-        cmocka_unit_test(cache_survives_damage), cmocka_unit_test(profile_gives_times),
+        cmocka_unit_test(registry_lists),
+        cmocka_unit_test(registry_refuses),
+        cmocka_unit_test(auto_opens_and_threads_limit),
+        cmocka_unit_test(memory_keeps_bytes),
+        cmocka_unit_test(too_much_is_a_limit),
+        cmocka_unit_test(copy_and_fill),
+        cmocka_unit_test(table_kernel),
+        cmocka_unit_test(cache_survives_damage),
+        cmocka_unit_test(profile_gives_times),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     test_device_close(&device);

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "checkpoint/crc.h"
 #include "checkpoint/training.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { QUEUE = 6, DIM = 4, CLASSES = 5 };
 
@@ -416,6 +418,21 @@ static void sha256_known_answers(void **state)
     }
 }
 
+/* Every length, alignment and split gives zlib's CRC. */
+static void crc_is_zlibs(void **state)
+{
+    (void)state;
+    uint8_t bytes[1000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * i * 31 + i);
+    for (size_t from = 0; from < 17; from++)
+        for (size_t n = 0; n + from <= sizeof bytes; n += n < 300 ? 1 : 7) {
+            uint32_t wanted = (uint32_t)crc32(0, bytes + from, (uInt)n);
+            assert_int_equal(crc_add(0, bytes + from, n), wanted);
+            assert_int_equal(crc_add(crc_add(0, bytes + from, n / 3), bytes + from + n / 3, n - n / 3), wanted);
+        }
+}
+
 /* ---- files for PyTorch */
 
 static int emit(const char *to)
@@ -429,7 +446,16 @@ static int emit(const char *to)
         status = training_save(path, &s, &file_ops_system);
         free(path);
     }
-    char *tree = file_join(to, "tree.pt");
+    /* A plain state dict: no number outside tensors. */
+    TrainingState s = make_state(&arena, TRAINING_LT);
+    Object *dict = object_dict(&arena, true);
+    for (int i = 0; i < s.count; i++)
+        object_set(&arena, dict, s.tensors[i].name, object_tensor(&arena, s.tensors[i].type, s.tensors[i].rank,
+                                                                  s.tensors[i].shape, s.tensors[i].data));
+    char *plain = file_join(to, "plain.pt"), *tree = file_join(to, "tree.pt");
+    if (status == STATUS_OK)
+        status = checkpoint_save(plain, CHECKPOINT_ZIP, dict, NULL, &file_ops_system);
+    free(plain);
     if (status == STATUS_OK)
         status = checkpoint_save(tree, CHECKPOINT_ZIP, make_tree(&arena), NULL, &file_ops_system);
     free(tree);
@@ -442,7 +468,7 @@ static int emit(const char *to)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(trees_come_back_equal),
+        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(crc_is_zlibs), cmocka_unit_test(trees_come_back_equal),
         cmocka_unit_test(safetensors_come_back_equal), cmocka_unit_test(states_come_back_whole),
         cmocka_unit_test(every_mismatch_is_listed), cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(published_checkpoint_is_resumed),

@@ -1,5 +1,6 @@
-/* Convolution steps of a backend against plain loops with double sums: every operation x kernel size x stride x
- * groups x odd sizes, with bias, residual, ReLU and accumulation; guard bytes, two runs, forced algorithms.
+/* Convolution steps of a backend against plain loops with double sums: every operation x kernel
+ * size x stride x groups x odd sizes, with bias, residual, ReLU and accumulation; guard bytes, two
+ * runs, forced algorithms.
  *
  * PACO_BENCH=1 prints speeds of ResNet layers instead. */
 #include <setjmp.h>
@@ -27,6 +28,7 @@ static int div_up(int a, int b)
 typedef struct Case {
     ConvDesc d;
     float *x, *w, *dy, *bias, *residual, *old; /* x, old: like x; dy, residual: like y */
+    double *y_sums, *dx_sums, *dw_sums;        /* the reference: no bias, nothing accumulated */
 } Case;
 
 static size_t x_count(const ConvDesc *d)
@@ -46,9 +48,13 @@ static size_t w_count(const ConvDesc *d)
 
 static Case case_new(ConvDesc d, Rng *rng)
 {
-    return (Case){d, random_floats(rng, x_count(&d)), random_floats(rng, w_count(&d)),
-                  random_floats(rng, y_count(&d)), random_floats(rng, (size_t)d.K),
-                  random_floats(rng, y_count(&d)), random_floats(rng, x_count(&d))};
+    return (Case){.d = d,
+                  .x = random_floats(rng, x_count(&d)),
+                  .w = random_floats(rng, w_count(&d)),
+                  .dy = random_floats(rng, y_count(&d)),
+                  .bias = random_floats(rng, (size_t)d.K),
+                  .residual = random_floats(rng, y_count(&d)),
+                  .old = random_floats(rng, x_count(&d))};
 }
 
 static void case_free(Case *c)
@@ -59,50 +65,35 @@ static void case_free(Case *c)
     free(c->bias);
     free(c->residual);
     free(c->old);
+    free(c->y_sums);
+    free(c->dx_sums);
+    free(c->dw_sums);
 }
 
-/* Calls visit for every product of the convolution: flat indices of x, w and y. */
-static void for_products(const ConvDesc *d, void (*visit)(size_t x, size_t w, size_t y, void *), void *context)
+/* Adds every product of the convolution to the three sums that it belongs to. */
+static void reference_sums(Case *c)
 {
+    const ConvDesc *d = &c->d;
     int cg = d->C / d->groups, kg = d->K / d->groups;
+    c->y_sums = mem_zero(y_count(d), sizeof(double));
+    c->dx_sums = mem_zero(x_count(d), sizeof(double));
+    c->dw_sums = mem_zero(w_count(d), sizeof(double));
     for (int n = 0; n < d->N; n++)
         for (int k = 0; k < d->K; k++)
-            for (int p = 0; p < d->P; p++)
-                for (int q = 0; q < d->Q; q++)
-                    for (int c = 0; c < cg; c++)
-                        for (int r = 0; r < d->R; r++)
-                            for (int s = 0; s < d->S; s++) {
-                                int h = p * d->stride + r - d->pad, w = q * d->stride + s - d->pad;
-                                if (h < 0 || h >= d->H || w < 0 || w >= d->W)
-                                    continue;
-                                int channel = k / kg * cg + c;
-                                visit((((size_t)n * d->C + channel) * d->H + h) * d->W + w,
-                                      (((size_t)k * cg + c) * d->R + r) * d->S + s,
-                                      (((size_t)n * d->K + k) * d->P + p) * d->Q + q, context);
-                            }
-}
-
-typedef struct Sums {
-    const float *a, *b;
-    double *out;
-} Sums;
-
-static void visit_forward(size_t x, size_t w, size_t y, void *context)
-{
-    Sums *s = context;
-    s->out[y] += (double)s->a[x] * s->b[w];
-}
-
-static void visit_data(size_t x, size_t w, size_t y, void *context)
-{
-    Sums *s = context;
-    s->out[x] += (double)s->a[y] * s->b[w];
-}
-
-static void visit_weight(size_t x, size_t w, size_t y, void *context)
-{
-    Sums *s = context;
-    s->out[w] += (double)s->a[x] * s->b[y];
+            for (int i = 0; i < d->P * d->Q * cg * d->R * d->S; i++) {
+                int s = i % d->S, r = i / d->S % d->R, channel = i / d->S / d->R % cg;
+                int pixel = i / d->S / d->R / cg;
+                int h = pixel / d->Q * d->stride + r - d->pad,
+                    w = pixel % d->Q * d->stride + s - d->pad;
+                if (h < 0 || h >= d->H || w < 0 || w >= d->W)
+                    continue;
+                size_t x = (((size_t)n * d->C + k / kg * cg + channel) * d->H + h) * d->W + w;
+                size_t weight = (((size_t)k * cg + channel) * d->R + r) * d->S + s;
+                size_t y = ((size_t)n * d->K + k) * d->P * d->Q + pixel;
+                c->y_sums[y] += (double)c->x[x] * c->w[weight];
+                c->dx_sums[x] += (double)c->dy[y] * c->w[weight];
+                c->dw_sums[weight] += (double)c->x[x] * c->dy[y];
+            }
 }
 
 /* [N][C][HW] to the device's [N][blocks][HW][16] and back; lanes beyond C must be zero. */
@@ -143,18 +134,21 @@ static Operand blocked_operand(const float *plain, int N, int C, int pixels)
 static void describe(char *text, size_t size, const ConvDesc *d, const char *algorithm)
 {
     static const char *const ops[] = {"forward", "grad-data", "grad-weight"};
-    snprintf(text, size, "%s [%s] N%d C%d H%d W%d K%d R%d S%d s%d p%d g%d%s%s", ops[d->op], algorithm, d->N, d->C,
-             d->H, d->W, d->K, d->R, d->S, d->stride, d->pad, d->groups, d->relu ? " relu" : "",
-             d->accumulate ? " accumulate" : "");
+    snprintf(text, size, "%s [%s] N%d C%d H%d W%d K%d R%d S%d s%d p%d g%d%s%s", ops[d->op],
+             algorithm, d->N, d->C, d->H, d->W, d->K, d->R, d->S, d->stride, d->pad, d->groups,
+             d->relu ? " relu" : "", d->accumulate ? " accumulate" : "");
 }
 
 /* Runs one step with operands a, b -> out and compares; see the three callers. */
-static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out, Operand bias, Operand residual,
-                            const float *before, int out_channels, int out_pixels, const double *expected,
-                            double length)
+static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out, Operand bias,
+                            Operand residual, const float *before, int out_channels, int out_pixels,
+                            const double *expected, double length)
 {
-    Step step = {.kind = STEP_CONV, .refs_count = d->op == CONV_FORWARD ? 5 : 3,
-                 .refs = {a.ref, b.ref, out.ref, bias.ref, residual.ref}, .writes = 4, .name = "test",
+    Step step = {.kind = STEP_CONV,
+                 .refs_count = d->op == CONV_FORWARD ? 5 : 3,
+                 .refs = {a.ref, b.ref, out.ref, bias.ref, residual.ref},
+                 .writes = 4,
+                 .name = "test",
                  .conv = *d};
     float *seen = mem_alloc(out.count * 4);
     step_check_twice(&device, &step, &out, before, seen);
@@ -178,15 +172,16 @@ static void check_forward(const Case *c, bool bias, bool residual, bool relu)
     d.op = CONV_FORWARD;
     d.relu = relu;
     size_t count = y_count(&d), plane = (size_t)d.P * d.Q;
-    double *expected = mem_zero(count, sizeof *expected);
-    for_products(&d, visit_forward, &(Sums){c->x, c->w, expected});
+    double *expected = mem_alloc(count * sizeof *expected);
     for (size_t i = 0; i < count; i++) {
+        expected[i] = c->y_sums[i];
         expected[i] += bias ? c->bias[i / plane % d.K] : 0;
         expected[i] += residual ? c->residual[i] : 0;
         if (relu && expected[i] < 0)
             expected[i] = 0;
     }
-    Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W), w = operand_new(&device, c->w, w_count(&d), false);
+    Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W),
+            w = operand_new(&device, c->w, w_count(&d), false);
     Operand y = operand_new(&device, NULL, (size_t)d.N * div_up(d.K, 16) * plane * 16, true);
     Operand b = {0}, res = {0};
     if (bias)
@@ -208,11 +203,11 @@ static void check_data(const Case *c, bool accumulate)
     d.op = CONV_GRAD_DATA;
     d.accumulate = accumulate;
     size_t count = x_count(&d);
-    double *expected = mem_zero(count, sizeof *expected);
-    for_products(&d, visit_data, &(Sums){c->dy, c->w, expected});
-    for (size_t i = 0; i < count && accumulate; i++)
-        expected[i] += c->old[i];
-    Operand dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q), w = operand_new(&device, c->w, w_count(&d), false);
+    double *expected = mem_alloc(count * sizeof *expected);
+    for (size_t i = 0; i < count; i++)
+        expected[i] = c->dx_sums[i] + (accumulate ? c->old[i] : 0);
+    Operand dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q),
+            w = operand_new(&device, c->w, w_count(&d), false);
     Operand dx = operand_new(&device, NULL, (size_t)d.N * div_up(d.C, 16) * d.H * d.W * 16, true);
     float *before = accumulate ? to_blocks(c->old, d.N, d.C, d.H * d.W) : NULL;
     run_and_compare(&d, dy, w, dx, (Operand){0}, (Operand){0}, before, d.C, d.H * d.W, expected,
@@ -228,24 +223,35 @@ static void check_weight(const Case *c)
 {
     ConvDesc d = c->d;
     d.op = CONV_GRAD_WEIGHT;
-    double *expected = mem_zero(w_count(&d), sizeof *expected);
-    for_products(&d, visit_weight, &(Sums){c->x, c->dy, expected});
-    Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W), dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q);
+    Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W),
+            dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q);
     Operand dw = operand_new(&device, NULL, w_count(&d), false);
-    run_and_compare(&d, x, dy, dw, (Operand){0}, (Operand){0}, NULL, 0, 0, expected, (double)d.N * d.P * d.Q);
+    run_and_compare(&d, x, dy, dw, (Operand){0}, (Operand){0}, NULL, 0, 0, c->dw_sums,
+                    (double)d.N * d.P * d.Q);
     operand_free(&device, &x);
     operand_free(&device, &dy);
     operand_free(&device, &dw);
-    free(expected);
 }
 
 /* One shape through all operations and epilogues. */
-static void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, int pad, int groups)
+static void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, int pad,
+                        int groups)
 {
-    ConvDesc d = {.N = N, .C = C, .H = H, .W = W, .K = K, .R = R, .S = S, .stride = stride, .pad = pad,
-                  .groups = groups, .P = (H + 2 * pad - R) / stride + 1, .Q = (W + 2 * pad - S) / stride + 1};
+    ConvDesc d = {.N = N,
+                  .C = C,
+                  .H = H,
+                  .W = W,
+                  .K = K,
+                  .R = R,
+                  .S = S,
+                  .stride = stride,
+                  .pad = pad,
+                  .groups = groups,
+                  .P = (H + 2 * pad - R) / stride + 1,
+                  .Q = (W + 2 * pad - S) / stride + 1};
     Rng rng = rng_stream(11, 0, (uint64_t)(C * 1000003 + K * 1009 + H * 31 + R), RNG_TEST);
     Case c = case_new(d, &rng);
+    reference_sums(&c);
     check_forward(&c, false, false, false);
     check_forward(&c, true, true, true);
     check_data(&c, false);
@@ -311,6 +317,74 @@ static void many_channels(void **state)
     check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
 }
 
+/* Forced algorithms run, and give the same sums; the device's own choice for these shapes is
+ * another. */
+static void forced(void **state)
+{
+    (void)state;
+    static const char *const choices[] = {
+        "conv.forward=cpu-band,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-band",
+        "gpu,conv.forward=cpu-point,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-point",
+        "cpu,conv.forward=gpu-tile,conv.grad-data=gpu-tile,conv.grad-weight=gpu-weight-tile"};
+    static const char *const names[][3] = {{"cpu-band", "cpu-band", "cpu-weight-band"},
+                                           {"cpu-point", "cpu-band", "cpu-weight-point"},
+                                           {"gpu-tile", "gpu-tile", "gpu-weight-tile"}};
+    TestDevice usual = device;
+    for (int i = 0; i < 3; i++) {
+        device = test_device_open(choices[i], false);
+        Step step = {.kind = STEP_CONV,
+                     .refs_count = 3,
+                     .name = "test",
+                     .conv = {.N = 2,
+                              .C = 20,
+                              .H = 7,
+                              .W = 7,
+                              .K = 33,
+                              .R = 1,
+                              .S = 1,
+                              .P = 7,
+                              .Q = 7,
+                              .stride = 1,
+                              .groups = 1}};
+        for (int op = 0; op < 3; op++) {
+            step.conv.op = (ConvOp)op;
+            step.algorithm = NULL;
+            assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
+            assert_int_equal(strncmp(step.algorithm, names[i][op], strlen(names[i][op])), 0);
+        }
+        check_shape(2, 20, 7, 7, 33, 1, 1, 1, 0, 1);
+        check_shape(1, 20, 6, 5, 18, 3, 3, 2, 1, 1);
+        test_device_close(&device);
+    }
+    device = usual;
+}
+
+/* Small shapes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
+static void tiny(void **state)
+{
+    (void)state;
+    check_shape(1, 5, 3, 4, 7, 1, 1, 1, 0, 1);
+    check_shape(2, 17, 2, 3, 3, 1, 1, 1, 0, 1);
+    check_shape(1, 3, 5, 4, 18, 1, 1, 2, 0, 1);
+    check_shape(1, 4, 3, 4, 4, 1, 1, 3, 1, 1);
+    check_shape(1, 3, 5, 6, 5, 3, 3, 1, 1, 1);
+    check_shape(2, 18, 4, 3, 6, 3, 3, 1, 1, 1);
+    check_shape(1, 6, 5, 4, 33, 3, 3, 2, 1, 1);
+    check_shape(1, 4, 6, 5, 4, 3, 3, 1, 0, 1);
+    check_shape(1, 3, 7, 6, 5, 3, 3, 3, 2, 1);
+    check_shape(1, 3, 8, 7, 4, 7, 7, 2, 3, 1);
+    check_shape(1, 2, 5, 5, 3, 7, 7, 1, 3, 1);
+    check_shape(1, 3, 5, 6, 4, 5, 3, 2, 1, 1);
+    check_shape(1, 3, 5, 6, 4, 2, 4, 1, 1, 1);
+    check_shape(1, 3, 5, 6, 4, 2, 2, 3, 0, 1);
+    check_shape(1, 8, 4, 5, 8, 3, 3, 1, 1, 2);
+    check_shape(1, 40, 3, 3, 40, 3, 3, 2, 1, 5);
+    check_shape(1, 6, 4, 4, 6, 3, 3, 1, 1, 6);
+    check_shape(1, 34, 3, 3, 68, 1, 1, 1, 0, 2);
+    check_shape(3, 3, 1, 1, 20, 1, 1, 1, 0, 1);
+    check_shape(1, 20, 9, 9, 3, 1, 1, 1, 0, 1);
+}
+
 int bench_conv(TestDevice *t);
 
 int main(void)
@@ -318,11 +392,13 @@ int main(void)
     device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
     if (getenv("PACO_BENCH"))
         return bench_conv(&device);
+    const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(points), cmocka_unit_test(squares), cmocka_unit_test(sevens), cmocka_unit_test(groups),
-        cmocka_unit_test(many_channels),
+        cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
+        cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
+                                          : cmocka_run_group_tests(tests, NULL, NULL);
     test_device_close(&device);
     return failed;
 }

@@ -226,6 +226,25 @@ static void real_images_arrive(void **state)
     dataset_close(d);
 }
 
+static void real_lists_open(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50};
+    static const char *const names[] = {"cifar10_lt_train.txt", "cifar10_test.txt"};
+    for (int test = 0; test < 2; test++) {
+        Dataset *d;
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", test_cifar10_lt(), names[test]);
+        DatasetSpec spec = {.kind = DATASET_LIST, .list = path};
+        assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+        assert_int_equal(d->count, test ? 10000 : 12406);
+        assert_int_equal(d->classes, 10);
+        for (int c = 0; c < 10; c++)
+            assert_int_equal(d->counts[c], test ? 1000 : counts[c]);
+        dataset_close(d);
+    }
+}
+
 /* ---- a folder per class ---- */
 
 static void folders_are_sorted(void **state)
@@ -504,6 +523,7 @@ int main(void)
         cmocka_unit_test(list_refuses), cmocka_unit_test(mutated_lists),
         cmocka_unit_test(list_warns_of_empty_classes),
         cmocka_unit_test(missing_image_is_named), cmocka_unit_test(real_images_arrive),
+        cmocka_unit_test(real_lists_open),
         cmocka_unit_test(folders_are_sorted), cmocka_unit_test(folders_refuse),
         cmocka_unit_test(cifar_reads), cmocka_unit_test(cifar_refuses),
         cmocka_unit_test(shuffle_is_numpys), cmocka_unit_test(longtail_is_the_published_one),

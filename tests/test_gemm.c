@@ -1,5 +1,6 @@
-/* Matrix product steps of a backend against plain loops with double sums: transposes, odd sizes and row strides,
- * bias, beta, small and long sums, guard bytes, two runs. PACO_BENCH=1 prints speeds instead. */
+/* Matrix product steps of a backend against plain loops with double sums: transposes, odd sizes and
+ * row strides, bias, beta, small and long sums, guard bytes, two runs. PACO_BENCH=1 prints speeds
+ * instead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,25 +19,33 @@ static TestDevice device;
 
 static void check_one(GemmDesc d, bool with_bias, Rng *rng)
 {
-    size_t a_count = (size_t)(d.trans_a ? d.K : d.M) * d.lda, b_count = (size_t)(d.trans_b ? d.N : d.K) * d.ldb;
+    size_t a_count = (size_t)(d.trans_a ? d.K : d.M) * d.lda,
+           b_count = (size_t)(d.trans_b ? d.N : d.K) * d.ldb;
     size_t c_count = (size_t)d.M * d.ldc;
-    float *a = random_floats(rng, a_count), *b = random_floats(rng, b_count), *c = random_floats(rng, c_count);
+    float *a = random_floats(rng, a_count), *b = random_floats(rng, b_count),
+          *c = random_floats(rng, c_count);
     float *bias = random_floats(rng, (size_t)d.N), *seen = mem_alloc(c_count * 4);
     float *picked = mem_alloc((size_t)d.M * d.N * 4);
     double *expected = mem_zero((size_t)d.M * d.N, sizeof *expected);
     for (int i = 0; i < d.M; i++)
         for (int k = 0; k < d.K; k++) {
-            double x = (double)d.alpha * a[d.trans_a ? (size_t)k * d.lda + i : (size_t)i * d.lda + k];
+            double x =
+                (double)d.alpha * a[d.trans_a ? (size_t)k * d.lda + i : (size_t)i * d.lda + k];
             for (int j = 0; j < d.N; j++)
                 expected[(size_t)i * d.N + j] +=
                     x * b[d.trans_b ? (size_t)j * d.ldb + k : (size_t)k * d.ldb + j];
         }
-    Operand oa = operand_new(&device, a, a_count, false), ob = operand_new(&device, b, b_count, false);
+    Operand oa = operand_new(&device, a, a_count, false),
+            ob = operand_new(&device, b, b_count, false);
     Operand oc = operand_new(&device, c, c_count, false), obias = {0};
     if (with_bias)
         obias = operand_new(&device, bias, (size_t)d.N, false);
-    Step step = {.kind = STEP_GEMM, .refs_count = 4, .refs = {oa.ref, ob.ref, oc.ref, obias.ref}, .writes = 4,
-                 .name = "test", .gemm = d};
+    Step step = {.kind = STEP_GEMM,
+                 .refs_count = 4,
+                 .refs = {oa.ref, ob.ref, oc.ref, obias.ref},
+                 .writes = 4,
+                 .name = "test",
+                 .gemm = d};
     step_check_twice(&device, &step, &oc, c, seen);
     for (int i = 0; i < d.M; i++)
         for (int j = 0; j < d.ldc; j++) {
@@ -49,8 +58,9 @@ static void check_one(GemmDesc d, bool with_bias, Rng *rng)
             picked[e] = seen[at];
         }
     char text[160];
-    snprintf(text, sizeof text, "gemm [%s] M%d N%d K%d%s%s alpha %g beta %g%s", step.algorithm, d.M, d.N, d.K,
-             d.trans_a ? " A'" : "", d.trans_b ? " B'" : "", d.alpha, d.beta, with_bias ? " bias" : "");
+    snprintf(text, sizeof text, "gemm [%s] M%d N%d K%d%s%s alpha %g beta %g%s", step.algorithm, d.M,
+             d.N, d.K, d.trans_a ? " A'" : "", d.trans_b ? " B'" : "", d.alpha, d.beta,
+             with_bias ? " bias" : "");
     compare_sums(text, picked, expected, (size_t)d.M * d.N, d.K + 2.0);
     Operand *all[] = {&oa, &ob, &oc, with_bias ? &obias : NULL};
     for (int i = 0; i < 4; i++)
@@ -64,7 +74,12 @@ static void check_size(int M, int N, int K)
 {
     Rng rng = rng_stream(5, 0, (uint64_t)M * 1000000 + (uint64_t)N * 1000 + (uint64_t)K, RNG_TEST);
     for (int t = 0; t < 4; t++) {
-        GemmDesc d = {.M = M, .N = N, .K = K, .trans_a = t & 1, .trans_b = t >> 1, .alpha = t == 2 ? 0.5f : 1,
+        GemmDesc d = {.M = M,
+                      .N = N,
+                      .K = K,
+                      .trans_a = t & 1,
+                      .trans_b = t >> 1,
+                      .alpha = t == 2 ? 0.5f : 1,
                       .beta = (float)(t == 1 || t == 2)};
         d.lda = (d.trans_a ? M : K) + 3;
         d.ldb = (d.trans_b ? K : N) + 1;
@@ -76,8 +91,9 @@ static void check_size(int M, int N, int K)
 static void small_sizes(void **state)
 {
     (void)state;
-    static const int sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {8, 32, 16}, {9, 33, 17}, {16, 16, 300}, {31, 7, 258},
-                                   {64, 64, 64}, {65, 130, 31}, {7, 100, 2}, {1, 200, 50}, {130, 1, 40}};
+    static const int sizes[][3] = {{1, 1, 1},     {3, 5, 7},    {8, 32, 16},  {9, 33, 17},
+                                   {16, 16, 300}, {31, 7, 258}, {64, 64, 64}, {65, 130, 31},
+                                   {7, 100, 2},   {1, 200, 50}, {130, 1, 40}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         check_size(sizes[i][0], sizes[i][1], sizes[i][2]);
 }
@@ -109,7 +125,11 @@ static void untouched_result(void **state)
     memset(nans, 0xff, sizeof nans);
     Operand a = operand_new(&device, ones, 64, true), b = operand_new(&device, ones, 64, true);
     Operand c = operand_new(&device, nans, 64, true);
-    Step step = {.kind = STEP_GEMM, .refs_count = 4, .refs = {a.ref, b.ref, c.ref}, .writes = 4, .name = "test",
+    Step step = {.kind = STEP_GEMM,
+                 .refs_count = 4,
+                 .refs = {a.ref, b.ref, c.ref},
+                 .writes = 4,
+                 .name = "test",
                  .gemm = {.M = 8, .N = 8, .K = 8, .lda = 8, .ldb = 8, .ldc = 8, .alpha = 1}};
     step_check_twice(&device, &step, &c, NULL, seen);
     for (int i = 0; i < 64; i++)
@@ -119,6 +139,27 @@ static void untouched_result(void **state)
     operand_free(&device, &c);
 }
 
+static void forced(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+    TestDevice usual = device;
+    for (int i = 0; i < 3; i++) {
+        char option[64];
+        snprintf(option, sizeof option, "gemm=%s", names[i]);
+        device = test_device_open(option, false);
+        Step step = {.kind = STEP_GEMM,
+                     .name = "test",
+                     .gemm = {.M = 4, .N = 50, .K = 9, .lda = 9, .ldb = 50, .ldc = 50, .alpha = 1}};
+        assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
+        assert_string_equal(step.algorithm, names[i]);
+        check_size(13, 37, 21);
+        check_size(40, 70, 1030);
+        test_device_close(&device);
+    }
+    device = usual;
+}
+
 static int bench(void)
 {
     static const struct {
@@ -126,14 +167,21 @@ static int bench(void)
         bool trans_a, trans_b;
         const char *what;
     } sizes[] = {
-        {1024, 1024, 1024, false, false, "square"},    {1024, 1024, 1024, false, true, "square B'"},
-        {1024, 1024, 1024, true, false, "square A'"},  {8, 1000, 2048, false, true, "fc, batch 8"},
-        {32, 2048, 2048, false, true, "head, batch 32"}, {128, 1000, 2048, false, true, "fc, batch 128"},
-        {32, 2048, 1000, false, false, "fc, gradient of data"}, {1000, 2048, 32, true, false, "fc, gradient of weight"},
+        {1024, 1024, 1024, false, false, "square"},
+        {1024, 1024, 1024, false, true, "square B'"},
+        {1024, 1024, 1024, true, false, "square A'"},
+        {8, 1000, 2048, false, true, "fc, batch 8"},
+        {32, 2048, 2048, false, true, "head, batch 32"},
+        {128, 1000, 2048, false, true, "fc, batch 128"},
+        {32, 2048, 1000, false, false, "fc, gradient of data"},
+        {1000, 2048, 32, true, false, "fc, gradient of weight"},
         {2048, 2048, 32, true, false, "head, gradient of weight"},
-        {32, 8192, 128, false, true, "paco logits M 8192"}, {32, 65536, 128, false, true, "paco logits M 65536"},
-        {32, 128, 8192, false, false, "paco dq M 8192"}, {32, 128, 65536, false, false, "paco dq M 65536"},
-        {128, 1280, 32, false, true, "cifar logits"}, {128, 32, 1280, false, false, "cifar dq"},
+        {32, 8192, 128, false, true, "paco logits M 8192"},
+        {32, 65536, 128, false, true, "paco logits M 65536"},
+        {32, 128, 8192, false, false, "paco dq M 8192"},
+        {32, 128, 65536, false, false, "paco dq M 65536"},
+        {128, 1280, 32, false, true, "cifar logits"},
+        {128, 32, 1280, false, false, "cifar dq"},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int M = sizes[i].M, N = sizes[i].N, K = sizes[i].K;
@@ -145,7 +193,10 @@ static int bench(void)
             o[j] = operand_new(&device, zeros, counts[j], true);
             free(zeros);
         }
-        Step step = {.kind = STEP_GEMM, .refs_count = 4, .refs = {o[0].ref, o[1].ref, o[2].ref}, .name = "bench",
+        Step step = {.kind = STEP_GEMM,
+                     .refs_count = 4,
+                     .refs = {o[0].ref, o[1].ref, o[2].ref},
+                     .name = "bench",
                      .gemm = {M, N, K, ta ? M : K, tb ? K : N, N, ta, tb, 1, 0}};
         double seconds = step_time(&device, &step, 11), flops = 2.0 * M * N * K;
         printf("%-26s %5d x %5d x %5d  %7.1f GFLOP/s %8.3f ms  %s\n", sizes[i].what, M, N, K,
@@ -156,16 +207,29 @@ static int bench(void)
     return 0;
 }
 
+/* Small sizes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
+static void tiny(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = {{1, 1, 1},  {3, 5, 7},   {9, 33, 17},
+                                   {2, 70, 3}, {66, 3, 18}, {5, 6, 530}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        check_size(sizes[i][0], sizes[i][1], sizes[i][2]);
+}
+
 int main(void)
 {
     device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
     if (getenv("PACO_BENCH"))
         return bench();
+    const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_sizes), cmocka_unit_test(network_sizes), cmocka_unit_test(long_sums),
-        cmocka_unit_test(untouched_result),
+        cmocka_unit_test(small_sizes), cmocka_unit_test(network_sizes),
+        cmocka_unit_test(long_sums),   cmocka_unit_test(untouched_result),
+        cmocka_unit_test(forced),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
+                                          : cmocka_run_group_tests(tests, NULL, NULL);
     test_device_close(&device);
     return failed;
 }

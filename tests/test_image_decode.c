@@ -108,6 +108,42 @@ static void assert_part(const uint8_t *bytes, size_t size, const Image *full, Im
     image_free(&part);
 }
 
+/* The offset of a JPEG marker's 0xff byte. */
+static size_t marker_at(const uint8_t *bytes, size_t size, uint8_t marker, size_t from)
+{
+    for (size_t i = from; i + 1 < size; i++)
+        if (bytes[i] == 0xff && bytes[i + 1] == marker)
+            return i;
+    fail_msg("no marker %02x", marker);
+    return 0;
+}
+
+/* Random boxes of a file: each equals the whole decode. */
+static void assert_parts(const uint8_t *bytes, size_t size, int kind, Rng *rng)
+{
+    Image full;
+    assert_int_equal(image_decode("t", bytes, size, &full), STATUS_OK);
+    for (int trial = 0; trial < 25; trial++) {
+        ImageBox want;
+        want.width = 1 + (int)rng_below(rng, (uint32_t)full.width);
+        want.height = 1 + (int)rng_below(rng, (uint32_t)full.height);
+        want.left = (int)rng_below(rng, (uint32_t)(full.width - want.width + 1));
+        want.top = (int)rng_below(rng, (uint32_t)(full.height - want.height + 1));
+        assert_part(bytes, size, &full, want, kind);
+    }
+    image_free(&full);
+}
+
+/* A progressive file without its scans from the n-th on: libjpeg smooths what it has. */
+static size_t without_scans(uint8_t *bytes, size_t size, int n)
+{
+    size_t at = marker_at(bytes, size, 0xda, 0);
+    while (n-- > 0)
+        at = marker_at(bytes, size, 0xda, at + 2);
+    memcpy(bytes + at, "\xff\xd9", 2);
+    return at + 2;
+}
+
 static void parts_equal_the_whole(void **state)
 {
     (void)state;
@@ -118,17 +154,11 @@ static void parts_equal_the_whole(void **state)
         for (int k = 0; k < KIND_COUNT; k++) {
             size_t size;
             uint8_t *bytes = jpeg_write(&image, &KINDS[k], &size);
-            Image full;
-            assert_int_equal(image_decode("t", bytes, size, &full), STATUS_OK);
-            for (int trial = 0; trial < 25; trial++) {
-                ImageBox want;
-                want.width = 1 + (int)rng_below(&rng, (uint32_t)full.width);
-                want.height = 1 + (int)rng_below(&rng, (uint32_t)full.height);
-                want.left = (int)rng_below(&rng, (uint32_t)(full.width - want.width + 1));
-                want.top = (int)rng_below(&rng, (uint32_t)(full.height - want.height + 1));
-                assert_part(bytes, size, &full, want, k);
+            assert_parts(bytes, size, k, &rng);
+            for (int scans = 4; scans > 0 && KINDS[k].progressive; scans--) {
+                size = without_scans(bytes, size, scans);
+                assert_parts(bytes, size, k, &rng);
             }
-            image_free(&full);
             free(bytes);
         }
         image_free(&image);
@@ -202,16 +232,6 @@ static void not_images(void **state)
     assert_refused((const uint8_t *)"<html>not found</html>", 22, STATUS_INPUT, "HTML");
 }
 
-/* The offset of a JPEG marker's 0xff byte. */
-static size_t marker_at(const uint8_t *bytes, size_t size, uint8_t marker, size_t from)
-{
-    for (size_t i = from; i + 1 < size; i++)
-        if (bytes[i] == 0xff && bytes[i + 1] == marker)
-            return i;
-    fail_msg("no marker %02x", marker);
-    return 0;
-}
-
 /* H04: twelve bits, two components; H05: a huge header on few bytes. */
 static void bad_headers(void **state)
 {
@@ -231,6 +251,32 @@ static void bad_headers(void **state)
     assert_true(clock_peak_memory() - before < 8 << 20);
     assert_non_null(strstr(status_text(), "65500"));
     free(bytes);
+    image_free(&image);
+}
+
+/* A size within the limits that the file's few bytes cannot fill: refused without the memory for
+ * it. */
+static void large_but_empty(void **state)
+{
+    (void)state;
+    Image image = image_pattern(64, 64, 3);
+    for (int k = 0; k < KIND_COUNT; k++) {
+        size_t size, at = 2;
+        uint8_t *bytes = jpeg_write(&image, &KINDS[k], &size);
+        while (bytes[at + 1] < 0xc0 || bytes[at + 1] > 0xcf || bytes[at + 1] == 0xc4)
+            at += 2 + ((size_t)bytes[at + 2] << 8) + bytes[at + 3];
+        memcpy(bytes + at + 5, "\x32\xc8\x32\xc8", 4); /* 13000 x 13000 */
+        int64_t before = clock_peak_memory();
+        double begin = clock_seconds();
+        ImageBox want = {0, 0, 13000, 13000}, box, whole;
+        Image part;
+        Status status = image_decode_part("t", bytes, size, want_box, &want, &part, &box, &whole);
+        if (status != (KINDS[k].arithmetic ? STATUS_LIMIT : STATUS_INPUT) ||
+            clock_seconds() - begin > 1 || clock_peak_memory() - before > 64 << 20)
+            fail_msg("kind %d: status %d, %.2f s, %lld bytes", k, status, clock_seconds() - begin,
+                     (long long)(clock_peak_memory() - before));
+        free(bytes);
+    }
     image_free(&image);
 }
 
@@ -478,7 +524,8 @@ int main(void)
         cmocka_unit_test(near_the_original), cmocka_unit_test(parts_equal_the_whole),
         cmocka_unit_test(truncated),         cmocka_unit_test(flipped_bits),
         cmocka_unit_test(not_images),        cmocka_unit_test(bad_headers),
-        cmocka_unit_test(many_scans),        cmocka_unit_test(ignored_parts),
+        cmocka_unit_test(large_but_empty),   cmocka_unit_test(many_scans),
+        cmocka_unit_test(ignored_parts),
         cmocka_unit_test(png_kinds),         cmocka_unit_test(png_damaged),
         cmocka_unit_test(png_too_large),     cmocka_unit_test(missing_files),
         cmocka_unit_test(write_and_read),

@@ -430,37 +430,69 @@ static Dataset *open_broken(int count, int broken, bool missing)
     return d;
 }
 
-/* Whatever the number of threads, the same failure after the same number of batches. */
+/* Whatever the number of threads, the same failure after the same number of batches, also where all
+ * files are broken and the threads race to be first. */
 static void corrupt_file_fails(void **state)
+{
+    (void)state;
+    static const int broken[] = {100, 1};
+    for (int k = 0; k < 2; k++) {
+        Dataset *d = open_broken(300, broken[k], false);
+        LoaderSpec spec = pair_spec(d, "cifar100", 0, 1, 100);
+        uint64_t sums[BATCHES_MAX];
+        char text[STATUS_TEXT_MAX];
+        int first = -1;
+        for (int repeat = 0; repeat < 12; repeat++) {
+            LoaderStats stats;
+            Status status;
+            spec.threads = 1 << repeat % 4;
+            int n = run(&spec, sums, &status, &stats);
+            assert_int_equal(status, STATUS_INPUT);
+            assert_non_null(strstr(status_text(), "broken/"));
+            if (first < 0) {
+                first = n;
+                snprintf(text, sizeof text, "%s", status_text());
+            }
+            assert_int_equal(n, first);
+            assert_string_equal(status_text(), text);
+        }
+        dataset_close(d);
+    }
+}
+
+/* The first image takes long to fail, the others do not: still the first is the one reported. */
+static void first_failure_is_reported(void **state)
+{
+    (void)state;
+    Dataset *d = open_broken(64, 1, false);
+    LoaderSpec spec = {.data = d, .views = LOADER_EVAL, .batch = 64, .threads = 4};
+    uint64_t sums[BATCHES_MAX];
+    Status status;
+    LoaderStats stats;
+    spec.options = (RecipeOptions){.size = 32, .eval_resize = 32};
+    assert_int_equal(truncate(test_path("broken/0.jpg"), 100 << 20), 0);
+    assert_int_equal(run(&spec, sums, &status, &stats), 0);
+    assert_int_equal(status, STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "broken/0.jpg: "));
+    dataset_close(d);
+}
+
+static void failure_stays(void **state)
 {
     (void)state;
     Dataset *d = open_broken(300, 100, false);
     LoaderSpec spec = pair_spec(d, "cifar100", 0, 1, 10);
-    uint64_t sums[BATCHES_MAX];
-    char text[STATUS_TEXT_MAX];
-    int first = -1;
-    for (int threads = 1; threads <= 8; threads *= 2) {
-        LoaderStats stats;
-        Status status;
-        spec.threads = threads;
-        int n = run(&spec, sums, &status, &stats);
-        assert_int_equal(status, STATUS_INPUT);
-        assert_non_null(strstr(status_text(), "broken/"));
-        if (first < 0) {
-            first = n;
-            snprintf(text, sizeof text, "%s", status_text());
-        }
-        assert_int_equal(n, first);
-        assert_string_equal(status_text(), text);
-    }
     Loader *l;
     const Batch *batch;
+    char text[STATUS_TEXT_MAX];
     assert_int_equal(loader_open(&spec, &l), STATUS_OK);
     while (loader_next(l, &batch) == STATUS_OK)
         ;
+    snprintf(text, sizeof text, "%s", status_text());
     status_fail(STATUS_IO, "something else");
-    assert_int_equal(loader_next(l, &batch), STATUS_INPUT); /* and it stays failed */
+    assert_int_equal(loader_next(l, &batch), STATUS_INPUT);
     assert_string_equal(status_text(), text);
+    assert_null(batch);
     loader_close(l);
     dataset_close(d);
 }
@@ -598,7 +630,8 @@ int main(void)
         cmocka_unit_test(ranks_can_be_split),
         cmocka_unit_test(evaluation_is_in_order),
         cmocka_unit_test(batch_larger_than_data),
-        cmocka_unit_test(corrupt_file_fails),
+        cmocka_unit_test(corrupt_file_fails), cmocka_unit_test(first_failure_is_reported),
+        cmocka_unit_test(failure_stays),
         cmocka_unit_test(vanished_file_fails),
         cmocka_unit_test(corrupt_files_are_skipped),
         cmocka_unit_test(too_many_corrupt_files),

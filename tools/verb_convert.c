@@ -10,7 +10,7 @@ int verb_convert(int argc, char **argv);
 static const char usage[] =
     "usage: paco convert FROM TO [--bare] [--require-crc]\n"
     "  FROM: PyTorch zip, legacy stream or tar, or safetensors; TO: safetensors where it ends in\n"
-    "  .safetensors, else a PyTorch zip that torch.load takes with weights_only=True\n"
+    "  .safetensors, else a PyTorch zip (torch.load takes it with weights_only=True)\n"
     "  --bare         only the query encoder's backbone and the classifier, as a plain ResNet\n"
     "  --require-crc  refuse a zip that was written without CRCs\n";
 

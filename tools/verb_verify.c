@@ -1,5 +1,6 @@
 /* paco verify: golden files on a device. */
 #include "base/log.h"
+#include "data/image_cases.h"
 #include "train/golden.h"
 #include "verbs.h"
 
@@ -7,7 +8,8 @@
 #include <string.h>
 
 static const char HELP[] =
-    "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] FILE...\n\n"
+    "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] FILE...\n"
+    "       paco verify --image IMAGE FOLDER\n\n"
     "Runs the configuration of each golden file (written by paco_oracle.py) on device D and compares every\n"
     "number that the file holds: 1e-9 on the float64 reference (--device ref), else the file's tolerances.\n"
     "One line per file: PASS or FAIL, and each category's worst figure against its bound.\n"
@@ -15,7 +17,8 @@ static const char HELP[] =
     "  --kernels K   force the kernels of CPUs or GPUs\n"
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
-    "  --verbose     name the worst tensor of each category\n";
+    "  --verbose     name the worst tensor of each category\n"
+    "  --image       every case of FOLDER/cases.json (written by image_oracle.py) on IMAGE, pixel by pixel\n";
 
 /* The argument of an option: `--name value`. */
 static const char *argument(int argc, char **argv, int *i)
@@ -47,8 +50,23 @@ static int run_files(int count, char **files, const GoldenOptions *options)
     return failed ? 1 : 0;
 }
 
+static int verify_image(int argc, char **argv)
+{
+    int failed = 0;
+    if (argc != 4)
+        return usage_error("--image needs an image and a folder");
+    Status status = image_cases_run(argv[2], argv[3], stdout, &failed);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    else if (failed)
+        log_error("verify: %d cases failed", failed);
+    return status != STATUS_OK ? (int)status : failed ? 1 : 0;
+}
+
 int verb_verify(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "--image"))
+        return verify_image(argc, argv);
     GoldenOptions options = {0};
     int files = 0;
     for (int i = 1; i < argc; i++) {

@@ -66,6 +66,16 @@ char *file_join(const char *folder, const char *name)
     return path;
 }
 
+char *file_cache_folder(const char *chosen)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (chosen)
+        return mem_string(chosen);
+    if (xdg && *xdg)
+        return file_join(xdg, "openpaco");
+    return home && *home ? file_join(home, ".cache/openpaco") : NULL;
+}
+
 const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

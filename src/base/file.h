@@ -13,6 +13,9 @@
 Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
 /* folder/name, malloc'd; just name where it is absolute or folder is NULL or "". */
 char *file_join(const char *folder, const char *name);
+/* Where built programs and tuning results are kept: `chosen`, else XDG_CACHE_HOME/openpaco, else
+ * ~/.cache/openpaco; malloc'd. NULL when the environment names no place. */
+char *file_cache_folder(const char *chosen);
 /* The last component of a path. */
 const char *file_name(const char *path);
 bool file_exists(const char *path);

@@ -95,7 +95,7 @@ static Status add_named(Arena *arena, Object *root, const Checkpoint *c, const c
     Object *object = object_none(arena);
     object->kind = OBJECT_TENSOR;
     object->tensor = t->tensor;
-    object_set(arena, root, name, object);
+    object_add(arena, root, name, object); /* names of a state dict are unique */
     return STATUS_OK;
 }
 
@@ -131,23 +131,22 @@ static Status add_all(Arena *arena, Object *root, const StateDict *dict)
     return STATUS_OK;
 }
 
-/* Scalars at the top of the source, and its own metadata, as texts. */
+/* The metadata of safetensors stay; of other files the scalars at the top become metadata, as texts. */
 static Object *make_metadata(Arena *arena, Checkpoint *c)
 {
     Object *metadata = object_dict(arena, false);
-    const Object *root = checkpoint_root(c), *old = object_get(root, "__metadata__");
-    object_set(arena, metadata, "format", object_text(arena, "pt"));
-    for (uint32_t i = 0; root->kind == OBJECT_DICT && i < root->count; i++) {
-        const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];
+    const Object *from = checkpoint_root(c);
+    if (checkpoint_format(c) == CHECKPOINT_SAFETENSORS)
+        from = object_get(from, "__metadata__");
+    object_add(arena, metadata, "format", object_text(arena, "pt"));
+    for (uint32_t i = 0; from && from->kind == OBJECT_DICT && i < from->count; i++) {
+        const Object *key = from->items[2 * i], *value = from->items[2 * i + 1];
         const char *text = value->kind == OBJECT_INT
             ? arena_printf(arena, "%lld", (long long)value->integer) : value->kind == OBJECT_FLOAT
             ? arena_printf(arena, "%.17g", value->number) : value->kind == OBJECT_TEXT ? value->text : NULL;
-        if (text && key->kind == OBJECT_TEXT && !object_get(metadata, key->text))
-            object_set(arena, metadata, key->text, object_text(arena, text));
+        if (text && key->kind == OBJECT_TEXT && !object_is(key, "format"))
+            object_add(arena, metadata, key->text, object_text(arena, text));
     }
-    for (uint32_t i = 0; old && i < old->count; i++)
-        if (!object_get(metadata, old->items[2 * i]->text))
-            object_set(arena, metadata, old->items[2 * i]->text, old->items[2 * i + 1]);
     return metadata;
 }
 
@@ -164,9 +163,9 @@ static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *optio
         if (object_get(*root, "__metadata__"))
             status = checkpoint_fail(c, "__metadata__", "no tensor can have this name in safetensors");
         else
-            object_set(arena, *root, "__metadata__", make_metadata(arena, c));
+            object_add(arena, *root, "__metadata__", make_metadata(arena, c));
     }
-    /* The names outlive the dict: object_set has copied them. */
+    /* The names outlive the dict: object_add has copied them. */
     state_dict_free(&dict);
     return status;
 }

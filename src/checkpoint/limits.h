@@ -18,6 +18,7 @@ enum {
     LIMIT_NAME = 4096,            /* bytes of an entry's name and of a key path */
     LIMIT_RANK = 8,               /* dimensions of a tensor */
     LIMIT_VIEW = 64 << 20,        /* bytes a tensor may always have; else 4 times the file */
+    LIMIT_INFLATED = 32 << 20,    /* bytes of a deflated record that is seen through a view */
     LIMIT_HEADER = 32 << 20,      /* bytes of a safetensors header */
 };
 

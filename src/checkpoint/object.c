@@ -104,6 +104,11 @@ static void set(Arena *arena, Object *dict, Object *key, Object *value)
 void object_set(Arena *arena, Object *dict, const char *key, Object *value)
 {
     CHECKF(!object_get(dict, key), "key %s is there already", key);
+    object_add(arena, dict, key, value);
+}
+
+void object_add(Arena *arena, Object *dict, const char *key, Object *value)
+{
     set(arena, dict, object_text(arena, key), value);
 }
 

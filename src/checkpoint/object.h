@@ -98,8 +98,10 @@ Object *object_dict(Arena *arena, bool ordered);
 Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape, const void *values);
 /* Adds to a list or tuple. */
 void object_append(Arena *arena, Object *list, Object *value);
-/* Adds a key that is not there yet; the same with an integer as key. */
+/* Adds a key that is not there yet (checked); the same with an integer as key. */
 void object_set(Arena *arena, Object *dict, const char *key, Object *value);
+/* The same for a key that the caller knows to be new: no search, for dicts of any size. */
+void object_add(Arena *arena, Object *dict, const char *key, Object *value);
 void object_set_int(Arena *arena, Object *dict, int64_t key, Object *value);
 
 /* The value of a text key, or NULL (also for other kinds of object and for NULL). */

@@ -31,6 +31,7 @@ typedef struct Machine {
     uint32_t slots, memoised; /* slots is a power of two, or 0 */
     uint64_t seed;
     DictList *dicts;
+    Object *none, *yes, *no, *small[256]; /* None, True, False and small integers: made once */
     uint64_t begin, op_at, frame_end; /* stream positions; frame_end 0: no frame */
     uint64_t ops;
     int protocol;
@@ -224,6 +225,16 @@ static Status push_int(Machine *m, int64_t value)
     if (object)
         object->integer = value;
     return push(m, object);
+}
+
+static Status op_small_int(Machine *m)
+{
+    uint64_t value = 0;
+    TRY(take_number(m, 1, &value));
+    Object **object = &m->small[value];
+    if (!*object && (*object = make(m, OBJECT_INT)))
+        (*object)->integer = (int64_t)value;
+    return push(m, *object);
 }
 
 static Status op_float(Machine *m)
@@ -571,12 +582,19 @@ static Status op_dup(Machine *m)
     return push(m, m->stack[m->depth - 1]);
 }
 
+static Status op_none(Machine *m)
+{
+    if (!m->none)
+        m->none = make(m, OBJECT_NONE);
+    return push(m, m->none);
+}
+
 static Status op_bool(Machine *m, bool value)
 {
-    Object *object = make(m, OBJECT_BOOL);
-    if (object)
-        object->flag = value;
-    return push(m, object);
+    Object **object = value ? &m->yes : &m->no;
+    if (!*object && (*object = make(m, OBJECT_BOOL)))
+        (*object)->flag = value;
+    return push(m, *object);
 }
 
 static Status op_number(Machine *m, int bytes)
@@ -631,11 +649,11 @@ static Status step(Machine *m)
     case '2': return op_dup(m);
     case 'G': return op_float(m);
     case 'J': return op_number(m, 4);
-    case 'K': return op_number(m, 1);
+    case 'K': return op_small_int(m);
     case 'M': return op_number(m, 2);
     case 0x8a: return op_long(m, 1);
     case 0x8b: return op_long(m, 4);
-    case 'N': return push(m, make(m, OBJECT_NONE));
+    case 'N': return op_none(m);
     case 0x88: return op_bool(m, true);
     case 0x89: return op_bool(m, false);
     case 'T': return op_old_string(m, 4);

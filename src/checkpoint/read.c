@@ -1,11 +1,11 @@
 /* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view has its
  * storage checked once, and then only the window it shows is read, in the order of the file. */
+#include "checkpoint/crc.h"
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
     CHUNK = 256 * 1024,   /* bytes read, checked and converted at a time: stays in the cache */
@@ -84,6 +84,7 @@ static Status read_whole(Checkpoint *c, const CheckpointTensor *ct, ElementType 
         free(chunk);
         return status;
     }
+    stream.key = ct->key;
     while (status == STATUS_OK && stream_left(&stream)) {
         size_t n = stream_left(&stream) < CHUNK ? (size_t)stream_left(&stream) : CHUNK;
         uint8_t *to = direct ? out : chunk;
@@ -91,7 +92,7 @@ static Status read_whole(Checkpoint *c, const CheckpointTensor *ct, ElementType 
         if (status != STATUS_OK)
             break;
         if (s->entry >= 0)
-            crc = (uint32_t)crc32(crc, to, (uInt)n);
+            crc = crc_add(crc, to, n);
         if (!direct)
             emit(c, t->type, chunk, into, out, n / element_bytes(t->type));
         out += n / element_bytes(t->type) * element_bytes(into);
@@ -120,13 +121,17 @@ static Status window_get(Window *w, uint64_t position, size_t bytes, const uint8
 }
 
 /* Inflates a whole storage, or gets the window ready for a stored one. */
-static Status window_open(const Checkpoint *c, const Storage *s, Window *w)
+static Status window_open(const Checkpoint *c, const Storage *s, const char *key, Window *w)
 {
     *w = (Window){.source = &c->source, .offset = s->offset, .bytes = storage_bytes(s)};
     if (s->entry < 0 || !c->zip.entries[s->entry].deflated) {
         w->buffer = mem_alloc(WINDOW);
         return STATUS_OK;
     }
+    Place place = {c->source.path, c->zip.entries[s->entry].name, s->offset, key};
+    if (w->bytes > LIMIT_INFLATED)
+        return place_fail(STATUS_LIMIT, &place, "a view of a deflated record of %llu bytes (limit %d MiB): "
+                          "store it without compression", (unsigned long long)w->bytes, LIMIT_INFLATED >> 20);
     Stream stream;
     TRY(open_storage(c, s, &stream));
     w->buffer = mem_alloc((size_t)w->bytes);
@@ -219,7 +224,7 @@ Status checkpoint_read(Checkpoint *c, const CheckpointTensor *ct, ElementType ty
     if (t->count == 0)
         return STATUS_OK;
     Window window;
-    Status status = window_open(c, s, &window);
+    Status status = window_open(c, s, ct->key, &window);
     if (status == STATUS_OK)
         status = contiguous ? copy_range(c, t, &window, type, out) : gather(c, t, &window, type, out);
     free(window.buffer);

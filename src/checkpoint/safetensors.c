@@ -15,7 +15,7 @@ typedef struct Header {
     uint64_t size;
     uint64_t at;      /* position of the scan */
     uint64_t data;    /* offset of the data in the file */
-    uint64_t members;
+    uint64_t total;   /* bytes of all tensors so far */
     Object *root, *metadata;
 } Header;
 
@@ -154,6 +154,11 @@ static Status take_range(Header *h, const char *key, const Json *offsets, uint64
     if (*begin > *end || *end > data)
         FAIL_KEY(key, "data_offsets %llu to %llu lie outside the data (%llu bytes)",
                  (unsigned long long)*begin, (unsigned long long)*end, (unsigned long long)data);
+    /* Ranges that fill the data exactly never add up to more: hostile headers end here. */
+    h->total += *end - *begin;
+    if (h->total > data)
+        FAIL_KEY(key, "the tensor's data overlap others (%llu bytes so far vs %llu)",
+                 (unsigned long long)h->total, (unsigned long long)data);
     return STATUS_OK;
 }
 
@@ -335,7 +340,6 @@ static Status read_members(Header *h)
         Status status = read_member(h, &scratch);
         arena_free(&scratch);
         TRY(status);
-        h->members++;
         skip_space(h);
     }
     h->at++;
@@ -360,7 +364,8 @@ static Status check_coverage(Header *h)
 {
     Checkpoint *c = h->c;
     uint64_t at = h->data;
-    qsort(c->storages, c->storage_count, sizeof *c->storages, by_range);
+    if (c->storage_count)
+        qsort(c->storages, c->storage_count, sizeof *c->storages, by_range);
     for (uint32_t i = 0; i < c->storage_count; i++) {
         const Storage *s = c->storages[i];
         Place place = {c->source.path, "header", 8, s->key};
@@ -403,6 +408,8 @@ static Status check_names(Header *h)
 static Status read_header(Checkpoint *c, uint64_t size)
 {
     Header header = {.c = c, .size = size, .data = size + 8}, *h = &header;
+    if (!pool_charge(&c->pool, (size_t)size))
+        return full(h);
     char *text = mem_alloc((size_t)size + 1);
     h->text = text;
     Status status = source_read(&c->source, 8, text, (size_t)size);
@@ -422,6 +429,7 @@ static Status read_header(Checkpoint *c, uint64_t size)
     if (status == STATUS_OK)
         status = check_coverage(h);
     free(text);
+    pool_release(&c->pool, (size_t)size);
     return status;
 }
 

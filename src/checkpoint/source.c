@@ -17,8 +17,9 @@ enum { WINDOW = 64 * 1024 };
 
 void *pool_alloc(Pool *pool, size_t bytes)
 {
-    /* The arena may leave the rest of a block unused when a large piece comes: count that as used too. */
-    size_t cost = bytes > 4096 ? bytes + bytes / 2 : bytes + 16;
+    /* The arena leaves the rest of a block unused when a large piece comes: count that as used too. */
+    enum { BLOCK = 64 * 1024 };
+    size_t cost = bytes > BLOCK ? bytes + BLOCK : bytes > BLOCK / 16 ? 2 * bytes : (bytes + 15) / 16 * 16;
     if (bytes > LIMIT_MEMORY || !pool_charge(pool, cost))
         return NULL;
     return arena_alloc(&pool->arena, bytes);
@@ -181,7 +182,8 @@ void stream_close(Stream *stream)
 
 Place stream_place(const Stream *stream)
 {
-    return (Place){stream->source->path, stream->entry, stream->begin + stream->at, NULL};
+    return (Place){stream->source->path, stream->entry, stream->begin + stream->at,
+                   stream->key};
 }
 
 uint64_t stream_left(const Stream *stream)

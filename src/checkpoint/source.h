@@ -60,6 +60,7 @@ typedef struct Inflater Inflater;
 typedef struct Stream {
     const Source *source;
     const char *entry;  /* name for messages */
+    const char *key;    /* of the tensor whose bytes these are, for messages, or NULL */
     uint64_t begin;     /* offset of its first byte in the file */
     uint64_t size;      /* bytes it delivers, after inflating */
     uint64_t at;        /* bytes delivered so far */

@@ -1,4 +1,5 @@
 /* Training checkpoints: the published trees, made and taken apart. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "checkpoint/training.h"
 
 #include "base/check.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 typedef struct Kind {
     const char *text, *accuracy;
@@ -28,7 +30,7 @@ static Object *make_state_dict(Arena *arena, const TrainingState *s)
     Object *dict = object_dict(arena, true);
     for (int i = 0; i < s->count; i++) {
         const TrainingTensor *t = &s->tensors[i];
-        object_set(arena, dict, arena_printf(arena, "module.%s", t->name),
+        object_add(arena, dict, arena_printf(arena, "module.%s", t->name),
                    object_tensor(arena, t->type, t->rank, t->shape, t->data));
     }
     return dict;
@@ -226,22 +228,62 @@ static void match_states(TrainingLoad *load, const CheckpointTensor **momenta, i
             momenta[i] = match_momentum(load, &load->state.tensors[i], index++);
 }
 
-static Status read_tensor(TrainingLoad *load, const CheckpointTensor *from, ElementType type, void **out)
+enum { SLAB_ALIGN = 64, HUGE_PAGE = 2 << 20 };
+
+/* Room for one tensor in the slab, whose length so far is *used. */
+static void *place_tensor(uint8_t *slab, size_t *used, const CheckpointTensor *from, ElementType type)
 {
-    *out = mem_alloc(checkpoint_tensor_bytes(from, type));
-    return checkpoint_read(load->checkpoint, from, type, *out);
+    void *place = slab ? slab + *used : NULL;
+    size_t bytes = from ? checkpoint_tensor_bytes(from, type) : element_bytes(type);
+    *used += (bytes + SLAB_ALIGN - 1) / SLAB_ALIGN * SLAB_ALIGN;
+    return place;
+}
+
+/* Places all tensors; with a slab of NULL that only counts the bytes. An absent counter of batches has room
+ * for its one element. */
+static size_t place_tensors(TrainingLoad *load, const CheckpointTensor **momenta, uint8_t *slab)
+{
+    size_t used = 0;
+    for (int i = 0; i < load->state.count; i++) {
+        TrainingTensor *t = &load->state.tensors[i];
+        t->data = place_tensor(slab, &used, load->match.found[i], t->type);
+        if (momenta[i])
+            t->momentum = place_tensor(slab, &used, momenta[i], ELEMENT_FLOAT32);
+    }
+    return used;
+}
+
+/* One piece of memory for everything, in large pages where the system has them: fresh small pages would cost
+ * more time than the reading. */
+static Status make_slab(TrainingLoad *load, const CheckpointTensor **momenta)
+{
+    size_t bytes = place_tensors(load, momenta, NULL) + SLAB_ALIGN;
+    size_t align = bytes < HUGE_PAGE ? SLAB_ALIGN : HUGE_PAGE;
+    bytes = (bytes + align - 1) / align * align;
+    load->slab = aligned_alloc(align, bytes);
+    if (!load->slab)
+        return status_fail(STATUS_LIMIT, "%s: no memory for its tensors (%zu bytes)",
+                           checkpoint_path(load->checkpoint), bytes);
+#ifdef MADV_HUGEPAGE
+    if (align == HUGE_PAGE)
+        madvise(load->slab, bytes, MADV_HUGEPAGE);
+#endif
+    place_tensors(load, momenta, load->slab);
+    return STATUS_OK;
 }
 
 static Status read_tensors(TrainingLoad *load, const CheckpointTensor **momenta)
 {
+    Checkpoint *c = load->checkpoint;
+    TRY(make_slab(load, momenta));
     for (int i = 0; i < load->state.count; i++) {
-        TrainingTensor *t = &load->state.tensors[i];
+        const TrainingTensor *t = &load->state.tensors[i];
         if (load->match.found[i])
-            TRY(read_tensor(load, load->match.found[i], t->type, &t->data));
+            TRY(checkpoint_read(c, load->match.found[i], t->type, t->data));
         else
-            t->data = mem_zero(1, element_bytes(t->type)); /* an absent counter of batches */
+            memset(t->data, 0, element_bytes(t->type));
         if (momenta[i])
-            TRY(read_tensor(load, momenta[i], ELEMENT_FLOAT32, &t->momentum));
+            TRY(checkpoint_read(c, momenta[i], ELEMENT_FLOAT32, t->momentum));
     }
     return STATUS_OK;
 }
@@ -348,10 +390,7 @@ Status training_load(const char *path, const TrainingState *expected, TrainingPa
 
 void training_load_free(TrainingLoad *load)
 {
-    for (int i = 0; i < load->state.count; i++) {
-        free(load->state.tensors[i].data);
-        free(load->state.tensors[i].momentum);
-    }
+    free(load->slab);
     state_match_free(&load->match);
     arena_free(&load->arena);
     checkpoint_close(load->checkpoint);

@@ -67,6 +67,7 @@ typedef struct TrainingLoad {
     TrainingState state; /* tensors as expected, with data, and momentum where the file has it */
     Checkpoint *checkpoint;
     Arena arena;
+    uint8_t *slab;       /* the elements of all tensors and momenta */
     StateMatch match;    /* every difference; filled on failure too */
 } TrainingLoad;
 

@@ -4,12 +4,12 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "checkpoint/crc.h"
 #include "checkpoint/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum { ALIGN = 64, BATCH = 1000, DOS_DATE = 0x0021, PADDING_ID = 0x4246 };
 
@@ -245,11 +245,7 @@ static Status put_record(Writer *w, const char *name, const void *bytes, uint64_
     snprintf(r->name, sizeof r->name, "archive/%s", name);
     r->offset = w->sink->at + w->sink->used;
     r->size = size;
-    r->crc = 0;
-    for (uint64_t done = 0, n; done < size; done += n) {
-        n = size - done < 1u << 30 ? size - done : 1u << 30;
-        r->crc = (uint32_t)crc32(r->crc, (const Bytef *)bytes + done, (uInt)n);
-    }
+    r->crc = crc_add(0, bytes, (size_t)size);
     bool wide = size >= 0xffffffff;
     size_t length = strlen(r->name), used = 0;
     if (wide) {

@@ -1,5 +1,6 @@
-/* Writer: a tree of objects becomes a PyTorch zip, which torch.load takes with weights_only=True in every
- * version, or a safetensors file. Tensor elements go straight from where they are to the file. */
+/* Writer: a tree of objects becomes a PyTorch zip or a safetensors file. torch.load takes the zip with
+ * weights_only=True in every version that can: 1.13's refuses all files with a Python float in them, its own
+ * too; a state dict of tensors it takes. Tensor elements go straight from where they are to the file. */
 #ifndef PACO_CHECKPOINT_WRITER_H
 #define PACO_CHECKPOINT_WRITER_H
 

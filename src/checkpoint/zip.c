@@ -2,11 +2,11 @@
  * Nothing is allocated from a number of the file before that number has been compared with its size. */
 #include "checkpoint/zip.h"
 
+#include "checkpoint/crc.h"
 #include "checkpoint/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
     END_BYTES = 22,
@@ -498,13 +498,14 @@ Status zip_verify(const Zip *zip, int64_t entry, const char *key)
     enum { CHUNK = 256 * 1024 };
     Stream stream;
     TRY(zip_stream(zip, entry, &stream));
+    stream.key = key;
     uint8_t *buffer = mem_alloc(CHUNK);
     Status status = STATUS_OK;
     uint32_t crc = 0;
     while (status == STATUS_OK && stream_left(&stream)) {
         size_t n = stream_left(&stream) < CHUNK ? (size_t)stream_left(&stream) : CHUNK;
         status = stream_read(&stream, buffer, n);
-        crc = status == STATUS_OK ? (uint32_t)crc32(crc, buffer, (uInt)n) : crc;
+        crc = status == STATUS_OK ? crc_add(crc, buffer, n) : crc;
     }
     if (status == STATUS_OK)
         status = stream_finish(&stream);

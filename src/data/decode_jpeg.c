@@ -20,6 +20,10 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
+/* Huffman codes take two bits a block of 64 pixels at least, so data for too many pixels runs
+ * out. An arithmetic decoder goes on with zeros: the pixels it may make of one byte are limited
+ * here. */
+enum { ARITHMETIC_PIXELS_PER_BYTE = 4096 };
 enum { MARGIN = 32 }; /* two of the largest coding units: more than upsampling looks aside */
 
 typedef struct Jpeg {
@@ -100,7 +104,7 @@ static void cmyk_to_rgb(const uint8_t *in, uint8_t *out, int pixels)
     }
 }
 
-static Status choose_colours(Jpeg *jpeg)
+static Status check_coding(Jpeg *jpeg)
 {
     struct jpeg_decompress_struct *info = &jpeg->info;
     int n = info->num_components;
@@ -108,16 +112,35 @@ static Status choose_colours(Jpeg *jpeg)
         return status_fail(STATUS_INPUT,
                            "%s: JPEG: unsupported number of components (%d vs 1, 3 or 4)",
                            jpeg->job->name, n);
+    uint64_t most = (uint64_t)jpeg->job->size * ARITHMETIC_PIXELS_PER_BYTE;
+    if (info->arith_code && (uint64_t)info->image_width * info->image_height > most)
+        return status_fail(STATUS_LIMIT, "%s: JPEG: %u x %u arithmetic-coded pixels from %zu bytes",
+                           jpeg->job->name, info->image_width, info->image_height, jpeg->job->size);
     info->out_color_space = n == 4 ? JCS_CMYK : JCS_RGB;
     info->dct_method = JDCT_ISLOW;
     info->do_fancy_upsampling = TRUE;
     return STATUS_OK;
 }
 
+/* False where a progressive file lacks scans: libjpeg then smooths across blocks, and a part
+ * would look different near its edges. */
+static bool is_complete(const struct jpeg_decompress_struct *info)
+{
+    if (!info->progressive_mode || !info->coef_bits)
+        return true;
+    for (int c = 0; c < info->num_components; c++)
+        for (int i = 0; i < DCTSIZE2; i++)
+            if (info->coef_bits[c][i] != 0)
+                return false;
+    return true;
+}
+
 /* Narrows decoding to the job's box and its margin. */
 static void crop(Jpeg *jpeg)
 {
     const ImageBox *box = &jpeg->job->box, *whole = &jpeg->job->whole;
+    if (!is_complete(&jpeg->info))
+        box = whole;
     JDIMENSION left = box->left > MARGIN ? (JDIMENSION)(box->left - MARGIN) : 0;
     JDIMENSION right = (JDIMENSION)(box->left + box->width + MARGIN);
     if (right > (JDIMENSION)whole->width)
@@ -174,7 +197,7 @@ static void decode(Jpeg *jpeg)
     jpeg_read_header(info, TRUE);
     jpeg->status = decode_header(job, info->image_width, info->image_height);
     if (jpeg->status == STATUS_OK)
-        jpeg->status = choose_colours(jpeg);
+        jpeg->status = check_coding(jpeg);
     if (jpeg->status != STATUS_OK)
         return;
     info->progress = &jpeg->progress;

@@ -53,7 +53,8 @@ typedef struct GemmDesc {
  *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:  y = act(conv(x, w) + bias + residual)
  *   GRAD_DATA    dy, w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w)
  *   GRAD_WEIGHT  x, dy, dw                                     dw[K][C/groups][R][S] (overwritten)
- *   PACK         w, packed       brings w into the form that `packed_for` wants (see choose) */
+ *   PACK         w, packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
+ *                                convolution it packs for, and choose need not be asked */
 typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
 
 typedef struct ConvDesc {
@@ -86,7 +87,7 @@ typedef struct Step {
     uint64_t packed_bytes;    /* set by choose */
     uint64_t packed_layout;   /* set by choose: steps on one weight with the same layout share one packed copy */
     uint64_t workspace_bytes; /* set by choose */
-    const char *algorithm;    /* set by choose: the name of what will run; forced by name in DeviceOptions */
+    const char *algorithm;    /* wanted of choose (a candidate's name, or NULL); set by it: what will run */
     int64_t bytes, flops;     /* what the step moves and computes at least; COPY and FILL: how much */
     const char *name;         /* for messages and profiles: the node it came from */
     void *prepared;           /* the backend's own, made by prepare */
@@ -149,9 +150,11 @@ typedef struct Backend {
     Status (*write)(Device *device, Ref to, const void *from, uint64_t bytes);
     Status (*read)(Device *device, void *to, Ref from, uint64_t bytes);
 
-    /* Before memory is planned: picks an algorithm; fills packed_bytes, packed_layout, workspace_bytes and
-     * algorithm. refs are not looked at. */
+    /* Before memory is planned: picks an algorithm (the one asked for in step->algorithm, if it can run the
+     * step); fills packed_bytes, packed_layout, workspace_bytes and algorithm. refs are not looked at. */
     Status (*choose)(Device *device, Step *step);
+    /* Name of the i-th algorithm that could run this convolution or GEMM, NULL behind the last; for tuning. */
+    const char *(*candidate)(Device *device, const Step *step, int i);
     /* Once its refs are final: builds what is needed to run the step; discard undoes it. */
     Status (*prepare)(Device *device, Step *step);
     void (*discard)(Device *device, Step *step);

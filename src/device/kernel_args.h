@@ -35,7 +35,7 @@ typedef struct FoldArgs {
 } FoldArgs;
 
 typedef struct PoolArgs {
-    int N, CB, H, W, P, Q;
+    int N, C, CB, H, W, P, Q;
     int window, stride, pad;
     int splits; /* of the rows written */
 } PoolArgs;

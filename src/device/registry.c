@@ -51,7 +51,8 @@ static bool module_load_from(Module *m, const char *folder)
         void *symbol = handle ? dlsym(handle, "paco_backend") : NULL;
         if (!symbol) {
             const char *error = dlerror();
-            snprintf(m->row.why, sizeof m->row.why, "%.480s", error ? error : "no entry paco_backend");
+            snprintf(m->row.why, sizeof m->row.why, "%.480s",
+                     error ? error : "no entry paco_backend");
         } else {
             BackendEntry *entry;
             memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
@@ -73,8 +74,10 @@ static void module_find(Module *m)
     for (int i = 0; i < 3 && !found; i++)
         found = folders[i] && *folders[i] && module_load_from(m, folders[i]);
     if (!found)
-        snprintf(m->row.why, sizeof m->row.why, "no module %s beside the program, in ../lib/openpaco or in "
-                 "PACO_BACKENDS", m->file);
+        snprintf(m->row.why, sizeof m->row.why,
+                 "no module %s beside the program, in ../lib/openpaco or in "
+                 "PACO_BACKENDS",
+                 m->file);
     free(beside);
     free(installed);
 }
@@ -86,8 +89,9 @@ static void module_try(Module *m)
     m->tried = true;
     module_find(m);
     if (row->backend && row->backend->abi != BACKEND_ABI) {
-        snprintf(row->why, sizeof row->why, "%.300s has contract %u, this program %d: build both together",
-                 row->path, row->backend->abi, BACKEND_ABI);
+        snprintf(row->why, sizeof row->why,
+                 "%.300s has contract %u, this program %d: build both together", row->path,
+                 row->backend->abi, BACKEND_ABI);
         row->backend = NULL;
     }
     if (row->backend && row->backend->count(&row->devices) != STATUS_OK) {
@@ -112,7 +116,8 @@ const BackendRow *registry_row(int i)
     return &modules[i].row;
 }
 
-/* The best usable device: of the first backend that has any, one that is no processor where there is one. */
+/* The best usable device: of the first backend that has any, one that is no processor where there
+ * is one. */
 static Status find_best(const BackendRow **best, int *index)
 {
     char why[STATUS_TEXT_MAX] = "";
@@ -151,7 +156,8 @@ static Status find_named(const char *name, const BackendRow **found, int *index)
             module = &modules[i];
         }
     if (!module)
-        return status_fail(STATUS_USAGE, "device %s: unknown backend. `paco devices` lists them", name);
+        return status_fail(STATUS_USAGE, "device %s: unknown backend. `paco devices` lists them",
+                           name);
     *index = 0;
     if (name[length]) {
         char *end;
@@ -164,7 +170,8 @@ static Status find_named(const char *name, const BackendRow **found, int *index)
         return status_fail(STATUS_DEVICE, "device %s: %s%s%s", name, (*found)->why, (*found)->backend ? "" : ". Else ",
                            (*found)->backend ? "" : module->hint);
     if (*index >= (*found)->devices)
-        return status_fail(STATUS_DEVICE, "device %s: %s has %d device%s. `paco devices` lists them", name,
+        return status_fail(STATUS_DEVICE,
+                           "device %s: %s has %d device%s. `paco devices` lists them", name,
                            (*found)->name, (*found)->devices, (*found)->devices == 1 ? "" : "s");
     return STATUS_OK;
 }

@@ -1,7 +1,8 @@
 /* The backends this program can use: modules loaded at run time, and the devices they find.
  *
  * A module is searched in the folder PACO_BACKENDS (environment), beside the program and in
- * ../lib/openpaco relative to it. A backend that is missing or cannot work is a row that says why. */
+ * ../lib/openpaco relative to it. A backend that is missing or cannot work is a row that says why.
+ */
 #ifndef PACO_DEVICE_REGISTRY_H
 #define PACO_DEVICE_REGISTRY_H
 
@@ -17,12 +18,13 @@ typedef struct BackendRow {
 
 /* How many backends there are, loadable or not. */
 int registry_count(void);
-/* Row i. Loads the module at the first call; valid until the program ends. Not for several threads. */
+/* Row i. Loads the module at the first call; valid until the program ends. Not for several threads.
+ */
 const BackendRow *registry_row(int i);
 
-/* Opens a device by name: "opencl", "opencl:1" (its device number 1), or "auto": the first usable device of
- * the best backend, processors last. STATUS_USAGE: no such backend; STATUS_DEVICE: no such device, with
- * what to install. options may be NULL. Close with (*backend)->close(*device). */
+/* Opens a device by name: "opencl", "opencl:1" (its device number 1), or "auto": the first usable
+ * device of the best backend, processors last. STATUS_USAGE: no such backend; STATUS_DEVICE: no
+ * such device, with what to install. options may be NULL. Close with (*backend)->close(*device). */
 Status device_open(const char *name, const DeviceOptions *options, const Backend **backend,
                    Device **device);
 

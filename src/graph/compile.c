@@ -250,6 +250,7 @@ Status plan_compile(Graph *graph, const Backend *backend, Device *device, const 
     plan->backend = backend;
     plan->device = device;
     plan->info = backend->opened(device);
+    plan->tuning = options->tuning;
     Status status = run_passes(plan, options);
     if (status == STATUS_OK)
         status = clear_slabs(plan);

@@ -161,7 +161,7 @@ static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
     if (!relu || relu->op != OP_relu_grad || f->dead[relu->id] || used_between(f, bn->in[0], relu, bn))
         return false;
     Value *masked = bn->in[0];
-    bool alone = f->uses[masked->id] == 1;
+    bool alone = f->uses[masked->id] == 1 && masked->role == ROLE_ACTIVATION;
     Value *in[] = {relu->in[0], bn->in[1], bn->in[2], bn->in[3], bn->in[4], relu->in[1]};
     kill_node(f, relu);
     become(f, bn, alone ? OP_bn_relu_grad : OP_bn_add_relu_grad, bn->attrs, 6, in);
@@ -183,7 +183,7 @@ static bool fuse_accumulate(Fusion *f, Node *add)
     for (int i = 1; i >= 0 && add->op == OP_add; i--) {
         Node *grad = add->in[i]->producer;
         Value *other = add->in[1 - i];
-        if (!accumulates(f, grad) || f->uses[add->in[i]->id] != 1 ||
+        if (!accumulates(f, grad) || f->uses[add->in[i]->id] != 1 || add->in[i]->role != ROLE_ACTIVATION ||
             (other->producer && other->producer->id > grad->id))
             continue;
         Value *in[] = {grad->in[0], grad->in[1], other};

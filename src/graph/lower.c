@@ -81,6 +81,7 @@ static void choose(Lowering *l)
     Step *step = &plan->steps[plan->steps_count - 1];
     if (plan->status != STATUS_OK)
         return;
+    step->algorithm = tuning_find(plan->tuning, step);
     plan->status = plan->backend->choose(plan->device, step);
     if (step->workspace_bytes)
         last_place(l)->workspace.value = derived(l, "workspace", step->workspace_bytes)->id;
@@ -152,17 +153,8 @@ void lower_copy(Lowering *l, Operand from, Operand to, uint64_t bytes)
     step->bytes = (int64_t)bytes;
 }
 
-void lower_over(Lowering *l, const Value *out, const Value *in)
-{
-    Plan *plan = l->plan;
-    if (plan->overs_count == plan->overs_room) {
-        plan->overs_room = plan->overs_room ? 2 * plan->overs_room : 64;
-        plan->overs = mem_grow(plan->overs, (size_t)plan->overs_room * sizeof *plan->overs);
-    }
-    plan->overs[plan->overs_count++] = (PlanOver){out->id, in->id};
-}
-
-bool lower_last_use(const Lowering *l, const Value *value)
+/* Whether no later node reads this activation. */
+static bool last_use(const Lowering *l, const Value *value)
 {
     const Graph *graph = l->plan->graph;
     if (value->role != ROLE_ACTIVATION || value->producer->segment != l->node->segment)
@@ -174,12 +166,24 @@ bool lower_last_use(const Lowering *l, const Value *value)
     return true;
 }
 
+bool lower_over(Lowering *l, const Value *out, const Value *in)
+{
+    Plan *plan = l->plan;
+    /* What the host reads lives in another slab, behind the end of the step. */
+    if (out->role != ROLE_ACTIVATION || !last_use(l, in))
+        return false;
+    if (plan->overs_count == plan->overs_room) {
+        plan->overs_room = plan->overs_room ? 2 * plan->overs_room : 64;
+        plan->overs = mem_grow(plan->overs, (size_t)plan->overs_room * sizeof *plan->overs);
+    }
+    plan->overs[plan->overs_count++] = (PlanOver){out->id, in->id};
+    return true;
+}
+
 void lower_accumulate(Lowering *l, const Value *out, const Value *in)
 {
     Shape s = shape_of(in);
-    if (lower_last_use(l, in))
-        lower_over(l, out, in);
-    else
+    if (!lower_over(l, out, in))
         lower_copy(l, IN(in), OUT(out), (uint64_t)s.N * s.CB * s.HW * 16 * 4);
 }
 

@@ -40,12 +40,11 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
 void lower_fill(Lowering *l, Operand to, uint64_t bytes, uint32_t pattern);
 void lower_copy(Lowering *l, Operand from, Operand to, uint64_t bytes);
 
-/* `out` takes the place of `in`, which this node reads for the last time (lower_last_use). */
-void lower_over(Lowering *l, const Value *out, const Value *in);
+/* `out` takes the place of `in` where this node is the last that reads it and both are activations; else it gets its
+ * own. Tells which. */
+bool lower_over(Lowering *l, const Value *out, const Value *in);
 /* `out` begins with the contents of `in`: in its place where this is the last use, else as a copy. */
 void lower_accumulate(Lowering *l, const Value *out, const Value *in);
-/* Whether no later node reads this activation. */
-bool lower_last_use(const Lowering *l, const Value *value);
 
 /* Scratch of the node being lowered: `count` floats, alive between the steps that name it. */
 Value *lower_temp(Lowering *l, int64_t count);

@@ -152,7 +152,7 @@ static void place_activation(Plan *plan, PlanValue *v, PlanValue **placed, int c
         s->sizes[v->buffer] = v->off + v->bytes;
 }
 
-/* Values that take another's place live and move with it: their lifetime joins the place's owner. */
+/* Values that take another's place live and move with it: the owner of the place lives as long as all of them. */
 static PlanValue *owner(Plan *plan, PlanValue *v)
 {
     while (v->over >= 0)
@@ -164,9 +164,7 @@ static void place_activations(Plan *plan)
 {
     PlanValue **order = mem_zero((size_t)plan->values_count, sizeof *order);
     PlanValue **placed = mem_zero((size_t)plan->values_count, sizeof *placed);
-    int *own_last = mem_zero((size_t)plan->values_count, sizeof *own_last), count = 0;
-    for (int i = 0; i < plan->values_count; i++)
-        own_last[i] = plan->values[i].last;
+    int count = 0;
     for (int i = 0; i < plan->values_count; i++) {
         PlanValue *v = &plan->values[i];
         if (!in_activation_slab(v->value) || v->first < 0)
@@ -178,6 +176,8 @@ static void place_activations(Plan *plan)
         PlanValue *root = owner(plan, v);
         if (root->last < v->last)
             root->last = v->last;
+        if (root->first > v->first) /* v goes on through all turns of a loop, and so must its place */
+            root->first = v->first;
     }
     qsort(order, (size_t)count, sizeof *order, by_size);
     for (int i = 0; i < count; i++) {
@@ -191,9 +191,7 @@ static void place_activations(Plan *plan)
         PlanValue *v = &plan->values[i], *root = owner(plan, v);
         if (v != root)
             v->slab = root->slab, v->buffer = root->buffer, v->off = root->off;
-        v->last = own_last[i];
     }
-    free(own_last);
     free(placed);
     free(order);
 }

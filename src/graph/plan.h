@@ -9,6 +9,7 @@
 #include "device/backend.h"
 #include "device/kernels.h"
 #include "graph/op.h"
+#include "graph/tuning.h"
 
 typedef enum Slab {
     SLAB_PARAM, SLAB_GRAD, SLAB_GRAD_SUM, SLAB_MOMENTUM, SLAB_EMA, SLAB_STATE, SLAB_IO, SLAB_ACTIVATION,
@@ -52,6 +53,7 @@ typedef struct PlanOver {
 
 typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
+    const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
     const char *dump;  /* print this stage to stderr: "graph", "fuse", "steps", "memory" */
 } PlanOptions;
 
@@ -67,6 +69,7 @@ typedef struct Plan {
     PlanValue *values;     /* by value id */
     int values_count;
     PlanSlab slabs[SLAB_COUNT];
+    const Tuning *tuning;
     int state;             /* id of the StepState value */
     PlanOver *overs;
     int overs_count, overs_room;

@@ -14,6 +14,7 @@ struct Session {
     const Backend *backend; /* a device and its plan */
     Device *device;
     Plan *plan;
+    Tuning *tuning;         /* loaded for it */
     const char *name;
 };
 
@@ -26,7 +27,10 @@ static Status open_device(Session *s, Graph *graph, const SessionOptions *option
         return status;
     }
     s->name = s->backend->opened(s->device)->name;
-    return plan_compile(graph, s->backend, s->device, &options->plan, &s->plan);
+    PlanOptions plan = options->plan;
+    if (!plan.tuning)
+        plan.tuning = s->tuning = tuning_load(s->backend->opened(s->device), options->on.cache);
+    return plan_compile(graph, s->backend, s->device, &plan, &s->plan);
 }
 
 Status session_open(Graph *graph, const SessionOptions *options, Session **out)
@@ -55,6 +59,7 @@ void session_close(Session *s)
         return;
     plan_free(s->plan);
     interp_free(s->interp);
+    tuning_free(s->tuning);
     if (s->device)
         s->backend->close(s->device);
     free(s);

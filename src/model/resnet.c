@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { NAME_ROOM = 320 }; /* of a full name: any name of a layer with its prefix */
+
 static const double BN_EPS = 1e-5, BN_MOMENTUM = 0.1;
 
 static const Arch archs[] = {
@@ -45,7 +47,7 @@ int arch_least_size(const Arch *arch)
 /* A parameter as this network sees it: itself, or its copy in the key encoder. */
 static Value *net_param(Net *net, const char *name, Dims dims, ParamKind kind, int64_t fan_in)
 {
-    char full[256];
+    char full[NAME_ROOM];
     const char *prefix = strncmp(name, "linear.", 7) == 0 ? "" : "encoder_q.";
     snprintf(full, sizeof full, "%s%s", prefix, name);
     Value *param = graph_find(net->graph, full);
@@ -63,7 +65,7 @@ static Value *net_param(Net *net, const char *name, Dims dims, ParamKind kind, i
 
 static Value *net_running(Net *net, const char *name, const char *what, int channels, ParamKind kind)
 {
-    char full[256];
+    char full[NAME_ROOM];
     snprintf(full, sizeof full, "encoder_%c.%s.%s", net->mode == NET_KEY ? 'k' : 'q', name, what);
     Value *value = graph_find(net->graph, full);
     if (!value) {

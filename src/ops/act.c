@@ -17,12 +17,6 @@ static int64_t device_count(const Value *v)
     return (int64_t)s.N * s.CB * s.HW * 16;
 }
 
-static void over_first(Lowering *l, const Node *n)
-{
-    if (lower_last_use(l, n->in[0]))
-        lower_over(l, n->out[0], n->in[0]);
-}
-
 static RangeArgs range_args(const Lowering *l, const Value *v, Grid *grid)
 {
     RangeArgs args = {.n = (long)device_count(v)};
@@ -45,7 +39,7 @@ void relu_lower(Lowering *l, const Node *n)
 {
     Grid grid;
     RangeArgs args = range_args(l, n->in[0], &grid);
-    over_first(l, n);
+    lower_over(l, n->out[0], n->in[0]);
     LOWER_KERNEL(l, relu, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]));
 }
 
@@ -62,7 +56,7 @@ void relu_grad_lower(Lowering *l, const Node *n)
 {
     Grid grid;
     RangeArgs args = range_args(l, n->in[0], &grid);
-    over_first(l, n);
+    lower_over(l, n->out[0], n->in[0]);
     LOWER_KERNEL(l, relu_grad, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]));
 }
 
@@ -93,7 +87,7 @@ void add_lower(Lowering *l, const Node *n)
 {
     Grid grid;
     RangeArgs args = range_args(l, n->in[0], &grid);
-    over_first(l, n);
+    lower_over(l, n->out[0], n->in[0]);
     LOWER_KERNEL(l, add, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]));
 }
 

@@ -126,8 +126,7 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
                  OUT(partial));
     LOWER_KERNEL(l, bn_merge, &args, ((Grid){{(uint32_t)vectors}}), 0, IN(partial), OUT(mean), OUT(invstd),
                  OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
-    if (lower_last_use(l, n->in[X]))
-        lower_over(l, y, n->in[X]);
+    lower_over(l, y, n->in[X]);
     Grid grid = plane_grid(l, s, &args.splits);
     LOWER_KERNEL(l, bn_apply, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean),
                  IN(invstd), IN(residual), OUT(y));
@@ -145,10 +144,7 @@ static void lower_backward(Lowering *l, const Node *n, const Value *y, const Val
                  IN(mean), IN(invstd), IN(y), OUT(partial));
     LOWER_KERNEL(l, bn_grad_merge, &args, ((Grid){{(uint32_t)vectors}}), 0, IN(partial), OUT(n->out[1]),
                  OUT(n->out[2]));
-    if (masked && lower_last_use(l, dy))
-        lower_over(l, masked, dy);
-    else if (!masked && lower_last_use(l, dy))
-        lower_over(l, n->out[0], dy);
+    lower_over(l, masked ? masked : n->out[0], dy);
     Grid grid = plane_grid(l, s, &args.splits);
     LOWER_KERNEL(l, bn_grad_apply, &args, grid, 0, IN(dy), IN(x), IN(gamma), IN(mean), IN(invstd),
                  IN(n->out[1]), IN(n->out[2]), IN(y), OUT(n->out[0]), OUT(masked));
@@ -216,8 +212,7 @@ void bn_eval_lower(Lowering *l, const Node *n)
     Shape s = shape_of(n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     Grid grid = plane_grid(l, s, &args.splits);
-    if (lower_last_use(l, n->in[X]))
-        lower_over(l, n->out[0], n->in[X]);
+    lower_over(l, n->out[0], n->in[X]);
     LOWER_KERNEL(l, bn_eval, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[MEAN]),
                  IN(n->in[VAR]), OUT(n->out[0]));
 }

@@ -23,9 +23,9 @@ static ConvDesc describe(const ConvAttrs *a, const Value *x, const Value *w, con
 static Dims output_dims(const ConvAttrs *a, Dims x, Dims w)
 {
     CHECK(x.rank == 4 && w.rank == 4 && x.d[1] == w.d[1] * a->groups);
+    CHECK(x.d[2] + 2 * a->pad >= w.d[2] && x.d[3] + 2 * a->pad >= w.d[3]);
     int64_t P = (x.d[2] + 2 * a->pad - w.d[2]) / a->stride + 1;
     int64_t Q = (x.d[3] + 2 * a->pad - w.d[3]) / a->stride + 1;
-    CHECK(P > 0 && Q > 0);
     return DIMS4(x.d[0], w.d[0], P, Q);
 }
 

@@ -9,7 +9,7 @@
 static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
 {
     Shape s = shape_of(x);
-    return (PoolArgs){.N = s.N, .CB = s.CB, .H = (int)x->dims.d[2], .W = (int)x->dims.d[3],
+    return (PoolArgs){.N = s.N, .C = s.C, .CB = s.CB, .H = (int)x->dims.d[2], .W = (int)x->dims.d[3],
                       .P = (int)y->dims.d[2], .Q = (int)y->dims.d[3], .window = a->window,
                       .stride = a->stride, .pad = a->pad};
 }
@@ -29,6 +29,7 @@ void max_pool_infer(Graph *graph, Node *n)
     const PoolAttrs *a = n->attrs;
     Dims x = n->in[0]->dims;
     CHECK(a->H == x.d[2] && a->W == x.d[3] && a->pad < a->window && a->window * a->window <= 256);
+    CHECK(x.d[2] + 2 * a->pad >= a->window && x.d[3] + 2 * a->pad >= a->window);
     Dims y = DIMS4(x.d[0], x.d[1], (x.d[2] + 2 * a->pad - a->window) / a->stride + 1,
                    (x.d[3] + 2 * a->pad - a->window) / a->stride + 1);
     node_output(graph, n, "y", DTYPE_F32, y);
@@ -125,7 +126,7 @@ void avg_pool_grad(Graph *graph, Node *n, Gradients *g)
 static PoolArgs avg_args(const Value *image)
 {
     Shape s = shape_of(image);
-    return (PoolArgs){.N = s.N, .CB = s.CB, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
+    return (PoolArgs){.N = s.N, .C = s.C, .CB = s.CB, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
 }
 
 void avg_pool_lower(Lowering *l, const Node *n)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "train/peak.h"
 #include "train/setup.h"
 
 #include <stdlib.h>
@@ -150,7 +151,14 @@ static int slower_first(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static void print_groups(const Line *lines, int count, double total)
+/* How much of what the device can do a step reaches: of its multiply-adds or of its memory, whichever is more. */
+static double share_of_peak(double flops, double bytes, double seconds, const Peak *peak)
+{
+    double f = flops / seconds / peak->flops, b = bytes / seconds / peak->bandwidth;
+    return 100 * (f > b ? f : b);
+}
+
+static void print_groups(const Line *lines, int count, double total, const Peak *peak)
 {
     Group groups[64];
     int used = 0;
@@ -166,39 +174,52 @@ static void print_groups(const Line *lines, int count, double total)
         groups[g].bytes += (double)lines[i].step->bytes;
         groups[g].count++;
     }
-    fprintf(stderr, "%-18s %6s %10s %7s %9s %8s\n", "kind of step", "steps", "ms", "share", "GFLOP/s", "GB/s");
+    fprintf(stderr, "peak measured: %.1f GFLOP/s, %.1f GB/s; a step's share of it is that of what limits it\n",
+            1e-9 * peak->flops, 1e-9 * peak->bandwidth);
+    fprintf(stderr, "%-18s %6s %10s %7s %9s %8s %8s\n", "kind of step", "steps", "ms", "share", "GFLOP/s", "GB/s",
+            "of peak");
     for (int g = 0; g < used; g++)
-        fprintf(stderr, "%-18s %6d %10.2f %6.1f%% %9.1f %8.1f\n", groups[g].label, groups[g].count,
+        fprintf(stderr, "%-18s %6d %10.2f %6.1f%% %9.1f %8.1f %7.1f%%\n", groups[g].label, groups[g].count,
                 1e3 * groups[g].seconds, 100 * groups[g].seconds / total, 1e-9 * groups[g].flops / groups[g].seconds,
-                1e-9 * groups[g].bytes / groups[g].seconds);
+                1e-9 * groups[g].bytes / groups[g].seconds,
+                share_of_peak(groups[g].flops, groups[g].bytes, groups[g].seconds, peak));
 }
 
-static Status print_profile(Bench *b)
+static void print_lines(const Line *lines, int count, double total, const Peak *peak)
 {
-    const Plan *plan = session_plan(b->session);
+    fprintf(stderr, "\n%10s %7s %9s %8s %8s  step\n", "ms", "share", "GFLOP/s", "GB/s", "of peak");
+    for (int i = 0; i < count; i++) {
+        const Step *s = lines[i].step;
+        double flops = (double)s->flops, bytes = (double)s->bytes, seconds = lines[i].seconds;
+        fprintf(stderr, "%10.3f %6.2f%% %9.1f %8.1f %7.1f%%  %-16s %-34s %s\n", 1e3 * seconds, 100 * seconds / total,
+                1e-9 * flops / seconds, 1e-9 * bytes / seconds, share_of_peak(flops, bytes, seconds, peak),
+                plan_step_label(s), s->name, s->algorithm ? s->algorithm : "");
+    }
+}
+
+/* Times of the last run's steps, slowest first, with a summary by kind. */
+static Status print_profile(Session *session, bool evaluation)
+{
+    const Plan *plan = session_plan(session);
+    Peak peak;
     if (!plan)
         return status_fail(STATUS_USAGE, "--profile: the reference has no steps to time");
+    TRY(peak_measure(plan->backend, plan->device, &peak));
     Line *lines = mem_zero((size_t)plan->steps_count, sizeof *lines);
     double total = 0;
     int count = 0;
     Status status = STATUS_OK;
     for (int i = 0; i < plan->steps_count && status == STATUS_OK; i++) {
-        if ((plan->plan_steps[i].segment >= SEGMENT_FOLD) != b->evaluation)
+        if ((plan->plan_steps[i].segment >= SEGMENT_FOLD) != evaluation)
             continue;
         lines[count].step = &plan->steps[i];
         status = plan->backend->elapsed(plan->device, lines[count].step, &lines[count].seconds);
         total += lines[count++].seconds;
     }
     qsort(lines, (size_t)count, sizeof *lines, slower_first);
-    if (status == STATUS_OK)
-        print_groups(lines, count, total);
-    fprintf(stderr, "\n%10s %7s %9s %8s  step\n", "ms", "share", "GFLOP/s", "GB/s");
-    for (int i = 0; i < count && i < 60 && status == STATUS_OK; i++) {
-        const Step *s = lines[i].step;
-        fprintf(stderr, "%10.3f %6.2f%% %9.1f %8.1f  %-16s %-34s %s\n", 1e3 * lines[i].seconds,
-                100 * lines[i].seconds / total, 1e-9 * (double)s->flops / lines[i].seconds,
-                1e-9 * (double)s->bytes / lines[i].seconds, plan_step_label(s), s->name,
-                s->algorithm ? s->algorithm : "");
+    if (status == STATUS_OK) {
+        print_groups(lines, count, total, &peak);
+        print_lines(lines, count < 60 ? count : 60, total, &peak);
     }
     free(lines);
     return status;
@@ -220,7 +241,7 @@ static Status run_bench(Bench *b, FILE *out)
     if (status == STATUS_OK)
         print_json(b, seconds, out);
     free(seconds);
-    return status == STATUS_OK && b->options->profile ? print_profile(b) : status;
+    return status == STATUS_OK && b->options->profile ? print_profile(b->session, b->evaluation) : status;
 }
 
 Status bench_model(Options *options, bool evaluation, FILE *out)
@@ -252,4 +273,122 @@ Status bench_plan(Options *options, bool evaluation, const char *dump)
     }
     session_close(b.session);
     return status;
+}
+
+/* ------------------------------------------------------------------------------------ one operator */
+
+/* OPBENCH(name, numbers, help) */
+#define OPBENCH_LIST(X)                                                                         \
+    X(conv, 7, "N C H W K R STRIDE [GROUPS]: forward, gradient of the data, gradient of the weights") \
+    X(bn, 4, "N C H W: batch norm with ReLU, forward and backward")                             \
+    X(linear, 3, "N C K: fully connected, forward and backward")                                \
+    X(paco, 4, "B D L M: PaCo loss of B images, L classes, queue of M")
+
+static Value *state(Graph *g, const char *name, Dims dims)
+{
+    return graph_value(g, name, ROLE_STATE, DTYPE_F32, dims);
+}
+
+static void build_conv(Graph *g, const int *n)
+{
+    ConvAttrs attrs = {n[6], n[5] / 2, n[7] ? n[7] : 1, n[2], n[3]};
+    Value *x = state(g, "x", DIMS4(n[0], n[1], n[2], n[3]));
+    Value *w = graph_value(g, "w", ROLE_PARAM, DTYPE_F32, DIMS4(n[4], n[1] / attrs.groups, n[5], n[5]));
+    Value *y = NODE(g, conv, &attrs, x, w)->out[0];
+    Value *dy = state(g, "dy", y->dims);
+    NODE(g, conv_grad_data, &attrs, dy, w, NULL);
+    NODE(g, conv_grad_weight, &attrs, x, dy, w);
+}
+
+static void build_bn(Graph *g, const int *n)
+{
+    BnAttrs attrs = {1e-5, 0.1};
+    Dims c = DIMS1(n[1]);
+    Value *x = state(g, "x", DIMS4(n[0], n[1], n[2], n[3])), *gamma = state(g, "gamma", c), *beta = state(g, "beta", c);
+    Node *bn = NODE(g, bn_relu, &attrs, x, gamma, beta, state(g, "mean", c), state(g, "var", c));
+    NODE(g, bn_relu_grad, &attrs, state(g, "dy", x->dims), x, gamma, bn->out[1], bn->out[2], bn->out[0]);
+}
+
+static void build_linear(Graph *g, const int *n)
+{
+    Value *x = state(g, "x", DIMS2(n[0], n[1])), *dy = state(g, "dy", DIMS2(n[0], n[2]));
+    Value *w = graph_value(g, "w", ROLE_PARAM, DTYPE_F32, DIMS2(n[2], n[1]));
+    Value *b = graph_value(g, "b", ROLE_PARAM, DTYPE_F32, DIMS1(n[2]));
+    NODE(g, linear, &(NoAttrs){0}, x, w, b);
+    NODE(g, linear_grad_data, &(NoAttrs){0}, dy, w, NULL);
+    NODE(g, linear_grad_weight, &(NoAttrs){0}, x, dy);
+}
+
+static void build_paco(Graph *g, const int *n)
+{
+    PacoAttrs attrs = {0.05, 1, 1, 1, 0.2, 0.2};
+    Value *q = state(g, "q", DIMS2(n[0], n[1])), *k = state(g, "k", q->dims);
+    Value *queue = state(g, "queue", DIMS2(n[3], n[1])), *logits = state(g, "logits", DIMS2(n[0], n[2]));
+    Value *labels = graph_value(g, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(n[0]));
+    Value *queue_labels = graph_value(g, "queue_l", ROLE_STATE, DTYPE_I32, DIMS1(n[3]));
+    NODE(g, paco_loss, &attrs, q, k, queue, labels, queue_labels, logits, state(g, "prior", DIMS1(n[2])),
+         graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(1)));
+}
+
+static Status read_shape(const char *op, int needed, int count, char **words, int *n)
+{
+    if (count < needed || count > needed + 1)
+        return status_fail(STATUS_USAGE, "bench op %s: needs %d numbers (got %d). `paco bench op` lists the operators", op,
+                           needed, count);
+    for (int i = 0; i < count; i++)
+        if ((n[i] = atoi(words[i])) < 1 || n[i] > 1 << 20)
+            return status_fail(STATUS_USAGE, "bench op %s: '%s' is no size", op, words[i]);
+    return STATUS_OK;
+}
+
+static Status run_op(Graph *g, Options *options, FILE *out)
+{
+    SessionOptions session = setup_session(options);
+    session.on.profile = true;
+    Session *s;
+    StepParams params = {.grad_scale = 1};
+    TRY(session_open(g, &session, &s));
+    Status status = STATUS_OK;
+    double best = 1e9, started = 0;
+    for (int i = 0; i < options->untimed + options->repeats && status == STATUS_OK; i++) {
+        started = clock_seconds();
+        status = session_run(s, SEGMENT_QUERY, &params);
+        if (status == STATUS_OK)
+            status = session_sync(s);
+        best = clock_seconds() - started < best ? clock_seconds() - started : best;
+    }
+    if (status == STATUS_OK)
+        fprintf(out, "{\"what\": \"op\", \"device\": \"%s\", \"ms_min\": %.3f, \"device_mib\": %.1f}\n",
+                session_device(s), 1e3 * best, session_plan(s) ? (double)plan_bytes(session_plan(s)) / (1 << 20) : 0);
+    if (status == STATUS_OK && session_plan(s))
+        status = print_profile(s, false);
+    session_close(s);
+    return status;
+}
+
+Status bench_op(Options *options, int count, char **words, FILE *out)
+{
+    static const struct {
+        const char *name;
+        int numbers;
+        void (*build)(Graph *, const int *);
+        const char *help;
+    } ops[] = {
+#define X(name, numbers, help) {#name, numbers, build_##name, help},
+        OPBENCH_LIST(X)
+#undef X
+    };
+    int n[8] = {0};
+    for (size_t i = 0; count > 0 && i < sizeof ops / sizeof *ops; i++) {
+        if (strcmp(words[0], ops[i].name) != 0)
+            continue;
+        TRY(read_shape(ops[i].name, ops[i].numbers, count - 1, words + 1, n));
+        Graph *g = graph_new();
+        g->segment = SEGMENT_QUERY;
+        ops[i].build(g, n);
+        return run_op(g, options, out);
+    }
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        fprintf(stderr, "paco bench op %s %s\n", ops[i].name, ops[i].help);
+    return status_fail(STATUS_USAGE, "bench op: '%s' is no operator of this list", count > 0 ? words[0] : "");
 }

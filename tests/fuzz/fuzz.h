@@ -1,0 +1,17 @@
+/* The fuzz targets: each takes any bytes, opens them as a checkpoint and reads what there is. The harness
+ * fuzz_NAME.c makes each a libFuzzer program; test_checkpoint_fuzz.c replays the seeds through the same
+ * functions. */
+#ifndef PACO_TESTS_FUZZ_H
+#define PACO_TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* TARGET(name): fuzz_target_NAME and fuzz_NAME.c. */
+#define FUZZ_TARGETS(X) X(zip) X(pickle) X(legacy) X(tar) X(safetensors)
+
+#define X(name) int fuzz_target_##name(const uint8_t *bytes, size_t size);
+FUZZ_TARGETS(X)
+#undef X
+
+#endif

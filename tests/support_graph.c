@@ -1,0 +1,517 @@
+/* Graphs under test: see support_graph.h. */
+#include "support_graph.h"
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "device/registry.h"
+#include "graph/lower.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void must(Status status)
+{
+    if (status != STATUS_OK)
+        fail_msg("%s", status_text());
+}
+
+/* ------------------------------------------------------------------------------------ guarded devices */
+
+enum { TAIL = 512 };
+static const uint32_t SENTINEL = 0x7fc0dead; /* a not-a-number: what is read by mistake shows */
+
+typedef struct GuardBuffer {
+    Buffer *inner;
+    uint64_t bytes, lead;
+    struct GuardBuffer *next;
+} GuardBuffer;
+
+static Guard *guard_of(const Device *device)
+{
+    return (Guard *)(uintptr_t)device;
+}
+
+Device *guard_device(Guard *guard)
+{
+    return (Device *)guard;
+}
+
+static Ref inner_ref(Ref ref)
+{
+    const GuardBuffer *b = (const GuardBuffer *)ref.buf;
+    return b ? (Ref){b->inner, b->lead + ref.off} : ref;
+}
+
+static const DeviceInfo *guard_opened(const Device *device)
+{
+    return &guard_of(device)->info;
+}
+
+static void *sentinels(uint64_t bytes)
+{
+    uint32_t *words = mem_alloc(bytes);
+    for (uint64_t i = 0; i < bytes / 4; i++)
+        words[i] = SENTINEL;
+    return words;
+}
+
+static uint64_t outer_bytes(const GuardBuffer *b)
+{
+    return b->lead + (b->bytes + 3) / 4 * 4 + TAIL;
+}
+
+static Status guard_alloc(Device *device, uint64_t bytes, Buffer **buffer)
+{
+    Guard *g = guard_of(device);
+    GuardBuffer *b = mem_zero(1, sizeof *b);
+    b->bytes = bytes;
+    b->lead = (uint64_t)(TAIL + g->info.alignment - 1) / g->info.alignment * g->info.alignment;
+    Status status = g->inner->alloc(g->device, outer_bytes(b), &b->inner);
+    if (status != STATUS_OK) {
+        free(b);
+        return status;
+    }
+    void *image = sentinels(outer_bytes(b));
+    status = g->inner->write(g->device, (Ref){b->inner, 0}, image, outer_bytes(b));
+    free(image);
+    b->next = g->buffers;
+    g->buffers = b;
+    *buffer = (Buffer *)b;
+    return status;
+}
+
+static void guard_release(Device *device, Buffer *buffer)
+{
+    Guard *g = guard_of(device);
+    GuardBuffer **at = &g->buffers;
+    while (*at != (GuardBuffer *)buffer)
+        at = &(*at)->next;
+    GuardBuffer *b = *at;
+    *at = b->next;
+    g->inner->release(g->device, b->inner);
+    free(b);
+}
+
+static Status guard_write(Device *device, Ref to, const void *from, uint64_t bytes)
+{
+    return guard_of(device)->inner->write(guard_of(device)->device, inner_ref(to), from, bytes);
+}
+
+static Status guard_read(Device *device, void *to, Ref from, uint64_t bytes)
+{
+    return guard_of(device)->inner->read(guard_of(device)->device, to, inner_ref(from), bytes);
+}
+
+static Status guard_choose(Device *device, Step *step)
+{
+    return guard_of(device)->inner->choose(guard_of(device)->device, step);
+}
+
+/* From here on the step names inner buffers. Kernels run in groups of one: PoCL compiles a kernel anew for every size
+ * of a group that it chooses, which takes longer than all the rest of a test. */
+static Status guard_prepare(Device *device, Step *step)
+{
+    for (int i = 0; i < 3 && step->kind == STEP_KERNEL; i++)
+        if (!step->kernel.local[i])
+            step->kernel.local[i] = 1;
+    for (int i = 0; i < step->refs_count; i++)
+        step->refs[i] = inner_ref(step->refs[i]);
+    step->packed = inner_ref(step->packed);
+    step->workspace = inner_ref(step->workspace);
+    return guard_of(device)->inner->prepare(guard_of(device)->device, step);
+}
+
+static void guard_discard(Device *device, Step *step)
+{
+    guard_of(device)->inner->discard(guard_of(device)->device, step);
+}
+
+static Status guard_run(Device *device, const Step *steps, int count)
+{
+    return guard_of(device)->inner->run(guard_of(device)->device, steps, count);
+}
+
+static Status guard_sync(Device *device)
+{
+    return guard_of(device)->inner->sync(guard_of(device)->device);
+}
+
+const Backend *guard_backend(void)
+{
+    static const Backend backend = {
+        .abi = BACKEND_ABI, .name = "guarded", .opened = guard_opened, .alloc = guard_alloc,
+        .release = guard_release, .write = guard_write, .read = guard_read, .choose = guard_choose,
+        .prepare = guard_prepare, .discard = guard_discard, .run = guard_run, .sync = guard_sync,
+    };
+    return &backend;
+}
+
+void guard_check(Guard *g, const char *what)
+{
+    for (const GuardBuffer *b = g->buffers; b; b = b->next) {
+        uint64_t bytes = outer_bytes(b), first = b->lead, last = b->lead + b->bytes;
+        uint8_t *image = mem_alloc(bytes), *clean = sentinels(bytes);
+        must(g->inner->read(g->device, image, (Ref){b->inner, 0}, bytes));
+        for (uint64_t i = 0; i < bytes; i++)
+            if ((i < first || i >= last) && image[i] != clean[i])
+                fail_msg("%s: guard byte %lld beside %llu bytes was overwritten", what,
+                         (long long)i - (long long)first, (unsigned long long)b->bytes);
+        free(image);
+        free(clean);
+    }
+}
+
+void rig_open(Rig *rig)
+{
+    static const char *const kernels[RIG_DEVICES] = {NULL, "gpu"};
+    const char *name = getenv("PACO_TEST_DEVICE");
+    *rig = (Rig){.names = {"own kernels", "gpu kernels"}};
+    for (int i = 0; i < RIG_DEVICES; i++) {
+        Guard *g = &rig->guards[i];
+        DeviceOptions options = {.kernels = kernels[i]};
+        if (device_open(name ? name : "opencl", &options, &g->inner, &g->device) != STATUS_OK) {
+            fprintf(stderr, "skipped: %s\n", status_text());
+            exit(77);
+        }
+        g->info = *g->inner->opened(g->device);
+    }
+}
+
+void rig_close(Rig *rig)
+{
+    for (int i = 0; i < RIG_DEVICES; i++)
+        rig->guards[i].inner->close(rig->guards[i].device);
+}
+
+/* ------------------------------------------------------------------------------------ building */
+
+static TrialValue *entry_of(Trial *t, Value *value)
+{
+    TrialValue *e = &t->values[t->count];
+    assert_true(t->count < TRIAL_VALUES);
+    t->count++;
+    e->value = value;
+    return e;
+}
+
+Value *trial_input(Trial *t, const char *name, Role role, DType dtype, Dims dims, Fill fill)
+{
+    TrialValue *e = entry_of(t, graph_value(t->graph, name, role, dtype, dims));
+    e->fill = fill;
+    e->filled = true;
+    return e->value;
+}
+
+Value *trial_features(Trial *t, const char *name, Dims dims, Fill fill)
+{
+    return trial_input(t, name, ROLE_STATE, DTYPE_F32, dims, fill);
+}
+
+Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill)
+{
+    return trial_input(t, name, ROLE_PARAM, DTYPE_F32, dims, fill);
+}
+
+Value *trial_labels(Trial *t, const char *name, int64_t count, int below)
+{
+    Value *v = trial_input(t, name, ROLE_INPUT, DTYPE_I32, DIMS1(count), FILL_CLASS);
+    t->values[t->count - 1].below = below;
+    return v;
+}
+
+void trial_output(Trial *t, Value *value, Judge judge)
+{
+    TrialValue *e = entry_of(t, value);
+    e->judge = judge;
+    e->judged = true;
+    if (value->role == ROLE_ACTIVATION)
+        value->role = ROLE_OUTPUT;
+}
+
+void trial_mutated(Trial *t, Value *value, Judge judge)
+{
+    for (int i = 0; i < t->count; i++)
+        if (t->values[i].value == value) {
+            t->values[i].judge = judge;
+            t->values[i].judged = true;
+            return;
+        }
+    fail_msg("%s is no input", value->name);
+}
+
+/* The graph anew; the entries name its values. */
+static void rebuild(Trial *t, BuildTrial *build)
+{
+    t->graph = graph_new();
+    t->graph->segment = SEGMENT_QUERY;
+    t->count = 0;
+    t->state = (StepParams){.grad_scale = 1};
+    t->fuse = false;
+    /* Later parameters begin at a place that is a multiple of 4 bytes only. */
+    trial_param(t, "neighbour", DIMS1(3), FILL_NORMAL);
+    build(t);
+}
+
+static double fill_one(Rng *rng, const TrialValue *e)
+{
+    double x;
+    switch (e->fill) {
+    case FILL_POSITIVE: return (float)(0.5 + rng_uniform(rng));
+    case FILL_RELU: x = rng_normal(rng); return x > 0 ? (float)x : 0;
+    case FILL_COARSE: return (double)rng_below(rng, 5) - 2;
+    case FILL_CLASS: return rng_below(rng, (uint32_t)e->below);
+    case FILL_BYTES: return rng_below(rng, 256);
+    default: return (float)rng_normal(rng);
+    }
+}
+
+static void fill(const Trial *t, TrialValue *e)
+{
+    int64_t n = dims_count(e->value->dims);
+    uint64_t sample = rng_hash(e->value->name);
+    for (int i = 0; i < TRIAL_SIZES; i++)
+        sample = sample * 1000003 + (uint64_t)t->p[i];
+    Rng rng = rng_stream(7, 0, sample, RNG_TEST);
+    e->initial = mem_alloc((size_t)n * sizeof *e->initial);
+    uint32_t *order = mem_alloc((size_t)n * sizeof *order);
+    if (e->fill == FILL_PERMUTATION)
+        rng_permutation(&rng, order, (uint32_t)n);
+    for (int64_t i = 0; i < n; i++)
+        e->initial[i] = e->fill == FILL_PERMUTATION ? order[i] : fill_one(&rng, e);
+    free(order);
+}
+
+/* ------------------------------------------------------------------------------------ comparing */
+
+Distance tensor_distance(const double *a, const double *b, int64_t n)
+{
+    Distance d = {0};
+    double squares = 0, errors = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += b[i] * b[i];
+    double rms = sqrt(squares / (double)n);
+    for (int64_t i = 0; i < n; i++) {
+        double error = fabs(a[i] - b[i]), share = error / (fabs(b[i]) + rms + 1e-300);
+        errors += error * error;
+        if (!(share <= d.element))
+            d.element = share, d.where = i;
+    }
+    d.relative = sqrt(errors) / (sqrt(squares) + 1e-300);
+    return d;
+}
+
+static void judge_exact(const char *what, const double *seen, const TrialValue *e, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double expected = e->value->dtype == DTYPE_F32 ? (float)e->ref64[i] : e->ref64[i];
+        if (!(seen[i] == expected))
+            fail_msg("%s: element %lld is %.9g, expected %.9g exactly", what, (long long)i, seen[i], expected);
+    }
+}
+
+static void judge_sum(Rig *rig, const char *what, const double *seen, const TrialValue *e, int64_t n)
+{
+    const double u = 6e-8, length = e->judge.length;
+    Distance d = tensor_distance(seen, e->ref64, n);
+    double mean_square = d.relative * d.relative / (10 * (0.55 * u * u + 0.1 * length * u * u));
+    double element = d.element / (32 * u * sqrt(length));
+    if (!(mean_square <= 1 && element <= 1))
+        fail_msg("%s: mean squared error %.3f, element %lld %.3f of the bounds (%.9g, expected %.9g)", what,
+                 mean_square, (long long)d.where, element, seen[d.where], e->ref64[d.where]);
+    rig->worst_sum = fmax(rig->worst_sum, mean_square);
+    rig->worst_element = fmax(rig->worst_element, element);
+}
+
+static void judge_cancel(Rig *rig, const char *what, const double *seen, const TrialValue *e, int64_t n)
+{
+    Distance d = tensor_distance(seen, e->ref64, n), own = tensor_distance(e->ref32, e->ref64, n);
+    if (!(d.relative <= 8 * own.relative))
+        fail_msg("%s: %.3g from the reference, whose own float32 is %.3g from it", what, d.relative, own.relative);
+    if (own.relative > 0)
+        rig->worst_cancel = fmax(rig->worst_cancel, d.relative / (8 * own.relative));
+}
+
+static void judge(Trial *t, const char *what, const double *seen, const TrialValue *e)
+{
+    int64_t n = dims_count(e->value->dims);
+    char text[512];
+    snprintf(text, sizeof text, "%.250s: %s", what, e->value->name);
+    if (e->judge.kind == JUDGE_EXACT)
+        judge_exact(text, seen, e, n);
+    else if (e->judge.kind == JUDGE_SUM)
+        judge_sum(t->rig, text, seen, e, n);
+    else
+        judge_cancel(t->rig, text, seen, e, n);
+    t->rig->compared++;
+}
+
+/* ------------------------------------------------------------------------------------ the reference */
+
+/* What a trial runs, in this order; most of them are empty. */
+static const Segment segments[] = {SEGMENT_QUERY, SEGMENT_FOLD, SEGMENT_EVAL};
+
+static void run_reference(Trial *t, BuildTrial *build, const char *name)
+{
+    Session *session;
+    rebuild(t, build);
+    bool first = strcmp(name, "ref") == 0;
+    must(session_open(t->graph, &(SessionOptions){.device = name}, &session));
+    for (int i = 0; i < t->count; i++) {
+        TrialValue *e = &t->values[i];
+        if (first && e->filled)
+            fill(t, e);
+        if (e->filled)
+            must(session_write(session, e->value, e->initial, DTYPE_F64));
+    }
+    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++)
+        must(session_run(session, segments[i], &t->state));
+    for (int i = 0; i < t->count; i++) {
+        TrialValue *e = &t->values[i];
+        double *x = mem_alloc((size_t)dims_count(e->value->dims) * sizeof *x);
+        must(session_read(session, e->value, x, DTYPE_F64));
+        *(first ? &e->ref64 : &e->ref32) = x;
+    }
+    session_close(session);
+}
+
+/* ------------------------------------------------------------------------------------ devices */
+
+static void *device_bytes(const Plan *plan, const Value *value)
+{
+    void *bytes = mem_alloc(plan->values[value->id].bytes);
+    must(plan->backend->read(plan->device, bytes, plan_ref(plan, value), plan->values[value->id].bytes));
+    return bytes;
+}
+
+/* Lanes beyond C hold zeros. */
+static void check_lanes(const Plan *plan, const Value *value, const uint8_t *bytes, const char *what)
+{
+    const PlanValue *v = &plan->values[value->id];
+    if (!v->blocked)
+        return;
+    Shape s = shape_of(value);
+    int64_t size = dtype_bytes(value->dtype), rows = (int64_t)s.N * s.CB * s.HW;
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t lane = 0; lane < 16; lane++)
+            for (int64_t b = 0; row / s.HW % s.CB * 16 + lane >= s.C && b < size; b++)
+                if (bytes[(row * 16 + lane) * size + b])
+                    fail_msg("%s: %s: lane %d of %d channels is not zero", what, value->name,
+                             (int)(row / s.HW % s.CB * 16 + lane), s.C);
+}
+
+static void write_values(const Trial *t, Plan *plan)
+{
+    for (int i = 0; i < t->count; i++) {
+        const TrialValue *e = &t->values[i];
+        if (e->filled) {
+            must(plan_write(plan, e->value, e->initial, DTYPE_F64));
+            continue;
+        }
+        void *poison = sentinels((plan->values[e->value->id].bytes + 3) / 4 * 4);
+        must(plan->backend->write(plan->device, plan_ref(plan, e->value), poison,
+                                  plan->values[e->value->id].bytes));
+        free(poison);
+    }
+}
+
+static void check_values(Trial *t, Plan *plan, const char *what)
+{
+    for (int i = 0; i < t->count; i++) {
+        TrialValue *e = &t->values[i];
+        void *after = device_bytes(plan, e->value);
+        check_lanes(plan, e->value, after, what);
+        if (!e->judged && memcmp(after, e->before, plan->values[e->value->id].bytes))
+            fail_msg("%s: input %s was overwritten", what, e->value->name);
+        free(after);
+        if (!e->judged)
+            continue;
+        double *seen = mem_alloc((size_t)dims_count(e->value->dims) * sizeof *seen);
+        must(plan_read(plan, e->value, seen, DTYPE_F64));
+        judge(t, what, seen, e);
+        free(seen);
+    }
+}
+
+/* Runs the plan from the same contents twice: `before` holds what the first run left, then. */
+static void run_twice(Trial *t, Plan *plan, const char *what)
+{
+    void *first[TRIAL_VALUES];
+    for (int run = 0; run < 2; run++) {
+        write_values(t, plan);
+        for (int i = 0; i < t->count; i++)
+            t->values[i].before = device_bytes(plan, t->values[i].value);
+        for (size_t i = 0; i < sizeof segments / sizeof *segments; i++)
+            must(plan_run(plan, segments[i], &t->state));
+        for (int i = 0; i < t->count; i++) {
+            void *bytes = device_bytes(plan, t->values[i].value);
+            if (run && memcmp(first[i], bytes, plan->values[t->values[i].value->id].bytes))
+                fail_msg("%s: %s: two runs differ in their bits", what, t->values[i].value->name);
+            if (run)
+                free(first[i]), free(bytes);
+            else
+                first[i] = bytes;
+        }
+        if (run)
+            check_values(t, plan, what);
+        for (int i = 0; i < t->count; i++)
+            free(t->values[i].before);
+    }
+}
+
+static void note_operators(Trial *t, const Plan *plan, const char *what)
+{
+    bool found = !t->fuse, left = false;
+    for (int i = 0; i < plan->graph->nodes_count; i++) {
+        OpKind op = plan->graph->nodes[i]->op;
+        t->rig->seen[op] = true;
+        found |= op == t->expected;
+        left |= t->fuse && op == t->gone;
+    }
+    if (!found || left)
+        fail_msg("%s: fusion made no %s or left a %s", what, op_get(t->expected)->name, op_get(t->gone)->name);
+}
+
+/* apart: every value has a buffer of its own, between guards. Else they lie side by side, parameters at odd
+ * places. */
+static void run_device(Trial *t, BuildTrial *build, int device, bool apart)
+{
+    Guard *g = &t->rig->guards[device];
+    char what[256];
+    int length = snprintf(what, sizeof what, "%s(", t->name);
+    for (int i = 0; i < TRIAL_SIZES; i++)
+        length += snprintf(what + length, sizeof what - (size_t)length, "%s%d", i ? "," : "", t->p[i]);
+    snprintf(what + length, sizeof what - (size_t)length, ") with %s%s", t->rig->names[device],
+             apart ? ", values apart" : "");
+    g->info = *g->inner->opened(g->device);
+    if (apart)
+        g->info.max_alloc = 1;
+    Plan *plan;
+    rebuild(t, build);
+    must(plan_compile(t->graph, guard_backend(), guard_device(g), &(PlanOptions){.no_fuse = !t->fuse}, &plan));
+    note_operators(t, plan, what);
+    run_twice(t, plan, what);
+    guard_check(g, what);
+    plan_free(plan);
+}
+
+void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p)
+{
+    Trial t = {.rig = rig, .name = name, .p = p};
+    run_reference(&t, build, "ref");
+    run_reference(&t, build, "ref32");
+    for (int device = 0; device < RIG_DEVICES; device++)
+        for (int apart = 0; apart < 2; apart++)
+            run_device(&t, build, device, apart);
+    rig->cases++;
+    for (int i = 0; i < t.count; i++) {
+        free(t.values[i].initial);
+        free(t.values[i].ref64);
+        free(t.values[i].ref32);
+    }
+}

@@ -1,0 +1,127 @@
+/* Small graphs under test: built several times, run by the reference in float64 and float32 and by a device
+ * behind guard bytes, compared by the bounds of the design, section 8.
+ *
+ * A case is a function that builds a graph with trial_input, trial_output and trial_mutated. trial_run calls it once
+ * for every place the graph runs on. On a device it checks besides: guard bytes around every buffer, padded
+ * lanes of every blocked value, inputs that no node may write, and the same bits from two runs. */
+#ifndef PACO_TESTS_SUPPORT_GRAPH_H
+#define PACO_TESTS_SUPPORT_GRAPH_H
+
+#include "graph/session.h"
+
+/* ------------------------------------------------------------------------------------ guarded devices */
+
+/* A backend around another: every buffer lies between sentinel bytes, at an offset that is not zero, and begins
+ * full of not-a-numbers. */
+typedef struct Guard {
+    const Backend *inner;
+    Device *device;
+    DeviceInfo info;            /* what plans see */
+    struct GuardBuffer *buffers; /* alive */
+} Guard;
+
+const Backend *guard_backend(void);
+/* For plan_compile and the functions of guard_backend. */
+Device *guard_device(Guard *guard);
+/* Fails the test when a sentinel of a live buffer was overwritten. */
+void guard_check(Guard *guard, const char *what);
+
+/* The devices of a test: the one that PACO_TEST_DEVICE names (default "opencl") with its own kernels and with the
+ * kernels of GPUs. Exits with 77 and the reason where there is none. */
+enum { RIG_DEVICES = 2 };
+
+typedef struct Rig {
+    Guard guards[RIG_DEVICES];
+    const char *names[RIG_DEVICES];
+    int cases, compared; /* graphs run, tensors compared */
+    double worst_sum, worst_element, worst_cancel; /* shares of their bounds, of the latest operator */
+    bool seen[OP_COUNT]; /* operators that ran on a device */
+} Rig;
+
+void rig_open(Rig *rig);
+void rig_close(Rig *rig);
+
+/* ------------------------------------------------------------------------------------ trials */
+
+typedef enum Fill {
+    FILL_NORMAL,
+    FILL_POSITIVE,    /* uniform in [0.5, 1.5) */
+    FILL_RELU,        /* normal, negative ones replaced by zero */
+    FILL_COARSE,      /* few different values: ties */
+    FILL_CLASS,       /* integers in [0, below) */
+    FILL_PERMUTATION, /* of 0 .. n-1 */
+    FILL_BYTES,       /* 0 .. 255 */
+} Fill;
+
+/* How a tensor is compared: exactly; as sums of `length` terms; or, where terms cancel, within 8 times the distance
+ * of the reference's own float32 from its float64. */
+typedef enum JudgeKind { JUDGE_EXACT, JUDGE_SUM, JUDGE_CANCEL } JudgeKind;
+
+typedef struct Judge {
+    JudgeKind kind;
+    double length;
+} Judge;
+
+#define EXACT ((Judge){JUDGE_EXACT, 0})
+#define SUM(n) ((Judge){JUDGE_SUM, (double)(n)})
+#define CANCEL ((Judge){JUDGE_CANCEL, 0})
+
+enum { TRIAL_VALUES = 24, TRIAL_SIZES = 10 };
+
+typedef struct TrialValue {
+    Value *value; /* of the graph built last */
+    Judge judge;
+    Fill fill;
+    int below;
+    bool filled, judged;
+    double *initial, *ref64, *ref32; /* logical elements */
+    void *before;                    /* device bytes before the run */
+} TrialValue;
+
+typedef struct Trial {
+    Rig *rig;
+    const char *name;
+    Graph *graph;       /* being built: nodes go to QUERY unless the building function says EVAL */
+    const int *p;       /* TRIAL_SIZES sizes of the case */
+    StepParams state;   /* set by the building function; grad_scale begins as 1 */
+    bool fuse;          /* set by it: fuse on the device; the reference never does */
+    OpKind expected, gone; /* with fuse: an operator that fusion must have made, and one that it must have swallowed */
+    TrialValue values[TRIAL_VALUES];
+    int count;
+} Trial;
+
+typedef void BuildTrial(Trial *trial);
+
+/* A value that no node makes. */
+Value *trial_input(Trial *t, const char *name, Role role, DType dtype, Dims dims, Fill fill);
+/* Features or images as a node left them: blocked, padded. */
+Value *trial_features(Trial *t, const char *name, Dims dims, Fill fill);
+/* A parameter: plain. */
+Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill);
+/* Labels below `below`. */
+Value *trial_labels(Trial *t, const char *name, int64_t count, int below);
+/* The host reads this output of a node. */
+void trial_output(Trial *t, Value *value, Judge judge);
+/* This input is written in place. */
+void trial_mutated(Trial *t, Value *value, Judge judge);
+
+/* Runs the case everywhere. */
+void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p);
+
+/* Runs the case for each row of sizes. */
+#define TRIALS(rig, build, ...)                                                             \
+    do {                                                                                    \
+        static const int rows_[][TRIAL_SIZES] = {__VA_ARGS__};                                        \
+        for (size_t i_ = 0; i_ < sizeof rows_ / sizeof *rows_; i_++)                        \
+            trial_run(rig, #build, build, rows_[i_]);                                       \
+    } while (0)
+
+/* Relative L2 distance and the largest |a - b| / (|b| + rms(b)). */
+typedef struct Distance {
+    double relative, element;
+    int64_t where; /* of the worst element */
+} Distance;
+
+Distance tensor_distance(const double *a, const double *b, int64_t n);
+
+#endif

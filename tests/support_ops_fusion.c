@@ -1,0 +1,163 @@
+/* Cases of fusion: the chain as the model builds it, fused on the device, un-fused on the reference. Each names the
+ * operator that fusion must make and one that it must swallow. */
+#include "support_ops.h"
+
+static const NoAttrs none = {0};
+static const BnAttrs bn_attrs = {1e-5, 0.1};
+
+static void expect(Trial *t, OpKind made, OpKind gone)
+{
+    t->fuse = true;
+    t->expected = made;
+    t->gone = gone;
+}
+
+typedef struct Norm {
+    Value *gamma, *beta, *mean, *var;
+} Norm;
+
+static Norm norm_values(Trial *t, int channels)
+{
+    Dims dims = DIMS1(channels);
+    return (Norm){trial_param(t, "gamma", dims, FILL_POSITIVE), trial_param(t, "beta", dims, FILL_NORMAL),
+                  trial_input(t, "mean", ROLE_STATE, DTYPE_F32, dims, FILL_NORMAL),
+                  trial_input(t, "var", ROLE_STATE, DTYPE_F32, dims, FILL_POSITIVE)};
+}
+
+/* p: N, C, H, W, variant */
+static Dims map_dims(const int *p)
+{
+    return DIMS4(p[0], p[1], p[2], p[3]);
+}
+
+static int terms(const int *p)
+{
+    return p[0] * p[2] * p[3];
+}
+
+static Node *bn_node(Trial *t, Value *x)
+{
+    Norm v = norm_values(t, t->p[1]);
+    trial_mutated(t, v.mean, SUM(terms(t->p)));
+    trial_mutated(t, v.var, SUM(terms(t->p)));
+    return NODE(t->graph, bn, &bn_attrs, x, v.gamma, v.beta, v.mean, v.var);
+}
+
+#define MAPS(variant) {2, 17, 5, 3, variant}, {1, 5, 3, 7, variant}, {3, 32, 4, 4, variant}
+
+/* ------------------------------------------------------------------------------------ training */
+
+static void build_bn_then_relu(Trial *t)
+{
+    expect(t, OP_bn_relu, OP_relu);
+    Node *n = bn_node(t, trial_features(t, "x", map_dims(t->p), FILL_NORMAL));
+    trial_output(t, NODE(t->graph, relu, &none, n->out[0])->out[0], SUM(terms(t->p)));
+}
+
+/* Variant: which operand of the sum is normalised; 2: both are. */
+static void build_bn_then_add_relu(Trial *t)
+{
+    expect(t, OP_bn_add_relu, OP_add);
+    Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL);
+    Value *residual = trial_features(t, "residual", map_dims(t->p), FILL_NORMAL);
+    Value *a = bn_node(t, x)->out[0], *b = residual;
+    if (t->p[4] == 2) {
+        Norm v = norm_values(t, t->p[1]); /* distinct values of the same names: one filling serves both */
+        b = NODE(t->graph, bn, &bn_attrs, residual, v.gamma, v.beta, v.mean, v.var)->out[0];
+        trial_mutated(t, v.mean, SUM(terms(t->p)));
+        trial_mutated(t, v.var, SUM(terms(t->p)));
+    }
+    Value *sum = t->p[4] == 1 ? NODE(t->graph, add, &none, b, a)->out[0] : NODE(t->graph, add, &none, a, b)->out[0];
+    trial_output(t, NODE(t->graph, relu, &none, sum)->out[0], SUM(terms(t->p)));
+}
+
+/* The backward pass of bn and relu; with variant 1 of bn, add and relu: the masked dy goes to the residual as well;
+ * with variant 2 the host reads the masked dy. */
+static void build_bn_relu_backward(Trial *t)
+{
+    expect(t, t->p[4] ? OP_bn_add_relu_grad : OP_bn_relu_grad, OP_relu_grad);
+    Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL), *dy = trial_features(t, "dy", map_dims(t->p), FILL_NORMAL);
+    Value *y = trial_features(t, "y", map_dims(t->p), FILL_RELU);
+    Value *gamma = trial_param(t, "gamma", DIMS1(t->p[1]), FILL_POSITIVE);
+    Value *mean = trial_input(t, "batch_mean", ROLE_STATE, DTYPE_F32, DIMS1(t->p[1]), FILL_NORMAL);
+    Value *invstd = trial_input(t, "invstd", ROLE_STATE, DTYPE_F32, DIMS1(t->p[1]), FILL_POSITIVE);
+    Value *masked = NODE(t->graph, relu_grad, &none, dy, y)->out[0];
+    Node *n = NODE(t->graph, bn_grad, &bn_attrs, masked, x, gamma, mean, invstd);
+    if (t->p[4] == 1)
+        trial_output(t, NODE(t->graph, add, &none, masked, x)->out[0], EXACT);
+    if (t->p[4] == 2)
+        trial_output(t, masked, EXACT);
+    trial_output(t, n->out[0], SUM(terms(t->p)));
+    trial_output(t, n->out[1], SUM(terms(t->p)));
+    trial_output(t, n->out[2], SUM(terms(t->p)));
+}
+
+/* Variants: the other contribution is the first or the second operand; 2: it is read again. */
+static void build_conv_accumulate(Trial *t)
+{
+    expect(t, OP_conv_grad_data, OP_add);
+    const int *p = t->p;
+    ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
+    Value *dy = trial_features(t, "dy", DIMS4(p[0], 19, p[2], p[3]), FILL_NORMAL);
+    Value *w = trial_param(t, "w", DIMS4(19, p[1], 3, 3), FILL_NORMAL);
+    Value *other = NODE(t->graph, relu, &none, trial_features(t, "other", map_dims(p), FILL_NORMAL))->out[0];
+    Value *dx = NODE(t->graph, conv_grad_data, &attrs, dy, w, NULL)->out[0];
+    Value *sum = p[4] == 1 ? NODE(t->graph, add, &none, dx, other)->out[0]
+                           : NODE(t->graph, add, &none, other, dx)->out[0];
+    if (p[4] == 2)
+        trial_output(t, NODE(t->graph, relu, &none, other)->out[0], EXACT);
+    trial_output(t, sum, SUM(19 * 9 + 1));
+}
+
+static void build_linear_accumulate(Trial *t)
+{
+    expect(t, OP_linear_grad_data, OP_add);
+    const int *p = t->p;
+    Value *dy = trial_features(t, "dy", DIMS2(p[0], 19), FILL_NORMAL);
+    Value *w = trial_param(t, "w", DIMS2(19, p[1]), FILL_NORMAL);
+    Value *other = NODE(t->graph, relu, &none, trial_features(t, "other", DIMS2(p[0], p[1]), FILL_NORMAL))->out[0];
+    Value *dx = NODE(t->graph, linear_grad_data, &none, dy, w, NULL)->out[0];
+    if (p[4] == 2)
+        trial_output(t, NODE(t->graph, relu, &none, other)->out[0], EXACT);
+    trial_output(t, NODE(t->graph, add, &none, other, dx)->out[0], SUM(20));
+}
+
+/* ------------------------------------------------------------------------------------ evaluation */
+
+/* Variants: 0 conv, bn; 1 conv, bn, relu; 2 conv, bn, add, relu; 3 the same with a second folded branch. */
+static void build_folded(Trial *t)
+{
+    expect(t, OP_conv_bias_act, OP_bn_eval);
+    const int *p = t->p;
+    t->graph->segment = SEGMENT_EVAL;
+    ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
+    Value *x = trial_features(t, "x", DIMS4(p[0], 7, p[2], p[3]), FILL_NORMAL);
+    Value *w = trial_param(t, "w", DIMS4(p[1], 7, 3, 3), FILL_NORMAL);
+    Norm v = norm_values(t, p[1]);
+    Value *y = NODE(t->graph, conv, &attrs, x, w)->out[0];
+    y = NODE(t->graph, bn_eval, &bn_attrs, y, v.gamma, v.beta, v.mean, v.var)->out[0];
+    Value *residual = NULL;
+    if (p[4] == 2)
+        residual = trial_features(t, "residual", map_dims(p), FILL_NORMAL);
+    if (p[4] == 3) {
+        attrs.pad = 0;
+        Value *side = trial_param(t, "side", DIMS4(p[1], 7, 1, 1), FILL_NORMAL);
+        residual = NODE(t->graph, conv, &attrs, x, side)->out[0];
+        residual = NODE(t->graph, bn_eval, &bn_attrs, residual, v.gamma, v.beta, v.mean, v.var)->out[0];
+    }
+    if (residual)
+        y = NODE(t->graph, add, &none, y, residual)->out[0];
+    if (p[4])
+        y = NODE(t->graph, relu, &none, y)->out[0];
+    trial_output(t, y, SUM(63 + 4));
+}
+
+void cases_fusion(Rig *rig)
+{
+    TRIALS(rig, build_bn_then_relu, MAPS(0));
+    TRIALS(rig, build_bn_then_add_relu, MAPS(0), MAPS(1), MAPS(2));
+    TRIALS(rig, build_bn_relu_backward, MAPS(0), MAPS(1), MAPS(2));
+    TRIALS(rig, build_conv_accumulate, MAPS(0), MAPS(1), MAPS(2));
+    TRIALS(rig, build_linear_accumulate, MAPS(0), MAPS(2));
+    TRIALS(rig, build_folded, MAPS(0), MAPS(1), MAPS(2), MAPS(3));
+}

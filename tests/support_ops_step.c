@@ -1,0 +1,220 @@
+/* Cases of the operators around a network: images, ranks, losses, counts, optimiser, queue. */
+#include "support_ops.h"
+
+static const NoAttrs none = {0};
+
+/* ------------------------------------------------------------------------------------ images and ranks */
+
+/* p: B, H, W, ranks, rank, bytes, order */
+static void build_images(Trial *t)
+{
+    const int *p = t->p;
+    ImagesAttrs attrs = {p[0], p[5], {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+    int all = p[0] * p[3];
+    Dims dims = p[5] ? DIMS4(all, p[1], p[2], 3) : DIMS4(all, 3, p[1], p[2]);
+    Value *raw = trial_input(t, "raw", ROLE_INPUT, p[5] ? DTYPE_U8 : DTYPE_F32, dims, p[5] ? FILL_BYTES : FILL_NORMAL);
+    Value *order = NULL;
+    if (p[6])
+        order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
+    t->graph->ranks = p[3];
+    t->state.rank = p[4];
+    trial_output(t, NODE(t->graph, images, &attrs, raw, order)->out[0], p[5] ? SUM(2) : EXACT);
+}
+
+void cases_images(Rig *rig)
+{
+    TRIALS(rig, build_images, {2, 5, 7, 1, 0, 1, 0}, {3, 1, 1, 4, 3, 1, 1}, {2, 33, 9, 2, 1, 0, 1},
+           {1, 6, 6, 1, 0, 0, 0}, {5, 17, 17, 3, 1, 1, 0});
+}
+
+/* p: B, D (0: labels), ranks, rank */
+static void build_take_rank(Trial *t)
+{
+    const int *p = t->p;
+    int all = p[0] * p[2];
+    Value *rows = p[1] ? trial_features(t, "rows", DIMS2(all, p[1]), FILL_NORMAL) : trial_labels(t, "labels", all, 1000);
+    t->graph->ranks = p[2];
+    t->state.rank = p[3];
+    trial_output(t, NODE(t->graph, take_rank, &none, rows)->out[0], EXACT);
+}
+
+void cases_take_rank(Rig *rig)
+{
+    TRIALS(rig, build_take_rank, {4, 32, 2, 1}, {1, 5, 3, 2}, {3, 0, 4, 3}, {1, 0, 1, 0}, {17, 17, 2, 0});
+}
+
+static void build_store_keys(Trial *t)
+{
+    const int *p = t->p;
+    int all = p[0] * p[2];
+    Value *k = trial_features(t, "k", DIMS2(p[0], p[1]), FILL_NORMAL);
+    Value *order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
+    Value *keys = trial_features(t, "keys", DIMS2(all, p[1]), FILL_NORMAL);
+    t->graph->ranks = p[2];
+    t->state.rank = p[3];
+    NODE(t->graph, store_keys, &none, k, order, keys);
+    trial_mutated(t, keys, EXACT);
+}
+
+void cases_store_keys(Rig *rig)
+{
+    TRIALS(rig, build_store_keys, {4, 32, 2, 1}, {1, 5, 3, 2}, {7, 17, 1, 0});
+}
+
+/* p: rows of all ranks, D, M, head */
+static void build_queue_push(Trial *t)
+{
+    const int *p = t->p;
+    Value *keys = trial_features(t, "keys", DIMS2(p[0], p[1]), FILL_NORMAL);
+    Value *labels = trial_labels(t, "labels", p[0], 100);
+    Value *queue = trial_features(t, "queue", DIMS2(p[2], p[1]), FILL_NORMAL);
+    Value *queue_labels = trial_input(t, "queue_labels", ROLE_STATE, DTYPE_I32, DIMS1(p[2]), FILL_PERMUTATION);
+    t->state.queue_head = p[3];
+    NODE(t->graph, queue_push, &none, keys, labels, queue, queue_labels);
+    trial_mutated(t, queue, EXACT);
+    trial_mutated(t, queue_labels, EXACT);
+}
+
+/* Longer than the keys, of any phase; as long; shorter, so that keys overwrite keys; a single row. */
+void cases_queue_push(Rig *rig)
+{
+    TRIALS(rig, build_queue_push, {4, 32, 11, 0}, {4, 5, 11, 9}, {6, 17, 6, 2}, {9, 16, 4, 3}, {10, 3, 7, 6},
+           {5, 8, 1, 0}, {1, 20, 300, 299});
+}
+
+/* ------------------------------------------------------------------------------------ losses */
+
+static const PacoAttrs paco_attrs[] = {
+    {0.05, 1, 1, 1, 0.2, 0.2},    /* the published defaults */
+    {0.01, 1, 1, 1, 0.05, 0.05},  /* CIFAR */
+    {0.3, 0.7, 1.5, 2, 0.1, 0.07}, /* all different */
+};
+
+/* Rows of unit length that are rounded in float32, as a network gives them. */
+static Value *unit_rows(Trial *t, const char *name, int rows, int width)
+{
+    Value *x = trial_features(t, name, DIMS2(rows, width), FILL_NORMAL);
+    return NODE(t->graph, l2norm, &none, x)->out[0];
+}
+
+/* Logits whose last rounding is float32's, too. */
+static Value *logits(Trial *t, int rows, int classes)
+{
+    Value *a = trial_features(t, "logits_a", DIMS2(rows, classes), FILL_NORMAL);
+    Value *b = trial_features(t, "logits_b", DIMS2(rows, classes), FILL_NORMAL);
+    return NODE(t->graph, add, &none, a, b)->out[0];
+}
+
+static Value *rank_losses(Trial *t, int ranks, int rank)
+{
+    t->graph->ranks = ranks;
+    t->state.rank = rank;
+    t->state.grad_scale = 1.0 / ranks;
+    return trial_input(t, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(ranks), FILL_NORMAL);
+}
+
+/* p: B, D, M, L, ranks, rank, prior, attributes */
+static void build_paco_loss(Trial *t)
+{
+    const int *p = t->p;
+    Value *q = unit_rows(t, "q", p[0], p[1]), *k = unit_rows(t, "k", p[0], p[1]);
+    Value *queue = unit_rows(t, "queue", p[2], p[1]), *z = logits(t, p[0], p[3]);
+    Value *labels = trial_labels(t, "labels", p[0], p[3]);
+    Value *queue_labels = trial_input(t, "queue_labels", ROLE_STATE, DTYPE_I32, DIMS1(p[2]), FILL_CLASS);
+    t->values[t->count - 1].below = p[3];
+    Value *prior = p[6] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[3]), FILL_NORMAL) : NULL;
+    Value *loss = rank_losses(t, p[4], p[5]);
+    Node *n = NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss);
+    trial_mutated(t, loss, SUM(p[3] + 2 * p[0] + p[2]));
+    trial_output(t, n->out[0], CANCEL);
+    trial_output(t, n->out[1], CANCEL);
+}
+
+void cases_paco_loss(Rig *rig)
+{
+    TRIALS(rig, build_paco_loss, {4, 32, 64, 10, 1, 0, 1, 0}, {1, 5, 3, 2, 1, 0, 0, 1}, {7, 33, 100, 17, 2, 1, 1, 2},
+           {16, 16, 5, 3, 4, 2, 1, 1}, {3, 1, 1, 50, 1, 0, 0, 2}, {9, 128, 1000, 101, 1, 0, 1, 1});
+}
+
+/* p: B, L, ranks, rank, prior */
+static void build_softmax_loss(Trial *t)
+{
+    const int *p = t->p;
+    Value *z = logits(t, p[0], p[1]), *labels = trial_labels(t, "labels", p[0], p[1]);
+    Value *prior = p[4] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[1]), FILL_NORMAL) : NULL;
+    Value *loss = rank_losses(t, p[2], p[3]);
+    Node *n = NODE(t->graph, softmax_loss, &none, z, labels, prior, loss);
+    trial_mutated(t, loss, SUM(p[1] + p[0]));
+    trial_output(t, n->out[0], CANCEL);
+}
+
+void cases_softmax_loss(Rig *rig)
+{
+    TRIALS(rig, build_softmax_loss, {4, 10, 1, 0, 1}, {1, 2, 1, 0, 0}, {7, 17, 3, 2, 1}, {5, 100, 2, 0, 0},
+           {3, 1000, 1, 0, 1});
+}
+
+/* p: B, L, ranks, rank */
+static void build_count_correct(Trial *t)
+{
+    const int *p = t->p;
+    Value *z = trial_features(t, "logits", DIMS2(p[0], p[1]), FILL_COARSE), *labels = trial_labels(t, "labels", p[0], p[1]);
+    Value *counts = trial_input(t, "counts", ROLE_OUTPUT, DTYPE_I32, DIMS2(p[2], 2), FILL_PERMUTATION);
+    t->graph->ranks = p[2];
+    t->state.rank = p[3];
+    NODE(t->graph, count_correct, &none, z, labels, counts);
+    trial_mutated(t, counts, EXACT);
+}
+
+void cases_count_correct(Rig *rig)
+{
+    TRIALS(rig, build_count_correct, {40, 10, 1, 0}, {1, 2, 2, 1}, {33, 17, 3, 2}, {20, 100, 1, 0});
+}
+
+/* ------------------------------------------------------------------------------------ optimiser */
+
+/* p: elements, rank; long ranges go to several work-items. */
+#define RANGE_SIZES {1, 0}, {15, 1}, {16, 1}, {17, 0}, {4097, 1}, {70001, 2}
+
+static void build_grad_sum(Trial *t)
+{
+    Value *g = trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL), *sum = trial_param(t, "sum", DIMS1(t->p[0]), FILL_NORMAL);
+    t->state.rank = t->p[1];
+    NODE(t->graph, grad_sum, &none, g, sum);
+    trial_mutated(t, sum, EXACT);
+}
+
+void cases_grad_sum(Rig *rig)
+{
+    TRIALS(rig, build_grad_sum, RANGE_SIZES);
+}
+
+static void build_sgd(Trial *t)
+{
+    SgdAttrs attrs = {0.9, 5e-4};
+    Dims dims = DIMS1(t->p[0]);
+    Value *w = trial_param(t, "w", dims, FILL_NORMAL), *g = trial_param(t, "g", dims, FILL_NORMAL);
+    Value *v = trial_param(t, "v", dims, FILL_NORMAL);
+    t->state.lr = 0.05;
+    NODE(t->graph, sgd, &attrs, w, g, v);
+    trial_mutated(t, w, SUM(4));
+    trial_mutated(t, v, SUM(3));
+}
+
+void cases_sgd(Rig *rig)
+{
+    TRIALS(rig, build_sgd, RANGE_SIZES);
+}
+
+static void build_ema(Trial *t)
+{
+    EmaAttrs attrs = {0.999};
+    Value *k = trial_param(t, "k", DIMS1(t->p[0]), FILL_NORMAL), *q = trial_param(t, "q", DIMS1(t->p[0]), FILL_NORMAL);
+    NODE(t->graph, ema, &attrs, k, q);
+    trial_mutated(t, k, SUM(2));
+}
+
+void cases_ema(Rig *rig)
+{
+    TRIALS(rig, build_ema, RANGE_SIZES);
+}

@@ -1,0 +1,35 @@
+#!/bin/bash
+# paco verify on golden files of training steps: the CIFAR family on the float64 reference and on OpenCL, fused and
+# not, and with the kernels of GPUs. The reference takes a minute for all of them, so it gets the small ones here.
+# PACO_FULL=1 takes every file, those of ImageNet models too, on everything; programs with sanitizers are slow and get
+# two.
+set -u
+paco=$1
+folder=${PACO_SHARED:-../shared}/golden/step
+if [ ! -e "$folder/resnet20.json" ]; then
+    echo "skipped: no golden files in $folder"
+    exit 77
+fi
+if [ "${PACO_FULL:-0}" = 1 ]; then
+    ref=("$folder"/*.json)
+    opencl=("$folder"/*.json)
+    few=("${opencl[@]}")
+else
+    ref=("$folder"/resnet20_sharp.json "$folder"/resnet20_balanced_softmax.json)
+    opencl=("$folder"/resnet20*.json "$folder"/resnet32*.json)
+    few=("$folder"/resnet20_sharp.json)
+    if ldd "$paco" | grep -qE 'lib(asan|ubsan|tsan)'; then
+        ref=("${few[@]}")
+        opencl=("$folder"/resnet20_sharp.json "$folder"/resnet20_balanced_softmax.json)
+    fi
+fi
+"$paco" verify --device ref "${ref[@]}" || exit 1
+"$paco" verify --device opencl "${opencl[@]}"
+code=$?
+if [ $code = 8 ]; then # no device
+    echo "skipped on opencl"
+    exit 77
+fi
+[ $code = 0 ] || exit 1
+"$paco" verify --device opencl --no-fuse "${few[@]}" || exit 1
+"$paco" verify --device opencl --kernels gpu "${few[@]}"

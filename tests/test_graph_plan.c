@@ -1,0 +1,633 @@
+/* The planner against an independent account of memory: plans of random graphs and of whole models, made for a
+ * backend that computes nothing, are walked step by step, rank by rank, with a tag on every word that says whose
+ * contents lie there. Besides: what plan_check must catch, coalescing, several buffers, limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support_model.h"
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "graph/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const NoAttrs none = {0};
+
+/* ------------------------------------------------------------------------------------ a backend of paper */
+
+typedef struct Paper {
+    DeviceInfo info;
+    int live;       /* buffers */
+    int fail_after; /* allocations that succeed; -1: all */
+} Paper;
+
+static Paper *paper_of(const Device *device)
+{
+    return (Paper *)(uintptr_t)device;
+}
+
+static const DeviceInfo *paper_opened(const Device *device)
+{
+    return &paper_of(device)->info;
+}
+
+static Status paper_alloc(Device *device, uint64_t bytes, Buffer **buffer)
+{
+    Paper *p = paper_of(device);
+    if (bytes > p->info.max_alloc || p->fail_after == 0)
+        return status_fail(STATUS_LIMIT, "paper: %llu bytes", (unsigned long long)bytes);
+    p->fail_after -= p->fail_after > 0;
+    p->live++;
+    *buffer = mem_alloc(1);
+    return STATUS_OK;
+}
+
+static void paper_release(Device *device, Buffer *buffer)
+{
+    paper_of(device)->live--;
+    free(buffer);
+}
+
+static Status paper_write(Device *device, Ref to, const void *from, uint64_t bytes)
+{
+    (void)device, (void)to, (void)from, (void)bytes;
+    return STATUS_OK;
+}
+
+/* Forward and data gradients want packed weights, weight gradients and products scratch. */
+static Status paper_choose(Device *device, Step *step)
+{
+    (void)device;
+    const ConvDesc *d = &step->conv;
+    step->algorithm = "paper";
+    if (step->kind == STEP_CONV && d->op == CONV_GRAD_WEIGHT)
+        step->workspace_bytes = (uint64_t)d->K * (uint64_t)d->C * 36;
+    else if (step->kind == STEP_CONV && d->op != CONV_PACK) {
+        step->packed_bytes = (uint64_t)d->K * (uint64_t)d->C * (uint64_t)(d->R * d->S) * 4 + 128;
+        step->packed_layout = (uint64_t)d->op;
+    } else if (step->kind == STEP_GEMM)
+        step->workspace_bytes = (uint64_t)step->gemm.M * (uint64_t)step->gemm.N * 4;
+    return STATUS_OK;
+}
+
+static Status paper_prepare(Device *device, Step *step)
+{
+    (void)device, (void)step;
+    return STATUS_OK;
+}
+
+static const Backend paper_backend = {.abi = BACKEND_ABI, .name = "paper", .opened = paper_opened, .alloc = paper_alloc,
+                                      .release = paper_release, .write = paper_write, .choose = paper_choose,
+                                      .prepare = paper_prepare};
+
+static Paper paper_new(uint64_t max_alloc)
+{
+    return (Paper){.info = {.name = "paper", .max_alloc = max_alloc, .units = 2, .alignment = 64, .caps = CAP_CPU,
+                            .channel_block = 16}, .fail_after = -1};
+}
+
+static Plan *compile(Graph *graph, Paper *paper, bool fuse)
+{
+    Plan *plan;
+    if (plan_compile(graph, &paper_backend, (Device *)paper, &(PlanOptions){.no_fuse = !fuse}, &plan) != STATUS_OK)
+        fail_msg("%s", status_text());
+    return plan;
+}
+
+/* ------------------------------------------------------------------------------------ the account */
+
+/* Whose contents lie in each word of each buffer of the activation slab: value id + 1. */
+typedef struct Account {
+    const Plan *plan;
+    int **tags;
+    int *begins; /* by value id: the first step that writes it */
+} Account;
+
+static bool tagged(const PlanValue *v)
+{
+    return v->value->role == ROLE_ACTIVATION || v->value->role == ROLE_DERIVED;
+}
+
+static void set_tags(Account *a, int id)
+{
+    const PlanValue *v = &a->plan->values[id];
+    for (uint64_t i = v->off / 4; tagged(v) && i < (v->off + v->bytes + 3) / 4; i++)
+        a->tags[v->buffer][i] = id + 1;
+}
+
+static void must_hold(const Account *a, int id, int owner, int step)
+{
+    const PlanValue *v = &a->plan->values[id];
+    for (uint64_t i = v->off / 4; tagged(v) && i < (v->off + v->bytes + 3) / 4; i++)
+        if (a->tags[v->buffer][i] != owner + 1) {
+            int seen = a->tags[v->buffer][i] - 1;
+            fail_msg("step %d (%s, %s): %s should lie at +%llu, but %s does", step, a->plan->steps[step].name,
+                     plan_step_label(&a->plan->steps[step]), a->plan->values[owner].value->name,
+                     (unsigned long long)i * 4, seen < 0 ? "nothing" : a->plan->values[seen].value->name);
+        }
+}
+
+/* What a value finds at its place when it is first written: the contents it stands over, which it may go on from. */
+static void check_written(const Account *a, int id, int step)
+{
+    if (step > a->begins[id])
+        must_hold(a, id, id, step);
+    for (int i = 0; i < a->plan->overs_count; i++)
+        if (a->plan->overs[i].out == id && step == a->begins[id])
+            must_hold(a, id, a->plan->overs[i].in, step);
+}
+
+static void find_begins(Account *a)
+{
+    for (int i = a->plan->steps_count - 1; i >= 0; i--)
+        for (int j = 0; j < a->plan->steps[i].refs_count; j++)
+            if (a->plan->plan_steps[i].operands[j].value >= 0 && a->plan->steps[i].writes >> j & 1)
+                a->begins[a->plan->plan_steps[i].operands[j].value] = i;
+}
+
+static void walk_step(Account *a, int i)
+{
+    const Step *step = &a->plan->steps[i];
+    const PlanStep *place = &a->plan->plan_steps[i];
+    for (int j = 0; j < step->refs_count; j++) {
+        int id = place->operands[j].value;
+        if (id < 0)
+            continue;
+        if (step->writes >> j & 1)
+            check_written(a, id, i);
+        else
+            must_hold(a, id, id, i);
+    }
+    if (place->packed.value >= 0)
+        must_hold(a, place->packed.value, place->packed.value, i);
+    if (place->workspace.value >= 0)
+        set_tags(a, place->workspace.value);
+    for (int j = 0; j < step->refs_count; j++)
+        if (place->operands[j].value >= 0 && step->writes >> j & 1)
+            set_tags(a, place->operands[j].value);
+}
+
+/* A whole step with its ranks, and two evaluations. */
+static void walk_plan(const Plan *plan)
+{
+    Account a = {plan, mem_zero((size_t)plan->slabs[SLAB_ACTIVATION].count + 1, sizeof(int *)),
+                 mem_zero((size_t)plan->values_count, sizeof(int))};
+    find_begins(&a);
+    for (int b = 0; b < plan->slabs[SLAB_ACTIVATION].count; b++)
+        a.tags[b] = mem_zero((size_t)plan->slabs[SLAB_ACTIVATION].sizes[b] / 4 + 1, sizeof(int));
+    for (int s = 0; s < SEGMENT_COUNT; s++) {
+        int turns = s == SEGMENT_KEY || s == SEGMENT_QUERY ? plan->graph->ranks : s == SEGMENT_EVAL ? 2 : 1;
+        for (int turn = 0; turn < turns; turn++)
+            for (int i = plan->begin[s]; i < plan->begin[s + 1]; i++)
+                walk_step(&a, i);
+    }
+    for (int b = 0; b < plan->slabs[SLAB_ACTIVATION].count; b++)
+        free(a.tags[b]);
+    free(a.tags);
+    free(a.begins);
+}
+
+/* Places of values that live always: inside their buffer, apart from each other, in the slab of their role. */
+static void check_places(const Plan *plan, const Paper *paper)
+{
+    static const Slab slabs[ROLE_COUNT] = {
+        [ROLE_PARAM] = SLAB_PARAM, [ROLE_GRAD] = SLAB_GRAD, [ROLE_GRAD_SUM] = SLAB_GRAD_SUM,
+        [ROLE_MOMENTUM] = SLAB_MOMENTUM, [ROLE_EMA] = SLAB_EMA, [ROLE_STATE] = SLAB_STATE, [ROLE_CONSTANT] = SLAB_IO,
+        [ROLE_INPUT] = SLAB_IO, [ROLE_OUTPUT] = SLAB_IO, [ROLE_ACTIVATION] = SLAB_ACTIVATION,
+        [ROLE_DERIVED] = SLAB_ACTIVATION};
+    for (int s = 0; s < SLAB_COUNT; s++)
+        for (int b = 0; b < plan->slabs[s].count; b++)
+            assert_true(plan->slabs[s].sizes[b] <= paper->info.max_alloc);
+    for (int i = 0; i < plan->values_count; i++) {
+        const PlanValue *v = &plan->values[i];
+        if (tagged(v) && v->first < 0)
+            continue;
+        if (v->slab != slabs[v->value->role])
+            fail_msg("%s lies in the wrong slab", v->value->name);
+        assert_true(v->buffer < plan->slabs[v->slab].count);
+        assert_true(v->off + v->bytes <= plan->slabs[v->slab].sizes[v->buffer]);
+        for (int j = 0; j < i && !tagged(v); j++) {
+            const PlanValue *w = &plan->values[j];
+            if (w->slab == v->slab && w->buffer == v->buffer && v->off < w->off + w->bytes &&
+                w->off < v->off + v->bytes && !tagged(w))
+                fail_msg("%s and %s overlap", v->value->name, w->value->name);
+        }
+    }
+    for (int i = 1; i < plan->steps_count; i++)
+        assert_true(plan->plan_steps[i - 1].segment <= plan->plan_steps[i].segment);
+}
+
+static void check_plan(const Plan *plan, const Paper *paper)
+{
+    check_places(plan, paper);
+    walk_plan(plan);
+}
+
+/* ------------------------------------------------------------------------------------ random graphs */
+
+typedef struct Maker {
+    Graph *g;
+    Rng rng;
+    Value *pool[256]; /* images to go on from */
+    int count;
+} Maker;
+
+static Value *pick(Maker *m)
+{
+    /* Mostly recent ones, sometimes old ones from other segments. */
+    int back = rng_below(&m->rng, 4) ? 6 : m->count;
+    return m->pool[m->count - 1 - (int)rng_below(&m->rng, (uint32_t)(back < m->count ? back : m->count))];
+}
+
+/* Another of the same shape as v: v itself where there is none. */
+static Value *pick_like(Maker *m, Value *v)
+{
+    for (int tries = 0; tries < 8; tries++) {
+        Value *w = pick(m);
+        if (dims_equal(w->dims, v->dims))
+            return w;
+    }
+    return v;
+}
+
+static void keep(Maker *m, Value *v)
+{
+    if (rng_below(&m->rng, 12) == 0)
+        v->role = ROLE_OUTPUT;
+    m->pool[m->count++] = v;
+}
+
+static Value *weight(Maker *m, int K, int C)
+{
+    char name[32];
+    snprintf(name, sizeof name, "w%d.%d", K, C); /* one for all convolutions of these sizes: packed copies are shared */
+    Value *w = graph_find(m->g, name);
+    return w ? w : graph_value(m->g, name, ROLE_PARAM, DTYPE_F32, DIMS4(K, C, 3, 3));
+}
+
+static Value *vector(Maker *m, Role role, int64_t C)
+{
+    return graph_value(m->g, "vector", role, DTYPE_F32, DIMS1(C));
+}
+
+static void add_bn(Maker *m, Value *x)
+{
+    BnAttrs attrs = {1e-5, 0.1};
+    int64_t C = x->dims.d[1];
+    Value *gamma = vector(m, ROLE_PARAM, C);
+    Node *n = NODE(m->g, bn, &attrs, x, gamma, vector(m, ROLE_PARAM, C), vector(m, ROLE_STATE, C),
+                   vector(m, ROLE_STATE, C));
+    keep(m, n->out[0]);
+    if (rng_below(&m->rng, 2) == 0)
+        return;
+    Value *y = NODE(m->g, relu, &none, n->out[0])->out[0], *dy = pick_like(m, x);
+    keep(m, y);
+    dy = NODE(m->g, relu_grad, &none, dy, y)->out[0];
+    if (rng_below(&m->rng, 2))
+        keep(m, dy);
+    keep(m, NODE(m->g, bn_grad, &attrs, dy, x, gamma, n->out[1], n->out[2])->out[0]);
+}
+
+static void add_conv(Maker *m, Value *x)
+{
+    static const int channels[] = {5, 16, 20};
+    ConvAttrs attrs = {1, 1, 1, (int)x->dims.d[2], (int)x->dims.d[3]};
+    int K = channels[rng_below(&m->rng, 3)], C = (int)x->dims.d[1];
+    if (rng_below(&m->rng, 3)) {
+        keep(m, NODE(m->g, conv, &attrs, x, weight(m, K, C))->out[0]);
+        return;
+    }
+    /* x as a gradient; the result is added to an older one. */
+    Value *dx = NODE(m->g, conv_grad_data, &attrs, x, weight(m, C, K), NULL)->out[0];
+    Value *other = pick_like(m, dx);
+    keep(m, NODE(m->g, add, &none, other, dx)->out[0]);
+}
+
+static void add_random(Maker *m)
+{
+    Value *x = pick(m);
+    switch (rng_below(&m->rng, 6)) {
+    case 0: keep(m, NODE(m->g, relu, &none, x)->out[0]); break;
+    case 1: keep(m, NODE(m->g, add, &none, x, pick_like(m, x))->out[0]); break;
+    case 2: keep(m, NODE(m->g, relu_grad, &none, x, pick_like(m, x))->out[0]); break;
+    case 3: add_bn(m, x); break;
+    default: add_conv(m, x);
+    }
+}
+
+static Graph *random_graph(uint64_t seed, int ranks)
+{
+    static const Segment order[] = {SEGMENT_PROLOGUE, SEGMENT_KEY, SEGMENT_QUERY, SEGMENT_EPILOGUE, SEGMENT_EVAL};
+    Maker m = {.g = graph_new(), .rng = rng_stream(9, 0, seed, RNG_TEST)};
+    m.g->ranks = ranks;
+    m.pool[m.count++] = graph_value(m.g, "x", ROLE_STATE, DTYPE_F32, DIMS4(2, 5, 3, 4));
+    m.pool[m.count++] = graph_value(m.g, "z", ROLE_STATE, DTYPE_F32, DIMS4(2, 20, 3, 4));
+    for (size_t s = 0; s < sizeof order / sizeof *order; s++) {
+        m.g->segment = order[s];
+        for (int nodes = 2 + (int)rng_below(&m.rng, 14); nodes > 0; nodes--)
+            add_random(&m);
+    }
+    graph_sort_segments(m.g);
+    return m.g;
+}
+
+static void random_graphs(void **unused)
+{
+    (void)unused;
+    int buffers = 0;
+    uint64_t requested = 0, planned = 0;
+    for (uint64_t seed = 0; seed < 150; seed++)
+        for (int fuse = 0; fuse < 2; fuse++) {
+            Paper paper = paper_new(seed % 3 == 0 ? 15000 : seed % 3 == 1 ? 40000 : 1 << 30);
+            Plan *plan = compile(random_graph(seed, 1 + (int)(seed % 2)), &paper, fuse);
+            check_plan(plan, &paper);
+            buffers += plan->slabs[SLAB_ACTIVATION].count > 1;
+            requested += plan->requested;
+            planned += plan_slab_bytes(plan, SLAB_ACTIVATION);
+            plan_free(plan);
+            assert_int_equal(paper.live, 0);
+        }
+    printf("300 plans, %d in several buffers; activations planned in %.2f of their bytes\n", buffers,
+           (double)planned / (double)requested);
+    assert_true(buffers > 20);
+    assert_true(planned < requested);
+}
+
+static Graph *model_graph(int ranks, ModelConfig *config)
+{
+    *config = model_small(arch_find("resnet20"), 16, 4, ranks);
+    config->eval_batch = 3;
+    return model_build(config).graph;
+}
+
+static void models(void **unused)
+{
+    (void)unused;
+    for (int ranks = 1; ranks <= 3; ranks++)
+        for (int fuse = 0; fuse < 2; fuse++)
+            for (int small = 0; small < 2; small++) {
+                ModelConfig config;
+                Paper paper = paper_new(small ? 300000 : 1 << 30);
+                Plan *plan = compile(model_graph(ranks, &config), &paper, fuse);
+                check_plan(plan, &paper);
+                plan_free(plan);
+            }
+}
+
+/* ------------------------------------------------------------------------------------ what plan_check catches */
+
+/* Runs `harm` on a plan in a process of its own, then plan_check; tells whether it aborted. */
+static bool aborts(void (*harm)(Plan *))
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        ModelConfig config;
+        Paper paper = paper_new(1 << 30);
+        (void)!freopen("/dev/null", "w", stderr);
+        Plan *plan = compile(model_graph(2, &config), &paper, true);
+        harm(plan);
+        plan_check(plan);
+        _exit(0);
+    }
+    int status;
+    assert_true(waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void harm_nothing(Plan *plan)
+{
+    (void)plan;
+}
+
+/* The first activation that is alive together with another, apart from it, is put on top of it. */
+static void harm_overlap(Plan *plan)
+{
+    for (int i = 0; i < plan->values_count; i++)
+        for (int j = 0; j < i; j++) {
+            PlanValue *a = &plan->values[i], *b = &plan->values[j];
+            if (!tagged(a) || !tagged(b) || a->first < 0 || b->first < 0 || a->over >= 0 || b->over >= 0 ||
+                a->first > b->last || b->first > a->last)
+                continue;
+            a->buffer = b->buffer;
+            a->off = b->off + b->bytes - 4;
+            return;
+        }
+}
+
+/* A step reads an activation that only the next segment writes. */
+static void harm_read_early(Plan *plan)
+{
+    PlanStep *last = &plan->plan_steps[plan->begin[SEGMENT_QUERY + 1] - 2];
+    for (int i = plan->begin[SEGMENT_KEY]; i < plan->begin[SEGMENT_KEY + 1]; i++)
+        for (int j = 0; j < plan->steps[i].refs_count; j++) {
+            int id = plan->plan_steps[i].operands[j].value;
+            if (id >= 0 && tagged(&plan->values[id]) && !(plan->steps[i].writes >> j & 1)) {
+                for (int v = 0; v < plan->values_count; v++)
+                    if (tagged(&plan->values[v]) && plan->values[v].first > plan->begin[SEGMENT_QUERY])
+                        plan->plan_steps[i].operands[j].value = v;
+                (void)last;
+                return;
+            }
+        }
+}
+
+/* A convolution whose weights are packed by no step. */
+static void harm_unpacked(Plan *plan)
+{
+    for (int i = plan->begin[SEGMENT_PROLOGUE]; i < plan->begin[SEGMENT_PROLOGUE + 1]; i++)
+        if (plan->steps[i].kind == STEP_CONV && plan->steps[i].conv.op == CONV_PACK) {
+            plan->steps[i].writes = 0;
+            return;
+        }
+}
+
+static void harm_alignment(Plan *plan)
+{
+    plan->values[plan->values_count / 2].off += 2;
+}
+
+/* Something takes the place of a value that is read later on. */
+static void harm_over(Plan *plan)
+{
+    for (int i = 0; i < plan->values_count; i++)
+        for (int j = 0; j < plan->values_count; j++) {
+            const PlanValue *in = &plan->values[i], *out = &plan->values[j];
+            if (tagged(in) && tagged(out) && in->bytes == out->bytes && in->first >= 0 && in->last > out->first &&
+                in->first < out->first && out->over < 0) {
+                plan->overs[0] = (PlanOver){j, i};
+                plan_liveness(plan);
+                return;
+            }
+        }
+}
+
+static void violations(void **unused)
+{
+    (void)unused;
+    assert_false(aborts(harm_nothing));
+    assert_true(aborts(harm_overlap));
+    assert_true(aborts(harm_read_early));
+    assert_true(aborts(harm_unpacked));
+    assert_true(aborts(harm_alignment));
+    assert_true(aborts(harm_over));
+}
+
+/* ------------------------------------------------------------------------------------ coalescing */
+
+typedef struct Ranges {
+    int steps;
+    int64_t elements;
+} Ranges;
+
+static Ranges count_ranges(const Plan *plan, KernelId kernel)
+{
+    Ranges r = {0};
+    for (int i = 0; i < plan->steps_count; i++)
+        if (plan->steps[i].kind == STEP_KERNEL && plan->steps[i].kernel.id == (int)kernel) {
+            RangeArgs args;
+            memcpy(&args, plan->steps[i].kernel.args, sizeof args);
+            r.steps++;
+            r.elements += args.n;
+            assert_true(args.chunk % 16 == 0);
+            assert_true(args.chunk * plan->steps[i].kernel.global[0] >= args.n);
+        }
+    return r;
+}
+
+/* Maximal runs of trained parameters, and their elements; `all`: as if every one were. */
+static Ranges expected_ranges(const Plan *plan, bool all)
+{
+    Ranges r = {0};
+    const Value *before = NULL;
+    for (int i = 0; i < plan->values_count; i++) {
+        const Value *v = plan->values[i].value;
+        if (v->role != ROLE_PARAM)
+            continue;
+        bool in = all || v->trainable, follows = before && (all || before->trainable);
+        bool same_buffer = before && plan->values[before->id].buffer == plan->values[i].buffer;
+        r.steps += in && !(follows && same_buffer);
+        r.elements += in ? dims_count(v->dims) : 0;
+        before = v;
+    }
+    return r;
+}
+
+static void check_ranges(const Plan *plan)
+{
+    Ranges trained = expected_ranges(plan, false), all = expected_ranges(plan, true);
+    Ranges sgd = count_ranges(plan, KERNEL_sgd), ema = count_ranges(plan, KERNEL_ema);
+    Ranges sum = count_ranges(plan, KERNEL_grad_sum);
+    assert_int_equal(sgd.steps, trained.steps);
+    assert_int_equal(sgd.elements, trained.elements);
+    assert_int_equal(ema.steps, all.steps);
+    assert_int_equal(ema.elements, all.elements);
+    assert_int_equal(sum.elements, plan->graph->ranks > 1 ? trained.elements : 0);
+    /* Frozen parameters have no gradients: those of their neighbours lie side by side. */
+    assert_true(plan->graph->ranks == 1 ? sum.steps == 0 : sum.steps >= 1 && sum.steps <= trained.steps);
+}
+
+static bool not_layer2(const char *name, const void *context)
+{
+    (void)context;
+    return !strstr(name, ".layer2.");
+}
+
+static void coalescing(void **unused)
+{
+    (void)unused;
+    for (int ranks = 1; ranks <= 2; ranks++) {
+        ModelConfig config;
+        Paper paper = paper_new(1 << 30);
+        Plan *plan = compile(model_graph(ranks, &config), &paper, true);
+        check_ranges(plan);
+        assert_int_equal(count_ranges(plan, KERNEL_sgd).steps, 1);
+        assert_int_equal(count_ranges(plan, KERNEL_ema).steps, 1);
+        assert_int_equal(count_ranges(plan, KERNEL_grad_sum).steps, ranks > 1);
+        plan_free(plan);
+        paper = paper_new(300000); /* several buffers per slab */
+        plan = compile(model_graph(ranks, &config), &paper, true);
+        assert_true(plan->slabs[SLAB_PARAM].count > 2);
+        check_ranges(plan);
+        plan_free(plan);
+        config.trainable = not_layer2;
+        paper = paper_new(1 << 30);
+        plan = compile(model_build(&config).graph, &paper, true);
+        assert_int_equal(count_ranges(plan, KERNEL_sgd).steps, 2);
+        check_ranges(plan);
+        plan_free(plan);
+    }
+}
+
+/* With several ranks weights are packed once per step, after the key encoder has followed; with one rank right before
+ * their use; for evaluation when they are folded. */
+static void packing(void **unused)
+{
+    (void)unused;
+    for (int ranks = 1; ranks <= 2; ranks++) {
+        ModelConfig config;
+        Paper paper = paper_new(1 << 30);
+        Plan *plan = compile(model_graph(ranks, &config), &paper, true);
+        int packs[SEGMENT_COUNT] = {0}, ema = -1;
+        for (int i = 0; i < plan->steps_count; i++) {
+            const Step *s = &plan->steps[i];
+            if (s->kind == STEP_KERNEL && s->kernel.id == KERNEL_ema)
+                ema = i;
+            if (s->kind != STEP_CONV || s->conv.op != CONV_PACK)
+                continue;
+            packs[plan->plan_steps[i].segment]++;
+            assert_true(plan->plan_steps[i].segment == SEGMENT_FOLD || (ema >= 0 && i > ema));
+        }
+        /* 19 convolutions; the query's are packed forwards and, but for the first, for the gradient. */
+        assert_int_equal(packs[SEGMENT_PROLOGUE], ranks > 1 ? 19 + 19 + 18 : 0);
+        assert_int_equal(packs[SEGMENT_KEY], ranks > 1 ? 0 : 19);
+        assert_int_equal(packs[SEGMENT_QUERY], ranks > 1 ? 0 : 19 + 18);
+        assert_int_equal(packs[SEGMENT_EVAL], 0);
+        assert_int_equal(packs[SEGMENT_FOLD], 19);
+        plan_free(plan);
+    }
+}
+
+/* ------------------------------------------------------------------------------------ limits */
+
+static void limits(void **unused)
+{
+    (void)unused;
+    ModelConfig config;
+    Plan *plan;
+    Paper paper = paper_new(1 << 30);
+    paper.info.memory = 1 << 20;
+    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper, &(PlanOptions){0}, &plan),
+                     STATUS_LIMIT);
+    assert_non_null(strstr(status_text(), "does not fit"));
+    /* Every allocation fails once; nothing stays behind. */
+    for (int after = 0; after < SLAB_COUNT - 1; after++) {
+        paper = paper_new(1 << 30);
+        paper.fail_after = after;
+        assert_int_equal(plan_compile(model_graph(2, &config), &paper_backend, (Device *)&paper, &(PlanOptions){0},
+                                      &plan), STATUS_LIMIT);
+        assert_int_equal(paper.live, 0);
+    }
+    /* A value larger than any buffer. */
+    paper = paper_new(20000);
+    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper, &(PlanOptions){0}, &plan),
+                     STATUS_LIMIT);
+    assert_int_equal(paper.live, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
+        cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,257 @@
+/* A whole training step, backend against backend: gradients of every parameter, all elements, of the float64 reference
+ * and OpenCL; fused against un-fused; and the same bits from two runs and from two sessions.
+ *
+ * A tensor's figures are its relative L2 error and the largest |a - b| / (|b| + rms(b)). A gradient that is zero but
+ * for rounding (a bias before batch norm) is measured against a thousandth of all gradients together. A ReLU whose
+ * input is within rounding of zero moves a few elements by more than rounding: hence the size of the bounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support_graph.h"
+#include "support_model.h"
+
+#include "base/arena.h"
+#include "device/registry.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double RELATIVE_BOUND = 2e-3, ELEMENT_BOUND = 2e-2;
+
+static void must(Status status)
+{
+    if (status != STATUS_OK)
+        fail_msg("%s", status_text());
+}
+
+/* One session with its model, filled. */
+typedef struct Run {
+    ModelConfig config;
+    Model model;
+    Session *session;
+} Run;
+
+static const char *device_name(void)
+{
+    const char *name = getenv("PACO_TEST_DEVICE");
+    return name ? name : "opencl";
+}
+
+static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)
+{
+    Run r = {.config = *config};
+    r.model = model_build(config);
+    must(session_open(r.model.graph, &(SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}}, &r.session));
+    model_fill(r.session, &r.model, config);
+    return r;
+}
+
+/* `steps` steps from step 0 on. */
+static void run_steps(Run *r, int steps)
+{
+    StepParams params = {.lr = 0.05, .grad_scale = 1.0 / r->config.ranks};
+    for (params.step = 0; params.step < steps; params.step++) {
+        model_feed(r->session, &r->model, &r->config, params.step);
+        must(session_step(r->session, params));
+        params.queue_head = (params.queue_head + r->config.batch * r->config.ranks) % r->config.queue;
+    }
+}
+
+static double *read_value(const Run *r, const Value *v)
+{
+    double *x = mem_alloc((size_t)dims_count(v->dims) * sizeof *x);
+    must(session_read(r->session, v, x, DTYPE_F64));
+    return x;
+}
+
+/* The gradient that SGD uses, or NULL. */
+static const Value *gradient(const Run *r, const Value *param)
+{
+    Role role = r->config.ranks > 1 ? ROLE_GRAD_SUM : ROLE_GRAD;
+    return param->role == ROLE_PARAM ? graph_companion_of(r->model.graph, param, role) : NULL;
+}
+
+/* ------------------------------------------------------------------------------------ gradients */
+
+static double all_gradients_norm(const Run *r)
+{
+    double squares = 0;
+    for (int i = 0; i < r->model.graph->values_count; i++) {
+        const Value *g = gradient(r, r->model.graph->values[i]);
+        double *x = g ? read_value(r, g) : NULL;
+        for (int64_t j = 0; g && j < dims_count(g->dims); j++)
+            squares += x[j] * x[j];
+        free(x);
+    }
+    return sqrt(squares);
+}
+
+/* Both figures of one tensor; `least` is what its norm counts as at least. */
+static Distance gradient_distance(const double *a, const double *b, int64_t n, double least)
+{
+    double squares = 0, errors = 0;
+    for (int64_t i = 0; i < n; i++) {
+        squares += b[i] * b[i];
+        errors += (a[i] - b[i]) * (a[i] - b[i]);
+    }
+    double norm = fmax(sqrt(squares), least), rms = norm / sqrt((double)n);
+    Distance d = {.relative = sqrt(errors) / norm};
+    for (int64_t i = 0; i < n; i++) {
+        double share = fabs(a[i] - b[i]) / (fabs(b[i]) + rms);
+        if (!(share <= d.element))
+            d.element = share, d.where = i;
+    }
+    return d;
+}
+
+static void compare_gradients(const char *what, const Run *a, const Run *b)
+{
+    double least = 1e-3 * all_gradients_norm(b);
+    Distance worst = {0};
+    const char *relative_at = "", *element_at = "";
+    int tensors = 0;
+    for (int i = 0; i < b->model.graph->values_count; i++) {
+        const Value *g = gradient(b, b->model.graph->values[i]);
+        if (!g)
+            continue;
+        double *x = read_value(a, graph_find(a->model.graph, g->name)), *y = read_value(b, g);
+        Distance d = gradient_distance(x, y, dims_count(g->dims), least);
+        if (!(d.relative <= worst.relative))
+            worst.relative = d.relative, relative_at = g->name;
+        if (!(d.element <= worst.element))
+            worst.element = d.element, worst.where = d.where, element_at = g->name;
+        tensors++;
+        free(x);
+        free(y);
+    }
+    printf("%-34s %3d tensors: L2 %.1e of %.0e (%s), element %.1e of %.0e (%s[%lld])\n", what, tensors, worst.relative,
+           RELATIVE_BOUND, relative_at, worst.element, ELEMENT_BOUND, element_at, (long long)worst.where);
+    assert_true(tensors > 0);
+    if (!(worst.relative <= RELATIVE_BOUND && worst.element <= ELEMENT_BOUND))
+        fail_msg("%s: gradients differ", what);
+}
+
+static void check_parity(const Arch *arch, int size, int batch, int ranks)
+{
+    char what[128];
+    ModelConfig c = model_small(arch, size, batch, ranks);
+    Run ref = run_open(&c, "ref", false), fused = run_open(&c, device_name(), false);
+    Run plain = run_open(&c, device_name(), true);
+    run_steps(&ref, 1);
+    run_steps(&fused, 1);
+    run_steps(&plain, 1);
+    snprintf(what, sizeof what, "%s, %d ranks: ref and device", arch->name, ranks);
+    compare_gradients(what, &fused, &ref);
+    snprintf(what, sizeof what, "%s, %d ranks: fused and not", arch->name, ranks);
+    compare_gradients(what, &fused, &plain);
+    session_close(ref.session);
+    session_close(fused.session);
+    session_close(plain.session);
+}
+
+static void resnet20_one_rank(void **unused)
+{
+    (void)unused;
+    check_parity(arch_find("resnet20"), 17, 6, 1);
+}
+
+static void resnet20_two_ranks(void **unused)
+{
+    (void)unused;
+    check_parity(arch_find("resnet20"), 16, 4, 2);
+}
+
+/* One block per stage. */
+static void bottlenecks(void **unused)
+{
+    (void)unused;
+    static const Arch resnet50 = {"short resnet50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 1, 64};
+    static const Arch resnext50 = {"short resnext50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 32, 4};
+    static const Arch resnet18 = {"short resnet18", FAMILY_IMAGENET, BLOCK_BASIC, {1, 1, 1, 0}, 1, 64};
+    check_parity(&resnet50, 37, 3, 1);
+    check_parity(&resnext50, 34, 3, 1);
+    check_parity(&resnet18, 33, 3, 2);
+}
+
+/* ------------------------------------------------------------------------------------ the same bits */
+
+/* Everything that lives from step to step and what the host reads. */
+static bool is_kept(const Value *v)
+{
+    return v->role != ROLE_ACTIVATION && v->role != ROLE_DERIVED && v->role != ROLE_INPUT && v->role != ROLE_CONSTANT;
+}
+
+static void check_same(const Run *a, const Run *b, double *const *earlier, const char *what)
+{
+    const Graph *g = a->model.graph;
+    for (int i = 0; i < g->values_count; i++) {
+        const Value *v = g->values[i];
+        if (!is_kept(v) || !strcmp(v->name, "step_state"))
+            continue;
+        double *x = read_value(a, v), *y = b ? read_value(b, b->model.graph->values[i]) : NULL;
+        if (memcmp(x, y ? y : earlier[i], (size_t)dims_count(v->dims) * sizeof *x))
+            fail_msg("%s: the bits of %s differ", what, v->name);
+        free(x);
+        free(y);
+    }
+}
+
+/* Momentum begins as zeros; model_fill writes the rest. */
+static void clear_momentum(const Run *r)
+{
+    for (int i = 0; i < r->model.graph->values_count; i++) {
+        const Value *v = r->model.graph->values[i];
+        if (v->role != ROLE_MOMENTUM)
+            continue;
+        double *zeros = mem_zero((size_t)dims_count(v->dims), sizeof *zeros);
+        must(session_write(r->session, v, zeros, DTYPE_F64));
+        free(zeros);
+    }
+}
+
+static void two_runs(void **unused)
+{
+    (void)unused;
+    ModelConfig c = model_small(arch_find("resnet20"), 12, 5, 2);
+    Run a = run_open(&c, device_name(), false), b = run_open(&c, device_name(), false);
+    run_steps(&a, 2);
+    run_steps(&b, 2);
+    check_same(&a, &b, NULL, "two sessions");
+    int count = a.model.graph->values_count;
+    double **first = mem_zero((size_t)count, sizeof *first);
+    for (int i = 0; i < count; i++)
+        if (is_kept(a.model.graph->values[i]) && strcmp(a.model.graph->values[i]->name, "step_state"))
+            first[i] = read_value(&a, a.model.graph->values[i]);
+    model_fill(a.session, &a.model, &c);
+    clear_momentum(&a);
+    run_steps(&a, 2);
+    check_same(&a, NULL, first, "the same session again");
+    for (int i = 0; i < count; i++)
+        free(first[i]);
+    free(first);
+    session_close(a.session);
+    session_close(b.session);
+}
+
+int main(void)
+{
+    const Backend *backend;
+    Device *device;
+    if (device_open(device_name(), &(DeviceOptions){0}, &backend, &device) != STATUS_OK) {
+        fprintf(stderr, "skipped: %s\n", status_text());
+        return 77;
+    }
+    backend->close(device);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resnet20_one_rank),
+        cmocka_unit_test(resnet20_two_ranks),
+        cmocka_unit_test(bottlenecks),
+        cmocka_unit_test(two_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
