@@ -197,7 +197,7 @@ alone 4 "no/such/folder.pth" convert run/last.pth.tar no/such/folder.pth
 alone 4 "absent.json" verify absent.json
 
 # what every verb says of itself
-for verb in demo train eval verify bench inspect convert plan augment devices data presets; do
+for verb in $("$paco" help | awk '/^  / { print $1 }'); do
     "$paco" $verb --help >../stdout 2>../stderr || { echo "FAIL: $verb --help"; failed=1; }
     { head -1 ../stdout | grep -q "^usage: paco $verb" && [ ! -s ../stderr ]; } ||
         { echo "FAIL: $verb --help says:"; cat ../stdout ../stderr; failed=1; }
