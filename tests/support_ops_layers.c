@@ -178,6 +178,23 @@ void cases_bn_relu(Rig *rig)
     TRIALS(rig, build_bn_relu, BN_SIZES);
 }
 
+/* With the statistics of a bn_relu before it: the same output again. */
+static void build_bn_relu_again(Trial *t)
+{
+    BnInputs i = bn_inputs(t);
+    Node *bn = NODE(t->graph, bn_relu, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var);
+    Node *again = NODE(t->graph, bn_relu_again, &bn_attrs, i.x, i.gamma, i.beta, bn->out[1],
+                       bn->out[2]);
+    trial_output(t, again->out[0], bn_judge(t->p));
+    trial_mutated(t, i.mean, t->p[4] ? EXACT : bn_judge(t->p));
+    trial_mutated(t, i.var, t->p[4] ? EXACT : bn_judge(t->p));
+}
+
+void cases_bn_relu_again(Rig *rig)
+{
+    TRIALS(rig, build_bn_relu_again, BN_SIZES);
+}
+
 static void build_bn_add_relu(Trial *t)
 {
     BnInputs i = bn_inputs(t);

@@ -28,10 +28,10 @@ static void usage(FILE *file)
     fprintf(file,
             "usage: paco augment --recipe NAME --image FILE --out SHEET.png [--n 16] [--seed 0]\n"
             "                    [--size PIXELS] [--randaugment-n 2] [--randaugment-m 10]\n"
-            "recipes:");
+            "recipes, of two views or one:");
     const Recipe *recipe;
     for (int i = 0; (recipe = recipe_at(i)); i++)
-        fprintf(file, " %s", recipe->name);
+        fprintf(file, "%s%s", i % 6 ? " " : "\n  ", recipe->name);
     fprintf(file, "\n");
 }
 

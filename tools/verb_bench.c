@@ -27,6 +27,8 @@ static Status model_bench(int argc, char **argv, Options *options)
         return STATUS_OK;
     }
     const char *what = options->word_count ? options->words[0] : "";
+    if (!*what)
+        return status_fail(STATUS_USAGE, "bench: say what: step, eval or image. `paco bench --help` explains");
     if (strcmp(what, "step") != 0 && strcmp(what, "eval") != 0)
         return status_fail(STATUS_USAGE, "bench: '%s': expected step, eval or image", what);
     return bench_model(options, strcmp(what, "eval") == 0, stdout);

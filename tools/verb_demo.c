@@ -27,8 +27,10 @@ static Status train_one(const char *method, int argc, char **argv, TrainResult *
     if (status == STATUS_OK && options.out)
         status = status_fail(STATUS_USAGE, "demo: --out: two runs cannot share a folder. `paco train --preset synthetic "
                              "--out FOLDER` keeps one");
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        log_info("--- %s", method);
         status = train(&options, result);
+    }
     options_free(&options);
     free(args);
     return status;
@@ -50,7 +52,6 @@ int verb_demo(int argc, char **argv)
             return STATUS_OK;
         }
     for (int i = 0; i < 2; i++) {
-        log_info("--- %s", methods[i]);
         Status status = train_one(methods[i], argc - 1, argv + 1, &results[i]);
         if (status != STATUS_OK) {
             log_error("%s", status_text());

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int verb_devices(int argc, char **argv);
 
@@ -50,8 +51,13 @@ static void print_device(const BackendRow *row, int index)
 
 int verb_devices(int argc, char **argv)
 {
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        puts("usage: paco devices\n\nLists every backend and device under the name that --device takes, and why one is "
+             "missing.\n`--device ref`, the float64 reference, is always there.");
+        return STATUS_OK;
+    }
     if (argc > 1) {
-        log_error("devices: unexpected argument %s. Usage: paco devices", argv[1]);
+        log_error("devices: unexpected argument '%s'. `paco devices --help` explains", argv[1]);
         return STATUS_USAGE;
     }
     for (int i = 0; i < registry_count(); i++) {

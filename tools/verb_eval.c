@@ -88,7 +88,6 @@ static Status write_reports(Eval *e)
     static const char *const files[] = {"classes.csv", "confusion.csv", "report.json", "predictions.csv"};
     if (!e->options->out)
         return STATUS_OK;
-    TRY(file_make_folder(e->options->out));
     for (int i = 0; i < 4; i++)
         TRY(write_file(e, files[i]));
     return STATUS_OK;
@@ -150,6 +149,8 @@ static Status run(Eval *e)
     TRY(take_preprocessing(e));
     TRY(open_data(e));
     TRY(open_network(e));
+    if (o->out)
+        TRY(file_make_folder(o->out));
     e->metrics = metrics_new(e->config.classes, e->train ? e->train->counts : NULL);
     Evaluation evaluation = {.session = e->session, .model = &e->model, .data = e->test, .views = e->views,
                              .batch = o->batch, .threads = o->threads, .on_corrupt = (OnCorrupt)o->on_corrupt};

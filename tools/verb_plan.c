@@ -10,14 +10,15 @@ static const char USAGE[] =
     "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every slab and where its\n"
     "peak is; --dump prints one stage of compilation instead.";
 
-/* Takes `--dump STAGE` out of the arguments: it is no option of a run. */
+/* Takes `--dump STAGE` out of the arguments: it is no option of a run. NULL: not there; "": without its stage. */
 static const char *take_dump(int *argc, char **argv)
 {
-    for (int i = 1; i + 1 < *argc; i++)
+    for (int i = 1; i < *argc; i++)
         if (strcmp(argv[i], "--dump") == 0) {
-            const char *stage = argv[i + 1];
-            memmove(argv + i, argv + i + 2, (size_t)(*argc - i - 2) * sizeof *argv);
-            *argc -= 2;
+            int taken = i + 1 < *argc ? 2 : 1;
+            const char *stage = taken == 2 ? argv[i + 1] : "";
+            memmove(argv + i, argv + i + taken, (size_t)(*argc - i - taken) * sizeof *argv);
+            *argc -= taken;
             return stage;
         }
     return NULL;

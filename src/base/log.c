@@ -58,13 +58,11 @@ void log_progress(double seconds, const char *format, ...)
         progress_time = now;
         va_list args;
         va_start(args, format);
-        if (terminal)
-            fputs("\r\033[K", stderr);
+        if (terminal) /* without wrapping: of a line that is too long only its last row could be cleared */
+            fputs("\r\033[K\033[?7l", stderr);
         vfprintf(stderr, format, args);
-        if (terminal)
-            fflush(stderr);
-        else
-            fputc('\n', stderr);
+        fputs(terminal ? "\033[?7h" : "\n", stderr);
+        fflush(stderr);
         progress_shown = terminal;
         va_end(args);
     }

@@ -95,7 +95,10 @@ static void module_try(Module *m)
         row->backend = NULL;
     }
     if (row->backend && row->backend->count(&row->devices) != STATUS_OK) {
-        snprintf(row->why, sizeof row->why, "%.500s", status_text());
+        size_t name = strlen(row->name);
+        const char *text = status_text();
+        bool named = strncmp(text, row->name, name) == 0 && strncmp(text + name, ": ", 2) == 0;
+        snprintf(row->why, sizeof row->why, "%.500s", named ? text + name + 2 : text);
         row->devices = 0;
     }
     log_debug(1, "backend %s: %s", row->name, row->why[0] ? row->why : row->path);

@@ -269,7 +269,11 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
 {
     TrainingLoad load;
     Status status = training_load(path, &s->state, TRAINING_ALL, &load);
-    if (status != STATUS_OK)
+    bool other = status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
+    if (other)
+        status = status_fail(STATUS_USAGE, "%s: --arch: the checkpoint is another network (%s vs %.60s)", path,
+                             s->state.arch, load.state.arch);
+    else if (status != STATUS_OK)
         state_match_print(&load.match);
     if (status == STATUS_OK)
         status = check_same(s, path, &load.state);

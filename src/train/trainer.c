@@ -365,7 +365,11 @@ static Status evaluate_now(Trainer *t)
     Evaluation e = {.session = t->session, .model = &t->model, .data = t->test, .views = t->views,
                     .batch = EVAL_BATCH, .threads = t->options->threads,
                     .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_asked};
-    TRY(evaluate(&e, t->metrics, NULL));
+    Status status = evaluate(&e, t->metrics, NULL);
+    if (status == STATUS_NAN)
+        return status_prefix(status, "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
+                             "longer --warmup may help)", t->at.epoch + 1, schedule_lr(&t->schedule, t->at.epoch));
+    TRY(status);
     t->result->last = metrics_summary(t->metrics);
     return STATUS_OK;
 }

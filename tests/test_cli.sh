@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+# Mistakes as a user makes them: one line on stderr that begins `paco: error: ` and says what to do, the exit code of
+# the README, nothing on stdout and nothing left behind.
+set -u
+paco=$(realpath "$1")
+. "$(dirname "$0")/tiny_data.sh"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/work"
+cd "$folder/work" || exit 1
+tiny_data "$paco" data || { echo "FAIL: no images"; exit 1; }
+failed=0
+
+# error STATUS TEXT ARGUMENTS...: exit status; one error line, with the text in it, and besides only lines of normal
+# progress; nothing on stdout; no file more or less than before.
+error() {
+    local status=$1 text=$2 seen before
+    shift 2
+    before=$(find . | sort)
+    timeout 60 "$paco" "$@" >../stdout 2>../stderr
+    seen=$?
+    if [ $seen != "$status" ] || ! grep '^paco: error: ' ../stderr | grep -qF -- "$text" || [ -s ../stdout ] ||
+        [ "$(grep -c '^paco: error: ' ../stderr)" != 1 ] || grep -qvE '^(paco: |epoch |  |evaluating)' ../stderr ||
+        ! tail -1 ../stderr | grep -q '^paco: error: '; then
+        echo "FAIL: paco $*"
+        echo "  exit $seen (expected $status), one error line with '$text' expected:"
+        cat ../stderr ../stdout
+        failed=1
+    fi
+    if [ "$before" != "$(find . | sort)" ]; then
+        echo "FAIL: paco $* left something behind:"
+        diff <(echo "$before") <(find . | sort)
+        failed=1
+    fi
+    [ -n "${PACO_SHOW:-}" ] && tail -1 ../stderr
+}
+
+# alone STATUS TEXT ARGUMENTS...: as error, and the error is all that is said.
+alone() {
+    error "$@"
+    [ "$(wc -l <../stderr)" = 1 ] || { echo "FAIL: more than one line:"; cat ../stderr; failed=1; }
+}
+
+train=(train "${tiny_options[@]}")
+few=(--test-list data/test.txt --size 16 --batch 8 --epochs 1 --warmup 0 --dim 8 --queue 16 --arch resnet20)
+
+# verbs, options, presets
+alone 2 "unknown verb 'trian'. Did you mean train?" trian
+alone 2 'unknown verb '\''xyzzy'\''. `paco help` lists them' xyzzy
+alone 2 "--epoch: unknown option. Did you mean --epochs?" "${train[@]}" --epoch 3
+alone 2 "unknown option. --help lists them" "${train[@]}" --quantum-annealing 3
+alone 2 "-x: unknown option" "${train[@]}" -x
+alone 2 "unexpected argument" "${train[@]}" more
+alone 2 "--lr: not a number ('fast')" "${train[@]}" --lr fast
+alone 2 "--lr: out of range (-1 vs 0 to 1000)" "${train[@]}" --lr -1
+alone 2 "--epochs: not a whole number ('1.5')" "${train[@]}" --epochs 1.5
+alone 2 "--epochs: value missing" "${train[@]}" --epochs
+alone 2 "--arch: unknown value ('resnet33'" "${train[@]}" --arch resnet33
+alone 2 "--repeats: means nothing to this command" "${train[@]}" --repeats 3
+alone 2 "unknown preset 'imagenet_lt_r5'. Did you mean imagenet_lt_r50?" train --preset imagenet_lt_r5
+alone 2 '`paco presets` lists them' train --preset what
+alone 2 "Did you mean imagenet_lt_r50?" presets imagenet_lt_r5
+alone 2 "unknown recipe 'randcls_sin'. Did you mean randcls_sim?" "${train[@]}" --recipe randcls_sin
+
+# lists and images
+alone 2 "--train-list FILE: missing" train
+alone 2 "--test-list FILE: missing" eval --checkpoint x.pth
+alone 4 "none.txt" train "${few[@]}" --train-list none.txt --data data
+printf '0.png 0\n1.png 1\n2.png 7\n' >range.txt
+alone 3 "range.txt: line 3: label out of range (7 vs 0 to 4)" train "${few[@]}" --classes 5 --train-list range.txt --data data
+printf '0.png 0\n1.png one\n' >word.txt
+alone 3 "word.txt: line 2: " train "${few[@]}" --train-list word.txt --data data
+: >empty.txt
+alone 3 "empty.txt: no lines" train "${few[@]}" --train-list empty.txt --data data
+bad_image() { # FILE: a list in which one image is this file
+    { head -47 data/train.txt; echo "$1 0"; } >bad.txt
+}
+bad_image absent.png
+error 4 "absent.png" train "${few[@]}" --train-list bad.txt --data data
+grep -q 'bad.txt' ../stderr || { echo "FAIL: the list that names the file is not named:"; cat ../stderr; failed=1; }
+printf 'not an image at all' >data/text.jpg
+bad_image text.jpg
+error 3 "text.jpg: neither JPEG nor PNG" train "${few[@]}" --train-list bad.txt --data data
+: >data/nothing.png
+bad_image nothing.png
+error 3 "nothing.png: empty file" train "${few[@]}" --train-list bad.txt --data data
+head -c 200 data/1.png >data/cut.png
+bad_image cut.png
+error 3 "cut.png: PNG, byte" train "${few[@]}" --train-list bad.txt --data data
+base64 -d >data/cut.jpg <<'JPEG'
+/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqMyP/L2u71////m8H///
+/6/+b9//j/2wBDASstLTw1PHZBQXb4pYyl+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj/wAARCAAY
+ABgDASIAAhEBAxEB/8QAFwABAQEBAAAAAAAAAAAAAAAAAAECA//EACUQAAEDAwMDBQAAAAAAAAAAAAEAAgMEITEREhMiIzJBUWFi0f/EABYBAQE
+BAAAAAAAAAAAAAAAAAAMCAf/EABwRAAIDAQADAAAAAAAAAAAAAAECABEhMUFRYf/a
+JPEG
+bad_image cut.jpg
+error 3 "cut.jpg: JPEG, byte" train "${few[@]}" --train-list bad.txt --data data
+alone 4 "data_batch" train --dataset cifar10 --data data --size 32 --arch resnet20
+alone 2 "--data: contradicts --dataset synthetic" train --dataset synthetic --data data
+alone 2 "--train-list" train --dataset synthetic --train-list data/train.txt
+alone 2 "--lt-factor: only for" "${train[@]}" --lt-factor 0.1
+alone 2 "--classes: does not fit the data set (7 vs 10)" train --dataset synthetic --classes 7
+
+# numbers that do not go together
+alone 2 "--batch: larger than the data (64 vs 48 training images)" "${train[@]}" --batch 64
+alone 2 "--batch: not a multiple of --ranks (8 vs 3)" "${train[@]}" --ranks 3
+alone 2 "batch norm needs two images per rank (8 images vs 8 ranks)" "${train[@]}" --ranks 8
+alone 2 "--warmup: longer than the run (9 vs 2 epochs)" "${train[@]}" --warmup 9
+alone 2 "resnet20 needs larger images (3 vs at least" "${train[@]}" --size 3
+alone 2 "resnet50 needs larger images (16 vs at least" "${train[@]}" --arch resnet50
+wild=("${train[@]}" --lr 1000 --wd 10 --warmup 0)
+error 6 "the loss is not a number (lr 99" "${wild[@]}" --epochs 50 --eval-every 0
+grep -qF "A lower --lr or a longer --warmup may help" ../stderr || failed=1
+error 6 "training: after epoch 1 the network gives no numbers (lr " "${wild[@]}" --epochs 1
+
+# devices
+mkdir -p ../none ../alone
+OCL_ICD_VENDORS=$folder/none alone 8 "no OpenCL platform is installed" "${train[@]}"
+OCL_ICD_VENDORS=$folder/none alone 8 "no OpenCL platform is installed" "${train[@]}" --device opencl
+alone 8 "device opencl:99: opencl has" "${train[@]}" --device opencl:99
+alone 2 "device cudda: unknown backend" "${train[@]}" --device cudda
+alone 2 "device opencl:x: number expected" "${train[@]}" --device opencl:x
+cp "$paco" ../alone/paco
+built=$paco paco=$folder/alone/paco
+PACO_BACKENDS='' alone 8 "no module libpaco_opencl.so beside the program" "${train[@]}"
+cp ../stderr ../alone/libpaco_opencl.so
+PACO_BACKENDS='' alone 8 "libpaco_opencl.so" "${train[@]}"
+paco=$built
+
+# runs and their folders
+"$paco" "${train[@]}" --epochs 1 --warmup 0 --save-steps 3 --out run 2>../stderr >../stdout ||
+    { echo "FAIL: a good run"; cat ../stderr; failed=1; }
+cp -r run ../kept
+again=("${train[@]}" --out run --resume auto)
+alone 2 "--out run: holds checkpoints of an earlier run. --resume auto goes on" "${train[@]}" --out run
+alone 2 "--seed: differs from the run to resume (1 vs 0)" "${again[@]}" --seed 1
+alone 2 "--batch: differs from the run to resume (4 vs 8)" "${again[@]}" --batch 4
+alone 2 "--ranks: differs from the run to resume (2 vs 1)" "${again[@]}" --ranks 2
+alone 2 "--arch: the checkpoint is another network (resnet32 vs resnet20)" "${again[@]}" --arch resnet32
+error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
+grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }
+error 3 "run/step-000000000006.pth.tar" "${again[@]}" --method cross_entropy
+alone 2 "--init-from: contradicts --resume" "${again[@]}" --init-from run
+alone 2 "--resume auto: needs --out" "${train[@]}" --resume auto
+alone 4 "absent.pth.tar" "${train[@]}" --resume absent.pth.tar --out new
+alone 4 "absent.pth.tar" "${train[@]}" --init-from absent.pth.tar --out new
+alone 3 "train.txt" "${train[@]}" --resume data/train.txt --out new
+alone 3 "train.txt" "${train[@]}" --init-from data/train.txt --out new
+error 2 "--out run: holds checkpoints of an earlier run" "${train[@]}" --resume ../kept/last.pth.tar --out run
+diff -r -x lock run ../kept || { echo "FAIL: refused commands changed the run"; failed=1; }
+: >file
+alone 4 "file" "${train[@]}" --out file
+alone 4 "file/run" "${train[@]}" --out file/run
+alone 4 "/proc/run" "${train[@]}" --out /proc/run
+if [ "$(id -u)" != 0 ]; then
+    mkdir -m 555 sealed
+    alone 4 "sealed" "${train[@]}" --out sealed
+fi
+for signs in '"step"' step-; do # every checkpoint damaged is no reason to begin anew
+    rm -rf ../damaged
+    cp -r run ../damaged
+    for file in ../damaged/step-*; do printf x | dd of="$file" bs=1 seek=5000 conv=notrunc 2>/dev/null; done
+    [ "$signs" = step- ] && rm ../damaged/manifest.json
+    error 3 "checkpoints is intact" "${train[@]}" --out ../damaged --resume auto
+done
+
+# evaluation
+echo "absent.png 0" >absent.txt
+good=(eval --checkpoint run --list data/test.txt --data data)
+"$paco" "${good[@]}" >../stdout 2>../stderr || { echo "FAIL: eval of a run"; cat ../stderr; failed=1; }
+alone 2 "eval: --checkpoint FILE is missing" eval --list data/test.txt --data data
+alone 4 "absent" "${good[@]}" --checkpoint absent
+alone 4 "data: there is no checkpoint in this folder" "${good[@]}" --checkpoint data
+alone 2 "--arch: the checkpoint is another network (resnet32 vs resnet20)" "${good[@]}" --arch resnet32
+alone 2 "--classes: the checkpoint's classifier has others (9 vs 5)" "${good[@]}" --classes 9
+alone 3 "range.txt: line 3: label out of range (7 vs 0 to 4)" "${good[@]}" --list range.txt
+error 4 "absent.png" "${good[@]}" --list absent.txt
+alone 4 "file/reports" "${good[@]}" --out file/reports
+
+# the other verbs
+alone 2 "bench: 'stepp': expected step, eval or image" bench stepp
+alone 2 "bench: say what: step, eval or image" bench
+alone 2 "bench image: needs a mode and a folder" bench image
+alone 2 "batch norm needs two images per rank" bench step --batch 1
+alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8
+alone 2 "plan: 'stpe': expected step or eval" plan stpe
+alone 2 "plan: --dump: 'all' is no stage (graph, fuse, steps, memory)" plan step --dump all
+alone 2 "plan: --dump: '' is no stage" plan step --dump
+alone 2 "--epochs: means nothing to this command" plan step --epochs 3
+alone 2 "demo: --out" demo --out run
+alone 2 "--epochs: out of range (0 vs" demo --epochs 0
+alone 2 "inspect: no FILE given" inspect
+alone 2 "inspect: unexpected argument '--nothing'" inspect --nothing
+alone 4 "absent.pth" inspect absent.pth
+alone 2 "convert: FROM and TO are needed" convert run/last.pth.tar
+alone 4 "no/such/folder.pth" convert run/last.pth.tar no/such/folder.pth
+alone 4 "absent.json" verify absent.json
+
+# what every verb says of itself
+for verb in $("$paco" help | awk '/^  / { print $1 }'); do
+    "$paco" $verb --help >../stdout 2>../stderr || { echo "FAIL: $verb --help"; failed=1; }
+    { head -1 ../stdout | grep -q "^usage: paco $verb" && [ ! -s ../stderr ]; } ||
+        { echo "FAIL: $verb --help says:"; cat ../stdout ../stderr; failed=1; }
+    awk -v verb=$verb 'length > 120 { print "FAIL: " verb " --help: a line of " length " columns"; bad = 1 } END { exit bad }' \
+        ../stdout || failed=1
+done
+exit $failed

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# paco eval and weights from elsewhere, on published CIFAR ResNets and real test images: accuracy, predictions against
+# PyTorch, --partial, checkpoints of all published structures, --init-from; and the way back: what `paco train` writes
+# loads in PyTorch, what PyTorch wrote is resumed. PACO_FULL=1: all 10,000 images instead of every tenth.
+set -u
+paco=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+shared=$(realpath "${PACO_SHARED:-../shared}" 2>/dev/null)
+. "$here/tiny_data.sh"
+[ -e "$shared/data/cifar10_lt.tar.xz" ] || { echo "skipped: no data/cifar10_lt.tar.xz in PACO_SHARED"; exit 77; }
+python=/usr/bin/python3
+"$python" -c 'from importlib.util import find_spec as f; assert f("torch") and f("PIL")' 2>/dev/null || { python=; echo "no torch: the comparisons with PyTorch are left out"; }
+models=$shared/data/checkpoints
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failed=0
+
+fail() {
+    echo "FAIL: $*"
+    [ ! -s stderr ] || tail -5 stderr
+    failed=1
+}
+
+# ok ARGUMENTS...: runs paco, which must succeed.
+ok() {
+    "$paco" "$@" >stdout 2>stderr || fail "paco $*: exit $?"
+}
+
+# refused STATUS TEXT ARGUMENTS...: paco must fail so, with one error line that has the text.
+refused() {
+    local status=$1 text=$2 seen
+    shift 2
+    "$paco" "$@" >stdout 2>stderr
+    seen=$?
+    [ $seen = "$status" ] || fail "paco $*: exit $seen instead of $status"
+    [ "$(grep -c '^paco: error: ' stderr)" = 1 ] && grep '^paco: error: ' stderr | grep -qF -- "$text" ||
+        fail "paco $*: no error line with '$text'"
+}
+
+says() {
+    grep -qF -- "$1" stdout stderr || { fail "'$1' is not said:"; cat stdout stderr; }
+}
+
+# The images: every tenth of the test list (100 of each class), or all.
+tar -xJf "$shared/data/cifar10_lt.tar.xz" cifar10_lt/cifar10_test.txt cifar10_lt/cifar10_lt_train.txt || fail tar
+images=cifar10_lt
+if [ "${PACO_FULL:-0}" = 1 ]; then
+    cp $images/cifar10_test.txt list.txt
+    right20=8103 right32=8256 most=2 # 81.03 % and 82.56 %
+else
+    sed -n '0~10p' $images/cifar10_test.txt >list.txt
+    right20=813 right32=829 most=1 # counted among the predictions of tests/eval_torch.py (torch 1.13) on these images
+fi
+sed 's,^,cifar10_lt/,; s, .*,,' list.txt >wanted.txt
+tar -xJf "$shared/data/cifar10_lt.tar.xz" -T wanted.txt || fail tar
+for n in 20:12fca82f 32:d509ac18; do
+    layers=${n%:*}
+    file=$models/resnet$layers-${n#*:}.th
+    right=right$layers
+    ok eval --checkpoint "$file" --list list.txt --data $images --train-list $images/cifar10_lt_train.txt \
+        --out "eval$layers"
+    says "resnet$layers, 10 classes"
+    grep -qE '^many .* \(8 classes\)  medium .* \(2\)  few - \(0\)' stdout || fail "classes of many, medium, few"
+    seen=$(awk -F, 'NR > 1 && $2 == $3' "eval$layers/predictions.csv" | wc -l)
+    [ "$seen" = "${!right}" ] || fail "resnet$layers: $seen images right instead of ${!right}"
+    if [ -n "$python" ] && { [ "${PACO_FULL:-0}" = 1 ] || [ "$layers" = 20 ]; }; then
+        OMP_NUM_THREADS=2 "$python" "$here/eval_torch.py" "$file" "$layers" list.txt $images torch.csv >stdout 2>stderr ||
+            fail eval_torch.py
+        differ=$(diff <(tail -n +2 "eval$layers/predictions.csv" | cut -d, -f2,3) <(cut -d, -f2,3 torch.csv) | grep -c '^>')
+        [ "$differ" -le $most ] || fail "resnet$layers: $differ predictions are not PyTorch's (at most $most)"
+        echo "resnet$layers: $differ of $(wc -l <torch.csv) predictions differ from PyTorch's"
+    fi
+done
+
+# A key that was renamed: refused with every difference; --partial takes the rest and says what it left.
+plain=$models/resnet20-12fca82f.th
+head -20 list.txt >short.txt
+short=(eval --list short.txt --data $images --batch 20)
+ok convert "$plain" plain.safetensors
+sed 's/layer2\.1\.conv2\.weight/layer2.1.conw2.weight/; s/layer3\.0\.bn1\.bias/layer3.0.bn1.bies/' \
+    plain.safetensors >renamed.safetensors
+cmp -s plain.safetensors renamed.safetensors && fail "nothing was renamed"
+refused 3 "renamed.safetensors" "${short[@]}" --checkpoint renamed.safetensors
+for line in 'missing: layer2.1.conv2.weight' 'unexpected: layer2.1.conw2.weight' 'missing: layer3.0.bn1.bias' \
+    'unexpected: layer3.0.bn1.bies'; do
+    says "$line"
+done
+ok "${short[@]}" --checkpoint renamed.safetensors --partial
+says 'missing: layer3.0.bn1.bias'
+says '--partial: '
+ok "${short[@]}" --checkpoint plain.safetensors --out plain
+ok "${short[@]}" --checkpoint "$plain" --out original --batch 7 --threads 1
+cmp plain/predictions.csv original/predictions.csv || fail "predictions depend on format, batch or threads"
+
+# Every published structure. They hold the same network, so they say the same.
+for kind in paco_lt paco_lt_legacy paco_full paco_cifar; do
+    file=$models/$kind.pth; [ -e "$file.tar" ] && file=$file.tar
+    ok "${short[@]}" --checkpoint "$file" --out "$kind"
+    says "resnet20, 10 classes"
+    cmp paco_lt/predictions.csv "$kind/predictions.csv" || fail "$kind differs from paco_lt"
+done
+refused 3 "no classifier" "${short[@]}" --checkpoint "$models/bare_state_dict.pth"
+
+# Weights of a plain ResNet begin a run, with --partial only: it has no projection head.
+tiny_data "$paco" data || fail "tiny data"
+from=(train "${tiny_options[@]}" --train-list data/ten.txt --test-list data/ten.txt)
+{ cat data/train.txt; printf '%d.png %d\n' 0 5 1 6 2 7 3 8 4 9; } >data/ten.txt
+refused 3 "missing: " "${from[@]}" --init-from "$plain" --out started
+[ -e started ] && fail "a refused run left its folder"
+ok "${from[@]}" --init-from "$plain" --partial --epochs 1 --warmup 0 --out started
+says "missing: encoder_q.fc.0.weight"
+
+# A run's folder is evaluated with the run's normalisation; its checkpoint loads in PyTorch.
+ok train "${tiny_options[@]}" --mean 0.3,0.4,0.5 --std 0.2 --epochs 1 --warmup 0 --out run
+top=$(grep -o '"top1": [0-9.]*' run/report.json)
+ok eval --checkpoint run --list data/test.txt --data data --out run_eval
+[ "$top" = "$(grep -o '"top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
+cut -d, -f1-2,4-6 run/classes.csv | diff - <(cut -d, -f1-2,4-6 run_eval/classes.csv) || fail "classes.csv differs"
+
+# PyTorch's checkpoint is resumed: epoch 3 of 4, with the options it was trained with.
+resume=(train --train-list data/ten.txt --test-list data/ten.txt --data data --arch resnet20 --dim 32 --queue 64
+    --batch 8 --size 32 --lr 0.01 --epochs 4 --warmup 0)
+ok "${resume[@]}" --resume "$models/paco_cifar.pth.tar" --out resumed
+says "at epoch 4, step 0 of"
+says "epoch 4/4"
+[ "$(cut -d, -f1 resumed/metrics.csv | tail -1)" = 3 ] || fail "metrics.csv does not go on with epoch 3"
+refused 3 "paco_full.pth.tar" "${resume[@]}" --resume "$models/paco_full.pth.tar" --out not
+refused 3 "do not fit" "${resume[@]}" --queue 32 --resume "$models/paco_cifar.pth.tar" --out not
+[ -e not ] && fail "a refused run left its folder"
+
+if [ -n "$python" ]; then
+    "$python" - run/last.pth.tar resumed/last.pth.tar "$models/paco_cifar.pth.tar" >stdout 2>stderr <<'PYTHON' || fail "PyTorch and our checkpoint"
+import sys
+import torch
+
+def parameters(d):
+    names = [k for k in d["state_dict"] if not any(p in k for p in ("queue", "running_", "num_batches"))]
+    return [torch.nn.Parameter(d["state_dict"][k].clone()) for k in names]
+
+ours, resumed, theirs = (torch.load(f, map_location="cpu") for f in sys.argv[1:])
+assert list(resumed["state_dict"]) == list(theirs["state_dict"])
+assert all(resumed["state_dict"][k].shape == v.shape and resumed["state_dict"][k].dtype == v.dtype
+           for k, v in theirs["state_dict"].items())
+for d in (ours, resumed):
+    params = parameters(d)
+    optimizer = torch.optim.SGD(params, 1.0, momentum=0.5)
+    optimizer.load_state_dict(d["optimizer"])
+    assert len(optimizer.param_groups) == 1 and len(optimizer.param_groups[0]["params"]) == len(params)
+    have = [p for p in params if "momentum_buffer" in optimizer.state[p]]
+    assert 0 < len(have) < len(params) and all(optimizer.state[p]["momentum_buffer"].shape == p.shape for p in have)
+assert resumed["epoch"] == 4 and resumed["optimizer"]["param_groups"][0]["weight_decay"] == 5e-4
+PYTHON
+fi
+exit $failed
