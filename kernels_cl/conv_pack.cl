@@ -29,6 +29,65 @@ inline int first_block(const ConvShape *s, int tile)
                s->in_blocks - s->tile_blocks);
 }
 
+/* Sixteen floats, `step` apart. */
+inline vec gather(GLOBAL const float *p, long step)
+{
+    float lanes[16];
+    #pragma unroll
+    for (int i = 0; i < 16; i++)
+        lanes[i] = p[i * step];
+    return LOAD(lanes);
+}
+
+/* The taps of one phase: rows x cols of them, tap (t, u) at row r0 + t * step of the kernel, counted from its
+ * other end when backward. */
+typedef struct Phase {
+    int rows, cols, r0, s0;
+} Phase;
+
+inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
+{
+    const int step = a->s.out_stride;
+    int r = a->backward ? p.r0 + (p.rows - 1 - t) * step : t;
+    int c = a->backward ? p.s0 + (p.cols - 1 - u) * step : u;
+    return r * a->s.S + c;
+}
+
+/* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. */
+inline void pack_dense(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p, const ConvPackArgs *a)
+{
+    const ConvShape *s = &a->s;
+    const long taps = s->R * s->S;
+    const long out_step = a->backward ? taps : s->in_group * taps, in_step = a->backward ? s->out_group * taps : taps;
+    w += out * out_step + block * 16 * in_step;
+    for (int t = 0; t < p.rows; t++)
+        for (int u = 0; u < p.cols; u++) {
+            GLOBAL const float *from = w + tap_at(a, p, t, u);
+            for (int lane = 0; lane < 16; lane++, from += in_step)
+                for (int v = 0; v < s->vecs; v++, to += 16)
+                    STORE(to, gather(from + v * 16 * out_step, out_step));
+        }
+}
+
+/* Any block: channels beyond the last and lanes of other groups are zero. */
+inline void pack_sparse(GLOBAL const float *w, GLOBAL float *to, int tile, int block, Phase p, const ConvPackArgs *a)
+{
+    const ConvShape *s = &a->s;
+    const int width = s->vecs * 16;
+    for (int i = 0; i < p.rows * p.cols * s->lanes * width; i += 16)
+        STORE(to + i, (vec)(0.f));
+    for (int k = 0; k < width; k++) {
+        Lanes l = group_lanes(s, tile * width + k, block, a->backward);
+        GLOBAL const float *from = w + l.start * s->R * s->S;
+        for (int lane = l.from; lane < l.to; lane++, from += l.step * s->R * s->S) {
+            GLOBAL float *at = to + lane * width + k;
+            for (int t = 0; t < p.rows; t++)
+                for (int u = 0; u < p.cols; u++, at += s->lanes * width)
+                    *at = from[tap_at(a, p, t, u)];
+        }
+    }
+}
+
 /* packed[tile][phase][block][t][u][lane][16 * vecs]. Items: (tiles, in-blocks / chunk). */
 KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
 {
@@ -37,30 +96,19 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
     const ConvShape *s = &a.s;
     const int tile = ITEM(0), width = s->vecs * 16, step = s->out_stride;
     const int b0 = ITEM(1) * a.chunk, b1 = min(b0 + a.chunk, s->tile_blocks);
+    const bool one_group = s->in_group == s->in_channels && (tile + 1) * width <= s->out_channels;
     packed += tile * s->w_tile;
     for (int phase = 0; phase < step * step; phase++) {
-        const int r0 = a.backward ? (phase / step + s->pad) % step : 0;
-        const int s0 = a.backward ? (phase % step + s->pad) % step : 0;
-        const int rows = max((s->R - r0 + step - 1) / step, 0),
-                  cols = max((s->S - s0 + step - 1) / step, 0);
-        const int floats = rows * cols * s->lanes * width; /* of a block */
+        Phase p = {0, 0, a.backward ? (phase / step + s->pad) % step : 0, a.backward ? (phase % step + s->pad) % step : 0};
+        p.rows = max((s->R - p.r0 + step - 1) / step, 0);
+        p.cols = max((s->S - p.s0 + step - 1) / step, 0);
+        const int floats = p.rows * p.cols * s->lanes * width; /* of a block */
         for (int b = b0; b < b1; b++) {
-            GLOBAL float *to = packed + (long)b * floats;
-            for (int i = 0; i < floats; i += 16)
-                STORE(to + i, (vec)(0.f));
-            for (int k = 0; k < width; k++) {
-                Lanes l = group_lanes(s, tile * width + k, first_block(s, tile) + b, a.backward);
-                GLOBAL const float *from = w + l.start * s->R * s->S;
-                for (int lane = l.from; lane < l.to; lane++, from += l.step * s->R * s->S) {
-                    GLOBAL float *at = to + lane * width + k;
-                    for (int t = 0; t < rows; t++)
-                        for (int u = 0; u < cols; u++, at += s->lanes * width) {
-                            int r = a.backward ? r0 + (rows - 1 - t) * step : t;
-                            int c = a.backward ? s0 + (cols - 1 - u) * step : u;
-                            *at = from[r * s->S + c];
-                        }
-                }
-            }
+            int block = first_block(s, tile) + b;
+            if (one_group && (block + 1) * 16 <= s->in_channels)
+                pack_dense(w, packed + (long)b * floats, tile * width, block, p, &a);
+            else
+                pack_sparse(w, packed + (long)b * floats, tile, block, p, &a);
         }
         packed += (long)s->tile_blocks * floats;
     }
@@ -82,14 +130,22 @@ KERNEL ONE void conv_unpack(REF(float, tiles), REF(float, dw), ConvUnpackArgs a)
                 sum += LOAD(tiles + split * a.split_floats + i);
             STORE(tiles + i, sum);
         }
+    const int taps = s->R * s->S;
     for (int k = 0; k < width; k++) {
         Lanes l = group_lanes(s, tile * width + k, first_block(s, tile) + b, 0);
-        GLOBAL float *to = dw + l.start * s->R * s->S;
-        for (int lane = l.from; lane < l.to; lane++)
-            for (int r = 0; r < s->R; r++) {
-                GLOBAL const float *from = tiles + (r * a.taps + lane) * width + k;
-                for (int c = 0; c < s->S; c++, from += s->lanes * width)
-                    *to++ = *from;
+        GLOBAL float *to = dw + l.start * taps;
+        GLOBAL const float *from = tiles + l.from * width + k;
+        const int lanes = l.to - l.from;
+        if (taps == 1 && lanes == 16) {
+            STORE(to, gather(from, width));
+            continue;
+        }
+        for (int r = 0; r < s->R; r++)
+            for (int c = 0; c < s->S; c++) {
+                GLOBAL const float *tap = from + (r * a.taps + c * s->lanes) * width;
+                GLOBAL float *at = to + r * s->S + c;
+                for (int lane = 0; lane < lanes; lane++)
+                    at[lane * taps] = tap[lane * width];
             }
     }
 }
