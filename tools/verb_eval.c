@@ -164,8 +164,7 @@ static Status run(Eval *e)
 
 int verb_eval(int argc, char **argv)
 {
-    Options options;
-    options_init(&options);
+    Options options = {0};
     Eval e = {.options = &options};
     Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
     if (status == STATUS_OK && options.help)
