@@ -137,8 +137,8 @@ static void pickle_sizes(Bytes *p, int rank, const int64_t *size)
     bytes_byte(p, 't');
 }
 
-void pickle_tensor(Bytes *p, const char *stem, const char *key, int64_t numel, int64_t offset, int rank,
-                   const int64_t *size, const int64_t *stride, bool legacy)
+void pickle_tensor(Bytes *p, const char *stem, const char *key, int64_t numel, int64_t offset,
+                   int rank, const int64_t *size, const int64_t *stride, bool legacy)
 {
     char class_name[64];
     snprintf(class_name, sizeof class_name, "%sStorage", stem);
@@ -174,7 +174,8 @@ static Bytes deflated(const void *data, size_t size)
     return out;
 }
 
-void zip_build_entry(ZipBuild *zip, const char *name, const void *data, size_t size, const ZipField *field)
+void zip_build_entry(ZipBuild *zip, const char *name, const void *data, size_t size,
+                     const ZipField *field)
 {
     zip_build_named(zip, name, strlen(name), data, size, field);
 }
@@ -195,7 +196,8 @@ void zip_build_named(ZipBuild *zip, const char *name, size_t length, const void 
     uint16_t flags = (uint16_t)(f->flags | (f->descriptor ? 8 : 0));
     const char *local_name = f->local_name ? f->local_name : name;
     size_t local_length = f->local_name ? strlen(f->local_name) : length;
-    uint64_t declared = size + (uint64_t)f->size_change, held = packed.size + (uint64_t)f->packed_change;
+    uint64_t declared = size + (uint64_t)f->size_change,
+             held = packed.size + (uint64_t)f->packed_change;
     Bytes *b = &zip->file;
     bytes_little(b, f->local_signature ? f->local_signature : 0x04034b50, 4);
     bytes_little(b, 20, 2);

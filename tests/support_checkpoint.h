@@ -35,10 +35,10 @@ void bytes_write(const char *path, const void *data, size_t size);
 void pickle_text(Bytes *p, const char *text);
 void pickle_int(Bytes *p, int64_t value);
 void pickle_global(Bytes *p, const char *module, const char *name);
-/* A tensor of one dimension or none: storage class stem "Float", key, elements of the storage, offset, size
- * and stride. Legacy references have a sixth item. */
-void pickle_tensor(Bytes *p, const char *stem, const char *key, int64_t numel, int64_t offset, int rank,
-                   const int64_t *size, const int64_t *stride, bool legacy);
+/* A tensor of one dimension or none: storage class stem "Float", key, elements of the storage,
+ * offset, size and stride. Legacy references have a sixth item. */
+void pickle_tensor(Bytes *p, const char *stem, const char *key, int64_t numel, int64_t offset,
+                   int rank, const int64_t *size, const int64_t *stride, bool legacy);
 
 /* A stored zip written entry by entry, each field of which can be spoilt afterwards. */
 typedef struct ZipBuild {
@@ -56,7 +56,8 @@ typedef struct ZipField {
     int64_t offset_change; /* added to the local offset in the directory */
     uint32_t local_signature; /* 0: the right one */
 } ZipField;
-void zip_build_entry(ZipBuild *zip, const char *name, const void *data, size_t size, const ZipField *field);
+void zip_build_entry(ZipBuild *zip, const char *name, const void *data, size_t size,
+                     const ZipField *field);
 /* The same with a name of any bytes. */
 void zip_build_named(ZipBuild *zip, const char *name, size_t length, const void *data, size_t size,
                      const ZipField *field);

@@ -20,9 +20,20 @@ static void must(Status status)
 ModelConfig model_small(const Arch *arch, int size, int batch, int ranks)
 {
     return (ModelConfig){
-        .arch = arch, .method = METHOD_PACO, .classes = 11, .size = size, .batch = batch, .ranks = ranks, .dim = 20,
-        .queue = 37, .mlp = true, .prior = true, .train = true, .moco_m = 0.99,
-        .loss = {0.05, 1, 1, 1, 0.2, 0.2}, .sgd = {0.9, 5e-4},
+        .arch = arch,
+        .method = METHOD_PACO,
+        .classes = 11,
+        .size = size,
+        .batch = batch,
+        .ranks = ranks,
+        .dim = 20,
+        .queue = 37,
+        .mlp = true,
+        .prior = true,
+        .train = true,
+        .moco_m = 0.99,
+        .loss = {0.05, 1, 1, 1, 0.2, 0.2},
+        .sgd = {0.9, 5e-4},
     };
 }
 
@@ -98,7 +109,8 @@ void model_fill(Session *session, const Model *model, const ModelConfig *config)
 {
     for (int i = 0; i < model->graph->values_count; i++) {
         const Value *v = model->graph->values[i];
-        if (v->role == ROLE_PARAM || v->role == ROLE_EMA || (v->role == ROLE_STATE && v->kind != PARAM_NONE))
+        if (v->role == ROLE_PARAM || v->role == ROLE_EMA ||
+            (v->role == ROLE_STATE && v->kind != PARAM_NONE))
             fill_parameter(session, v);
     }
     if (model->prior)

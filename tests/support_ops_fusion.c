@@ -1,5 +1,5 @@
-/* Cases of fusion: the chain as the model builds it, fused on the device, un-fused on the reference. Each names the
- * operator that fusion must make and one that it must swallow. */
+/* Cases of fusion: the chain as the model builds it, fused on the device, un-fused on the reference.
+ * Each names the operator that fusion must make and one that it must swallow. */
 #include "support_ops.h"
 
 static const NoAttrs none = {0};
@@ -67,16 +67,18 @@ static void build_bn_then_add_relu(Trial *t)
         trial_mutated(t, v.mean, SUM(terms(t->p)));
         trial_mutated(t, v.var, SUM(terms(t->p)));
     }
-    Value *sum = t->p[4] == 1 ? NODE(t->graph, add, &none, b, a)->out[0] : NODE(t->graph, add, &none, a, b)->out[0];
+    Value *sum = t->p[4] == 1 ? NODE(t->graph, add, &none, b, a)->out[0]
+                              : NODE(t->graph, add, &none, a, b)->out[0];
     trial_output(t, NODE(t->graph, relu, &none, sum)->out[0], SUM(terms(t->p)));
 }
 
-/* The backward pass of bn and relu; with variant 1 of bn, add and relu: the masked dy goes to the residual as well;
- * with variant 2 the host reads the masked dy. */
+/* The backward pass of bn and relu; with variant 1 of bn, add and relu: the masked dy goes to the
+ * residual as well; with variant 2 the host reads the masked dy. */
 static void build_bn_relu_backward(Trial *t)
 {
     expect(t, t->p[4] ? OP_bn_add_relu_grad : OP_bn_relu_grad, OP_relu_grad);
-    Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL), *dy = trial_features(t, "dy", map_dims(t->p), FILL_NORMAL);
+    Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL),
+          *dy = trial_features(t, "dy", map_dims(t->p), FILL_NORMAL);
     Value *y = trial_features(t, "y", map_dims(t->p), FILL_RELU);
     Value *gamma = trial_param(t, "gamma", DIMS1(t->p[1]), FILL_POSITIVE);
     Value *mean = trial_input(t, "batch_mean", ROLE_STATE, DTYPE_F32, DIMS1(t->p[1]), FILL_NORMAL);
@@ -100,7 +102,8 @@ static void build_conv_accumulate(Trial *t)
     ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
     Value *dy = trial_features(t, "dy", DIMS4(p[0], 19, p[2], p[3]), FILL_NORMAL);
     Value *w = trial_param(t, "w", DIMS4(19, p[1], 3, 3), FILL_NORMAL);
-    Value *other = NODE(t->graph, relu, &none, trial_features(t, "other", map_dims(p), FILL_NORMAL))->out[0];
+    Value *other =
+        NODE(t->graph, relu, &none, trial_features(t, "other", map_dims(p), FILL_NORMAL))->out[0];
     Value *dx = NODE(t->graph, conv_grad_data, &attrs, dy, w, NULL)->out[0];
     Value *sum = p[4] == 1 ? NODE(t->graph, add, &none, dx, other)->out[0]
                            : NODE(t->graph, add, &none, other, dx)->out[0];
@@ -115,7 +118,8 @@ static void build_linear_accumulate(Trial *t)
     const int *p = t->p;
     Value *dy = trial_features(t, "dy", DIMS2(p[0], 19), FILL_NORMAL);
     Value *w = trial_param(t, "w", DIMS2(19, p[1]), FILL_NORMAL);
-    Value *other = NODE(t->graph, relu, &none, trial_features(t, "other", DIMS2(p[0], p[1]), FILL_NORMAL))->out[0];
+    Value *other =
+        NODE(t->graph, relu, &none, trial_features(t, "other", DIMS2(p[0], p[1]), FILL_NORMAL))->out[0];
     Value *dx = NODE(t->graph, linear_grad_data, &none, dy, w, NULL)->out[0];
     if (p[4] == 2)
         trial_output(t, NODE(t->graph, relu, &none, other)->out[0], EXACT);

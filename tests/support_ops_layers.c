@@ -1,5 +1,5 @@
-/* Cases of the operators of networks: sizes are odd on purpose (channels that are no multiple of 16, one pixel, one
- * image, windows that hang over the edge). */
+/* Cases of the operators of networks: sizes are odd on purpose (channels that are no multiple of 16,
+ * one pixel, one image, windows that hang over the edge). */
 #include "support_ops.h"
 
 static const NoAttrs none = {0};
@@ -50,8 +50,8 @@ void cases_conv(Rig *rig)
     TRIALS(rig, build_conv, CONV_SIZES);
 }
 
-/* Variants: 0 overwrites; 1 adds to a copy of what the host keeps; 2 adds in place; 3 adds to a copy of what is read
- * again later. */
+/* Variants: 0 overwrites; 1 adds to a copy of what the host keeps; 2 adds in place; 3 adds to a copy of
+ * what is read again later. */
 static void build_conv_grad_data(Trial *t)
 {
     const int *p = t->p;
@@ -116,7 +116,8 @@ static int bn_terms(const int *p)
     return p[2] ? p[0] * p[2] * p[3] : p[0];
 }
 
-/* Values far from zero, or a few that happen to lie close together: their distances from the mean cancel. */
+/* Values far from zero, or a few that happen to lie close together: their distances from the mean
+ * cancel. */
 static Judge bn_judge(const int *p)
 {
     return bn_terms(p) < 16 || p[5] == FILL_POSITIVE ? CANCEL : SUM(bn_terms(p));
@@ -138,7 +139,8 @@ static BnInputs bn_inputs(Trial *t)
     Value *a = trial_features(t, "a", bn_dims(t->p), (Fill)t->p[5]);
     Value *b = trial_features(t, "b", bn_dims(t->p), (Fill)t->p[5]);
     t->state.rank = t->p[4];
-    return (BnInputs){NODE(t->graph, add, &none, a, b)->out[0], trial_param(t, "gamma", channels, FILL_POSITIVE),
+    return (BnInputs){NODE(t->graph, add, &none, a, b)->out[0],
+                      trial_param(t, "gamma", channels, FILL_POSITIVE),
                       trial_param(t, "beta", channels, FILL_NORMAL),
                       trial_input(t, "mean", ROLE_STATE, DTYPE_F32, channels, FILL_NORMAL),
                       trial_input(t, "var", ROLE_STATE, DTYPE_F32, channels, FILL_POSITIVE)};
@@ -174,6 +176,23 @@ static void build_bn_relu(Trial *t)
 void cases_bn_relu(Rig *rig)
 {
     TRIALS(rig, build_bn_relu, BN_SIZES);
+}
+
+/* With the statistics of a bn_relu before it: the same output again. */
+static void build_bn_relu_again(Trial *t)
+{
+    BnInputs i = bn_inputs(t);
+    Node *bn = NODE(t->graph, bn_relu, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var);
+    Node *again = NODE(t->graph, bn_relu_again, &bn_attrs, i.x, i.gamma, i.beta, bn->out[1],
+                       bn->out[2]);
+    trial_output(t, again->out[0], bn_judge(t->p));
+    trial_mutated(t, i.mean, t->p[4] ? EXACT : bn_judge(t->p));
+    trial_mutated(t, i.var, t->p[4] ? EXACT : bn_judge(t->p));
+}
+
+void cases_bn_relu_again(Rig *rig)
+{
+    TRIALS(rig, build_bn_relu_again, BN_SIZES);
 }
 
 static void build_bn_add_relu(Trial *t)
@@ -250,7 +269,8 @@ static void build_bn_add_relu_grad(Trial *t)
     Value *residual = trial_features(t, "residual", bn_dims(t->p), FILL_NORMAL);
     Node *n = NODE(t->graph, bn_add_relu, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var, residual);
     bn_ignore_running(t, i);
-    n = NODE(t->graph, bn_add_relu_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2], n->out[0]);
+    n = NODE(t->graph, bn_add_relu_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2],
+             n->out[0]);
     bn_gradients(t, n);
     trial_output(t, n->out[3], EXACT);
 }
@@ -263,7 +283,8 @@ void cases_bn_add_relu_grad(Rig *rig)
 static void build_bn_eval(Trial *t)
 {
     BnInputs i = bn_inputs(t);
-    trial_output(t, NODE(t->graph, bn_eval, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var)->out[0], SUM(4));
+    trial_output(t, NODE(t->graph, bn_eval, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var)->out[0],
+                 SUM(4));
 }
 
 void cases_bn_eval(Rig *rig)
@@ -349,7 +370,9 @@ static void build_shortcut_a(Trial *t)
     trial_output(t, NODE(t->graph, shortcut_a, &attrs, x)->out[0], EXACT);
 }
 
-#define SHORTCUT_SIZES {2, 16, 8, 8, 32}, {1, 5, 7, 9, 11}, {1, 16, 1, 1, 16}, {3, 20, 5, 4, 40}, {1, 1, 2, 3, 49}
+#define SHORTCUT_SIZES                                                                               \
+    {2, 16, 8, 8, 32}, {1, 5, 7, 9, 11}, {1, 16, 1, 1, 16}, {3, 20, 5, 4, 40},                       \
+    {1, 1, 2, 3, 49}
 
 void cases_shortcut_a(Rig *rig)
 {
@@ -438,7 +461,9 @@ void cases_avg_pool_grad(Rig *rig)
 /* ------------------------------------------------------------------------------------ features */
 
 /* p: N, C, K, variant (of the data gradient: as for convolutions) */
-#define LINEAR_SIZES {4, 16, 32, 0}, {1, 5, 7, 1}, {3, 33, 1, 2}, {7, 1, 50, 3}, {5, 64, 10, 2}, {130, 20, 17, 1}
+#define LINEAR_SIZES                                                                                 \
+    {4, 16, 32, 0}, {1, 5, 7, 1}, {3, 33, 1, 2}, {7, 1, 50, 3}, {5, 64, 10, 2},                      \
+    {130, 20, 17, 1}
 
 static void build_linear(Trial *t)
 {
@@ -490,7 +515,9 @@ void cases_linear_grad_weight(Rig *rig)
 }
 
 /* p: N, D, fill; with FILL_CLASS all are zero. */
-#define NORM_SIZES {4, 16, FILL_NORMAL}, {1, 5, FILL_NORMAL}, {3, 33, FILL_POSITIVE}, {7, 1, FILL_NORMAL}, {2, 128, FILL_NORMAL}
+#define NORM_SIZES                                                                                   \
+    {4, 16, FILL_NORMAL}, {1, 5, FILL_NORMAL}, {3, 33, FILL_POSITIVE}, {7, 1, FILL_NORMAL},          \
+    {2, 128, FILL_NORMAL}
 
 static Node *l2norm_node(Trial *t)
 {

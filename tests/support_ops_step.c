@@ -12,7 +12,8 @@ static void build_images(Trial *t)
     ImagesAttrs attrs = {p[0], p[5], {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
     int all = p[0] * p[3];
     Dims dims = p[5] ? DIMS4(all, p[1], p[2], 3) : DIMS4(all, 3, p[1], p[2]);
-    Value *raw = trial_input(t, "raw", ROLE_INPUT, p[5] ? DTYPE_U8 : DTYPE_F32, dims, p[5] ? FILL_BYTES : FILL_NORMAL);
+    Value *raw = trial_input(t, "raw", ROLE_INPUT, p[5] ? DTYPE_U8 : DTYPE_F32, dims,
+                             p[5] ? FILL_BYTES : FILL_NORMAL);
     Value *order = NULL;
     if (p[6])
         order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
@@ -32,7 +33,8 @@ static void build_take_rank(Trial *t)
 {
     const int *p = t->p;
     int all = p[0] * p[2];
-    Value *rows = p[1] ? trial_features(t, "rows", DIMS2(all, p[1]), FILL_NORMAL) : trial_labels(t, "labels", all, 1000);
+    Value *rows = p[1] ? trial_features(t, "rows", DIMS2(all, p[1]), FILL_NORMAL)
+                       : trial_labels(t, "labels", all, 1000);
     t->graph->ranks = p[2];
     t->state.rank = p[3];
     trial_output(t, NODE(t->graph, take_rank, &none, rows)->out[0], EXACT);
@@ -68,7 +70,8 @@ static void build_queue_push(Trial *t)
     Value *keys = trial_features(t, "keys", DIMS2(p[0], p[1]), FILL_NORMAL);
     Value *labels = trial_labels(t, "labels", p[0], 100);
     Value *queue = trial_features(t, "queue", DIMS2(p[2], p[1]), FILL_NORMAL);
-    Value *queue_labels = trial_input(t, "queue_labels", ROLE_STATE, DTYPE_I32, DIMS1(p[2]), FILL_PERMUTATION);
+    Value *queue_labels =
+        trial_input(t, "queue_labels", ROLE_STATE, DTYPE_I32, DIMS1(p[2]), FILL_PERMUTATION);
     t->state.queue_head = p[3];
     NODE(t->graph, queue_push, &none, keys, labels, queue, queue_labels);
     trial_mutated(t, queue, EXACT);
@@ -78,8 +81,8 @@ static void build_queue_push(Trial *t)
 /* Longer than the keys, of any phase; as long; shorter, so that keys overwrite keys; a single row. */
 void cases_queue_push(Rig *rig)
 {
-    TRIALS(rig, build_queue_push, {4, 32, 11, 0}, {4, 5, 11, 9}, {6, 17, 6, 2}, {9, 16, 4, 3}, {10, 3, 7, 6},
-           {5, 8, 1, 0}, {1, 20, 300, 299});
+    TRIALS(rig, build_queue_push, {4, 32, 11, 0}, {4, 5, 11, 9}, {6, 17, 6, 2}, {9, 16, 4, 3},
+           {10, 3, 7, 6}, {5, 8, 1, 0}, {1, 20, 300, 299});
 }
 
 /* ------------------------------------------------------------------------------------ losses */
@@ -122,18 +125,21 @@ static void build_paco_loss(Trial *t)
     Value *labels = trial_labels(t, "labels", p[0], p[3]);
     Value *queue_labels = trial_input(t, "queue_labels", ROLE_STATE, DTYPE_I32, DIMS1(p[2]), FILL_CLASS);
     t->values[t->count - 1].below = p[3];
-    Value *prior = p[6] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[3]), FILL_NORMAL) : NULL;
+    Value *prior =
+        p[6] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[3]), FILL_NORMAL) : NULL;
     Value *loss = rank_losses(t, p[4], p[5]);
-    Node *n = NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss);
+    Node *n =
+        NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss);
     trial_mutated(t, loss, SUM(p[3] + 2 * p[0] + p[2]));
-    trial_output(t, n->out[0], CANCEL);
+    trial_output(t, n->out[0], SUM(2 * p[0] + p[2]));
     trial_output(t, n->out[1], CANCEL);
 }
 
 void cases_paco_loss(Rig *rig)
 {
-    TRIALS(rig, build_paco_loss, {4, 32, 64, 10, 1, 0, 1, 0}, {1, 5, 3, 2, 1, 0, 0, 1}, {7, 33, 100, 17, 2, 1, 1, 2},
-           {16, 16, 5, 3, 4, 2, 1, 1}, {3, 1, 1, 50, 1, 0, 0, 2}, {9, 128, 1000, 101, 1, 0, 1, 1});
+    TRIALS(rig, build_paco_loss, {4, 32, 64, 10, 1, 0, 1, 0}, {1, 5, 3, 2, 1, 0, 0, 1},
+           {7, 33, 100, 17, 2, 1, 1, 2}, {16, 16, 5, 3, 4, 2, 1, 1}, {3, 1, 1, 50, 1, 0, 0, 2},
+           {9, 128, 1000, 101, 1, 0, 1, 1});
 }
 
 /* p: B, L, ranks, rank, prior */
@@ -141,7 +147,8 @@ static void build_softmax_loss(Trial *t)
 {
     const int *p = t->p;
     Value *z = logits(t, p[0], p[1]), *labels = trial_labels(t, "labels", p[0], p[1]);
-    Value *prior = p[4] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[1]), FILL_NORMAL) : NULL;
+    Value *prior =
+        p[4] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[1]), FILL_NORMAL) : NULL;
     Value *loss = rank_losses(t, p[2], p[3]);
     Node *n = NODE(t->graph, softmax_loss, &none, z, labels, prior, loss);
     trial_mutated(t, loss, SUM(p[1] + p[0]));
@@ -158,7 +165,8 @@ void cases_softmax_loss(Rig *rig)
 static void build_count_correct(Trial *t)
 {
     const int *p = t->p;
-    Value *z = trial_features(t, "logits", DIMS2(p[0], p[1]), FILL_COARSE), *labels = trial_labels(t, "labels", p[0], p[1]);
+    Value *z = trial_features(t, "logits", DIMS2(p[0], p[1]), FILL_COARSE),
+          *labels = trial_labels(t, "labels", p[0], p[1]);
     Value *counts = trial_input(t, "counts", ROLE_OUTPUT, DTYPE_I32, DIMS2(p[2], 2), FILL_PERMUTATION);
     t->graph->ranks = p[2];
     t->state.rank = p[3];
@@ -178,7 +186,8 @@ void cases_count_correct(Rig *rig)
 
 static void build_grad_sum(Trial *t)
 {
-    Value *g = trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL), *sum = trial_param(t, "sum", DIMS1(t->p[0]), FILL_NORMAL);
+    Value *g = trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL),
+          *sum = trial_param(t, "sum", DIMS1(t->p[0]), FILL_NORMAL);
     t->state.rank = t->p[1];
     NODE(t->graph, grad_sum, &none, g, sum);
     trial_mutated(t, sum, EXACT);
@@ -209,7 +218,8 @@ void cases_sgd(Rig *rig)
 static void build_ema(Trial *t)
 {
     EmaAttrs attrs = {0.999};
-    Value *k = trial_param(t, "k", DIMS1(t->p[0]), FILL_NORMAL), *q = trial_param(t, "q", DIMS1(t->p[0]), FILL_NORMAL);
+    Value *k = trial_param(t, "k", DIMS1(t->p[0]), FILL_NORMAL),
+          *q = trial_param(t, "q", DIMS1(t->p[0]), FILL_NORMAL);
     NODE(t->graph, ema, &attrs, k, q);
     trial_mutated(t, k, SUM(2));
 }

@@ -1,5 +1,5 @@
-/* Replay: every seed of the fuzzers, and every finding that was kept, through its target; then each seed with
- * pieces of other seeds in it, which is a small fuzzer of its own. Nothing may crash. */
+/* Replay: every seed of the fuzzers, and every finding that was kept, through its target; then each
+ * seed with pieces of other seeds in it, which is a small fuzzer of its own. Nothing may crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,9 +47,11 @@ static void replay(const char *name, Target target)
     for (int i = 0; i < count; i++)
         target(seeds[i].data, seeds[i].size);
     for (int i = 0; i < (full_mode() ? 100000 : 1500); i++) {
-        const Bytes *a = &seeds[rng_below(&rng, (uint32_t)count)], *b = &seeds[rng_below(&rng, (uint32_t)count)];
+        const Bytes *a = &seeds[rng_below(&rng, (uint32_t)count)],
+                    *b = &seeds[rng_below(&rng, (uint32_t)count)];
         Bytes mixed = {0};
-        size_t cut = rng_below(&rng, (uint32_t)a->size + 1), from = rng_below(&rng, (uint32_t)b->size + 1);
+        size_t cut = rng_below(&rng, (uint32_t)a->size + 1),
+               from = rng_below(&rng, (uint32_t)b->size + 1);
         size_t length = rng_below(&rng, (uint32_t)(b->size - from) + 1);
         bytes_add(&mixed, a->data, cut);
         bytes_add(&mixed, b->data + from, length);

@@ -1,5 +1,5 @@
-/* Checkpoints that PyTorch wrote: every file of the shared material reads with exactly the tensors of its
- * contents.json, by shape, type, norm, dot product and first values. */
+/* Checkpoints that PyTorch wrote: every file of the shared material reads with exactly the tensors
+ * of its contents.json, by shape, type, norm, dot product and first values. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +103,8 @@ static void scalars_of_a_training_checkpoint(void **state)
     assert_true(acc == 12.5);
     assert_int_equal(checkpoint_number(c, "optimizer/param_groups/0/lr", &lr), STATUS_OK);
     assert_true(lr == 0.01);
-    assert_int_equal(checkpoint_integer(c, "optimizer/param_groups/0/params/129", &index), STATUS_OK);
+    assert_int_equal(checkpoint_integer(c, "optimizer/param_groups/0/params/129", &index),
+                     STATUS_OK);
     assert_int_equal(index, 129);
     assert_int_equal(checkpoint_integer(c, "acc", &index), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "key 'acc'"));

@@ -1,6 +1,7 @@
-/* Speed and memory of reading a training checkpoint of a ResNet-50's size: against reading the bytes of the file
- * once and computing their CRC with zlib. By default a ResNet-18 and the memory only; PACO_FULL=1 takes the
- * ResNet-50 (about 300 MB) and asserts the time. Each measurement is a process of its own. */
+/* Speed and memory of reading a training checkpoint of a ResNet-50's size: against reading the
+ * bytes of the file once and computing their CRC with zlib. By default a ResNet-18 and the memory
+ * only; PACO_FULL=1 takes the ResNet-50 (about 300 MB) and asserts the time. Each measurement is a
+ * process of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +30,8 @@ typedef struct Measured {
 static char *folder, *path;
 static const char *self;
 
-/* Encoders, their momentum, classifiers and a queue; elements come from one buffer of zeros and ones. */
+/* Encoders, their momentum, classifiers and a queue; elements come from one buffer of zeros and
+ * ones. */
 static TrainingState make_state(Arena *arena, const char *arch, bool values)
 {
     TrainingState s = {.kind = TRAINING_LT, .arch = arch, .lr = 0.1, .momentum = 0.9};
@@ -42,8 +44,10 @@ static TrainingState make_state(Arena *arena, const char *arch, bool values)
         for (int i = 0; i < count; i++) {
             TrainingTensor *t = &s.tensors[s.count++];
             size_t elements = 1;
-            *t = (TrainingTensor){.name = arena_printf(arena, "encoder_%c.%s", side ? 'k' : 'q', wanted[i].name),
-                                  .type = wanted[i].type, .rank = wanted[i].rank};
+            *t = (TrainingTensor){
+                .name = arena_printf(arena, "encoder_%c.%s", side ? 'k' : 'q', wanted[i].name),
+                .type = wanted[i].type,
+                .rank = wanted[i].rank};
             for (int d = 0; d < t->rank; d++)
                 elements *= (size_t)(t->shape[d] = wanted[i].shape[d]);
             t->parameter = t->type == ELEMENT_FLOAT32 && !strstr(t->name, "running_");
@@ -73,7 +77,8 @@ static long peak_memory(void)
 
 static int report(double seconds, long before, int64_t tensors)
 {
-    printf("%.9f %lld %lld\n", seconds, (long long)(peak_memory() - before) * 1024, (long long)tensors);
+    printf("%.9f %lld %lld\n", seconds, (long long)(peak_memory() - before) * 1024,
+           (long long)tensors);
     return 0;
 }
 
@@ -123,7 +128,8 @@ static Measured measure(const char *what, const char *arch)
     long long memory, tensors;
     snprintf(command, sizeof command, "'%s' %s '%s' %s", self, what, path, arch);
     FILE *pipe = popen(command, "r");
-    if (!pipe || fscanf(pipe, "%lf %lld %lld", &m.seconds, &memory, &tensors) != 3 || pclose(pipe) != 0)
+    if (!pipe || fscanf(pipe, "%lf %lld %lld", &m.seconds, &memory, &tensors) != 3 ||
+        pclose(pipe) != 0)
         fail_msg("%s", command);
     m.memory = memory;
     m.tensors = tensors;
@@ -148,10 +154,11 @@ static void reading_is_as_fast_as_a_crc(void **state)
         crc = i == 0 || a.seconds < crc.seconds ? a : crc;
         load = i == 0 || b.seconds < load.seconds ? b : load;
     }
-    print_message("%s: %lld MiB of tensors written in %.3f s; read in %.3f s, crc alone %.3f s (ratio %.3f); "
-                  "memory beyond the tensors %.1f MiB\n", arch, (long long)load.tensors >> 20, writing,
-                  load.seconds, crc.seconds, load.seconds / crc.seconds,
-                  (double)(load.memory - load.tensors) / (1 << 20));
+    print_message(
+        "%s: %lld MiB of tensors written in %.3f s; read in %.3f s, crc alone %.3f s (ratio %.3f); "
+        "memory beyond the tensors %.1f MiB\n",
+        arch, (long long)load.tensors >> 20, writing, load.seconds, crc.seconds,
+        load.seconds / crc.seconds, (double)(load.memory - load.tensors) / (1 << 20));
 #if !defined(__SANITIZE_ADDRESS__)
     assert_true(load.memory < load.tensors + (64 << 20));
 #endif

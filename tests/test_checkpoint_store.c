@@ -1,6 +1,7 @@
-/* The store: keep, best, links, lock, fallback; every write, sync, close, rename, link and folder sync failing
- * in turn; a file size limit; kill -9 in the middle of saving. In no case is a checkpoint lost. */
-#define _DEFAULT_SOURCE
+/* The store: keep, best, links, lock, fallback; every write, sync, close, rename, link and folder
+ * sync failing in turn; a file size limit; kill -9 in the middle of saving. In no case is a
+ * checkpoint lost. */
+#define _GNU_SOURCE /* unshare */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +44,8 @@ static Status write_step(Sink *sink, void *context)
     for (int i = 0; i < VALUES; i++)
         values[i] = (float)(step * 1000 + i);
     object_set(&arena, root, "step", object_int(&arena, step));
-    object_set(&arena, root, "w", object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){VALUES}, values));
+    object_set(&arena, root, "w",
+               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){VALUES}, values));
     Status status = torch_write(sink, root, NULL);
     arena_free(&arena);
     return status;
@@ -193,7 +198,8 @@ static void any_flipped_byte_is_noticed(void **state)
         bool manifest = trial % 4 == 0;
         const char *name = manifest ? "manifest.json" : "step-000000000002.pth.tar";
         flip_byte(name, (long)rng_below(&rng, manifest ? 300 : VALUES * 4));
-        /* A spoilt manifest may have lost the entry's name or hash; the checkpoint itself is intact. */
+        /* A spoilt manifest may have lost the entry's name or hash; the checkpoint itself is
+         * intact. */
         int64_t step = last_step();
         assert_true(manifest ? step >= 1 : step == 1);
     }
@@ -268,10 +274,16 @@ static bool fault(void)
 
 static int faulty_create(const char *path) { return fault() ? -1 : file_ops_system.create(path); }
 static int faulty_sync(int fd) { return fault() ? -1 : file_ops_system.sync(fd); }
-static int faulty_close(int fd) { return fault() ? (close(fd), errno = fail_errno, -1) : close(fd); }
+static int faulty_close(int fd)
+{
+    return fault() ? (close(fd), errno = fail_errno, -1) : close(fd);
+}
 static int faulty_rename(const char *a, const char *b) { return fault() ? -1 : rename(a, b); }
 static int faulty_symlink(const char *a, const char *b) { return fault() ? -1 : symlink(a, b); }
-static int faulty_folder(const char *path) { return fault() ? -1 : file_ops_system.sync_folder(path); }
+static int faulty_folder(const char *path)
+{
+    return fault() ? -1 : file_ops_system.sync_folder(path);
+}
 
 /* A failing write is short first, as on a disk that fills up. */
 static ssize_t faulty_write(int fd, const void *bytes, size_t size)
@@ -281,8 +293,8 @@ static ssize_t faulty_write(int fd, const void *bytes, size_t size)
     return fault() ? -1 : write(fd, bytes, size);
 }
 
-static const FileOps faulty = {faulty_create, faulty_write, faulty_sync, faulty_close, faulty_rename,
-                               unlink, faulty_symlink, faulty_folder};
+static const FileOps faulty = {faulty_create, faulty_write, faulty_sync,    faulty_close,
+                               faulty_rename, unlink,       faulty_symlink, faulty_folder};
 
 static void every_operation_failing(void **state)
 {
@@ -355,6 +367,45 @@ static void file_size_limit(void **state)
     assert_int_equal(files_ending(".tmp"), 0);
 }
 
+/* A real full disk: a small tmpfs of this test's own, where the system lets it have one. */
+static void full_disk(void **state)
+{
+    (void)state;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        StoreOptions options = {.keep = 3};
+        Store *store;
+        char *path;
+        mkdir(folder, 0700);
+        if ((geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) || unshare(CLONE_NEWNS) != 0 ||
+            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("none", folder, "tmpfs", 0, "size=400k") != 0)
+            _exit(77);
+        Status status = store_open(folder, &options, &store);
+        if (status != STATUS_OK || save(store, 1, true) != STATUS_OK ||
+            save(store, 2, false) != STATUS_OK)
+            _exit(90);
+        if (save(store, 3, false) != STATUS_IO || !strstr(status_text(), "No space left on device"))
+            _exit(91);
+        if (store_last(folder, &path) != STATUS_OK || step_of(path) != 2 ||
+            files_ending(".tmp") != 0)
+            _exit(92);
+        free(path);
+        if (store_best(folder, &path) != STATUS_OK || step_of(path) != 1)
+            _exit(93);
+        _exit(0);
+    }
+    int code;
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_true(WIFEXITED(code));
+    if (WEXITSTATUS(code) == 77) {
+        print_message("skipped: no rights to mount a tmpfs\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(code), 0);
+}
+
 /* A child saves step after step and reports each finished one; it is killed at a random moment. */
 static void killed_while_saving(void **state)
 {
@@ -395,7 +446,8 @@ static void killed_while_saving(void **state)
         int64_t last = last_step();
         between += last > confirmed;
         if (last < confirmed)
-            fail_msg("kill %d: step %lld was saved, %lld is there", i, (long long)confirmed, (long long)last);
+            fail_msg("kill %d: step %lld was saved, %lld is there", i, (long long)confirmed,
+                     (long long)last);
         confirmed = last;
     }
     print_message("%d kills, %d of them behind the rename, 0 lost\n", kills, between);
@@ -404,12 +456,16 @@ static void killed_while_saving(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(keeps_last_and_best, fresh), cmocka_unit_test_setup(one_writer, fresh),
+        cmocka_unit_test_setup(keeps_last_and_best, fresh),
+        cmocka_unit_test_setup(one_writer, fresh),
         cmocka_unit_test_setup(damaged_last_falls_back, fresh),
         cmocka_unit_test_setup(any_flipped_byte_is_noticed, fresh),
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
-        cmocka_unit_test_setup(truncated_last_falls_back, fresh), cmocka_unit_test_setup(lost_manifest, fresh),
-        cmocka_unit_test_setup(every_operation_failing, fresh), cmocka_unit_test_setup(file_size_limit, fresh),
+        cmocka_unit_test_setup(truncated_last_falls_back, fresh),
+        cmocka_unit_test_setup(lost_manifest, fresh),
+        cmocka_unit_test_setup(every_operation_failing, fresh),
+        cmocka_unit_test_setup(file_size_limit, fresh),
+        cmocka_unit_test_setup(full_disk, fresh),
         cmocka_unit_test_setup(killed_while_saving, fresh),
     };
     folder = temporary_folder();

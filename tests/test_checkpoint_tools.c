@@ -1,5 +1,5 @@
-/* Detection of every architecture from its own tensors and in PaCo's clothes; inspect and convert over the shared
- * files: what was converted holds the same bits. */
+/* Detection of every architecture from its own tensors and in PaCo's clothes; inspect and convert
+ * over the shared files: what was converted holds the same bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,8 +23,8 @@ static char *folder;
 /* ---- detection */
 
 /* A safetensors header is enough of a model: its data are a hole in the file. */
-static Checkpoint *model(const char *arch, const char *prefix, const char *classifier, int64_t classes, int head,
-                         uint8_t **bytes)
+static Checkpoint *model(const char *arch, const char *prefix, const char *classifier,
+                         int64_t classes, int head, uint8_t **bytes)
 {
     Arena arena = {0};
     WantedTensor *wanted;
@@ -46,11 +46,15 @@ static Checkpoint *model(const char *arch, const char *prefix, const char *class
         at += size;
     }
     const char *names[] = {"fc.weight", "fc.0.weight", "fc.3.weight"};
-    for (int i = head == 1 ? 0 : 1; i < (head == 1 ? 1 : head == 2 ? 3 : 1); i++, at += 4 * 128 * 64)
-        fprintf(out, "\"%s%s\":{\"dtype\":\"F32\",\"shape\":[128,64],\"data_offsets\":[%zu,%zu]},", prefix,
-                names[i], at, at + 4 * 128 * 64);
-    fprintf(out, "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,16],\"data_offsets\":[%zu,%zu]}}", classifier,
-            (long long)classes, at, at + 64 * (size_t)classes);
+    for (int i = head == 1 ? 0 : 1; i < (head == 1   ? 1
+                                         : head == 2 ? 3
+                                                     : 1);
+         i++, at += 4 * 128 * 64)
+        fprintf(out, "\"%s%s\":{\"dtype\":\"F32\",\"shape\":[128,64],\"data_offsets\":[%zu,%zu]},",
+                prefix, names[i], at, at + 4 * 128 * 64);
+    fprintf(out,
+            "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,16],\"data_offsets\":[%zu,%zu]}}",
+            classifier, (long long)classes, at, at + 64 * (size_t)classes);
     at += 64 * (size_t)classes;
     fclose(out);
     *bytes = calloc(1, 8 + length + at);
@@ -74,8 +78,9 @@ static void every_architecture_is_detected(void **state)
             uint8_t *bytes;
             StateDict dict;
             Detected d;
-            Checkpoint *c = paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, paco, &bytes)
-                                 : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, 0, &bytes);
+            Checkpoint *c =
+                paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, paco, &bytes)
+                     : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, 0, &bytes);
             assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
             if (detect_architecture(&dict, &d) != STATUS_OK)
                 fail_msg("%s", status_text());
@@ -93,7 +98,8 @@ static void every_architecture_is_detected(void **state)
     assert_int_equal(known, 15);
 }
 
-/* Parameter counts of torchvision's and the CIFAR models with their classifiers, from their publications. */
+/* Parameter counts of torchvision's and the CIFAR models with their classifiers, from their
+ * publications. */
 static void architectures_have_their_sizes(void **state)
 {
     (void)state;
@@ -101,18 +107,20 @@ static void architectures_have_their_sizes(void **state)
         const char *arch, *classifier;
         int64_t classes, parameters;
     } models[] = {
-        {"resnet18", "fc", 1000, 11689512}, {"resnet34", "fc", 1000, 21797672}, {"resnet50", "fc", 1000, 25557032},
-        {"resnet101", "fc", 1000, 44549160}, {"resnet152", "fc", 1000, 60192808},
-        {"resnext50_32x4d", "fc", 1000, 25028904}, {"resnext101_32x8d", "fc", 1000, 88791336},
-        {"wide_resnet50_2", "fc", 1000, 68883240}, {"resnet20", "linear", 10, 269722},
-        {"resnet32", "linear", 10, 464154}, {"resnet110", "linear", 10, 1727962}};
+        {"resnet18", "fc", 1000, 11689512},         {"resnet34", "fc", 1000, 21797672},
+        {"resnet50", "fc", 1000, 25557032},         {"resnet101", "fc", 1000, 44549160},
+        {"resnet152", "fc", 1000, 60192808},        {"resnext50_32x4d", "fc", 1000, 25028904},
+        {"resnext101_32x8d", "fc", 1000, 88791336}, {"wide_resnet50_2", "fc", 1000, 68883240},
+        {"resnet20", "linear", 10, 269722},         {"resnet32", "linear", 10, 464154},
+        {"resnet110", "linear", 10, 1727962}};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         Arena arena = {0};
         WantedTensor *wanted;
         int count;
         int64_t parameters = 0;
-        assert_int_equal(detect_tensors(&arena, models[m].arch, models[m].classifier, models[m].classes, &wanted,
-                                        &count), STATUS_OK);
+        assert_int_equal(detect_tensors(&arena, models[m].arch, models[m].classifier,
+                                        models[m].classes, &wanted, &count),
+                         STATUS_OK);
         for (int i = 0; i < count; i++) {
             int64_t size = 1;
             for (int d = 0; d < wanted[i].rank; d++)
@@ -146,10 +154,12 @@ static void inspect_says_what_it_is(void **state)
     static const struct {
         const char *file, *lines[4];
     } cases[] = {
-        {"data/checkpoints/resnet32-d509ac18.th", {"PyTorch legacy stream", "architecture: resnet32 (CIFAR)",
-         "classifier: linear, 10 classes", "resnet32 fit, 0 differences"}},
-        {"data/checkpoints/paco_lt.pth.tar", {"PyTorch zip", "backbone under 'module.encoder_q.'",
-         "projection head: 64 - 64 - 32", "state_dict/module.queue_ptr"}},
+        {"data/checkpoints/resnet32-d509ac18.th",
+         {"PyTorch legacy stream", "architecture: resnet32 (CIFAR)",
+          "classifier: linear, 10 classes", "resnet32 fit, 0 differences"}},
+        {"data/checkpoints/paco_lt.pth.tar",
+         {"PyTorch zip", "backbone under 'module.encoder_q.'", "projection head: 64 - 64 - 32",
+          "state_dict/module.queue_ptr"}},
     };
     for (int i = 0; i < 2; i++) {
         char *path = shared_path(cases[i].file);
@@ -177,8 +187,10 @@ static void non_finite_elements(void **state)
     char *path = file_join(folder, "nan.pth");
     Object *root = object_dict(&arena, true);
     Status status;
-    object_set(&arena, root, "w", object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){6}, values));
-    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
+    object_set(&arena, root, "w",
+               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){6}, values));
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system),
+                     STATUS_OK);
     InspectOptions options = {.open.quiet = true};
     char *text = inspect(path, &options, &status);
     assert_int_equal(status, STATUS_OK);
@@ -193,7 +205,8 @@ static void non_finite_elements(void **state)
 }
 
 /* Each tensor of `a` that `b` has under the name without prefix is the same to the bit. */
-static int same_tensors(const char *a, const char *b, const char *from_prefix, const char *to_prefix)
+static int same_tensors(const char *a, const char *b, const char *from_prefix,
+                        const char *to_prefix)
 {
     Checkpoint *x, *y;
     int same = 0;
@@ -231,13 +244,15 @@ static void converted_files_hold_the_same(void **state)
     (void)state;
     if (!shared_available())
         skip();
-    char *lt = shared_path("data/checkpoints/paco_lt_legacy.pth.tar"), *real = NULL, *zip, *safe, *back, *bare;
+    char *lt = shared_path("data/checkpoints/paco_lt_legacy.pth.tar"), *real = NULL, *zip, *safe,
+         *back, *bare;
     real = shared_path("data/checkpoints/resnet20-12fca82f.th");
     zip = file_join(folder, "a.pth");
     safe = file_join(folder, "a.safetensors");
     back = file_join(folder, "b.pth");
     bare = file_join(folder, "bare.pth");
-    ConvertOptions to_zip = {.format = CHECKPOINT_ZIP}, to_safe = {.format = CHECKPOINT_SAFETENSORS};
+    ConvertOptions to_zip = {.format = CHECKPOINT_ZIP},
+                   to_safe = {.format = CHECKPOINT_SAFETENSORS};
     ConvertOptions to_bare = {.format = CHECKPOINT_ZIP, .bare = true};
     assert_int_equal(convert_format(safe), CHECKPOINT_SAFETENSORS);
     assert_int_equal(convert_format(zip), CHECKPOINT_ZIP);
@@ -247,7 +262,8 @@ static void converted_files_hold_the_same(void **state)
     assert_int_equal(same_tensors(lt, safe, "state_dict/module.", ""), 253);
     assert_int_equal(convert_file(safe, back, &to_zip, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(lt, back, "state_dict/module.", ""), 253);
-    assert_int_equal(convert_file(back, back, &to_safe, &file_ops_system), STATUS_OK); /* onto itself */
+    assert_int_equal(convert_file(back, back, &to_safe, &file_ops_system),
+                     STATUS_OK); /* onto itself */
     assert_int_equal(convert_file(lt, bare, &to_bare, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(lt, bare, "state_dict/module.encoder_q.", "") +
                      same_tensors(lt, bare, "state_dict/module.", ""), 116);
@@ -268,8 +284,10 @@ static void converted_files_hold_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_architecture_is_detected), cmocka_unit_test(architectures_have_their_sizes),
-        cmocka_unit_test(inspect_says_what_it_is), cmocka_unit_test(non_finite_elements),
+        cmocka_unit_test(every_architecture_is_detected),
+        cmocka_unit_test(architectures_have_their_sizes),
+        cmocka_unit_test(inspect_says_what_it_is),
+        cmocka_unit_test(non_finite_elements),
         cmocka_unit_test(converted_files_hold_the_same),
     };
     folder = temporary_folder();

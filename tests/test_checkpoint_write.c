@@ -1,6 +1,6 @@
-/* What we write: trees come back bit-equal, training states in all three structures come back whole, every
- * mismatch is listed. With the argument `emit FOLDER` the program writes the files that
- * test_checkpoint_torch.sh hands to PyTorch. */
+/* What we write: trees come back bit-equal, training states in all three structures come back
+ * whole, every mismatch is listed. With the argument `emit FOLDER` the program writes the files
+ * that test_checkpoint_torch.sh hands to PyTorch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,8 +36,8 @@ static void fill(const char *name, float *values, size_t count)
     free(uniform);
 }
 
-static void add_tensor(TrainingState *s, Arena *arena, const char *name, ElementType type, bool parameter,
-                       bool momentum, int rank, const int64_t *shape)
+static void add_tensor(TrainingState *s, Arena *arena, const char *name, ElementType type,
+                       bool parameter, bool momentum, int rank, const int64_t *shape)
 {
     TrainingTensor *t = &s->tensors[s->count++];
     size_t count = 1;
@@ -66,11 +66,14 @@ static void add_encoder(TrainingState *s, Arena *arena, const char *name, bool t
         int rank;
         int64_t shape[4];
     } rows[] = {
-        {"conv1.weight", true, ELEMENT_FLOAT32, 4, {3, 2, 3, 3}}, {"bn1.weight", true, ELEMENT_FLOAT32, 1, {3}},
-        {"bn1.bias", true, ELEMENT_FLOAT32, 1, {3}}, {"bn1.running_mean", false, ELEMENT_FLOAT32, 1, {3}},
+        {"conv1.weight", true, ELEMENT_FLOAT32, 4, {3, 2, 3, 3}},
+        {"bn1.weight", true, ELEMENT_FLOAT32, 1, {3}},
+        {"bn1.bias", true, ELEMENT_FLOAT32, 1, {3}},
+        {"bn1.running_mean", false, ELEMENT_FLOAT32, 1, {3}},
         {"bn1.running_var", false, ELEMENT_FLOAT32, 1, {3}},
         {"bn1.num_batches_tracked", false, ELEMENT_INT64, 0, {0}},
-        {"fc.weight", true, ELEMENT_FLOAT32, 2, {DIM, 3}}, {"fc.bias", true, ELEMENT_FLOAT32, 1, {DIM}},
+        {"fc.weight", true, ELEMENT_FLOAT32, 2, {DIM, 3}},
+        {"fc.bias", true, ELEMENT_FLOAT32, 1, {DIM}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         add_tensor(s, arena, arena_printf(arena, "%s.%s", name, rows[i].name), rows[i].type,
@@ -90,8 +93,10 @@ static TrainingState make_state(Arena *arena, TrainingKind kind)
     add_tensor(&s, arena, "linear.weight", ELEMENT_FLOAT32, true, true, 2, (int64_t[]){CLASSES, 3});
     add_tensor(&s, arena, "linear.bias", ELEMENT_FLOAT32, true, true, 1, (int64_t[]){CLASSES});
     if (kind != TRAINING_FULL) {
-        add_tensor(&s, arena, "linear_k.weight", ELEMENT_FLOAT32, true, false, 2, (int64_t[]){CLASSES, 3});
-        add_tensor(&s, arena, "linear_k.bias", ELEMENT_FLOAT32, true, false, 1, (int64_t[]){CLASSES});
+        add_tensor(&s, arena, "linear_k.weight", ELEMENT_FLOAT32, true, false, 2,
+                   (int64_t[]){CLASSES, 3});
+        add_tensor(&s, arena, "linear_k.bias", ELEMENT_FLOAT32, true, false, 1,
+                   (int64_t[]){CLASSES});
     }
     Object *extra = object_dict(arena, false);
     object_set(arena, extra, "step", object_int(arena, 123456789012345));
@@ -123,7 +128,8 @@ static void states_come_back_whole(void **state)
             fail_msg("%s", status_text());
         assert_int_equal(load.state.epoch, 7);
         assert_true(kind == TRAINING_CIFAR || load.state.accuracy == 12.5);
-        assert_true(load.state.lr == 0.02 && load.state.momentum == 0.9 && load.state.weight_decay == 5e-4);
+        assert_true(load.state.lr == 0.02 && load.state.momentum == 0.9 &&
+                    load.state.weight_decay == 5e-4);
         assert_true(training_extra_int(&load.state, "step", 0) == 123456789012345);
         assert_true(training_extra_float(&load.state, "loss_scale", 0) == 65536.5);
         assert_string_equal(training_extra_text(&load.state, "options", ""), "--lr 0.02 \xc3\xa9");
@@ -172,10 +178,12 @@ static void every_mismatch_is_listed(void **state)
     TrainingState full = make_state(&arena, TRAINING_FULL);
     b.tensors[3].name = "encoder_q.stem.weight";
     b.tensors[4].shape[0] = 2;
-    expect_faults(&a, &b, 4, (const char *const[]){
-        "missing: encoder_q.stem.weight [3, 2, 3, 3]", "unexpected: encoder_q.conv1.weight [3, 2, 3, 3]",
-        "wrong shape: encoder_q.bn1.weight is [3], needs [2]",
-        "wrong shape: momentum of encoder_q.bn1.weight (optimizer/state/1/momentum_buffer) is [3], needs [2]"});
+    expect_faults(&a, &b, 4,
+                  (const char *const[]){"missing: encoder_q.stem.weight [3, 2, 3, 3]",
+                                        "unexpected: encoder_q.conv1.weight [3, 2, 3, 3]",
+                                        "wrong shape: encoder_q.bn1.weight is [3], needs [2]",
+                                        "wrong shape: momentum of encoder_q.bn1.weight "
+                                        "(optimizer/state/1/momentum_buffer) is [3], needs [2]"});
     expect_faults(&full, &a, 3, (const char *const[]){
         "missing: linear_k.weight [5, 3]", "missing: linear_k.bias [5]",
         "optimizer: covers 12 parameters, needs 14"});
@@ -185,13 +193,15 @@ static void every_mismatch_is_listed(void **state)
     arena_free(&arena);
 }
 
-/* Values that would become writes out of bounds, or a learning rate that would destroy the weights. */
+/* Values that would become writes out of bounds, or a learning rate that would destroy the
+ * weights. */
 static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
     Arena arena = {0};
     char *path = file_join(folder, "range.pth.tar");
-    static const char *const parts[] = {"queue_ptr", "queue_l", "lr", "openpaco/version", "queue_ptr"};
+    static const char *const parts[] = {"queue_ptr", "queue_l", "lr", "openpaco/version",
+                                        "queue_ptr"};
     for (int i = 0; i < 5; i++) {
         TrainingState s = make_state(&arena, TRAINING_LT);
         TrainingLoad load;
@@ -205,9 +215,11 @@ static void values_out_of_range_are_refused(void **state)
             s.lr = NAN;
         if (i == 3) {
             Object *root = training_tree(&arena, &s);
-            Object *version = (Object *)(uintptr_t)object_get(object_get(root, "openpaco"), "version");
+            Object *version =
+                (Object *)(uintptr_t)object_get(object_get(root, "openpaco"), "version");
             version->integer = TRAINING_VERSION + 1;
-            assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
+            assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system),
+                             STATUS_OK);
         } else {
             assert_int_equal(training_save(path, &s, &file_ops_system), STATUS_OK);
         }
@@ -224,9 +236,10 @@ static void values_out_of_range_are_refused(void **state)
 static void published_checkpoint_is_resumed(void **state)
 {
     (void)state;
-    static const char *const files[] = {"paco_lt.pth.tar", "paco_full.pth.tar", "paco_cifar.pth.tar",
-                                        "paco_lt_legacy.pth.tar"};
-    static const TrainingKind file_kinds[] = {TRAINING_LT, TRAINING_FULL, TRAINING_CIFAR, TRAINING_LT};
+    static const char *const files[] = {"paco_lt.pth.tar", "paco_full.pth.tar",
+                                        "paco_cifar.pth.tar", "paco_lt_legacy.pth.tar"};
+    static const TrainingKind file_kinds[] = {TRAINING_LT, TRAINING_FULL, TRAINING_CIFAR,
+                                              TRAINING_LT};
     if (!shared_available())
         skip();
     for (int f = 0; f < 4; f++) {
@@ -273,17 +286,20 @@ static Object *make_tree(Arena *arena)
     static const int64_t shapes[4][3] = {{2, 3, 4}, {24}, {0, 5}, {1}};
     static const int ranks[4] = {3, 1, 2, 0};
     static uint8_t values[ELEMENT_TYPES][24 * 8];
-    Object *root = object_dict(arena, true), *list = object_list(arena), *tuple = object_tuple(arena);
+    Object *root = object_dict(arena, true), *list = object_list(arena),
+           *tuple = object_tuple(arena);
     for (int type = 0; type < ELEMENT_TYPES; type++) {
         if (!*element_storage((ElementType)type))
             continue;
         for (size_t i = 0; i < sizeof values[0]; i++)
             values[type][i] = type == ELEMENT_BOOL ? i % 3 == 0 : (uint8_t)(i * 37 + (size_t)type);
         for (int s = 0; s < 4; s++)
-            object_set(arena, root, arena_printf(arena, "%s.%d", element_name((ElementType)type), s),
+            object_set(arena, root,
+                       arena_printf(arena, "%s.%d", element_name((ElementType)type), s),
                        object_tensor(arena, (ElementType)type, ranks[s], shapes[s], values[type]));
     }
-    static const int64_t ints[] = {0, 255, 256, 65535, 65536, -1, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
+    static const int64_t ints[] = {0,  255,       256,       65535,     65536,
+                                   -1, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
         object_append(arena, list, object_int(arena, ints[i]));
     object_append(arena, tuple, object_none(arena));
@@ -324,7 +340,8 @@ static void trees_come_back_equal(void **state)
     Object *root = make_tree(&arena);
     char *path = file_join(folder, "tree.pt");
     Checkpoint *c;
-    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system),
+                     STATUS_OK);
     if (checkpoint_open(path, NULL, &c) != STATUS_OK)
         fail_msg("%s", status_text());
     assert_same(root, checkpoint_root(c));
@@ -354,22 +371,27 @@ static void safetensors_come_back_equal(void **state)
     Object *root = object_dict(&arena, false), *meta = object_dict(&arena, false);
     object_set(&arena, meta, "format", object_text(&arena, "pt"));
     object_set(&arena, root, "__metadata__", meta);
-    object_set(&arena, root, "b\"half", object_tensor(&arena, ELEMENT_FLOAT16, 1, (int64_t[]){3}, b));
+    object_set(&arena, root, "b\"half",
+               object_tensor(&arena, ELEMENT_FLOAT16, 1, (int64_t[]){3}, b));
     object_set(&arena, root, "a", object_tensor(&arena, ELEMENT_FLOAT32, 2, (int64_t[]){2, 3}, a));
-    object_set(&arena, root, "empty", object_tensor(&arena, ELEMENT_FLOAT32, 2, (int64_t[]){0, 3}, a));
+    object_set(&arena, root, "empty",
+               object_tensor(&arena, ELEMENT_FLOAT32, 2, (int64_t[]){0, 3}, a));
     object_set(&arena, root, "d", object_tensor(&arena, ELEMENT_INT64, 0, NULL, d));
     char *path = file_join(folder, "x.safetensors");
     Checkpoint *c;
-    assert_int_equal(checkpoint_save(path, CHECKPOINT_SAFETENSORS, root, NULL, &file_ops_system), STATUS_OK);
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_SAFETENSORS, root, NULL, &file_ops_system),
+                     STATUS_OK);
     if (checkpoint_open(path, NULL, &c) != STATUS_OK)
         fail_msg("%s", status_text());
     assert_int_equal(checkpoint_count(c), 4);
     assert_string_equal(checkpoint_text(c, "__metadata__/format"), "pt");
     float values[6];
     int64_t seven;
-    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "a"), ELEMENT_FLOAT32, values), STATUS_OK);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "a"), ELEMENT_FLOAT32, values),
+                     STATUS_OK);
     assert_memory_equal(values, a, sizeof a);
-    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "b\"half"), ELEMENT_FLOAT16, values), STATUS_OK);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "b\"half"), ELEMENT_FLOAT16, values),
+                     STATUS_OK);
     assert_memory_equal(values, b, sizeof b);
     assert_int_equal(checkpoint_integer(c, "d", &seven), STATUS_OK);
     assert_int_equal(seven, -7);
@@ -418,6 +440,43 @@ static void sha256_known_answers(void **state)
     }
 }
 
+/* A record and an offset beyond 4 GiB need Zip64 fields. The elements are pages that were never
+ * touched; long mode only, for it writes as much to the disk. */
+static void records_beyond_4_gib(void **state)
+{
+    (void)state;
+    if (!full_mode())
+        skip();
+    Arena arena = {0};
+    int64_t count = ((int64_t)1 << 32) + 100;
+    uint8_t *values = calloc(1, (size_t)count);
+    static const float after[3] = {1, 2, 3};
+    Object *root = object_dict(&arena, true);
+    object_set(&arena, root, "large", object_tensor(&arena, ELEMENT_UINT8, 1, &count, values));
+    object_set(&arena, root, "after",
+               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){3}, after));
+    char *path = file_join(folder, "large.pth"), command[8192];
+    Checkpoint *c;
+    float have[3];
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system),
+                     STATUS_OK);
+    if (checkpoint_open(path, NULL, &c) != STATUS_OK)
+        fail_msg("%s", status_text());
+    assert_int_equal(checkpoint_find(c, "large")->tensor->count, count);
+    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "after"), ELEMENT_FLOAT32, have),
+                     STATUS_OK);
+    assert_memory_equal(have, after, sizeof after);
+    assert_int_equal(checkpoint_verify(c), STATUS_OK);
+    checkpoint_close(c);
+    snprintf(command, sizeof command, "unzip -tqq '%s'", path);
+    if (system("command -v unzip >/dev/null") == 0)
+        assert_int_equal(system(command), 0);
+    remove(path);
+    free(path);
+    free(values);
+    arena_free(&arena);
+}
+
 /* Every length, alignment and split gives zlib's CRC. */
 static void crc_is_zlibs(void **state)
 {
@@ -429,7 +488,8 @@ static void crc_is_zlibs(void **state)
         for (size_t n = 0; n + from <= sizeof bytes; n += n < 300 ? 1 : 7) {
             uint32_t wanted = (uint32_t)crc32(0, bytes + from, (uInt)n);
             assert_int_equal(crc_add(0, bytes + from, n), wanted);
-            assert_int_equal(crc_add(crc_add(0, bytes + from, n / 3), bytes + from + n / 3, n - n / 3), wanted);
+            assert_int_equal(
+                crc_add(crc_add(0, bytes + from, n / 3), bytes + from + n / 3, n - n / 3), wanted);
         }
 }
 
@@ -450,8 +510,9 @@ static int emit(const char *to)
     TrainingState s = make_state(&arena, TRAINING_LT);
     Object *dict = object_dict(&arena, true);
     for (int i = 0; i < s.count; i++)
-        object_set(&arena, dict, s.tensors[i].name, object_tensor(&arena, s.tensors[i].type, s.tensors[i].rank,
-                                                                  s.tensors[i].shape, s.tensors[i].data));
+        object_set(&arena, dict, s.tensors[i].name,
+                   object_tensor(&arena, s.tensors[i].type, s.tensors[i].rank, s.tensors[i].shape,
+                                 s.tensors[i].data));
     char *plain = file_join(to, "plain.pt"), *tree = file_join(to, "tree.pt");
     if (status == STATUS_OK)
         status = checkpoint_save(plain, CHECKPOINT_ZIP, dict, NULL, &file_ops_system);
@@ -468,9 +529,14 @@ static int emit(const char *to)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_known_answers), cmocka_unit_test(crc_is_zlibs), cmocka_unit_test(trees_come_back_equal),
-        cmocka_unit_test(safetensors_come_back_equal), cmocka_unit_test(states_come_back_whole),
-        cmocka_unit_test(every_mismatch_is_listed), cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(sha256_known_answers),
+        cmocka_unit_test(crc_is_zlibs),
+        cmocka_unit_test(trees_come_back_equal),
+        cmocka_unit_test(records_beyond_4_gib),
+        cmocka_unit_test(safetensors_come_back_equal),
+        cmocka_unit_test(states_come_back_whole),
+        cmocka_unit_test(every_mismatch_is_listed),
+        cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(published_checkpoint_is_resumed),
     };
     if (argc == 3 && strcmp(argv[1], "emit") == 0)

@@ -1,6 +1,7 @@
-/* Gradients of the graph against central differences of the float64 reference, along random directions: every
- * differentiable operator (a row of ops.def without its graph here does not compile), the losses, and whole small
- * networks. Inputs are random, so that no ReLU or maximum has a kink within the step of the difference. */
+/* Gradients of the graph against central differences of the float64 reference, along random directions:
+ * every differentiable operator (a row of ops.def without its graph here does not compile), the losses,
+ * and whole small networks. Inputs are random, so that no ReLU or maximum has a kink within the step of
+ * the difference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -137,13 +138,16 @@ typedef Value *BuildOutput(Graph *g);
 static Value *build_conv(Graph *g)
 {
     ConvAttrs attrs = {2, 1, 2, 5, 7};
-    return NODE(g, conv, &attrs, param(g, "x", DIMS4(2, 4, 5, 7)), param(g, "w", DIMS4(6, 2, 3, 3)))->out[0];
+    return NODE(g, conv, &attrs, param(g, "x", DIMS4(2, 4, 5, 7)), param(g, "w", DIMS4(6, 2, 3, 3)))
+        ->out[0];
 }
 
 static Value *build_bn(Graph *g)
 {
-    return NODE(g, bn, &((BnAttrs){1e-5, 0.1}), param(g, "x", DIMS4(3, 5, 2, 3)), param(g, "gamma", DIMS1(5)),
-                param(g, "beta", DIMS1(5)), state(g, "mean", 5), state(g, "var", 5))->out[0];
+    return NODE(g, bn, &((BnAttrs){1e-5, 0.1}), param(g, "x", DIMS4(3, 5, 2, 3)),
+                param(g, "gamma", DIMS1(5)), param(g, "beta", DIMS1(5)), state(g, "mean", 5),
+                state(g, "var", 5))
+        ->out[0];
 }
 
 static Value *build_relu(Graph *g)
@@ -248,7 +252,8 @@ static void check_paco(bool prior, PacoAttrs attrs)
     Graph *g = new_graph();
     Value *q = NODE(g, l2norm, &none, param(g, "q", DIMS2(B, D)))->out[0];
     Value *k = NODE(g, l2norm, &none, graph_value(g, "k", ROLE_STATE, DTYPE_F32, DIMS2(B, D)))->out[0];
-    Value *queue = NODE(g, l2norm, &none, graph_value(g, "queue", ROLE_STATE, DTYPE_F32, DIMS2(M, D)))->out[0];
+    Value *queue =
+        NODE(g, l2norm, &none, graph_value(g, "queue", ROLE_STATE, DTYPE_F32, DIMS2(M, D)))->out[0];
     Value *logits = NODE(g, add, &none, param(g, "logits", DIMS2(B, L)),
                          graph_value(g, "more", ROLE_STATE, DTYPE_F32, DIMS2(B, L)))->out[0];
     Value *labels = graph_value(g, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(B));

@@ -1,6 +1,7 @@
-/* The planner against an independent account of memory: plans of random graphs and of whole models, made for a
- * backend that computes nothing, are walked step by step, rank by rank, with a tag on every word that says whose
- * contents lie there. Besides: what plan_check must catch, coalescing, several buffers, limits. */
+/* The planner against an independent account of memory: plans of random graphs and of whole models,
+ * made for a backend that computes nothing, are walked step by step, rank by rank, with a tag on every
+ * word that says whose contents lie there. Besides: what plan_check must catch, coalescing, several
+ * buffers, limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@
 
 static const NoAttrs none = {0};
 
-/* ------------------------------------------------------------------------------------ a backend of paper */
+/* -------------------------------------------------------------------------------- a backend of paper */
 
 typedef struct Paper {
     DeviceInfo info;
@@ -84,20 +85,31 @@ static Status paper_prepare(Device *device, Step *step)
     return STATUS_OK;
 }
 
-static const Backend paper_backend = {.abi = BACKEND_ABI, .name = "paper", .opened = paper_opened, .alloc = paper_alloc,
-                                      .release = paper_release, .write = paper_write, .choose = paper_choose,
+static const Backend paper_backend = {.abi = BACKEND_ABI,
+                                      .name = "paper",
+                                      .opened = paper_opened,
+                                      .alloc = paper_alloc,
+                                      .release = paper_release,
+                                      .write = paper_write,
+                                      .choose = paper_choose,
                                       .prepare = paper_prepare};
 
 static Paper paper_new(uint64_t max_alloc)
 {
-    return (Paper){.info = {.name = "paper", .max_alloc = max_alloc, .units = 2, .alignment = 64, .caps = CAP_CPU,
-                            .channel_block = 16}, .fail_after = -1};
+    return (Paper){.info = {.name = "paper",
+                            .max_alloc = max_alloc,
+                            .units = 2,
+                            .alignment = 64,
+                            .caps = CAP_CPU,
+                            .channel_block = 16},
+                   .fail_after = -1};
 }
 
 static Plan *compile(Graph *graph, Paper *paper, bool fuse)
 {
     Plan *plan;
-    if (plan_compile(graph, &paper_backend, (Device *)paper, &(PlanOptions){.no_fuse = !fuse}, &plan) != STATUS_OK)
+    if (plan_compile(graph, &paper_backend, (Device *)paper, &(PlanOptions){.no_fuse = !fuse}, &plan) !=
+        STATUS_OK)
         fail_msg("%s", status_text());
     return plan;
 }
@@ -129,13 +141,15 @@ static void must_hold(const Account *a, int id, int owner, int step)
     for (uint64_t i = v->off / 4; tagged(v) && i < (v->off + v->bytes + 3) / 4; i++)
         if (a->tags[v->buffer][i] != owner + 1) {
             int seen = a->tags[v->buffer][i] - 1;
-            fail_msg("step %d (%s, %s): %s should lie at +%llu, but %s does", step, a->plan->steps[step].name,
-                     plan_step_label(&a->plan->steps[step]), a->plan->values[owner].value->name,
-                     (unsigned long long)i * 4, seen < 0 ? "nothing" : a->plan->values[seen].value->name);
+            fail_msg("step %d (%s, %s): %s should lie at +%llu, but %s does", step,
+                     a->plan->steps[step].name, plan_step_label(&a->plan->steps[step]),
+                     a->plan->values[owner].value->name, (unsigned long long)i * 4,
+                     seen < 0 ? "nothing" : a->plan->values[seen].value->name);
         }
 }
 
-/* What a value finds at its place when it is first written: the contents it stands over, which it may go on from. */
+/* What a value finds at its place when it is first written: the contents it stands over, which it may
+ * go on from. */
 static void check_written(const Account *a, int id, int step)
 {
     if (step > a->begins[id])
@@ -195,13 +209,16 @@ static void walk_plan(const Plan *plan)
     free(a.begins);
 }
 
-/* Places of values that live always: inside their buffer, apart from each other, in the slab of their role. */
+/* Places of values that live always: inside their buffer, apart from each other, in the slab of their
+ * role. */
 static void check_places(const Plan *plan, const Paper *paper)
 {
     static const Slab slabs[ROLE_COUNT] = {
-        [ROLE_PARAM] = SLAB_PARAM, [ROLE_GRAD] = SLAB_GRAD, [ROLE_GRAD_SUM] = SLAB_GRAD_SUM,
-        [ROLE_MOMENTUM] = SLAB_MOMENTUM, [ROLE_EMA] = SLAB_EMA, [ROLE_STATE] = SLAB_STATE, [ROLE_CONSTANT] = SLAB_IO,
-        [ROLE_INPUT] = SLAB_IO, [ROLE_OUTPUT] = SLAB_IO, [ROLE_ACTIVATION] = SLAB_ACTIVATION,
+        [ROLE_PARAM] = SLAB_PARAM,       [ROLE_GRAD] = SLAB_GRAD,
+        [ROLE_GRAD_SUM] = SLAB_GRAD_SUM, [ROLE_MOMENTUM] = SLAB_MOMENTUM,
+        [ROLE_EMA] = SLAB_EMA,           [ROLE_STATE] = SLAB_STATE,
+        [ROLE_CONSTANT] = SLAB_IO,       [ROLE_INPUT] = SLAB_IO,
+        [ROLE_OUTPUT] = SLAB_IO,         [ROLE_ACTIVATION] = SLAB_ACTIVATION,
         [ROLE_DERIVED] = SLAB_ACTIVATION};
     for (int s = 0; s < SLAB_COUNT; s++)
         for (int b = 0; b < plan->slabs[s].count; b++)
@@ -265,10 +282,11 @@ static void keep(Maker *m, Value *v)
     m->pool[m->count++] = v;
 }
 
+/* One for all convolutions of these sizes: packed copies are shared. */
 static Value *weight(Maker *m, int K, int C)
 {
     char name[32];
-    snprintf(name, sizeof name, "w%d.%d", K, C); /* one for all convolutions of these sizes: packed copies are shared */
+    snprintf(name, sizeof name, "w%d.%d", K, C);
     Value *w = graph_find(m->g, name);
     return w ? w : graph_value(m->g, name, ROLE_PARAM, DTYPE_F32, DIMS4(K, C, 3, 3));
 }
@@ -325,7 +343,8 @@ static void add_random(Maker *m)
 
 static Graph *random_graph(uint64_t seed, int ranks)
 {
-    static const Segment order[] = {SEGMENT_PROLOGUE, SEGMENT_KEY, SEGMENT_QUERY, SEGMENT_EPILOGUE, SEGMENT_EVAL};
+    static const Segment order[] = {SEGMENT_PROLOGUE, SEGMENT_KEY, SEGMENT_QUERY, SEGMENT_EPILOGUE,
+                                    SEGMENT_EVAL};
     Maker m = {.g = graph_new(), .rng = rng_stream(9, 0, seed, RNG_TEST)};
     m.g->ranks = ranks;
     m.pool[m.count++] = graph_value(m.g, "x", ROLE_STATE, DTYPE_F32, DIMS4(2, 5, 3, 4));
@@ -382,7 +401,7 @@ static void models(void **unused)
             }
 }
 
-/* ------------------------------------------------------------------------------------ what plan_check catches */
+/* -------------------------------------------------------------------------------- what plan_check catches */
 
 /* Runs `harm` on a plan in a process of its own, then plan_check; tells whether it aborted. */
 static bool aborts(void (*harm)(Plan *))
@@ -423,18 +442,19 @@ static void harm_overlap(Plan *plan)
         }
 }
 
-/* A step reads an activation that only the next segment writes. */
+/* The first step that reads an activation reads one that only a later step writes. */
 static void harm_read_early(Plan *plan)
 {
-    PlanStep *last = &plan->plan_steps[plan->begin[SEGMENT_QUERY + 1] - 2];
-    for (int i = plan->begin[SEGMENT_KEY]; i < plan->begin[SEGMENT_KEY + 1]; i++)
+    int late = 0;
+    for (int v = 0; v < plan->values_count; v++)
+        if (tagged(&plan->values[v]) && plan->values[v].first > plan->values[late].first)
+            late = v;
+    for (int i = 0; i < plan->steps_count; i++)
         for (int j = 0; j < plan->steps[i].refs_count; j++) {
-            int id = plan->plan_steps[i].operands[j].value;
-            if (id >= 0 && tagged(&plan->values[id]) && !(plan->steps[i].writes >> j & 1)) {
-                for (int v = 0; v < plan->values_count; v++)
-                    if (tagged(&plan->values[v]) && plan->values[v].first > plan->begin[SEGMENT_QUERY])
-                        plan->plan_steps[i].operands[j].value = v;
-                (void)last;
+            PlanOperand *operand = &plan->plan_steps[i].operands[j];
+            if (operand->value >= 0 && tagged(&plan->values[operand->value]) &&
+                !(plan->steps[i].writes >> j & 1)) {
+                operand->value = late;
                 return;
             }
         }
@@ -461,8 +481,8 @@ static void harm_over(Plan *plan)
     for (int i = 0; i < plan->values_count; i++)
         for (int j = 0; j < plan->values_count; j++) {
             const PlanValue *in = &plan->values[i], *out = &plan->values[j];
-            if (tagged(in) && tagged(out) && in->bytes == out->bytes && in->first >= 0 && in->last > out->first &&
-                in->first < out->first && out->over < 0) {
+            if (tagged(in) && tagged(out) && in->bytes == out->bytes && in->first >= 0 &&
+                in->last > out->first && in->first < out->first && out->over < 0) {
                 plan->overs[0] = (PlanOver){j, i};
                 plan_liveness(plan);
                 return;
@@ -567,8 +587,8 @@ static void coalescing(void **unused)
     }
 }
 
-/* With several ranks weights are packed once per step, after the key encoder has followed; with one rank right before
- * their use; for evaluation when they are folded. */
+/* With several ranks weights are packed once per step, after the key encoder has followed; with one
+ * rank right before their use; for evaluation when they are folded. */
 static void packing(void **unused)
 {
     (void)unused;
@@ -605,20 +625,23 @@ static void limits(void **unused)
     Plan *plan;
     Paper paper = paper_new(1 << 30);
     paper.info.memory = 1 << 20;
-    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper, &(PlanOptions){0}, &plan),
+    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper,
+                                  &(PlanOptions){0}, &plan),
                      STATUS_LIMIT);
     assert_non_null(strstr(status_text(), "does not fit"));
     /* Every allocation fails once; nothing stays behind. */
     for (int after = 0; after < SLAB_COUNT - 1; after++) {
         paper = paper_new(1 << 30);
         paper.fail_after = after;
-        assert_int_equal(plan_compile(model_graph(2, &config), &paper_backend, (Device *)&paper, &(PlanOptions){0},
-                                      &plan), STATUS_LIMIT);
+        assert_int_equal(plan_compile(model_graph(2, &config), &paper_backend, (Device *)&paper,
+                                      &(PlanOptions){0}, &plan),
+                         STATUS_LIMIT);
         assert_int_equal(paper.live, 0);
     }
     /* A value larger than any buffer. */
     paper = paper_new(20000);
-    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper, &(PlanOptions){0}, &plan),
+    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper,
+                                  &(PlanOptions){0}, &plan),
                      STATUS_LIMIT);
     assert_int_equal(paper.live, 0);
 }

@@ -1,6 +1,7 @@
-/* Every operator on every device: the reference in float64 against OpenCL with the kernels of processors and of
- * GPUs, over odd shapes, with guard bytes and padded lanes checked (support_graph.h). Every row of ops.def has its
- * test; a row without cases does not link, and a test whose cases never run its operator fails. */
+/* Every operator on every device: the reference in float64 against OpenCL with the kernels of
+ * processors and of GPUs, over odd shapes, with guard bytes and padded lanes checked (support_graph.h).
+ * Every row of ops.def has its test; a row without cases does not link, and a test whose cases never
+ * run its operator fails. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ static Rig rig;
 
 static void report(const char *name)
 {
-    printf("%-20s %3d cases, %4d tensors; shares of the bounds: mean square %.3f, element %.3f, cancelling %.3f\n",
+    printf("%-20s %3d cases, %4d tensors; shares of the bounds: mean square %.3f, element %.3f, "
+           "cancelling %.3f\n",
            name, rig.cases, rig.compared, rig.worst_sum, rig.worst_element, rig.worst_cancel);
     rig.cases = rig.compared = 0;
     rig.worst_sum = rig.worst_element = rig.worst_cancel = 0;

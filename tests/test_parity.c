@@ -1,9 +1,11 @@
-/* A whole training step, backend against backend: gradients of every parameter, all elements, of the float64 reference
- * and OpenCL; fused against un-fused; and the same bits from two runs and from two sessions.
+/* A whole training step, backend against backend: gradients of every parameter, all elements, of the
+ * float64 reference and OpenCL; fused against un-fused; and the same bits from two runs and from two
+ * sessions.
  *
- * A tensor's figures are its relative L2 error and the largest |a - b| / (|b| + rms(b)). A gradient that is zero but
- * for rounding (a bias before batch norm) is measured against a thousandth of all gradients together. A ReLU whose
- * input is within rounding of zero moves a few elements by more than rounding: hence the size of the bounds. */
+ * A tensor's figures are its relative L2 error and the largest |a - b| / (|b| + rms(b)). A gradient
+ * that is zero but for rounding (a bias before batch norm) is measured against a thousandth of all
+ * gradients together. A ReLU whose input is within rounding of zero moves a few elements by more than
+ * rounding: hence the size of the bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double RELATIVE_BOUND = 2e-3, ELEMENT_BOUND = 2e-2;
+static const double RELATIVE_BOUND = 1e-3, ELEMENT_BOUND = 1e-2;
 
 static void must(Status status)
 {
@@ -46,7 +48,8 @@ static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)
 {
     Run r = {.config = *config};
     r.model = model_build(config);
-    must(session_open(r.model.graph, &(SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}}, &r.session));
+    must(session_open(r.model.graph, &(SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}},
+                      &r.session));
     model_fill(r.session, &r.model, config);
     return r;
 }
@@ -129,8 +132,9 @@ static void compare_gradients(const char *what, const Run *a, const Run *b)
         free(x);
         free(y);
     }
-    printf("%-34s %3d tensors: L2 %.1e of %.0e (%s), element %.1e of %.0e (%s[%lld])\n", what, tensors, worst.relative,
-           RELATIVE_BOUND, relative_at, worst.element, ELEMENT_BOUND, element_at, (long long)worst.where);
+    printf("%-34s %3d tensors: L2 %.1e of %.0e (%s), element %.1e of %.0e (%s[%lld])\n", what, tensors,
+           worst.relative, RELATIVE_BOUND, relative_at, worst.element, ELEMENT_BOUND, element_at,
+           (long long)worst.where);
     assert_true(tensors > 0);
     if (!(worst.relative <= RELATIVE_BOUND && worst.element <= ELEMENT_BOUND))
         fail_msg("%s: gradients differ", what);
@@ -140,6 +144,7 @@ static void check_parity(const Arch *arch, int size, int batch, int ranks)
 {
     char what[128];
     ModelConfig c = model_small(arch, size, batch, ranks);
+    c.mlp = arch->family == FAMILY_CIFAR; /* elsewhere 2048 x 2048: slow, and nothing new */
     Run ref = run_open(&c, "ref", false), fused = run_open(&c, device_name(), false);
     Run plain = run_open(&c, device_name(), true);
     run_steps(&ref, 1);
@@ -171,7 +176,8 @@ static void bottlenecks(void **unused)
 {
     (void)unused;
     static const Arch resnet50 = {"short resnet50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 1, 64};
-    static const Arch resnext50 = {"short resnext50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 32, 4};
+    static const Arch resnext50 = {
+        "short resnext50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 32, 4};
     static const Arch resnet18 = {"short resnet18", FAMILY_IMAGENET, BLOCK_BASIC, {1, 1, 1, 0}, 1, 64};
     check_parity(&resnet50, 37, 3, 1);
     check_parity(&resnext50, 34, 3, 1);
@@ -183,7 +189,8 @@ static void bottlenecks(void **unused)
 /* Everything that lives from step to step and what the host reads. */
 static bool is_kept(const Value *v)
 {
-    return v->role != ROLE_ACTIVATION && v->role != ROLE_DERIVED && v->role != ROLE_INPUT && v->role != ROLE_CONSTANT;
+    return v->role != ROLE_ACTIVATION && v->role != ROLE_DERIVED && v->role != ROLE_INPUT &&
+           v->role != ROLE_CONSTANT;
 }
 
 static void check_same(const Run *a, const Run *b, double *const *earlier, const char *what)

@@ -27,13 +27,13 @@ static void blocks_plain(uint32_t state[8], const uint8_t *bytes, size_t count)
             w[i] = (uint32_t)bytes[4 * i] << 24 | (uint32_t)bytes[4 * i + 1] << 16 |
                    (uint32_t)bytes[4 * i + 2] << 8 | bytes[4 * i + 3];
         for (int i = 16; i < 64; i++)
-            w[i] = w[i - 16] + (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3) + w[i - 7] +
-                   (turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10);
+            w[i] = w[i - 16] + (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3) +
+                   w[i - 7] + (turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10);
         memcpy(s, state, sizeof s);
         for (int i = 0; i < 64; i++) {
             uint32_t a = s[0], e = s[4];
-            uint32_t t1 = s[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & s[5]) ^ (~e & s[6])) +
-                          constants[i] + w[i];
+            uint32_t t1 = s[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) +
+                          ((e & s[5]) ^ (~e & s[6])) + constants[i] + w[i];
             uint32_t t2 = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) +
                           ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
             memmove(s + 1, s, 7 * sizeof *s);
@@ -49,9 +49,10 @@ static void blocks_plain(uint32_t state[8], const uint8_t *bytes, size_t count)
 #include <cpuid.h>
 #include <immintrin.h>
 
-/* The instructions keep the state as ABEF and CDGH and do four rounds with one vector of w + constants. */
-__attribute__((target("sha,sse4.1"))) static void blocks_fast(uint32_t state[8], const uint8_t *bytes,
-                                                              size_t count)
+/* The instructions keep the state as ABEF and CDGH and do four rounds with one vector of w +
+ * constants. */
+__attribute__((target("sha,sse4.1"))) static void blocks_fast(uint32_t state[8],
+                                                              const uint8_t *bytes, size_t count)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     __m128i low = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xb1);
@@ -84,8 +85,8 @@ __attribute__((target("sha,sse4.1"))) static void blocks_fast(uint32_t state[8],
 static int has_instructions(void)
 {
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & 1u << 29 && __get_cpuid(1, &a, &b, &c, &d) &&
-           c & 1u << 19;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & 1u << 29 &&
+           __get_cpuid(1, &a, &b, &c, &d) && c & 1u << 19;
 }
 #endif
 

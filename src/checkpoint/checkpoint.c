@@ -17,19 +17,36 @@ static const char *looks_like(const char *bytes, size_t size)
         size_t length;
         const char *name;
     } known[] = {
-        {"\x1f\x8b", 2, "gzip data: unpack them first"}, {"7z\xbc\xaf\x27\x1c", 6, "a 7z archive"},
-        {"\xfd" "7zXZ", 5, "xz data: unpack them first"}, {"BZh", 3, "bzip2 data: unpack them first"},
-        {"\x28\xb5\x2f\xfd", 4, "zstd data: unpack them first"}, {"Rar!", 4, "a RAR archive"},
+        {"\x1f\x8b", 2, "gzip data: unpack them first"},
+        {"7z\xbc\xaf\x27\x1c", 6, "a 7z archive"},
+        {"\xfd"
+         "7zXZ",
+         5, "xz data: unpack them first"},
+        {"BZh", 3, "bzip2 data: unpack them first"},
+        {"\x28\xb5\x2f\xfd", 4, "zstd data: unpack them first"},
+        {"Rar!", 4, "a RAR archive"},
         {"version https://git-lfs", 23, "a Git LFS pointer: fetch the file itself (git lfs pull)"},
         {"<!DOCTYPE", 9, "an HTML page: the download went wrong"},
         {"<!doctype", 9, "an HTML page: the download went wrong"},
         {"<html", 5, "an HTML page: the download went wrong"},
-        {"<HTML", 5, "an HTML page: the download went wrong"}, {"<?xml", 5, "an XML document"},
-        {"\x89HDF", 4, "an HDF5 file"}, {"\x93NUMPY", 6, "a NumPy array"}, {"GGUF", 4, "a GGUF model"},
-        {"\x89PNG", 4, "a PNG image"}, {"\xff\xd8\xff", 3, "a JPEG image"}, {"\x7f" "ELF", 4, "a program"},
-        {"MZ", 2, "a Windows program"}, {"#!", 2, "a script"}, {"%PDF", 4, "a PDF document"},
-        {"PK\5\6", 4, "an empty zip archive"}, {"\x80\x02", 2, "a bare pickle"},
-        {"\x80\x03", 2, "a bare pickle"}, {"\x80\x04", 2, "a bare pickle"}, {"\x80\x05", 2, "a bare pickle"},
+        {"<HTML", 5, "an HTML page: the download went wrong"},
+        {"<?xml", 5, "an XML document"},
+        {"\x89HDF", 4, "an HDF5 file"},
+        {"\x93NUMPY", 6, "a NumPy array"},
+        {"GGUF", 4, "a GGUF model"},
+        {"\x89PNG", 4, "a PNG image"},
+        {"\xff\xd8\xff", 3, "a JPEG image"},
+        {"\x7f"
+         "ELF",
+         4, "a program"},
+        {"MZ", 2, "a Windows program"},
+        {"#!", 2, "a script"},
+        {"%PDF", 4, "a PDF document"},
+        {"PK\5\6", 4, "an empty zip archive"},
+        {"\x80\x02", 2, "a bare pickle"},
+        {"\x80\x03", 2, "a bare pickle"},
+        {"\x80\x04", 2, "a bare pickle"},
+        {"\x80\x05", 2, "a bare pickle"},
         {"{", 1, "JSON text"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -73,7 +90,8 @@ static Status read_format(Checkpoint *c)
         return tar_open(c);
     if (may_be_safetensors(c, head, n))
         return safetensors_open(c);
-    return status_fail(STATUS_INPUT, "%s: file@0: this is %s (expected a PyTorch checkpoint or safetensors)",
+    return status_fail(STATUS_INPUT,
+                       "%s: file@0: this is %s (expected a PyTorch checkpoint or safetensors)",
                        c->path, looks_like((const char *)head, n));
 }
 
@@ -145,7 +163,10 @@ const char *checkpoint_path(const Checkpoint *c) { return c->path; }
 uint64_t checkpoint_file_bytes(const Checkpoint *c) { return c->source.size; }
 const Object *checkpoint_root(const Checkpoint *c) { return c->root; }
 uint32_t checkpoint_count(const Checkpoint *c) { return c->count; }
-const CheckpointTensor *checkpoint_tensor(const Checkpoint *c, uint32_t index) { return &c->tensors[index]; }
+const CheckpointTensor *checkpoint_tensor(const Checkpoint *c, uint32_t index)
+{
+    return &c->tensors[index];
+}
 
 const char *checkpoint_format_name(const Checkpoint *c)
 {
@@ -173,15 +194,16 @@ const CheckpointTensor *checkpoint_find(const Checkpoint *c, const char *key)
     return NULL;
 }
 
-/* The value in a container under the first part of a path; *rest is what follows. Keys may hold slashes: the
- * longest one that fits is taken. */
+/* The value in a container under the first part of a path; *rest is what follows. Keys may hold
+ * slashes: the longest one that fits is taken. */
 static const Object *child(const Object *object, const char *path, const char **rest)
 {
     const Object *found = NULL;
     size_t longest = 0;
     if (object->kind == OBJECT_LIST || object->kind == OBJECT_TUPLE) {
         char *end;
-        unsigned long i = path[0] >= '0' && path[0] <= '9' ? strtoul(path, &end, 10) : object->count;
+        unsigned long i =
+            path[0] >= '0' && path[0] <= '9' ? strtoul(path, &end, 10) : object->count;
         if (i >= object->count || (*end && *end != '/'))
             return NULL;
         *rest = end;
@@ -196,7 +218,8 @@ static const Object *child(const Object *object, const char *path, const char **
         else if (key->kind != OBJECT_TEXT)
             continue;
         size_t n = strlen(text);
-        if (strncmp(path, text, n) == 0 && (path[n] == 0 || path[n] == '/') && (!found || n > longest)) {
+        if (strncmp(path, text, n) == 0 && (path[n] == 0 || path[n] == '/') &&
+            (!found || n > longest)) {
             found = object->items[2 * i + 1];
             longest = n;
         }
@@ -229,7 +252,8 @@ Status checkpoint_fail(const Checkpoint *c, const char *key, const char *format,
 }
 
 /* A number at a key as a double, and as an integer where it is one. */
-static Status number_at(Checkpoint *c, const char *key, double *value, int64_t *integer, bool *whole)
+static Status number_at(Checkpoint *c, const char *key, double *value, int64_t *integer,
+                        bool *whole)
 {
     const Object *object = checkpoint_object(c, key);
     *whole = true;

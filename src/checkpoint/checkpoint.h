@@ -1,9 +1,11 @@
 /* Checkpoint: one strict reader for what PyTorch has ever written (zip, legacy stream, tar) and for
- * safetensors. Opening checks the whole structure and builds a tree of inert objects with a flat list of its
- * tensors; no tensor is in memory until it is asked for. A file is accepted whole or not at all.
+ * safetensors. Opening checks the whole structure and builds a tree of inert objects with a flat
+ * list of its tensors; no tensor is in memory until it is asked for. A file is accepted whole or
+ * not at all.
  *
- * Keys are paths through the tree, "state_dict/module.conv1.weight" or "optimizer/param_groups/0/lr".
- * Every failure names file, entry, offset and key. Nothing here can execute what a file says. */
+ * Keys are paths through the tree, "state_dict/module.conv1.weight" or
+ * "optimizer/param_groups/0/lr". Every failure names file, entry, offset and key. Nothing here can
+ * execute what a file says. */
 #ifndef PACO_CHECKPOINT_CHECKPOINT_H
 #define PACO_CHECKPOINT_CHECKPOINT_H
 
@@ -64,8 +66,8 @@ const CheckpointTensor *checkpoint_find(const Checkpoint *checkpoint, const char
 
 /* The object at a key ("" is the root), or NULL. */
 const Object *checkpoint_object(const Checkpoint *checkpoint, const char *key);
-/* A number at a key: int, float, bool, numpy scalar, or a tensor with one element. STATUS_INPUT when it is
- * absent or something else. */
+/* A number at a key: int, float, bool, numpy scalar, or a tensor with one element. STATUS_INPUT
+ * when it is absent or something else. */
 Status checkpoint_number(Checkpoint *checkpoint, const char *key, double *value);
 Status checkpoint_integer(Checkpoint *checkpoint, const char *key, int64_t *value);
 /* A string at a key, valid until close; NULL when absent or something else. */
@@ -73,9 +75,10 @@ const char *checkpoint_text(const Checkpoint *checkpoint, const char *key);
 
 /* Bytes that checkpoint_read writes for this tensor and type. */
 size_t checkpoint_tensor_bytes(const CheckpointTensor *tensor, ElementType type);
-/* Materialises a tensor, contiguous, in host byte order, as `type` (see element_converts); `out` has room
- * for checkpoint_tensor_bytes. Checks the CRC of the bytes where the file has one. */
-Status checkpoint_read(Checkpoint *checkpoint, const CheckpointTensor *tensor, ElementType type, void *out);
+/* Materialises a tensor, contiguous, in host byte order, as `type` (see element_converts); `out`
+ * has room for checkpoint_tensor_bytes. Checks the CRC of the bytes where the file has one. */
+Status checkpoint_read(Checkpoint *checkpoint, const CheckpointTensor *tensor, ElementType type,
+                       void *out);
 /* Reads every record once and checks what can be checked (CRCs, ends of deflated data). */
 Status checkpoint_verify(Checkpoint *checkpoint);
 /* A failure at a tensor or key: "path: entry@offset: key 'key': ...". */

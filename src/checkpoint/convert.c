@@ -1,4 +1,5 @@
-/* Conversion: a new tree is made whose tensors point into the source; the writer fetches one at a time. */
+/* Conversion: a new tree is made whose tensors point into the source; the writer fetches one at a
+ * time. */
 #include "checkpoint/convert.h"
 
 #include "base/check.h"
@@ -47,11 +48,12 @@ static Object *wrap(Arena *arena, const Object *object)
 
 static bool is_container(const Object *object)
 {
-    return object->kind == OBJECT_DICT || object->kind == OBJECT_LIST || object->kind == OBJECT_TUPLE;
+    return object->kind == OBJECT_DICT || object->kind == OBJECT_LIST ||
+           object->kind == OBJECT_TUPLE;
 }
 
-/* What cannot be written is left out; NULL. The reader has bounded depth and size of the tree, and an object
- * that contains itself is cut where it would begin again. */
+/* What cannot be written is left out; NULL. The reader has bounded depth and size of the tree, and
+ * an object that contains itself is cut where it would begin again. */
 static Object *copy_tree(Copy *c, Object *object)
 {
     if (object->kind <= OBJECT_TEXT && object->kind != OBJECT_BIG)
@@ -112,7 +114,8 @@ static Status add_bare(Arena *arena, Object *root, const StateDict *dict)
     size_t n = strlen(d.prefix), classifier = strlen(d.classifier);
     for (int i = 0; i < dict->count; i++) {
         const StateTensor *t = &dict->tensors[i];
-        bool of_classifier = classifier && starts(t->name, d.classifier) && t->name[classifier] == '.';
+        bool of_classifier =
+            classifier && starts(t->name, d.classifier) && t->name[classifier] == '.';
         const char *name = NULL;
         if (of_classifier)
             name = arena_printf(arena, "%s%s", d.cifar ? "linear" : "fc", t->name + classifier);
@@ -127,11 +130,13 @@ static Status add_bare(Arena *arena, Object *root, const StateDict *dict)
 static Status add_all(Arena *arena, Object *root, const StateDict *dict)
 {
     for (int i = 0; i < dict->count; i++)
-        TRY(add_named(arena, root, dict->checkpoint, dict->tensors[i].name, dict->tensors[i].tensor));
+        TRY(add_named(arena, root, dict->checkpoint, dict->tensors[i].name,
+                      dict->tensors[i].tensor));
     return STATUS_OK;
 }
 
-/* The metadata of safetensors stay; of other files the scalars at the top become metadata, as texts. */
+/* The metadata of safetensors stay; of other files the scalars at the top become metadata, as
+ * texts. */
 static Object *make_metadata(Arena *arena, Checkpoint *c)
 {
     Object *metadata = object_dict(arena, false);
@@ -141,9 +146,11 @@ static Object *make_metadata(Arena *arena, Checkpoint *c)
     object_add(arena, metadata, "format", object_text(arena, "pt"));
     for (uint32_t i = 0; from && from->kind == OBJECT_DICT && i < from->count; i++) {
         const Object *key = from->items[2 * i], *value = from->items[2 * i + 1];
-        const char *text = value->kind == OBJECT_INT
-            ? arena_printf(arena, "%lld", (long long)value->integer) : value->kind == OBJECT_FLOAT
-            ? arena_printf(arena, "%.17g", value->number) : value->kind == OBJECT_TEXT ? value->text : NULL;
+        const char *text =
+            value->kind == OBJECT_INT     ? arena_printf(arena, "%lld", (long long)value->integer)
+            : value->kind == OBJECT_FLOAT ? arena_printf(arena, "%.17g", value->number)
+            : value->kind == OBJECT_TEXT  ? value->text
+                                          : NULL;
         if (text && key->kind == OBJECT_TEXT && !object_is(key, "format"))
             object_add(arena, metadata, key->text, object_text(arena, text));
     }
@@ -152,7 +159,8 @@ static Object *make_metadata(Arena *arena, Checkpoint *c)
 
 /* ---- the verbs' work */
 
-/* Names of safetensors are unique to the byte, but a "__metadata__" among the tensors would be lost. */
+/* Names of safetensors are unique to the byte, but a "__metadata__" among the tensors would be
+ * lost. */
 static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *options, Object **root)
 {
     StateDict dict;
@@ -161,7 +169,8 @@ static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     Status status = options->bare ? add_bare(arena, *root, &dict) : add_all(arena, *root, &dict);
     if (status == STATUS_OK && options->format == CHECKPOINT_SAFETENSORS) {
         if (object_get(*root, "__metadata__"))
-            status = checkpoint_fail(c, "__metadata__", "no tensor can have this name in safetensors");
+            status =
+                checkpoint_fail(c, "__metadata__", "no tensor can have this name in safetensors");
         else
             object_add(arena, *root, "__metadata__", make_metadata(arena, c));
     }
@@ -191,7 +200,8 @@ static Status make_tree(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     return STATUS_OK;
 }
 
-Status convert_file(const char *from, const char *to, const ConvertOptions *options, const FileOps *ops)
+Status convert_file(const char *from, const char *to, const ConvertOptions *options,
+                    const FileOps *ops)
 {
     Checkpoint *c;
     Arena arena = {0};
@@ -210,5 +220,6 @@ Status convert_file(const char *from, const char *to, const ConvertOptions *opti
 CheckpointFormat convert_format(const char *path)
 {
     size_t n = strlen(path), m = strlen(".safetensors");
-    return n > m && strcmp(path + n - m, ".safetensors") == 0 ? CHECKPOINT_SAFETENSORS : CHECKPOINT_ZIP;
+    return n > m && strcmp(path + n - m, ".safetensors") == 0 ? CHECKPOINT_SAFETENSORS
+                                                              : CHECKPOINT_ZIP;
 }

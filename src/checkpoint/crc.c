@@ -1,6 +1,7 @@
-/* CRC-32 by folding (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ", Intel 2009):
- * 64 bytes are kept as four polynomials that are multiplied forward over the next 64, then reduced. What is
- * left at the end, and every processor without the instruction, goes through zlib. */
+/* CRC-32 by folding (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ",
+ * Intel 2009): 64 bytes are kept as four polynomials that are multiplied forward over the next 64,
+ * then reduced. What is left at the end, and every processor without the instruction, goes through
+ * zlib. */
 #include "checkpoint/crc.h"
 
 #include <zlib.h>
@@ -23,7 +24,8 @@ static uint32_t crc_zlib(uint32_t crc, const uint8_t *bytes, size_t size)
 /* x * constants (both halves) + next: one step forward. */
 TARGET static __m128i fold(__m128i x, __m128i constants, __m128i next)
 {
-    __m128i low = _mm_clmulepi64_si128(x, constants, 0x00), high = _mm_clmulepi64_si128(x, constants, 0x11);
+    __m128i low = _mm_clmulepi64_si128(x, constants, 0x00),
+            high = _mm_clmulepi64_si128(x, constants, 0x11);
     return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
@@ -53,7 +55,8 @@ TARGET static uint32_t fold_all(uint32_t state, const uint8_t *bytes, size_t siz
         x[0] = fold(x[0], by16, load(bytes));
     /* 128 bits to 64, to 32, then Barrett's reduction. */
     __m128i a = _mm_xor_si128(_mm_srli_si128(x[0], 8), _mm_clmulepi64_si128(x[0], by16, 0x10));
-    a = _mm_xor_si128(_mm_srli_si128(a, 4), _mm_clmulepi64_si128(_mm_and_si128(a, mask), last, 0x00));
+    a = _mm_xor_si128(_mm_srli_si128(a, 4),
+                      _mm_clmulepi64_si128(_mm_and_si128(a, mask), last, 0x00));
     __m128i q = _mm_and_si128(_mm_clmulepi64_si128(_mm_and_si128(a, mask), barrett, 0x10), mask);
     return (uint32_t)_mm_extract_epi32(_mm_xor_si128(a, _mm_clmulepi64_si128(q, barrett, 0x00)), 1);
 }

@@ -1,5 +1,5 @@
-/* CRC-32 as zip has it (zlib's polynomial), with the processor's carry-less multiplication where it has one:
- * ten times zlib's speed, so that checking costs less than reading. */
+/* CRC-32 as zip has it (zlib's polynomial), with the processor's carry-less multiplication where it
+ * has one: ten times zlib's speed, so that checking costs less than reading. */
 #ifndef PACO_CHECKPOINT_CRC_H
 #define PACO_CHECKPOINT_CRC_H
 

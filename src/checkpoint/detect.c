@@ -10,7 +10,8 @@ typedef struct Row {
     const char *name;
     bool bottleneck;
     int layers[4];        /* blocks per stage; CIFAR networks have three */
-    int64_t inner, group; /* output and input channels of layer1.0.conv2 (of conv1, where there is no third) */
+    int64_t inner,
+        group; /* output and input channels of layer1.0.conv2 (of conv1, where there is no third) */
 } Row;
 
 static const Row rows[] = {
@@ -116,14 +117,16 @@ Status detect_architecture(const StateDict *dict, Detected *out)
     *out = (Detected){.prefix = paco ? "encoder_q." : "", .module = dict->module, .classifier = ""};
     const StoredTensor *stem = tensor(dict, out->prefix, "conv1.weight");
     if (!stem)
-        return checkpoint_fail(dict->checkpoint, dict->where, "architecture not recognised: there is no "
+        return checkpoint_fail(dict->checkpoint, dict->where,
+                               "architecture not recognised: there is no "
                                "conv1.weight, with encoder_q. or without");
     const Row *row = recognise(dict, out->prefix, &m);
     if (!row)
-        return checkpoint_fail(dict->checkpoint, dict->where, "architecture not recognised: %s blocks, "
+        return checkpoint_fail(dict->checkpoint, dict->where,
+                               "architecture not recognised: %s blocks, "
                                "%d-%d-%d-%d of them, layer1 with %lld channels (%lld per group)",
-                               m.bottleneck ? "bottleneck" : "basic", m.layers[0], m.layers[1], m.layers[2],
-                               m.layers[3], (long long)m.inner, (long long)m.group);
+                               m.bottleneck ? "bottleneck" : "basic", m.layers[0], m.layers[1],
+                               m.layers[2], m.layers[3], (long long)m.inner, (long long)m.group);
     out->arch = row->name;
     out->cifar = is_cifar(row);
     out->width = features(row);
@@ -149,7 +152,8 @@ typedef struct List {
     int count, room;
 } List;
 
-static void add(List *l, const char *name, ElementType type, int rank, int64_t a, int64_t b, int64_t r)
+static void add(List *l, const char *name, ElementType type, int rank, int64_t a, int64_t b,
+                int64_t r)
 {
     if (l->count == l->room) {
         l->room = l->room ? 2 * l->room : 256;
@@ -158,7 +162,10 @@ static void add(List *l, const char *name, ElementType type, int rank, int64_t a
             memcpy(items, l->items, (size_t)l->count * sizeof *items);
         l->items = items;
     }
-    l->items[l->count++] = (WantedTensor){.name = name, .type = type, .rank = rank, .shape = {a, b, r, r},
+    l->items[l->count++] = (WantedTensor){.name = name,
+                                          .type = type,
+                                          .rank = rank,
+                                          .shape = {a, b, r, r},
                                           .optional = type == ELEMENT_INT64};
 }
 
@@ -176,8 +183,8 @@ static void add_norm(List *l, const char *name, int64_t channels)
 }
 
 /* One block: `in` channels come in, `out` leave, `inner` lie between in a bottleneck. */
-static void add_block(List *l, const Row *row, const char *name, int64_t in, int64_t inner, int64_t out,
-                      bool first, bool strided)
+static void add_block(List *l, const Row *row, const char *name, int64_t in, int64_t inner,
+                      int64_t out, bool first, bool strided)
 {
     Arena *a = l->arena;
     int64_t per_group = row->group * inner / row->inner;
@@ -223,11 +230,13 @@ Status detect_tensors(Arena *arena, const char *arch, const char *classifier, in
         if (strcmp(rows[i].name, arch) == 0)
             row = &rows[i];
     if (!row)
-        return status_fail(STATUS_INPUT, "architecture '%s' is not known (resnet50, resnet32, ...)", arch);
+        return status_fail(STATUS_INPUT, "architecture '%s' is not known (resnet50, resnet32, ...)",
+                           arch);
     List list = {.arena = arena};
     add_backbone(&list, row);
     if (*classifier) {
-        add(&list, arena_printf(arena, "%s.weight", classifier), ELEMENT_FLOAT32, 2, classes, features(row), 0);
+        add(&list, arena_printf(arena, "%s.weight", classifier), ELEMENT_FLOAT32, 2, classes,
+            features(row), 0);
         add(&list, arena_printf(arena, "%s.bias", classifier), ELEMENT_FLOAT32, 1, classes, 0, 0);
     }
     *wanted = list.items;

@@ -38,19 +38,20 @@ Status storage_add(Checkpoint *c, const Place *place, Storage **out);
 void storage_classify(Storage *storage, const Object *class_object);
 /* Turns ('storage', class, key, location, numel[, view]) into OBJECT_STORAGE in place. */
 Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint32_t items);
-/* Links every storage with the first of its key; *distinct of them, in c->storages' order sorted by key, come
- * back malloc'd. */
+/* Links every storage with the first of its key; *distinct of them, in c->storages' order sorted by
+ * key, come back malloc'd. */
 Status storages_unite(Checkpoint *c, Storage ***by_key, uint32_t *distinct);
 
-/* tree.c: walks the tree, turns calls that make tensors into tensors, and lists them. `ops` bounds the
- * visits. */
+/* tree.c: walks the tree, turns calls that make tensors into tensors, and lists them. `ops` bounds
+ * the visits. */
 Status tree_resolve(Checkpoint *c, uint64_t ops);
 /* Adds a tensor to the list. */
 Status tree_add(Checkpoint *c, const Place *place, const CheckpointTensor *tensor);
 /* tensor.c: makes and checks a tensor: offset, shape and stride are tuples of integers. */
 Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Object *offset,
                    const Object *shape, const Object *stride, const Object *dtype, Object *out);
-/* Checks a tensor whose fields are set: its view against its storage, its size against the limits. */
+/* Checks a tensor whose fields are set: its view against its storage, its size against the
+ * limits. */
 Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *tensor);
 
 #endif

@@ -59,13 +59,15 @@ bool element_converts(ElementType from, ElementType into)
         return true;
     if (kind == 'N')
         return false;
-    return into == ELEMENT_FLOAT32 || into == ELEMENT_FLOAT64 || (into == ELEMENT_INT64 && kind != 'F');
+    return into == ELEMENT_FLOAT32 || into == ELEMENT_FLOAT64 ||
+           (into == ELEMENT_INT64 && kind != 'F');
 }
 
 /* IEEE half, subnormals and infinities included, is exact in float. */
 static float from_half(uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023, bits;
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023,
+             bits;
     if (exponent == 0) {
         float tiny = (float)mantissa * 0x1p-24f;
         return sign ? -tiny : tiny;
@@ -122,7 +124,8 @@ static void convert_int64(ElementType from, const void *values, void *out, size_
     }
 }
 
-void element_convert(ElementType from, const void *values, ElementType into, void *out, size_t count)
+void element_convert(ElementType from, const void *values, ElementType into, void *out,
+                     size_t count)
 {
     CHECK(element_converts(from, into));
     if (from == into && from == ELEMENT_BOOL)

@@ -1,5 +1,5 @@
-/* Element types of stored tensors: one table for PyTorch's, the storages' and safetensors' names, and
- * conversion of values. It is about files; what a device computes in is another matter. */
+/* Element types of stored tensors: one table for PyTorch's, the storages' and safetensors' names,
+ * and conversion of values. It is about files; what a device computes in is another matter. */
 #ifndef PACO_CHECKPOINT_ELEMENT_H
 #define PACO_CHECKPOINT_ELEMENT_H
 
@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ELEMENT(name, PyTorch's dtype, stem of the storage class or "", safetensors' name or "", bytes, class).
- * Class F float, I integer, B bool, N readable only as it stands (no conversion). */
+/* ELEMENT(name, PyTorch's dtype, stem of the storage class or "", safetensors' name or "", bytes,
+ * class). Class F float, I integer, B bool, N readable only as it stands (no conversion). */
 #define ELEMENT_LIST(X)                                 \
     X(FLOAT64, "float64", "Double", "F64", 8, 'F')      \
     X(FLOAT32, "float32", "Float", "F32", 4, 'F')       \
@@ -44,12 +44,13 @@ bool element_from_storage(const char *stem, size_t length, ElementType *type);
 bool element_from_safetensors(const char *name, ElementType *type);
 bool element_from_name(const char *name, ElementType *type);
 
-/* Whether element_convert can turn `from` into `into`: anything into itself; floats, integers and bool
- * into float64 and float32; integers and bool into int64. */
+/* Whether element_convert can turn `from` into `into`: anything into itself; floats, integers and
+ * bool into float64 and float32; integers and bool into int64. */
 bool element_converts(ElementType from, ElementType into);
-/* Converts `count` elements, nearest-even where rounding is needed. bool becomes 0 or 1, also when it stays
- * bool. Places must not overlap. */
-void element_convert(ElementType from, const void *values, ElementType into, void *out, size_t count);
+/* Converts `count` elements, nearest-even where rounding is needed. bool becomes 0 or 1, also when
+ * it stays bool. Places must not overlap. */
+void element_convert(ElementType from, const void *values, ElementType into, void *out,
+                     size_t count);
 /* Reverses the bytes of each of `count` elements in place (big-endian files). */
 void element_swap(ElementType type, void *values, size_t count);
 

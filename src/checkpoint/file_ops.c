@@ -30,15 +30,19 @@ static int sync_folder(const char *path)
     return result;
 }
 
-const FileOps file_ops_system = {create_file, write, fsync, close, rename, unlink, symlink, sync_folder};
+const FileOps file_ops_system = {create_file, write,  fsync,   close,
+                                 rename,      unlink, symlink, sync_folder};
 
 static Status failed(const char *path, uint64_t at, const char *what)
 {
     int error = errno;
-    const char *hint = error == ENOSPC || error == EDQUOT ? ". Make room and run again; older checkpoints "
-                       "are untouched" : error == EFBIG ? " (ulimit -f)" : "";
-    return status_fail(STATUS_IO, "%s: file@%llu: cannot %s: %s%s", path, (unsigned long long)at, what,
-                       strerror(error), hint);
+    const char *hint = error == ENOSPC || error == EDQUOT
+                           ? ". Make room and run again; older checkpoints "
+                             "are untouched"
+                       : error == EFBIG ? " (ulimit -f)"
+                                        : "";
+    return status_fail(STATUS_IO, "%s: file@%llu: cannot %s: %s%s", path, (unsigned long long)at,
+                       what, strerror(error), hint);
 }
 
 Status sink_open(Sink *sink, const FileOps *ops, const char *path)

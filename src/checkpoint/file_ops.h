@@ -1,5 +1,5 @@
-/* What the writer does to the file system, as a table: tests put failures into it. Sink: a file being
- * written through it, with its SHA-256. */
+/* What the writer does to the file system, as a table: tests put failures into it. Sink: a file
+ * being written through it, with its SHA-256. */
 #ifndef PACO_CHECKPOINT_FILE_OPS_H
 #define PACO_CHECKPOINT_FILE_OPS_H
 
@@ -35,11 +35,12 @@ typedef struct Sink {
     Sha256 sha;
 } Sink;
 
-/* Creates the file. A full disk or a size limit is then a failed write (SIGXFSZ is ignored from here on). */
+/* Creates the file. A full disk or a size limit is then a failed write (SIGXFSZ is ignored from
+ * here on). */
 Status sink_open(Sink *sink, const FileOps *ops, const char *path);
 Status sink_write(Sink *sink, const void *bytes, size_t size);
-/* Writes what is buffered, syncs and closes; the digest of all bytes comes back (may be NULL). The file is
- * removed when that fails. */
+/* Writes what is buffered, syncs and closes; the digest of all bytes comes back (may be NULL). The
+ * file is removed when that fails. */
 Status sink_finish(Sink *sink, uint8_t digest[SHA256_BYTES]);
 /* Closes and removes an unfinished file. */
 void sink_abandon(Sink *sink);

@@ -47,8 +47,8 @@ static void measure(const StoredTensor *t, const uint8_t *values, Measured *m)
     m->norm = sqrt(sum);
 }
 
-static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t, const InspectOptions *options,
-                             FILE *out, uint64_t *bad)
+static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t,
+                             const InspectOptions *options, FILE *out, uint64_t *bad)
 {
     char shape[128], key[200];
     Measured m = {0};
@@ -56,7 +56,8 @@ static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t, const Ins
         return checkpoint_fail(c, t->key, "%.120s is not supported", t->why);
     uint8_t *values = malloc(checkpoint_tensor_bytes(t, t->tensor->type) + 1);
     if (!values)
-        return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for it", checkpoint_path(c), t->key);
+        return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for it", checkpoint_path(c),
+                           t->key);
     Status status = checkpoint_read(c, t, t->tensor->type, values);
     bool numbers = element_converts(t->tensor->type, ELEMENT_FLOAT64);
     if (status == STATUS_OK && numbers)
@@ -65,8 +66,10 @@ static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t, const Ins
     TRY(status);
     *bad += m.bad;
     if (m.bad && options->strict_finite)
-        return status_fail(STATUS_NAN, "%s: key '%s': element %" PRIu64 " is not finite (%" PRIu64 " of %" PRIu64
-                           ")", checkpoint_path(c), t->key, m.first, m.bad, t->tensor->count);
+        return status_fail(STATUS_NAN,
+                           "%s: key '%s': element %" PRIu64 " is not finite (%" PRIu64
+                           " of %" PRIu64 ")",
+                           checkpoint_path(c), t->key, m.first, m.bad, t->tensor->count);
     if (options->quiet)
         return STATUS_OK;
     fprintf(out, "%-60s %-8s %-20s", clean(t->key, key), element_name(t->tensor->type),
@@ -113,21 +116,22 @@ static void print_scalars(Checkpoint *c, FILE *out)
 
 static void print_detected(const Detected *d, FILE *out)
 {
-    fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", d->arch, d->cifar ? "CIFAR" : "ImageNet",
-            d->module ? "module." : "", d->prefix);
+    fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", d->arch,
+            d->cifar ? "CIFAR" : "ImageNet", d->module ? "module." : "", d->prefix);
     if (*d->classifier)
         fprintf(out, "classifier: %s, %" PRId64 " classes\n", d->classifier, d->classes);
     else
         fprintf(out, "classifier: none\n");
     if (d->head_layers == 2)
-        fprintf(out, "projection head: %" PRId64 " - %" PRId64 " - %" PRId64 "\n", d->width, d->head_width,
-                d->head_dim);
+        fprintf(out, "projection head: %" PRId64 " - %" PRId64 " - %" PRId64 "\n", d->width,
+                d->head_width, d->head_dim);
     else if (d->head_layers == 1)
         fprintf(out, "projection head: %" PRId64 " - %" PRId64 "\n", d->width, d->head_dim);
 }
 
 /* The first differences from an architecture's tensors. A projection head is none. */
-static Status print_differences(const StateDict *dict, const Detected *d, const char *arch, FILE *out)
+static Status print_differences(const StateDict *dict, const Detected *d, const char *arch,
+                                FILE *out)
 {
     enum { SHOWN = 20 };
     Arena arena = {0};
@@ -137,7 +141,8 @@ static Status print_differences(const StateDict *dict, const Detected *d, const 
     bool paco = *d->prefix != 0;
     char head[32];
     int n = snprintf(head, sizeof head, "unexpected: %sfc.", d->prefix ? d->prefix : "");
-    Status status = detect_tensors(&arena, arch, paco ? "" : d->classifier, d->classes, &wanted, &count);
+    Status status =
+        detect_tensors(&arena, arch, paco ? "" : d->classifier, d->classes, &wanted, &count);
     if (status == STATUS_OK) {
         state_match(dict, d->prefix, wanted, count, &match);
         for (int i = 0; i < match.fault_count; i++) {
@@ -147,7 +152,8 @@ static Status print_differences(const StateDict *dict, const Detected *d, const 
             if (shown++ < SHOWN)
                 fprintf(out, "  %s\n", match.faults[i]);
         }
-        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, count, arch, faults);
+        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, count, arch,
+                faults);
         state_match_free(&match);
     }
     arena_free(&arena);

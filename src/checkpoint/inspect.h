@@ -1,5 +1,5 @@
-/* Inspection: what a file is, which architecture, its tensors with type, shape, norm and non-finite elements,
- * and where it differs from an architecture. */
+/* Inspection: what a file is, which architecture, its tensors with type, shape, norm and non-finite
+ * elements, and where it differs from an architecture. */
 #ifndef PACO_CHECKPOINT_INSPECT_H
 #define PACO_CHECKPOINT_INSPECT_H
 

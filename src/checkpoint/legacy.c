@@ -1,5 +1,6 @@
-/* The legacy stream (0.1.10 to 1.5): magic number, protocol and system pickles, the object, the sorted list of
- * storage keys, then each storage as a count and its raw elements, to the end of the file. */
+/* The legacy stream (0.1.10 to 1.5): magic number, protocol and system pickles, the object, the
+ * sorted list of storage keys, then each storage as a count and its raw elements, to the end of the
+ * file. */
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
@@ -22,7 +23,8 @@ static Status check_preamble(Checkpoint *c, Stream *stream)
     TRY(pickle_read(&c->pool, stream, NULL, &r));
     if (r.root->kind != OBJECT_BIG || r.root->count != sizeof magic ||
         memcmp(r.root->text, magic, sizeof magic) != 0)
-        return place_fail(STATUS_INPUT, &place, "wrong magic number: no PyTorch checkpoint, or damaged");
+        return place_fail(STATUS_INPUT, &place,
+                          "wrong magic number: no PyTorch checkpoint, or damaged");
     place = stream_place(stream);
     TRY(pickle_read(&c->pool, stream, NULL, &r));
     if (r.root->kind != OBJECT_INT || r.root->integer != 1001)
@@ -39,7 +41,8 @@ static Status check_preamble(Checkpoint *c, Stream *stream)
 }
 
 /* The i-th key of the list must be the i-th distinct storage: both are sorted as strings. */
-static Status check_keys(const Place *place, const Object *keys, Storage **by_key, uint32_t distinct)
+static Status check_keys(const Place *place, const Object *keys, Storage **by_key,
+                         uint32_t distinct)
 {
     if (keys->kind != OBJECT_LIST)
         return place_fail(STATUS_INPUT, place, "storage keys are %s (expected a list)",
@@ -77,8 +80,10 @@ static Status place_storages(Checkpoint *c, uint64_t at, Storage **by_key, uint3
                               (long long)little64(raw), (unsigned long long)s->count);
         if (__builtin_mul_overflow(s->count, element_bytes(s->type), &bytes) ||
             bytes > c->source.size - at)
-            return place_fail(STATUS_INPUT, &place, "storage of %llu elements reaches over the end of the "
-                              "file (%llu bytes left)", (unsigned long long)s->count,
+            return place_fail(STATUS_INPUT, &place,
+                              "storage of %llu elements reaches over the end of the "
+                              "file (%llu bytes left)",
+                              (unsigned long long)s->count,
                               (unsigned long long)(c->source.size - at));
         s->offset = at;
         s->placed = true;

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static Object *make(Arena *arena, ObjectKind kind)
@@ -52,7 +53,8 @@ Object *object_dict(Arena *arena, bool ordered)
     return object;
 }
 
-Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape, const void *values)
+Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape,
+                      const void *values)
 {
     Object *object = make(arena, OBJECT_TENSOR);
     StoredTensor *t = object->tensor = arena_alloc(arena, sizeof *t);
@@ -142,14 +144,55 @@ bool object_is(const Object *object, const char *text)
            object->count == strlen(text) && memcmp(object->text, text, object->count) == 0;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    const Object *x = *(Object *const *)a, *y = *(Object *const *)b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->kind == OBJECT_INT)
+        return (x->integer > y->integer) - (x->integer < y->integer);
+    uint32_t n = x->count < y->count ? x->count : y->count;
+    int order = n ? memcmp(x->text, y->text, n) : 0;
+    return order ? order : (x->count > y->count) - (x->count < y->count);
+}
+
+const Object *object_duplicate(const Object *dict)
+{
+    const Object **keys, *twice = NULL;
+    size_t n = 0;
+    if (dict->count < 2)
+        return NULL;
+    keys = mem_alloc(dict->count * sizeof *keys);
+    for (uint32_t i = 0; i < dict->count; i++) {
+        const Object *key = dict->items[2 * i];
+        if (key->kind == OBJECT_TEXT || key->kind == OBJECT_INT)
+            keys[n++] = key;
+    }
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < n && !twice; i++)
+        if (compare_keys(&keys[i - 1], &keys[i]) == 0)
+            twice = keys[i - 1]->at > keys[i]->at ? keys[i - 1] : keys[i];
+    free(keys);
+    return twice;
+}
+
 const char *object_kind_name(const Object *object)
 {
     static const char *const names[] = {
-        [OBJECT_NONE] = "None", [OBJECT_BOOL] = "a bool", [OBJECT_INT] = "an integer",
-        [OBJECT_BIG] = "an integer beyond 64 bits", [OBJECT_FLOAT] = "a float", [OBJECT_TEXT] = "a string",
-        [OBJECT_BYTES] = "bytes", [OBJECT_TUPLE] = "a tuple", [OBJECT_LIST] = "a list",
-        [OBJECT_DICT] = "a dict", [OBJECT_GLOBAL] = "a class or function", [OBJECT_CALL] = "an opaque object",
-        [OBJECT_STORAGE] = "a storage", [OBJECT_TENSOR] = "a tensor",
+        [OBJECT_NONE] = "None",
+        [OBJECT_BOOL] = "a bool",
+        [OBJECT_INT] = "an integer",
+        [OBJECT_BIG] = "an integer beyond 64 bits",
+        [OBJECT_FLOAT] = "a float",
+        [OBJECT_TEXT] = "a string",
+        [OBJECT_BYTES] = "bytes",
+        [OBJECT_TUPLE] = "a tuple",
+        [OBJECT_LIST] = "a list",
+        [OBJECT_DICT] = "a dict",
+        [OBJECT_GLOBAL] = "a class or function",
+        [OBJECT_CALL] = "an opaque object",
+        [OBJECT_STORAGE] = "a storage",
+        [OBJECT_TENSOR] = "a tensor",
         [OBJECT_UNSUITABLE] = "a tensor of a kind not read",
     };
     return object ? names[object->kind] : "nothing";

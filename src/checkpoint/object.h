@@ -1,6 +1,6 @@
-/* Object: one inert value of a checkpoint's tree. A pickle becomes objects and nothing else: what would be a
- * call in Python stays a note of whom was called with what. The same objects, built by hand, are what
- * the writer writes. */
+/* Object: one inert value of a checkpoint's tree. A pickle becomes objects and nothing else: what
+ * would be a call in Python stays a note of whom was called with what. The same objects, built by
+ * hand, are what the writer writes. */
 #ifndef PACO_CHECKPOINT_OBJECT_H
 #define PACO_CHECKPOINT_OBJECT_H
 
@@ -51,7 +51,7 @@ struct Storage {
     bool untyped;       /* counts bytes; a tensor says what they are */
     bool placed;        /* offset (and entry) are known */
     bool verified;      /* its bytes have been checked once: CRC */
-    Storage *same;      /* the first reference to this key; offset, placed, verified are kept there */
+    Storage *same; /* the first reference to this key; offset, placed, verified are kept there */
     const void *memory; /* elements to write; NULL for a file's */
     uint32_t order;     /* place in the file's list of references */
 };
@@ -68,7 +68,7 @@ typedef struct StoredTensor {
 
 struct Object {
     uint8_t kind;   /* ObjectKind */
-    bool flag;      /* OBJECT_BOOL: value; OBJECT_DICT: an OrderedDict; OBJECT_TENSOR: a Parameter */
+    bool flag; /* OBJECT_BOOL: value; OBJECT_DICT: an OrderedDict; OBJECT_TENSOR: a Parameter */
     bool walking;   /* on the path of a walk */
     uint32_t at;    /* offset within its pickle */
     uint32_t count; /* items; bytes of text */
@@ -84,8 +84,8 @@ struct Object {
     };
 };
 
-/* Building blocks, from an arena that outlives them. Texts are copied, tensor elements are not: `values`
- * must stay until the tree is written. */
+/* Building blocks, from an arena that outlives them. Texts are copied, tensor elements are not:
+ * `values` must stay until the tree is written. */
 Object *object_none(Arena *arena);
 Object *object_bool(Arena *arena, bool value);
 Object *object_int(Arena *arena, int64_t value);
@@ -95,7 +95,8 @@ Object *object_tuple(Arena *arena);
 Object *object_list(Arena *arena);
 Object *object_dict(Arena *arena, bool ordered);
 /* shape [rank], contiguous values in host byte order. */
-Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape, const void *values);
+Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape,
+                      const void *values);
 /* Adds to a list or tuple. */
 void object_append(Arena *arena, Object *list, Object *value);
 /* Adds a key that is not there yet (checked); the same with an integer as key. */
@@ -109,6 +110,9 @@ const Object *object_get(const Object *dict, const char *key);
 const Object *object_get_int(const Object *dict, int64_t key);
 /* Whether a text or global has just this text. */
 bool object_is(const Object *object, const char *text);
+/* A text or integer key that stands twice in a dict (the later one), or NULL. By sorting, so that
+ * no choice of keys makes it slow. */
+const Object *object_duplicate(const Object *dict);
 /* A short word for messages: "a dict". */
 const char *object_kind_name(const Object *object);
 

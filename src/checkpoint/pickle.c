@@ -1,18 +1,13 @@
-/* The pickle machine: an explicit stack, open marks, a hash map for the memo, and a budget for everything.
- * Dicts are checked for duplicate keys by sorting once the pickle has ended, so no hash can be attacked. */
+/* The pickle machine: an explicit stack, open marks, a hash map for the memo, and a budget for
+ * everything. Dicts are checked for duplicate keys once the pickle has ended. */
 #include "checkpoint/pickle.h"
 
 #include "base/check.h"
 #include "checkpoint/limits.h"
+#include "checkpoint/memo.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-typedef struct MemoSlot {
-    Object *value; /* NULL: free */
-    uint32_t index;
-} MemoSlot;
 
 typedef struct DictList DictList;
 struct DictList {
@@ -27,9 +22,7 @@ typedef struct Machine {
     Object **stack;
     uint32_t depth, room;
     uint32_t marks[LIMIT_NESTING], open; /* stack depth at each open mark */
-    MemoSlot *memo;
-    uint32_t slots, memoised; /* slots is a power of two, or 0 */
-    uint64_t seed;
+    Memo memo;
     DictList *dicts;
     Object *none, *yes, *no, *small[256]; /* None, True, False and small integers: made once */
     uint64_t begin, op_at, frame_end; /* stream positions; frame_end 0: no frame */
@@ -176,7 +169,8 @@ static Status extend(Machine *m, Object *object, uint32_t from, uint32_t n)
     return STATUS_OK;
 }
 
-/* An opaque object that takes items (a deque, a defaultdict) stays opaque. Tensors are none of those. */
+/* An opaque object that takes items (a deque, a defaultdict) stays opaque. Tensors are none of
+ * those. */
 static bool swallows_items(const Object *object)
 {
     return object->kind == OBJECT_CALL && strncmp(object->call->callee->text, "torch.", 6) != 0;
@@ -308,96 +302,31 @@ static Status op_long(Machine *m, int length_bytes)
 
 /* ---- memo */
 
-static MemoSlot *memo_slot(const Machine *m, uint32_t index)
-{
-    uint64_t h = (index ^ m->seed) * 0x9E3779B97F4A7C15u;
-    h = (h ^ h >> 29) * 0xBF58476D1CE4E5B9u;
-    h ^= h >> 32;
-    for (uint32_t i = (uint32_t)h;; i++) {
-        MemoSlot *slot = &m->memo[i & (m->slots - 1)];
-        if (!slot->value || slot->index == index)
-            return slot;
-    }
-}
-
-static Status memo_grow(Machine *m)
-{
-    MemoSlot *old = m->memo;
-    uint32_t slots = m->slots;
-    if (!pool_charge(m->pool, (size_t)(slots ? slots : 256) * 2 * sizeof *old))
-        return full(m);
-    m->slots = slots ? slots * 2 : 512;
-    m->memo = mem_zero(m->slots, sizeof *m->memo);
-    for (uint32_t i = 0; i < slots; i++)
-        if (old[i].value)
-            *memo_slot(m, old[i].index) = old[i];
-    free(old);
-    pool_release(m->pool, slots * sizeof *old);
-    return STATUS_OK;
-}
-
 static Status op_put(Machine *m, uint64_t index)
 {
     TRY(need(m, 1));
-    if (m->memoised >= LIMIT_MEMO)
+    if (m->memo.count >= LIMIT_MEMO)
         FAIL(STATUS_LIMIT, "more than %d memo entries", LIMIT_MEMO);
-    if (m->memoised * 2 >= m->slots)
-        TRY(memo_grow(m));
-    MemoSlot *slot = memo_slot(m, (uint32_t)index);
-    m->memoised += !slot->value;
-    *slot = (MemoSlot){m->stack[m->depth - 1], (uint32_t)index};
-    return STATUS_OK;
+    return memo_put(&m->memo, m->pool, (uint32_t)index, m->stack[m->depth - 1]) ? STATUS_OK
+                                                                                : full(m);
 }
 
 static Status op_get(Machine *m, uint64_t index)
 {
-    MemoSlot *slot = m->slots ? memo_slot(m, (uint32_t)index) : NULL;
-    if (!slot || !slot->value)
+    Object *value = memo_get(&m->memo, (uint32_t)index);
+    if (!value)
         FAIL(STATUS_INPUT, "memo entry %llu was never set", (unsigned long long)index);
-    return push(m, slot->value);
+    return push(m, value);
 }
 
 /* ---- names and calls */
-
-/* Functions that no checkpoint has a use for; a module ending in '.' stands for all it holds. A file that
- * names one was made to attack whoever loads it with Python's pickle. */
-static const char *const refused[] = {
-    "os.", "posix.", "nt.", "sys.", "subprocess.", "commands.", "popen2.", "shutil.", "socket.", "ctypes.",
-    "importlib.", "imp.", "runpy.", "code.", "codeop.", "pty.", "pdb.", "bdb.", "timeit.", "webbrowser.",
-    "pickle.", "_pickle.", "cPickle.", "marshal.", "shelve.", "dill.", "joblib.", "asyncio.", "signal.",
-    "multiprocessing.", "threading.", "urllib.", "http.", "requests.", "ftplib.", "smtplib.", "tempfile.",
-    "pip.", "ensurepip.", "venv.", "pydoc.", "doctest.", "cProfile.", "profile.", "trace.", "idlelib.",
-    "builtins.eval", "builtins.exec", "builtins.compile", "builtins.open", "builtins.__import__",
-    "builtins.getattr", "builtins.setattr", "builtins.delattr", "builtins.globals", "builtins.locals",
-    "builtins.vars", "builtins.input", "builtins.breakpoint", "builtins.apply", "builtins.execfile",
-    "builtins.file", "builtins.map", "builtins.filter", "operator.", "_operator.", "functools.reduce",
-    "torch.hub.", "torch.load", "torch.jit.", "torch.utils.cpp_extension.", "torch.serialization.",
-    "torch.storage._load_from_bytes", "torch.ops.", "torch.package.", "numpy.load", "numpy.loadtxt",
-    "numpy.fromfile", "numpy.memmap", "numpy.save", "numpy.f2py.", "numpy.testing.", "numpy.distutils.",
-    "io.", "_io.", "pathlib.Path.", "types.CodeType", "types.FunctionType",
-};
-
-static bool is_refused(const char *name)
-{
-    char modern[128];
-    if (strncmp(name, "__builtin__.", 12) == 0 && strlen(name) < sizeof modern - 1) {
-        memcpy(modern, "builtins.", 9);
-        memcpy(modern + 9, name + 12, strlen(name + 12) + 1);
-        name = modern;
-    }
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        size_t n = strlen(refused[i]);
-        if (strncmp(name, refused[i], n) == 0 && (refused[i][n - 1] == '.' || name[n] == 0))
-            return true;
-    }
-    return false;
-}
 
 static Status push_global(Machine *m, const char *module, size_t a, const char *name, size_t b)
 {
     if (a == 0 || b == 0)
         FAIL(STATUS_INPUT, "class or function without a name");
-    if (memchr(module, 0, a) || memchr(name, 0, b) || !utf8_valid(module, a) || !utf8_valid(name, b))
+    if (memchr(module, 0, a) || memchr(name, 0, b) || !utf8_valid(module, a) ||
+        !utf8_valid(name, b))
         FAIL(STATUS_INPUT, "name of a class or function is not UTF-8 text");
     Object *object = make(m, OBJECT_GLOBAL);
     char *text = pool_alloc(m->pool, a + b + 2);
@@ -408,7 +337,7 @@ static Status push_global(Machine *m, const char *module, size_t a, const char *
     memcpy(text + a + 1, name, b);
     object->text = text;
     object->count = (uint32_t)(a + b + 1);
-    if (is_refused(text))
+    if (pickle_name_refused(text))
         FAIL(STATUS_INPUT, "names %.120s, which no checkpoint needs: the file is not safe", text);
     return push(m, object);
 }
@@ -440,8 +369,8 @@ static Status op_stack_global(Machine *m)
     TRY(need(m, 2));
     const Object *name = m->stack[--m->depth], *module = m->stack[--m->depth];
     if (name->kind != OBJECT_TEXT || module->kind != OBJECT_TEXT)
-        FAIL(STATUS_INPUT, "STACK_GLOBAL with %s and %s (needs two strings)", object_kind_name(module),
-             object_kind_name(name));
+        FAIL(STATUS_INPUT, "STACK_GLOBAL with %s and %s (needs two strings)",
+             object_kind_name(module), object_kind_name(name));
     if (name->count > 1023 || module->count > 1023)
         FAIL(STATUS_INPUT, "name of a class or function too long (limit 1023 bytes)");
     return push_global(m, module->text, module->count, name->text, name->count);
@@ -457,7 +386,8 @@ static Status make_ordered(Machine *m, const Object *arguments)
         return STATUS_OK;
     const Object *pairs = arguments->items[0];
     if (arguments->count != 1 || pairs->kind != OBJECT_LIST)
-        FAIL(STATUS_INPUT, "OrderedDict made from %s (expected a list of pairs)", object_kind_name(pairs));
+        FAIL(STATUS_INPUT, "OrderedDict made from %s (expected a list of pairs)",
+             object_kind_name(pairs));
     for (uint32_t i = 0; i < pairs->count; i++) {
         const Object *pair = pairs->items[i];
         if ((pair->kind != OBJECT_LIST && pair->kind != OBJECT_TUPLE) || pair->count != 2)
@@ -495,10 +425,12 @@ static Status op_build(Machine *m)
 {
     TRY(need(m, 2));
     Object *state = m->stack[--m->depth], *object = m->stack[m->depth - 1];
-    if (object->kind == OBJECT_CALL && strncmp(object->call->callee->text, "torch._utils.", 13) != 0)
+    if (object->kind == OBJECT_CALL &&
+        strncmp(object->call->callee->text, "torch._utils.", 13) != 0)
         object->call->state = state;
     else if (object->kind != OBJECT_DICT || !object->flag || state->kind != OBJECT_DICT)
-        FAIL(STATUS_INPUT, "BUILD of %s with %s", object_kind_name(object), object_kind_name(state));
+        FAIL(STATUS_INPUT, "BUILD of %s with %s", object_kind_name(object),
+             object_kind_name(state));
     return STATUS_OK;
 }
 
@@ -547,8 +479,8 @@ static Status op_frame(Machine *m)
         FAIL(STATUS_INPUT, "a frame within a frame");
     TRY(take_number(m, 8, &length));
     if (length == 0 || length > stream_left(m->stream))
-        FAIL(STATUS_INPUT, "frame of %llu bytes (1 to %llu are possible)", (unsigned long long)length,
-             (unsigned long long)stream_left(m->stream));
+        FAIL(STATUS_INPUT, "frame of %llu bytes (1 to %llu are possible)",
+             (unsigned long long)length, (unsigned long long)stream_left(m->stream));
     m->frame_end = m->stream->at + length;
     return STATUS_OK;
 }
@@ -678,7 +610,7 @@ static Status step(Machine *m)
     case 'r': return op_memo(m, true, 4);
     case 'h': return op_memo(m, false, 1);
     case 'j': return op_memo(m, false, 4);
-    case 0x94: return op_put(m, m->memoised);
+    case 0x94: return op_put(m, m->memo.count);
     case 'c': return op_global(m);
     case 0x93: return op_stack_global(m);
     case 'R': case 0x81: return op_call(m);
@@ -713,38 +645,13 @@ static Status run(Machine *m)
 
 /* ---- duplicate keys */
 
-static int compare_keys(const void *a, const void *b)
-{
-    const Object *x = *(Object *const *)a, *y = *(Object *const *)b;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    if (x->kind == OBJECT_INT)
-        return (x->integer > y->integer) - (x->integer < y->integer);
-    uint32_t n = x->count < y->count ? x->count : y->count;
-    int order = n ? memcmp(x->text, y->text, n) : 0;
-    return order ? order : (x->count > y->count) - (x->count < y->count);
-}
-
 static Status check_keys(Machine *m, const Object *dict)
 {
-    size_t n = 0, bytes = dict->count * sizeof(Object *);
-    if (dict->count < 2)
-        return STATUS_OK;
-    if (!pool_charge(m->pool, 2 * bytes))
+    size_t bytes = 2 * dict->count * sizeof(Object *);
+    if (!pool_charge(m->pool, bytes))
         return full(m);
-    const Object **keys = mem_alloc(bytes);
-    for (uint32_t i = 0; i < dict->count; i++) {
-        const Object *key = dict->items[2 * i];
-        if (key->kind == OBJECT_TEXT || key->kind == OBJECT_INT)
-            keys[n++] = key;
-    }
-    qsort(keys, n, sizeof *keys, compare_keys);
-    const Object *twice = NULL;
-    for (size_t i = 1; i < n && !twice; i++)
-        if (compare_keys(&keys[i - 1], &keys[i]) == 0)
-            twice = keys[i - 1]->at > keys[i]->at ? keys[i - 1] : keys[i];
-    free(keys);
-    pool_release(m->pool, 2 * bytes);
+    const Object *twice = object_duplicate(dict);
+    pool_release(m->pool, bytes);
     if (!twice)
         return STATUS_OK;
     m->op_at = m->begin + twice->at;
@@ -755,18 +662,14 @@ static Status check_keys(Machine *m, const Object *dict)
 
 Status pickle_read(Pool *pool, Stream *stream, const PickleHooks *hooks, PickleResult *result)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     Machine m = {.pool = pool, .stream = stream, .hooks = hooks, .begin = stream->at};
-    /* Nobody who writes a file can know where its memo entries will lie. */
-    m.seed = (uint64_t)(uintptr_t)&m ^ (uint64_t)now.tv_nsec << 20;
     Status status = run(&m);
     for (const DictList *d = m.dicts; d && status == STATUS_OK; d = d->next)
         status = check_keys(&m, d->dict);
     if (status == STATUS_OK)
         *result = (PickleResult){m.stack[0], stream->begin + m.begin, m.ops};
     free(m.stack);
-    free(m.memo);
-    pool_release(pool, m.room * sizeof *m.stack + m.slots * sizeof *m.memo);
+    memo_free(&m.memo, pool);
+    pool_release(pool, m.room * sizeof *m.stack);
     return status;
 }

@@ -1,5 +1,6 @@
-/* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view has its
- * storage checked once, and then only the window it shows is read, in the order of the file. */
+/* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view
+ * has its storage checked once, and then only the window it shows is read, in the order of the
+ * file. */
 #include "checkpoint/crc.h"
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
@@ -35,8 +36,8 @@ static Status open_storage(const Checkpoint *c, const Storage *s, Stream *stream
 {
     if (s->entry >= 0)
         return zip_stream(&c->zip, s->entry, stream);
-    stream_open(stream, &c->source, c->format == CHECKPOINT_SAFETENSORS ? "data" : "storages", s->offset,
-                storage_bytes(s));
+    stream_open(stream, &c->source, c->format == CHECKPOINT_SAFETENSORS ? "data" : "storages",
+                s->offset, storage_bytes(s));
     return STATUS_OK;
 }
 
@@ -53,8 +54,8 @@ static bool is_contiguous(const StoredTensor *t)
 }
 
 /* Converts `count` elements, turned round first where the file is big-endian. */
-static void emit(const Checkpoint *c, ElementType type, const uint8_t *from, ElementType into, uint8_t *to,
-                 size_t count)
+static void emit(const Checkpoint *c, ElementType type, const uint8_t *from, ElementType into,
+                 uint8_t *to, size_t count)
 {
     uint8_t turned[4096];
     size_t size = element_bytes(type);
@@ -130,8 +131,10 @@ static Status window_open(const Checkpoint *c, const Storage *s, const char *key
     }
     Place place = {c->source.path, c->zip.entries[s->entry].name, s->offset, key};
     if (w->bytes > LIMIT_INFLATED)
-        return place_fail(STATUS_LIMIT, &place, "a view of a deflated record of %llu bytes (limit %d MiB): "
-                          "store it without compression", (unsigned long long)w->bytes, LIMIT_INFLATED >> 20);
+        return place_fail(STATUS_LIMIT, &place,
+                          "a view of a deflated record of %llu bytes (limit %d MiB): "
+                          "store it without compression",
+                          (unsigned long long)w->bytes, LIMIT_INFLATED >> 20);
     Stream stream;
     TRY(open_storage(c, s, &stream));
     w->buffer = mem_alloc((size_t)w->bytes);
@@ -153,10 +156,12 @@ static void order_dimensions(const StoredTensor *t, int order[LIMIT_RANK])
 }
 
 /* Copies every element of a view to its place in C order. */
-static Status gather(const Checkpoint *c, const StoredTensor *t, Window *w, ElementType into, uint8_t *out)
+static Status gather(const Checkpoint *c, const StoredTensor *t, Window *w, ElementType into,
+                     uint8_t *out)
 {
     int order[LIMIT_RANK], n = t->rank;
-    uint64_t index[LIMIT_RANK] = {0}, step[LIMIT_RANK]; /* output elements per step of a dimension */
+    uint64_t index[LIMIT_RANK] = {0},
+             step[LIMIT_RANK]; /* output elements per step of a dimension */
     size_t size = element_bytes(t->type), into_size = element_bytes(into);
     uint64_t from = t->start, to = 0, run = 1;
     order_dimensions(t, order);
@@ -164,7 +169,8 @@ static Status gather(const Checkpoint *c, const StoredTensor *t, Window *w, Elem
         step[i] = product;
     /* A last dimension that is contiguous on both sides goes in runs. */
     int inner = n ? order[n - 1] : 0;
-    if (n && t->stride[inner] == 1 && step[inner] == 1 && (uint64_t)t->shape[inner] * size <= WINDOW) {
+    if (n && t->stride[inner] == 1 && step[inner] == 1 &&
+        (uint64_t)t->shape[inner] * size <= WINDOW) {
         run = (uint64_t)t->shape[inner];
         n--;
     }
@@ -226,7 +232,8 @@ Status checkpoint_read(Checkpoint *c, const CheckpointTensor *ct, ElementType ty
     Window window;
     Status status = window_open(c, s, ct->key, &window);
     if (status == STATUS_OK)
-        status = contiguous ? copy_range(c, t, &window, type, out) : gather(c, t, &window, type, out);
+        status =
+            contiguous ? copy_range(c, t, &window, type, out) : gather(c, t, &window, type, out);
     free(window.buffer);
     return status;
 }

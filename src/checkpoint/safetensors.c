@@ -1,6 +1,7 @@
-/* safetensors: a length, a JSON header, the data. The header is cut into its members by a scan that knows
- * strings and brackets only; each member is then parsed by the strict JSON reader, one at a time, so that a
- * header of any size costs little memory. Ranges must fill the file exactly: no holes, no overlap. */
+/* safetensors: a length, a JSON header, the data. The header is cut into its members by a scan that
+ * knows strings and brackets only; each member is then parsed by the strict JSON reader, one at a
+ * time, so that a header of any size costs little memory. Ranges must fill the file exactly: no
+ * holes, no overlap. */
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
@@ -119,7 +120,8 @@ static Status take_shape(Header *h, const char *key, const Json *shape, StoredTe
         FAIL_KEY(key, "no shape");
     if (shape->count > LIMIT_RANK)
         FAIL_KEY(key, "tensor with %d dimensions (at most %d)", shape->count, LIMIT_RANK);
-    StoredTensor *t = pool_alloc(&h->c->pool, sizeof *t + 2 * (size_t)shape->count * sizeof(int64_t));
+    StoredTensor *t =
+        pool_alloc(&h->c->pool, sizeof *t + 2 * (size_t)shape->count * sizeof(int64_t));
     if (!t)
         return full(h);
     t->rank = shape->count;
@@ -141,9 +143,11 @@ static Status take_shape(Header *h, const char *key, const Json *shape, StoredTe
     return STATUS_OK;
 }
 
-static Status take_range(Header *h, const char *key, const Json *offsets, uint64_t *begin, uint64_t *end)
+static Status take_range(Header *h, const char *key, const Json *offsets, uint64_t *begin,
+                         uint64_t *end)
 {
-    const Json *b = offsets && offsets->kind == JSON_ARRAY && offsets->count == 2 ? offsets->child : NULL;
+    const Json *b =
+        offsets && offsets->kind == JSON_ARRAY && offsets->count == 2 ? offsets->child : NULL;
     const Json *e = b ? b->next : NULL;
     if (!e || b->kind != JSON_NUMBER || e->kind != JSON_NUMBER || !b->integral || !e->integral ||
         b->integer < 0 || e->integer < 0)
@@ -168,7 +172,8 @@ static unsigned foreign_bits(const char *dtype)
     static const struct {
         const char *name;
         unsigned bits;
-    } types[] = {{"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+    } types[] = {{"F4", 4},          {"F6_E2M3", 6},     {"F6_E3M2", 6},
+                 {"F8_E5M2", 8},     {"F8_E4M3", 8},     {"F8_E8M0", 8},
                  {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"C64", 64}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i].name, dtype) == 0)
@@ -176,22 +181,24 @@ static unsigned foreign_bits(const char *dtype)
     return 0;
 }
 
-static Status check_bytes(Header *h, const char *key, const StoredTensor *t, unsigned bits, uint64_t bytes)
+static Status check_bytes(Header *h, const char *key, const StoredTensor *t, unsigned bits,
+                          uint64_t bytes)
 {
     uint64_t count = 1;
     for (int i = 0; i < t->rank; i++)
         if (__builtin_mul_overflow(count, (uint64_t)t->shape[i], &count))
             FAIL_KEY(key, "product of the tensor's shape overflows");
     if (__builtin_mul_overflow(count, bits, &count) || count % 8)
-        FAIL_KEY(key, count % 8 ? "elements do not fill whole bytes" : "size of the tensor overflows");
+        FAIL_KEY(key,
+                 count % 8 ? "elements do not fill whole bytes" : "size of the tensor overflows");
     if (count / 8 != bytes)
-        FAIL_KEY(key, "data_offsets give %llu bytes, shape and type need %llu", (unsigned long long)bytes,
-                 (unsigned long long)(count / 8));
+        FAIL_KEY(key, "data_offsets give %llu bytes, shape and type need %llu",
+                 (unsigned long long)bytes, (unsigned long long)(count / 8));
     return STATUS_OK;
 }
 
-static Status make_storage(Header *h, const Place *place, const char *key, StoredTensor *t, uint64_t begin,
-                           uint64_t end)
+static Status make_storage(Header *h, const Place *place, const char *key, StoredTensor *t,
+                           uint64_t begin, uint64_t end)
 {
     Storage *s;
     TRY(storage_add(h->c, place, &s));
@@ -359,7 +366,8 @@ static int by_range(const void *a, const void *b)
     return (x->count > 0) - (y->count > 0);
 }
 
-/* Sorted by begin, every range begins where the one before ended, and the last ends with the file. */
+/* Sorted by begin, every range begins where the one before ended, and the last ends with the
+ * file. */
 static Status check_coverage(Header *h)
 {
     Checkpoint *c = h->c;
@@ -370,9 +378,12 @@ static Status check_coverage(Header *h)
         const Storage *s = c->storages[i];
         Place place = {c->source.path, "header", 8, s->key};
         if (s->offset != at)
-            return place_fail(STATUS_INPUT, &place, s->offset > at ? "a hole before the tensor's data "
-                              "(offset %llu vs %llu)" : "the tensor's data overlap others (offset %llu vs "
-                              "%llu)", (unsigned long long)(s->offset - h->data),
+            return place_fail(STATUS_INPUT, &place,
+                              s->offset > at ? "a hole before the tensor's data "
+                                               "(offset %llu vs %llu)"
+                                             : "the tensor's data overlap others (offset %llu vs "
+                                               "%llu)",
+                              (unsigned long long)(s->offset - h->data),
                               (unsigned long long)(at - h->data));
         at += s->count * element_bytes(s->type);
     }
@@ -448,8 +459,10 @@ Status safetensors_open(Checkpoint *c)
         return place_fail(STATUS_INPUT, &place, "header of %llu bytes (at most 100000000)",
                           (unsigned long long)size);
     if (size > c->source.size - 8)
-        return place_fail(STATUS_INPUT, &place, "header of %llu bytes reaches over the end of the file (%llu "
-                          "bytes)", (unsigned long long)size, (unsigned long long)c->source.size);
+        return place_fail(STATUS_INPUT, &place,
+                          "header of %llu bytes reaches over the end of the file (%llu "
+                          "bytes)",
+                          (unsigned long long)size, (unsigned long long)c->source.size);
     if (size > LIMIT_HEADER)
         return place_fail(STATUS_LIMIT, &place, "header of %llu bytes (limit %d MiB)",
                           (unsigned long long)size, LIMIT_HEADER >> 20);

@@ -1,4 +1,5 @@
-/* Source and Stream: pread with retries, a 64 KiB window for small reads, large ones go straight through. */
+/* Source and Stream: pread with retries, a 64 KiB window for small reads, large ones go straight
+ * through. */
 #include "checkpoint/source.h"
 
 #include "checkpoint/limits.h"
@@ -17,9 +18,12 @@ enum { WINDOW = 64 * 1024 };
 
 void *pool_alloc(Pool *pool, size_t bytes)
 {
-    /* The arena leaves the rest of a block unused when a large piece comes: count that as used too. */
+    /* The arena leaves the rest of a block unused when a large piece comes: count that as used
+     * too. */
     enum { BLOCK = 64 * 1024 };
-    size_t cost = bytes > BLOCK ? bytes + BLOCK : bytes > BLOCK / 16 ? 2 * bytes : (bytes + 15) / 16 * 16;
+    size_t cost = bytes > BLOCK        ? bytes + BLOCK
+                  : bytes > BLOCK / 16 ? 2 * bytes
+                                       : (bytes + 15) / 16 * 16;
     if (bytes > LIMIT_MEMORY || !pool_charge(pool, cost))
         return NULL;
     return arena_alloc(&pool->arena, bytes);
@@ -133,8 +137,10 @@ Status source_read(const Source *source, uint64_t offset, void *to, size_t bytes
             return status_fail(STATUS_IO, "%s: file@%llu: cannot read: %s", source->path,
                                (unsigned long long)(offset + done), strerror(errno));
         if (n == 0)
-            return status_fail(STATUS_IO, "%s: file@%llu: the file shrank while it was read (it had %llu "
-                               "bytes)", source->path, (unsigned long long)(offset + done),
+            return status_fail(STATUS_IO,
+                               "%s: file@%llu: the file shrank while it was read (it had %llu "
+                               "bytes)",
+                               source->path, (unsigned long long)(offset + done),
                                (unsigned long long)source->size);
         done += (size_t)n;
     }
@@ -148,7 +154,8 @@ struct Inflater {
     uint8_t packed[WINDOW];
 };
 
-void stream_open(Stream *stream, const Source *source, const char *entry, uint64_t begin, uint64_t size)
+void stream_open(Stream *stream, const Source *source, const char *entry, uint64_t begin,
+                 uint64_t size)
 {
     *stream = (Stream){.source = source, .entry = entry, .begin = begin, .size = size,
                        .window = mem_alloc(WINDOW)};
@@ -227,7 +234,8 @@ static Status inflate_exactly(Stream *stream, uint8_t *to, size_t bytes)
             TRY(inflate_some(stream));
         if (f->z.avail_out) {
             Place place = stream_place(stream);
-            return place_fail(STATUS_INPUT, &place, "deflated data are too short (%llu vs %llu bytes)",
+            return place_fail(STATUS_INPUT, &place,
+                              "deflated data are too short (%llu vs %llu bytes)",
                               (unsigned long long)f->z.total_out, (unsigned long long)stream->size);
         }
         to += n;
@@ -288,7 +296,8 @@ Status stream_finish(Stream *stream)
     while (!f->done && f->z.avail_out)
         TRY(inflate_some(stream));
     if (!f->z.avail_out)
-        return place_fail(STATUS_INPUT, &place, "deflated data give more than the declared %llu bytes",
+        return place_fail(STATUS_INPUT, &place,
+                          "deflated data give more than the declared %llu bytes",
                           (unsigned long long)stream->size);
     uint64_t rest = f->z.avail_in + (f->end - f->next);
     if (rest)

@@ -1,6 +1,6 @@
-/* Source: the bytes of a checkpoint, read by pread alone, so that a file that shrinks under the reader is an
- * error and no signal. Stream: one stretch of them in order, inflated where it is deflated. Place and Pool:
- * where a failure happened, and the memory that one file may cost. */
+/* Source: the bytes of a checkpoint, read by pread alone, so that a file that shrinks under the
+ * reader is an error and no signal. Stream: one stretch of them in order, inflated where it is
+ * deflated. Place and Pool: where a failure happened, and the memory that one file may cost. */
 #ifndef PACO_CHECKPOINT_SOURCE_H
 #define PACO_CHECKPOINT_SOURCE_H
 
@@ -51,8 +51,8 @@ Status source_open(Source *source, const char *path);
 /* Bytes in memory, not owned: for harnesses and tests. */
 Source source_memory(const char *name, const uint8_t *bytes, uint64_t size);
 void source_close(Source *source);
-/* Exactly `bytes` bytes at `offset`; the caller has compared them with source->size. A file that has become
- * shorter is STATUS_IO. */
+/* Exactly `bytes` bytes at `offset`; the caller has compared them with source->size. A file that
+ * has become shorter is STATUS_IO. */
 Status source_read(const Source *source, uint64_t offset, void *to, size_t bytes);
 
 typedef struct Inflater Inflater;
@@ -70,7 +70,8 @@ typedef struct Stream {
 } Stream;
 
 /* Stored bytes [begin, begin + size) of the source. */
-void stream_open(Stream *stream, const Source *source, const char *entry, uint64_t begin, uint64_t size);
+void stream_open(Stream *stream, const Source *source, const char *entry, uint64_t begin,
+                 uint64_t size);
 /* A raw deflate stream of `packed` bytes at `begin` that must give exactly `size` bytes. */
 Status stream_open_deflated(Stream *stream, const Source *source, const char *entry, uint64_t begin,
                             uint64_t packed, uint64_t size);

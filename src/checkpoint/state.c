@@ -123,7 +123,8 @@ void state_match_add(StateMatch *match, const char *format, ...)
 }
 
 /* Whether the file's tensor is the wanted one; a fault when not. */
-static bool fits(StateMatch *match, const char *prefix, const WantedTensor *w, const CheckpointTensor *t)
+static bool fits(StateMatch *match, const char *prefix, const WantedTensor *w,
+                 const CheckpointTensor *t)
 {
     char have[128], want[128];
     if (!t->tensor) {
@@ -150,8 +151,8 @@ static int by_wanted_name(const void *a, const void *b)
 }
 
 /* Names of the file that nobody wanted, in the file's order. */
-static void list_unexpected(const StateDict *d, const char *prefix, const WantedTensor *wanted, int count,
-                            StateMatch *match)
+static void list_unexpected(const StateDict *d, const char *prefix, const WantedTensor *wanted,
+                            int count, StateMatch *match)
 {
     const WantedTensor **sorted = arena_alloc(&match->arena, (size_t)count * sizeof *sorted);
     size_t n = strlen(prefix);
@@ -181,7 +182,8 @@ void state_match(const StateDict *d, const char *prefix, const WantedTensor *wan
         snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
         const StateTensor *t = state_dict_find(d, name);
         if (!t && !wanted[i].optional)
-            state_match_add(match, "missing: %s %s", name, shape_text(wanted[i].rank, wanted[i].shape, text));
+            state_match_add(match, "missing: %s %s", name,
+                            shape_text(wanted[i].rank, wanted[i].shape, text));
         if (!t || !fits(match, prefix, &wanted[i], t->tensor))
             continue;
         match->found[i] = t->tensor;
@@ -196,7 +198,8 @@ Status state_match_status(const StateMatch *match, const Checkpoint *checkpoint)
         return STATUS_OK;
     return status_fail(STATUS_INPUT, "%s: state_dict: %d of its keys do not fit: %s%s%s%s",
                        checkpoint_path(checkpoint), match->fault_count, match->faults[0],
-                       match->fault_count > 1 ? "; " : "", match->fault_count > 1 ? match->faults[1] : "",
+                       match->fault_count > 1 ? "; " : "",
+                       match->fault_count > 1 ? match->faults[1] : "",
                        match->fault_count > 2 ? "; ..." : "");
 }
 

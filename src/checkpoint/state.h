@@ -1,6 +1,6 @@
-/* State dicts: the named tensors of a model within a checkpoint, wherever the file keeps them, without the
- * "module." of data-parallel training; and their comparison with what a model needs, which lists every
- * difference and never passes one over. */
+/* State dicts: the named tensors of a model within a checkpoint, wherever the file keeps them,
+ * without the "module." of data-parallel training; and their comparison with what a model needs,
+ * which lists every difference and never passes one over. */
 #ifndef PACO_CHECKPOINT_STATE_H
 #define PACO_CHECKPOINT_STATE_H
 
@@ -27,8 +27,8 @@ typedef struct StateDict {
 } StateDict;
 
 /* Finds the state dict: under "state_dict", "model", "model_state_dict", "net", or the root itself.
- * STATUS_INPUT when there is none, or when two names are the same without "module.". Free it in any case
- * that succeeded; the checkpoint stays the caller's. */
+ * STATUS_INPUT when there is none, or when two names are the same without "module.". Free it in any
+ * case that succeeded; the checkpoint stays the caller's. */
 Status state_dict_open(Checkpoint *checkpoint, StateDict *dict);
 void state_dict_free(StateDict *dict);
 const StateTensor *state_dict_find(const StateDict *dict, const char *name);
@@ -45,7 +45,7 @@ typedef struct WantedTensor {
 typedef struct StateMatch {
     Arena arena;
     const CheckpointTensor **found; /* [count of wanted]; NULL: absent or unsuitable */
-    char **faults;                  /* [fault_count], one line each: "missing: conv1.weight [64, 3, 7, 7]" */
+    char **faults; /* [fault_count], one line each: "missing: conv1.weight [64, 3, 7, 7]" */
     int fault_count, matched;
 } StateMatch;
 
@@ -53,7 +53,8 @@ typedef struct StateMatch {
 void state_match(const StateDict *dict, const char *prefix, const WantedTensor *wanted, int count,
                  StateMatch *match);
 /* Adds a line to the faults. */
-void state_match_add(StateMatch *match, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void state_match_add(StateMatch *match, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* STATUS_OK when there are no faults; else STATUS_INPUT with their number and the first ones. */
 Status state_match_status(const StateMatch *match, const Checkpoint *checkpoint);
 /* Every fault as a line for the user. */

@@ -1,4 +1,5 @@
-/* Storages: what the persistent references of a pickle point to. References to one key must agree. */
+/* Storages: what the persistent references of a pickle point to. References to one key must
+ * agree. */
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
@@ -53,7 +54,8 @@ static bool known_location(const Object *location)
         return false;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         size_t n = strlen(known[i]);
-        if (strncmp(location->text, known[i], n) == 0 && (location->text[n] == 0 || location->text[n] == ':'))
+        if (strncmp(location->text, known[i], n) == 0 &&
+            (location->text[n] == 0 || location->text[n] == ':'))
             return true;
     }
     return false;
@@ -68,10 +70,12 @@ static Status take_view(const Place *place, Storage *s, const Object *view)
         view->items[2]->kind != OBJECT_INT)
         return place_fail(STATUS_INPUT, place, "storage '%.100s' with a malformed view", s->key);
     int64_t first = view->items[1]->integer, span = view->items[2]->integer;
-    if (first < 0 || span < 0 || (uint64_t)first > s->count || (uint64_t)span > s->count - (uint64_t)first)
-        return place_fail(STATUS_INPUT, place, "view of storage '%.100s' lies outside it (%lld + %lld vs "
-                          "%llu elements)", s->key, (long long)first, (long long)span,
-                          (unsigned long long)s->count);
+    if (first < 0 || span < 0 || (uint64_t)first > s->count ||
+        (uint64_t)span > s->count - (uint64_t)first)
+        return place_fail(STATUS_INPUT, place,
+                          "view of storage '%.100s' lies outside it (%lld + %lld vs "
+                          "%llu elements)",
+                          s->key, (long long)first, (long long)span, (unsigned long long)s->count);
     s->first = (uint64_t)first;
     s->span = (uint64_t)span;
     return STATUS_OK;
@@ -86,15 +90,18 @@ Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint3
     if (object_is(item[0], "module"))
         return place_fail(STATUS_INPUT, place, "contains a Module: save its state_dict() instead");
     if (!object_is(item[0], "storage"))
-        return place_fail(STATUS_INPUT, place, "persistent reference to something else than a storage");
+        return place_fail(STATUS_INPUT, place,
+                          "persistent reference to something else than a storage");
     if (reference->count != items)
         return place_fail(STATUS_INPUT, place, "persistent reference with %u items (expected %u)",
                           reference->count, items);
     if (item[1]->kind != OBJECT_GLOBAL || item[2]->kind != OBJECT_TEXT || item[2]->count > 256)
-        return place_fail(STATUS_INPUT, place, "storage named by %s and %s (expected a class and a string)",
+        return place_fail(STATUS_INPUT, place,
+                          "storage named by %s and %s (expected a class and a string)",
                           object_kind_name(item[1]), object_kind_name(item[2]));
     if (!known_location(item[3]))
-        return place_fail(STATUS_INPUT, place, "storage '%.100s' at location '%.60s' (expected cpu or cuda:N)",
+        return place_fail(STATUS_INPUT, place,
+                          "storage '%.100s' at location '%.60s' (expected cpu or cuda:N)",
                           item[2]->text, item[3]->kind == OBJECT_TEXT ? item[3]->text : "?");
     if (item[4]->kind != OBJECT_INT || item[4]->integer < 0)
         return place_fail(STATUS_INPUT, place, "storage '%.100s' with %s as its number of elements",

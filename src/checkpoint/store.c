@@ -1,5 +1,5 @@
-/* The atomic store. The manifest decides; the folder's listing fills in what a manifest lacks (it was lost, or
- * a save was killed between the rename of the checkpoint and that of the manifest). */
+/* The atomic store. The manifest decides; the folder's listing fills in what a manifest lacks (it
+ * was lost, or a save was killed between the rename of the checkpoint and that of the manifest). */
 #define _DEFAULT_SOURCE /* flock */
 #include "checkpoint/store.h"
 
@@ -122,7 +122,8 @@ static bool take_manifest(const Json *root, Listing *l)
     return true;
 }
 
-/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says which. */
+/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says
+ * which. */
 static void read_manifest(const char *folder, Listing *l, bool *damaged)
 {
     char *path = file_join(folder, MANIFEST);
@@ -142,8 +143,8 @@ static void read_manifest(const char *folder, Listing *l, bool *damaged)
     free(path);
 }
 
-/* Adds checkpoints of the folder that the manifest does not know: a later step than its last one was saved
- * after it; others are taken as the oldest. */
+/* Adds checkpoints of the folder that the manifest does not know: a later step than its last one
+ * was saved after it; others are taken as the oldest. */
 static Status add_unlisted(const char *folder, Listing *l)
 {
     int64_t last = l->count ? l->items[l->count - 1].step : -1;
@@ -188,8 +189,8 @@ static Status hash_file(const char *path, uint64_t *bytes, char text[SHA256_TEXT
     free(buffer);
     close(fd);
     if (n < 0)
-        return status_fail(STATUS_IO, "%s: file@%llu: cannot read: %s", path, (unsigned long long)*bytes,
-                           strerror(error));
+        return status_fail(STATUS_IO, "%s: file@%llu: cannot read: %s", path,
+                           (unsigned long long)*bytes, strerror(error));
     sha256_end(&sha, digest);
     sha256_text(digest, text);
     return STATUS_OK;
@@ -201,9 +202,10 @@ static Status verify_hash(const char *path, uint64_t bytes, const char *sha)
     uint64_t size;
     TRY(hash_file(path, &size, have));
     if (size != bytes || strcmp(have, sha) != 0)
-        return status_fail(STATUS_INPUT, "%s: file@0: damaged: sha256 %.16s... of %llu bytes (expected "
-                           "%.16s... of %llu)", path, have, (unsigned long long)size, sha,
-                           (unsigned long long)bytes);
+        return status_fail(STATUS_INPUT,
+                           "%s: file@0: damaged: sha256 %.16s... of %llu bytes (expected "
+                           "%.16s... of %llu)",
+                           path, have, (unsigned long long)size, sha, (unsigned long long)bytes);
     return STATUS_OK;
 }
 
@@ -219,8 +221,8 @@ static Status verify(const char *path, const Generation *g)
     return status;
 }
 
-/* The newest intact one. Damaged ones are dropped from the listing; with `set_aside` their files are
- * renamed too. */
+/* The newest intact one. Damaged ones are dropped from the listing; with `set_aside` their files
+ * are renamed too. */
 static Status newest(const char *folder, Listing *l, bool set_aside, char **path)
 {
     int tried = l->count;
@@ -244,7 +246,8 @@ static Status newest(const char *folder, Listing *l, bool set_aside, char **path
     }
     *path = NULL;
     if (tried)
-        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder, tried);
+        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder,
+                           tried);
     return STATUS_OK;
 }
 
@@ -254,7 +257,8 @@ static Status read_listing(const char *folder, Listing *l)
     read_manifest(folder, l, &damaged);
     TRY(add_unlisted(folder, l));
     if (damaged && l->count == 0)
-        return status_fail(STATUS_INPUT, "%s: store: its manifest is damaged and there are no checkpoints",
+        return status_fail(STATUS_INPUT,
+                           "%s: store: its manifest is damaged and there are no checkpoints",
                            folder);
     return STATUS_OK;
 }
@@ -278,8 +282,10 @@ Status store_best(const char *folder, char **path)
     int at = status == STATUS_OK && l.best[0] ? find(&l, l.best) : -1;
     if (status == STATUS_OK && l.best[0]) {
         *path = file_join(folder, l.best);
-        status = at < 0 ? status_fail(STATUS_INPUT, "%s: store: the best checkpoint is not in the manifest",
-                                      *path) : verify(*path, &l.items[at]);
+        status = at < 0
+                     ? status_fail(STATUS_INPUT,
+                                   "%s: store: the best checkpoint is not in the manifest", *path)
+                     : verify(*path, &l.items[at]);
     }
     if (status != STATUS_OK) {
         free(*path);
@@ -301,8 +307,9 @@ static Status take_lock(Store *s)
     } else if (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = pread(s->lock, holder, sizeof holder - 1, 0);
         holder[n > 0 ? strspn(holder, "0123456789") : 0] = 0;
-        status = status_fail(STATUS_IO, "%s: lock: another process%s%s writes here. One run per folder",
-                             s->folder, holder[0] ? ", " : "", holder);
+        status =
+            status_fail(STATUS_IO, "%s: lock: another process%s%s writes here. One run per folder",
+                        s->folder, holder[0] ? ", " : "", holder);
     } else {
         int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
         if (ftruncate(s->lock, 0) != 0 || pwrite(s->lock, holder, (size_t)n, 0) != n)
@@ -409,7 +416,8 @@ static Status write_manifest_text(Sink *sink, void *context)
     fprintf(out, "{\n \"format\": %d,\n \"checkpoints\": [", MANIFEST_FORMAT);
     for (int i = 0; i < l->count; i++) {
         const Generation *g = &l->items[i];
-        fprintf(out, "%s\n  {\"file\": \"%s\", \"step\": %lld, \"bytes\": %llu, \"sha256\": \"%s\"}",
+        fprintf(out,
+                "%s\n  {\"file\": \"%s\", \"step\": %lld, \"bytes\": %llu, \"sha256\": \"%s\"}",
                 i ? "," : "", g->name, (long long)g->step, (unsigned long long)g->bytes, g->sha);
     }
     fprintf(out, "\n ],\n \"last\": \"%s\"", l->count ? l->items[l->count - 1].name : "");

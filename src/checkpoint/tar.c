@@ -1,5 +1,5 @@
-/* The oldest layout (0.1.9 and before): a tar of sys_info, pickle, tensors and storages. Nothing is extracted;
- * members are stretches of the file. Anything but four plain members is refused. */
+/* The oldest layout (0.1.9 and before): a tar of sys_info, pickle, tensors and storages. Nothing is
+ * extracted; members are stretches of the file. Anything but four plain members is refused. */
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
@@ -9,7 +9,8 @@
 enum { BLOCK = 512 };
 
 /* MEMBER(index, name) */
-#define MEMBERS(X) X(SYS_INFO, "sys_info") X(PICKLE, "pickle") X(TENSORS, "tensors") X(STORAGES, "storages")
+#define MEMBERS(X)                                                                                 \
+    X(SYS_INFO, "sys_info") X(PICKLE, "pickle") X(TENSORS, "tensors") X(STORAGES, "storages")
 
 typedef enum Member {
 #define X(id, name) MEMBER_##id,
@@ -76,16 +77,18 @@ static Status check_pax(const Tar *t, uint64_t at, uint64_t size)
 {
     char text[4096];
     if (size >= sizeof text)
-        FAIL_AT(at, "PAX header of %llu bytes (limit %zu)", (unsigned long long)size, sizeof text - 1);
+        FAIL_AT(at, "PAX header of %llu bytes (limit %zu)", (unsigned long long)size,
+                sizeof text - 1);
     TRY(source_read(&t->c->source, at, text, (size_t)size));
     text[size] = 0;
     for (size_t from = 0; from < size;) {
         char *after;
-        unsigned long n = text[from] >= '0' && text[from] <= '9' ? strtoul(text + from, &after, 10) : 0;
+        unsigned long n =
+            text[from] >= '0' && text[from] <= '9' ? strtoul(text + from, &after, 10) : 0;
         if (n < 5 || n > size - from || *after != ' ' || text[from + n - 1] != '\n')
             FAIL_AT(at + from, "PAX record with a wrong length");
-        static const char *const harmless[] = {"mtime=", "atime=", "ctime=", "uid=", "gid=", "uname=",
-                                               "gname=", "comment="};
+        static const char *const harmless[] = {
+            "mtime=", "atime=", "ctime=", "uid=", "gid=", "uname=", "gname=", "comment="};
         bool fine = false;
         for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
             fine = fine || strncmp(after + 1, harmless[i], strlen(harmless[i])) == 0;
@@ -151,7 +154,8 @@ static Status read_members(Tar *t)
         if (size > source->size - data)
             FAIL_AT(at, "member of %llu bytes reaches over the end of the file (%llu left)",
                     (unsigned long long)size, (unsigned long long)(source->size - data));
-        TRY(h[156] == 'x' || h[156] == 'g' ? check_pax(t, data, size) : add_member(t, h, at, data, size));
+        TRY(h[156] == 'x' || h[156] == 'g' ? check_pax(t, data, size)
+                                           : add_member(t, h, at, data, size));
         uint64_t padded = (size + BLOCK - 1) / BLOCK * BLOCK;
         if (padded > source->size - data)
             FAIL_AT(at, "archive ends within a block");
@@ -194,8 +198,8 @@ static Status stream_skip(Stream *stream, uint64_t bytes)
 {
     Place place = stream_place(stream);
     if (bytes > stream_left(stream))
-        return place_fail(STATUS_INPUT, &place, "needs %llu bytes, %llu are left", (unsigned long long)bytes,
-                          (unsigned long long)stream_left(stream));
+        return place_fail(STATUS_INPUT, &place, "needs %llu bytes, %llu are left",
+                          (unsigned long long)bytes, (unsigned long long)stream_left(stream));
     uint64_t ready = stream->have - stream->used;
     stream->used = bytes < ready ? stream->used + (size_t)bytes : stream->have;
     stream->at += bytes;
@@ -203,10 +207,12 @@ static Status stream_skip(Stream *stream, uint64_t bytes)
 }
 
 /* Storages have integer keys; their text is the storage's key. */
-static Status key_text(Tar *t, const Place *place, const Object *key, const char **text, int64_t *number)
+static Status key_text(Tar *t, const Place *place, const Object *key, const char **text,
+                       int64_t *number)
 {
     if (key->kind != OBJECT_INT)
-        return place_fail(STATUS_INPUT, place, "key is %s (expected an integer)", object_kind_name(key));
+        return place_fail(STATUS_INPUT, place, "key is %s (expected an integer)",
+                          object_kind_name(key));
     Arena *arena = &t->c->pool.arena;
     if (!pool_charge(&t->c->pool, 32))
         return place_full(place);
@@ -226,8 +232,10 @@ static Status read_storage(Tar *t, Stream *stream)
     int64_t number;
     uint64_t bytes;
     TRY(pickle_read(&t->c->pool, stream, NULL, &r));
-    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 || r.root->items[2]->kind != OBJECT_GLOBAL)
-        return place_fail(STATUS_INPUT, &place, "storage is not described by (key, location, class)");
+    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 ||
+        r.root->items[2]->kind != OBJECT_GLOBAL)
+        return place_fail(STATUS_INPUT, &place,
+                          "storage is not described by (key, location, class)");
     TRY(storage_add(t->c, &place, &s));
     TRY(key_text(t, &place, r.root->items[0], &s->key, &number));
     place.key = s->key;
@@ -238,9 +246,12 @@ static Status read_storage(Tar *t, Stream *stream)
     s->count = s->span = little64(raw);
     s->offset = stream->begin + stream->at;
     s->placed = true;
-    if (__builtin_mul_overflow(s->count, element_bytes(s->type), &bytes) || bytes > stream_left(stream))
-        return place_fail(STATUS_INPUT, &place, "storage of %lld elements reaches over its end (%llu bytes "
-                          "left)", (long long)s->count, (unsigned long long)stream_left(stream));
+    if (__builtin_mul_overflow(s->count, element_bytes(s->type), &bytes) ||
+        bytes > stream_left(stream))
+        return place_fail(STATUS_INPUT, &place,
+                          "storage of %lld elements reaches over its end (%llu bytes "
+                          "left)",
+                          (long long)s->count, (unsigned long long)stream_left(stream));
     return stream_skip(stream, bytes);
 }
 
@@ -259,7 +270,8 @@ static Storage *find_storage(const Tar *t, const char *key)
     return NULL;
 }
 
-/* (target, root, offset, elements): the target is a part of the root, which must be a real storage. */
+/* (target, root, offset, elements): the target is a part of the root, which must be a real
+ * storage. */
 static Status read_view(Tar *t, const Place *place, const Object *view)
 {
     if (view->kind != OBJECT_TUPLE || view->count != 4)
@@ -274,12 +286,13 @@ static Status read_view(Tar *t, const Place *place, const Object *view)
     Place keyed = *place;
     keyed.key = target;
     if (!root)
-        return place_fail(STATUS_INPUT, &keyed, "view of storage %s, which does not exist", root_key);
-    if (first->kind != OBJECT_INT || span->kind != OBJECT_INT || first->integer < 0 || span->integer < 0 ||
-        (uint64_t)first->integer > root->count ||
+        return place_fail(STATUS_INPUT, &keyed, "view of storage %s, which does not exist",
+                          root_key);
+    if (first->kind != OBJECT_INT || span->kind != OBJECT_INT || first->integer < 0 ||
+        span->integer < 0 || (uint64_t)first->integer > root->count ||
         (uint64_t)span->integer > root->count - (uint64_t)first->integer)
-        return place_fail(STATUS_INPUT, &keyed, "view lies outside storage %s (%llu elements)", root_key,
-                          (unsigned long long)root->count);
+        return place_fail(STATUS_INPUT, &keyed, "view lies outside storage %s (%llu elements)",
+                          root_key, (unsigned long long)root->count);
     Storage *s;
     TRY(storage_add(t->c, &keyed, &s));
     uint32_t order = s->order;
@@ -334,8 +347,8 @@ static Status read_geometry(Tar *t, Stream *stream, const Place *place, Storage 
     TRY(stream_read(stream, raw, 8));
     int32_t rank = (int32_t)little32(raw);
     if (rank < 0 || rank > LIMIT_RANK)
-        return place_fail(STATUS_INPUT, place, "tensor with %d dimensions (0 to %d are possible)", rank,
-                          LIMIT_RANK);
+        return place_fail(STATUS_INPUT, place, "tensor with %d dimensions (0 to %d are possible)",
+                          rank, LIMIT_RANK);
     size_t n = (size_t)rank;
     TRY(stream_read(stream, raw, 16 * n + 8));
     StoredTensor *tensor = pool_alloc(&t->c->pool, sizeof *tensor + 16 * n);
@@ -346,7 +359,8 @@ static Status read_geometry(Tar *t, Stream *stream, const Place *place, Storage 
     tensor->stride = tensor->shape + rank;
     for (size_t i = 0; i < 2 * n; i++)
         if ((tensor->shape[i] = (int64_t)little64(raw + 8 * i)) < 0)
-            return place_fail(STATUS_INPUT, place, "negative %s of the tensor", i < n ? "size" : "stride");
+            return place_fail(STATUS_INPUT, place, "negative %s of the tensor",
+                              i < n ? "size" : "stride");
     tensor->start = little64(raw + 16 * n);
     out->tensor = tensor;
     return tensor_check(t->c, place, tensor);
@@ -359,14 +373,17 @@ static Status read_tensor(Tar *t, Stream *stream, TarTensor *out)
     const char *key = NULL, *storage_key = NULL;
     int64_t number;
     TRY(pickle_read(&t->c->pool, stream, NULL, &r));
-    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 || r.root->items[2]->kind != OBJECT_GLOBAL)
-        return place_fail(STATUS_INPUT, &place, "tensor is not described by (key, storage key, class)");
+    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 ||
+        r.root->items[2]->kind != OBJECT_GLOBAL)
+        return place_fail(STATUS_INPUT, &place,
+                          "tensor is not described by (key, storage key, class)");
     TRY(key_text(t, &place, r.root->items[0], &key, &out->key));
     place.key = key;
     TRY(key_text(t, &place, r.root->items[1], &storage_key, &number));
     Storage *s = find_storage(t, storage_key);
     if (!s)
-        return place_fail(STATUS_INPUT, &place, "tensor on storage %s, which does not exist", storage_key);
+        return place_fail(STATUS_INPUT, &place, "tensor on storage %s, which does not exist",
+                          storage_key);
     const char *class_name = r.root->items[2]->text, *dot = strrchr(class_name, '.');
     const char *storage_dot = strrchr(s->class_name, '.');
     size_t stem = strlen(storage_dot) - strlen("Storage");
@@ -394,7 +411,8 @@ static Status read_tensors(Tar *t, Stream *stream)
     qsort(t->tensors, count, sizeof *t->tensors, by_tensor_key);
     for (uint32_t i = 1; i < count; i++)
         if (t->tensors[i - 1].key == t->tensors[i].key)
-            return place_fail(STATUS_INPUT, &place, "two tensors of key %lld", (long long)t->tensors[i].key);
+            return place_fail(STATUS_INPUT, &place, "two tensors of key %lld",
+                              (long long)t->tensors[i].key);
     place = stream_place(stream);
     if (stream_left(stream))
         return place_fail(STATUS_INPUT, &place, "bytes behind the last tensor");
@@ -408,17 +426,20 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
 {
     const Tar *t = context;
     (void)pool;
-    if (reference->kind == OBJECT_TUPLE && reference->count && reference->items[0]->kind == OBJECT_GLOBAL) {
+    if (reference->kind == OBJECT_TUPLE && reference->count &&
+        reference->items[0]->kind == OBJECT_GLOBAL) {
         *reference = *reference->items[0];
         return STATUS_OK;
     }
     char *end = NULL;
-    TarTensor wanted = {.key = reference->kind == OBJECT_TEXT ? strtoll(reference->text, &end, 10) : 0};
+    TarTensor wanted = {.key = reference->kind == OBJECT_TEXT ? strtoll(reference->text, &end, 10)
+                                                              : 0};
     const TarTensor *found = end && *end == 0 && reference->count && t->tensor_count
         ? bsearch(&wanted, t->tensors, t->tensor_count, sizeof wanted, by_tensor_key) : NULL;
     if (!found)
-        return place_fail(STATUS_INPUT, place, "persistent reference to a tensor that does not exist ('%.60s')",
-                          reference->kind == OBJECT_TEXT ? reference->text : object_kind_name(reference));
+        return place_fail(
+            STATUS_INPUT, place, "persistent reference to a tensor that does not exist ('%.60s')",
+            reference->kind == OBJECT_TEXT ? reference->text : object_kind_name(reference));
     reference->kind = OBJECT_TENSOR;
     reference->tensor = found->tensor;
     return STATUS_OK;
@@ -448,8 +469,10 @@ static Status check_system(Tar *t, Stream *stream)
 
 Status tar_open(Checkpoint *c)
 {
-    static Status (*const readers[])(Tar *, Stream *) = {check_system, read_storages, read_tensors, read_object};
-    static const Member members[] = {MEMBER_SYS_INFO, MEMBER_STORAGES, MEMBER_TENSORS, MEMBER_PICKLE};
+    static Status (*const readers[])(Tar *, Stream *) = {check_system, read_storages, read_tensors,
+                                                         read_object};
+    static const Member members[] = {MEMBER_SYS_INFO, MEMBER_STORAGES, MEMBER_TENSORS,
+                                     MEMBER_PICKLE};
     Tar tar = {.c = c};
     c->format = CHECKPOINT_TAR;
     c->entry = "pickle";

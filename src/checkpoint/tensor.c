@@ -5,19 +5,21 @@
 #include <string.h>
 
 /* A tuple of integers >= 0 into values[LIMIT_RANK]. */
-static Status take_sizes(const Place *place, const Object *tuple, const char *what, int64_t *values, int *rank)
+static Status take_sizes(const Place *place, const Object *tuple, const char *what, int64_t *values,
+                         int *rank)
 {
     if (tuple->kind != OBJECT_TUPLE && tuple->kind != OBJECT_LIST)
         return place_fail(STATUS_INPUT, place, "%s of the tensor is %s (expected a tuple)", what,
                           object_kind_name(tuple));
     if (tuple->count > LIMIT_RANK)
-        return place_fail(STATUS_INPUT, place, "tensor with %u dimensions (at most %d)", tuple->count,
-                          LIMIT_RANK);
+        return place_fail(STATUS_INPUT, place, "tensor with %u dimensions (at most %d)",
+                          tuple->count, LIMIT_RANK);
     for (uint32_t i = 0; i < tuple->count; i++) {
         const Object *value = tuple->items[i];
         if (value->kind != OBJECT_INT || value->integer < 0)
-            return place_fail(STATUS_INPUT, place, "%s %u of the tensor is %s (expected an integer >= 0)",
-                              what, i, value->kind == OBJECT_INT ? "negative" : object_kind_name(value));
+            return place_fail(STATUS_INPUT, place,
+                              "%s %u of the tensor is %s (expected an integer >= 0)", what, i,
+                              value->kind == OBJECT_INT ? "negative" : object_kind_name(value));
         values[i] = value->integer;
     }
     *rank = (int)tuple->count;
@@ -70,14 +72,17 @@ static Status place_record(Checkpoint *c, const Place *place, Storage *s)
         return place_fail(STATUS_INPUT, place, "size of storage '%.100s' overflows", s->key);
     s->entry = zip_find(&c->zip, name);
     if (s->entry < 0)
-        return place_fail(STATUS_INPUT, place, "record %.100s%.100s is missing", c->zip.prefix, name);
+        return place_fail(STATUS_INPUT, place, "record %.100s%.100s is missing", c->zip.prefix,
+                          name);
     const ZipEntry *e = &c->zip.entries[s->entry];
     if (e->size != bytes)
-        return place_fail(STATUS_INPUT, place, "record %.100s: record %llu bytes, needs %llu", e->name,
-                          (unsigned long long)e->size, (unsigned long long)bytes);
+        return place_fail(STATUS_INPUT, place, "record %.100s: record %llu bytes, needs %llu",
+                          e->name, (unsigned long long)e->size, (unsigned long long)bytes);
     if (e->deflated && bytes > most_bytes(c))
-        return place_fail(STATUS_LIMIT, place, "record %.100s inflates to %llu bytes (limit %llu for this "
-                          "file)", e->name, (unsigned long long)bytes, (unsigned long long)most_bytes(c));
+        return place_fail(STATUS_LIMIT, place,
+                          "record %.100s inflates to %llu bytes (limit %llu for this "
+                          "file)",
+                          e->name, (unsigned long long)bytes, (unsigned long long)most_bytes(c));
     s->offset = e->data;
     s->placed = true;
     return STATUS_OK;
@@ -90,8 +95,8 @@ static Status check_storage(Checkpoint *c, const Place *place, const Storage *s)
         return place_fail(STATUS_INPUT, place, "storage '%.100s' is both %.60s and %.60s", s->key,
                           first->class_name, s->class_name);
     if (s->count != first->count)
-        return place_fail(STATUS_INPUT, place, "storage '%.100s' has both %llu and %llu elements", s->key,
-                          (unsigned long long)first->count, (unsigned long long)s->count);
+        return place_fail(STATUS_INPUT, place, "storage '%.100s' has both %llu and %llu elements",
+                          s->key, (unsigned long long)first->count, (unsigned long long)s->count);
     if (!first->placed && c->format == CHECKPOINT_ZIP)
         return place_record(c, place, first);
     if (!first->placed)
@@ -107,17 +112,22 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
     TRY(count_elements(place, t, &bytes));
     TRY(check_storage(c, place, s));
     if (t->start > span)
-        return place_fail(STATUS_INPUT, place, "tensor begins outside its storage (element %llu of %llu)",
+        return place_fail(STATUS_INPUT, place,
+                          "tensor begins outside its storage (element %llu of %llu)",
                           (unsigned long long)t->start, (unsigned long long)span);
     if (t->count) {
         TRY(extent(place, t, &last));
         if (last >= span - t->start)
-            return place_fail(STATUS_INPUT, place, "tensor reaches outside its storage (element %llu of "
-                              "%llu)", (unsigned long long)(last > UINT64_MAX - t->start ? last
-                              : last + t->start), (unsigned long long)span);
+            return place_fail(
+                STATUS_INPUT, place,
+                "tensor reaches outside its storage (element %llu of "
+                "%llu)",
+                (unsigned long long)(last > UINT64_MAX - t->start ? last : last + t->start),
+                (unsigned long long)span);
     }
     if (bytes > most_bytes(c))
-        return place_fail(STATUS_LIMIT, place, "tensor expands to %llu bytes (limit %llu for this file)",
+        return place_fail(STATUS_LIMIT, place,
+                          "tensor expands to %llu bytes (limit %llu for this file)",
                           (unsigned long long)bytes, (unsigned long long)most_bytes(c));
     t->start += s->first;
     return STATUS_OK;
@@ -143,14 +153,17 @@ Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Obj
     int64_t sizes[LIMIT_RANK], strides[LIMIT_RANK];
     int rank = 0, stride_rank = 0;
     if (storage->kind != OBJECT_STORAGE)
-        return place_fail(STATUS_INPUT, place, "tensor on %s (expected a storage)", object_kind_name(storage));
+        return place_fail(STATUS_INPUT, place, "tensor on %s (expected a storage)",
+                          object_kind_name(storage));
     if (offset->kind != OBJECT_INT || offset->integer < 0)
-        return place_fail(STATUS_INPUT, place, "offset of the tensor is %s (expected an integer >= 0)",
+        return place_fail(STATUS_INPUT, place,
+                          "offset of the tensor is %s (expected an integer >= 0)",
                           offset->kind == OBJECT_INT ? "negative" : object_kind_name(offset));
     TRY(take_sizes(place, shape, "size", sizes, &rank));
     TRY(take_sizes(place, stride, "stride", strides, &stride_rank));
     if (rank != stride_rank)
-        return place_fail(STATUS_INPUT, place, "tensor with %d sizes but %d strides", rank, stride_rank);
+        return place_fail(STATUS_INPUT, place, "tensor with %d sizes but %d strides", rank,
+                          stride_rank);
     Storage *s = storage->storage;
     ElementType type = s->type;
     if (!s->known) {
@@ -167,7 +180,8 @@ Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Obj
     StoredTensor *t = pool_alloc(&c->pool, sizeof *t + 2 * bytes);
     if (!t)
         return place_full(place);
-    *t = (StoredTensor){.type = type, .rank = rank, .start = (uint64_t)offset->integer, .storage = s};
+    *t = (StoredTensor){
+        .type = type, .rank = rank, .start = (uint64_t)offset->integer, .storage = s};
     t->shape = (int64_t *)(t + 1);
     t->stride = t->shape + rank;
     memcpy(t->shape, sizes, bytes);

@@ -41,7 +41,8 @@ static Status check_version(Checkpoint *c)
     if (entry < 0)
         entry = zip_find(&c->zip, ".data/version");
     if (entry < 0)
-        return status_fail(STATUS_INPUT, "%s: %s@0: record %sversion is missing: no PyTorch checkpoint",
+        return status_fail(STATUS_INPUT,
+                           "%s: %s@0: record %sversion is missing: no PyTorch checkpoint",
                            c->source.path, "directory", c->zip.prefix);
     TRY(read_short(c, entry, text, &length));
     Place place = entry_place(c, entry);
@@ -49,7 +50,8 @@ static Status check_version(Checkpoint *c)
     long version = digits && digits < 4 ? strtol(text, NULL, 10) : 0;
     bool ends = digits == length || (digits + 1 == length && text[digits] == '\n');
     if (!ends || version < 1 || version > VERSION_MOST)
-        return place_fail(STATUS_INPUT, &place, "version '%s' (expected 1 to %d)", text, VERSION_MOST);
+        return place_fail(STATUS_INPUT, &place, "version '%s' (expected 1 to %d)", text,
+                          VERSION_MOST);
     return STATUS_OK;
 }
 
@@ -86,7 +88,8 @@ static Status check_crc_policy(const Checkpoint *c)
     if (!c->zip.unchecked)
         return STATUS_OK;
     if (c->options.require_crc)
-        return status_fail(STATUS_INPUT, "%s: directory@0: written without CRCs, which are required here",
+        return status_fail(STATUS_INPUT,
+                           "%s: directory@0: written without CRCs, which are required here",
                            c->source.path);
     if (!c->options.quiet)
         log_warn("%s: written without CRCs: damage cannot be seen", c->source.path);
@@ -123,8 +126,10 @@ Status torch_zip_open(Checkpoint *c)
     TRY(refuse_script(c));
     int64_t pickle = zip_find(&c->zip, "data.pkl");
     if (pickle < 0)
-        return status_fail(STATUS_INPUT, "%s: directory@0: record %sdata.pkl is missing: no PyTorch "
-                           "checkpoint", c->source.path, c->zip.prefix);
+        return status_fail(STATUS_INPUT,
+                           "%s: directory@0: record %sdata.pkl is missing: no PyTorch "
+                           "checkpoint",
+                           c->source.path, c->zip.prefix);
     TRY(check_version(c));
     TRY(check_byte_order(c));
     TRY(check_crc_policy(c));

@@ -184,13 +184,15 @@ static void match_indices(TrainingLoad *load, int parameters)
                         parameters);
     for (uint32_t i = 0; i < params->count; i++)
         if (params->items[i]->kind != OBJECT_INT || params->items[i]->integer != (int64_t)i) {
-            state_match_add(&load->match, "optimizer: params are not 0 to %u in order", params->count - 1);
+            state_match_add(&load->match, "optimizer: params are not 0 to %u in order",
+                            params->count - 1);
             return;
         }
 }
 
 /* The momentum buffer of parameter `index`, or NULL; a fault when it does not fit. */
-static const CheckpointTensor *match_momentum(TrainingLoad *load, const TrainingTensor *t, int index)
+static const CheckpointTensor *match_momentum(TrainingLoad *load, const TrainingTensor *t,
+                                              int index)
 {
     char key[96], have[128], want[128];
     snprintf(key, sizeof key, "optimizer/state/%d/momentum_buffer", index);
@@ -204,7 +206,8 @@ static const CheckpointTensor *match_momentum(TrainingLoad *load, const Training
     if (same)
         return found;
     state_match_add(&load->match, "wrong shape: momentum of %s (%s) is %s, needs %s", t->name, key,
-                    found->tensor ? shape_text(found->tensor->rank, found->tensor->shape, have) : found->why,
+                    found->tensor ? shape_text(found->tensor->rank, found->tensor->shape, have)
+                                  : found->why,
                     shape_text(t->rank, t->shape, want));
     return NULL;
 }
@@ -220,7 +223,8 @@ static void match_states(TrainingLoad *load, const CheckpointTensor **momenta, i
     for (uint32_t i = 0; i < state->count; i++) {
         const Object *key = state->items[2 * i];
         if (key->kind != OBJECT_INT || key->integer < 0 || key->integer >= parameters)
-            state_match_add(&load->match, "unexpected: optimizer/state/%lld (there are %d parameters)",
+            state_match_add(&load->match,
+                            "unexpected: optimizer/state/%lld (there are %d parameters)",
                             key->kind == OBJECT_INT ? (long long)key->integer : -1, parameters);
     }
     for (int i = 0; i < load->state.count; i++)
@@ -231,7 +235,8 @@ static void match_states(TrainingLoad *load, const CheckpointTensor **momenta, i
 enum { SLAB_ALIGN = 64, HUGE_PAGE = 2 << 20 };
 
 /* Room for one tensor in the slab, whose length so far is *used. */
-static void *place_tensor(uint8_t *slab, size_t *used, const CheckpointTensor *from, ElementType type)
+static void *place_tensor(uint8_t *slab, size_t *used, const CheckpointTensor *from,
+                          ElementType type)
 {
     void *place = slab ? slab + *used : NULL;
     size_t bytes = from ? checkpoint_tensor_bytes(from, type) : element_bytes(type);
@@ -239,8 +244,8 @@ static void *place_tensor(uint8_t *slab, size_t *used, const CheckpointTensor *f
     return place;
 }
 
-/* Places all tensors; with a slab of NULL that only counts the bytes. An absent counter of batches has room
- * for its one element. */
+/* Places all tensors; with a slab of NULL that only counts the bytes. An absent counter of batches
+ * has room for its one element. */
 static size_t place_tensors(TrainingLoad *load, const CheckpointTensor **momenta, uint8_t *slab)
 {
     size_t used = 0;
@@ -253,8 +258,8 @@ static size_t place_tensors(TrainingLoad *load, const CheckpointTensor **momenta
     return used;
 }
 
-/* One piece of memory for everything, in large pages where the system has them: fresh small pages would cost
- * more time than the reading. */
+/* One piece of memory for everything, in large pages where the system has them: fresh small pages
+ * would cost more time than the reading. */
 static Status make_slab(TrainingLoad *load, const CheckpointTensor **momenta)
 {
     size_t bytes = place_tensors(load, momenta, NULL) + SLAB_ALIGN;
@@ -306,14 +311,17 @@ static Status check_queue(const TrainingLoad *load)
         return STATUS_OK;
     int64_t head = *(const int64_t *)at->data, length = labels->shape[0];
     if (head < 0 || head >= length)
-        return checkpoint_fail(load->checkpoint, "state_dict/module.queue_ptr", "queue position out of range "
-                               "(%lld vs 0 to %lld)", (long long)head, (long long)length - 1);
+        return checkpoint_fail(load->checkpoint, "state_dict/module.queue_ptr",
+                               "queue position out of range "
+                               "(%lld vs 0 to %lld)",
+                               (long long)head, (long long)length - 1);
     for (int64_t i = 0; i < length; i++) {
         int64_t label = ((const int64_t *)labels->data)[i];
         if (label < 0 || label >= linear->shape[0])
-            return checkpoint_fail(load->checkpoint, "state_dict/module.queue_l", "label %lld at position "
-                                   "%lld (there are %lld classes)", (long long)label, (long long)i,
-                                   (long long)linear->shape[0]);
+            return checkpoint_fail(load->checkpoint, "state_dict/module.queue_l",
+                                   "label %lld at position "
+                                   "%lld (there are %lld classes)",
+                                   (long long)label, (long long)i, (long long)linear->shape[0]);
     }
     return STATUS_OK;
 }
@@ -350,8 +358,10 @@ static Status read_extra(TrainingLoad *load)
         return STATUS_OK;
     TRY(checkpoint_integer(load->checkpoint, "openpaco/version", &version));
     if (version < 1 || version > TRAINING_VERSION)
-        return checkpoint_fail(load->checkpoint, "openpaco/version", "written by a newer program (%lld vs at "
-                               "most %d)", (long long)version, TRAINING_VERSION);
+        return checkpoint_fail(load->checkpoint, "openpaco/version",
+                               "written by a newer program (%lld vs at "
+                               "most %d)",
+                               (long long)version, TRAINING_VERSION);
     return STATUS_OK;
 }
 

@@ -1,10 +1,11 @@
-/* Training checkpoints in the three published structures, readable by the published code and by this program:
+/* Training checkpoints in the three published structures, which the published code and this program
+ * both read:
  *   long-tailed    {epoch, arch, acc, state_dict, optimizer}, with linear_k
  *   full ImageNet  {epoch, best_acc, arch, state_dict, optimizer}, without linear_k
  *   CIFAR          {epoch, arch, state_dict, optimizer}, with linear_k
- * Names in state_dict begin with "module."; `optimizer` is that of torch.optim.SGD over all parameters in
- * module order (encoder_q, encoder_k, linear, linear_k), where the key side has no state. What only this
- * program needs rides along in a dict under "openpaco". */
+ * Names in state_dict begin with "module."; `optimizer` is that of torch.optim.SGD over all
+ * parameters in module order (encoder_q, encoder_k, linear, linear_k), where the key side has no
+ * state. What only this program needs rides along in a dict under "openpaco". */
 #ifndef PACO_CHECKPOINT_TRAINING_H
 #define PACO_CHECKPOINT_TRAINING_H
 
@@ -29,12 +30,12 @@ enum { TRAINING_VERSION = 1 };
 
 typedef struct TrainingTensor {
     const char *name;  /* without "module.": "queue", "encoder_q.conv1.weight" */
-    ElementType type;  /* ELEMENT_FLOAT32, or ELEMENT_INT64 for queue_l, queue_ptr, num_batches_tracked */
+    ElementType type;  /* ELEMENT_FLOAT32; ELEMENT_INT64: queue_l, queue_ptr, num_batches_tracked */
     int rank;
     int64_t shape[STATE_RANK];
     bool parameter;    /* takes an index in the optimizer; the others are buffers */
-    void *data;        /* contiguous elements in PyTorch's order; may be NULL where only names are asked for */
-    void *momentum;    /* elements of the momentum buffer, float32; NULL: no state (key side, first step) */
+    void *data;        /* contiguous elements in PyTorch's order; NULL where only names matter */
+    void *momentum;    /* the momentum buffer, float32; NULL: no state (key side, first step) */
 } TrainingTensor;
 
 typedef struct TrainingState {
@@ -44,10 +45,10 @@ typedef struct TrainingState {
     double accuracy;   /* percent; written where the kind has a key for it */
     double lr, momentum, weight_decay;
     bool nesterov;
-    TrainingTensor *tensors; /* [count], in module order: queue, queue_l, queue_ptr, encoder_q, ... */
+    TrainingTensor *tensors; /* [count], module order: queue, queue_l, queue_ptr, encoder_q, ... */
     int count;
-    const Object *extra; /* dict for "openpaco": step, seed, sampler position, ...; NULL: none. "version"
-                            is added by the writer */
+    const Object *extra; /* dict for "openpaco": step, seed, sampler position, ...; NULL: none.
+                            "version" is added by the writer */
 } TrainingState;
 
 /* The checkpoint's tree, for the writer; it points to the state's tensors. */
@@ -71,11 +72,11 @@ typedef struct TrainingLoad {
     StateMatch match;    /* every difference; filled on failure too */
 } TrainingLoad;
 
-/* Reads a checkpoint against what is expected: kind, arch (NULL: any) and the tensors' names, types and shapes;
- * the expected data pointers are not looked at. All or nothing: every missing, unexpected, misshapen or
- * unsuitable key is listed in load->match, and then STATUS_INPUT. Also checked: queue_ptr and the labels of
- * queue_l lie in range, the learning rate is finite, the optimizer covers just these parameters. Call
- * training_load_free in any case. */
+/* Reads a checkpoint against what is expected: kind, arch (NULL: any) and the tensors' names, types
+ * and shapes; the expected data pointers are not looked at. All or nothing: every missing,
+ * unexpected, misshapen or unsuitable key is listed in load->match, and then STATUS_INPUT. Also
+ * checked: queue_ptr and the labels of queue_l lie in range, the learning rate is finite, the
+ * optimizer covers just these parameters. Call training_load_free in any case. */
 Status training_load(const char *path, const TrainingState *expected, TrainingPart part,
                      TrainingLoad *load);
 void training_load_free(TrainingLoad *load);

@@ -1,6 +1,7 @@
-/* The tree: walked once with an explicit stack. Calls that make tensors, numpy numbers and bytes become what
- * they stand for, in place; every other call stays opaque. The tree is really a graph: shared parts are
- * visited once per path, within a budget, and a part that contains itself is entered once. */
+/* The tree: walked once with an explicit stack. Calls that make tensors, numpy numbers and bytes
+ * become what they stand for, in place; every other call stays opaque. The tree is really a graph:
+ * shared parts are visited once per path, within a budget, and a part that contains itself is
+ * entered once. */
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 
@@ -41,12 +42,15 @@ static bool starts(const Object *global, const char *with)
     return strncmp(global->text, with, strlen(with)) == 0;
 }
 
-/* A tensor's rebuild: (storage, offset, size, stride[, requires_grad, hooks[, dtype or metadata]]). */
-static Status rebuild_tensor(Walk *w, Object *object, const Object *function, const Object *arguments)
+/* A tensor's rebuild: (storage, offset, size, stride[, requires_grad, hooks[, dtype or
+ * metadata]]). */
+static Status rebuild_tensor(Walk *w, Object *object, const Object *function,
+                             const Object *arguments)
 {
     Place place = place_of(w, object);
     bool third = object_is(function, "torch._utils._rebuild_tensor_v3");
-    if (arguments->kind != OBJECT_TUPLE || arguments->count < (third ? 7u : 4u) || arguments->count > 8)
+    if (arguments->kind != OBJECT_TUPLE || arguments->count < (third ? 7u : 4u) ||
+        arguments->count > 8)
         return place_fail(STATUS_INPUT, &place, "tensor made from %u values (expected 4 to 8)",
                           arguments->kind == OBJECT_TUPLE ? arguments->count : 0);
     Object **a = arguments->items;
@@ -83,11 +87,12 @@ static Status rebuild_inner(Walk *w, Object *inner)
 {
     if (inner->kind == OBJECT_CALL && is_rebuild(inner->call->callee))
         return rebuild_tensor(w, inner, inner->call->callee, inner->call->arguments);
-    return called(inner, "torch._tensor._rebuild_from_type_v2") ? rebuild_typed(w, inner) : STATUS_OK;
+    return called(inner, "torch._tensor._rebuild_from_type_v2") ? rebuild_typed(w, inner)
+                                                                : STATUS_OK;
 }
 
-/* Parameter(tensor, ...) and its old forms, whose tensor is in the state: (data, ...) of 5 values, or
- * (storage, offset, size, stride). */
+/* Parameter(tensor, ...) and its old forms, whose tensor is in the state: (data, ...) of 5 values,
+ * or (storage, offset, size, stride). */
 static Status rebuild_parameter(Walk *w, Object *object)
 {
     Call *call = object->call;
@@ -96,8 +101,8 @@ static Status rebuild_parameter(Walk *w, Object *object)
         inner = state->items[0];
     if (state && state->kind == OBJECT_TUPLE && state->count == 4) {
         Place place = place_of(w, object);
-        TRY(tensor_make(w->c, &place, state->items[0], state->items[1], state->items[2], state->items[3],
-                        NULL, object));
+        TRY(tensor_make(w->c, &place, state->items[0], state->items[1], state->items[2],
+                        state->items[3], NULL, object));
         object->flag = true;
         return STATUS_OK;
     }
@@ -130,17 +135,19 @@ static void take_scalar(Object *object)
         (bytes->kind != OBJECT_BYTES && bytes->kind != OBJECT_TEXT))
         return;
     const Object *state = dtype->state;
-    if (state && (state->kind != OBJECT_TUPLE || state->count < 2 || object_is(state->items[1], ">")))
+    if (state &&
+        (state->kind != OBJECT_TUPLE || state->count < 2 || object_is(state->items[1], ">")))
         return;
     static const struct {
         const char *name;
         ElementType type;
     } types[] = {{"f8", ELEMENT_FLOAT64}, {"f4", ELEMENT_FLOAT32}, {"f2", ELEMENT_FLOAT16},
-                 {"i8", ELEMENT_INT64}, {"i4", ELEMENT_INT32}, {"i2", ELEMENT_INT16}, {"i1", ELEMENT_INT8},
-                 {"u1", ELEMENT_UINT8}, {"b1", ELEMENT_BOOL}};
+                 {"i8", ELEMENT_INT64},   {"i4", ELEMENT_INT32},   {"i2", ELEMENT_INT16},
+                 {"i1", ELEMENT_INT8},    {"u1", ELEMENT_UINT8},   {"b1", ELEMENT_BOOL}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         ElementType type = types[i].type;
-        if (!object_is(dtype->arguments->items[0], types[i].name) || bytes->count != element_bytes(type))
+        if (!object_is(dtype->arguments->items[0], types[i].name) ||
+            bytes->count != element_bytes(type))
             continue;
         bool whole = element_converts(type, ELEMENT_INT64);
         const char *text = bytes->text;
@@ -193,7 +200,8 @@ static Status resolve_call(Walk *w, Object *object)
         return take_bytes(w, object);
     if (starts(call->callee, "torch._utils._rebuild"))
         unsuitable(object, call->callee);
-    if (called(object, "numpy.core.multiarray.scalar") || called(object, "numpy._core.multiarray.scalar")) {
+    if (called(object, "numpy.core.multiarray.scalar") ||
+        called(object, "numpy._core.multiarray.scalar")) {
         const Object *bytes = call->arguments->count == 2 ? call->arguments->items[1] : NULL;
         if (bytes && called(bytes, "_codecs.encode"))
             TRY(take_bytes(w, call->arguments->items[1]));
@@ -228,8 +236,10 @@ static Status visit(Walk *w, Object *object)
 {
     Place place = place_of(w, object);
     if (w->budget-- == 0)
-        return place_fail(STATUS_LIMIT, &place, "the tree repeats itself too often (limit %d visits per "
-                          "opcode)", LIMIT_VISITS);
+        return place_fail(STATUS_LIMIT, &place,
+                          "the tree repeats itself too often (limit %d visits per "
+                          "opcode)",
+                          LIMIT_VISITS);
     if (object->kind == OBJECT_CALL)
         TRY(resolve_call(w, object));
     if (object->kind == OBJECT_TENSOR || object->kind == OBJECT_UNSUITABLE) {
@@ -264,13 +274,15 @@ static Status enter(Walk *w, const Frame *f, uint32_t index)
         room--;
     }
     if (!key || key->kind != OBJECT_TEXT) {
-        long long number = key && key->kind == OBJECT_INT ? (long long)key->integer : (long long)index;
+        long long number =
+            key && key->kind == OBJECT_INT ? (long long)key->integer : (long long)index;
         const char *format = !key || key->kind == OBJECT_INT ? "%lld" : "?%lld";
         char text[32];
         int n = format[0] == '?' ? snprintf(text, sizeof text, "?%lld", number)
                                  : snprintf(text, sizeof text, "%lld", number);
         if ((size_t)n > room)
-            return place_fail(STATUS_LIMIT, &place, "path of keys longer than %d bytes", LIMIT_NAME);
+            return place_fail(STATUS_LIMIT, &place, "path of keys longer than %d bytes",
+                              LIMIT_NAME);
         memcpy(to, text, (size_t)n + 1);
         return STATUS_OK;
     }

@@ -1,5 +1,6 @@
-/* The writer. The pickle is made in memory while the tensors are collected in the order they are met; then
- * the records follow, each with its CRC and size in front, padded so that data begin at multiples of 64. */
+/* The writer. The pickle is made in memory while the tensors are collected in the order they are
+ * met; then the records follow, each with its CRC and size in front, padded so that data begin at
+ * multiples of 64. */
 #include "checkpoint/writer.h"
 
 #include "base/check.h"
@@ -150,7 +151,8 @@ static Status emit_tensor(Writer *w, const StoredTensor *t)
     int64_t strides[LIMIT_RANK], stride = 1;
     char key[16];
     if (!*element_storage(t->type) || t->rank > LIMIT_RANK)
-        return status_fail(STATUS_INPUT, "%s: data.pkl@0: tensors of %s with %d dimensions cannot be written",
+        return status_fail(STATUS_INPUT,
+                           "%s: data.pkl@0: tensors of %s with %d dimensions cannot be written",
                            w->sink->path, element_name(t->type), t->rank);
     if (w->tensor_count == w->tensor_room) {
         w->tensor_room = w->tensor_room ? 2 * w->tensor_room : 256;
@@ -180,7 +182,8 @@ static Status emit_tensor(Writer *w, const StoredTensor *t)
 
 static Status emit_object(Writer *w, const Object *object, int depth);
 
-/* Items in batches between a mark and `close` ('e' of a list, 'u' of a dict), as PyTorch writes them. */
+/* Items in batches between a mark and `close` ('e' of a list, 'u' of a dict), as PyTorch writes
+ * them. */
 static Status emit_items(Writer *w, const Object *object, uint32_t items, int close, int depth)
 {
     for (uint32_t i = 0; i < items; i++) {
@@ -196,7 +199,8 @@ static Status emit_items(Writer *w, const Object *object, uint32_t items, int cl
 static Status emit_object(Writer *w, const Object *object, int depth)
 {
     if (depth > LIMIT_NESTING)
-        return status_fail(STATUS_LIMIT, "%s: data.pkl@0: nesting > %d", w->sink->path, LIMIT_NESTING);
+        return status_fail(STATUS_LIMIT, "%s: data.pkl@0: nesting > %d", w->sink->path,
+                           LIMIT_NESTING);
     switch (object->kind) {
     case OBJECT_NONE: emit_byte(w, 'N'); return STATUS_OK;
     case OBJECT_BOOL: emit_byte(w, object->flag ? 0x88 : 0x89); return STATUS_OK;
@@ -255,7 +259,8 @@ static Status put_record(Writer *w, const char *name, const void *bytes, uint64_
         store_little(extra + 12, size, 8);
         used = 20;
     }
-    size_t padding = (size_t)(ALIGN - (r->offset + sizeof header + length + used + 4) % ALIGN) % ALIGN;
+    size_t padding =
+        (size_t)(ALIGN - (r->offset + sizeof header + length + used + 4) % ALIGN) % ALIGN;
     extra_padding(extra, used, padding);
     used += 4 + padding;
     store_little(header + 4, wide ? 45 : 20, 2);
@@ -352,7 +357,8 @@ static Status put_all(Writer *w)
         snprintf(name, sizeof name, "data/%u", i);
         Status status = tensor_bytes(w->sink, w->fetch, w->tensors[i], &bytes, &held);
         if (status == STATUS_OK)
-            status = put_record(w, name, bytes, w->tensors[i]->count * element_bytes(w->tensors[i]->type));
+            status = put_record(w, name, bytes,
+                                w->tensors[i]->count * element_bytes(w->tensors[i]->type));
         free(held);
         TRY(status);
     }
@@ -422,8 +428,8 @@ static void write_header(FILE *out, const Named *named, uint32_t count, const Ob
     fputc('}', out);
 }
 
-static Status put_safetensors(Sink *sink, const Named *named, uint32_t count, const Object *metadata,
-                              const TensorFetch *fetch)
+static Status put_safetensors(Sink *sink, const Named *named, uint32_t count,
+                              const Object *metadata, const TensorFetch *fetch)
 {
     char *text = NULL;
     size_t length = 0;
@@ -463,7 +469,8 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
         if (value == metadata)
             continue;
         if (key->kind != OBJECT_TEXT || value->kind != OBJECT_TENSOR)
-            status = status_fail(STATUS_INPUT, "%s: header@8: %s cannot be written (only tensors by name)",
+            status = status_fail(STATUS_INPUT,
+                                 "%s: header@8: %s cannot be written (only tensors by name)",
                                  sink->path, object_kind_name(value));
         else
             named[count++] = (Named){key->text, value->tensor};

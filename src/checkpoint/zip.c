@@ -1,5 +1,6 @@
-/* Zip reading: end record, Zip64, directory, local headers, descriptors; then the relations between entries.
- * Nothing is allocated from a number of the file before that number has been compared with its size. */
+/* Zip reading: end record, Zip64, directory, local headers, descriptors; then the relations between
+ * entries. Nothing is allocated from a number of the file before that number has been compared with
+ * its size. */
 #include "checkpoint/zip.h"
 
 #include "checkpoint/crc.h"
@@ -31,8 +32,9 @@ typedef struct Directory {
 
 /* ---- the end of the file */
 
-/* Looks through the last 64 KiB for end records. Exactly one may reach the end of the file with its comment,
- * and no other may begin behind it: two readers could otherwise see two different files. */
+/* Looks through the last 64 KiB for end records. Exactly one may reach the end of the file with
+ * its comment, and no other may begin behind it: two readers could otherwise see two different
+ * files. */
 static Status find_end(const Source *source, uint64_t *end)
 {
     enum { TAIL = 65535 + END_BYTES };
@@ -58,15 +60,17 @@ static Status find_end(const Source *source, uint64_t *end)
     if (last < 0)
         FAIL_AT("end", source->size, "no end of central directory (truncated file?)");
     if (found < 0)
-        FAIL_AT("end", base + (uint64_t)last, "end of central directory with a comment of %u bytes, but "
-                "%llu bytes follow at offset %llu", comment,
-                (unsigned long long)(n - (uint64_t)last - END_BYTES),
+        FAIL_AT("end", base + (uint64_t)last,
+                "end of central directory with a comment of %u bytes, but "
+                "%llu bytes follow at offset %llu",
+                comment, (unsigned long long)(n - (uint64_t)last - END_BYTES),
                 (unsigned long long)(base + (uint64_t)last + END_BYTES));
     *end = base + (uint64_t)found;
     return STATUS_OK;
 }
 
-/* The Zip64 end record, which must lie right before its locator. *end becomes where the directory ends. */
+/* The Zip64 end record, which must lie right before its locator. *end becomes where the directory
+ * ends. */
 static Status read_wide_end(const Source *source, uint64_t *end, Directory *d, bool needed)
 {
     uint8_t raw[WIDE_END_BYTES];
@@ -78,7 +82,8 @@ static Status read_wide_end(const Source *source, uint64_t *end, Directory *d, b
     }
     if (!there) {
         if (needed)
-            FAIL_AT("end", *end, "fields of the end record say Zip64, but there is no Zip64 record");
+            FAIL_AT("end", *end,
+                    "fields of the end record say Zip64, but there is no Zip64 record");
         return STATUS_OK;
     }
     uint64_t at = little64(raw + 8);
@@ -92,7 +97,8 @@ static Status read_wide_end(const Source *source, uint64_t *end, Directory *d, b
         FAIL_AT("zip64", at, "no Zip64 end record where the locator points");
     if (little32(raw + 16) || little32(raw + 20) || little64(raw + 24) != little64(raw + 32))
         FAIL_AT("zip64", at, "file is part of a set of several disks");
-    Directory wide = {.count = little64(raw + 32), .size = little64(raw + 40), .offset = little64(raw + 48)};
+    Directory wide = {
+        .count = little64(raw + 32), .size = little64(raw + 40), .offset = little64(raw + 48)};
     if ((d->count != 0xffff && d->count != wide.count) ||
         (d->size != 0xffffffff && d->size != wide.size) ||
         (d->offset != 0xffffffff && d->offset != wide.offset))
@@ -111,17 +117,20 @@ static Status read_end(const Source *source, Directory *d)
     TRY(source_read(source, end, raw, END_BYTES));
     if (little16(raw + 4) || little16(raw + 6) || little16(raw + 8) != little16(raw + 10))
         FAIL_AT("end", end, "file is part of a set of several disks");
-    *d = (Directory){.count = little16(raw + 10), .size = little32(raw + 12), .offset = little32(raw + 16)};
+    *d = (Directory){
+        .count = little16(raw + 10), .size = little32(raw + 12), .offset = little32(raw + 16)};
     bool needed = d->count == 0xffff || d->size == 0xffffffff || d->offset == 0xffffffff;
     TRY(read_wide_end(source, &end, d, needed));
-    if (d->count > LIMIT_ENTRIES && d->count <= d->size / CENTRAL_BYTES && d->size <= source->size) {
+    if (d->count > LIMIT_ENTRIES && d->count <= d->size / CENTRAL_BYTES &&
+        d->size <= source->size) {
         Place place = {source->path, "end", end, NULL};
         return place_fail(STATUS_LIMIT, &place, "too many entries (%llu vs at most %d)",
                           (unsigned long long)d->count, LIMIT_ENTRIES);
     }
     if (__builtin_add_overflow(d->offset, d->size, &sum) || sum != end)
         FAIL_AT("end", end, "central directory at offset %llu with %llu bytes does not end at %llu",
-                (unsigned long long)d->offset, (unsigned long long)d->size, (unsigned long long)end);
+                (unsigned long long)d->offset, (unsigned long long)d->size,
+                (unsigned long long)end);
     if (d->count > d->size / CENTRAL_BYTES || (d->count == 0 && d->size))
         FAIL_AT("end", end, "%llu entries cannot lie in a central directory of %llu bytes",
                 (unsigned long long)d->count, (unsigned long long)d->size);
@@ -165,7 +174,8 @@ static Status read_extra(const Source *source, const char *name, uint64_t at, co
     return STATUS_OK;
 }
 
-/* Names are only compared, never used as paths; but one that tries to be a path is no honest file. */
+/* Names are only compared, never used as paths; but one that tries to be a path is no honest
+ * file. */
 static const char *name_fault(const char *name, size_t length)
 {
     if (length == 0)
@@ -199,10 +209,11 @@ static Status check_entry(const Source *source, const ZipEntry *e, unsigned meth
     if (method != 0 && method != 8)
         FAIL_AT(e->name, at, "compression method %u is not supported (only 0 and 8)", method);
     if (method == 0 && e->packed != e->size)
-        FAIL_AT(e->name, at, "stored entry with two sizes (%llu vs %llu)", (unsigned long long)e->packed,
-                (unsigned long long)e->size);
+        FAIL_AT(e->name, at, "stored entry with two sizes (%llu vs %llu)",
+                (unsigned long long)e->packed, (unsigned long long)e->size);
     if (__builtin_add_overflow(e->local, e->packed, &sum) || sum > source->size)
-        FAIL_AT(e->name, at, "%llu bytes at offset %llu reach over the end of the file (%llu bytes)",
+        FAIL_AT(e->name, at,
+                "%llu bytes at offset %llu reach over the end of the file (%llu bytes)",
                 (unsigned long long)e->packed, (unsigned long long)e->local,
                 (unsigned long long)source->size);
     if (method == 8 && e->size / 1032 > e->packed)
@@ -253,7 +264,8 @@ static Status read_central(Stream *stream, Pool *pool, uint32_t index, ZipEntry 
 
 /* ---- the entry's own header and descriptor */
 
-/* Sizes in the local header may be absent (zero) where a descriptor follows; else they must agree. */
+/* Sizes in the local header may be absent (zero) where a descriptor follows; else they must
+ * agree. */
 static Status check_local_sizes(const Source *source, const ZipEntry *e, const uint8_t *raw,
                                 const uint8_t *extra, size_t length)
 {
@@ -265,9 +277,11 @@ static Status check_local_sizes(const Source *source, const ZipEntry *e, const u
     if ((later && little32(raw + 14) == 0 && packed == 0 && size == 0) ||
         (little32(raw + 14) == e->crc && packed == e->packed && size == e->size))
         return STATUS_OK;
-    FAIL_AT(e->name, e->local, "local header contradicts the directory (crc 0x%08x, %llu, %llu bytes vs "
-            "0x%08x, %llu, %llu)", little32(raw + 14), (unsigned long long)packed,
-            (unsigned long long)size, e->crc, (unsigned long long)e->packed, (unsigned long long)e->size);
+    FAIL_AT(e->name, e->local,
+            "local header contradicts the directory (crc 0x%08x, %llu, %llu bytes vs "
+            "0x%08x, %llu, %llu)",
+            little32(raw + 14), (unsigned long long)packed, (unsigned long long)size, e->crc,
+            (unsigned long long)e->packed, (unsigned long long)e->size);
 }
 
 static Status check_descriptor(const Source *source, ZipEntry *e)
@@ -279,7 +293,8 @@ static Status check_descriptor(const Source *source, ZipEntry *e)
     bool begins = n >= 16 && memcmp(raw, "PK\7\10", 4) == 0 && little32(raw + 4) == e->crc;
     if (begins && little32(raw + 8) == e->packed && little32(raw + 12) == e->size) {
         e->end += 16;
-    } else if (begins && n == 24 && little64(raw + 8) == e->packed && little64(raw + 16) == e->size) {
+    } else if (begins && n == 24 && little64(raw + 8) == e->packed &&
+               little64(raw + 16) == e->size) {
         e->end += 24;
     } else {
         FAIL_AT(e->name, e->end, "data descriptor contradicts the directory");
@@ -312,7 +327,8 @@ static Status check_local(const Source *source, ZipEntry *e, uint64_t directory)
     free(name);
     TRY(status);
     if (little16(raw + 6) != e->flags || little16(raw + 8) != (e->deflated ? 8 : 0))
-        FAIL_AT(e->name, e->local, "local header contradicts the directory (flags 0x%04x, method %u)",
+        FAIL_AT(e->name, e->local,
+                "local header contradicts the directory (flags 0x%04x, method %u)",
                 little16(raw + 6), little16(raw + 8));
     e->data = e->local + LOCAL_BYTES + n + extra;
     e->end = e->data + e->packed;
@@ -380,7 +396,8 @@ static Status check_overlaps(const Zip *zip, Sorted *sorted, uint64_t directory)
                     b ? b->name : "central directory");
     }
     if (sorted[0].entry->local != 0)
-        FAIL_AT(sorted[0].entry->name, sorted[0].entry->local, "%llu bytes stand before the first entry",
+        FAIL_AT(sorted[0].entry->name, sorted[0].entry->local,
+                "%llu bytes stand before the first entry",
                 (unsigned long long)sorted[0].entry->local);
     return STATUS_OK;
 }
@@ -398,8 +415,8 @@ static Status check_prefix(Zip *zip, Pool *pool)
     }
     for (uint32_t i = 0; i < zip->count; i++)
         if (strncmp(zip->entries[i].name, zip->prefix, zip->prefix_length) != 0)
-            FAIL_AT(zip->entries[i].name, zip->entries[i].local, "entry lies outside the folder '%.100s'",
-                    zip->prefix);
+            FAIL_AT(zip->entries[i].name, zip->entries[i].local,
+                    "entry lies outside the folder '%.100s'", zip->prefix);
     return STATUS_OK;
 }
 
@@ -437,8 +454,9 @@ static Status read_directory(Zip *zip, Pool *pool, const Directory *d)
     }
     if (status == STATUS_OK && stream_left(&stream)) {
         Place place = stream_place(&stream);
-        status = place_fail(STATUS_INPUT, &place, "%llu bytes behind the last entry of the directory",
-                            (unsigned long long)stream_left(&stream));
+        status =
+            place_fail(STATUS_INPUT, &place, "%llu bytes behind the last entry of the directory",
+                       (unsigned long long)stream_left(&stream));
     }
     stream_close(&stream);
     for (uint32_t i = 0; i < zip->count && status == STATUS_OK; i++)
@@ -490,7 +508,8 @@ Status zip_check_crc(const Zip *zip, int64_t entry, uint32_t crc, const char *ke
     Place place = {zip->source->path, e->name, e->data, key};
     if (crc == e->crc || zip->unchecked)
         return STATUS_OK;
-    return place_fail(STATUS_INPUT, &place, "crc 0x%08x ≠ 0x%08x: the bytes are damaged", crc, e->crc);
+    return place_fail(STATUS_INPUT, &place, "crc 0x%08x ≠ 0x%08x: the bytes are damaged", crc,
+                      e->crc);
 }
 
 Status zip_verify(const Zip *zip, int64_t entry, const char *key)

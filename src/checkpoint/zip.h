@@ -1,5 +1,5 @@
-/* Zip: the container of torch.save since 1.6. Every record of the directory is held against its local header,
- * its descriptor and its neighbours before anything in it is read. */
+/* Zip: the container of torch.save since 1.6. Every record of the directory is held against its
+ * local header, its descriptor and its neighbours before anything in it is read. */
 #ifndef PACO_CHECKPOINT_ZIP_H
 #define PACO_CHECKPOINT_ZIP_H
 

@@ -166,9 +166,9 @@ static Status find_named(const char *name, const BackendRow **found, int *index)
             return status_fail(STATUS_USAGE, "device %s: number expected after the colon", name);
         *index = (int)number;
     }
-    if ((*found)->why[0])
-        return status_fail(STATUS_DEVICE, "device %s: %s%s%s", name, (*found)->why, (*found)->backend ? "" : ". Else ",
-                           (*found)->backend ? "" : module->hint);
+    if ((*found)->why[0]) /* a module that loaded knows itself what helps */
+        return status_fail(STATUS_DEVICE, "device %s: %s%s%s", name, (*found)->why,
+                           (*found)->backend ? "" : ". ", (*found)->backend ? "" : module->hint);
     if (*index >= (*found)->devices)
         return status_fail(STATUS_DEVICE,
                            "device %s: %s has %d device%s. `paco devices` lists them", name,

@@ -1,6 +1,7 @@
 /* Compile: the list of passes that turn a graph into a plan for one device.
  *
  *     fuse       rows of fuse.c rewrite the graph
+ *     recompute  the backward pass computes cheap activations again instead of keeping them
  *     lower      every node emits steps through lower.h; the backend chooses algorithms
  *     order      steps stand segment by segment
  *     coalesce   neighbouring steps over neighbouring ranges become one (SGD, EMA, gradient sums)
@@ -200,6 +201,8 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
         graph_dump(plan->graph, stderr);
     if (!options->no_fuse)
         graph_fuse(plan->graph);
+    if (!options->no_fuse && !options->no_recompute)
+        graph_recompute(plan->graph);
     if (!strcmp(dump, "fuse") || log_level() >= 2)
         graph_dump(plan->graph, stderr);
     Value *state = graph_value(plan->graph, "step_state", ROLE_STATE, DTYPE_I32,

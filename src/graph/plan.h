@@ -53,6 +53,7 @@ typedef struct PlanOver {
 
 typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
+    bool no_recompute; /* keep every activation for the backward pass */
     const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
     const char *dump;  /* print this stage to stderr: "graph", "fuse", "steps", "memory" */
 } PlanOptions;
@@ -104,7 +105,9 @@ void plan_liveness(Plan *plan);
 void plan_memory(Plan *plan);
 void plan_check(const Plan *plan);
 
-/* ---- fuse.c: rewrites the graph by the rows of fuse.def. */
+/* ---- fuse.c: rewrites the graph by the rows of fuse.def. recompute.c: lets the backward pass compute the outputs of
+ * batch norm with ReLU again, so that their places are free in between. */
 void graph_fuse(Graph *graph);
+void graph_recompute(Graph *graph);
 
 #endif

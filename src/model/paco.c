@@ -30,7 +30,8 @@ Status model_check(const ModelConfig *c)
                            arch_least_size(c->arch));
     if (c->classes < 2)
         return status_fail(STATUS_USAGE, "classes: at least 2 are needed (got %d)", c->classes);
-    if (c->train && c->method == METHOD_PACO && c->mlp && c->batch < 2)
+    bool single = c->arch->family == FAMILY_IMAGENET && c->size <= 32; /* one pixel in the last stage */
+    if (c->train && (single || (c->method == METHOD_PACO && c->mlp)) && c->batch < 2)
         return status_fail(STATUS_USAGE, "batch: batch norm over single features needs at least 2 images per rank "
                            "(got %d)", c->batch);
     return STATUS_OK;

@@ -172,6 +172,33 @@ void bn_relu_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
 void bn_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, true); }
 void bn_relu_reference(const RefCall *call) { forward_reference(call, NULL, true); }
 
+/* x, gamma, beta, mean, invstd -> y */
+void bn_relu_again_infer(Graph *graph, Node *n)
+{
+    for (int i = 1; i <= 4; i++)
+        CHECK(n->in[i]->dims.rank == 1 && n->in[i]->dims.d[0] == n->in[X]->dims.d[1]);
+    node_output(graph, n, "y", DTYPE_F32, n->in[X]->dims);
+}
+
+void bn_relu_again_lower(Lowering *l, const Node *n)
+{
+    Shape s = shape_of(n->in[X]);
+    BnArgs args = bn_args(n->attrs, s);
+    args.relu = true;
+    Grid grid = plane_grid(l, s, &args.splits);
+    LOWER_KERNEL(l, bn_apply, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[3]),
+                 IN(n->in[4]), IN(NULL), OUT(n->out[0]));
+}
+
+void bn_relu_again_reference(const RefCall *call)
+{
+    Shape s = shape_of(call->node->in[X]);
+    for (int c = 0; c < s.C; c++)
+        EACH_OF_CHANNEL(s, c, i)
+            call->out[0][i] = fmax(call->in[GAMMA][c] * call->in[4][c] * (call->in[X][i] - call->in[3][c]) +
+                                   call->in[BETA][c], 0);
+}
+
 void bn_add_relu_infer(Graph *graph, Node *n)
 {
     CHECK(dims_equal(n->in[RESIDUAL]->dims, n->in[X]->dims));

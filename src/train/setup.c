@@ -42,7 +42,7 @@ ModelConfig setup_model(Options *o, int classes, int size, bool train, int eval_
 SessionOptions setup_session(const Options *o)
 {
     return (SessionOptions){.device = o->device, .on = {.kernels = o->kernels, .profile = o->profile},
-                            .plan = {.no_fuse = !o->fuse}};
+                            .plan = {.no_fuse = !o->fuse, .no_recompute = !o->recompute}};
 }
 
 /* ------------------------------------------------------------------------------------ initial values */

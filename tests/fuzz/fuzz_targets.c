@@ -1,5 +1,6 @@
-/* Fuzz targets. CRCs and checksums would stop a fuzzer at the door; so `zip` gets bytes whose CRCs are set to
- * zero, which the reader takes as "none", and `pickle` gets a sound zip put around it. */
+/* Fuzz targets. CRCs and checksums would stop a fuzzer at the door; so `zip` gets bytes whose
+ * CRCs are set to zero, which the reader takes as "none", and `pickle` gets a sound zip put
+ * around it. */
 #include "fuzz.h"
 
 #include "checkpoint/checkpoint.h"
@@ -94,7 +95,9 @@ static uint8_t *put_header(uint8_t *to, const Entry *e, int central, size_t offs
 int fuzz_target_pickle(const uint8_t *bytes, size_t size)
 {
     static const uint8_t data[64] = {1, 2, 3};
-    const Entry entries[] = {{"a/data.pkl", bytes, size}, {"a/data/0", data, 16}, {"a/data/1", data, 64},
+    const Entry entries[] = {{"a/data.pkl", bytes, size},
+                             {"a/data/0", data, 16},
+                             {"a/data/1", data, 64},
                              {"a/version", "3\n", 2}};
     enum { COUNT = sizeof entries / sizeof *entries };
     size_t offsets[COUNT];
@@ -123,7 +126,8 @@ int fuzz_target_pickle(const uint8_t *bytes, size_t size)
 /* The preamble is put in front: a fuzzer hardly finds fifteen exact bytes. */
 int fuzz_target_legacy(const uint8_t *bytes, size_t size)
 {
-    static const char preamble[] = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.";
+    static const char preamble[] =
+        "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.";
     uint8_t *file = malloc(size + sizeof preamble), *to = put(file, preamble, sizeof preamble - 1);
     put(to, bytes, size);
     open_and_read("fuzz", bytes, size);
