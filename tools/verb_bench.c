@@ -46,8 +46,7 @@ static Status op_bench(int argc, char **argv, Options *options)
 
 int verb_bench(int argc, char **argv)
 {
-    Options options;
-    options_init(&options);
+    Options options = {0};
     bool image = argc > 1 && strcmp(argv[1], "image") == 0;
     bool op = argc > 1 && strcmp(argv[1], "op") == 0;
     Status status = image ? image_bench(argc, argv) : op ? op_bench(argc, argv, &options)

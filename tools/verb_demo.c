@@ -18,11 +18,10 @@ static Status train_one(const char *method, int argc, char **argv, TrainResult *
     const char *const first[] = {"--preset", "synthetic", "--method", method, "--eval-every", "4"};
     enum { FIRST = sizeof first / sizeof *first };
     const char **args = mem_alloc((size_t)(FIRST + argc) * sizeof *args);
-    Options options;
+    Options options = {0};
     memcpy(args, first, sizeof first);
     for (int i = 0; i < argc; i++)
         args[FIRST + i] = argv[i];
-    options_init(&options);
     Status status = options_parse(&options, OPTION_TRAIN, 0, FIRST + argc, (char **)args);
     if (status == STATUS_OK && options.out)
         status = status_fail(STATUS_USAGE, "demo: --out: two runs cannot share a folder. `paco train --preset synthetic "

@@ -121,9 +121,13 @@ static void like_run(Options *o, const Options *run)
         memcpy(o->mean, run->mean, sizeof o->mean);
     if (!o->preset && !o->given[OPTION_ID_std])
         memcpy(o->std, run->std, sizeof o->std);
+    if (!o->preset && !o->given[OPTION_ID_lt_factor] && o->dataset == run->dataset) {
+        o->lt_factor = run->lt_factor; /* the class sizes behind many, medium and few */
+        o->lt_form = run->lt_form;
+    }
 }
 
-/* Images as the run saw them that wrote the checkpoint, unless this command says otherwise. */
+/* Images and class sizes as in the run that wrote the checkpoint, unless this command says otherwise. */
 static Status take_preprocessing(Eval *e)
 {
     const char *text = checkpoint_text(e->weights.checkpoint, "openpaco/options");
@@ -164,8 +168,7 @@ static Status run(Eval *e)
 
 int verb_eval(int argc, char **argv)
 {
-    Options options;
-    options_init(&options);
+    Options options = {0};
     Eval e = {.options = &options};
     Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
     if (status == STATUS_OK && options.help)

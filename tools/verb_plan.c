@@ -46,8 +46,7 @@ static Status run(int argc, char **argv, Options *options)
 
 int verb_plan(int argc, char **argv)
 {
-    Options options;
-    options_init(&options);
+    Options options = {0};
     Status status = run(argc, argv, &options);
     if (status != STATUS_OK)
         log_error("%s", status_text());

@@ -18,9 +18,8 @@ static void print_result(const TrainResult *r)
 
 int verb_train(int argc, char **argv)
 {
-    Options options;
+    Options options = {0};
     TrainResult result;
-    options_init(&options);
     Status status = options_parse(&options, OPTION_TRAIN, 0, argc - 1, argv + 1);
     if (status == STATUS_OK && options.help) {
         options_help(stdout, OPTION_TRAIN, "usage: paco train [--preset NAME] [options]");

@@ -60,7 +60,7 @@ typedef struct Options {
 /* The defaults. */
 void options_init(Options *options);
 void options_free(Options *options);
-/* Parses argv[0..argc-1] (without program and verb): --name value, --name=value, --flag, --no-flag;
+/* Sets defaults, then parses argv[0..argc-1] (without program and verb): --name value, --name=value, --flag, --no-flag;
  * _ and - are the same in a name. At most `words` arguments that are no options. --preset NAME
  * applies first wherever it stands. With a preset whose number of ranks is overridden, lr and batch
  * scale along unless given themselves. Then options_check. On failure the options may still be

@@ -276,12 +276,12 @@ static Status save(Trainer *t, bool best)
 }
 
 /* After a request to stop: a checkpoint, and the status that says so. */
-static Status stop(Trainer *t)
+static Status stop(Trainer *t, bool evaluating)
 {
     TRY(save(t, false));
-    return status_fail(STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld of %lld%s", t->at.epoch + 1,
-                       (long long)t->at.step, (long long)t->steps,
-                       t->store ? ". --resume auto goes on from here" : "; without --out nothing was saved");
+    return status_fail(STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld of %lld%s%s",
+                       t->at.epoch + 1, (long long)t->at.step, (long long)t->steps,
+                       evaluating ? ", during evaluation" : "", t->store ? ". --resume auto goes on from here" : "; without --out nothing was saved");
 }
 
 static bool saves_now(const Trainer *t)
@@ -424,7 +424,7 @@ static Status train_epoch(Trainer *t)
     while (t->at.step < t->steps) {
         TRY(train_step(t));
         if (atomic_load(&stop_asked) || (stop_after && ++t->own_steps >= stop_after))
-            return stop(t);
+            return stop(t, false);
         if (every && t->at.done % every == 0 && t->at.step < t->steps)
             TRY(save(t, false));
     }
@@ -438,7 +438,7 @@ static Status run_epoch(Trainer *t)
     bool evaluated = evaluates_now(t);
     Status status = evaluated ? evaluate_now(t) : STATUS_OK;
     if (status == STATUS_STOPPED)
-        return stop(t);
+        return stop(t, true);
     TRY(status);
     TRY(record_epoch(t, evaluated));
     bool best = evaluated && t->result->last.top1 > t->at.best;
