@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 shared="${PACO_SHARED:-../shared}"
 paco="${PACO_BIN:-build/paco}"
-rounds=5
+rounds=3
 out=
 cases=()
 while [ $# -gt 0 ]; do
@@ -69,9 +69,9 @@ report() {
         eval_flag=()
         [ "$what" = eval ] && eval_flag=(--eval)
         for ((i = 0; i < rounds; i++)); do
-            measure paco "$paco" bench "$what" "${flags[@]}" --repeats 3
-            measure torch_nchw "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 3 "${eval_flag[@]}"
-            measure torch_nhwc "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 3 --channels-last "${eval_flag[@]}"
+            measure paco "$paco" bench "$what" "${flags[@]}" --repeats 5
+            measure torch_nchw "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 5 "${eval_flag[@]}"
+            measure torch_nhwc "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 5 --channels-last "${eval_flag[@]}"
         done
         report "$case"
     done

@@ -4,7 +4,7 @@ set -eu
 build=$1 seconds=$2
 shift 2
 source=$(cd "$(dirname "$0")/.." && pwd)
-names=${*:-zip pickle legacy tar safetensors}
+names=${*:-zip pickle legacy tar safetensors list}
 mkdir -p "$build/findings"
 for name in $names; do
   corpus=$build/corpus/$name

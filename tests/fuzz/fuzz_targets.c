@@ -3,10 +3,14 @@
  * around it. */
 #include "fuzz.h"
 
+#include "base/check.h"
 #include "checkpoint/checkpoint.h"
+#include "data/dataset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { READ_LIMIT = 1 << 20 }; /* tensors larger than this are not read: a view may be 64 MiB */
 
@@ -160,4 +164,25 @@ int fuzz_target_tar(const uint8_t *bytes, size_t size)
 int fuzz_target_safetensors(const uint8_t *bytes, size_t size)
 {
     return open_and_read("fuzz.safetensors", bytes, size);
+}
+
+/* A list file: accepted whole or refused with a text; what is accepted is in range. */
+int fuzz_target_list(const uint8_t *bytes, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/fuzz_list.%d", (int)getpid());
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    Dataset *data = NULL;
+    DatasetSpec spec = {.kind = DATASET_LIST, .train = true, .list = path};
+    for (spec.classes = 0; spec.classes <= 10; spec.classes += 10) {
+        Status status = dataset_open(&spec, &data);
+        CHECK(status == STATUS_OK || status_text()[0]);
+        for (int64_t i = 0; status == STATUS_OK && i < data->count; i++)
+            CHECK(data->labels[i] >= 0 && data->labels[i] < data->classes);
+        if (status == STATUS_OK)
+            dataset_close(data);
+    }
+    unlink(path);
+    return 0;
 }
