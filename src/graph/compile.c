@@ -135,16 +135,39 @@ static void coalesce(Plan *plan)
     }
 }
 
+/* Images of one pass, as the first node of the graph takes them in. */
+static int64_t batch_of(const Graph *graph)
+{
+    int64_t batch = 0;
+    for (int i = 0; i < graph->nodes_count; i++)
+        if (graph->nodes[i]->op == OP_images && graph->nodes[i]->out[0]->dims.d[0] > batch)
+            batch = graph->nodes[i]->out[0]->dims.d[0];
+    return batch;
+}
+
+/* Says what is needed and which batch would fit: activations grow with it, the rest does not. */
+static Status refuse_size(const Plan *plan, uint64_t need)
+{
+    uint64_t memory = plan->info->memory, activations = plan_slab_bytes(plan, SLAB_ACTIVATION);
+    uint64_t fixed = need - activations;
+    int64_t batch = batch_of(plan->graph);
+    int64_t fits = memory > fixed ? (int64_t)((double)(memory - fixed) / (double)activations * (double)batch) : 0;
+    char hint[96] = "Not even a batch of one image fits";
+    if (fits > 0)
+        snprintf(hint, sizeof hint, "A batch of %lld images per rank fits", (long long)fits);
+    return status_fail(STATUS_LIMIT, "%s: memory: the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB "
+                       "activations of %lld images). %s", plan->info->name, (unsigned long long)(need >> 20),
+                       (unsigned long long)(memory >> 20), (unsigned long long)(activations >> 20),
+                       (long long)batch, hint);
+}
+
 static Status take_memory(Plan *plan)
 {
     static const char *const names[] = {"parameters", "gradients", "gradient sums", "momentum", "key copy",
                                         "state", "inputs and outputs", "activations"};
     uint64_t need = plan_bytes(plan);
     if (plan->info->memory && need > plan->info->memory)
-        return status_fail(STATUS_LIMIT, "%s: memory: the plan does not fit (%llu vs %llu MiB). Activations "
-                           "need %llu MiB; they shrink with the batch", plan->info->name,
-                           (unsigned long long)(need >> 20), (unsigned long long)(plan->info->memory >> 20),
-                           (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20));
+        return refuse_size(plan, need);
     for (int s = 0; s < SLAB_COUNT; s++) {
         PlanSlab *slab = &plan->slabs[s];
         slab->buffers = mem_zero((size_t)slab->count, sizeof *slab->buffers);

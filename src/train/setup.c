@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "base/threads.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -59,15 +60,25 @@ static double normal_scale(const ModelConfig *c, const Value *v)
     return cifar && strcmp(v->name, fc) == 0 ? sqrt(2 / (double)v->fan_in) : 0;
 }
 
-static void draw(const ModelConfig *c, const Value *v, uint64_t seed, float *x)
+/* One value to draw, and where. */
+typedef struct Draw {
+    const ModelConfig *config;
+    const Value *value;
+    uint64_t seed;
+    float *x;
+} Draw;
+
+static void draw(int64_t number, void *context)
 {
+    const Draw *d = (const Draw *)context + number;
+    const Value *v = d->value;
     int64_t n = dims_count(v->dims);
-    Rng rng = rng_stream(seed, 0, rng_hash(v->name), RNG_INIT);
-    double normal = normal_scale(c, v), uniform = v->fan_in ? 1 / sqrt((double)v->fan_in) : 0;
+    Rng rng = rng_stream(d->seed, 0, rng_hash(v->name), RNG_INIT);
+    double normal = normal_scale(d->config, v), uniform = v->fan_in ? 1 / sqrt((double)v->fan_in) : 0;
     bool one = v->kind == PARAM_BN_WEIGHT || v->kind == PARAM_BN_WEIGHT_LAST || v->kind == PARAM_RUNNING_VAR;
     for (int64_t i = 0; i < n; i++)
-        x[i] = (float)(normal > 0 ? normal * rng_normal(&rng)
-                       : uniform > 0 ? uniform * (2 * rng_uniform(&rng) - 1) : one);
+        d->x[i] = (float)(normal > 0 ? normal * rng_normal(&rng)
+                          : uniform > 0 ? uniform * (2 * rng_uniform(&rng) - 1) : one);
 }
 
 static Status write_queue(Session *session, const Model *model, const ModelConfig *c, uint64_t seed)
@@ -94,20 +105,45 @@ static Status write_queue(Session *session, const Model *model, const ModelConfi
     return status;
 }
 
+/* Draws some values at once, one thread each, and writes them; a parameter also to its copy on the key side. */
+static Status write_drawn(Session *session, const Graph *g, Draw *draws, int count)
+{
+    Status status = STATUS_OK;
+    threads_for(count, draw, draws);
+    for (int i = 0; i < count; i++) {
+        const Value *v = draws[i].value;
+        const Value *key = v->role == ROLE_PARAM ? graph_companion_of(g, v, ROLE_EMA) : NULL;
+        if (status == STATUS_OK)
+            status = session_write(session, v, draws[i].x, DTYPE_F32);
+        if (status == STATUS_OK && key)
+            status = session_write(session, key, draws[i].x, DTYPE_F32);
+        free(draws[i].x);
+    }
+    return status;
+}
+
 Status setup_initial(Session *session, const Model *model, const ModelConfig *c, uint64_t seed)
 {
+    enum { AT_ONCE = 64 };
+    const int64_t floats_at_once = 4 << 20; /* host memory for drawing stays small */
     const Graph *g = model->graph;
+    Draw draws[AT_ONCE];
+    int count = 0;
+    int64_t floats = 0;
     for (int i = 0; i < g->values_count; i++) {
         const Value *v = g->values[i];
-        bool drawn = v->role == ROLE_PARAM || v->role == ROLE_EMA || (v->role == ROLE_STATE && v->kind != PARAM_NONE);
-        if (!drawn)
+        if (v->role != ROLE_PARAM && !(v->role == ROLE_STATE && v->kind != PARAM_NONE))
             continue;
-        float *x = mem_alloc((size_t)dims_count(v->dims) * sizeof *x);
-        draw(c, v->of ? v->of : v, seed, x);
-        Status status = session_write(session, v, x, DTYPE_F32);
-        free(x);
-        TRY(status);
+        int64_t n = dims_count(v->dims);
+        draws[count++] = (Draw){c, v, seed, mem_alloc((size_t)n * sizeof(float))};
+        floats += n;
+        if (count < AT_ONCE && floats < floats_at_once)
+            continue;
+        TRY(write_drawn(session, g, draws, count));
+        count = 0;
+        floats = 0;
     }
+    TRY(write_drawn(session, g, draws, count));
     return model->queue ? write_queue(session, model, c, seed) : STATUS_OK;
 }
 
