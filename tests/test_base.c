@@ -47,9 +47,12 @@ static void permutation_is_one(void **state)
 static void json_accepts_and_refuses(void **state)
 {
     (void)state;
-    static const char good[] = "{\"a\": [1, -2.5e1, \"x\\u00e9\\ud83d\\ude00\", null, true], \"b\": {}}";
-    static const char *const bad[] = {"", "{", "[1,]", "{\"a\":1,\"a\":2}", "01", "1.", "\"\\x\"", "nul",
-        "[1] 2", "\"\\ud800\"", "\"\xff\"", "\"\\u0000\"", "-", "{\"a\" 1}", "\"abc"};
+    static const char good[] =
+        "{\"a\": [1, -2.5e1, \"x\\u00e9\\ud83d\\ude00\", null, true], \"b\": {}}";
+    static const char *const bad[] = {"",      "{",           "[1,]",     "{\"a\":1,\"a\":2}",
+                                      "01",    "1.",          "\"\\x\"",  "nul",
+                                      "[1] 2", "\"\\ud800\"", "\"\xff\"", "\"\\u0000\"",
+                                      "-",     "{\"a\" 1}",   "\"abc"};
     Arena arena = {0};
     Json *root;
     assert_int_equal(json_parse(&arena, "t", good, strlen(good), &root), STATUS_OK);

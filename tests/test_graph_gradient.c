@@ -1,7 +1,7 @@
-/* Gradients of the graph against central differences of the float64 reference, along random directions:
- * every differentiable operator (a row of ops.def without its graph here does not compile), the losses,
- * and whole small networks. Inputs are random, so that no ReLU or maximum has a kink within the step of
- * the difference. */
+/* Gradients of the graph against central differences of the float64 reference, along random
+ * directions: every differentiable operator (a row of ops.def without its graph here does not
+ * compile), the losses, and whole small networks. Inputs are random, so that no ReLU or maximum has
+ * a kink within the step of the difference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,8 @@ static void must(Status status)
         fail_msg("%s", status_text());
 }
 
-/* ------------------------------------------------------------------------------------ differences */
+/* ------------------------------------------------------------------------------------ differences
+ */
 
 /* J is the sum of the losses, or the inner product of y with its seed. */
 typedef struct Function {
@@ -66,7 +67,8 @@ static double evaluate(const Function *f)
     return result;
 }
 
-static void move_parameter(const Function *f, const Value *v, const double *x, const double *d, double by)
+static void move_parameter(const Function *f, const Value *v, const double *x, const double *d,
+                           double by)
 {
     int64_t n = dims_count(v->dims);
     double *moved = mem_alloc((size_t)n * sizeof *moved);
@@ -84,7 +86,8 @@ static void check_parameter(Function *f, const Value *v)
     if (!gradient)
         fail_msg("%s has no gradient", v->name);
     evaluate(f);
-    double *x = read_value(f, v), *g = read_value(f, gradient), *d = mem_alloc((size_t)n * sizeof *d);
+    double *x = read_value(f, v), *g = read_value(f, gradient),
+           *d = mem_alloc((size_t)n * sizeof *d);
     for (int64_t i = 0; i < n; i++)
         d[i] = rng_normal(&f->rng);
     double at[2];
@@ -93,7 +96,8 @@ static void check_parameter(Function *f, const Value *v)
         at[side] = evaluate(f);
     }
     move_parameter(f, v, x, d, 0);
-    double slope = (at[1] - at[0]) / (2 * f->step), expected = dot(g, d, n), norm = sqrt(dot(g, g, n));
+    double slope = (at[1] - at[0]) / (2 * f->step), expected = dot(g, d, n),
+           norm = sqrt(dot(g, g, n));
     /* The sum that the difference is taken of has been rounded, too. */
     double noise = 1e-14 * (fabs(at[0]) + 1) / f->step, error = fabs(slope - expected);
     if (!(error <= 1e-6 * norm + noise))
@@ -160,7 +164,8 @@ static Value *build_add(Graph *g)
 {
     Value *x = param(g, "w", DIMS2(4, 6)), *y = NODE(g, relu, &none, x)->out[0];
     Value *z = NODE(g, add, &none, y, y)->out[0];
-    return NODE(g, add, &none, NODE(g, add, &none, z, y)->out[0], param(g, "b", DIMS2(4, 6)))->out[0];
+    return NODE(g, add, &none, NODE(g, add, &none, z, y)->out[0], param(g, "b", DIMS2(4, 6)))
+        ->out[0];
 }
 
 static Value *build_max_pool(Graph *g)
@@ -208,7 +213,8 @@ static void fill(Function *f)
 
 static Function open_function(Graph *g)
 {
-    Function f = {.graph = g, .step = 1e-5, .rng = rng_stream(5, 0, (uint64_t)g->values_count, RNG_TEST)};
+    Function f = {
+        .graph = g, .step = 1e-5, .rng = rng_stream(5, 0, (uint64_t)g->values_count, RNG_TEST)};
     must(session_open(g, &(SessionOptions){.device = "ref"}, &f.session));
     return f;
 }
@@ -251,7 +257,8 @@ static void check_paco(bool prior, PacoAttrs attrs)
     enum { B = 5, D = 7, M = 9, L = 5 };
     Graph *g = new_graph();
     Value *q = NODE(g, l2norm, &none, param(g, "q", DIMS2(B, D)))->out[0];
-    Value *k = NODE(g, l2norm, &none, graph_value(g, "k", ROLE_STATE, DTYPE_F32, DIMS2(B, D)))->out[0];
+    Value *k =
+        NODE(g, l2norm, &none, graph_value(g, "k", ROLE_STATE, DTYPE_F32, DIMS2(B, D)))->out[0];
     Value *queue =
         NODE(g, l2norm, &none, graph_value(g, "queue", ROLE_STATE, DTYPE_F32, DIMS2(M, D)))->out[0];
     Value *logits = NODE(g, add, &none, param(g, "logits", DIMS2(B, L)),
@@ -260,7 +267,8 @@ static void check_paco(bool prior, PacoAttrs attrs)
     Value *queue_labels = graph_value(g, "queue_labels", ROLE_STATE, DTYPE_I32, DIMS1(M));
     Value *log_prior = prior ? graph_value(g, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(L)) : NULL;
     Value *loss = graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(1));
-    Node *n = NODE(g, paco_loss, &attrs, q, k, queue, labels, queue_labels, logits, log_prior, loss);
+    Node *n =
+        NODE(g, paco_loss, &attrs, q, k, queue, labels, queue_labels, logits, log_prior, loss);
     graph_gradients(g, (GradRoot[]){{q, n->out[0]}, {logits, n->out[1]}}, 2);
     Function f = open_function(g);
     f.loss = loss;

@@ -1,7 +1,7 @@
 /* The planner against an independent account of memory: plans of random graphs and of whole models,
- * made for a backend that computes nothing, are walked step by step, rank by rank, with a tag on every
- * word that says whose contents lie there. Besides: what plan_check must catch, coalescing, several
- * buffers, limits. */
+ * made for a backend that computes nothing, are walked step by step, rank by rank, with a tag on
+ * every word that says whose contents lie there. Besides: what plan_check must catch, coalescing,
+ * several buffers, limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,8 @@
 
 static const NoAttrs none = {0};
 
-/* -------------------------------------------------------------------------------- a backend of paper */
+/* -------------------------------------------------------------------------------- a backend of
+ * paper */
 
 typedef struct Paper {
     DeviceInfo info;
@@ -108,13 +109,14 @@ static Paper paper_new(uint64_t max_alloc)
 static Plan *compile(Graph *graph, Paper *paper, bool fuse)
 {
     Plan *plan;
-    if (plan_compile(graph, &paper_backend, (Device *)paper, &(PlanOptions){.no_fuse = !fuse}, &plan) !=
-        STATUS_OK)
+    if (plan_compile(graph, &paper_backend, (Device *)paper, &(PlanOptions){.no_fuse = !fuse},
+                     &plan) != STATUS_OK)
         fail_msg("%s", status_text());
     return plan;
 }
 
-/* ------------------------------------------------------------------------------------ the account */
+/* ------------------------------------------------------------------------------------ the account
+ */
 
 /* Whose contents lie in each word of each buffer of the activation slab: value id + 1. */
 typedef struct Account {
@@ -148,8 +150,8 @@ static void must_hold(const Account *a, int id, int owner, int step)
         }
 }
 
-/* What a value finds at its place when it is first written: the contents it stands over, which it may
- * go on from. */
+/* What a value finds at its place when it is first written: the contents it stands over, which it
+ * may go on from. */
 static void check_written(const Account *a, int id, int step)
 {
     if (step > a->begins[id])
@@ -198,7 +200,9 @@ static void walk_plan(const Plan *plan)
     for (int b = 0; b < plan->slabs[SLAB_ACTIVATION].count; b++)
         a.tags[b] = mem_zero((size_t)plan->slabs[SLAB_ACTIVATION].sizes[b] / 4 + 1, sizeof(int));
     for (int s = 0; s < SEGMENT_COUNT; s++) {
-        int turns = s == SEGMENT_KEY || s == SEGMENT_QUERY ? plan->graph->ranks : s == SEGMENT_EVAL ? 2 : 1;
+        int turns = s == SEGMENT_KEY || s == SEGMENT_QUERY ? plan->graph->ranks
+                    : s == SEGMENT_EVAL                    ? 2
+                                                           : 1;
         for (int turn = 0; turn < turns; turn++)
             for (int i = plan->begin[s]; i < plan->begin[s + 1]; i++)
                 walk_step(&a, i);
@@ -209,8 +213,8 @@ static void walk_plan(const Plan *plan)
     free(a.begins);
 }
 
-/* Places of values that live always: inside their buffer, apart from each other, in the slab of their
- * role. */
+/* Places of values that live always: inside their buffer, apart from each other, in the slab of
+ * their role. */
 static void check_places(const Plan *plan, const Paper *paper)
 {
     static const Slab slabs[ROLE_COUNT] = {
@@ -248,7 +252,8 @@ static void check_plan(const Plan *plan, const Paper *paper)
     walk_plan(plan);
 }
 
-/* ------------------------------------------------------------------------------------ random graphs */
+/* ------------------------------------------------------------------------------------ random
+ * graphs */
 
 typedef struct Maker {
     Graph *g;
@@ -261,7 +266,8 @@ static Value *pick(Maker *m)
 {
     /* Mostly recent ones, sometimes old ones from other segments. */
     int back = rng_below(&m->rng, 4) ? 6 : m->count;
-    return m->pool[m->count - 1 - (int)rng_below(&m->rng, (uint32_t)(back < m->count ? back : m->count))];
+    return m->pool[m->count - 1 -
+                   (int)rng_below(&m->rng, (uint32_t)(back < m->count ? back : m->count))];
 }
 
 /* Another of the same shape as v: v itself where there is none. */
@@ -374,8 +380,8 @@ static void random_graphs(void **unused)
             plan_free(plan);
             assert_int_equal(paper.live, 0);
         }
-    printf("300 plans, %d in several buffers; activations planned in %.2f of their bytes\n", buffers,
-           (double)planned / (double)requested);
+    printf("300 plans, %d in several buffers; activations planned in %.2f of their bytes\n",
+           buffers, (double)planned / (double)requested);
     assert_true(buffers > 20);
     assert_true(planned < requested);
 }
@@ -401,7 +407,8 @@ static void models(void **unused)
             }
 }
 
-/* -------------------------------------------------------------------------------- what plan_check catches */
+/* -------------------------------------------------------------------------------- what plan_check
+ * catches */
 
 /* Runs `harm` on a plan in a process of its own, then plan_check; tells whether it aborted. */
 static bool aborts(void (*harm)(Plan *))
@@ -433,8 +440,8 @@ static void harm_overlap(Plan *plan)
     for (int i = 0; i < plan->values_count; i++)
         for (int j = 0; j < i; j++) {
             PlanValue *a = &plan->values[i], *b = &plan->values[j];
-            if (!tagged(a) || !tagged(b) || a->first < 0 || b->first < 0 || a->over >= 0 || b->over >= 0 ||
-                a->first > b->last || b->first > a->last)
+            if (!tagged(a) || !tagged(b) || a->first < 0 || b->first < 0 || a->over >= 0 ||
+                b->over >= 0 || a->first > b->last || b->first > a->last)
                 continue;
             a->buffer = b->buffer;
             a->off = b->off + b->bytes - 4;
@@ -501,7 +508,8 @@ static void violations(void **unused)
     assert_true(aborts(harm_over));
 }
 
-/* ------------------------------------------------------------------------------------ coalescing */
+/* ------------------------------------------------------------------------------------ coalescing
+ */
 
 typedef struct Ranges {
     int steps;
@@ -552,7 +560,8 @@ static void check_ranges(const Plan *plan)
     assert_int_equal(ema.elements, all.elements);
     assert_int_equal(sum.elements, plan->graph->ranks > 1 ? trained.elements : 0);
     /* Frozen parameters have no gradients: those of their neighbours lie side by side. */
-    assert_true(plan->graph->ranks == 1 ? sum.steps == 0 : sum.steps >= 1 && sum.steps <= trained.steps);
+    assert_true(plan->graph->ranks == 1 ? sum.steps == 0
+                                        : sum.steps >= 1 && sum.steps <= trained.steps);
 }
 
 static bool not_layer2(const char *name, const void *context)
@@ -606,7 +615,8 @@ static void packing(void **unused)
             packs[plan->plan_steps[i].segment]++;
             assert_true(plan->plan_steps[i].segment == SEGMENT_FOLD || (ema >= 0 && i > ema));
         }
-        /* 19 convolutions; the query's are packed forwards and, but for the first, for the gradient. */
+        /* 19 convolutions; the query's are packed forwards and, but for the first, for the
+         * gradient. */
         assert_int_equal(packs[SEGMENT_PROLOGUE], ranks > 1 ? 19 + 19 + 18 : 0);
         assert_int_equal(packs[SEGMENT_KEY], ranks > 1 ? 0 : 19);
         assert_int_equal(packs[SEGMENT_QUERY], ranks > 1 ? 0 : 19 + 18);

@@ -1,7 +1,7 @@
 /* Every operator on every device: the reference in float64 against OpenCL with the kernels of
- * processors and of GPUs, over odd shapes, with guard bytes and padded lanes checked (support_graph.h).
- * Every row of ops.def has its test; a row without cases does not link, and a test whose cases never
- * run its operator fails. */
+ * processors and of GPUs, over odd shapes, with guard bytes and padded lanes checked
+ * (support_graph.h). Every row of ops.def has its test; a row without cases does not link, and a
+ * test whose cases never run its operator fails. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

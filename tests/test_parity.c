@@ -1,11 +1,11 @@
-/* A whole training step, backend against backend: gradients of every parameter, all elements, of the
- * float64 reference and OpenCL; fused against un-fused; and the same bits from two runs and from two
- * sessions.
+/* A whole training step, backend against backend: gradients of every parameter, all elements, of
+ * the float64 reference and OpenCL; fused against un-fused; and the same bits from two runs and
+ * from two sessions.
  *
  * A tensor's figures are its relative L2 error and the largest |a - b| / (|b| + rms(b)). A gradient
  * that is zero but for rounding (a bias before batch norm) is measured against a thousandth of all
- * gradients together. A ReLU whose input is within rounding of zero moves a few elements by more than
- * rounding: hence the size of the bounds. */
+ * gradients together. A ReLU whose input is within rounding of zero moves a few elements by more
+ * than rounding: hence the size of the bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +48,8 @@ static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)
 {
     Run r = {.config = *config};
     r.model = model_build(config);
-    must(session_open(r.model.graph, &(SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}},
+    must(session_open(r.model.graph,
+                      &(SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}},
                       &r.session));
     model_fill(r.session, &r.model, config);
     return r;
@@ -61,7 +62,8 @@ static void run_steps(Run *r, int steps)
     for (params.step = 0; params.step < steps; params.step++) {
         model_feed(r->session, &r->model, &r->config, params.step);
         must(session_step(r->session, params));
-        params.queue_head = (params.queue_head + r->config.batch * r->config.ranks) % r->config.queue;
+        params.queue_head =
+            (params.queue_head + r->config.batch * r->config.ranks) % r->config.queue;
     }
 }
 
@@ -132,9 +134,9 @@ static void compare_gradients(const char *what, const Run *a, const Run *b)
         free(x);
         free(y);
     }
-    printf("%-34s %3d tensors: L2 %.1e of %.0e (%s), element %.1e of %.0e (%s[%lld])\n", what, tensors,
-           worst.relative, RELATIVE_BOUND, relative_at, worst.element, ELEMENT_BOUND, element_at,
-           (long long)worst.where);
+    printf("%-34s %3d tensors: L2 %.1e of %.0e (%s), element %.1e of %.0e (%s[%lld])\n", what,
+           tensors, worst.relative, RELATIVE_BOUND, relative_at, worst.element, ELEMENT_BOUND,
+           element_at, (long long)worst.where);
     assert_true(tensors > 0);
     if (!(worst.relative <= RELATIVE_BOUND && worst.element <= ELEMENT_BOUND))
         fail_msg("%s: gradients differ", what);
@@ -175,16 +177,19 @@ static void resnet20_two_ranks(void **unused)
 static void bottlenecks(void **unused)
 {
     (void)unused;
-    static const Arch resnet50 = {"short resnet50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 1, 64};
+    static const Arch resnet50 = {
+        "short resnet50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 1, 64};
     static const Arch resnext50 = {
         "short resnext50", FAMILY_IMAGENET, BLOCK_BOTTLENECK, {1, 1, 1, 1}, 32, 4};
-    static const Arch resnet18 = {"short resnet18", FAMILY_IMAGENET, BLOCK_BASIC, {1, 1, 1, 0}, 1, 64};
+    static const Arch resnet18 = {
+        "short resnet18", FAMILY_IMAGENET, BLOCK_BASIC, {1, 1, 1, 0}, 1, 64};
     check_parity(&resnet50, 37, 3, 1);
     check_parity(&resnext50, 34, 3, 1);
     check_parity(&resnet18, 33, 3, 2);
 }
 
-/* ------------------------------------------------------------------------------------ the same bits */
+/* ------------------------------------------------------------------------------------ the same
+ * bits */
 
 /* Everything that lives from step to step and what the host reads. */
 static bool is_kept(const Value *v)
@@ -232,7 +237,8 @@ static void two_runs(void **unused)
     int count = a.model.graph->values_count;
     double **first = mem_zero((size_t)count, sizeof *first);
     for (int i = 0; i < count; i++)
-        if (is_kept(a.model.graph->values[i]) && strcmp(a.model.graph->values[i]->name, "step_state"))
+        if (is_kept(a.model.graph->values[i]) &&
+            strcmp(a.model.graph->values[i]->name, "step_state"))
             first[i] = read_value(&a, a.model.graph->values[i]);
     model_fill(a.session, &a.model, &c);
     clear_momentum(&a);

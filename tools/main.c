@@ -21,7 +21,8 @@ enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
 static int usage(FILE *file)
 {
-    fprintf(file, "paco: Parametric Contrastive Learning on any accelerator\n\nusage: paco VERB [options]\n\n");
+    fprintf(file, "paco: Parametric Contrastive Learning on any accelerator\n\nusage: paco VERB "
+                  "[options]\n\n");
     for (int i = 0; i < VERB_COUNT; i++)
         fprintf(file, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
     fprintf(file, "\n`paco VERB --help` explains a verb.\n");

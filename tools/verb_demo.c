@@ -1,4 +1,5 @@
-/* paco demo: PaCo and its cross-entropy baseline, trained the same way on procedural long-tailed images. */
+/* paco demo: PaCo and its cross-entropy baseline, trained the same way on procedural long-tailed
+ * images. */
 #include "base/log.h"
 #include "train/trainer.h"
 #include "verbs.h"
@@ -9,8 +10,10 @@
 
 static const char HELP[] =
     "usage: paco demo [--device D] [--epochs N]\n\n"
-    "Trains ResNet-20 twice on the data set `synthetic` (procedural images of 10 classes, 500 images of the largest and\n"
-    "5 of the smallest, made in memory): once with PaCo, once with cross-entropy, with the same views, batches and\n"
+    "Trains ResNet-20 twice on the data set `synthetic` (procedural images of 10 classes, 500 "
+    "images of the largest and\n"
+    "5 of the smallest, made in memory): once with PaCo, once with cross-entropy, with the same "
+    "views, batches and\n"
     "learning rates; then compares their accuracies on a balanced test set.\n";
 
 static Status train_one(const char *method, int argc, char **argv, TrainResult *result)
@@ -24,8 +27,10 @@ static Status train_one(const char *method, int argc, char **argv, TrainResult *
         args[FIRST + i] = argv[i];
     Status status = options_parse(&options, OPTION_TRAIN, 0, FIRST + argc, (char **)args);
     if (status == STATUS_OK && options.out)
-        status = status_fail(STATUS_USAGE, "demo: --out: two runs cannot share a folder. `paco train --preset synthetic "
-                             "--out FOLDER` keeps one");
+        status = status_fail(
+            STATUS_USAGE,
+            "demo: --out: two runs cannot share a folder. `paco train --preset synthetic "
+            "--out FOLDER` keeps one");
     if (status == STATUS_OK) {
         log_info("--- %s", method);
         status = train(&options, result);
@@ -37,8 +42,8 @@ static Status train_one(const char *method, int argc, char **argv, TrainResult *
 
 static void print_row(const char *name, const TrainResult *r)
 {
-    printf("%-16s %8.2f %10.2f %10.2f %10.2f %9.0f s\n", name, 100 * r->last.top1, 100 * r->last.many,
-           100 * r->last.medium, 100 * r->last.few, r->seconds);
+    printf("%-16s %8.2f %10.2f %10.2f %10.2f %9.0f s\n", name, 100 * r->last.top1,
+           100 * r->last.many, 100 * r->last.medium, 100 * r->last.few, r->seconds);
 }
 
 int verb_demo(int argc, char **argv)
@@ -57,11 +62,14 @@ int verb_demo(int argc, char **argv)
             return status;
         }
     }
-    printf("\nTest accuracy in %% (balanced test set; many: classes with more than 100 training images, few: fewer than 20)\n\n"
-           "%-16s %8s %10s %10s %10s %11s\n", "method", "top-1", "many", "medium", "few", "time");
+    printf("\nTest accuracy in %% (balanced test set; many: classes with more than 100 training "
+           "images, few: fewer than 20)\n\n"
+           "%-16s %8s %10s %10s %10s %11s\n",
+           "method", "top-1", "many", "medium", "few", "time");
     print_row("cross-entropy", &results[0]);
     print_row("PaCo", &results[1]);
-    printf("\nNext: `paco presets` lists the published recipes, `paco train --help` what can be changed, `paco devices` what "
+    printf("\nNext: `paco presets` lists the published recipes, `paco train --help` what can be "
+           "changed, `paco devices` what "
            "this ran on.\n");
     return STATUS_OK;
 }

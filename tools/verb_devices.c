@@ -38,12 +38,12 @@ static void print_device(const BackendRow *row, int index)
     printf("    platform      %s (%s)\n", info.platform, info.version);
     printf("    vendor        %s\n", info.vendor);
     printf("    driver        %s\n", info.driver);
-    printf("    memory        %.2f GiB, at most %.2f GiB in one buffer\n", (double)info.memory / (1 << 30),
-           (double)info.max_alloc / (1 << 30));
+    printf("    memory        %.2f GiB, at most %.2f GiB in one buffer\n",
+           (double)info.memory / (1 << 30), (double)info.max_alloc / (1 << 30));
     printf("    units         %u, work-groups of up to %u, %u KiB local memory\n", info.units,
            info.max_group, info.local_memory / 1024);
-    printf("    layout        channel blocks of %d, places aligned to %u bytes\n", info.channel_block,
-           info.alignment);
+    printf("    layout        channel blocks of %d, places aligned to %u bytes\n",
+           info.channel_block, info.alignment);
     printf("    capabilities  ");
     print_caps(info.caps);
     printf("\n");
@@ -52,7 +52,8 @@ static void print_device(const BackendRow *row, int index)
 int verb_devices(int argc, char **argv)
 {
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        puts("usage: paco devices\n\nLists every backend and device under the name that --device takes, and why one is "
+        puts("usage: paco devices\n\nLists every backend and device under the name that --device "
+             "takes, and why one is "
              "missing.\n`--device ref`, the float64 reference, is always there.");
         return STATUS_OK;
     }

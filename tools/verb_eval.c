@@ -13,11 +13,16 @@
 
 static const char USAGE[] =
     "usage: paco eval --checkpoint FILE --list FILE --data FOLDER [--train-list FILE] [options]\n\n"
-    "Evaluates a checkpoint of this program, of the published code, or of a plain ResNet (torchvision's names; CIFAR\n"
-    "ResNets). Architecture and classes are found in the file; every tensor must match (--partial takes what fits).\n"
-    "--train-list gives the class sizes behind many, medium and few. --out FOLDER gets report.json, classes.csv,\n"
-    "confusion.csv and predictions.csv. Images are sized and normalised as in the run that wrote the checkpoint; of\n"
-    "other programs' checkpoints that is not known: 224 pixels (CIFAR networks 32), mean and deviation of ImageNet.";
+    "Evaluates a checkpoint of this program, of the published code, or of a plain ResNet "
+    "(torchvision's names; CIFAR\n"
+    "ResNets). Architecture and classes are found in the file; every tensor must match (--partial "
+    "takes what fits).\n"
+    "--train-list gives the class sizes behind many, medium and few. --out FOLDER gets "
+    "report.json, classes.csv,\n"
+    "confusion.csv and predictions.csv. Images are sized and normalised as in the run that wrote "
+    "the checkpoint; of\n"
+    "other programs' checkpoints that is not known: 224 pixels (CIFAR networks 32), mean and "
+    "deviation of ImageNet.";
 
 typedef struct Eval {
     Options *options;
@@ -52,8 +57,9 @@ static Status open_network(Eval *e)
         return status_fail(STATUS_USAGE, "--arch: the checkpoint is another network (%s vs %s)",
                            options_word(o, OPTION_ID_arch), found->arch);
     if (o->classes && o->classes != found->classes)
-        return status_fail(STATUS_USAGE, "--classes: the checkpoint's classifier has others (%d vs %lld)", o->classes,
-                           (long long)found->classes);
+        return status_fail(STATUS_USAGE,
+                           "--classes: the checkpoint's classifier has others (%d vs %lld)",
+                           o->classes, (long long)found->classes);
     TRY(options_set(o, "arch", found->arch));
     int size = o->size ? o->size : found->cifar ? 32 : 224;
     e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
@@ -85,7 +91,8 @@ static Status write_file(Eval *e, const char *name)
 
 static Status write_reports(Eval *e)
 {
-    static const char *const files[] = {"classes.csv", "confusion.csv", "report.json", "predictions.csv"};
+    static const char *const files[] = {"classes.csv", "confusion.csv", "report.json",
+                                        "predictions.csv"};
     if (!e->options->out)
         return STATUS_OK;
     for (int i = 0; i < 4; i++)
@@ -96,15 +103,17 @@ static Status write_reports(Eval *e)
 static void print_result(const Eval *e)
 {
     MetricsSummary m = metrics_summary(e->metrics);
-    printf("%s, %d classes, on %s\n", e->config.arch->name, e->config.classes, session_device(e->session));
+    printf("%s, %d classes, on %s\n", e->config.arch->name, e->config.classes,
+           session_device(e->session));
     printf("%lld images of %s, checksum %016llx\n", (long long)m.images, e->test->source,
            (unsigned long long)e->test->checksum);
     char text[6][16];
     printf("top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n", metrics_percent(m.top1, text[0]),
            metrics_percent(m.top5, text[1]), e->loss, metrics_percent(m.class_mean, text[2]));
     if (e->train)
-        printf("many %s (%d classes)  medium %s (%d)  few %s (%d)\n", metrics_percent(m.many, text[3]), m.many_classes,
-               metrics_percent(m.medium, text[4]), m.medium_classes, metrics_percent(m.few, text[5]), m.few_classes);
+        printf("many %s (%d classes)  medium %s (%d)  few %s (%d)\n",
+               metrics_percent(m.many, text[3]), m.many_classes, metrics_percent(m.medium, text[4]),
+               m.medium_classes, metrics_percent(m.few, text[5]), m.few_classes);
     printf("%.1f s, %.0f images/s\n", e->seconds, (double)m.images / e->seconds);
 }
 
@@ -127,7 +136,8 @@ static void like_run(Options *o, const Options *run)
     }
 }
 
-/* Images and class sizes as in the run that wrote the checkpoint, unless this command says otherwise. */
+/* Images and class sizes as in the run that wrote the checkpoint, unless this command says
+ * otherwise. */
 static Status take_preprocessing(Eval *e)
 {
     const char *text = checkpoint_text(e->weights.checkpoint, "openpaco/options");
@@ -146,18 +156,25 @@ static Status run(Eval *e)
 {
     const Options *o = e->options;
     if (!o->init_from)
-        return status_fail(STATUS_USAGE, "eval: --checkpoint FILE is missing. `paco eval --help` explains");
+        return status_fail(STATUS_USAGE,
+                           "eval: --checkpoint FILE is missing. `paco eval --help` explains");
     TRY(weights_open(o->init_from, &e->weights));
     if (e->weights.found.classes == 0)
-        return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate", o->init_from);
+        return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
+                           o->init_from);
     TRY(take_preprocessing(e));
     TRY(open_data(e));
     TRY(open_network(e));
     if (o->out)
         TRY(file_make_folder(o->out));
     e->metrics = metrics_new(e->config.classes, e->train ? e->train->counts : NULL);
-    Evaluation evaluation = {.session = e->session, .model = &e->model, .data = e->test, .views = e->views,
-                             .batch = o->batch, .threads = o->threads, .on_corrupt = (OnCorrupt)o->on_corrupt};
+    Evaluation evaluation = {.session = e->session,
+                             .model = &e->model,
+                             .data = e->test,
+                             .views = e->views,
+                             .batch = o->batch,
+                             .threads = o->threads,
+                             .on_corrupt = (OnCorrupt)o->on_corrupt};
     double started = clock_seconds();
     TRY(evaluate(&evaluation, e->metrics, &e->loss));
     log_progress_end();

@@ -7,10 +7,12 @@
 
 static const char USAGE[] =
     "usage: paco plan step|eval [--dump graph|fuse|steps|memory] [options]\n\n"
-    "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every slab and where its\n"
+    "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every "
+    "slab and where its\n"
     "peak is; --dump prints one stage of compilation instead.";
 
-/* Takes `--dump STAGE` out of the arguments: it is no option of a run. NULL: not there; "": without its stage. */
+/* Takes `--dump STAGE` out of the arguments: it is no option of a run. NULL: not there; "": without
+ * its stage. */
 static const char *take_dump(int *argc, char **argv)
 {
     for (int i = 1; i < *argc; i++)
@@ -32,7 +34,8 @@ static Status run(int argc, char **argv, Options *options)
     for (int i = 0; i < 4 && dump; i++)
         known |= strcmp(dump, stages[i]) == 0;
     if (!known)
-        return status_fail(STATUS_USAGE, "plan: --dump: '%s' is no stage (graph, fuse, steps, memory)", dump);
+        return status_fail(STATUS_USAGE,
+                           "plan: --dump: '%s' is no stage (graph, fuse, steps, memory)", dump);
     TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
     if (options->help) {
         options_help(stdout, OPTION_BENCH, USAGE);

@@ -10,9 +10,10 @@ static void print_result(const TrainResult *r)
     printf("trained in %.0f s", r->seconds);
     char text[5][16];
     if (!isnan(r->last.top1))
-        printf(": top-1 %s, many %s, medium %s, few %s (best top-1 %s)", metrics_percent(r->last.top1, text[0]),
-               metrics_percent(r->last.many, text[1]), metrics_percent(r->last.medium, text[2]),
-               metrics_percent(r->last.few, text[3]), metrics_percent(r->best, text[4]));
+        printf(": top-1 %s, many %s, medium %s, few %s (best top-1 %s)",
+               metrics_percent(r->last.top1, text[0]), metrics_percent(r->last.many, text[1]),
+               metrics_percent(r->last.medium, text[2]), metrics_percent(r->last.few, text[3]),
+               metrics_percent(r->best, text[4]));
     putchar('\n');
 }
 

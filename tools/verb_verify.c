@@ -8,17 +8,21 @@
 #include <string.h>
 
 static const char HELP[] =
-    "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] FILE...\n"
+    "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] "
+    "FILE...\n"
     "       paco verify --image IMAGE FOLDER\n\n"
-    "Runs the configuration of each golden file (written by paco_oracle.py) on device D and compares every\n"
-    "number that the file holds: 1e-9 on the float64 reference (--device ref), else the file's tolerances.\n"
+    "Runs the configuration of each golden file (written by paco_oracle.py) on device D and "
+    "compares every\n"
+    "number that the file holds: 1e-9 on the float64 reference (--device ref), else the file's "
+    "tolerances.\n"
     "One line per file: PASS or FAIL, and each category's worst figure against its bound.\n"
     "  --device D    ref, ref32, opencl, opencl:N or auto (default: auto)\n"
     "  --kernels K   force the kernels of CPUs or GPUs\n"
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
     "  --verbose     name the worst tensor of each category\n"
-    "  --image       every case of FOLDER/cases.json (written by image_oracle.py) on IMAGE, pixel by pixel\n";
+    "  --image       every case of FOLDER/cases.json (written by image_oracle.py) on IMAGE, pixel "
+    "by pixel\n";
 
 /* The argument of an option: `--name value`. */
 static const char *argument(int argc, char **argv, int *i)

@@ -20,8 +20,10 @@ static Status read_all(int fd, const char *path, uint8_t *to, size_t size)
         if (n < 0)
             return status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
         if (n == 0)
-            return status_fail(STATUS_IO, "%s: offset %zu: the file shrank while it was read (%zu vs "
-                               "%zu bytes)", path, done, done, size);
+            return status_fail(STATUS_IO,
+                               "%s: offset %zu: the file shrank while it was read (%zu vs "
+                               "%zu bytes)",
+                               path, done, done, size);
         done += (size_t)n;
     }
     return STATUS_OK;
@@ -96,7 +98,8 @@ Status file_make_folder(const char *path)
         char end = *s;
         *s = 0;
         if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
-            Status status = status_fail(STATUS_IO, "%s: cannot make the folder: %s", copy, strerror(errno));
+            Status status =
+                status_fail(STATUS_IO, "%s: cannot make the folder: %s", copy, strerror(errno));
             free(copy);
             return status;
         }

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads the whole regular file into *bytes (malloc'd, one zero byte follows it). More than `limit` bytes
- * is STATUS_LIMIT; a missing or unreadable file, a directory or a device is STATUS_IO. */
+/* Reads the whole regular file into *bytes (malloc'd, one zero byte follows it). More than `limit`
+ * bytes is STATUS_LIMIT; a missing or unreadable file, a directory or a device is STATUS_IO. */
 Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
 /* folder/name, malloc'd; just name where it is absolute or folder is NULL or "". */
 char *file_join(const char *folder, const char *name);

@@ -1,5 +1,5 @@
-/* A JSON reader without recursion over input depth beyond MAX_DEPTH. Members are linked in file order;
- * duplicate keys are found by sorting the names of each object when it closes. */
+/* A JSON reader without recursion over input depth beyond MAX_DEPTH. Members are linked in file
+ * order; duplicate keys are found by sorting the names of each object when it closes. */
 #include "base/json.h"
 
 #include "base/file.h"
@@ -208,8 +208,8 @@ static Status check_duplicates(Reader *r, const Json *object)
     qsort(keys, (size_t)n, sizeof *keys, by_key);
     for (int i = 1; i < n; i++)
         if (strcmp(keys[i - 1], keys[i]) == 0)
-            return status_fail(STATUS_INPUT, "%s: json@%zu: key '%s' stands twice in one object", r->name,
-                               (size_t)(r->at - r->start), keys[i]);
+            return status_fail(STATUS_INPUT, "%s: json@%zu: key '%s' stands twice in one object",
+                               r->name, (size_t)(r->at - r->start), keys[i]);
     return STATUS_OK;
 }
 

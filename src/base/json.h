@@ -1,5 +1,6 @@
-/* JSON (RFC 8259): a strict reader into an arena, for golden files, safetensors headers and the program's
- * own records, and a small writer. Duplicate keys are an error; nesting is limited to 64. */
+/* JSON (RFC 8259): a strict reader into an arena, for golden files, safetensors headers and the
+ * program's own records, and a small writer. Duplicate keys are an error; nesting is limited to 64.
+ */
 #ifndef PACO_BASE_JSON_H
 #define PACO_BASE_JSON_H
 
@@ -10,7 +11,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum JsonKind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } JsonKind;
+typedef enum JsonKind {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+} JsonKind;
 
 typedef struct Json Json;
 struct Json {

@@ -58,7 +58,8 @@ void log_progress(double seconds, const char *format, ...)
         progress_time = now;
         va_list args;
         va_start(args, format);
-        if (terminal) /* without wrapping: of a line that is too long only its last row could be cleared */
+        if (terminal) /* without wrapping: of a line that is too long only its last row could be
+                         cleared */
             fputs("\r\033[K\033[?7l", stderr);
         vfprintf(stderr, format, args);
         fputs(terminal ? "\033[?7h" : "\n", stderr);

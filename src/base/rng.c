@@ -45,7 +45,8 @@ double rng_uniform(Rng *rng)
 
 uint32_t rng_below(Rng *rng, uint32_t below)
 {
-    uint32_t limit = -below % below; /* 2^32 mod below: smaller products would favour small results */
+    uint32_t limit =
+        -below % below; /* 2^32 mod below: smaller products would favour small results */
     for (;;) {
         uint64_t product = (uint64_t)rng_bits(rng) * below;
         if ((uint32_t)product >= limit)

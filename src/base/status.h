@@ -32,7 +32,8 @@ typedef enum Status {
 enum { STATUS_TEXT_MAX = 1024 };
 
 /* Records the text "FILE: WHERE: WHAT (seen vs expected). hint" for this thread and returns `code`.
- * Bytes that are no printable ASCII or well-formed UTF-8 arrive as \xNN: file text is not trusted. */
+ * Bytes that are no printable ASCII or well-formed UTF-8 arrive as \xNN: file text is not trusted.
+ */
 Status status_fail(Status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "format: " before the text already recorded and returns `code`: for adding the place. */

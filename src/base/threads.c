@@ -1,4 +1,5 @@
-/* threads_for starts its threads anew for every loop: its callers work for milliseconds at least. */
+/* threads_for starts its threads anew for every loop: its callers work for milliseconds at least.
+ */
 #define _GNU_SOURCE
 #include "base/threads.h"
 

@@ -1,5 +1,5 @@
-/* What must hold for a plan, whatever made it: no step reads what no step wrote, and no two values that
- * live at the same time share a byte. A failure is a defect of a pass, so it is a CHECK. */
+/* What must hold for a plan, whatever made it: no step reads what no step wrote, and no two values
+ * that live at the same time share a byte. A failure is a defect of a pass, so it is a CHECK. */
 #include "graph/plan.h"
 
 #include "base/check.h"
@@ -19,11 +19,12 @@ static void check_reads(const Plan *plan)
         for (int j = 0; j < plan->steps[i].refs_count; j++) {
             int id = place->operands[j].value;
             if (id >= 0 && planned(&plan->values[id]) && !(plan->steps[i].writes >> j & 1))
-                CHECKF(written[id], "step %d (%s) reads %s, which nothing wrote", i, plan->steps[i].name,
-                       plan->values[id].value->name);
+                CHECKF(written[id], "step %d (%s) reads %s, which nothing wrote", i,
+                       plan->steps[i].name, plan->values[id].value->name);
         }
         if (place->packed.value >= 0)
-            CHECKF(written[place->packed.value], "step %d (%s): weights not packed", i, plan->steps[i].name);
+            CHECKF(written[place->packed.value], "step %d (%s): weights not packed", i,
+                   plan->steps[i].name);
         for (int j = 0; j < plan->steps[i].refs_count; j++)
             if (place->operands[j].value >= 0 && plan->steps[i].writes >> j & 1)
                 written[place->operands[j].value] = true;
@@ -47,8 +48,8 @@ static void check_overlap(const Plan *plan)
             if (!planned(b) || a->buffer != b->buffer || a->off >= b->off + b->bytes ||
                 b->off >= a->off + a->bytes || a->first > b->last || b->first > a->last)
                 continue;
-            CHECKF(stands_over(plan, a, b) || stands_over(plan, b, a), "%s and %s overlap", a->value->name,
-                   b->value->name);
+            CHECKF(stands_over(plan, a, b) || stands_over(plan, b, a), "%s and %s overlap",
+                   a->value->name, b->value->name);
         }
 }
 

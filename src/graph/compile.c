@@ -6,7 +6,8 @@
  *     order      steps stand segment by segment
  *     coalesce   neighbouring steps over neighbouring ranges become one (SGD, EMA, gradient sums)
  *     liveness, memory, check
- *     prepare    buffers are taken, refs resolved, the backend builds what it needs to run each step */
+ *     prepare    buffers are taken, refs resolved, the backend builds what it needs to run each
+ * step */
 #include "base/check.h"
 #include "base/log.h"
 #include "graph/lower.h"
@@ -81,7 +82,8 @@ static bool continues(const Plan *plan, int a, int b)
 {
     const Step *x = &plan->steps[a], *y = &plan->steps[b];
     if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
-        !is_range_kernel(x->kernel.id) || plan->plan_steps[a].segment != plan->plan_steps[b].segment)
+        !is_range_kernel(x->kernel.id) ||
+        plan->plan_steps[a].segment != plan->plan_steps[b].segment)
         return false;
     RangeArgs p, q;
     memcpy(&p, x->kernel.args, sizeof p);
@@ -99,8 +101,8 @@ static bool continues(const Plan *plan, int a, int b)
     return true;
 }
 
-/* Merges runs of range kernels; needs places, so it runs after the memory plan. Liveness is not touched:
- * parameters and their companions live always. */
+/* Merges runs of range kernels; needs places, so it runs after the memory plan. Liveness is not
+ * touched: parameters and their companions live always. */
 static void coalesce(Plan *plan)
 {
     Lowering l = {.plan = plan};
@@ -151,20 +153,25 @@ static Status refuse_size(const Plan *plan, uint64_t need)
     uint64_t memory = plan->info->memory, activations = plan_slab_bytes(plan, SLAB_ACTIVATION);
     uint64_t fixed = need - activations;
     int64_t batch = batch_of(plan->graph);
-    int64_t fits = memory > fixed ? (int64_t)((double)(memory - fixed) / (double)activations * (double)batch) : 0;
+    int64_t fits = memory > fixed
+                       ? (int64_t)((double)(memory - fixed) / (double)activations * (double)batch)
+                       : 0;
     char hint[96] = "Not even a batch of one image fits";
     if (fits > 0)
         snprintf(hint, sizeof hint, "A batch of %lld images per rank fits", (long long)fits);
-    return status_fail(STATUS_LIMIT, "%s: memory: the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB "
-                       "activations of %lld images). %s", plan->info->name, (unsigned long long)(need >> 20),
-                       (unsigned long long)(memory >> 20), (unsigned long long)(activations >> 20),
-                       (long long)batch, hint);
+    return status_fail(
+        STATUS_LIMIT,
+        "%s: memory: the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB "
+        "activations of %lld images). %s",
+        plan->info->name, (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
+        (unsigned long long)(activations >> 20), (long long)batch, hint);
 }
 
 static Status take_memory(Plan *plan)
 {
-    static const char *const names[] = {"parameters", "gradients", "gradient sums", "momentum", "key copy",
-                                        "state", "inputs and outputs", "activations"};
+    static const char *const names[] = {"parameters",         "gradients",  "gradient sums",
+                                        "momentum",           "key copy",   "state",
+                                        "inputs and outputs", "activations"};
     uint64_t need = plan_bytes(plan);
     if (plan->info->memory && need > plan->info->memory)
         return refuse_size(plan, need);
@@ -175,7 +182,8 @@ static Status take_memory(Plan *plan)
             Status status = plan->backend->alloc(plan->device, slab->sizes[i], &slab->buffers[i]);
             if (status != STATUS_OK)
                 return status_prefix(status, "%s: memory for %s (%llu MiB of %llu MiB in all)",
-                                     plan->info->name, names[s], (unsigned long long)(slab->sizes[i] >> 20),
+                                     plan->info->name, names[s],
+                                     (unsigned long long)(slab->sizes[i] >> 20),
                                      (unsigned long long)(need >> 20));
         }
     }
@@ -250,8 +258,8 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
 /* State and constants start as zeros; padded lanes stay so. */
 static Status clear_slabs(Plan *plan)
 {
-    static const Slab cleared[] = {SLAB_PARAM, SLAB_GRAD, SLAB_GRAD_SUM, SLAB_MOMENTUM, SLAB_EMA, SLAB_STATE,
-                                   SLAB_IO};
+    static const Slab cleared[] = {SLAB_PARAM, SLAB_GRAD,  SLAB_GRAD_SUM, SLAB_MOMENTUM,
+                                   SLAB_EMA,   SLAB_STATE, SLAB_IO};
     enum { PIECE = 1 << 20 };
     uint8_t *zeros = mem_zero(1, PIECE);
     Status status = STATUS_OK;
@@ -268,8 +276,8 @@ static Status clear_slabs(Plan *plan)
     return status;
 }
 
-Status plan_compile(Graph *graph, const Backend *backend, Device *device, const PlanOptions *options,
-                    Plan **out)
+Status plan_compile(Graph *graph, const Backend *backend, Device *device,
+                    const PlanOptions *options, Plan **out)
 {
     Plan *plan = mem_zero(1, sizeof *plan);
     plan->graph = graph;

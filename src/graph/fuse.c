@@ -1,8 +1,8 @@
 /* Fusion: rewrites neighbouring nodes into one, by the rows of fuse.def.
  *
- * A row looks at one node and its producers. When it matches, the node becomes the fused one (same place in the
- * order, same output values), and the nodes it swallowed are marked dead; dead nodes are removed at the end. A
- * node may be swallowed only when nothing else uses its outputs. */
+ * A row looks at one node and its producers. When it matches, the node becomes the fused one (same
+ * place in the order, same output values), and the nodes it swallowed are marked dead; dead nodes
+ * are removed at the end. A node may be swallowed only when nothing else uses its outputs. */
 #include "graph/plan.h"
 
 #include "base/check.h"
@@ -21,8 +21,10 @@ typedef struct Fusion {
 static Node *sole_producer(const Fusion *f, const Value *value, OpKind op)
 {
     Node *n = value ? value->producer : NULL;
-    return n && n->op == op && !f->dead[n->id] && f->uses[value->id] == 1 && value->role == ROLE_ACTIVATION
-               ? n : NULL;
+    return n && n->op == op && !f->dead[n->id] && f->uses[value->id] == 1 &&
+                   value->role == ROLE_ACTIVATION
+               ? n
+               : NULL;
 }
 
 static void kill_node(Fusion *f, Node *n)
@@ -33,7 +35,8 @@ static void kill_node(Fusion *f, Node *n)
             f->uses[n->in[i]->id]--;
 }
 
-/* `n` becomes `op` with these inputs; its outputs stay, and `more` outputs of a swallowed node join them. */
+/* `n` becomes `op` with these inputs; its outputs stay, and `more` outputs of a swallowed node join
+ * them. */
 static void become(Fusion *f, Node *n, OpKind op, const void *attrs, int count, Value *const *in)
 {
     for (int i = 0; i < n->in_count; i++)
@@ -56,9 +59,11 @@ static void adopt(Node *n, Value *output)
     output->producer = n;
 }
 
-/* ------------------------------------------------------------------------------------ evaluation */
+/* ------------------------------------------------------------------------------------ evaluation
+ */
 
-/* bn_eval of a convolution: the convolution's node becomes the fold, which belongs to the FOLD segment. */
+/* bn_eval of a convolution: the convolution's node becomes the fold, which belongs to the FOLD
+ * segment. */
 static bool fuse_fold_bn(Fusion *f, Node *bn)
 {
     if (bn->op != OP_bn_eval)
@@ -68,7 +73,8 @@ static bool fuse_fold_bn(Fusion *f, Node *bn)
         return false;
     Value *x = conv->in[0], *w = conv->in[1];
     ConvActAttrs attrs = {.conv = *(const ConvAttrs *)conv->attrs};
-    become(f, conv, OP_bn_fold, bn->attrs, 5, (Value *[]){w, bn->in[1], bn->in[2], bn->in[3], bn->in[4]});
+    become(f, conv, OP_bn_fold, bn->attrs, 5,
+           (Value *[]){w, bn->in[1], bn->in[2], bn->in[3], bn->in[4]});
     conv->segment = SEGMENT_FOLD;
     conv->out_count = 0;
     op_get(OP_bn_fold)->infer(f->graph, conv);
@@ -109,7 +115,8 @@ static bool fuse_conv_relu(Fusion *f, Node *relu)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ batch norm */
+/* ------------------------------------------------------------------------------------ batch norm
+ */
 
 /* The node takes over bn's inputs, an optional residual, and bn's statistics as outputs. */
 static void swallow_bn(Fusion *f, Node *n, Node *bn, OpKind op, Value *residual)
@@ -158,7 +165,8 @@ static bool used_between(const Fusion *f, const Value *value, const Node *from, 
 static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
 {
     Node *relu = bn->op == OP_bn_grad ? bn->in[0]->producer : NULL;
-    if (!relu || relu->op != OP_relu_grad || f->dead[relu->id] || used_between(f, bn->in[0], relu, bn))
+    if (!relu || relu->op != OP_relu_grad || f->dead[relu->id] ||
+        used_between(f, bn->in[0], relu, bn))
         return false;
     Value *masked = bn->in[0];
     bool alone = f->uses[masked->id] == 1 && masked->role == ROLE_ACTIVATION;
@@ -170,11 +178,13 @@ static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ sums of gradients */
+/* ------------------------------------------------------------------------------------ sums of
+ * gradients */
 
 static bool accumulates(const Fusion *f, const Node *n)
 {
-    return n && !f->dead[n->id] && (n->op == OP_conv_grad_data || n->op == OP_linear_grad_data) && !n->in[2];
+    return n && !f->dead[n->id] && (n->op == OP_conv_grad_data || n->op == OP_linear_grad_data) &&
+           !n->in[2];
 }
 
 /* add(a, b) with b fresh from a data gradient and a made before it. */
@@ -183,7 +193,8 @@ static bool fuse_accumulate(Fusion *f, Node *add)
     for (int i = 1; i >= 0 && add->op == OP_add; i--) {
         Node *grad = add->in[i]->producer;
         Value *other = add->in[1 - i];
-        if (!accumulates(f, grad) || f->uses[add->in[i]->id] != 1 || add->in[i]->role != ROLE_ACTIVATION ||
+        if (!accumulates(f, grad) || f->uses[add->in[i]->id] != 1 ||
+            add->in[i]->role != ROLE_ACTIVATION ||
             (other->producer && other->producer->id > grad->id))
             continue;
         Value *in[] = {grad->in[0], grad->in[1], other};

@@ -1,5 +1,5 @@
-/* Reverse-mode differentiation: walks the nodes backwards and asks each operator for its backward nodes.
- * A value used by several nodes gets the sum of their contributions. */
+/* Reverse-mode differentiation: walks the nodes backwards and asks each operator for its backward
+ * nodes. A value used by several nodes gets the sum of their contributions. */
 #include "graph/graph.h"
 
 #include "base/check.h"

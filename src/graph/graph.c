@@ -75,7 +75,8 @@ Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes,
         graph->nodes = mem_grow(graph->nodes, (size_t)graph->nodes_room * sizeof *graph->nodes);
     }
     Node *node = arena_alloc(&graph->arena, sizeof *node);
-    *node = (Node){.id = graph->nodes_count, .op = op, .in_count = in_count, .segment = graph->segment};
+    *node =
+        (Node){.id = graph->nodes_count, .op = op, .in_count = in_count, .segment = graph->segment};
     node->attrs = arena_copy(&graph->arena, attrs, attrs_bytes);
     node->name = arena_printf(&graph->arena, "%s", graph->scope ? graph->scope : op_get(op)->name);
     memcpy(node->in, in, (size_t)in_count * sizeof *in);

@@ -1,8 +1,9 @@
 /* Graph: values (tensors) and nodes (operators) of one whole training step or evaluation.
  *
- * Nodes stand in the order in which they run, grouped by segment. Most values are written once, by their
- * producer; parameters, momentum and other state are written in place by the nodes that update them (Op's
- * `mutates`). The graph owns all its objects in one arena; values own no memory for their elements. */
+ * Nodes stand in the order in which they run, grouped by segment. Most values are written once, by
+ * their producer; parameters, momentum and other state are written in place by the nodes that
+ * update them (Op's `mutates`). The graph owns all its objects in one arena; values own no memory
+ * for their elements. */
 #ifndef PACO_GRAPH_GRAPH_H
 #define PACO_GRAPH_GRAPH_H
 
@@ -33,8 +34,9 @@ typedef enum Role {
     ROLE_COUNT
 } Role;
 
-/* The segments of a plan, in the order in which they stand. The runner loops KEY and QUERY over the virtual
- * ranks of its share. Evaluation is apart: FOLD once when the weights have changed, then EVAL per batch. */
+/* The segments of a plan, in the order in which they stand. The runner loops KEY and QUERY over the
+ * virtual ranks of its share. Evaluation is apart: FOLD once when the weights have changed, then
+ * EVAL per batch. */
 #define SEGMENT_LIST(X) X(PROLOGUE) X(KEY) X(QUERY) X(EPILOGUE) X(FOLD) X(EVAL)
 
 typedef enum Segment {
@@ -74,7 +76,7 @@ struct Value {
     Dims dims;         /* the logical shape, whatever the layout on a device */
     Role role;
     ParamKind kind;
-    int64_t fan_in;    /* parameters of convolutions and linear layers; biases have their weight's */
+    int64_t fan_in; /* parameters of convolutions and linear layers; biases have their weight's */
     bool trainable;    /* PARAM: gets a gradient and SGD */
     Node *producer;    /* NULL for values that no node makes */
     Value *of;         /* GRAD, GRAD_SUM, MOMENTUM, EMA: the parameter it belongs to */
@@ -114,15 +116,18 @@ Value *graph_find(const Graph *graph, const char *name);
 /* The companion of a parameter, or NULL. */
 Value *graph_companion_of(const Graph *graph, const Value *param, Role role);
 
-/* Appends a node to the current segment; copies attrs (`attrs_bytes` of them); infers shapes and makes the
- * output values. Shapes that do not fit are a broken invariant: whoever takes shapes from a user checks them. */
+/* Appends a node to the current segment; copies attrs (`attrs_bytes` of them); infers shapes and
+ * makes the output values. Shapes that do not fit are a broken invariant: whoever takes shapes from
+ * a user checks them. */
 Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes, int in_count,
                  Value *const *in);
 /* The same for an operator with one output. */
-#define NODE(graph, op, attrs, ...)                                                                  \
-    graph_node(graph, OP_##op, attrs, sizeof *(attrs),                                               \
-               (int)(sizeof((Value *[]){__VA_ARGS__}) / sizeof(Value *)), (Value *[]){__VA_ARGS__})
-/* Called by shape inference: appends an output value, an ACTIVATION unless its role is set afterwards. */
+#define NODE(graph, op, attrs, ...)                                                                \
+    graph_node(graph, OP_##op, attrs, sizeof *(attrs),                                             \
+               (int)(sizeof((Value *[]){__VA_ARGS__}) / sizeof(Value *)),                          \
+               (Value *[]){__VA_ARGS__})
+/* Called by shape inference: appends an output value, an ACTIVATION unless its role is set
+ * afterwards. */
 Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims dims);
 
 /* Puts the nodes in the order of their segments, otherwise as they stand, and numbers them anew. */
@@ -132,16 +137,17 @@ void graph_dump(const Graph *graph, void *file);
 
 /* ---- gradient.c */
 
-/* Appends the backward nodes of everything that the graph's `roots` depend on and that needs gradients.
- * A root is a value whose gradient `seed` some node already computes. Gradients of trainable parameters
- * get role GRAD (companions); afterwards graph_companion_of(param, ROLE_GRAD) finds them. */
+/* Appends the backward nodes of everything that the graph's `roots` depend on and that needs
+ * gradients. A root is a value whose gradient `seed` some node already computes. Gradients of
+ * trainable parameters get role GRAD (companions); afterwards graph_companion_of(param, ROLE_GRAD)
+ * finds them. */
 typedef struct GradRoot {
     Value *value, *seed;
 } GradRoot;
 void graph_gradients(Graph *graph, const GradRoot *roots, int count);
 
-/* For Op.grad: the gradient of a node's output (NULL when nothing depends on it) and a contribution to the
- * gradient of one of its inputs. needs_grad tells whether a contribution is wanted. */
+/* For Op.grad: the gradient of a node's output (NULL when nothing depends on it) and a contribution
+ * to the gradient of one of its inputs. needs_grad tells whether a contribution is wanted. */
 typedef struct Gradients Gradients;
 Value *gradient_of(Gradients *gradients, Value *value);
 void gradient_add(Gradients *gradients, Value *value, Value *contribution);

@@ -1,5 +1,5 @@
-/* The reference interpreter. Memory of an activation is given back after its last use within a segment,
- * unless another segment or the host may ask for it. */
+/* The reference interpreter. Memory of an activation is given back after its last use within a
+ * segment, unless another segment or the host may ask for it. */
 #include "graph/interp.h"
 
 #include "base/check.h"

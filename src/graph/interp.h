@@ -1,7 +1,8 @@
-/* The reference: runs an un-fused, un-planned graph by calling each operator's reference on plain memory.
+/* The reference: runs an un-fused, un-planned graph by calling each operator's reference on plain
+ * memory.
  *
- * Every element is kept as a double. In float32 each output is rounded to float32 after its operator, whose
- * own sums stay in double. It shares nothing with fusion, planning or lowering. */
+ * Every element is kept as a double. In float32 each output is rounded to float32 after its
+ * operator, whose own sums stay in double. It shares nothing with fusion, planning or lowering. */
 #ifndef PACO_GRAPH_INTERP_H
 #define PACO_GRAPH_INTERP_H
 

@@ -1,9 +1,9 @@
 /* Memory plan: lifetimes of values over the flat list of steps, and places in slabs.
  *
- * Parameters and their companions lie unpadded one after another in the parameters' order. Activations are
- * placed largest first, each at the lowest offset where nothing that lives at the same time lies. What a
- * looped segment (KEY and QUERY with several ranks, EVAL) needs from before it or leaves behind it lives
- * through the whole segment. */
+ * Parameters and their companions lie unpadded one after another in the parameters' order.
+ * Activations are placed largest first, each at the lowest offset where nothing that lives at the
+ * same time lies. What a looped segment (KEY and QUERY with several ranks, EVAL) needs from before
+ * it or leaves behind it lives through the whole segment. */
 #include "graph/plan.h"
 
 #include "base/check.h"
@@ -81,7 +81,9 @@ static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align)
 static const struct {
     Role role;
     Slab slab;
-} companions[] = {{ROLE_GRAD, SLAB_GRAD}, {ROLE_GRAD_SUM, SLAB_GRAD_SUM}, {ROLE_MOMENTUM, SLAB_MOMENTUM},
+} companions[] = {{ROLE_GRAD, SLAB_GRAD},
+                  {ROLE_GRAD_SUM, SLAB_GRAD_SUM},
+                  {ROLE_MOMENTUM, SLAB_MOMENTUM},
                   {ROLE_EMA, SLAB_EMA}};
 
 static void place_parameters(Plan *plan)
@@ -92,8 +94,9 @@ static void place_parameters(Plan *plan)
     for (size_t c = 0; c < sizeof companions / sizeof *companions; c++)
         for (int i = 0; i < plan->values_count; i++) {
             Value *param = plan->values[i].value;
-            Value *v = param->role == ROLE_PARAM ? graph_companion_of(plan->graph, param, companions[c].role)
-                                                 : NULL;
+            Value *v = param->role == ROLE_PARAM
+                           ? graph_companion_of(plan->graph, param, companions[c].role)
+                           : NULL;
             if (v)
                 place_behind(plan, &plan->values[v->id], companions[c].slab, 4);
         }
@@ -120,7 +123,8 @@ static bool alive_together(const PlanValue *a, const PlanValue *b)
 }
 
 /* The lowest offset of `buffer` where v fits among the placed values (sorted by place). */
-static uint64_t lowest_gap(const Plan *plan, const PlanValue *v, PlanValue **placed, int count, int buffer)
+static uint64_t lowest_gap(const Plan *plan, const PlanValue *v, PlanValue **placed, int count,
+                           int buffer)
 {
     uint64_t at = 0, align = plan->info->alignment;
     for (int i = 0; i < count; i++) {
@@ -152,7 +156,8 @@ static void place_activation(Plan *plan, PlanValue *v, PlanValue **placed, int c
         s->sizes[v->buffer] = v->off + v->bytes;
 }
 
-/* Values that take another's place live and move with it: the owner of the place lives as long as all of them. */
+/* Values that take another's place live and move with it: the owner of the place lives as long as
+ * all of them. */
 static PlanValue *owner(Plan *plan, PlanValue *v)
 {
     while (v->over >= 0)
@@ -176,7 +181,8 @@ static void place_activations(Plan *plan)
         PlanValue *root = owner(plan, v);
         if (root->last < v->last)
             root->last = v->last;
-        if (root->first > v->first) /* v goes on through all turns of a loop, and so must its place */
+        if (root->first >
+            v->first) /* v goes on through all turns of a loop, and so must its place */
             root->first = v->first;
     }
     qsort(order, (size_t)count, sizeof *order, by_size);
@@ -204,7 +210,8 @@ static void find_peak(Plan *plan)
         uint64_t alive = 0;
         for (int i = 0; i < plan->values_count; i++) {
             const PlanValue *v = &plan->values[i];
-            if (in_activation_slab(v->value) && v->over < 0 && v->first >= 0 && v->first <= s && s <= v->last)
+            if (in_activation_slab(v->value) && v->over < 0 && v->first >= 0 && v->first <= s &&
+                s <= v->last)
                 alive += v->bytes;
         }
         if (alive > most) {
@@ -222,7 +229,8 @@ void plan_memory(Plan *plan)
         PlanValue *v = &plan->values[i];
         if (v->value->role == ROLE_STATE)
             place_behind(plan, v, SLAB_STATE, align);
-        else if (v->value->role == ROLE_INPUT || v->value->role == ROLE_OUTPUT || v->value->role == ROLE_CONSTANT)
+        else if (v->value->role == ROLE_INPUT || v->value->role == ROLE_OUTPUT ||
+                 v->value->role == ROLE_CONSTANT)
             place_behind(plan, v, SLAB_IO, align);
         else if (in_activation_slab(v->value))
             plan->requested += v->bytes;

@@ -10,7 +10,8 @@ typedef struct NoAttrs {
 
 typedef struct ImagesAttrs {
     int batch;       /* B: images of one rank */
-    bool bytes;      /* raw is uint8 [R*B][H][W][3], to be scaled and normalised; else float32 [R*B,3,H,W] */
+    bool bytes;      /* raw is uint8 [R*B][H][W][3], to be scaled and normalised; else float32
+                        [R*B,3,H,W] */
     double mean[3], std[3]; /* of pixels / 255 */
 } ImagesAttrs;
 

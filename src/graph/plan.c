@@ -15,8 +15,11 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state)
     if (count == 0)
         return STATUS_OK;
     Ref place = plan_ref(plan, plan->graph->values[plan->state]);
-    StepState now = {.lr = (float)state->lr, .grad_scale = (float)state->grad_scale, .rank = state->rank,
-                     .queue_head = state->queue_head, .step = state->step};
+    StepState now = {.lr = (float)state->lr,
+                     .grad_scale = (float)state->grad_scale,
+                     .rank = state->rank,
+                     .queue_head = state->queue_head,
+                     .step = state->step};
     TRY(plan->backend->write(plan->device, place, &now, sizeof now));
     return plan->backend->run(plan->device, plan->steps + begin, count);
 }
@@ -75,7 +78,8 @@ uint64_t plan_bytes(const Plan *plan)
     return bytes;
 }
 
-static const char *const slab_names[SLAB_COUNT] = {"param", "grad", "gsum", "mom", "ema", "state", "io", "act"};
+static const char *const slab_names[SLAB_COUNT] = {"param", "grad",  "gsum", "mom",
+                                                   "ema",   "state", "io",   "act"};
 static const char *const segment_names[SEGMENT_COUNT] = {
 #define X(name) #name,
     SEGMENT_LIST(X)
@@ -90,7 +94,8 @@ const char *plan_step_label(const Step *step)
 #undef KERNEL
     };
     static const char *const kinds[] = {"kernel", "gemm", "conv", "copy", "fill", "comm"};
-    static const char *const convs[] = {"conv_forward", "conv_grad_data", "conv_grad_weight", "conv_pack"};
+    static const char *const convs[] = {"conv_forward", "conv_grad_data", "conv_grad_weight",
+                                        "conv_pack"};
     if (step->kind == STEP_KERNEL)
         return kernels[step->kernel.id];
     return step->kind == STEP_CONV ? convs[step->conv.op] : kinds[step->kind];
@@ -106,15 +111,17 @@ static void print_operand(FILE *file, const Plan *plan, PlanOperand operand, boo
     fprintf(file, " %s%d[", written ? "=" : "%", operand.value);
     for (int i = 0; i < v->value->dims.rank; i++)
         fprintf(file, "%s%lld", i ? "," : "", (long long)v->value->dims.d[i]);
-    fprintf(file, "]@%s%d+%llu", slab_names[v->slab], v->buffer, (unsigned long long)(v->off + operand.off));
+    fprintf(file, "]@%s%d+%llu", slab_names[v->slab], v->buffer,
+            (unsigned long long)(v->off + operand.off));
 }
 
 void plan_dump_steps(const Plan *plan, void *file)
 {
     for (int i = 0; i < plan->steps_count; i++) {
         const Step *s = &plan->steps[i];
-        fprintf(file, "%4d %-8s %-17s %-34s %8.2f MiB %9.2f Mflop", i, segment_names[plan->plan_steps[i].segment],
-                plan_step_label(s), s->name, (double)s->bytes / (1 << 20), 1e-6 * (double)s->flops);
+        fprintf(file, "%4d %-8s %-17s %-34s %8.2f MiB %9.2f Mflop", i,
+                segment_names[plan->plan_steps[i].segment], plan_step_label(s), s->name,
+                (double)s->bytes / (1 << 20), 1e-6 * (double)s->flops);
         for (int j = 0; j < s->refs_count; j++)
             print_operand(file, plan, plan->plan_steps[i].operands[j], s->writes >> j & 1);
         fputc('\n', file);
@@ -128,7 +135,9 @@ void plan_dump_memory(const Plan *plan, void *file)
         fprintf(file, "%-8s %7d %10.1f\n", slab_names[s], plan->slabs[s].count,
                 (double)plan_slab_bytes(plan, (Slab)s) / (1 << 20));
     fprintf(file, "in all           %10.1f\n", (double)plan_bytes(plan) / (1 << 20));
-    fprintf(file, "activations: %.1f MiB if each had its own place, %.1f MiB planned; the peak is at %s\n",
-            (double)plan->requested / (1 << 20), (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20),
-            plan->peak ? plan->peak : "-");
+    fprintf(
+        file,
+        "activations: %.1f MiB if each had its own place, %.1f MiB planned; the peak is at %s\n",
+        (double)plan->requested / (1 << 20),
+        (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20), plan->peak ? plan->peak : "-");
 }

@@ -1,8 +1,9 @@
 /* Plan: a graph compiled for one device: a flat array of steps, and where each value lives.
  *
- * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie unpadded in the order of
- * the parameters; a slab may need several buffers (max_alloc), but no value spans two. Activations share
- * places by liveness. A prepared plan is immutable; what changes from step to step is in StepState. */
+ * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie unpadded in the
+ * order of the parameters; a slab may need several buffers (max_alloc), but no value spans two.
+ * Activations share places by liveness. A prepared plan is immutable; what changes from step to
+ * step is in StepState. */
 #ifndef PACO_GRAPH_PLAN_H
 #define PACO_GRAPH_PLAN_H
 
@@ -12,7 +13,14 @@
 #include "graph/tuning.h"
 
 typedef enum Slab {
-    SLAB_PARAM, SLAB_GRAD, SLAB_GRAD_SUM, SLAB_MOMENTUM, SLAB_EMA, SLAB_STATE, SLAB_IO, SLAB_ACTIVATION,
+    SLAB_PARAM,
+    SLAB_GRAD,
+    SLAB_GRAD_SUM,
+    SLAB_MOMENTUM,
+    SLAB_EMA,
+    SLAB_STATE,
+    SLAB_IO,
+    SLAB_ACTIVATION,
     SLAB_COUNT
 } Slab;
 
@@ -20,7 +28,7 @@ typedef enum Slab {
 typedef struct PlanValue {
     Value *value;
     uint64_t bytes;   /* on the device, with padded lanes */
-    bool blocked;     /* [N][ceil(C/c)][H][W][c], zero lanes beyond C; else row-major without padding */
+    bool blocked; /* [N][ceil(C/c)][H][W][c], zero lanes beyond C; else row-major without padding */
     Slab slab;
     int buffer;       /* of the slab */
     uint64_t off;
@@ -79,10 +87,10 @@ typedef struct Plan {
     const char *peak;      /* node at which most activation bytes are alive */
 } Plan;
 
-/* Compiles the graph (which the plan then owns, also on failure) and takes the device's memory. STATUS_LIMIT with
- * what it needs when it does not fit. */
-Status plan_compile(Graph *graph, const Backend *backend, Device *device, const PlanOptions *options,
-                    Plan **plan);
+/* Compiles the graph (which the plan then owns, also on failure) and takes the device's memory.
+ * STATUS_LIMIT with what it needs when it does not fit. */
+Status plan_compile(Graph *graph, const Backend *backend, Device *device,
+                    const PlanOptions *options, Plan **plan);
 void plan_free(Plan *plan);
 /* Sets the step state and runs one segment. */
 Status plan_run(Plan *plan, Segment segment, const StepParams *state);
@@ -105,8 +113,8 @@ void plan_liveness(Plan *plan);
 void plan_memory(Plan *plan);
 void plan_check(const Plan *plan);
 
-/* ---- fuse.c: rewrites the graph by the rows of fuse.def. recompute.c: lets the backward pass compute the outputs of
- * batch norm with ReLU again, so that their places are free in between. */
+/* ---- fuse.c: rewrites the graph by the rows of fuse.def. recompute.c: lets the backward pass
+ * compute the outputs of batch norm with ReLU again, so that their places are free in between. */
 void graph_fuse(Graph *graph);
 void graph_recompute(Graph *graph);
 

@@ -1,8 +1,9 @@
 /* Recomputation: outputs of batch norm with ReLU need not wait for the backward pass.
  *
- * The convolution's output must be kept for the gradient of the batch norm anyway; normalising it again costs one pass
- * over memory, and the output's place is free in between. Outputs with a residual are kept: computing them again would
- * need their own inputs' inputs. The values are the same bits as before. */
+ * The convolution's output must be kept for the gradient of the batch norm anyway; normalising it
+ * again costs one pass over memory, and the output's place is free in between. Outputs with a
+ * residual are kept: computing them again would need their own inputs' inputs. The values are the
+ * same bits as before. */
 #include "graph/plan.h"
 
 #include "base/check.h"
@@ -41,8 +42,8 @@ static Node *again(Graph *graph, Node *bn, int first)
     int known = graph->nodes_count;
     graph->segment = bn->segment;
     graph->scope = bn->name;
-    Node *node = NODE(graph, bn_relu_again, (const BnAttrs *)bn->attrs, bn->in[0], bn->in[1], bn->in[2],
-                      bn->out[1], bn->out[2]);
+    Node *node = NODE(graph, bn_relu_again, (const BnAttrs *)bn->attrs, bn->in[0], bn->in[1],
+                      bn->in[2], bn->out[1], bn->out[2]);
     for (int i = first; i < known; i++)
         for (int j = 0; j < graph->nodes[i]->in_count; j++)
             if (graph->nodes[i]->in[j] == bn->out[0])

@@ -20,8 +20,8 @@ struct Session {
 
 static Status open_device(Session *s, Graph *graph, const SessionOptions *options)
 {
-    Status status = device_open(options->device ? options->device : "auto", &options->on, &s->backend,
-                                &s->device);
+    Status status = device_open(options->device ? options->device : "auto", &options->on,
+                                &s->backend, &s->device);
     if (status != STATUS_OK) {
         graph_free(graph);
         return status;

@@ -1,4 +1,5 @@
-/* Session: a graph on a device, or on the reference. What training, verification and evaluation run on. */
+/* Session: a graph on a device, or on the reference. What training, verification and evaluation run
+ * on. */
 #ifndef PACO_GRAPH_SESSION_H
 #define PACO_GRAPH_SESSION_H
 
@@ -7,7 +8,8 @@
 typedef struct Session Session;
 
 typedef struct SessionOptions {
-    const char *device;  /* "ref" (float64), "ref32", or a device of the registry ("opencl", "opencl:1", "auto") */
+    const char *device;  /* "ref" (float64), "ref32", or a device of the registry ("opencl",
+                            "opencl:1", "auto") */
     DeviceOptions on;    /* how to open it */
     PlanOptions plan;
 } SessionOptions;
@@ -26,7 +28,8 @@ const char *session_device(const Session *session);
 Status session_write(Session *session, const Value *value, const void *host, DType type);
 Status session_read(Session *session, const Value *value, void *host, DType type);
 Status session_run(Session *session, Segment segment, const StepParams *state);
-/* One whole training step: PROLOGUE, KEY and QUERY for every virtual rank, EPILOGUE. state->rank is set here. */
+/* One whole training step: PROLOGUE, KEY and QUERY for every virtual rank, EPILOGUE. state->rank is
+ * set here. */
 Status session_step(Session *session, StepParams state);
 /* Waits until all is done. */
 Status session_sync(Session *session);

@@ -1,4 +1,5 @@
-/* Tuning results. Lines that cannot be read are passed over: the worst that can happen is a slower choice. */
+/* Tuning results. Lines that cannot be read are passed over: the worst that can happen is a slower
+ * choice. */
 #include "graph/tuning.h"
 
 #include "base/arena.h"
@@ -32,8 +33,9 @@ const char *tuning_key(const Step *step, char text[192])
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
     if (step->kind == STEP_CONV)
-        snprintf(text, 192, "conv.%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d", ops[c->op], c->N, c->C,
-                 c->H, c->W, c->K, c->R, c->S, c->stride, c->pad, c->groups);
+        snprintf(text, 192, "conv.%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d",
+                 ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
+                 c->groups);
     else
         snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
                  g->trans_b ? "t" : "n");
@@ -56,8 +58,9 @@ static char *file_of(const DeviceInfo *info, const char *folder)
 static char *head_of(const DeviceInfo *info)
 {
     char head[700];
-    snprintf(head, sizeof head, "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nkernels %s\n", VERSION, info->name,
-             info->driver, info->version, info->caps & CAP_CPU ? "cpu" : "gpu");
+    snprintf(head, sizeof head,
+             "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nkernels %s\n", VERSION,
+             info->name, info->driver, info->version, info->caps & CAP_CPU ? "cpu" : "gpu");
     return mem_string(head);
 }
 
@@ -106,7 +109,8 @@ Tuning *tuning_load(const DeviceInfo *info, const char *folder)
     size_t size;
     t->path = file_of(info, folder);
     t->head = head_of(info);
-    if (!t->path || !file_exists(t->path) || file_read(t->path, FILE_LIMIT, &bytes, &size) != STATUS_OK)
+    if (!t->path || !file_exists(t->path) ||
+        file_read(t->path, FILE_LIMIT, &bytes, &size) != STATUS_OK)
         return t;
     char *text = (char *)bytes;
     if (strncmp(text, t->head, strlen(t->head)) == 0)
@@ -156,7 +160,8 @@ const char *tuning_path(const Tuning *t)
 Status tuning_save(const Tuning *t)
 {
     if (!t->path)
-        return status_fail(STATUS_IO, "tuning: there is no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+        return status_fail(
+            STATUS_IO, "tuning: there is no cache folder: neither XDG_CACHE_HOME nor HOME is set");
     char temporary[4200], *slash = strrchr(t->path, '/');
     char *folder = mem_string(t->path);
     folder[slash ? slash - t->path : 0] = 0;
@@ -167,7 +172,8 @@ Status tuning_save(const Tuning *t)
     FILE *file = fopen(temporary, "w");
     bool good = file && fputs(t->head, file) >= 0;
     for (int i = 0; i < t->count && good; i++)
-        good = fprintf(file, "%s = %s %.4f\n", t->entries[i].key, t->entries[i].algorithm, t->entries[i].ms) > 0;
+        good = fprintf(file, "%s = %s %.4f\n", t->entries[i].key, t->entries[i].algorithm,
+                       t->entries[i].ms) > 0;
     if (file && fclose(file) != 0)
         good = false;
     if (good && rename(temporary, t->path) == 0)

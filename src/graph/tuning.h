@@ -1,7 +1,9 @@
-/* Tuning: which algorithm was fastest for a step on a device, kept in one readable text file per device.
+/* Tuning: which algorithm was fastest for a step on a device, kept in one readable text file per
+ * device.
  *
- * The file's head names device, driver and version; a file of another one is not used. Each further line is
- * "step = algorithm milliseconds". A plan asks for every convolution and GEMM that it lowers. */
+ * The file's head names device, driver and version; a file of another one is not used. Each further
+ * line is "step = algorithm milliseconds". A plan asks for every convolution and GEMM that it
+ * lowers. */
 #ifndef PACO_GRAPH_TUNING_H
 #define PACO_GRAPH_TUNING_H
 
@@ -9,7 +11,8 @@
 
 typedef struct Tuning Tuning;
 
-/* The results for this device in `folder` (NULL: the user's cache folder); empty when there are none. */
+/* The results for this device in `folder` (NULL: the user's cache folder); empty when there are
+ * none. */
 Tuning *tuning_load(const DeviceInfo *info, const char *folder);
 void tuning_free(Tuning *tuning);
 /* The algorithm for a step like this one, or NULL. Valid until the table changes. */
@@ -18,7 +21,8 @@ void tuning_set(Tuning *tuning, const Step *step, const char *algorithm, double 
 /* Writes the file, whole or not at all. */
 Status tuning_save(const Tuning *tuning);
 const char *tuning_path(const Tuning *tuning);
-/* What a step computes, in words that are equal for equal steps: "conv.forward N8 C64 ...". Returns text. */
+/* What a step computes, in words that are equal for equal steps: "conv.forward N8 C64 ...". Returns
+ * text. */
 const char *tuning_key(const Step *step, char text[192]);
 
 #endif

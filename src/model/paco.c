@@ -1,5 +1,5 @@
-/* The PaCo step: segments PROLOGUE (key encoder follows), KEY (keys of one rank), QUERY (queries, loss and
- * gradients of one rank), EPILOGUE (SGD, enqueue), and evaluation (FOLD, EVAL). */
+/* The PaCo step: segments PROLOGUE (key encoder follows), KEY (keys of one rank), QUERY (queries,
+ * loss and gradients of one rank), EPILOGUE (SGD, enqueue), and evaluation (FOLD, EVAL). */
 #include "model/paco.h"
 
 #include "base/check.h"
@@ -26,14 +26,18 @@ const char *method_name(Method method)
 Status model_check(const ModelConfig *c)
 {
     if (c->size < arch_least_size(c->arch))
-        return status_fail(STATUS_USAGE, "size: %s needs larger images (%d vs at least %d)", c->arch->name, c->size,
-                           arch_least_size(c->arch));
+        return status_fail(STATUS_USAGE, "size: %s needs larger images (%d vs at least %d)",
+                           c->arch->name, c->size, arch_least_size(c->arch));
     if (c->classes < 2)
         return status_fail(STATUS_USAGE, "classes: at least 2 are needed (got %d)", c->classes);
-    bool single = c->arch->family == FAMILY_IMAGENET && c->size <= 32; /* one pixel in the last stage */
+    bool single =
+        c->arch->family == FAMILY_IMAGENET && c->size <= 32; /* one pixel in the last stage */
     if (c->train && (single || (c->method == METHOD_PACO && c->mlp)) && c->batch < 2)
-        return status_fail(STATUS_USAGE, "batch: batch norm over single features needs at least 2 images per rank "
-                           "(got %d)", c->batch);
+        return status_fail(
+            STATUS_USAGE,
+            "batch: batch norm over single features needs at least 2 images per rank "
+            "(got %d)",
+            c->batch);
     return STATUS_OK;
 }
 
@@ -45,7 +49,8 @@ static Value *image_input(Graph *g, const ModelConfig *c, const char *name, int 
     return graph_value(g, name, ROLE_INPUT, c->bytes ? DTYPE_U8 : DTYPE_F32, dims);
 }
 
-static Value *images(Graph *g, const ModelConfig *c, const char *name, Value *raw, Value *order, int batch)
+static Value *images(Graph *g, const ModelConfig *c, const char *name, Value *raw, Value *order,
+                     int batch)
 {
     ImagesAttrs attrs = {.batch = batch, .bytes = c->bytes};
     memcpy(attrs.mean, c->mean, sizeof attrs.mean);
@@ -99,7 +104,8 @@ static void build_paco_loss(Model *m, const ModelConfig *c, Net *net, Value *h, 
     Value *q = NODE(g, l2norm, &(NoAttrs){0}, projected)->out[0];
     Value *k = own_rows(g, m->keys);
     g->scope = "paco_loss";
-    Node *loss = NODE(g, paco_loss, &c->loss, q, k, m->queue, labels, m->queue_labels, logits, m->prior, m->loss);
+    Node *loss = NODE(g, paco_loss, &c->loss, q, k, m->queue, labels, m->queue_labels, logits,
+                      m->prior, m->loss);
     g->scope = "accuracy";
     NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct);
     graph_gradients(g, (GradRoot[]){{q, loss->out[0]}, {logits, loss->out[1]}}, 2);
@@ -145,7 +151,8 @@ static Value *companion(Graph *g, Value *param, Role role, const char *prefix)
     return graph_companion(g, param, role, name);
 }
 
-/* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD. */
+/* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD.
+ */
 static void build_update(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;

@@ -1,4 +1,5 @@
-/* The PaCo training step and its baselines as one graph (design section 5), and the evaluation beside it. */
+/* The PaCo training step and its baselines as one graph (design section 5), and the evaluation
+ * beside it. */
 #ifndef PACO_MODEL_PACO_H
 #define PACO_MODEL_PACO_H
 

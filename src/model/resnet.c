@@ -1,4 +1,5 @@
-/* ResNets as graphs. Names and order of parameters are PyTorch's: encoder_q.layer1.0.conv1.weight, ... */
+/* ResNets as graphs. Names and order of parameters are PyTorch's: encoder_q.layer1.0.conv1.weight,
+ * ... */
 #include "model/resnet.h"
 
 #include "base/check.h"
@@ -42,7 +43,8 @@ int arch_least_size(const Arch *arch)
     return arch->family == FAMILY_CIFAR ? 4 : 32;
 }
 
-/* ------------------------------------------------------------------------------------ parameters */
+/* ------------------------------------------------------------------------------------ parameters
+ */
 
 /* A parameter as this network sees it: itself, or its copy in the key encoder. */
 static Value *net_param(Net *net, const char *name, Dims dims, ParamKind kind, int64_t fan_in)
@@ -63,7 +65,8 @@ static Value *net_param(Net *net, const char *name, Dims dims, ParamKind kind, i
     return graph_companion(net->graph, param, ROLE_EMA, full);
 }
 
-static Value *net_running(Net *net, const char *name, const char *what, int channels, ParamKind kind)
+static Value *net_running(Net *net, const char *name, const char *what, int channels,
+                          ParamKind kind)
 {
     char full[NAME_ROOM];
     snprintf(full, sizeof full, "encoder_%c.%s.%s", net->mode == NET_KEY ? 'k' : 'q', name, what);
@@ -91,7 +94,8 @@ static Value *conv(Net *net, const char *name, Value *x, int K, int R, int strid
     int C = (int)x->dims.d[1];
     enter(net, scope, sizeof scope, name);
     snprintf(weight, sizeof weight, "%s.weight", name);
-    Value *w = net_param(net, weight, DIMS4(K, C / groups, R, R), PARAM_CONV_WEIGHT, (int64_t)C / groups * R * R);
+    Value *w = net_param(net, weight, DIMS4(K, C / groups, R, R), PARAM_CONV_WEIGHT,
+                         (int64_t)C / groups * R * R);
     ConvAttrs attrs = {stride, R / 2, groups, (int)x->dims.d[2], (int)x->dims.d[3]};
     return NODE(net->graph, conv, &attrs, x, w)->out[0];
 }
@@ -103,7 +107,8 @@ static Value *bn(Net *net, const char *name, Value *x, bool last)
     enter(net, scope, sizeof scope, name);
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias, sizeof bias, "%s.bias", name);
-    Value *gamma = net_param(net, weight, DIMS1(C), last ? PARAM_BN_WEIGHT_LAST : PARAM_BN_WEIGHT, 0);
+    Value *gamma =
+        net_param(net, weight, DIMS1(C), last ? PARAM_BN_WEIGHT_LAST : PARAM_BN_WEIGHT, 0);
     Value *beta = net_param(net, bias, DIMS1(C), PARAM_BN_BIAS, 0);
     Value *mean = net_running(net, name, "running_mean", C, PARAM_RUNNING_MEAN);
     Value *var = net_running(net, name, "running_var", C, PARAM_RUNNING_VAR);
@@ -152,7 +157,8 @@ static const char *part(const Block *b, const char *name, char *to, size_t room)
     return to;
 }
 
-/* What is added to the block's output: x itself, subsampled with zero channels (option A), or projected. */
+/* What is added to the block's output: x itself, subsampled with zero channels (option A), or
+ * projected. */
 static Value *shortcut(Net *net, const Block *b, Value *x)
 {
     char name[128], scope[256];
@@ -171,9 +177,11 @@ static Value *block(Net *net, const Block *b, Value *x)
 {
     char name[128], scope[256];
     bool basic = net->arch->block == BLOCK_BASIC;
-    Value *y = conv(net, part(b, "conv1", name, sizeof name), x, b->width, basic ? 3 : 1, basic ? b->stride : 1, 1);
+    Value *y = conv(net, part(b, "conv1", name, sizeof name), x, b->width, basic ? 3 : 1,
+                    basic ? b->stride : 1, 1);
     y = relu(net, bn(net, part(b, "bn1", name, sizeof name), y, false));
-    y = conv(net, part(b, "conv2", name, sizeof name), y, b->width, 3, basic ? 1 : b->stride, basic ? 1 : net->arch->groups);
+    y = conv(net, part(b, "conv2", name, sizeof name), y, b->width, 3, basic ? 1 : b->stride,
+             basic ? 1 : net->arch->groups);
     y = bn(net, part(b, "bn2", name, sizeof name), y, basic);
     if (!basic) {
         y = conv(net, part(b, "conv3", name, sizeof name), relu(net, y), b->out, 1, 1, 1);

@@ -26,7 +26,8 @@ int arch_least_size(const Arch *arch);
 /* What a network is built for: which weights it uses and how batch norm behaves. */
 typedef enum NetMode {
     NET_QUERY, /* trained parameters, batch statistics */
-    NET_KEY,   /* the moving average of the parameters, batch statistics, running statistics of its own */
+    NET_KEY,   /* the moving average of the parameters, batch statistics, running statistics of its
+                  own */
     NET_EVAL,  /* trained parameters, running statistics */
 } NetMode;
 
@@ -36,9 +37,11 @@ typedef struct Net {
     NetMode mode;
 } Net;
 
-/* Backbone: x[N,3,H,W] -> h[N,F] with F = arch_features. Parameters are made on first use, in PyTorch's order. */
+/* Backbone: x[N,3,H,W] -> h[N,F] with F = arch_features. Parameters are made on first use, in
+ * PyTorch's order. */
 Value *net_pooled(Net *net, Value *x);
-/* Projection head `fc`: h[N,F] -> [N,dim]: Linear(dim), or Linear-BatchNorm-ReLU-Linear(dim) with mlp. */
+/* Projection head `fc`: h[N,F] -> [N,dim]: Linear(dim), or Linear-BatchNorm-ReLU-Linear(dim) with
+ * mlp. */
 Value *net_head(Net *net, Value *h, int dim, bool mlp);
 /* The head's parameters without its nodes: baselines carry them untrained. */
 void net_declare_head(Net *net, int dim, bool mlp);

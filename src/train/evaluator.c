@@ -1,4 +1,5 @@
-/* Evaluation, batch by batch in the data set's order; a short last batch leaves old rows behind, unused. */
+/* Evaluation, batch by batch in the data set's order; a short last batch leaves old rows behind,
+ * unused. */
 #include "train/evaluator.h"
 
 #include "base/log.h"
@@ -23,8 +24,8 @@ typedef struct EvalBuffers {
     float *logits;
 } EvalBuffers;
 
-static Status evaluate_batch(const Evaluation *e, const Batch *batch, const EvalBuffers *buffers, Metrics *metrics,
-                             double *loss)
+static Status evaluate_batch(const Evaluation *e, const Batch *batch, const EvalBuffers *buffers,
+                             Metrics *metrics, double *loss)
 {
     size_t image = (size_t)e->views.size * (size_t)e->views.size * 3;
     int classes = (int)e->model->eval_logits->dims.d[1];
@@ -38,8 +39,8 @@ static Status evaluate_batch(const Evaluation *e, const Batch *batch, const Eval
     return metrics_add(metrics, buffers->logits, batch->labels, batch->samples, batch->n);
 }
 
-static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffers *buffers, Metrics *metrics,
-                           double *loss)
+static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffers *buffers,
+                           Metrics *metrics, double *loss)
 {
     StepParams params = {0};
     int64_t done = 0;
@@ -52,7 +53,8 @@ static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffer
             break;
         TRY(evaluate_batch(e, batch, buffers, metrics, &total));
         done += batch->n;
-        log_progress(60, "evaluating: %lld of %lld images", (long long)done, (long long)e->data->count);
+        log_progress(60, "evaluating: %lld of %lld images", (long long)done,
+                     (long long)e->data->count);
         if (e->stop && atomic_load(e->stop))
             return status_fail(STATUS_STOPPED, "evaluation stopped on request");
     }
@@ -63,12 +65,18 @@ static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffer
 
 Status evaluate(const Evaluation *e, Metrics *metrics, double *loss)
 {
-    LoaderSpec spec = {.data = e->data, .views = LOADER_EVAL, .options = e->views, .ranks = 1, .batch = e->batch,
-                       .on_corrupt = e->on_corrupt, .threads = e->threads};
+    LoaderSpec spec = {.data = e->data,
+                       .views = LOADER_EVAL,
+                       .options = e->views,
+                       .ranks = 1,
+                       .batch = e->batch,
+                       .on_corrupt = e->on_corrupt,
+                       .threads = e->threads};
     Loader *loader;
     TRY(loader_open(&spec, &loader));
-    EvalBuffers buffers = {mem_zero((size_t)dims_count(e->model->eval_images->dims), 1),
-                           mem_zero((size_t)dims_count(e->model->eval_logits->dims), sizeof(float))};
+    EvalBuffers buffers = {
+        mem_zero((size_t)dims_count(e->model->eval_images->dims), 1),
+        mem_zero((size_t)dims_count(e->model->eval_logits->dims), sizeof(float))};
     Status status = evaluate_all(e, loader, &buffers, metrics, loss);
     free(buffers.logits);
     free(buffers.images);

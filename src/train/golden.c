@@ -1,6 +1,6 @@
-/* Golden files. A category's figure is that of paco_oracle.distances: max(|d norm|, |d dot|) of a tensor over
- * max(its norm, 1e-3 of the norm of all tensors of its category); the first values of a tensor count the same
- * way. Counts of correct images and the queue's head must be equal. */
+/* Golden files. A category's figure is that of paco_oracle.distances: max(|d norm|, |d dot|) of a
+ * tensor over max(its norm, 1e-3 of the norm of all tensors of its category); the first values of a
+ * tensor count the same way. Counts of correct images and the queue's head must be equal. */
 #include "train/golden.h"
 
 #include "base/check.h"
@@ -87,8 +87,8 @@ static void must_equal(Golden *g, const char *what, double expected, double got)
 }
 
 /* Compares a tensor with its probe in the file. */
-static void compare(Golden *g, const char *cat, const char *probe_name, const Json *probe, const double *v,
-                    int64_t n, double whole)
+static void compare(Golden *g, const char *cat, const char *probe_name, const Json *probe,
+                    const double *v, int64_t n, double whole)
 {
     char stream[300];
     snprintf(stream, sizeof stream, "probe.%s", probe_name);
@@ -148,7 +148,9 @@ static double fill_scale(const Value *v)
 
 static double fill_offset(const Value *v)
 {
-    return v->kind == PARAM_BN_WEIGHT || v->kind == PARAM_RUNNING_VAR ? 1 : v->kind == PARAM_BN_WEIGHT_LAST ? 0.2 : 0;
+    return v->kind == PARAM_BN_WEIGHT || v->kind == PARAM_RUNNING_VAR ? 1
+           : v->kind == PARAM_BN_WEIGHT_LAST                          ? 0.2
+                                                                      : 0;
 }
 
 /* Initial values of a parameter, its key copy (same name as the query's) or a running statistic. */
@@ -228,7 +230,8 @@ static Status write_prior(Golden *g, const Value *v)
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ step files */
+/* ------------------------------------------------------------------------------------ step files
+ */
 
 static Status write_step_inputs(Golden *g, int step)
 {
@@ -258,8 +261,8 @@ end:
     return status;
 }
 
-static Status compare_value(Golden *g, const char *cat, const char *probe_name, const Json *probe, const Value *v,
-                            double whole, const double *minus)
+static Status compare_value(Golden *g, const char *cat, const char *probe_name, const Json *probe,
+                            const Value *v, double whole, const double *minus)
 {
     int64_t n = dims_count(v->dims);
     double *x = mem_alloc((size_t)n * sizeof *x);
@@ -274,7 +277,8 @@ static Status compare_value(Golden *g, const char *cat, const char *probe_name, 
     return status;
 }
 
-/* A value that this method does not have keeps its initial contents: the key encoder of a baseline. */
+/* A value that this method does not have keeps its initial contents: the key encoder of a baseline.
+ */
 static Status compare_untouched(Golden *g, const char *cat, const Json *probe, double whole)
 {
     char name[256];
@@ -301,7 +305,8 @@ static Status compare_named(Golden *g, const char *cat)
     double whole = whole_norm(tensors);
     for (const Json *t = tensors ? tensors->child : NULL; t; t = t->next) {
         const Value *v = graph_find(g->model.graph, t->key);
-        TRY(v ? compare_value(g, cat, t->key, t, v, whole, NULL) : compare_untouched(g, cat, t, whole));
+        TRY(v ? compare_value(g, cat, t->key, t, v, whole, NULL)
+              : compare_untouched(g, cat, t, whole));
     }
     return STATUS_OK;
 }
@@ -350,7 +355,8 @@ static Status evaluate(Golden *g, const char *cat)
     TRY(write_images(g, g->model.eval_images, "im_eval", 0, 1));
     TRY(session_run(g->session, SEGMENT_FOLD, &params));
     TRY(session_run(g->session, SEGMENT_EVAL, &params));
-    return compare_value(g, cat, cat, probe, g->model.eval_logits, json_number(probe, "norm", 0), NULL);
+    return compare_value(g, cat, cat, probe, g->model.eval_logits, json_number(probe, "norm", 0),
+                         NULL);
 }
 
 static Status compare_step(Golden *g, const Json *step, int number)
@@ -364,7 +370,8 @@ static Status compare_step(Golden *g, const Json *step, int number)
     double worst = 0;
     const Json *losses = json_get(step, "loss");
     for (const Json *x = losses ? losses->child : NULL; x && r < c->ranks; x = x->next, r++)
-        worst = isfinite(loss[r]) ? fmax(worst, fabs(loss[r] - x->number) / fabs(x->number)) : INFINITY;
+        worst =
+            isfinite(loss[r]) ? fmax(worst, fabs(loss[r] - x->number) / fabs(x->number)) : INFINITY;
     note(g, "loss", number, "loss", r == c->ranks ? worst : INFINITY);
     for (r = 0; r < c->ranks; r++)
         total += correct[2 * r];
@@ -402,7 +409,8 @@ static Status compare_queue(Golden *g)
     const Json *probe = json_get(g->expected, "queue");
     int64_t n = (int64_t)g->model_config.queue * g->model_config.dim;
     if (g->model.queue)
-        return compare_value(g, "queue", "queue", probe, g->model.queue, json_number(probe, "norm", 0), NULL);
+        return compare_value(g, "queue", "queue", probe, g->model.queue,
+                             json_number(probe, "norm", 0), NULL);
     double *x = mem_alloc((size_t)n * sizeof *x);
     oracle_unit_rows("queue", g->seed, g->model_config.queue, g->model_config.dim, x);
     compare(g, "queue", "queue", probe, x, n, json_number(probe, "norm", 0));
@@ -431,7 +439,8 @@ static Status verify_step(Golden *g)
     return evaluate(g, "eval_after");
 }
 
-/* ------------------------------------------------------------------------------------ loss files */
+/* ------------------------------------------------------------------------------------ loss files
+ */
 
 static Status verify_loss(Golden *g)
 {
@@ -447,8 +456,10 @@ static Status verify_loss(Golden *g)
     Value *labels = graph_value(graph, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(B));
     Value *queue_labels = graph_value(graph, "queue_l", ROLE_STATE, DTYPE_I32, DIMS1(c->queue));
     Value *loss = graph_value(graph, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(1));
-    Value *prior = c->prior ? graph_value(graph, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(c->classes)) : NULL;
-    Node *n = NODE(graph, paco_loss, &c->loss, q, k, queue, labels, queue_labels, logits, prior, loss);
+    Value *prior =
+        c->prior ? graph_value(graph, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(c->classes)) : NULL;
+    Node *n =
+        NODE(graph, paco_loss, &c->loss, q, k, queue, labels, queue_labels, logits, prior, loss);
     n->out[0]->role = n->out[1]->role = ROLE_OUTPUT;
     TRY(session_open(graph, &g->options->session, &g->session));
     TRY(write_unit(g, q, "q"));
@@ -474,7 +485,8 @@ static Status verify_loss(Golden *g)
     static const char *const names[] = {"dq", "dlogits"};
     for (int i = 0; i < 2; i++) {
         const Json *probe = json_get(g->expected, names[i]);
-        TRY(compare_value(g, names[i], names[i], probe, outs[i], json_number(probe, "norm", 0), NULL));
+        TRY(compare_value(g, names[i], names[i], probe, outs[i], json_number(probe, "norm", 0),
+                          NULL));
     }
     return STATUS_OK;
 }
@@ -494,8 +506,8 @@ static Status read_config(Golden *g)
     const char *arch = json_text(c, "arch", ""), *method = json_text(c, "method", "paco");
     bool loss_only = strcmp(json_text(c, "what", ""), "loss") == 0;
     if (!arch_find(arch) || method_find(method) < 0)
-        return status_fail(STATUS_INPUT, "%s: config: unknown architecture '%s' or method '%s'", g->path, arch,
-                           method);
+        return status_fail(STATUS_INPUT, "%s: config: unknown architecture '%s' or method '%s'",
+                           g->path, arch, method);
     *m = (ModelConfig){
         .arch = arch_find(arch), .method = (Method)method_find(method),
         .classes = (int)json_number(c, "classes", 0), .size = (int)json_number(c, "size", 0),
@@ -505,13 +517,17 @@ static Status read_config(Golden *g)
         .sgd = {json_number(c, "momentum", 0.9), json_number(c, "wd", 0)},
     };
     double T = json_number(c, "moco_t", 0.2);
-    m->loss = (PacoAttrs){json_number(c, "alpha", 0.05), json_number(c, "beta", 1), json_number(c, "gamma", 1),
-                          json_number(c, "supt", 1), T, json_number(c, "base_t", T)};
+    m->loss = (PacoAttrs){json_number(c, "alpha", 0.05),
+                          json_number(c, "beta", 1),
+                          json_number(c, "gamma", 1),
+                          json_number(c, "supt", 1),
+                          T,
+                          json_number(c, "base_t", T)};
     m->eval_batch = m->batch;
     m->prior = flag(c, "long_tailed", true) && m->method != METHOD_CROSS_ENTROPY;
     g->seed = (uint64_t)json_number(c, "seed", 0);
-    if (m->batch < 1 || m->ranks < 1 || m->ranks > 64 || m->classes < 1 || m->dim < 1 || m->queue < 1 ||
-        (!loss_only && m->size < 1))
+    if (m->batch < 1 || m->ranks < 1 || m->ranks > 64 || m->classes < 1 || m->dim < 1 ||
+        m->queue < 1 || (!loss_only && m->size < 1))
         return status_fail(STATUS_INPUT, "%s: config: a size is missing or out of range", g->path);
     return STATUS_OK;
 }
@@ -543,8 +559,10 @@ Status golden_verify(const char *path, const GoldenOptions *options, FILE *out, 
     g.expected = json_get(root, "float64");
     g.tolerance = json_get(root, "tolerance");
     if (!g.config || !g.expected || !g.tolerance) {
-        status = status_fail(STATUS_INPUT, "%s: not a golden file: config, float64 or tolerance is missing. "
-                             "paco_oracle.py writes them", path);
+        status = status_fail(STATUS_INPUT,
+                             "%s: not a golden file: config, float64 or tolerance is missing. "
+                             "paco_oracle.py writes them",
+                             path);
         goto end;
     }
     TRY_OR(end, status, read_config(&g));

@@ -1,4 +1,5 @@
-/* Golden files: runs the configuration of a file written by paco_oracle.py and compares every number in it. */
+/* Golden files: runs the configuration of a file written by paco_oracle.py and compares every
+ * number in it. */
 #ifndef PACO_TRAIN_GOLDEN_H
 #define PACO_TRAIN_GOLDEN_H
 
@@ -8,12 +9,14 @@
 
 typedef struct GoldenOptions {
     SessionOptions session;
-    int steps;    /* compare only the first steps of a step file (0: all of them, and the final state) */
+    int steps; /* compare only the first steps of a step file (0: all of them, and the final state)
+                */
     bool verbose; /* print the worst tensor of every category */
 } GoldenOptions;
 
-/* Prints one line to `out`: PASS or FAIL, and the worst figure of each category against its bound: 1e-9 on the
- * float64 reference, the file's tolerance block elsewhere. STATUS_INPUT for a file that is none. */
+/* Prints one line to `out`: PASS or FAIL, and the worst figure of each category against its bound:
+ * 1e-9 on the float64 reference, the file's tolerance block elsewhere. STATUS_INPUT for a file that
+ * is none. */
 Status golden_verify(const char *path, const GoldenOptions *options, FILE *out, bool *passed);
 
 #endif

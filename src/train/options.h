@@ -25,8 +25,8 @@
 
 typedef enum Freeze { FREEZE_NONE, FREEZE_CONVS_BUT_LAST_BLOCK } Freeze;
 typedef enum Sampling { SAMPLING_UNIFORM, SAMPLING_BALANCED } Sampling;
-/* Options.method is a Method (model/paco.h), .dataset a DatasetKind, .schedule a ScheduleKind, .on_corrupt an OnCorrupt (loader.h),
- * .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
+/* Options.method is a Method (model/paco.h), .dataset a DatasetKind, .schedule a ScheduleKind,
+ * .on_corrupt an OnCorrupt (loader.h), .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
 
 typedef enum OptionVerb {
     OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8
@@ -60,11 +60,11 @@ typedef struct Options {
 /* The defaults. */
 void options_init(Options *options);
 void options_free(Options *options);
-/* Sets defaults, then parses argv[0..argc-1] (without program and verb): --name value, --name=value, --flag, --no-flag;
- * _ and - are the same in a name. At most `words` arguments that are no options. --preset NAME
- * applies first wherever it stands. With a preset whose number of ranks is overridden, lr and batch
- * scale along unless given themselves. Then options_check. On failure the options may still be
- * freed. */
+/* Sets defaults, then parses argv[0..argc-1] (without program and verb): --name value,
+ * --name=value, --flag, --no-flag; _ and - are the same in a name. At most `words` arguments that
+ * are no options. --preset NAME applies first wherever it stands. With a preset whose number of
+ * ranks is overridden, lr and batch scale along unless given themselves. Then options_check. On
+ * failure the options may still be freed. */
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
 /* Sets one option from text, as --name text would: for presets, checkpoints and tests.
  * STATUS_USAGE. */
@@ -91,7 +91,8 @@ Schedule options_schedule(const Options *options);
  * same class folders (STATUS_INPUT). Where no training data is named (evaluation, data check)
  * *train is NULL, likewise *test; on failure both are. */
 Status options_open_data(const Options *options, Dataset **train, Dataset **test);
-/* Short side before the centre crop of `size`: --eval-resize, else 256 for 224, and no margin up to 64. */
+/* Short side before the centre crop of `size`: --eval-resize, else 256 for 224, and no margin up
+ * to 64. */
 int options_eval_resize(const Options *options, int size);
 /* The recipe and its options (size and evaluation resize resolved). After options_check. */
 const Recipe *options_recipe(const Options *options, RecipeOptions *views);

@@ -1,5 +1,5 @@
-/* The numbers that golden files are made of: every weight, image, label and permutation is a formula of its
- * name (paco_oracle.py: bits, uniform, integers, permutation). */
+/* The numbers that golden files are made of: every weight, image, label and permutation is a
+ * formula of its name (paco_oracle.py: bits, uniform, integers, permutation). */
 #ifndef PACO_TRAIN_ORACLE_NUMBERS_H
 #define PACO_TRAIN_ORACLE_NUMBERS_H
 

@@ -44,7 +44,8 @@ static Status measure_flops(const Backend *backend, Device *device, Buffer *buff
     uint32_t items = cpu ? info->units * 4 : info->units * 4096;
     long rounds = cpu ? 1 << 20 : 1 << 14;
     double seconds;
-    Step step = range_step(KERNEL_peak_fma, (RangeArgs){.n = rounds, .a = 0.999f, .b = 1e-3f}, items, 1);
+    Step step =
+        range_step(KERNEL_peak_fma, (RangeArgs){.n = rounds, .a = 0.999f, .b = 1e-3f}, items, 1);
     step.refs[0] = (Ref){buffer, 0};
     step.writes = 1;
     TRY(fastest(backend, device, &step, &seconds));
@@ -53,13 +54,15 @@ static Status measure_flops(const Backend *backend, Device *device, Buffer *buff
     return STATUS_OK;
 }
 
-static Status measure_bandwidth(const Backend *backend, Device *device, Buffer *buffer, double *bandwidth)
+static Status measure_bandwidth(const Backend *backend, Device *device, Buffer *buffer,
+                                double *bandwidth)
 {
     const DeviceInfo *info = backend->opened(device);
     long n = (long)(COPY_BYTES / 4);
     uint32_t items = info->caps & CAP_CPU ? info->units * 4 : info->units * 256;
     double seconds;
-    Step step = range_step(KERNEL_relu, (RangeArgs){.n = n, .chunk = (n / items + 15) / 16 * 16}, items, 2);
+    Step step =
+        range_step(KERNEL_relu, (RangeArgs){.n = n, .chunk = (n / items + 15) / 16 * 16}, items, 2);
     step.refs[0] = (Ref){buffer, 0};
     step.refs[1] = (Ref){buffer, COPY_BYTES};
     step.writes = 2;

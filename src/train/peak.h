@@ -1,4 +1,5 @@
-/* Peak: what a device can do at most, measured: fused multiply-adds without memory, and a copy in memory. */
+/* Peak: what a device can do at most, measured: fused multiply-adds without memory, and a copy in
+ * memory. */
 #ifndef PACO_TRAIN_PEAK_H
 #define PACO_TRAIN_PEAK_H
 

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Places-LT trains classifier, head and batch norms, and of the convolutions only those of the last block. */
+/* Places-LT trains classifier, head and batch norms, and of the convolutions only those of the last
+ * block. */
 static bool convs_but_last_block(const char *name, const void *context)
 {
     const Arch *arch = context;
@@ -25,12 +26,24 @@ ModelConfig setup_model(Options *o, int classes, int size, bool train, int eval_
 {
     double base = o->base_temperature > 0 ? o->base_temperature : o->temperature;
     ModelConfig c = {
-        .arch = arch_find(options_word(o, OPTION_ID_arch)), .method = (Method)o->method, .classes = classes,
-        .size = size, .batch = o->batch / o->ranks, .ranks = o->ranks, .eval_batch = eval_batch, .dim = o->dim,
-        .queue = o->queue, .mlp = o->mlp, .train = train, .bytes = true, .moco_m = o->moco_m,
-        .loss = {o->alpha, o->beta, o->gamma, o->supt, o->temperature, base}, .sgd = {o->momentum, o->wd},
+        .arch = arch_find(options_word(o, OPTION_ID_arch)),
+        .method = (Method)o->method,
+        .classes = classes,
+        .size = size,
+        .batch = o->batch / o->ranks,
+        .ranks = o->ranks,
+        .eval_batch = eval_batch,
+        .dim = o->dim,
+        .queue = o->queue,
+        .mlp = o->mlp,
+        .train = train,
+        .bytes = true,
+        .moco_m = o->moco_m,
+        .loss = {o->alpha, o->beta, o->gamma, o->supt, o->temperature, base},
+        .sgd = {o->momentum, o->wd},
     };
-    c.prior = train && (c.method == METHOD_BALANCED_SOFTMAX || (c.method == METHOD_PACO && o->long_tailed));
+    c.prior = train &&
+              (c.method == METHOD_BALANCED_SOFTMAX || (c.method == METHOD_PACO && o->long_tailed));
     memcpy(c.mean, o->mean, sizeof c.mean);
     memcpy(c.std, o->std, sizeof c.std);
     if (o->freeze == FREEZE_CONVS_BUT_LAST_BLOCK) {
@@ -42,11 +55,13 @@ ModelConfig setup_model(Options *o, int classes, int size, bool train, int eval_
 
 SessionOptions setup_session(const Options *o)
 {
-    return (SessionOptions){.device = o->device, .on = {.kernels = o->kernels, .profile = o->profile},
+    return (SessionOptions){.device = o->device,
+                            .on = {.kernels = o->kernels, .profile = o->profile},
                             .plan = {.no_fuse = !o->fuse, .no_recompute = !o->recompute}};
 }
 
-/* ------------------------------------------------------------------------------------ initial values */
+/* ------------------------------------------------------------------------------------ initial
+ * values */
 
 /* Standard deviation of a normal draw, 0 for a uniform one. */
 static double normal_scale(const ModelConfig *c, const Value *v)
@@ -74,8 +89,10 @@ static void draw(int64_t number, void *context)
     const Value *v = d->value;
     int64_t n = dims_count(v->dims);
     Rng rng = rng_stream(d->seed, 0, rng_hash(v->name), RNG_INIT);
-    double normal = normal_scale(d->config, v), uniform = v->fan_in ? 1 / sqrt((double)v->fan_in) : 0;
-    bool one = v->kind == PARAM_BN_WEIGHT || v->kind == PARAM_BN_WEIGHT_LAST || v->kind == PARAM_RUNNING_VAR;
+    double normal = normal_scale(d->config, v),
+           uniform = v->fan_in ? 1 / sqrt((double)v->fan_in) : 0;
+    bool one = v->kind == PARAM_BN_WEIGHT || v->kind == PARAM_BN_WEIGHT_LAST ||
+               v->kind == PARAM_RUNNING_VAR;
     for (int64_t i = 0; i < n; i++)
         d->x[i] = (float)(normal > 0 ? normal * rng_normal(&rng)
                           : uniform > 0 ? uniform * (2 * rng_uniform(&rng) - 1) : one);
@@ -105,7 +122,8 @@ static Status write_queue(Session *session, const Model *model, const ModelConfi
     return status;
 }
 
-/* Draws some values at once, one thread each, and writes them; a parameter also to its copy on the key side. */
+/* Draws some values at once, one thread each, and writes them; a parameter also to its copy on the
+ * key side. */
 static Status write_drawn(Session *session, const Graph *g, Draw *draws, int count)
 {
     Status status = STATUS_OK;

@@ -1,5 +1,5 @@
-/* Snapshot. state_dict's order is that of PyTorch's modules: the queue's buffers, encoder_q, encoder_k, linear,
- * linear_k; a batch norm's running statistics stand behind its bias. */
+/* Snapshot. state_dict's order is that of PyTorch's modules: the queue's buffers, encoder_q,
+ * encoder_k, linear, linear_k; a batch norm's running statistics stand behind its bias. */
 #include "train/snapshot.h"
 
 #include "base/check.h"
@@ -27,7 +27,8 @@ struct Snapshot {
     int room;
 };
 
-/* ------------------------------------------------------------------------------------ description */
+/* ------------------------------------------------------------------------------------ description
+ */
 
 static TrainingTensor *add_tensor(Snapshot *s, const char *name, ElementType type, Dims dims)
 {
@@ -38,13 +39,15 @@ static TrainingTensor *add_tensor(Snapshot *s, const char *name, ElementType typ
     }
     TrainingTensor *t = &s->state.tensors[s->state.count];
     s->sources[s->state.count++] = (Source){0};
-    *t = (TrainingTensor){.name = arena_printf(&s->arena, "%s", name), .type = type, .rank = dims.rank};
+    *t = (TrainingTensor){
+        .name = arena_printf(&s->arena, "%s", name), .type = type, .rank = dims.rank};
     memcpy(t->shape, dims.d, (size_t)dims.rank * sizeof *dims.d);
     t->data = mem_zero((size_t)dims_count(dims), element_bytes(type));
     return t;
 }
 
-static void add_value(Snapshot *s, const char *name, const Value *value, const Value *momentum, bool parameter)
+static void add_value(Snapshot *s, const char *name, const Value *value, const Value *momentum,
+                      bool parameter)
 {
     if (!value)
         return;
@@ -163,7 +166,8 @@ static Object *describe_progress(Snapshot *s, const Progress *p)
     return extra;
 }
 
-Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr, const TrainingState **state)
+Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr,
+                     const TrainingState **state)
 {
     for (int i = 0; i < s->state.count; i++) {
         TrainingTensor *t = &s->state.tensors[i];
@@ -200,14 +204,18 @@ static Status restore_tensor(Session *session, const TrainingTensor *t, const So
 /* Options that decide which images come next must be those of the run. */
 static Status check_same(const Snapshot *s, const char *path, const TrainingState *state)
 {
-    struct { const char *key; int64_t now; } same[] = {
-        {"seed", (int64_t)s->options->seed}, {"batch", s->options->batch}, {"ranks", s->options->ranks}};
+    struct { const char *key; int64_t now;
+    } same[] = {{"seed", (int64_t)s->options->seed},
+                {"batch", s->options->batch},
+                {"ranks", s->options->ranks}};
     for (int i = 0; i < 3; i++) {
         int64_t then = training_extra_int(state, same[i].key, same[i].now);
         if (then != same[i].now)
-            return status_fail(STATUS_USAGE, "%s: --%s: differs from the run to resume (%lld vs %lld). --init-from "
-                               "starts a new run from its weights", path, same[i].key, (long long)same[i].now,
-                               (long long)then);
+            return status_fail(
+                STATUS_USAGE,
+                "%s: --%s: differs from the run to resume (%lld vs %lld). --init-from "
+                "starts a new run from its weights",
+                path, same[i].key, (long long)same[i].now, (long long)then);
     }
     return STATUS_OK;
 }
@@ -215,16 +223,18 @@ static Status check_same(const Snapshot *s, const char *path, const TrainingStat
 /* Options that may change under a run without changing what it computes. */
 static bool is_free(const char *name, size_t length)
 {
-    static const char *const names[] = {"preset", "device", "kernels", "fuse", "profile", "threads", "out", "resume",
-                                        "init-from", "partial", "save-every", "save-steps", "keep", "repeats",
-                                        "untimed", "stop-after"};
+    static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",
+                                        "profile",   "threads", "out",        "resume",
+                                        "init-from", "partial", "save-every", "save-steps",
+                                        "keep",      "repeats", "untimed",    "stop-after"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
             return true;
     return false;
 }
 
-/* Says which other options differ from those that the run was saved with: allowed, but seldom meant. */
+/* Says which other options differ from those that the run was saved with: allowed, but seldom
+ * meant. */
 static void warn_of_changes(const Snapshot *s, const TrainingState *state)
 {
     Arena arena = {0};
@@ -239,22 +249,26 @@ static void warn_of_changes(const Snapshot *s, const TrainingState *state)
         const char *here = strstr(now, key), *value = here ? here + strlen(key) : "";
         size_t other = strcspn(value, "\n");
         if (here && (other != length - name || memcmp(value, then + name, other) != 0))
-            log_warn("--%.*s: %.*s now, %.*s when the run was saved", (int)name - 1, then, (int)other, value,
-                     (int)(length - name), then + name);
+            log_warn("--%.*s: %.*s now, %.*s when the run was saved", (int)name - 1, then,
+                     (int)other, value, (int)(length - name), then + name);
     }
     arena_free(&arena);
 }
 
 /* Where the run stands. A file can claim anything. */
-static Status read_progress(const char *path, const TrainingState *state, int64_t steps, Progress *p)
+static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
+                            Progress *p)
 {
     int64_t epoch = training_extra_int(state, "epoch", state->epoch);
     int64_t step = training_extra_int(state, "epoch_step", 0);
     bool sane = epoch >= 0 && epoch <= 1000000 && step >= 0 && step <= steps;
     int64_t done = training_extra_int(state, "step", sane ? epoch * steps : 0);
     if (!sane || done < 0 || done > INT_MAX)
-        return status_fail(STATUS_INPUT, "%s: openpaco: epoch %lld, step %lld of %lld: no place where this run can stand. "
-                           "Was it trained on other data?", path, (long long)epoch, (long long)step, (long long)steps);
+        return status_fail(
+            STATUS_INPUT,
+            "%s: openpaco: epoch %lld, step %lld of %lld: no place where this run can stand. "
+            "Was it trained on other data?",
+            path, (long long)epoch, (long long)step, (long long)steps);
     p->epoch = (int)epoch;
     p->step = step;
     p->done = done;
@@ -269,10 +283,12 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
 {
     TrainingLoad load;
     Status status = training_load(path, &s->state, TRAINING_ALL, &load);
-    bool other = status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
+    bool other =
+        status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
     if (other)
-        status = status_fail(STATUS_USAGE, "%s: --arch: the checkpoint is another network (%s vs %.60s)", path,
-                             s->state.arch, load.state.arch);
+        status =
+            status_fail(STATUS_USAGE, "%s: --arch: the checkpoint is another network (%s vs %.60s)",
+                        path, s->state.arch, load.state.arch);
     else if (status != STATUS_OK)
         state_match_print(&load.match);
     if (status == STATUS_OK)

@@ -1,5 +1,6 @@
-/* Snapshot: the state of a training run on its way between a session and a checkpoint. Names, types and order are
- * those of the published code; what only this program needs rides along (Progress). */
+/* Snapshot: the state of a training run on its way between a session and a checkpoint. Names, types
+ * and order are those of the published code; what only this program needs rides along (Progress).
+ */
 #ifndef PACO_TRAIN_SNAPSHOT_H
 #define PACO_TRAIN_SNAPSHOT_H
 
@@ -24,12 +25,14 @@ typedef struct Snapshot Snapshot;
 /* Describes the tensors of a model; host memory is taken for all of them. */
 Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options);
 void snapshot_free(Snapshot *snapshot);
-/* Copies the session's state and the progress into the snapshot; the result is valid until the next call. */
+/* Copies the session's state and the progress into the snapshot; the result is valid until the next
+ * call. */
 Status snapshot_take(Snapshot *snapshot, Session *session, const Progress *progress, double lr,
                      const TrainingState **state);
-/* Reads a checkpoint file into the session, all or nothing, and tells where its run stood. `steps` is the number of
- * steps of an epoch. A checkpoint of the published code stands at the beginning of its epoch. STATUS_USAGE where
- * options that decide what comes next (seed, batch, ranks) differ. */
-Status snapshot_restore(Snapshot *snapshot, Session *session, const char *path, int64_t steps, Progress *progress);
+/* Reads a checkpoint file into the session, all or nothing, and tells where its run stood. `steps`
+ * is the number of steps of an epoch. A checkpoint of the published code stands at the beginning of
+ * its epoch. STATUS_USAGE where options that decide what comes next (seed, batch, ranks) differ. */
+Status snapshot_restore(Snapshot *snapshot, Session *session, const char *path, int64_t steps,
+                        Progress *progress);
 
 #endif

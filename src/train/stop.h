@@ -1,7 +1,8 @@
 /* Requests to stop: SIGTERM, SIGINT, SIGUSR1.
  *
- * A thread of its own waits for them and they are blocked in all others, because OpenCL drivers that compile with LLVM
- * put handlers of theirs over those of the program, some of them only when a kernel first runs. */
+ * A thread of its own waits for them and they are blocked in all others, because OpenCL drivers
+ * that compile with LLVM put handlers of theirs over those of the program, some of them only when a
+ * kernel first runs. */
 #ifndef PACO_TRAIN_STOP_H
 #define PACO_TRAIN_STOP_H
 
@@ -10,8 +11,8 @@
 /* Not zero once a stop was asked for. */
 extern atomic_int stop_asked;
 
-/* Begins to listen; before any other thread is made, as they inherit what is blocked. A second request ends the
- * process at once. May be called again. */
+/* Begins to listen; before any other thread is made, as they inherit what is blocked. A second
+ * request ends the process at once. May be called again. */
 void stop_listen(void);
 
 #endif

@@ -1,7 +1,8 @@
 /* The training loop.
  *
- * One step: the next batch of views goes to the device, the session runs the whole step, loss and accuracy come
- * back. Everything random is a function of (seed, epoch, step), so a run is the same however it was cut. */
+ * One step: the next batch of views goes to the device, the session runs the whole step, loss and
+ * accuracy come back. Everything random is a function of (seed, epoch, step), so a run is the same
+ * however it was cut. */
 #include "train/trainer.h"
 
 #include "base/clock.h"
@@ -65,14 +66,16 @@ static Status open_data(Trainer *t)
     int ranks = t->options->ranks;
     t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
     if (t->steps == 0)
-        return status_fail(STATUS_USAGE, "--batch: larger than the data (%d vs %lld training images)",
+        return status_fail(STATUS_USAGE,
+                           "--batch: larger than the data (%d vs %lld training images)",
                            t->options->batch, (long long)t->train->count);
     t->recipe = options_recipe(t->options, &t->views);
     t->schedule = options_schedule(t->options);
     return STATUS_OK;
 }
 
-/* A run that stopped between an epoch's last step and its evaluation goes on loading with the next epoch. */
+/* A run that stopped between an epoch's last step and its evaluation goes on loading with the next
+ * epoch. */
 static Status open_loader(Trainer *t)
 {
     const Options *o = t->options;
@@ -81,10 +84,18 @@ static Status open_loader(Trainer *t)
     if (epoch >= o->epochs)
         return STATUS_OK;
     LoaderSpec spec = {
-        .data = t->train, .views = t->config.method == METHOD_PACO ? LOADER_PAIR : LOADER_QUERY,
-        .recipe = t->recipe, .options = t->views, .seed = o->seed, .ranks = o->ranks, .batch = t->config.batch,
-        .balanced = o->sampling == SAMPLING_BALANCED, .on_corrupt = (OnCorrupt)o->on_corrupt,
-        .threads = o->threads, .epoch = (uint32_t)epoch, .step = trained ? 0 : t->at.step,
+        .data = t->train,
+        .views = t->config.method == METHOD_PACO ? LOADER_PAIR : LOADER_QUERY,
+        .recipe = t->recipe,
+        .options = t->views,
+        .seed = o->seed,
+        .ranks = o->ranks,
+        .batch = t->config.batch,
+        .balanced = o->sampling == SAMPLING_BALANCED,
+        .on_corrupt = (OnCorrupt)o->on_corrupt,
+        .threads = o->threads,
+        .epoch = (uint32_t)epoch,
+        .step = trained ? 0 : t->at.step,
         .epochs = (uint32_t)o->epochs,
     };
     return loader_open(&spec, &t->loader);
@@ -104,7 +115,8 @@ static Status init_from(Trainer *t)
 
 static Status open_model(Trainer *t)
 {
-    t->config = setup_model(t->options, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
+    t->config =
+        setup_model(t->options, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
     TRY(model_check(&t->config));
     t->model = model_build(&t->config);
     SessionOptions session = setup_session(t->options);
@@ -142,7 +154,8 @@ static Status open_records(Trainer *t)
         return STATUS_OK;
     char *path = file_join(t->options->out, "train.log");
     t->log = fopen(path, "a");
-    Status status = t->log ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
+    Status status =
+        t->log ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
     free(path);
     TRY(status);
     path = file_join(t->options->out, "metrics.csv");
@@ -161,7 +174,8 @@ static Status write_options(Trainer *t)
     bool written = file && fputs(options_dump(t->options, &arena), file) >= 0;
     if (file && fclose(file) != 0)
         written = false;
-    Status status = written ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
+    Status status =
+        written ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
     free(path);
     arena_free(&arena);
     return status;
@@ -175,15 +189,18 @@ static void introduce(Trainer *t)
     SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
         1e-6 * (double)t->result->parameters, session_device(t->session),
         c->ranks > 1 ? ", virtual ranks in turn" : "");
-    SAY(t, "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps an epoch",
-        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0), c->ranks,
-        c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
+    SAY(t,
+        "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
+        "an epoch",
+        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
+        c->ranks, c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
     if (plan)
-        SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB", (double)plan_bytes(plan) / (1 << 20),
+        SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
+            (double)plan_bytes(plan) / (1 << 20),
             (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
     if (t->resumed && t->at.epoch < t->options->epochs)
-        SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->resumed, t->at.epoch + 1, (long long)t->at.step,
-            (long long)t->steps);
+        SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->resumed, t->at.epoch + 1,
+            (long long)t->at.step, (long long)t->steps);
     else if (t->resumed)
         SAY(t, "resumed %s: all %d epochs are trained already", t->resumed, t->options->epochs);
     else if (t->options->resume)
@@ -217,9 +234,11 @@ static Status read_results(Trainer *t)
         t->at.correct += correct[2 * r];
     }
     if (!isfinite(sum))
-        return status_fail(STATUS_NAN, "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
-                           "--lr or a longer --warmup may help", t->at.epoch + 1, (long long)t->at.step + 1,
-                           schedule_lr(&t->schedule, t->at.epoch));
+        return status_fail(
+            STATUS_NAN,
+            "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
+            "--lr or a longer --warmup may help",
+            t->at.epoch + 1, (long long)t->at.step + 1, schedule_lr(&t->schedule, t->at.epoch));
     t->at.loss_sum += sum / t->config.ranks;
     t->at.seen += t->config.batch * t->config.ranks;
     return STATUS_OK;
@@ -241,9 +260,11 @@ static void show_progress(Trainer *t)
     int64_t steps = t->at.step - t->first_step;
     int64_t left = (int64_t)(t->options->epochs - t->at.epoch) * t->steps - t->at.step;
     format_time(elapsed / (double)steps * (double)left, eta, sizeof eta);
-    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s", t->at.epoch + 1,
-                 t->options->epochs, (long long)t->at.step, (long long)t->steps, t->at.loss_sum / (double)t->at.step,
-                 100.0 * (double)t->at.correct / (double)t->at.seen, (double)(t->at.seen - t->first_seen) / elapsed, eta);
+    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s",
+                 t->at.epoch + 1, t->options->epochs, (long long)t->at.step, (long long)t->steps,
+                 t->at.loss_sum / (double)t->at.step,
+                 100.0 * (double)t->at.correct / (double)t->at.seen,
+                 (double)(t->at.seen - t->first_seen) / elapsed, eta);
 }
 
 static Status train_step(Trainer *t)
@@ -251,26 +272,31 @@ static Status train_step(Trainer *t)
     const Batch *batch;
     TRY(loader_next(t->loader, &batch));
     TRY(write_batch(t, batch));
-    StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch), .grad_scale = 1.0 / t->config.ranks,
-                         .queue_head = t->at.queue_head, .step = (int)t->at.done};
+    StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch),
+                         .grad_scale = 1.0 / t->config.ranks,
+                         .queue_head = t->at.queue_head,
+                         .step = (int)t->at.done};
     TRY(session_step(t->session, params));
     TRY(read_results(t));
     if (t->model.queue)
-        t->at.queue_head = (int)((t->at.queue_head + (int64_t)t->config.batch * t->config.ranks) % t->config.queue);
+        t->at.queue_head = (int)((t->at.queue_head + (int64_t)t->config.batch * t->config.ranks) %
+                                 t->config.queue);
     t->at.step++;
     t->at.done++;
     show_progress(t);
     return STATUS_OK;
 }
 
-/* ------------------------------------------------------------------------------------ checkpoints */
+/* ------------------------------------------------------------------------------------ checkpoints
+ */
 
 static Status save(Trainer *t, bool best)
 {
     const TrainingState *state;
     if (!t->store)
         return STATUS_OK;
-    double lr = schedule_lr(&t->schedule, t->at.epoch < t->options->epochs ? t->at.epoch : t->options->epochs - 1);
+    double lr = schedule_lr(
+        &t->schedule, t->at.epoch < t->options->epochs ? t->at.epoch : t->options->epochs - 1);
     TRY(snapshot_take(t->snapshot, t->session, &t->at, lr, &state));
     return store_save_training(t->store, t->at.done, best, state);
 }
@@ -279,9 +305,11 @@ static Status save(Trainer *t, bool best)
 static Status stop(Trainer *t, bool evaluating)
 {
     TRY(save(t, false));
-    return status_fail(STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld of %lld%s%s",
-                       t->at.epoch + 1, (long long)t->at.step, (long long)t->steps,
-                       evaluating ? ", during evaluation" : "", t->store ? ". --resume auto goes on from here" : "; without --out nothing was saved");
+    return status_fail(
+        STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld of %lld%s%s",
+        t->at.epoch + 1, (long long)t->at.step, (long long)t->steps,
+        evaluating ? ", during evaluation" : "",
+        t->store ? ". --resume auto goes on from here" : "; without --out nothing was saved");
 }
 
 static bool saves_now(const Trainer *t)
@@ -304,7 +332,8 @@ static bool lies_in(const char *file, const char *folder)
     if (slash)
         slash[slash == name] = 0;
     struct stat a, b;
-    bool same = stat(slash ? name : ".", &a) == 0 && stat(folder, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    bool same = stat(slash ? name : ".", &a) == 0 && stat(folder, &b) == 0 &&
+                a.st_dev == b.st_dev && a.st_ino == b.st_ino;
     free(name);
     return same;
 }
@@ -317,8 +346,12 @@ static Status check_folder(const Trainer *t)
     if (from && lies_in(from, out))
         return STATUS_OK;
     TRY(store_last(out, &older));
-    Status status = older ? status_fail(STATUS_USAGE, "--out %s: holds checkpoints of an earlier run. --resume auto goes "
-                                        "on with it; another run needs another folder", out) : STATUS_OK;
+    Status status =
+        older ? status_fail(STATUS_USAGE,
+                            "--out %s: holds checkpoints of an earlier run. --resume auto goes "
+                            "on with it; another run needs another folder",
+                            out)
+              : STATUS_OK;
     free(older);
     return status;
 }
@@ -367,8 +400,11 @@ static Status evaluate_now(Trainer *t)
                     .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_asked};
     Status status = evaluate(&e, t->metrics, NULL);
     if (status == STATUS_NAN)
-        return status_prefix(status, "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
-                             "longer --warmup may help)", t->at.epoch + 1, schedule_lr(&t->schedule, t->at.epoch));
+        return status_prefix(
+            status,
+            "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
+            "longer --warmup may help)",
+            t->at.epoch + 1, schedule_lr(&t->schedule, t->at.epoch));
     TRY(status);
     t->result->last = metrics_summary(t->metrics);
     return STATUS_OK;
@@ -385,18 +421,29 @@ static Status record_epoch(Trainer *t, bool evaluated)
     MetricsSummary m = t->result->last;
     char text[5][16];
     EpochRow row = {
-        .epoch = t->at.epoch, .lr = schedule_lr(&t->schedule, t->at.epoch), .loss = t->at.loss_sum / (double)t->at.step,
-        .train_top1 = (double)t->at.correct / (double)t->at.seen, .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
-        .data_seconds = waited, .seconds = seconds,
-        .top1 = evaluated ? m.top1 : NAN, .top5 = evaluated ? m.top5 : NAN,
-        .class_mean = evaluated ? m.class_mean : NAN, .many = evaluated ? m.many : NAN,
-        .medium = evaluated ? m.medium : NAN, .few = evaluated ? m.few : NAN,
+        .epoch = t->at.epoch,
+        .lr = schedule_lr(&t->schedule, t->at.epoch),
+        .loss = t->at.loss_sum / (double)t->at.step,
+        .train_top1 = (double)t->at.correct / (double)t->at.seen,
+        .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
+        .data_seconds = waited,
+        .seconds = seconds,
+        .top1 = evaluated ? m.top1 : NAN,
+        .top5 = evaluated ? m.top5 : NAN,
+        .class_mean = evaluated ? m.class_mean : NAN,
+        .many = evaluated ? m.many : NAN,
+        .medium = evaluated ? m.medium : NAN,
+        .few = evaluated ? m.few : NAN,
     };
-    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f s", t->at.epoch + 1,
-        t->options->epochs, row.lr, row.loss, 100 * row.train_top1, row.images_per_second, waited);
+    SAY(t,
+        "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f "
+        "s",
+        t->at.epoch + 1, t->options->epochs, row.lr, row.loss, 100 * row.train_top1,
+        row.images_per_second, waited);
     if (evaluated)
-        SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s", metrics_percent(m.top1, text[0]),
-            metrics_percent(m.top5, text[1]), metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
+        SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s",
+            metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]),
+            metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
             metrics_percent(m.few, text[4]));
     if (!t->options->out)
         return STATUS_OK;

@@ -13,8 +13,9 @@ typedef struct TrainResult {
     int64_t parameters;
 } TrainResult;
 
-/* Trains as the options say. With an --out folder it leaves there options.txt, train.log, metrics.csv, report.json,
- * classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT or SIGUSR1. */
+/* Trains as the options say. With an --out folder it leaves there options.txt, train.log,
+ * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT or
+ * SIGUSR1. */
 Status train(Options *options, TrainResult *result);
 
 #endif

@@ -1,5 +1,5 @@
-/* Tuning. Each candidate runs alone on places of the plan itself, with weights and scratch of its own, several times;
- * the fastest run counts. */
+/* Tuning. Each candidate runs alone on places of the plan itself, with weights and scratch of its
+ * own, several times; the fastest run counts. */
 #include "train/tune.h"
 
 #include "base/log.h"
@@ -49,7 +49,8 @@ static Status run_fastest(Tuner *t, Step *step, double *seconds)
 }
 
 /* One candidate; NULL: what the backend chooses by itself. *name is what ran. */
-static Status time_candidate(Tuner *t, const Step *planned, const char *candidate, const char **name, double *seconds)
+static Status time_candidate(Tuner *t, const Step *planned, const char *candidate,
+                             const char **name, double *seconds)
 {
     Step step = *planned;
     step.prepared = NULL;
@@ -88,8 +89,8 @@ static Status tune_step(Tuner *t, const Step *step)
     tuning_set(t->tuning, step, best_name, best);
     t->before += own;
     t->after += best;
-    fprintf(t->out, "%-72s %-20s %8.3f ms  %7.1f GFLOP/s%s\n", tuning_key(step, key), best_name, 1e3 * best,
-            1e-9 * (double)step->flops / best, best < own ? "  (changed)" : "");
+    fprintf(t->out, "%-72s %-20s %8.3f ms  %7.1f GFLOP/s%s\n", tuning_key(step, key), best_name,
+            1e3 * best, 1e-9 * (double)step->flops / best, best < own ? "  (changed)" : "");
     return STATUS_OK;
 }
 
@@ -116,8 +117,8 @@ static Status tune_plan(const Plan *plan, Tuning *tuning, FILE *out)
         if (tunable(&plan->steps[i]) && !seen_before(plan, i))
             TRY(tune_step(&t, &plan->steps[i]));
     TRY(tuning_save(tuning));
-    fprintf(out, "each step once: %.2f ms untuned, %.2f ms tuned; kept in %s\n", 1e3 * t.before, 1e3 * t.after,
-            tuning_path(tuning));
+    fprintf(out, "each step once: %.2f ms untuned, %.2f ms tuned; kept in %s\n", 1e3 * t.before,
+            1e3 * t.after, tuning_path(tuning));
     return STATUS_OK;
 }
 
@@ -125,7 +126,8 @@ Status tune_model(Options *o, bool evaluation, FILE *out)
 {
     const Arch *arch = arch_find(options_word(o, OPTION_ID_arch));
     int size = o->size ? o->size : arch->family == FAMILY_CIFAR ? 32 : 224;
-    ModelConfig config = setup_model(o, o->classes ? o->classes : 1000, size, !evaluation, evaluation ? o->batch : 0);
+    ModelConfig config = setup_model(o, o->classes ? o->classes : 1000, size, !evaluation,
+                                     evaluation ? o->batch : 0);
     TRY(model_check(&config));
     Model model = model_build(&config);
     SessionOptions options = setup_session(o);
@@ -133,7 +135,8 @@ Status tune_model(Options *o, bool evaluation, FILE *out)
     Session *session;
     TRY(session_open(model.graph, &options, &session));
     const Plan *plan = session_plan(session);
-    Status status = plan ? STATUS_OK : status_fail(STATUS_USAGE, "tune: the reference has nothing to tune");
+    Status status =
+        plan ? STATUS_OK : status_fail(STATUS_USAGE, "tune: the reference has nothing to tune");
     Tuning *tuning = plan ? tuning_load(plan->info, NULL) : NULL;
     if (plan)
         status = setup_initial(session, &model, &config, 0);

@@ -1,5 +1,5 @@
-/* Weights. The model's names are those of PaCo; a plain network lacks their prefix, and its classifier is called as
- * the checkpoint says. */
+/* Weights. The model's names are those of PaCo; a plain network lacks their prefix, and its
+ * classifier is called as the checkpoint says. */
 #include "train/weights.h"
 
 #include "base/file.h"
@@ -61,7 +61,8 @@ void weights_close(Weights *w)
 
 /* ------------------------------------------------------------------------------------ names */
 
-/* What the file calls a tensor of the model; "" where it can have none (the head of a plain network). */
+/* What the file calls a tensor of the model; "" where it can have none (the head of a plain
+ * network). */
 static void name_in_file(const Weights *w, const char *name, char *to, size_t room)
 {
     const Detected *d = &w->found;
@@ -165,7 +166,8 @@ static Status write_all(const Matching *m, Session *session, const Graph *graph)
     for (int i = 0; i < m->count; i++) {
         const Pair *p = &m->pairs[i];
         TRY(session_write(session, p->value, p->data, DTYPE_F32));
-        const Value *key = p->value->role == ROLE_PARAM ? graph_companion_of(graph, p->value, ROLE_EMA) : NULL;
+        const Value *key =
+            p->value->role == ROLE_PARAM ? graph_companion_of(graph, p->value, ROLE_EMA) : NULL;
         if (p->value->role == ROLE_STATE) {
             char name[256];
             snprintf(name, sizeof name, "encoder_k.%s", p->value->name + strlen("encoder_q."));
@@ -189,7 +191,8 @@ Status weights_load(Weights *weights, Session *session, const Model *model, bool
     else if (m.match.fault_count > 0)
         log_info("--partial: %d tensors loaded, the %d above not", m.count, m.match.fault_count);
     if (status == STATUS_OK && m.count == 0)
-        status = status_fail(STATUS_INPUT, "%s: no tensor fits the model", checkpoint_path(weights->checkpoint));
+        status = status_fail(STATUS_INPUT, "%s: no tensor fits the model",
+                             checkpoint_path(weights->checkpoint));
     if (status == STATUS_OK)
         status = read_all(&m);
     if (status == STATUS_OK)

@@ -1,4 +1,5 @@
-/* Weights: a network's tensors from a checkpoint of this program, of the published code, or of a plain ResNet. */
+/* Weights: a network's tensors from a checkpoint of this program, of the published code, or of a
+ * plain ResNet. */
 #ifndef PACO_TRAIN_WEIGHTS_H
 #define PACO_TRAIN_WEIGHTS_H
 
@@ -12,14 +13,15 @@ typedef struct Weights {
     Detected found; /* architecture, classes, names */
 } Weights;
 
-/* Opens a checkpoint, or the best (else the newest) one of a run's folder, and recognises its network. */
+/* Opens a checkpoint, or the best (else the newest) one of a run's folder, and recognises its
+ * network. */
 Status weights_open(const char *path, Weights *weights);
 void weights_close(Weights *weights);
 
-/* Puts the checkpoint's tensors into every parameter, key copy and running statistic of the session that it has. All
- * or nothing: unless `partial`, every tensor of the model must be there in its shape and every tensor of the file must
- * be known; all differences are printed, and then STATUS_INPUT. With `partial`, what fits is loaded, and what was not
- * is printed. */
+/* Puts the checkpoint's tensors into every parameter, key copy and running statistic of the session
+ * that it has. All or nothing: unless `partial`, every tensor of the model must be there in its
+ * shape and every tensor of the file must be known; all differences are printed, and then
+ * STATUS_INPUT. With `partial`, what fits is loaded, and what was not is printed. */
 Status weights_load(Weights *weights, Session *session, const Model *model, bool partial);
 
 #endif

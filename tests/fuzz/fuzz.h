@@ -1,6 +1,6 @@
-/* The fuzz targets: each takes any bytes, opens them as a checkpoint (or a list file) and reads what there is. The
- * harness fuzz_NAME.c makes each a libFuzzer program; test_checkpoint_fuzz.c replays the seeds
- * through the same functions. */
+/* The fuzz targets: each takes any bytes, opens them as a checkpoint (or a list file) and reads
+ * what there is. The harness fuzz_NAME.c makes each a libFuzzer program; test_checkpoint_fuzz.c
+ * replays the seeds through the same functions. */
 #ifndef PACO_TESTS_FUZZ_H
 #define PACO_TESTS_FUZZ_H
 
