@@ -178,8 +178,8 @@ error 4 "absent.png" "${good[@]}" --list absent.txt
 alone 4 "file/reports" "${good[@]}" --out file/reports
 
 # the other verbs
-alone 2 "bench: 'stepp': expected step, eval or image" bench stepp
-alone 2 "bench: say what: step, eval or image" bench
+alone 2 "bench: 'stepp': expected step, eval, op or image" bench stepp
+alone 2 "bench: say what: step, eval, op or image" bench
 alone 2 "bench image: needs a mode and a folder" bench image
 alone 2 "batch norm needs two images per rank" bench step --batch 1
 alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8

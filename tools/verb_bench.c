@@ -21,17 +21,9 @@ static Status image_bench(int argc, char **argv)
 
 static Status model_bench(int argc, char **argv, Options *options)
 {
-    TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
-    if (options->help) {
-        options_help(stdout, OPTION_BENCH, USAGE);
-        return STATUS_OK;
-    }
-    const char *what = options->word_count ? options->words[0] : "";
-    if (!*what)
-        return status_fail(STATUS_USAGE, "bench: say what: step, eval or image. `paco bench --help` explains");
-    if (strcmp(what, "step") != 0 && strcmp(what, "eval") != 0)
-        return status_fail(STATUS_USAGE, "bench: '%s': expected step, eval or image", what);
-    return bench_model(options, strcmp(what, "eval") == 0, stdout);
+    bool evaluation = false;
+    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
+    return options->help ? STATUS_OK : bench_model(options, evaluation, stdout);
 }
 
 /* `bench op NAME SIZES... [--options]`: the words up to the first option are the operator's. */

@@ -36,15 +36,9 @@ static Status run(int argc, char **argv, Options *options)
     if (!known)
         return status_fail(STATUS_USAGE,
                            "plan: --dump: '%s' is no stage (graph, fuse, steps, memory)", dump);
-    TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
-    if (options->help) {
-        options_help(stdout, OPTION_BENCH, USAGE);
-        return STATUS_OK;
-    }
-    const char *what = options->word_count ? options->words[0] : "step";
-    if (strcmp(what, "step") != 0 && strcmp(what, "eval") != 0)
-        return status_fail(STATUS_USAGE, "plan: '%s': expected step or eval", what);
-    return bench_plan(options, strcmp(what, "eval") == 0, dump);
+    bool evaluation = false;
+    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
+    return options->help ? STATUS_OK : bench_plan(options, evaluation, dump);
 }
 
 int verb_plan(int argc, char **argv)

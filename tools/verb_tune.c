@@ -3,8 +3,6 @@
 #include "train/tune.h"
 #include "verbs.h"
 
-#include <string.h>
-
 static const char USAGE[] = "usage: paco tune step|eval [options]\n\n"
                             "Times every algorithm that could run each convolution and matrix "
                             "product of a model's training step or evaluation\n"
@@ -16,15 +14,9 @@ static const char USAGE[] = "usage: paco tune step|eval [options]\n\n"
 
 static Status run(int argc, char **argv, Options *options)
 {
-    TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
-    if (options->help) {
-        options_help(stdout, OPTION_BENCH, USAGE);
-        return STATUS_OK;
-    }
-    const char *what = options->word_count ? options->words[0] : "step";
-    if (strcmp(what, "step") != 0 && strcmp(what, "eval") != 0)
-        return status_fail(STATUS_USAGE, "tune: '%s': expected step or eval", what);
-    return tune_model(options, strcmp(what, "eval") == 0, stdout);
+    bool evaluation = false;
+    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
+    return options->help ? STATUS_OK : tune_model(options, evaluation, stdout);
 }
 
 int verb_tune(int argc, char **argv)

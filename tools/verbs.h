@@ -2,6 +2,13 @@
 #ifndef PACO_TOOLS_VERBS_H
 #define PACO_TOOLS_VERBS_H
 
+#include "train/options.h"
+
+/* For verbs that work on a model's training step or evaluation: parses `step|eval [options]` with the
+ * options of bench. After --help, options->help is set and the help printed. */
+Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *options,
+                          bool *evaluation);
+
 #define VERB(name, summary) int verb_##name(int argc, char **argv);
 #include "verbs.def"
 #undef VERB

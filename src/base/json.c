@@ -3,6 +3,7 @@
 #include "base/json.h"
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -102,23 +103,6 @@ static char *escape(Reader *r, char *to)
     return utf8(to, code);
 }
 
-/* Length of the well-formed UTF-8 sequence at s (RFC 3629), 0 when malformed. */
-static int utf8_sequence(const unsigned char *s, const unsigned char *end)
-{
-    int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-          : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    if (n > end - s)
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))
-        return 0;
-    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
-        return 0;
-    return n;
-}
-
 static Status string(Reader *r, const char **out)
 {
     const char *close = r->at + 1;
@@ -135,10 +119,10 @@ static Status string(Reader *r, const char **out)
                 return fail(r, "bad escape in a string");
             continue;
         }
-        int n = utf8_sequence((const unsigned char *)r->at, (const unsigned char *)close);
+        size_t n = utf8_sequence(r->at, (size_t)(close - r->at));
         if (c < 0x20 || n == 0)
             return fail(r, c < 0x20 ? "control character in a string" : "string is not UTF-8");
-        memcpy(to, r->at, (size_t)n);
+        memcpy(to, r->at, n);
         to += n;
         r->at += n;
     }

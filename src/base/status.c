@@ -1,43 +1,34 @@
 /* Status texts: one buffer per thread, cleaned of what could disturb a terminal. */
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static _Thread_local char text[STATUS_TEXT_MAX];
 
-/* Length of the well-formed UTF-8 sequence at s, 0 when there is none or it is a control. */
-static int utf8_length(const unsigned char *s)
+/* Bytes of a character that a terminal may be shown; 0: a control, or no character. */
+static size_t printable(const char *s)
 {
-    if (s[0] >= 0x20 && s[0] < 0x7f)
-        return 1;
-    int n = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-          : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
-        return 0; /* C1 controls */
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
+    const unsigned char *u = (const unsigned char *)s;
+    bool control = u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0);
+    return control ? 0 : utf8_sequence(s, strnlen(s, 4));
 }
 
 static void copy_clean(char *to, size_t room, const char *from)
 {
     size_t at = 0;
-    for (const unsigned char *s = (const unsigned char *)from; *s;) {
-        int n = utf8_length(s);
-        if (at + 5 > room)
-            break;
+    while (*from && at + 5 <= room) {
+        size_t n = printable(from);
         if (n > 0) {
-            memcpy(to + at, s, (size_t)n);
-            at += (size_t)n;
-            s += n;
+            memcpy(to + at, from, n);
+            at += n;
+            from += n;
         } else {
-            at += (size_t)snprintf(to + at, room - at, "\\x%02x", *s++);
+            at += (size_t)snprintf(to + at, room - at, "\\x%02x", (unsigned char)*from++);
         }
     }
     to[at] = 0;

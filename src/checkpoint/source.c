@@ -2,6 +2,8 @@
  * through. */
 #include "checkpoint/source.h"
 
+#include "base/utf8.h"
+
 #include "checkpoint/limits.h"
 
 #include <errno.h>
@@ -321,28 +323,10 @@ uint64_t little64(const uint8_t *b)
     return little32(b) | (uint64_t)little32(b + 4) << 32;
 }
 
-/* Length of the well-formed sequence at s (RFC 3629), 0 when malformed. */
-static size_t utf8_sequence(const uint8_t *s, size_t left)
-{
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-             : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    if (n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))
-        return 0;
-    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
-        return 0;
-    return n;
-}
-
 bool utf8_valid(const char *text, size_t length)
 {
-    const uint8_t *s = (const uint8_t *)text;
     for (size_t at = 0, n; at < length; at += n)
-        if ((n = utf8_sequence(s + at, length - at)) == 0)
+        if ((n = utf8_sequence(text + at, length - at)) == 0)
             return false;
     return true;
 }
