@@ -18,6 +18,8 @@
 #include <string.h>
 
 static TestDevice device;
+static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
+static int candidates_run;
 
 static int div_up(int a, int b)
 {
@@ -150,8 +152,15 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
                  .writes = 4,
                  .name = "test",
                  .conv = *d};
+    const char *wanted = candidate < 0 ? NULL : device.backend->candidate(device.device, &step, candidate);
+    if (candidate >= 0 && !wanted)
+        return;
+    step.algorithm = wanted;
+    candidates_run++;
     float *seen = mem_alloc(out.count * 4);
     step_check_twice(&device, &step, &out, before, seen);
+    if (wanted)
+        assert_string_equal(step.algorithm, wanted);
     char text[200];
     describe(text, sizeof text, d, step.algorithm);
     size_t count = out.count;
@@ -359,6 +368,47 @@ static void forced(void **state)
     device = usual;
 }
 
+static int shape_candidates(void)
+{
+    int count = 0;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 68, 12, 13, 72, 1, 1, 1, 0, 1);
+        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+        check_shape(2, 5, 7, 6, 17, 3, 3, 1, 1, 1);
+        count += candidates_run > 0;
+    } while (candidates_run);
+    candidate = -1;
+    return count;
+}
+
+/* Every tile of the kernels for GPUs. */
+static void gpu_candidates(void **state)
+{
+    (void)state;
+    TestDevice usual = device;
+    device = test_device_open("gpu", false);
+    int count = shape_candidates();
+    bool large = device.backend->opened(device.device)->max_group >= 256;
+    test_device_close(&device);
+    device = usual;
+    assert_true(count >= (large ? 8 : 3));
+}
+
+/* One small shape through every algorithm; for the simulator too. */
+static void tiny_candidates(void **state)
+{
+    (void)state;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 66, 3, 3, 68, 1, 1, 1, 0, 2);
+        check_shape(1, 3, 4, 3, 66, 3, 3, 2, 1, 1);
+    } while (candidates_run);
+    candidate = -1;
+}
+
 /* Small shapes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
 static void tiny(void **state)
 {
@@ -392,10 +442,11 @@ int main(void)
     device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
     if (getenv("PACO_BENCH"))
         return bench_conv(&device);
-    const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
+    const struct CMUnitTest small[] = {cmocka_unit_test(tiny), cmocka_unit_test(tiny_candidates)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
+        cmocka_unit_test(gpu_candidates),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
