@@ -134,15 +134,15 @@ static const GroupTile *group_tile(const Device *device, const Step *step)
     return &tiles[0];
 }
 
-/* On GPUs the default, then what fits the device and is not mostly idle, then the library. */
+/* On GPUs the default, then what fits the device and is not mostly idle (or small), then the library. */
 const char *gemm_candidate(const Device *device, const Step *step, bool processor, int i)
 {
     const GemmDesc *d = &step->gemm;
     if (processor)
         return i < 2 ? cpu_names[i] : NULL;
     for (int t = 0; t < TILE_COUNT; t++) {
-        bool full = tiles[t].rows < 2 * d->M && tiles[t].columns < 2 * d->N && tile_fits(device, &tiles[t]);
-        if ((t == 0 || full) && i-- == 0)
+        bool full = tiles[t].rows < 2 * max_int(d->M, 16) && tiles[t].columns < 2 * max_int(d->N, 64);
+        if ((t == 0 || (full && tile_fits(device, &tiles[t]))) && i-- == 0)
             return tiles[t].name;
     }
     return device->clblast && i == 0 ? library_name : NULL;
