@@ -74,9 +74,9 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
            ((uint64_t)d->stride << 16) + ((uint64_t)d->pad << 32);
 }
 
-const char *conv_candidate(const Step *step, bool processor, int i)
+const char *conv_candidate(const Device *device, const Step *step, bool processor, int i)
 {
-    return processor ? conv_cpu_candidate(step, i) : conv_gpu_candidate(step, i);
+    return processor ? conv_cpu_candidate(step, i) : conv_gpu_candidate(device, step, i);
 }
 
 Status conv_choose(Device *device, Step *step)

@@ -36,7 +36,7 @@ Status conv_cpu_choose(Device *device, Step *step);
 Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
 
 /* conv_gpu.c: kernels in work-groups. */
-const char *conv_gpu_candidate(const Step *step, int i);
+const char *conv_gpu_candidate(const Device *device, const Step *step, int i);
 Status conv_gpu_choose(Device *device, Step *step);
 Status conv_gpu_prepare(Device *device, Step *step, Prepared *prepared);
 

@@ -184,7 +184,7 @@ static Status device_info(int index, DeviceInfo *info)
     OP("conv.forward", "cpu-band cpu-point gpu-tile")      \
     OP("conv.grad-data", "cpu-band cpu-point gpu-tile")    \
     OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
-    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm")
+    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast")
 
 /* Whether name[0..length) begins with one of the words of `names`. */
 static bool known_name(const char *names, const char *name, size_t length)
@@ -270,6 +270,7 @@ static void device_close(Device *device)
         return;
     if (device->queue)
         clFinish(device->queue);
+    clblast_close(device);
     program_release_all(device);
     if (device->dummy)
         memory_release(device, device->dummy);
@@ -291,7 +292,11 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
     device_describe(found, &device->info);
     if (device->info.why[0])
         return status_fail(STATUS_DEVICE, "opencl: %s: %s", device->info.name, device->info.why);
+    bool processor = device->info.caps & CAP_CPU;
     TRY(read_forced(device, options->kernels));
+    size_t length = 0;
+    const char *gemm = forced_algorithm(device, "gemm", &length);
+    clblast_open(device, processor, gemm && length == 7 && memcmp(gemm, "clblast", 7) == 0);
     TRY(take_cores(device, options->threads));
     cl_int code;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
@@ -335,15 +340,15 @@ bool on_processor(const Device *device, const Step *step)
     return name && *name ? strncmp(name, "cpu-", 4) == 0 : device->cpu_kernels;
 }
 
-static const char *candidate_of(const Step *step, bool processor, int i)
+static const char *candidate_of(const Device *device, const Step *step, bool processor, int i)
 {
-    return step->kind == STEP_CONV ? conv_candidate(step, processor, i)
-         : step->kind == STEP_GEMM ? gemm_candidate(processor, i) : NULL;
+    return step->kind == STEP_CONV ? conv_candidate(device, step, processor, i)
+         : step->kind == STEP_GEMM ? gemm_candidate(device, step, processor, i) : NULL;
 }
 
 static const char *device_candidate(Device *device, const Step *step, int i)
 {
-    return candidate_of(step, device->cpu_kernels, i);
+    return candidate_of(device, step, device->cpu_kernels, i);
 }
 
 /* The algorithm forced by name goes before the one asked for; where it cannot run a shape, the choice stays. */
@@ -354,7 +359,7 @@ static void apply_forced(const Device *device, Step *step)
     const char *forced = forced_algorithm(device, step->kind == STEP_CONV ? ops[step->conv.op] : "gemm", &length);
     const char *name;
     for (int processor = 0; forced && processor < 2; processor++)
-        for (int i = 0; (name = candidate_of(step, processor, i)); i++)
+        for (int i = 0; (name = candidate_of(device, step, processor, i)); i++)
             if (strncmp(name, forced, length) == 0 && (name[length] == 0 || name[length] == '-')) {
                 step->algorithm = name;
                 return;

@@ -6,13 +6,26 @@
 
 #include "base/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { GROUP_TILE = 64, GROUP_THREADS = 128, GROUP_LOCAL = 2 * 16 * 68 * 4, GROUPS_PER_UNIT = 4 };
+enum { DEPTH = 16, GROUPS_PER_UNIT = 4, EACH_GROUP = 64 };
 enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
+
+/* What a group of gemm_gpu.cl makes, and the rows of each of its work-items. The first is the default. */
+typedef struct GroupTile {
+    int rows, columns, item_rows;
+    const char *name;
+} GroupTile;
+
+#define TILE(rows, columns, item_rows) {rows, columns, item_rows, "gpu-gemm-" #rows "x" #columns}
+static const GroupTile tiles[] = {TILE(64, 64, 8), TILE(16, 64, 4),  TILE(32, 32, 4),
+                                  TILE(32, 128, 8), TILE(128, 64, 8), TILE(128, 128, 16)};
+enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
 
 typedef struct GemmPlan {
     bool processor;
+    const GroupTile *tile; /* on GPUs */
     bool swapped; /* vectors run along M (operand A), rows are B's */
     size_t local;
     int items[3];
@@ -82,11 +95,11 @@ static void gemm_cut(const Device *device, GemmPlan *plan)
     memcpy(plan->items, (int[3]){v_items, r_items, g->splits}, sizeof plan->items);
 }
 
-/* The same for groups of 64 x 64 values. */
+/* The same for groups of a tile's values. */
 static void gemm_cut_groups(const Device *device, GemmPlan *plan)
 {
     GemmArgs *g = &plan->args;
-    int v_groups = div_up(g->V, GROUP_TILE), r_groups = div_up(g->R, GROUP_TILE);
+    int v_groups = div_up(g->V, plan->tile->columns), r_groups = div_up(g->R, plan->tile->rows);
     int wanted = GROUPS_PER_UNIT * (int)device->info.units;
     g->splits = max_int(1, min_int(wanted / (v_groups * r_groups), g->K / CHUNK));
     g->split_k = div_up(g->K, g->splits);
@@ -94,11 +107,50 @@ static void gemm_cut_groups(const Device *device, GemmPlan *plan)
     memcpy(plan->items, (int[3]){v_groups, r_groups, g->splits}, sizeof plan->items);
 }
 
-static const char *const gemm_names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+static const char *const cpu_names[] = {"cpu-gemm", "cpu-gemm-swapped"}; /* by GemmPlan.swapped */
+static const char library_name[] = "clblast";
 
-const char *gemm_candidate(bool processor, int i)
+static size_t tile_threads(const GroupTile *t)
 {
-    return processor ? (i < 2 ? gemm_names[i] : NULL) : i == 0 ? gemm_names[2] : NULL;
+    return (size_t)(t->columns / 4 * (t->rows / t->item_rows));
+}
+
+static size_t tile_local(const GroupTile *t)
+{
+    return (size_t)(DEPTH * (t->rows + 4 + t->columns + 4)) * sizeof(float);
+}
+
+static bool tile_fits(const Device *device, const GroupTile *t)
+{
+    return tile_threads(t) <= device->info.max_group && tile_local(t) <= device->info.local_memory;
+}
+
+/* The tile that the step names, if the device can run it; else the default. */
+static const GroupTile *group_tile(const Device *device, const Step *step)
+{
+    for (int i = 0; i < TILE_COUNT; i++)
+        if (step->algorithm && strcmp(step->algorithm, tiles[i].name) == 0 && tile_fits(device, &tiles[i]))
+            return &tiles[i];
+    return &tiles[0];
+}
+
+/* On GPUs the default, then what fits the device and is not mostly idle (or small), then the library. */
+const char *gemm_candidate(const Device *device, const Step *step, bool processor, int i)
+{
+    const GemmDesc *d = &step->gemm;
+    if (processor)
+        return i < 2 ? cpu_names[i] : NULL;
+    for (int t = 0; t < TILE_COUNT; t++) {
+        bool full = tiles[t].rows < 2 * max_int(d->M, 16) && tiles[t].columns < 2 * max_int(d->N, 64);
+        if ((t == 0 || (full && tile_fits(device, &tiles[t]))) && i-- == 0)
+            return tiles[t].name;
+    }
+    return device->clblast && i == 0 ? library_name : NULL;
+}
+
+static bool names_library(const Step *step)
+{
+    return step->algorithm && strcmp(step->algorithm, library_name) == 0;
 }
 
 static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
@@ -108,14 +160,16 @@ static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
     GemmArgs normal = gemm_view(d, false), swapped = gemm_view(d, true);
     const char *wanted = step->algorithm ? step->algorithm : "";
     bool better = gemm_cost(&swapped) < gemm_cost(&normal);
-    better = strcmp(wanted, gemm_names[1]) == 0 || (better && strcmp(wanted, gemm_names[0]) != 0);
+    better = strcmp(wanted, cpu_names[1]) == 0 || (better && strcmp(wanted, cpu_names[0]) != 0);
     plan->processor = on_processor(device, step);
     plan->swapped = plan->processor && better;
     plan->args = plan->swapped ? swapped : normal;
-    if (plan->processor)
+    if (plan->processor) {
         gemm_cut(device, plan);
-    else
+    } else {
+        plan->tile = group_tile(device, step);
         gemm_cut_groups(device, plan);
+    }
     GemmArgs *g = &plan->args;
     if (g->splits > 1) { /* parts lie dense in workspace */
         g->split_floats = (long)d->M * d->N;
@@ -128,16 +182,26 @@ static void gemm_plan(const Device *device, const Step *step, GemmPlan *plan)
 Status gemm_choose(Device *device, Step *step)
 {
     gemm_check(step);
+    if (names_library(step)) {
+        if (device->clblast)
+            return STATUS_OK;
+        step->algorithm = NULL; /* tuned where the library was */
+    }
     GemmPlan plan;
     gemm_plan(device, step, &plan);
-    step->algorithm = gemm_names[plan.processor ? plan.swapped : 2];
-    if (!plan.processor && (device->info.max_group < GROUP_THREADS ||
-                                 device->info.local_memory < GROUP_LOCAL))
+    step->algorithm = plan.processor ? cpu_names[plan.swapped] : plan.tile->name;
+    if (!plan.processor && !tile_fits(device, plan.tile))
         return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
-                           "products need %d and %d", step->name, device->info.name, device->info.max_group,
-                           device->info.local_memory, GROUP_THREADS, GROUP_LOCAL);
+                           "products need %zu and %zu", step->name, device->info.name, device->info.max_group,
+                           device->info.local_memory, tile_threads(plan.tile), tile_local(plan.tile));
     step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
     return STATUS_OK;
+}
+
+static const char *tile_options(const GroupTile *t, char text[64])
+{
+    snprintf(text, 64, "-DLANES=4 -DBM=%d -DBN=%d -DTM=%d", t->rows, t->columns, t->item_rows);
+    return text;
 }
 
 static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan, Ref bias,
@@ -155,14 +219,15 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
     int row_items = div_up(d->M, a.item_rows);
     a.item_cols = max_int(64, div_up(div_up(d->N, div_up(wanted, row_items)), 16) * 16);
     size_t global[3] = {(size_t)div_up(d->N, a.item_cols), (size_t)row_items, 1};
-    size_t each[3] = {(size_t)div_up(d->N, GROUP_TILE) * GROUP_TILE, (size_t)d->M, 1};
+    size_t each[3] = {(size_t)div_up(d->N, EACH_GROUP) * EACH_GROUP, (size_t)d->M, 1};
+    char options[64];
     Launch *launch;
     if (plan->processor)
         TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global,
                        (size_t[3]){1, 1, 1}, &launch));
     else
-        TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_reduce_each", each,
-                       (size_t[3]){GROUP_TILE, 1, 1}, &launch));
+        TRY(launch_add(device, prepared, "gemm_gpu", tile_options(plan->tile, options), "gemm_reduce_each", each,
+                       (size_t[3]){EACH_GROUP, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_ref(device, launch, bias));
     TRY(launch_ref(device, launch, step->refs[2]));
@@ -171,7 +236,10 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
 
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
 {
+    char options[64];
     gemm_check(step);
+    if (names_library(step))
+        return clblast_prepare(device, step, tile_options(&tiles[0], options), prepared);
     GemmPlan plan;
     gemm_plan(device, step, &plan);
     bool split = plan.args.splits > 1;
@@ -183,9 +251,10 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
         TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm", global,
                        (size_t[3]){1, 1, 1}, &launch));
     } else {
-        global[0] *= GROUP_THREADS;
-        TRY(launch_add(device, prepared, "gemm_gpu", "-DLANES=4", "gemm_tile", global,
-                       (size_t[3]){GROUP_THREADS, 1, 1}, &launch));
+        size_t threads = tile_threads(plan.tile);
+        global[0] *= threads;
+        TRY(launch_add(device, prepared, "gemm_gpu", tile_options(plan.tile, options), "gemm_tile", global,
+                       (size_t[3]){threads, 1, 1}, &launch));
     }
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 1 : 0]));
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 0 : 1]));

@@ -46,6 +46,12 @@ Status launch_add(Device *device, Prepared *prepared, const char *file, const ch
     return STATUS_OK;
 }
 
+void launch_add_library(Prepared *prepared)
+{
+    CHECK(prepared->count < LAUNCHES_MAX);
+    prepared->launches[prepared->count++] = (Launch){.library = true};
+}
+
 Status launch_value(Launch *launch, const void *value, size_t bytes)
 {
     CL_TRY(clSetKernelArg(launch->kernel, launch->next_arg++, bytes, value), "clSetKernelArg");
@@ -112,6 +118,9 @@ static void drop_events(Prepared *prepared)
             clReleaseEvent(prepared->events[i]);
         prepared->events[i] = NULL;
     }
+    if (prepared->before)
+        clReleaseEvent(prepared->before);
+    prepared->before = NULL;
 }
 
 void launch_discard(Device *device, Step *step)
@@ -122,9 +131,17 @@ void launch_discard(Device *device, Step *step)
         return;
     drop_events(prepared);
     for (int i = 0; i < prepared->count; i++)
-        clReleaseKernel(prepared->launches[i].kernel);
+        if (prepared->launches[i].kernel)
+            clReleaseKernel(prepared->launches[i].kernel);
     free(prepared);
     step->prepared = NULL;
+}
+
+static Status library_run(Device *device, const Step *step, Prepared *prepared, cl_event *event)
+{
+    if (event)
+        CL_TRY(clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &prepared->before), step->name);
+    return clblast_run(device, step, event);
 }
 
 static Status step_run(Device *device, const Step *step)
@@ -137,9 +154,13 @@ static Status step_run(Device *device, const Step *step)
         return memory_enqueue(device, step, device->profile ? &prepared->events[0] : NULL);
     for (int i = 0; i < prepared->count; i++) {
         const Launch *l = &prepared->launches[i];
+        cl_event *event = device->profile ? &prepared->events[i] : NULL;
+        if (l->library) {
+            TRY(library_run(device, step, prepared, event));
+            continue;
+        }
         CL_TRY(clEnqueueNDRangeKernel(device->queue, l->kernel, 3, NULL, l->global,
-                                      l->local_set ? l->local : NULL, 0, NULL,
-                                      device->profile ? &prepared->events[i] : NULL),
+                                      l->local_set ? l->local : NULL, 0, NULL, event),
                step->name);
     }
     return STATUS_OK;
@@ -164,7 +185,9 @@ Status launch_elapsed(Device *device, const Step *step, double *seconds)
         if (!prepared->events[i])
             continue;
         CL_TRY(clWaitForEvents(1, &prepared->events[i]), "clWaitForEvents");
-        CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_START,
+        bool library = prepared->launches[i].library;
+        CL_TRY(clGetEventProfilingInfo(library ? prepared->before : prepared->events[i],
+                                       library ? CL_PROFILING_COMMAND_END : CL_PROFILING_COMMAND_START,
                                        sizeof start, &start, NULL),
                "profile");
         CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_END, sizeof end,

@@ -6,7 +6,7 @@
  *   launch.c           kernels with their arguments set, running steps
  *   conv.c             convolutions: shapes and choice; conv_cpu.c and conv_gpu.c launch them
  *   gemm.c             matrix products
- *   algorithms.def     what can be forced by name */
+ *   clblast.c          matrix products by a library, where there is one */
 #ifndef PACO_OPENCL_H
 #define PACO_OPENCL_H
 
@@ -43,6 +43,7 @@ struct Device {
     char *cache;  /* folder of built programs; NULL: none could be made */
     char *forced; /* algorithms forced by name: "conv.forward=NAME,..." */
     bool profile;
+    bool clblast;     /* products may run through CLBlast */
     bool cpu_kernels; /* few work-items with long loops; else work-groups */
 };
 
@@ -52,6 +53,7 @@ typedef struct Launch {
     cl_uint next_arg;
     size_t global[3], local[3];
     bool local_set; /* else the driver chooses */
+    bool library;   /* no kernel of ours: CLBlast makes the step's product */
 } Launch;
 
 enum { LAUNCHES_MAX = 4 };
@@ -62,6 +64,7 @@ typedef struct Prepared {
     int count;
     Launch launches[LAUNCHES_MAX];
     cl_event events[LAUNCHES_MAX];
+    cl_event before; /* ends when the library's first kernel may begin; its event is that of its last kernel */
 } Prepared;
 
 /* ---- device.c */
@@ -97,6 +100,8 @@ char *program_cache_folder(const char *chosen);
  * NULL: the driver chooses); then its arguments in order. */
 Status launch_add(Device *device, Prepared *prepared, const char *file, const char *options,
                   const char *name, const size_t global[3], const size_t local[3], Launch **launch);
+/* Appends the library's product. */
+void launch_add_library(Prepared *prepared);
 Status launch_ref(Device *device, Launch *launch, Ref ref);
 Status launch_value(Launch *launch, const void *value, size_t bytes);
 /* An argument in local memory. */
@@ -108,12 +113,21 @@ Status launch_elapsed(Device *device, const Step *step, double *seconds);
 
 /* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare appends launches */
 /* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the last. */
-const char *conv_candidate(const Step *step, bool processor, int i);
-const char *gemm_candidate(bool processor, int i);
+const char *conv_candidate(const Device *device, const Step *step, bool processor, int i);
+const char *gemm_candidate(const Device *device, const Step *step, bool processor, int i);
 Status conv_choose(Device *device, Step *step);
 Status conv_prepare(Device *device, Step *step, Prepared *prepared);
 Status gemm_choose(Device *device, Step *step);
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
+
+/* ---- clblast.c */
+/* Sets device->clblast. processor: the device is one, whatever its kernels; forced: asked for by name. */
+void clblast_open(Device *device, bool processor, bool forced);
+void clblast_close(Device *device);
+/* Launches for a GEMM; options: those that gemm_gpu.cl is built with, for the bias. */
+Status clblast_prepare(Device *device, const Step *step, const char *options, Prepared *prepared);
+/* Enqueues the product, without bias; event may be NULL. */
+Status clblast_run(Device *device, const Step *step, cl_event *event);
 
 /* Whether a step runs the kernels for processors: its algorithm says so, or else the device. */
 bool on_processor(const Device *device, const Step *step);

@@ -4,10 +4,10 @@
  * A work-group makes BM x BN values, each work-item TM x 4 of them in registers. Forward and data
  * gradient: rows are out-pixels of one phase (conv_args.h) of an image, columns out-channels, and
  * one tap of one in-block is a step of the sum. Weight gradient: rows are (tap, lane) pairs of an
- * in-block, columns out-channels, and 16 pixels are a step. Compile-time: VECS (BN is 16 * VECS)
- * and TM. */
+ * in-block, columns out-channels, and 16 pixels are a step. Compile-time: BM, VECS (BN is
+ * 16 * VECS) and TM; THREADS must be a multiple of BM. */
 
-enum { BM = 64, BN = VECS * 16, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM) };
+enum { BN = VECS * 16, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM) };
 
 #define GROUP __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 

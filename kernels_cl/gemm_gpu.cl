@@ -1,19 +1,20 @@
 /* Matrix products for GPUs: BM x BN values per work-group, TM x 4 per work-item in registers, tiles
  * of both operands in local memory, zero-filled at the edges. Operands may be transposed: strides
- * say how, and fetching runs along whichever side is contiguous. */
+ * say how, and fetching runs along whichever side is contiguous. Compile-time: BM, BN
+ * and TM. */
 
-enum { BM = 64, BN = 64, TM = 8, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM) };
+enum { DEPTH = 16, THREADS = (BN / 4) * (BM / TM) };
 
 #define GROUP __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 
-/* Fetches DEPTH x 64 values at (k0, i0) into tile[DEPTH][PITCH]; zero beyond count and end. */
-inline void fetch(LOCAL float *tile, GLOBAL const float *from, long i_stride, long k_stride, int i0,
-                  int count, int k0, int end)
+/* Fetches DEPTH x size values at (k0, i0) into tile[DEPTH][size + 4]; zero beyond count and end. */
+inline void fetch(LOCAL float *tile, int size, GLOBAL const float *from, long i_stride,
+                  long k_stride, int i0, int count, int k0, int end)
 {
-    for (int e = get_local_id(0); e < DEPTH * BM; e += THREADS) {
-        int i = k_stride == 1 ? e / DEPTH : e % BM, k = k_stride == 1 ? e % DEPTH : e / BM;
+    for (int e = get_local_id(0); e < DEPTH * size; e += THREADS) {
+        int i = k_stride == 1 ? e / DEPTH : e % size, k = k_stride == 1 ? e % DEPTH : e / size;
         bool inside = i0 + i < count && k0 + k < end;
-        tile[k * PITCH + i] = inside ? from[(i0 + i) * i_stride + (k0 + k) * k_stride] : 0.f;
+        tile[k * (size + 4) + i] = inside ? from[(i0 + i) * i_stride + (k0 + k) * k_stride] : 0.f;
     }
 }
 
@@ -21,8 +22,8 @@ inline void fetch(LOCAL float *tile, GLOBAL const float *from, long i_stride, lo
 KERNEL GROUP void gemm_tile(CREF(float, rows), CREF(float, vecs), CREF(float, bias),
                             REF(float, out), GemmArgs a)
 {
-    LOCAL float left[DEPTH * PITCH];
-    LOCAL float right[DEPTH * PITCH];
+    LOCAL float left[DEPTH * (BM + 4)];
+    LOCAL float right[DEPTH * (BN + 4)];
     PLACE(const float, rows);
     PLACE(const float, vecs);
     PLACE_OR_NULL(const float, bias);
@@ -35,14 +36,14 @@ KERNEL GROUP void gemm_tile(CREF(float, rows), CREF(float, vecs), CREF(float, bi
         acc[i] = (float4)(0.f);
     for (int k0 = begin; k0 < end; k0 += DEPTH) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        fetch(left, rows, a.row_r, a.row_k, r0, a.R, k0, end);
-        fetch(right, vecs, a.vec_v, a.vec_k, v0, a.V, k0, end);
+        fetch(left, BM, rows, a.row_r, a.row_k, r0, a.R, k0, end);
+        fetch(right, BN, vecs, a.vec_v, a.vec_k, v0, a.V, k0, end);
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < DEPTH; k++) {
-            float4 b = vload4(0, right + k * PITCH + column);
+            float4 b = vload4(0, right + k * (BN + 4) + column);
             UNROLL
             for (int i = 0; i < TM; i += 4) {
-                float4 x = vload4(0, left + k * PITCH + row + i);
+                float4 x = vload4(0, left + k * (BM + 4) + row + i);
                 acc[i] = fma((float4)(x.x), b, acc[i]);
                 acc[i + 1] = fma((float4)(x.y), b, acc[i + 1]);
                 acc[i + 2] = fma((float4)(x.z), b, acc[i + 2]);
@@ -80,4 +81,14 @@ KERNEL void gemm_reduce_each(CREF(float, parts), CREF(float, bias), REF(float, o
         sum += parts[s * a.split_floats + (long)i * a.N + j];
     GLOBAL float *to = out + (long)i * a.ldc + j;
     *to = sum + (bias ? bias[j] : 0.f) + (a.beta ? *to : 0.f);
+}
+
+/* out += bias, one item per value: for a product that a library made. Items: (N, M). */
+KERNEL void gemm_bias_each(CREF(float, bias), REF(float, out), GemmReduceArgs a)
+{
+    PLACE(const float, bias);
+    PLACE(float, out);
+    const int j = get_global_id(0), i = get_global_id(1);
+    if (j < a.N)
+        out[(long)i * a.ldc + j] += bias[j];
 }

@@ -25,14 +25,19 @@ static void check(Status status)
         fail_msg("%s", status_text());
 }
 
+const char *test_device_name(void)
+{
+    const char *name = getenv("PACO_TEST_DEVICE");
+    return name && *name ? name : "opencl";
+}
+
 TestDevice test_device_open(const char *kernels, bool profile)
 {
     TestDevice t;
-    const char *name = getenv("PACO_TEST_DEVICE");
     const char *threads = getenv("PACO_TEST_THREADS");
     DeviceOptions options = {
-        .kernels = kernels, .profile = profile, .threads = threads ? atoi(threads) : 0};
-    if (device_open(name ? name : "opencl", &options, &t.backend, &t.device) != STATUS_OK) {
+        .kernels = kernels ? kernels : getenv("PACO_TEST_KERNELS"), .profile = profile, .threads = threads ? atoi(threads) : 0};
+    if (device_open(test_device_name(), &options, &t.backend, &t.device) != STATUS_OK) {
         fprintf(stderr, "skipped: %s\n", status_text());
         exit(77);
     }

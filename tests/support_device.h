@@ -12,8 +12,10 @@ typedef struct TestDevice {
     Device *device;
 } TestDevice;
 
-/* Opens the device that PACO_TEST_DEVICE names (default "opencl") with forced kernels (or NULL).
- * Exits with 77 and the reason where there is none. */
+/* The device under test: what PACO_TEST_DEVICE names, "opencl" without it. */
+const char *test_device_name(void);
+/* Opens it with forced kernels; NULL: those of PACO_TEST_KERNELS, without it the device's own. Exits with 77 and the
+ * reason where there is none. */
 TestDevice test_device_open(const char *kernels, bool profile);
 void test_device_close(TestDevice *t);
 

@@ -169,14 +169,14 @@ void guard_check(Guard *g, const char *what)
 
 void rig_open(Rig *rig)
 {
-    static const char *const kernels[RIG_DEVICES] = {NULL, "gpu"};
+    const char *const kernels[RIG_DEVICES] = {getenv("PACO_TEST_KERNELS"), "gpu"};
     const char *name = getenv("PACO_TEST_DEVICE");
     *rig = (Rig){.names = {"own kernels", "gpu kernels"}};
     printf("seed %d\n", SEED);
     for (int i = 0; i < RIG_DEVICES; i++) {
         Guard *g = &rig->guards[i];
         DeviceOptions options = {.kernels = kernels[i]};
-        if (device_open(name ? name : "opencl", &options, &g->inner, &g->device) != STATUS_OK) {
+        if (device_open(name && *name ? name : "opencl", &options, &g->inner, &g->device) != STATUS_OK) {
             fprintf(stderr, "skipped: %s\n", status_text());
             exit(77);
         }

@@ -26,8 +26,8 @@ Device *guard_device(Guard *guard);
 /* Fails the test when a sentinel of a live buffer was overwritten. */
 void guard_check(Guard *guard, const char *what);
 
-/* The devices of a test: the one that PACO_TEST_DEVICE names (default "opencl") with its own kernels and with the
- * kernels of GPUs. Exits with 77 and the reason where there is none. */
+/* The devices of a test: the one that PACO_TEST_DEVICE names (default "opencl") with its own kernels, or those
+ * of PACO_TEST_KERNELS, and with the kernels of GPUs. Exits with 77 and the reason where there is none. */
 enum { RIG_DEVICES = 2 };
 
 typedef struct Rig {

@@ -215,7 +215,7 @@ static void cache_survives_damage(void **state)
     for (int round = 0; round < 4; round++) {
         DeviceOptions options = {.cache = folder};
         TestDevice t;
-        assert_int_equal(device_open("opencl", &options, &t.backend, &t.device), STATUS_OK);
+        assert_int_equal(device_open(test_device_name(), &options, &t.backend, &t.device), STATUS_OK);
         add_on(&t, 77);
         t.backend->close(t.device);
         if (round > 0)

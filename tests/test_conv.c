@@ -18,6 +18,8 @@
 #include <string.h>
 
 static TestDevice device;
+static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
+static int candidates_run;
 
 static int div_up(int a, int b)
 {
@@ -150,8 +152,15 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
                  .writes = 4,
                  .name = "test",
                  .conv = *d};
+    const char *wanted = candidate < 0 ? NULL : device.backend->candidate(device.device, &step, candidate);
+    if (candidate >= 0 && !wanted)
+        return;
+    step.algorithm = wanted;
+    candidates_run++;
     float *seen = mem_alloc(out.count * 4);
     step_check_twice(&device, &step, &out, before, seen);
+    if (wanted)
+        assert_string_equal(step.algorithm, wanted);
     char text[200];
     describe(text, sizeof text, d, step.algorithm);
     size_t count = out.count;
@@ -325,12 +334,13 @@ static void forced(void **state)
     static const char *const choices[] = {
         "conv.forward=cpu-band,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-band",
         "gpu,conv.forward=cpu-point,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-point",
-        "cpu,conv.forward=gpu-tile,conv.grad-data=gpu-tile,conv.grad-weight=gpu-weight-tile"};
+        "conv.forward=gpu-tile,conv.grad-data=gpu-tile,conv.grad-weight=gpu-weight-tile"};
     static const char *const names[][3] = {{"cpu-band", "cpu-band", "cpu-weight-band"},
                                            {"cpu-point", "cpu-band", "cpu-weight-point"},
                                            {"gpu-tile", "gpu-tile", "gpu-weight-tile"}};
     TestDevice usual = device;
-    for (int i = 0; i < 3; i++) {
+    /* Kernels for processors, the first two, are no matter of other devices. */
+    for (int i = usual.backend->opened(usual.device)->caps & CAP_CPU ? 0 : 2; i < 3; i++) {
         device = test_device_open(choices[i], false);
         Step step = {.kind = STEP_CONV,
                      .refs_count = 3,
@@ -357,6 +367,47 @@ static void forced(void **state)
         test_device_close(&device);
     }
     device = usual;
+}
+
+static int shape_candidates(void)
+{
+    int count = 0;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 68, 12, 13, 72, 1, 1, 1, 0, 1);
+        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+        check_shape(2, 5, 7, 6, 17, 3, 3, 1, 1, 1);
+        count += candidates_run > 0;
+    } while (candidates_run);
+    candidate = -1;
+    return count;
+}
+
+/* Every tile of the kernels for GPUs. */
+static void gpu_candidates(void **state)
+{
+    (void)state;
+    TestDevice usual = device;
+    device = test_device_open("gpu", false);
+    int count = shape_candidates();
+    bool large = device.backend->opened(device.device)->max_group >= 256;
+    test_device_close(&device);
+    device = usual;
+    assert_true(count >= (large ? 8 : 3));
+}
+
+/* One small shape through every algorithm; for the simulator too. */
+static void tiny_candidates(void **state)
+{
+    (void)state;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 66, 3, 3, 68, 1, 1, 1, 0, 2);
+        check_shape(1, 3, 4, 3, 66, 3, 3, 2, 1, 1);
+    } while (candidates_run);
+    candidate = -1;
 }
 
 /* Small shapes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
@@ -389,13 +440,14 @@ int bench_conv(TestDevice *t);
 
 int main(void)
 {
-    device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
+    device = test_device_open(NULL, false);
     if (getenv("PACO_BENCH"))
         return bench_conv(&device);
-    const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
+    const struct CMUnitTest small[] = {cmocka_unit_test(tiny), cmocka_unit_test(tiny_candidates)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
+        cmocka_unit_test(gpu_candidates),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

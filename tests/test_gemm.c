@@ -10,15 +10,23 @@
 #include "support_device.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static TestDevice device;
+static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
+static int candidates_run;
 
 static void check_one(GemmDesc d, bool with_bias, Rng *rng)
 {
+    Step asked = {.kind = STEP_GEMM, .name = "test", .gemm = d};
+    const char *wanted = candidate < 0 ? NULL : device.backend->candidate(device.device, &asked, candidate);
+    if (candidate >= 0 && !wanted)
+        return;
+    candidates_run++;
     size_t a_count = (size_t)(d.trans_a ? d.K : d.M) * d.lda,
            b_count = (size_t)(d.trans_b ? d.N : d.K) * d.ldb;
     size_t c_count = (size_t)d.M * d.ldc;
@@ -45,8 +53,11 @@ static void check_one(GemmDesc d, bool with_bias, Rng *rng)
                  .refs = {oa.ref, ob.ref, oc.ref, obias.ref},
                  .writes = 4,
                  .name = "test",
+                 .algorithm = wanted,
                  .gemm = d};
     step_check_twice(&device, &step, &oc, c, seen);
+    if (wanted)
+        assert_string_equal(step.algorithm, wanted);
     for (int i = 0; i < d.M; i++)
         for (int j = 0; j < d.ldc; j++) {
             size_t at = (size_t)i * d.ldc + j, e = (size_t)i * d.N + j;
@@ -115,44 +126,171 @@ static void long_sums(void **state)
     check_size(5, 19, 20011);
 }
 
-/* beta 0 must not read C: it holds not-a-number before. */
-static void untouched_result(void **state)
+/* beta 0 must not read C: it holds not-a-number before. n x n x n, a product of ones. */
+static void check_untouched(int n)
 {
-    (void)state;
-    float ones[64], nans[64], seen[64];
-    for (int i = 0; i < 64; i++)
+    size_t count = (size_t)n * n;
+    float *ones = mem_alloc(count * 4), *seen = mem_alloc(count * 4);
+    for (size_t i = 0; i < count; i++)
         ones[i] = 1;
-    memset(nans, 0xff, sizeof nans);
-    Operand a = operand_new(&device, ones, 64, true), b = operand_new(&device, ones, 64, true);
-    Operand c = operand_new(&device, nans, 64, true);
+    Operand a = operand_new(&device, ones, count, true), b = operand_new(&device, ones, count, true);
+    Operand c = operand_new(&device, NULL, count, true);
     Step step = {.kind = STEP_GEMM,
                  .refs_count = 4,
                  .refs = {a.ref, b.ref, c.ref},
                  .writes = 4,
                  .name = "test",
-                 .gemm = {.M = 8, .N = 8, .K = 8, .lda = 8, .ldb = 8, .ldc = 8, .alpha = 1}};
+                 .gemm = {.M = n, .N = n, .K = n, .lda = n, .ldb = n, .ldc = n, .alpha = 1}};
     step_check_twice(&device, &step, &c, NULL, seen);
-    for (int i = 0; i < 64; i++)
-        assert_true(seen[i] == 8);
+    for (size_t i = 0; i < count; i++)
+        assert_true(seen[i] == n);
+    free(ones), free(seen);
     operand_free(&device, &a);
     operand_free(&device, &b);
     operand_free(&device, &c);
 }
 
+static void untouched_result(void **state)
+{
+    (void)state;
+    check_untouched(8);
+}
+
+/* Every tile of the kernels for GPUs. */
+static void gpu_candidates(void **state)
+{
+    (void)state;
+    TestDevice usual = device;
+    device = test_device_open("gpu", false);
+    int count = 0;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_size(70, 130, 40);
+        check_size(129, 67, 19);
+        check_size(66, 65, 530);
+        count += candidates_run > 0;
+    } while (candidates_run);
+    candidate = -1;
+    bool large = device.backend->opened(device.device)->max_group >= 256;
+    test_device_close(&device);
+    device = usual;
+    assert_true(count >= (large ? 6 : 4));
+}
+
+/* One small product through every algorithm; for the simulator too. */
+static void tiny_candidates(void **state)
+{
+    (void)state;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_size(66, 65, 3);
+    } while (candidates_run);
+    candidate = -1;
+}
+
+/* Opens the device with CLBlast; skips the test where there is none. */
+static TestDevice open_library(bool profile)
+{
+    TestDevice t = test_device_open("gemm=clblast", profile);
+    Step step = {.kind = STEP_GEMM,
+                 .name = "test",
+                 .gemm = {.M = 4, .N = 50, .K = 9, .lda = 9, .ldb = 50, .ldc = 50, .alpha = 1}};
+    assert_int_equal(t.backend->choose(t.device, &step), STATUS_OK);
+    if (strcmp(step.algorithm, "clblast") != 0) {
+        test_device_close(&t);
+        print_message("skipped: CLBlast is not installed, or not used on this device\n");
+        skip();
+    }
+    return t;
+}
+
+/* The library's small and large products, the latter through copies of its own. A second device, opened after
+ * the first is closed, may have its context at the same address. */
+static void library_products(void **state)
+{
+    (void)state;
+    TestDevice usual = device;
+    for (int round = 0; round < 2; round++) {
+        device = open_library(false);
+        check_size(1, 1, 1);
+        check_size(13, 37, 21);
+        check_size(40, 70, 1030);
+        check_untouched(8);
+        test_device_close(&device);
+    }
+    device = open_library(false);
+    check_untouched(520);
+    check_size(530, 525, 512);
+    test_device_close(&device);
+    device = usual;
+}
+
+/* FILL, product with beta 1 and bias, COPY of its result in one run: their order, and the time of the product. */
+static void library_order_and_times(void **state)
+{
+    (void)state;
+    enum { n = 600, count = n * n };
+    TestDevice usual = device;
+    device = open_library(true);
+    float *ones = mem_alloc(count * 4), *seen = mem_alloc(count * 4);
+    for (int i = 0; i < count; i++)
+        ones[i] = 1;
+    Operand a = operand_new(&device, ones, count, true), bias = operand_new(&device, ones, n, false);
+    Operand c = operand_new(&device, NULL, count, true), copy = operand_new(&device, NULL, count, true);
+    Step steps[] = {
+        {.kind = STEP_FILL, .refs_count = 1, .refs = {c.ref}, .bytes = count * 4, .name = "fill", .fill = {0x40000000}},
+        {.kind = STEP_GEMM,
+         .refs_count = 4,
+         .refs = {a.ref, a.ref, c.ref, bias.ref},
+         .name = "product",
+         .gemm = {.M = n, .N = n, .K = n, .lda = n, .ldb = n, .ldc = n, .alpha = 1, .beta = 1}},
+        {.kind = STEP_COPY, .refs_count = 2, .refs = {c.ref, copy.ref}, .bytes = count * 4, .name = "copy"},
+    };
+    double seconds[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(device.backend->choose(device.device, &steps[i]), STATUS_OK);
+        assert_int_equal(device.backend->prepare(device.device, &steps[i]), STATUS_OK);
+    }
+    for (int run = 0; run < 2; run++) {
+        double began = clock_seconds();
+        assert_int_equal(device.backend->run(device.device, steps, 3), STATUS_OK);
+        assert_int_equal(device.backend->sync(device.device), STATUS_OK);
+        double wall = clock_seconds() - began;
+        operand_read(&device, &copy, seen);
+        for (int i = 0; i < count; i++)
+            assert_true(seen[i] == n + 3);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(device.backend->elapsed(device.device, &steps[i], &seconds[i]), STATUS_OK);
+        assert_true(seconds[1] > seconds[0] && seconds[1] > seconds[2]);
+        assert_true(seconds[0] + seconds[1] + seconds[2] < wall);
+    }
+    for (int i = 0; i < 3; i++)
+        device.backend->discard(device.device, &steps[i]);
+    Operand *all[] = {&a, &bias, &c, &copy};
+    for (int i = 0; i < 4; i++)
+        operand_free(&device, all[i]);
+    free(ones), free(seen);
+    test_device_close(&device);
+    device = usual;
+}
+
 static void forced(void **state)
 {
     (void)state;
-    static const char *const names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm"};
+    static const char *const names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm", "gpu-gemm-16x64"};
     TestDevice usual = device;
-    for (int i = 0; i < 3; i++) {
+    /* Kernels for processors, the first two, are no matter of other devices. */
+    for (int i = usual.backend->opened(usual.device)->caps & CAP_CPU ? 0 : 2; i < 4; i++) {
         char option[64];
         snprintf(option, sizeof option, "gemm=%s", names[i]);
         device = test_device_open(option, false);
         Step step = {.kind = STEP_GEMM,
                      .name = "test",
-                     .gemm = {.M = 4, .N = 50, .K = 9, .lda = 9, .ldb = 50, .ldc = 50, .alpha = 1}};
+                     .gemm = {.M = 9, .N = 50, .K = 9, .lda = 9, .ldb = 50, .ldc = 50, .alpha = 1}};
         assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
-        assert_string_equal(step.algorithm, names[i]);
+        assert_string_equal(step.algorithm, i == 2 ? "gpu-gemm-64x64" : names[i]);
         check_size(13, 37, 21);
         check_size(40, 70, 1030);
         test_device_close(&device);
@@ -219,14 +357,15 @@ static void tiny(void **state)
 
 int main(void)
 {
-    device = test_device_open(getenv("PACO_TEST_KERNELS"), false);
+    device = test_device_open(NULL, false);
     if (getenv("PACO_BENCH"))
         return bench();
-    const struct CMUnitTest small[] = {cmocka_unit_test(tiny)};
+    const struct CMUnitTest small[] = {cmocka_unit_test(tiny), cmocka_unit_test(tiny_candidates)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_sizes), cmocka_unit_test(network_sizes),
         cmocka_unit_test(long_sums),   cmocka_unit_test(untouched_result),
-        cmocka_unit_test(forced),
+        cmocka_unit_test(forced),      cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(library_products), cmocka_unit_test(library_order_and_times),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

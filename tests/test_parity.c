@@ -41,7 +41,7 @@ typedef struct Run {
 static const char *device_name(void)
 {
     const char *name = getenv("PACO_TEST_DEVICE");
-    return name ? name : "opencl";
+    return name && *name ? name : "opencl";
 }
 
 static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)

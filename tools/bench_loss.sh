@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# The PaCo loss alone, forward and gradient, beside PyTorch on the same cores: both in one run, alternating, several
+# rounds; medians and ratios of time and peak memory.
+#     tools/bench_loss.sh [--rounds N] [--repeats N] [--out FILE] [QUEUE...]
+# Batch 32, 1000 classes, 128 dimensions; queues of 8192 and 65536 unless others are named. PyTorch runs the loss in
+# three forms (tools/bench_loss.py); the ratio is to the quickest. Needs the oracle of the shared folder (PACO_SHARED) and
+# a python3 with torch and numpy (PYTHON).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+shared="${PACO_SHARED:-../shared}"
+paco="${PACO_BIN:-build/paco}"
+rounds=5 repeats=20 out=
+queues=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --rounds) rounds="$2"; shift 2 ;;
+        --repeats) repeats="$2"; shift 2 ;;
+        --out) out="$2"; shift 2 ;;
+        -*) echo "bench_loss.sh: unknown option '$1'" >&2; exit 2 ;;
+        *) queues+=("$1"); shift ;;
+    esac
+done
+[ ${#queues[@]} -gt 0 ] || queues=(8192 65536)
+
+python="${PYTHON:-}"
+for candidate in "$python" /usr/bin/python3 python3; do
+    [ -n "$candidate" ] && "$candidate" -c 'import torch, numpy' 2>/dev/null && { python="$candidate"; break; }
+    python=
+done
+[ -n "$python" ] || { echo "no python3 with torch and numpy: install python3-torch" >&2; exit 77; }
+[ -f "$shared/oracle/paco_oracle.py" ] || { echo "no $shared/oracle/paco_oracle.py: set PACO_SHARED" >&2; exit 77; }
+[ -x "$paco" ] || { echo "bench_loss.sh: no $paco: build first" >&2; exit 2; }
+
+threads=$(nproc)
+forms=(oracle masks parts)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+field() { sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p"; }
+median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+
+measure() { # name, command...: appends ms and MiB
+    local name="$1" line
+    shift
+    line=$("$@" 2>"$work/stderr") || { cat "$work/stderr" >&2; exit 1; }
+    echo "$line" | field ms_median >>"$work/$name.ms"
+    echo "$line" | field peak_mib >>"$work/$name.mib"
+}
+
+report() { # queue
+    local best=oracle form
+    for form in "${forms[@]}"; do
+        awk "BEGIN {exit !($(median <"$work/$form.ms") < $(median <"$work/$best.ms"))}" && best=$form
+    done
+    for form in "${forms[@]}"; do
+        printf '# queue %-6s torch %-6s %9.2f ms %7.1f MiB\n' "$1" "$form" "$(median <"$work/$form.ms")" "$(median <"$work/$form.mib")"
+    done
+    awk -v queue="$1" -v ms="$(median <"$work/paco.ms")" -v mib="$(median <"$work/paco.mib")" -v form="$best" \
+        -v tms="$(median <"$work/$best.ms")" -v tmib="$(median <"$work/$best.mib")" 'BEGIN {
+        printf "loss,32,128,1000,%-6s paco %9.2f ms %7.1f MiB | torch %s %9.2f ms %7.1f MiB | time ratio %.3f  memory ratio %.3f\n",
+               queue, ms, mib, form, tms, tmib, ms / tms, mib / tmib}'
+}
+
+{
+    echo "# $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $threads cores; $("$python" -c 'import torch; print("PyTorch", torch.__version__)')"
+    echo "# medians of $rounds alternating rounds of $repeats; $("$paco" devices 2>/dev/null | head -1)"
+    for queue in "${queues[@]}"; do
+        rm -f "$work"/*.ms "$work"/*.mib
+        for ((i = 0; i < rounds; i++)); do
+            measure paco "$paco" bench op paco 32 128 1000 "$queue" --repeats "$repeats"
+            for form in "${forms[@]}"; do
+                measure "$form" "$python" tools/bench_loss.py --oracle "$shared/oracle" --how "$form" --queue "$queue" \
+                    --threads "$threads" --repeats "$repeats"
+            done
+        done
+        report "$queue"
+    done
+} | if [ -n "$out" ]; then tee "$out"; else cat; fi
