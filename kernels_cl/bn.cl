@@ -74,7 +74,7 @@ TEAM_REDUCTION(team_moments, Moments, moments_join(a, b))
 
 TEAM_KERNEL void bn_stats(CREF(float, x), REF(float, partial), BnArgs a)
 {
-    TEAM_MEMORY(Moments, shared);
+    TEAM_MEMORY(Moments, 1, shared);
     PLACE(const float, x);
     PLACE(float, partial);
     CHANNELS;
@@ -95,7 +95,7 @@ TEAM_KERNEL void bn_stats(CREF(float, x), REF(float, partial), BnArgs a)
 TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, invstd), REF(float, running_mean),
                           REF(float, running_var), CREF(StepState, state), BnArgs a)
 {
-    TEAM_MEMORY(Moments, shared);
+    TEAM_MEMORY(Moments, 1, shared);
     PLACE(const float, partial);
     PLACE(float, mean);
     PLACE(float, invstd);
@@ -163,7 +163,7 @@ KERNEL void bn_apply(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF
 TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean), CREF(float, invstd),
                               CREF(float, y), REF(float, partial), BnArgs a)
 {
-    TEAM_MEMORY(vec, shared);
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, dy);
     PLACE(const float, x);
     PLACE(const float, mean);
@@ -203,7 +203,7 @@ TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean)
 
 TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(float, dbeta), BnArgs a)
 {
-    TEAM_MEMORY(vec, shared);
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, partial);
     PLACE(float, dgamma);
     PLACE(float, dbeta);

@@ -55,12 +55,13 @@ typedef PASTE(uchar, LANES) bvec;
  * sub-groups are left out: their order is the driver's.) On a CPU a team is a single work-item, and all of this
  * is nothing.
  *
- * A reduction takes `shared`, TEAM values in local memory, and leaves `apart` results: member m gets what the
- * members m % apart, m % apart + apart, ... give together. Every member must call it. */
+ * A reduction takes `shared`, local memory of TEAM values (sums: twice as many), and leaves `apart` results: member m
+ * gets what the members m % apart, m % apart + apart, ... give together. Every member must call it. What a sum
+ * rounds off on its way up the tree is kept and added at the end: parts that cancel cost no digits. */
 #if LANES == 16
 #define TEAM 1
 #define MEMBER 0
-#define TEAM_MEMORY(T, name)
+#define TEAM_MEMORY(T, count, name)
 #define team_sum(own, shared, apart) (own)
 #define team_max(own, shared, apart) (own)
 #define team_sum_vec(own, shared, apart) (own)
@@ -68,7 +69,7 @@ typedef PASTE(uchar, LANES) bvec;
 #else
 #define TEAM 128 /* LOWER_TEAM of src/graph/lower.h */
 #define MEMBER ((int)get_local_id(0))
-#define TEAM_MEMORY(T, name) LOCAL T name[TEAM]
+#define TEAM_MEMORY(T, count, name) LOCAL T name[(count) * TEAM]
 #define team_wait() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 #define TEAM_REDUCTION(name, T, join)                                \
     T name(T own, LOCAL T *shared, int apart)                        \
@@ -85,9 +86,27 @@ typedef PASTE(uchar, LANES) bvec;
         team_wait();                                                 \
         return shared[MEMBER % apart];                               \
     }
-TEAM_REDUCTION(team_sum, float, a + b)
+#define TEAM_SUM(name, T)                                                                    \
+    T name(T own, LOCAL T *shared, int apart)                                                \
+    {                                                                                        \
+        LOCAL T *rest = shared + TEAM;                                                       \
+        team_wait();                                                                         \
+        shared[MEMBER] = own;                                                                \
+        rest[MEMBER] = 0.0f;                                                                 \
+        for (int span = TEAM / 2; span >= apart; span /= 2) {                                \
+            team_wait();                                                                     \
+            if (MEMBER < span) {                                                             \
+                T a = shared[MEMBER], b = shared[MEMBER + span], sum = a + b, of_b = sum - a; \
+                shared[MEMBER] = sum;                                                        \
+                rest[MEMBER] += rest[MEMBER + span] + ((a - (sum - of_b)) + (b - of_b));     \
+            }                                                                                \
+        }                                                                                    \
+        team_wait();                                                                         \
+        return shared[MEMBER % apart] + rest[MEMBER % apart];                                \
+    }
+TEAM_SUM(team_sum, float)
+TEAM_SUM(team_sum_vec, vec)
 TEAM_REDUCTION(team_max, float, fmax(a, b))
-TEAM_REDUCTION(team_sum_vec, vec, a + b)
 #endif
 #define TEAM_KERNEL KERNEL __attribute__((reqd_work_group_size(TEAM, 1, 1)))
 /* The team along dimension 0, and how many there are. */

@@ -100,7 +100,7 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
                            CREF(int, queue_labels), CREF(StepState, state), REF(float, dlogits), REF(float, loss),
                            PacoArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE_OR_NULL(const float, prior);
     PLACE(float, z);
@@ -147,7 +147,7 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
 TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int, labels), CREF(StepState, state),
                               REF(float, dlogits), REF(float, loss), PacoArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE_OR_NULL(const float, prior);
     PLACE(const int, labels);
@@ -168,7 +168,7 @@ TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int,
 /* loss[rank] = mean of the rows' losses; one team. */
 TEAM_KERNEL void mean_of_rank(CREF(float, values), CREF(StepState, state), REF(float, loss), MeanArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, values);
     PLACE(const StepState, state);
     PLACE(float, loss);

@@ -64,7 +64,7 @@ TEAM_KERNEL void max_pool_grad(CREF(float, dy), CREF(uchar, index), REF(float, d
 /* Teams: blocks of channels; images. */
 TEAM_KERNEL void avg_pool(CREF(float, x), REF(float, y), PoolArgs a)
 {
-    TEAM_MEMORY(vec, shared);
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, x);
     PLACE(float, y);
     int cb = TEAM_ITEM, n = ITEM(1), HW = a.H * a.W;

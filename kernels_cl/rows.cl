@@ -3,7 +3,7 @@
 /* db[c] = sum over rows of dy[n][c]; a team per 16 columns. */
 TEAM_KERNEL void column_sum(CREF(float, dy), REF(float, db), ColumnArgs a)
 {
-    TEAM_MEMORY(vec, shared);
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, dy);
     PLACE(float, db);
     int c = TEAM_ITEM * 16 + MEMBER_VECTOR * LANES;
@@ -18,7 +18,7 @@ TEAM_KERNEL void column_sum(CREF(float, dy), REF(float, db), ColumnArgs a)
 /* y = x / max(|x|, 1e-12) */
 TEAM_KERNEL void l2norm(CREF(float, x), REF(float, y), REF(float, norm), RowArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, x);
     PLACE(float, y);
     PLACE(float, norm);
@@ -36,7 +36,7 @@ TEAM_KERNEL void l2norm(CREF(float, x), REF(float, y), REF(float, norm), RowArgs
 /* dx = (dy - y (y . dy)) / norm */
 TEAM_KERNEL void l2norm_grad(CREF(float, dy), CREF(float, y), CREF(float, norm), REF(float, dx), RowArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, dy);
     PLACE(const float, y);
     PLACE(const float, norm);
@@ -54,7 +54,7 @@ TEAM_KERNEL void l2norm_grad(CREF(float, dy), CREF(float, y), CREF(float, norm),
  * joined as floats: exact, there are less than 2^24 classes. */
 TEAM_KERNEL void label_place(CREF(float, logits), CREF(int, labels), REF(int, place), RowArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE(const int, labels);
     PLACE(int, place);
@@ -71,7 +71,7 @@ TEAM_KERNEL void label_place(CREF(float, logits), CREF(int, labels), REF(int, pl
 /* One team for all rows. */
 TEAM_KERNEL void count_places(CREF(int, place), CREF(StepState, state), REF(int, counts), RowArgs a)
 {
-    TEAM_MEMORY(float, shared);
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const int, place);
     PLACE(const StepState, state);
     PLACE(int, counts);
