@@ -82,6 +82,11 @@ static Status kernel_prepare(Device *device, const Step *step, Prepared *prepare
         global[d] = k->global[d];
         local[d] = chosen ? k->local[d] : 1;
     }
+    if (chosen && local[0] * local[1] * local[2] > device->info.max_group)
+        return status_fail(STATUS_DEVICE,
+                           "opencl: %s: %s allows groups of %u work-items, this kernel needs %zu",
+                           kernels[k->id].name, device->info.name, device->info.max_group,
+                           local[0] * local[1] * local[2]);
     Launch *launch;
     TRY(launch_add(device, prepared, kernels[k->id].file,
                    device->cpu_kernels ? "-DLANES=16" : "-DLANES=4", kernels[k->id].name, global,

@@ -1,111 +1,134 @@
 /* Batch normalisation over activations [N][CB][HW][16].
  *
- * Sums are split over images; each split keeps mean and squared distances of its own (plane by plane in two
- * passes, joined by Chan's formula), so that nothing large cancels. Partial results are [split][2][CB * 16]. */
+ * Sums are split over images, a team per block of channels and split. Its members keep count, mean and squared
+ * distances of their own pixels (plane by plane in two passes, joined by Chan's formula), so that nothing large
+ * cancels. Partial results are [split][2][CB * 16]. */
 
-/* The vector of channels that item 0 stands for, and its part of the images. */
-#define CHANNELS(a)                                                              \
-    int v = ITEM(0), cb = v / VECTORS, lane = LANE(v), c = cb * 16 + lane;       \
-    int split = ITEM(1)
-#define IMAGES(a)                                                                \
-    int from = (int)((long)(a).N * split / (a).splits);                          \
+/* The channels of this member of a team, and its part of the images. */
+#define CHANNELS                                                         \
+    int cb = TEAM_ITEM, lane = MEMBER_VECTOR * LANES, c = cb * 16 + lane
+#define IMAGES(a)                                                        \
+    int split = ITEM(1), from = (int)((long)(a).N * split / (a).splits); \
     int to = (int)((long)(a).N * (split + 1) / (a).splits)
 #define PLANE(n) (((long)(n) * a.CB + cb) * a.HW * 16 + lane)
 
-/* Sum over a plane, four sums in turn. */
+/* Sum over the member's pixels of a plane, four sums in turn. */
 vec plane_sum(GLOBAL const float *x, int count)
 {
     vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
-    int i = 0;
-    for (; i + 4 <= count; i += 4) {
+    int i = MEMBER_PIXEL;
+    for (; i + 3 * TEAM_PIXELS < count; i += 4 * TEAM_PIXELS) {
         s0 += LOAD(x + 16 * i);
-        s1 += LOAD(x + 16 * i + 16);
-        s2 += LOAD(x + 16 * i + 32);
-        s3 += LOAD(x + 16 * i + 48);
+        s1 += LOAD(x + 16 * (i + TEAM_PIXELS));
+        s2 += LOAD(x + 16 * (i + 2 * TEAM_PIXELS));
+        s3 += LOAD(x + 16 * (i + 3 * TEAM_PIXELS));
     }
-    for (; i < count; i++)
+    for (; i < count; i += TEAM_PIXELS)
         s0 += LOAD(x + 16 * i);
     return (s0 + s1) + (s2 + s3);
 }
 
-/* Sum of squared distances from `mean` over a plane. */
+/* Sum of squared distances from `mean` over the member's pixels of a plane. */
 vec plane_squares(GLOBAL const float *x, int count, vec mean)
 {
     vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
-    int i = 0;
-    for (; i + 4 <= count; i += 4) {
-        vec d0 = LOAD(x + 16 * i) - mean, d1 = LOAD(x + 16 * i + 16) - mean;
-        vec d2 = LOAD(x + 16 * i + 32) - mean, d3 = LOAD(x + 16 * i + 48) - mean;
+    int i = MEMBER_PIXEL;
+    for (; i + 3 * TEAM_PIXELS < count; i += 4 * TEAM_PIXELS) {
+        vec d0 = LOAD(x + 16 * i) - mean, d1 = LOAD(x + 16 * (i + TEAM_PIXELS)) - mean;
+        vec d2 = LOAD(x + 16 * (i + 2 * TEAM_PIXELS)) - mean, d3 = LOAD(x + 16 * (i + 3 * TEAM_PIXELS)) - mean;
         s0 = fma(d0, d0, s0);
         s1 = fma(d1, d1, s1);
         s2 = fma(d2, d2, s2);
         s3 = fma(d3, d3, s3);
     }
-    for (; i < count; i++) {
+    for (; i < count; i += TEAM_PIXELS) {
         vec d = LOAD(x + 16 * i) - mean;
         s0 = fma(d, d, s0);
     }
     return (s0 + s1) + (s2 + s3);
 }
 
-KERNEL void bn_stats(CREF(float, x), REF(float, partial), BnArgs a)
+/* Mean and squared distances from it of `count` values; of none: zeros. */
+typedef struct Moments {
+    vec mean, squares;
+    float count;
+} Moments;
+
+Moments moments_join(Moments a, Moments b)
 {
-    PLACE(const float, x);
-    PLACE(float, partial);
-    CHANNELS(a);
-    IMAGES(a);
-    vec mean = 0.0f, squares = 0.0f;
-    float count = 0.0f, plane = (float)a.HW;
-    for (int n = from; n < to; n++) {
-        vec own = plane_sum(x + PLANE(n), a.HW) / plane;
-        vec own_squares = plane_squares(x + PLANE(n), a.HW, own);
-        vec delta = own - mean;
-        float total = count + plane;
-        mean += delta * (plane / total);
-        squares += own_squares + delta * delta * (count * plane / total);
-        count = total;
-    }
-    STORE(partial + (split * 2 + 0) * a.CB * 16 + c, mean);
-    STORE(partial + (split * 2 + 1) * a.CB * 16 + c, squares);
+    if (b.count == 0.0f)
+        return a;
+    vec delta = b.mean - a.mean;
+    float total = a.count + b.count;
+    a.mean += delta * (b.count / total);
+    a.squares += b.squares + delta * delta * (a.count * b.count / total);
+    a.count = total;
+    return a;
 }
 
-KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, invstd), REF(float, running_mean),
-                     REF(float, running_var), CREF(StepState, state), BnArgs a)
+#if TEAM == 1
+#define team_moments(own, shared, apart) (own)
+#else
+TEAM_REDUCTION(team_moments, Moments, moments_join(a, b))
+#endif
+
+TEAM_KERNEL void bn_stats(CREF(float, x), REF(float, partial), BnArgs a)
 {
+    TEAM_MEMORY(Moments, 1, shared);
+    PLACE(const float, x);
+    PLACE(float, partial);
+    CHANNELS;
+    IMAGES(a);
+    Moments all = {0.0f, 0.0f, 0.0f};
+    float pixels = (float)((a.HW - MEMBER_PIXEL + TEAM_PIXELS - 1) / TEAM_PIXELS);
+    for (int n = from; n < to && pixels > 0.0f; n++) {
+        vec mean = plane_sum(x + PLANE(n), a.HW) / pixels;
+        all = moments_join(all, (Moments){mean, plane_squares(x + PLANE(n), a.HW, mean), pixels});
+    }
+    all = team_moments(all, shared, VECTORS);
+    if (MEMBER >= VECTORS)
+        return;
+    STORE(partial + (split * 2 + 0) * a.CB * 16 + c, all.mean);
+    STORE(partial + (split * 2 + 1) * a.CB * 16 + c, all.squares);
+}
+
+TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, invstd), REF(float, running_mean),
+                          REF(float, running_var), CREF(StepState, state), BnArgs a)
+{
+    TEAM_MEMORY(Moments, 1, shared);
     PLACE(const float, partial);
     PLACE(float, mean);
     PLACE(float, invstd);
     PLACE(float, running_mean);
     PLACE(float, running_var);
     PLACE(const StepState, state);
-    int v = ITEM(0), c = v / VECTORS * 16 + LANE(v), live = a.C - c;
-    if (live <= 0)
-        return;
-    vec m = 0.0f, squares = 0.0f;
-    float count = 0.0f;
-    for (int split = 0; split < a.splits; split++) {
+    CHANNELS;
+    int live = a.C - c;
+    Moments all = {0.0f, 0.0f, 0.0f};
+    for (int split = MEMBER_PIXEL; split < a.splits; split += TEAM_PIXELS) {
         float images = (float)((long)a.N * (split + 1) / a.splits - (long)a.N * split / a.splits);
-        float own = images * (float)a.HW, total = count + own;
-        vec delta = LOAD(partial + (split * 2 + 0) * a.CB * 16 + c) - m;
-        m += delta * (own / total);
-        squares += LOAD(partial + (split * 2 + 1) * a.CB * 16 + c) + delta * delta * (count * own / total);
-        count = total;
+        all = moments_join(all, (Moments){LOAD(partial + (split * 2 + 0) * a.CB * 16 + c),
+                                          LOAD(partial + (split * 2 + 1) * a.CB * 16 + c),
+                                          images * (float)a.HW});
     }
-    store_some(mean + c, m, live);
-    store_some(invstd + c, 1.0f / sqrt(squares / count + a.eps), live);
+    all = team_moments(all, shared, VECTORS);
+    if (MEMBER >= VECTORS)
+        return;
+    store_some(mean + c, all.mean, live);
+    store_some(invstd + c, 1.0f / sqrt(all.squares / all.count + a.eps), live);
     if (state->rank != 0)
         return;
-    vec unbiased = squares / (count - 1.0f);
+    vec unbiased = all.squares / (all.count - 1.0f);
     float keep = 1.0f - a.momentum;
-    store_some(running_mean + c, keep * load_some(running_mean + c, live) + a.momentum * m, live);
+    store_some(running_mean + c, keep * load_some(running_mean + c, live) + a.momentum * all.mean, live);
     store_some(running_var + c, keep * load_some(running_var + c, live) + a.momentum * unbiased, live);
 }
 
-/* Pixels of the plane that item 2 takes. */
-#define PIXELS(a)                                                                                        \
-    int v = ITEM(0), cb = v / VECTORS, lane = LANE(v), c = cb * 16 + lane, live = (a).C - c, n = ITEM(1); \
-    int from = (int)((long)(a).HW * ITEM(2) / (a).splits);                                               \
-    int to = (int)((long)(a).HW * (ITEM(2) + 1) / (a).splits);                                           \
+/* A work-item's channels and its share of a plane's pixels. Items: parts of the plane, vector fastest; blocks of
+ * channels; images. */
+#define PIXELS(a)                                                                                    \
+    int cb = ITEM(1), n = ITEM(2), lane = ITEM(0) % VECTORS * LANES, c = cb * 16 + lane;             \
+    int live = (a).C - c, part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS;                      \
     long plane = PLANE(n)
 
 KERNEL void bn_apply(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
@@ -123,12 +146,12 @@ KERNEL void bn_apply(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF
     vec middle = load_some(mean + c, live), shift = load_some(beta + c, live);
     float least = a.relu ? 0.0f : -INFINITY;
     if (residual)
-        for (int i = from; i < to; i++) {
+        for (SHARE(i, a.HW, part, parts)) {
             long at = plane + 16 * i;
             STORE(y + at, fmax(fma(LOAD(x + at) - middle, scale, shift) + LOAD(residual + at), least));
         }
     else
-        for (int i = from; i < to; i++) {
+        for (SHARE(i, a.HW, part, parts)) {
             long at = plane + 16 * i;
             STORE(y + at, fmax(fma(LOAD(x + at) - middle, scale, shift), least));
         }
@@ -137,30 +160,32 @@ KERNEL void bn_apply(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF
 /* dy where the output y was positive; all of dy without y. */
 #define MASKED(at) (y ? select((vec)(0.0f), LOAD(dy + (at)), LOAD(y + (at)) > 0.0f) : LOAD(dy + (at)))
 
-KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean), CREF(float, invstd), CREF(float, y),
-                         REF(float, partial), BnArgs a)
+TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean), CREF(float, invstd),
+                              CREF(float, y), REF(float, partial), BnArgs a)
 {
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, dy);
     PLACE(const float, x);
     PLACE(const float, mean);
     PLACE(const float, invstd);
     PLACE_OR_NULL(const float, y);
     PLACE(float, partial);
-    CHANNELS(a);
+    CHANNELS;
     IMAGES(a);
     int live = a.C - c;
+    const long next = 16 * TEAM_PIXELS;
     vec middle = load_some(mean + c, live), sum = 0.0f, dot = 0.0f;
     for (int n = from; n < to; n++) {
         vec s0 = 0.0f, s1 = 0.0f, d0 = 0.0f, d1 = 0.0f;
         long at = PLANE(n), end = at + 16L * a.HW;
-        for (; at + 32 <= end; at += 32) {
-            vec g0 = MASKED(at), g1 = MASKED(at + 16);
+        for (at += 16 * MEMBER_PIXEL; at + next < end; at += 2 * next) {
+            vec g0 = MASKED(at), g1 = MASKED(at + next);
             s0 += g0;
             s1 += g1;
             d0 = fma(g0, LOAD(x + at) - middle, d0);
-            d1 = fma(g1, LOAD(x + at + 16) - middle, d1);
+            d1 = fma(g1, LOAD(x + at + next) - middle, d1);
         }
-        for (; at < end; at += 16) {
+        for (; at < end; at += next) {
             vec g = MASKED(at);
             s0 += g;
             d0 = fma(g, LOAD(x + at) - middle, d0);
@@ -168,25 +193,32 @@ KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean), CRE
         sum += s0 + s1;
         dot += d0 + d1;
     }
+    sum = team_sum_vec(sum, shared, VECTORS);
+    dot = team_sum_vec(dot, shared, VECTORS);
+    if (MEMBER >= VECTORS)
+        return;
     STORE(partial + (split * 2 + 0) * a.CB * 16 + c, sum);
     STORE(partial + (split * 2 + 1) * a.CB * 16 + c, dot * load_some(invstd + c, live));
 }
 
-KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(float, dbeta), BnArgs a)
+TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(float, dbeta), BnArgs a)
 {
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, partial);
     PLACE(float, dgamma);
     PLACE(float, dbeta);
-    int v = ITEM(0), c = v / VECTORS * 16 + LANE(v), live = a.C - c;
-    if (live <= 0)
-        return;
+    CHANNELS;
     vec sum = 0.0f, dot = 0.0f;
-    for (int split = 0; split < a.splits; split++) {
+    for (int split = MEMBER_PIXEL; split < a.splits; split += TEAM_PIXELS) {
         sum += LOAD(partial + (split * 2 + 0) * a.CB * 16 + c);
         dot += LOAD(partial + (split * 2 + 1) * a.CB * 16 + c);
     }
-    store_some(dbeta + c, sum, live);
-    store_some(dgamma + c, dot, live);
+    sum = team_sum_vec(sum, shared, VECTORS);
+    dot = team_sum_vec(dot, shared, VECTORS);
+    if (MEMBER >= VECTORS)
+        return;
+    store_some(dbeta + c, sum, a.C - c);
+    store_some(dgamma + c, dot, a.C - c);
 }
 
 /* dx = gamma invstd (g - mean(g) - xhat mean(g xhat)), g the masked dy */
@@ -210,7 +242,7 @@ KERNEL void bn_grad_apply(CREF(float, dy), CREF(float, x), CREF(float, gamma), C
     vec scale = load_some(gamma + c, live) * inverse;
     vec mean_g = load_some(dbeta + c, live) / count;
     vec mean_gx = load_some(dgamma + c, live) / count * inverse;
-    for (int i = from; i < to; i++) {
+    for (SHARE(i, a.HW, part, parts)) {
         long at = plane + 16 * i;
         vec g = MASKED(at);
         if (masked)
@@ -232,13 +264,13 @@ KERNEL void bn_eval(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF(
     PIXELS(a);
     vec scale = load_some(gamma + c, live) / sqrt(load_some(var + c, live) + a.eps);
     vec middle = load_some(mean + c, live), shift = load_some(beta + c, live);
-    for (int i = from; i < to; i++)
+    for (SHARE(i, a.HW, part, parts))
         STORE(y + plane + 16 * i, fma(LOAD(x + plane + 16 * i) - middle, scale, shift));
 }
 
 /* Batch norm in the weights: w' = w s, bias' = beta - mean s, with s = gamma / sqrt(var + eps) per row. */
-KERNEL void bn_fold(CREF(float, w), CREF(float, gamma), CREF(float, beta), CREF(float, mean), CREF(float, var),
-                    REF(float, folded), REF(float, bias), FoldArgs a)
+TEAM_KERNEL void bn_fold(CREF(float, w), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
+                         CREF(float, var), REF(float, folded), REF(float, bias), FoldArgs a)
 {
     PLACE(const float, w);
     PLACE(const float, gamma);
@@ -247,10 +279,11 @@ KERNEL void bn_fold(CREF(float, w), CREF(float, gamma), CREF(float, beta), CREF(
     PLACE(const float, var);
     PLACE(float, folded);
     PLACE(float, bias);
-    int k = ITEM(0);
+    int k = TEAM_ITEM;
     float scale = gamma[k] / sqrt(var[k] + a.eps);
     long row = (long)k * a.row;
-    for (int i = 0; i < a.row; i++)
+    for (int i = MEMBER; i < a.row; i += TEAM)
         folded[row + i] = w[row + i] * scale;
-    bias[k] = beta[k] - mean[k] * scale;
+    if (MEMBER == 0)
+        bias[k] = beta[k] - mean[k] * scale;
 }

@@ -49,6 +49,84 @@ typedef PASTE(uchar, LANES) bvec;
 #define ITEM(d) ((int)get_global_id(d))
 #define ITEMS(d) ((int)get_global_size(d))
 
+/* Teams: what one work-item does with a long loop on a CPU, TEAM of them do together on a GPU: a work-group along
+ * dimension 0. Member m takes what is m, m + TEAM, ... of the loop, so that neighbours touch neighbouring memory,
+ * and what the members found is joined by a tree in local memory, in an order that is always the same. (Sums over
+ * sub-groups are left out: their order is the driver's.) On a CPU a team is a single work-item, and all of this
+ * is nothing.
+ *
+ * A reduction takes `shared`, local memory of TEAM values (sums: twice as many), and leaves `apart` results: member m
+ * gets what the members m % apart, m % apart + apart, ... give together. Every member must call it. What a sum
+ * rounds off on its way up the tree is kept and added at the end: parts that cancel cost no digits. */
+#if LANES == 16
+#define TEAM 1
+#define MEMBER 0
+#define TEAM_MEMORY(T, count, name)
+#define team_sum(own, shared, apart) (own)
+#define team_max(own, shared, apart) (own)
+#define team_sum_vec(own, shared, apart) (own)
+#define team_wait()
+#else
+#define TEAM 128 /* LOWER_TEAM of src/graph/lower.h */
+#define MEMBER ((int)get_local_id(0))
+#define TEAM_MEMORY(T, count, name) LOCAL T name[(count) * TEAM]
+#define team_wait() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
+#define TEAM_REDUCTION(name, T, join)                                \
+    T name(T own, LOCAL T *shared, int apart)                        \
+    {                                                                \
+        team_wait();                                                 \
+        shared[MEMBER] = own;                                        \
+        for (int span = TEAM / 2; span >= apart; span /= 2) {        \
+            team_wait();                                             \
+            if (MEMBER < span) {                                     \
+                T a = shared[MEMBER], b = shared[MEMBER + span];     \
+                shared[MEMBER] = join;                               \
+            }                                                        \
+        }                                                            \
+        team_wait();                                                 \
+        return shared[MEMBER % apart];                               \
+    }
+#define TEAM_SUM(name, T)                                                                    \
+    T name(T own, LOCAL T *shared, int apart)                                                \
+    {                                                                                        \
+        LOCAL T *rest = shared + TEAM;                                                       \
+        team_wait();                                                                         \
+        shared[MEMBER] = own;                                                                \
+        rest[MEMBER] = 0.0f;                                                                 \
+        for (int span = TEAM / 2; span >= apart; span /= 2) {                                \
+            team_wait();                                                                     \
+            if (MEMBER < span) {                                                             \
+                T a = shared[MEMBER], b = shared[MEMBER + span], sum = a + b, of_b = sum - a; \
+                shared[MEMBER] = sum;                                                        \
+                rest[MEMBER] += rest[MEMBER + span] + ((a - (sum - of_b)) + (b - of_b));     \
+            }                                                                                \
+        }                                                                                    \
+        team_wait();                                                                         \
+        return shared[MEMBER % apart] + rest[MEMBER % apart];                                \
+    }
+TEAM_SUM(team_sum, float)
+TEAM_SUM(team_sum_vec, vec)
+TEAM_REDUCTION(team_max, float, fmax(a, b))
+#endif
+#define TEAM_KERNEL KERNEL __attribute__((reqd_work_group_size(TEAM, 1, 1)))
+/* The team along dimension 0, and how many there are. */
+#define TEAM_ITEM (ITEM(0) / TEAM)
+#define TEAM_ITEMS (ITEMS(0) / TEAM)
+/* A team over pixels of a block of channels: the member's vector of the block, its first pixel, and the next. */
+#define MEMBER_VECTOR (MEMBER % VECTORS)
+#define MEMBER_PIXEL (MEMBER / VECTORS)
+#define TEAM_PIXELS ((TEAM + VECTORS - 1) / VECTORS)
+
+/* The share of 0 .. n - 1 that part `part` of `parts` takes: consecutive ones on a CPU, every parts-th on a GPU,
+ * where the parts run side by side. */
+#if LANES == 16
+#define SHARE(i, n, part, parts)                                                                           \
+    int i = (int)((long)(n) * (part) / (parts)), i##_end = (int)((long)(n) * ((part) + 1) / (parts));      \
+         i < i##_end; i++
+#else
+#define SHARE(i, n, part, parts) int i = (part); i < (n); i += (parts)
+#endif
+
 /* Sum and maximum over the lanes of a vector, in a fixed order. */
 float lanes_sum(vec v)
 {

@@ -1,7 +1,16 @@
-/* Elementwise kernels over ranges: each work-item takes one chunk of consecutive floats. */
+/* Elementwise kernels over ranges: on CPUs each work-item takes one chunk of consecutive floats, on GPUs every
+ * ITEMS-th vector, so that neighbours touch neighbouring memory. What is left of the last vector falls to the
+ * work-item whose turn it is. */
 
-#define RANGE(a)                                                  \
+#if LANES == 16
+#define RANGE(a)                                                             \
+    const long next = LANES;                                                 \
     long i = ITEM(0) * (a).chunk, end = min((a).n, i + (a).chunk)
+#else
+#define RANGE(a)                                                             \
+    const long next = (long)ITEMS(0) * LANES;                                \
+    long i = (long)ITEM(0) * LANES, end = (a).n
+#endif
 
 /* y = max(x, 0) */
 KERNEL void relu(CREF(float, x), REF(float, y), RangeArgs a)
@@ -9,7 +18,7 @@ KERNEL void relu(CREF(float, x), REF(float, y), RangeArgs a)
     PLACE(const float, x);
     PLACE(float, y);
     RANGE(a);
-    for (; i + LANES <= end; i += LANES)
+    for (; i + LANES <= end; i += next)
         STORE(y + i, fmax(LOAD(x + i), 0.0f));
     for (; i < end; i++)
         y[i] = fmax(x[i], 0.0f);
@@ -22,7 +31,7 @@ KERNEL void relu_grad(CREF(float, dy), CREF(float, y), REF(float, dx), RangeArgs
     PLACE(const float, y);
     PLACE(float, dx);
     RANGE(a);
-    for (; i + LANES <= end; i += LANES)
+    for (; i + LANES <= end; i += next)
         STORE(dx + i, select((vec)(0.0f), LOAD(dy + i), LOAD(y + i) > 0.0f));
     for (; i < end; i++)
         dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
@@ -34,7 +43,7 @@ KERNEL void add(CREF(float, x), CREF(float, z), REF(float, y), RangeArgs a)
     PLACE(const float, z);
     PLACE(float, y);
     RANGE(a);
-    for (; i + LANES <= end; i += LANES)
+    for (; i + LANES <= end; i += next)
         STORE(y + i, LOAD(x + i) + LOAD(z + i));
     for (; i < end; i++)
         y[i] = x[i] + z[i];
@@ -48,7 +57,7 @@ KERNEL void grad_sum(CREF(float, g), CREF(StepState, state), REF(float, sum), Ra
     PLACE(float, sum);
     RANGE(a);
     int first = state->rank == 0;
-    for (; i + LANES <= end; i += LANES)
+    for (; i + LANES <= end; i += next)
         STORE(sum + i, first ? LOAD(g + i) : LOAD(sum + i) + LOAD(g + i));
     for (; i < end; i++)
         sum[i] = first ? g[i] : sum[i] + g[i];
@@ -63,7 +72,7 @@ KERNEL void sgd(CREF(float, g), CREF(StepState, state), REF(float, w), REF(float
     PLACE(float, v);
     RANGE(a);
     float lr = state->lr;
-    for (; i + LANES <= end; i += LANES) {
+    for (; i + LANES <= end; i += next) {
         vec weight = LOAD(w + i), velocity = a.a * LOAD(v + i) + (LOAD(g + i) + a.b * weight);
         STORE(v + i, velocity);
         STORE(w + i, weight - lr * velocity);
@@ -81,7 +90,7 @@ KERNEL void ema(CREF(float, q), REF(float, k), RangeArgs a)
     PLACE(const float, q);
     PLACE(float, k);
     RANGE(a);
-    for (; i + LANES <= end; i += LANES)
+    for (; i + LANES <= end; i += next)
         STORE(k + i, a.a * LOAD(k + i) + a.b * LOAD(q + i));
     for (; i < end; i++)
         k[i] = a.a * k[i] + a.b * q[i];

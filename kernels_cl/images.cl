@@ -7,16 +7,17 @@ int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
     return a.has_order ? order[row] : row;
 }
 
-void store_pixel(GLOBAL float *x, float r, float g, float b)
+/* Vector `v` of a pixel: colours in the first three lanes of all. */
+void store_pixel(GLOBAL float *x, int v, float r, float g, float b)
 {
-    float lanes[16] = {r, g, b};
-    for (int lane = 0; lane < 16; lane += LANES)
-        STORE(x + lane, LOAD(lanes + lane));
+    float lanes[LANES] = {r, g, b};
+    STORE(x + v * LANES, v ? (vec)(0.0f) : LOAD(lanes));
 }
 
-#define PIXELS                                                                                     \
-    int i = ITEM(0), n = raw_image(order, state->rank, i, a);                                      \
-    int from = (int)((long)a.HW * ITEM(1) / ITEMS(1)), to = (int)((long)a.HW * (ITEM(1) + 1) / ITEMS(1))
+/* Items: parts of the image, vector fastest; 1; images. */
+#define PIXELS                                                                             \
+    int i = ITEM(2), n = raw_image(order, state->rank, i, a), v = ITEM(0) % VECTORS;       \
+    int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS
 
 /* raw: bytes [R*B][HW][3] */
 KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, state), REF(float, x), ImageArgs a)
@@ -26,9 +27,9 @@ KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, sta
     PLACE(const StepState, state);
     PLACE(float, x);
     PIXELS;
-    for (int at = from; at < to; at++) {
+    for (SHARE(at, a.HW, part, parts)) {
         GLOBAL const uchar *rgb = raw + ((long)n * a.HW + at) * 3;
-        store_pixel(x + ((long)i * a.HW + at) * 16, rgb[0] * a.scale[0] + a.shift[0],
+        store_pixel(x + ((long)i * a.HW + at) * 16, v, rgb[0] * a.scale[0] + a.shift[0],
                     rgb[1] * a.scale[1] + a.shift[1], rgb[2] * a.scale[2] + a.shift[2]);
     }
 }
@@ -41,8 +42,8 @@ KERNEL void images_floats(CREF(float, raw), CREF(int, order), CREF(StepState, st
     PLACE(const StepState, state);
     PLACE(float, x);
     PIXELS;
-    for (int at = from; at < to; at++) {
+    for (SHARE(at, a.HW, part, parts)) {
         GLOBAL const float *red = raw + (long)n * 3 * a.HW + at;
-        store_pixel(x + ((long)i * a.HW + at) * 16, red[0], red[a.HW], red[2 * a.HW]);
+        store_pixel(x + ((long)i * a.HW + at) * 16, v, red[0], red[a.HW], red[2 * a.HW]);
     }
 }

@@ -1,18 +1,24 @@
-/* The row kernels of the losses: one work-item takes one image's row of logits (and similarities), computes its
- * loss and turns the row into the gradient. Nothing of the size of a row is stored beside the row itself. */
+/* The row kernels of the losses: one team takes one image's row of logits (and similarities), computes its loss and
+ * turns the row into the gradient. Nothing of the size of a row is stored beside the row itself.
+ *
+ * The functions below do a member's part and return what it found; the kernels join the parts. Which member has
+ * an element differs from pass to pass: a reduction or a team_wait lies between a pass that writes and the next. */
+
+/* The member's whole vectors of a row of n, and its elements of what is left. */
+#define EACH_VECTOR(j, n) int j = MEMBER * LANES; j + LANES <= (n); j += TEAM * LANES
+#define EACH_LEFT(j, n) int j = (n) / LANES * LANES + MEMBER; j < (n); j += TEAM
 
 /* Logits with their prior, divided by the supervised temperature, go to d; returns the largest. */
 float adjust_logits(GLOBAL const float *logits, GLOBAL const float *prior, GLOBAL float *d, PacoArgs a)
 {
     vec most = -INFINITY;
-    int c = 0;
-    for (; c + LANES <= a.L; c += LANES) {
+    for (EACH_VECTOR(c, a.L)) {
         vec z = (LOAD(logits + c) + (prior ? LOAD(prior + c) : (vec)(0.0f))) * a.inv_supt;
         STORE(d + c, z);
         most = fmax(most, z);
     }
     float result = lanes_max(most);
-    for (; c < a.L; c++) {
+    for (EACH_LEFT(c, a.L)) {
         d[c] = (logits[c] + (prior ? prior[c] : 0.0f)) * a.inv_supt;
         result = fmax(result, d[c]);
     }
@@ -22,11 +28,10 @@ float adjust_logits(GLOBAL const float *logits, GLOBAL const float *prior, GLOBA
 float row_max(GLOBAL const float *z, int n)
 {
     vec most = -INFINITY;
-    int j = 0;
-    for (; j + LANES <= n; j += LANES)
+    for (EACH_VECTOR(j, n))
         most = fmax(most, LOAD(z + j));
     float result = lanes_max(most);
-    for (; j < n; j++)
+    for (EACH_LEFT(j, n))
         result = fmax(result, z[j]);
     return result;
 }
@@ -35,14 +40,13 @@ float row_max(GLOBAL const float *z, int n)
 float row_exp(GLOBAL float *z, int n, float most)
 {
     vec sums = 0.0f;
-    int j = 0;
-    for (; j + LANES <= n; j += LANES) {
+    for (EACH_VECTOR(j, n)) {
         vec e = exp(LOAD(z + j) - most);
         STORE(z + j, e);
         sums += e;
     }
     float sum = lanes_sum(sums);
-    for (; j < n; j++) {
+    for (EACH_LEFT(j, n)) {
         z[j] = exp(z[j] - most);
         sum += z[j];
     }
@@ -54,15 +58,14 @@ void positives(GLOBAL const float *z, GLOBAL const int *labels, int n, int label
                float *sum)
 {
     vec counts = 0.0f, sums = 0.0f;
-    int j = 0;
-    for (; j + LANES <= n; j += LANES) {
+    for (EACH_VECTOR(j, n)) {
         ivec same = LOADI(labels + j) == (ivec)(label);
         counts += select((vec)(0.0f), (vec)(1.0f), same);
         sums += select((vec)(0.0f), LOAD(z + j) - most, same);
     }
     *count += lanes_sum(counts);
     *sum += lanes_sum(sums);
-    for (; j < n; j++)
+    for (EACH_LEFT(j, n))
         if (labels[j] == label) {
             *count += 1.0f;
             *sum += z[j] - most;
@@ -72,31 +75,32 @@ void positives(GLOBAL const float *z, GLOBAL const int *labels, int n, int label
 /* exp(z - most) becomes scale exp(z - most), less `minus` where the label is the anchor's. */
 void contrast_gradient(GLOBAL float *z, GLOBAL const int *labels, int n, int label, float scale, float minus)
 {
-    int j = 0;
-    for (; j + LANES <= n; j += LANES) {
+    for (EACH_VECTOR(j, n)) {
         ivec same = LOADI(labels + j) == (ivec)(label);
         STORE(z + j, scale * LOAD(z + j) - select((vec)(0.0f), (vec)(minus), same));
     }
-    for (; j < n; j++)
+    for (EACH_LEFT(j, n))
         z[j] = scale * z[j] - (labels[j] == label ? minus : 0.0f);
 }
 
 /* exp(z - most) of the classes becomes the gradient of the logits; padded lanes become zero. */
 void logits_gradient(GLOBAL float *d, int label, float scale, float minus, PacoArgs a)
 {
-    for (int c = 0; c < a.L; c++)
+    for (int c = MEMBER; c < a.L; c += TEAM)
         d[c] = scale * d[c];
-    d[label] -= minus;
-    for (int c = a.L; c < a.ldl; c++)
+    if (label % TEAM == MEMBER)
+        d[label] -= minus;
+    for (int c = a.L + MEMBER; c < a.ldl; c += TEAM)
         d[c] = 0.0f;
 }
 
 /* z[B][ldz]: similarities to q, k and the queue over the temperature; becomes d(loss)/dz, 0 for the anchor
  * itself. */
-KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z), CREF(int, labels),
-                      CREF(int, queue_labels), CREF(StepState, state), REF(float, dlogits), REF(float, loss),
-                      PacoArgs a)
+TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z), CREF(int, labels),
+                           CREF(int, queue_labels), CREF(StepState, state), REF(float, dlogits), REF(float, loss),
+                           PacoArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE_OR_NULL(const float, prior);
     PLACE(float, z);
@@ -105,53 +109,73 @@ KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z), CR
     PLACE(const StepState, state);
     PLACE(float, dlogits);
     PLACE(float, loss);
-    int i = ITEM(0), label = labels[i], F = 2 * a.B + a.M;
+    int i = TEAM_ITEM, label = labels[i], F = 2 * a.B + a.M;
     GLOBAL float *f = z + (long)i * a.ldz, *d = dlogits + (long)i * a.ldl;
     float most = fmax(adjust_logits(logits + (long)i * a.ldl, prior, d, a), row_max(f, F));
-    float same = -1.0f, same_sum = 0.0f; /* the anchor itself is no positive: counted once too often below */
-    f[i] = most;                         /* and adds nothing to the sum */
+    most = team_max(most, shared, 1);
+    float own = d[label] - most;
+    float same = 0.0f, same_sum = 0.0f;
+    if (MEMBER == 0) {
+        same = -1.0f; /* the anchor itself is no positive: counted once too often below */
+        f[i] = most;  /* and adds nothing to the sum */
+    }
+    team_wait();
     positives(f, labels, a.B, label, most, &same, &same_sum);
     positives(f + a.B, labels, a.B, label, most, &same, &same_sum);
     positives(f + 2 * a.B, queue_labels, a.M, label, most, &same, &same_sum);
-    float weight = a.beta + a.alpha * same, weighted = a.beta * (d[label] - most) + a.alpha * same_sum;
-    f[i] = -INFINITY; /* taken out before the sum: it may be larger than all the rest together */
-    float contrasts = row_exp(f, F, most);
-    float part = row_exp(d, a.L, most) + a.gamma * contrasts + 1e-12f;
-    loss[i] = -a.scale * (weighted / weight - log(part));
+    same = team_sum(same, shared, 1);
+    same_sum = team_sum(same_sum, shared, 1);
+    float weight = a.beta + a.alpha * same, weighted = a.beta * own + a.alpha * same_sum;
+    if (MEMBER == 0)
+        f[i] = -INFINITY; /* taken out before the sum: it may be larger than all the rest together */
+    team_wait();
+    float contrasts = team_sum(row_exp(f, F, most), shared, 1);
+    float part = team_sum(row_exp(d, a.L, most), shared, 1) + a.gamma * contrasts + 1e-12f;
     float base = a.scale * state->grad_scale / (float)a.B;
     logits_gradient(d, label, base * a.inv_supt / part, base * a.inv_supt * a.beta / weight, a);
     float scale = base * a.gamma / part, minus = base * a.alpha / weight;
     contrast_gradient(f, labels, a.B, label, scale, minus);
     contrast_gradient(f + a.B, labels, a.B, label, scale, minus);
     contrast_gradient(f + 2 * a.B, queue_labels, a.M, label, scale, minus);
-    f[i] = 0.0f;
+    team_wait();
+    if (MEMBER == 0) {
+        f[i] = 0.0f;
+        loss[i] = -a.scale * (weighted / weight - log(part));
+    }
 }
 
-KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int, labels), CREF(StepState, state),
-                         REF(float, dlogits), REF(float, loss), PacoArgs a)
+TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int, labels), CREF(StepState, state),
+                              REF(float, dlogits), REF(float, loss), PacoArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE_OR_NULL(const float, prior);
     PLACE(const int, labels);
     PLACE(const StepState, state);
     PLACE(float, dlogits);
     PLACE(float, loss);
-    int i = ITEM(0), label = labels[i];
+    int i = TEAM_ITEM, label = labels[i];
     GLOBAL float *d = dlogits + (long)i * a.ldl;
-    float most = adjust_logits(logits + (long)i * a.ldl, prior, d, a), own = d[label] - most;
-    float part = row_exp(d, a.L, most), base = state->grad_scale / (float)a.B;
-    loss[i] = log(part) - own;
+    float most = team_max(adjust_logits(logits + (long)i * a.ldl, prior, d, a), shared, 1);
+    float own = d[label] - most;
+    team_wait(); /* all have read it */
+    float part = team_sum(row_exp(d, a.L, most), shared, 1), base = state->grad_scale / (float)a.B;
+    if (MEMBER == 0)
+        loss[i] = log(part) - own;
     logits_gradient(d, label, base / part, base, a);
 }
 
-/* loss[rank] = mean of the rows' losses */
-KERNEL void mean_of_rank(CREF(float, values), CREF(StepState, state), REF(float, loss), MeanArgs a)
+/* loss[rank] = mean of the rows' losses; one team. */
+TEAM_KERNEL void mean_of_rank(CREF(float, values), CREF(StepState, state), REF(float, loss), MeanArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, values);
     PLACE(const StepState, state);
     PLACE(float, loss);
     float sum = 0.0f;
-    for (int i = 0; i < a.n; i++)
+    for (int i = MEMBER; i < a.n; i += TEAM)
         sum += values[i];
-    loss[state->rank] = sum / (float)a.n;
+    sum = team_sum(sum, shared, 1);
+    if (MEMBER == 0)
+        loss[state->rank] = sum / (float)a.n;
 }

@@ -1,8 +1,8 @@
-/* Pooling over activations [N][CB][HW][16]; an item takes some rows of one plane. */
+/* Pooling over activations [N][CB][HW][16]; a team takes some rows of one plane, its members pixels of a row. Items:
+ * teams along the rows; blocks of channels; images. */
 
-#define ROWS(count)                                                                                       \
-    int v = ITEM(0), cb = v / VECTORS, lane = LANE(v), n = ITEM(1);                                       \
-    int from = (count) * ITEM(2) / a.splits, to = (count) * (ITEM(2) + 1) / a.splits;                     \
+#define PLANE                                                                                             \
+    int cb = ITEM(1), n = ITEM(2), lane = MEMBER_VECTOR * LANES;                                          \
     long big = ((long)n * a.CB + cb) * a.H * a.W * 16 + lane, small = ((long)n * a.CB + cb) * a.P * a.Q * 16 + lane
 
 /* Lane i of a vector whose first `live` lanes are channels: all bits set there, else none. */
@@ -15,15 +15,15 @@ ivec live_lanes(int live)
 }
 
 /* index: place of the maximum within its window, the first in reading order. */
-KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs a)
+TEAM_KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs a)
 {
     PLACE(const float, x);
     PLACE(float, y);
     PLACE(uchar, index);
-    ROWS(a.P);
+    PLANE;
     ivec live = live_lanes(a.C - cb * 16 - lane);
-    for (int p = from; p < to; p++)
-        for (int q = 0; q < a.Q; q++) {
+    for (SHARE(p, a.P, TEAM_ITEM, TEAM_ITEMS))
+        for (int q = MEMBER_PIXEL; q < a.Q; q += TEAM_PIXELS) {
             vec best = -INFINITY;
             ivec where = 0;
             int h0 = p * a.stride - a.pad, w0 = q * a.stride - a.pad;
@@ -40,14 +40,14 @@ KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs 
 }
 
 /* Gathers: a pixel gets dy of every window whose maximum it is. */
-KERNEL void max_pool_grad(CREF(float, dy), CREF(uchar, index), REF(float, dx), PoolArgs a)
+TEAM_KERNEL void max_pool_grad(CREF(float, dy), CREF(uchar, index), REF(float, dx), PoolArgs a)
 {
     PLACE(const float, dy);
     PLACE(const uchar, index);
     PLACE(float, dx);
-    ROWS(a.H);
-    for (int h = from; h < to; h++)
-        for (int w = 0; w < a.W; w++) {
+    PLANE;
+    for (SHARE(h, a.H, TEAM_ITEM, TEAM_ITEMS))
+        for (int w = MEMBER_PIXEL; w < a.W; w += TEAM_PIXELS) {
             vec sum = 0.0f;
             int p0 = max(0, (h + a.pad - a.window + a.stride) / a.stride), p1 = min(a.P - 1, (h + a.pad) / a.stride);
             int q0 = max(0, (w + a.pad - a.window + a.stride) / a.stride), q1 = min(a.Q - 1, (w + a.pad) / a.stride);
@@ -61,25 +61,30 @@ KERNEL void max_pool_grad(CREF(float, dy), CREF(uchar, index), REF(float, dx), P
         }
 }
 
-KERNEL void avg_pool(CREF(float, x), REF(float, y), PoolArgs a)
+/* Teams: blocks of channels; images. */
+TEAM_KERNEL void avg_pool(CREF(float, x), REF(float, y), PoolArgs a)
 {
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, x);
     PLACE(float, y);
-    int v = ITEM(0), cb = v / VECTORS, lane = LANE(v), n = ITEM(1), HW = a.H * a.W;
-    GLOBAL const float *plane = x + ((long)n * a.CB + cb) * HW * 16 + lane;
+    int cb = TEAM_ITEM, n = ITEM(1), HW = a.H * a.W;
+    long block = (long)n * a.CB + cb, lane = MEMBER_VECTOR * LANES;
     vec sum = 0.0f;
-    for (int i = 0; i < HW; i++)
-        sum += LOAD(plane + 16 * i);
-    STORE(y + ((long)n * a.CB + cb) * 16 + lane, sum / (float)HW);
+    for (int i = MEMBER_PIXEL; i < HW; i += TEAM_PIXELS)
+        sum += LOAD(x + (block * HW + i) * 16 + lane);
+    sum = team_sum_vec(sum, shared, VECTORS);
+    if (MEMBER < VECTORS)
+        STORE(y + block * 16 + lane, sum / (float)HW);
 }
 
+/* Items: parts of the plane, vector fastest; blocks of channels; images. */
 KERNEL void avg_pool_grad(CREF(float, dy), REF(float, dx), PoolArgs a)
 {
     PLACE(const float, dy);
     PLACE(float, dx);
-    int v = ITEM(0), cb = v / VECTORS, lane = LANE(v), n = ITEM(1), HW = a.H * a.W;
-    GLOBAL float *plane = dx + ((long)n * a.CB + cb) * HW * 16 + lane;
-    vec each = LOAD(dy + ((long)n * a.CB + cb) * 16 + lane) / (float)HW;
-    for (int i = 0; i < HW; i++)
-        STORE(plane + 16 * i, each);
+    int HW = a.H * a.W, part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS;
+    long block = (long)ITEM(2) * a.CB + ITEM(1), lane = ITEM(0) % VECTORS * LANES;
+    vec each = LOAD(dy + block * 16 + lane) / (float)HW;
+    for (SHARE(i, HW, part, parts))
+        STORE(dx + (block * HW + i) * 16 + lane, each);
 }

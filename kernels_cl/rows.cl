@@ -1,115 +1,130 @@
-/* Kernels over rows of features [rows][stride]; lanes beyond D are zero. */
+/* Kernels over rows of features [rows][stride], a team per row; lanes beyond D are zero. */
 
-/* db[c] = sum over rows of dy[n][c] */
-KERNEL void column_sum(CREF(float, dy), REF(float, db), ColumnArgs a)
+/* db[c] = sum over rows of dy[n][c]; a team per 16 columns. */
+TEAM_KERNEL void column_sum(CREF(float, dy), REF(float, db), ColumnArgs a)
 {
+    TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, dy);
     PLACE(float, db);
-    int c = ITEM(0) * LANES, live = a.C - c;
-    if (live <= 0)
-        return;
+    int c = TEAM_ITEM * 16 + MEMBER_VECTOR * LANES;
     vec sum = 0.0f;
-    for (int n = 0; n < a.N; n++)
+    for (int n = MEMBER_PIXEL; n < a.N; n += TEAM_PIXELS)
         sum += LOAD(dy + (long)n * a.stride + c);
-    store_some(db + c, sum, live);
+    sum = team_sum_vec(sum, shared, VECTORS);
+    if (MEMBER < VECTORS)
+        store_some(db + c, sum, a.C - c);
 }
 
 /* y = x / max(|x|, 1e-12) */
-KERNEL void l2norm(CREF(float, x), REF(float, y), REF(float, norm), RowArgs a)
+TEAM_KERNEL void l2norm(CREF(float, x), REF(float, y), REF(float, norm), RowArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, x);
     PLACE(float, y);
     PLACE(float, norm);
-    long row = (long)ITEM(0) * a.stride;
+    long row = (long)TEAM_ITEM * a.stride;
     vec squares = 0.0f;
-    for (int d = 0; d < a.stride; d += LANES)
+    for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
         squares = fma(LOAD(x + row + d), LOAD(x + row + d), squares);
-    float length = fmax(sqrt(lanes_sum(squares)), 1e-12f);
-    norm[ITEM(0)] = length;
-    for (int d = 0; d < a.stride; d += LANES)
+    float length = fmax(sqrt(team_sum(lanes_sum(squares), shared, 1)), 1e-12f);
+    if (MEMBER == 0)
+        norm[TEAM_ITEM] = length;
+    for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
         STORE(y + row + d, LOAD(x + row + d) / length);
 }
 
 /* dx = (dy - y (y . dy)) / norm */
-KERNEL void l2norm_grad(CREF(float, dy), CREF(float, y), CREF(float, norm), REF(float, dx), RowArgs a)
+TEAM_KERNEL void l2norm_grad(CREF(float, dy), CREF(float, y), CREF(float, norm), REF(float, dx), RowArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, dy);
     PLACE(const float, y);
     PLACE(const float, norm);
     PLACE(float, dx);
-    long row = (long)ITEM(0) * a.stride;
+    long row = (long)TEAM_ITEM * a.stride;
     vec dots = 0.0f;
-    for (int d = 0; d < a.stride; d += LANES)
+    for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
         dots = fma(LOAD(dy + row + d), LOAD(y + row + d), dots);
-    float dot_all = lanes_sum(dots), length = norm[ITEM(0)];
-    for (int d = 0; d < a.stride; d += LANES)
+    float dot_all = team_sum(lanes_sum(dots), shared, 1), length = norm[TEAM_ITEM];
+    for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
         STORE(dx + row + d, (LOAD(dy + row + d) - LOAD(y + row + d) * dot_all) / length);
 }
 
-/* How many classes come before the label: higher logits, and equal ones of lower classes. */
-KERNEL void label_place(CREF(float, logits), CREF(int, labels), REF(int, place), RowArgs a)
+/* How many classes come before the label: higher logits, and equal ones of lower classes. Counts of members are
+ * joined as floats: exact, there are less than 2^24 classes. */
+TEAM_KERNEL void label_place(CREF(float, logits), CREF(int, labels), REF(int, place), RowArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE(const int, labels);
     PLACE(int, place);
-    GLOBAL const float *row = logits + (long)ITEM(0) * a.stride;
-    int label = labels[ITEM(0)], before = 0;
+    GLOBAL const float *row = logits + (long)TEAM_ITEM * a.stride;
+    int label = labels[TEAM_ITEM], before = 0;
     float own = row[label];
-    for (int c = 0; c < a.D; c++)
+    for (int c = MEMBER; c < a.D; c += TEAM)
         before += row[c] > own || (row[c] == own && c < label);
-    place[ITEM(0)] = before;
+    before = (int)team_sum((float)before, shared, 1);
+    if (MEMBER == 0)
+        place[TEAM_ITEM] = before;
 }
 
-KERNEL void count_places(CREF(int, place), CREF(StepState, state), REF(int, counts), RowArgs a)
+/* One team for all rows. */
+TEAM_KERNEL void count_places(CREF(int, place), CREF(StepState, state), REF(int, counts), RowArgs a)
 {
+    TEAM_MEMORY(float, 2, shared);
     PLACE(const int, place);
     PLACE(const StepState, state);
     PLACE(int, counts);
     int top1 = 0, top5 = 0;
-    for (int i = 0; i < a.rows; i++) {
+    for (int i = MEMBER; i < a.rows; i += TEAM) {
         top1 += place[i] < 1;
         top5 += place[i] < 5;
     }
+    top1 = (int)team_sum((float)top1, shared, 1);
+    top5 = (int)team_sum((float)top5, shared, 1);
+    if (MEMBER != 0)
+        return;
     counts[2 * state->rank] = top1;
     counts[2 * state->rank + 1] = top5;
 }
 
 /* Row i of this rank. */
-KERNEL void take_rank(CREF(int, all), CREF(StepState, state), REF(int, own), CopyRowsArgs a)
+TEAM_KERNEL void take_rank(CREF(int, all), CREF(StepState, state), REF(int, own), CopyRowsArgs a)
 {
     PLACE(const int, all);
     PLACE(const StepState, state);
     PLACE(int, own);
-    long from = ((long)state->rank * a.rows + ITEM(0)) * a.width, to = (long)ITEM(0) * a.width;
-    for (int i = 0; i < a.width; i++)
+    long from = ((long)state->rank * a.rows + TEAM_ITEM) * a.width, to = (long)TEAM_ITEM * a.width;
+    for (int i = MEMBER; i < a.width; i += TEAM)
         own[to + i] = all[from + i];
 }
 
 /* Row i of this rank goes back to where it came from before the shuffle. */
-KERNEL void store_keys(CREF(int, k), CREF(int, order), CREF(StepState, state), REF(int, keys), CopyRowsArgs a)
+TEAM_KERNEL void store_keys(CREF(int, k), CREF(int, order), CREF(StepState, state), REF(int, keys), CopyRowsArgs a)
 {
     PLACE(const int, k);
     PLACE(const int, order);
     PLACE(const StepState, state);
     PLACE(int, keys);
-    long from = (long)ITEM(0) * a.width, to = (long)order[state->rank * a.rows + ITEM(0)] * a.width;
-    for (int i = 0; i < a.width; i++)
+    long from = (long)TEAM_ITEM * a.width, to = (long)order[state->rank * a.rows + TEAM_ITEM] * a.width;
+    for (int i = MEMBER; i < a.width; i += TEAM)
         keys[to + i] = k[from + i];
 }
 
 /* A ring shorter than the keys keeps the last ones. */
-KERNEL void queue_push(CREF(int, keys), CREF(int, labels), CREF(StepState, state), REF(int, queue),
-                       REF(int, queue_labels), PushArgs a)
+TEAM_KERNEL void queue_push(CREF(int, keys), CREF(int, labels), CREF(StepState, state), REF(int, queue),
+                            REF(int, queue_labels), PushArgs a)
 {
     PLACE(const int, keys);
     PLACE(const int, labels);
     PLACE(const StepState, state);
     PLACE(int, queue);
     PLACE(int, queue_labels);
-    int i = ITEM(0), to = (state->queue_head + i) % a.M;
+    int i = TEAM_ITEM, to = (state->queue_head + i) % a.M;
     if (i + a.M < a.rows)
         return;
-    for (int d = 0; d < a.width; d++)
+    for (int d = MEMBER; d < a.width; d += TEAM)
         queue[(long)to * a.width + d] = keys[(long)i * a.width + d];
-    queue_labels[to] = labels[i];
+    if (MEMBER == 0)
+        queue_labels[to] = labels[i];
 }

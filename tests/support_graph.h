@@ -17,6 +17,7 @@ typedef struct Guard {
     const Backend *inner;
     Device *device;
     DeviceInfo info;            /* what plans see */
+    bool bare;                  /* no sentinels */
     struct GuardBuffer *buffers; /* alive */
 } Guard;
 
@@ -27,12 +28,19 @@ Device *guard_device(Guard *guard);
 void guard_check(Guard *guard, const char *what);
 
 /* The devices of a test: the one that PACO_TEST_DEVICE names (default "opencl") with its own kernels, or those
- * of PACO_TEST_KERNELS, and with the kernels of GPUs. Exits with 77 and the reason where there is none. */
+ * of PACO_TEST_KERNELS, and with the kernels of GPUs. Exits with 77 and the reason where there is none.
+ *
+ * With PACO_TEST_TINY=1, for runs under a simulator that is thousands of times slower and watches memory itself:
+ * the kernels that PACO_TEST_KERNELS names alone, small cases alone, one run of each, every value in a buffer of
+ * exactly its size, and nothing in it that was not written. */
 enum { RIG_DEVICES = 2 };
 
 typedef struct Rig {
     Guard guards[RIG_DEVICES];
     const char *names[RIG_DEVICES];
+    int devices;
+    bool tiny;
+    bool few; /* the case at hand is one of few elements */
     int cases, compared; /* graphs run, tensors compared */
     double worst_sum, worst_element, worst_cancel; /* shares of their bounds, of the latest operator */
     bool seen[OP_COUNT]; /* operators that ran on a device */
@@ -114,6 +122,16 @@ void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p);
         static const int rows_[][TRIAL_SIZES] = {__VA_ARGS__};                                        \
         for (size_t i_ = 0; i_ < sizeof rows_ / sizeof *rows_; i_++)                        \
             trial_run(rig, #build, build, rows_[i_]);                                       \
+    } while (0)
+
+/* Cases of few elements, for edges and for the simulator. A mean square over a few is no mean, and the reference's own
+ * float32 may be right by luck: these are judged by 8 times the bounds of sums, and a distance of the reference
+ * below the rounding of float32 counts as that. */
+#define TRIALS_FEW(rig, build, ...)           \
+    do {                                      \
+        (rig)->few = true;                    \
+        TRIALS(rig, build, __VA_ARGS__);      \
+        (rig)->few = false;                   \
     } while (0)
 
 /* Relative L2 distance and the largest |a - b| / (|b| + rms(b)). */

@@ -127,6 +127,13 @@ static Judge bn_judge(const int *p)
     {2, 16, 4, 4, 0, FILL_NORMAL}, {1, 5, 3, 7, 0, FILL_POSITIVE}, {3, 33, 1, 1, 0, FILL_NORMAL},    \
     {7, 20, 5, 5, 1, FILL_NORMAL}, {2, 3, 0, 0, 0, FILL_NORMAL}, {9, 70, 0, 0, 0, FILL_POSITIVE},    \
     {2, 17, 13, 11, 0, FILL_POSITIVE}
+#define BN_FEW                                                                                      \
+    {2, 1, 1, 1, 0, FILL_NORMAL}, {1, 1, 1, 2, 1, FILL_NORMAL},  \
+    {3, 16, 1, 3, 0, FILL_NORMAL}, {1, 4, 33, 1, 0, FILL_NORMAL}, {1, 2, 5, 13, 1, FILL_NORMAL},     \
+    {1, 3, 4, 32, 0, FILL_NORMAL}, {1, 1, 3, 43, 0, FILL_POSITIVE}, {5, 2, 2, 7, 0, FILL_NORMAL},    \
+    {13, 5, 2, 1, 1, FILL_NORMAL}, {2, 18, 3, 3, 0, FILL_NORMAL}, {37, 3, 0, 0, 0, FILL_NORMAL},     \
+    {4, 31, 0, 0, 1, FILL_NORMAL}, {1, 8, 1, 31, 0, FILL_NORMAL}, {6, 7, 3, 1, 0, FILL_NORMAL},      \
+    {1, 6, 2, 16, 0, FILL_NORMAL}, {3, 15, 2, 2, 1, FILL_NORMAL}
 
 typedef struct BnInputs {
     Value *x, *gamma, *beta, *mean, *var;
@@ -165,6 +172,7 @@ static void build_bn(Trial *t)
 void cases_bn(Rig *rig)
 {
     TRIALS(rig, build_bn, BN_SIZES);
+    TRIALS_FEW(rig, build_bn, BN_FEW);
 }
 
 static void build_bn_relu(Trial *t)
@@ -176,6 +184,7 @@ static void build_bn_relu(Trial *t)
 void cases_bn_relu(Rig *rig)
 {
     TRIALS(rig, build_bn_relu, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_relu, BN_FEW);
 }
 
 /* With the statistics of a bn_relu before it: the same output again. */
@@ -193,6 +202,7 @@ static void build_bn_relu_again(Trial *t)
 void cases_bn_relu_again(Rig *rig)
 {
     TRIALS(rig, build_bn_relu_again, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_relu_again, BN_FEW);
 }
 
 static void build_bn_add_relu(Trial *t)
@@ -205,6 +215,7 @@ static void build_bn_add_relu(Trial *t)
 void cases_bn_add_relu(Rig *rig)
 {
     TRIALS(rig, build_bn_add_relu, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_add_relu, BN_FEW);
 }
 
 /* The running statistics are beside the point here. */
@@ -246,7 +257,9 @@ static void build_bn_grad(Trial *t)
 void cases_bn_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_grad, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_grad, BN_FEW);
     TRIALS(rig, build_bn_in_place, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_in_place, BN_FEW);
 }
 
 static void build_bn_relu_grad(Trial *t)
@@ -261,6 +274,7 @@ static void build_bn_relu_grad(Trial *t)
 void cases_bn_relu_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_relu_grad, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_relu_grad, BN_FEW);
 }
 
 static void build_bn_add_relu_grad(Trial *t)
@@ -278,6 +292,7 @@ static void build_bn_add_relu_grad(Trial *t)
 void cases_bn_add_relu_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_add_relu_grad, BN_SIZES);
+    TRIALS_FEW(rig, build_bn_add_relu_grad, BN_FEW);
 }
 
 static void build_bn_eval(Trial *t)
@@ -290,6 +305,7 @@ static void build_bn_eval(Trial *t)
 void cases_bn_eval(Rig *rig)
 {
     TRIALS(rig, build_bn_eval, BN_SIZES, {1, 19, 1, 1, 0, FILL_NORMAL});
+    TRIALS_FEW(rig, build_bn_eval, BN_FEW);
 }
 
 /* p: K, C, R */
@@ -314,7 +330,8 @@ void cases_bn_fold(Rig *rig)
 /* ------------------------------------------------------------------------------------ elementwise */
 
 #define MAP_SIZES                                                                               \
-    {2, 16, 4, 4}, {1, 5, 3, 7}, {3, 33, 1, 1}, {1, 1, 0, 0}, {9, 70, 0, 0}, {2, 17, 39, 41}
+    {2, 16, 4, 4}, {1, 5, 3, 7}, {3, 33, 1, 1}, {1, 1, 0, 0}, {9, 70, 0, 0}, {2, 17, 39, 41},   \
+    {1, 1, 1, 2}, {1, 2, 1, 31}, {1, 16, 1, 33}, {2, 5, 2, 3}, {5, 19, 0, 0}, {1, 3, 8, 4}, {1, 7, 13, 5}
 
 static void build_relu(Trial *t)
 {
@@ -372,7 +389,10 @@ static void build_shortcut_a(Trial *t)
 
 #define SHORTCUT_SIZES                                                                               \
     {2, 16, 8, 8, 32}, {1, 5, 7, 9, 11}, {1, 16, 1, 1, 16}, {3, 20, 5, 4, 40},                       \
-    {1, 1, 2, 3, 49}
+    {1, 1, 2, 3, 49}, {1, 2, 1, 1, 4}, {1, 3, 1, 2, 5}, {1, 4, 2, 1, 8}, {2, 3, 3, 3, 7},           \
+    {1, 7, 3, 5, 9}, {1, 8, 5, 3, 16}, {2, 16, 2, 2, 32}, {1, 9, 1, 17, 17}, {1, 5, 17, 1, 5},      \
+    {1, 2, 3, 18, 2}, {3, 1, 2, 2, 33}, {1, 15, 4, 3, 17}, {1, 17, 2, 3, 19}, {2, 6, 7, 2, 12},     \
+    {1, 11, 2, 9, 31}
 
 void cases_shortcut_a(Rig *rig)
 {
@@ -398,7 +418,11 @@ void cases_shortcut_a_grad(Rig *rig)
 #define POOL_SIZES                                                                                     \
     {2, 17, 9, 7, 3, 2, 1, FILL_NORMAL}, {1, 5, 1, 1, 3, 2, 1, FILL_NORMAL}, {1, 16, 8, 8, 2, 2, 0, FILL_COARSE}, \
     {1, 3, 5, 6, 5, 1, 2, FILL_COARSE}, {1, 64, 6, 5, 3, 3, 0, FILL_NORMAL}, {2, 20, 4, 9, 3, 1, 2, FILL_RELU}, \
-    {1, 2, 20, 3, 16, 3, 15, FILL_NORMAL}
+    {1, 2, 20, 3, 16, 3, 15, FILL_NORMAL}, {1, 1, 2, 2, 2, 1, 0, FILL_COARSE},                            \
+    {1, 3, 3, 3, 3, 2, 1, FILL_RELU}, {2, 2, 1, 5, 1, 1, 0, FILL_NORMAL}, {1, 4, 5, 1, 1, 2, 0, FILL_NORMAL},   \
+    {1, 16, 2, 7, 2, 1, 1, FILL_COARSE}, {1, 5, 3, 35, 3, 1, 1, FILL_NORMAL}, {1, 2, 2, 70, 3, 2, 1, FILL_NORMAL}, \
+    {1, 17, 3, 4, 3, 3, 2, FILL_NORMAL}, {3, 3, 4, 4, 4, 4, 0, FILL_NORMAL}, {1, 7, 6, 5, 2, 3, 0, FILL_RELU},    \
+    {2, 9, 3, 2, 2, 2, 1, FILL_COARSE}, {1, 1, 9, 9, 3, 2, 0, FILL_NORMAL}, {1, 8, 7, 3, 3, 1, 0, FILL_NORMAL}
 
 static Node *max_pool_node(Trial *t)
 {
@@ -433,7 +457,9 @@ void cases_max_pool_grad(Rig *rig)
     TRIALS(rig, build_max_pool_grad, POOL_SIZES);
 }
 
-#define PLANE_SIZES {2, 16, 4, 4}, {1, 5, 3, 7}, {3, 33, 1, 1}, {2, 17, 13, 11}
+#define PLANE_SIZES                                                                       \
+    {2, 16, 4, 4}, {1, 5, 3, 7}, {3, 33, 1, 1}, {2, 17, 13, 11}, {1, 1, 1, 2}, {1, 3, 1, 31}, \
+    {2, 2, 3, 11}, {1, 20, 2, 5}, {5, 4, 2, 3}
 
 static void build_avg_pool(Trial *t)
 {
@@ -517,7 +543,7 @@ void cases_linear_grad_weight(Rig *rig)
 /* p: N, D, fill; with FILL_CLASS all are zero. */
 #define NORM_SIZES                                                                                   \
     {4, 16, FILL_NORMAL}, {1, 5, FILL_NORMAL}, {3, 33, FILL_POSITIVE}, {7, 1, FILL_NORMAL},          \
-    {2, 128, FILL_NORMAL}
+    {2, 128, FILL_NORMAL}, {2, 17, FILL_NORMAL}, {5, 12, FILL_NORMAL}, {1, 515, FILL_NORMAL}
 
 static Node *l2norm_node(Trial *t)
 {

@@ -1,7 +1,7 @@
 /* Every operator on every device: the reference in float64 against OpenCL with the kernels of
- * processors and of GPUs, over odd shapes, with guard bytes and padded lanes checked
- * (support_graph.h). Every row of ops.def has its test; a row without cases does not link, and a
- * test whose cases never run its operator fails. */
+ * processors and of GPUs, over odd shapes, with guard bytes and padded lanes checked (support_graph.h).
+ * Every row of ops.def has its test; a row without cases does not link, and a test whose cases never
+ * run its operator fails. PACO_TEST_ONLY=PATTERN runs the tests that match it (test_bn*). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include "support_ops.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static Rig rig;
 
@@ -52,6 +53,8 @@ int main(void)
         cmocka_unit_test(test_fusion),
     };
     rig_open(&rig);
+    if (getenv("PACO_TEST_ONLY"))
+        cmocka_set_test_filter(getenv("PACO_TEST_ONLY"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     rig_close(&rig);
     return failed;

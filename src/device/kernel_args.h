@@ -1,8 +1,8 @@
 /* Argument structs of the kernels: one text for the host, OpenCL C and CUDA. Only int, unsigned, float and
  * long members (32, 32, 32 and 64 bits on all three), the longs first; no pointers: places are refs.
  *
- * Kernels of activations see them as [N][CB][HW][16] float32 with 16 lanes per channel block. "items"
- * and "chunk" split a range over work-items: item i does [i * chunk, min(n, (i + 1) * chunk)). */
+ * Kernels of activations see them as [N][CB][HW][16] float32 with 16 lanes per channel block. "chunk"
+ * splits a range over the work-items of CPUs: item i does [i * chunk, min(n, (i + 1) * chunk)). */
 #ifndef PACO_KERNEL_ARGS_H
 #define PACO_KERNEL_ARGS_H
 
@@ -24,7 +24,7 @@ typedef struct RangeArgs {
 
 typedef struct BnArgs {
     int N, C, CB, HW;
-    int splits; /* of the images (sums) or of the pixels (application) */
+    int splits; /* of the images, for sums */
     int relu;
     float eps, momentum;
 } BnArgs;
@@ -37,7 +37,6 @@ typedef struct FoldArgs {
 typedef struct PoolArgs {
     int N, C, CB, H, W, P, Q;
     int window, stride, pad;
-    int splits; /* of the rows written */
 } PoolArgs;
 
 typedef struct ShortcutArgs {

@@ -66,6 +66,8 @@ void lower_kernel(Lowering *l, KernelId id, const void *args, size_t args_bytes,
     memcpy(step->kernel.args, args, args_bytes);
     for (int i = 0; i < 3; i++)
         step->kernel.global[i] = grid.items[i] ? grid.items[i] : 1;
+    for (int i = 0; grid.group && i < 3; i++)
+        step->kernel.local[i] = i ? 1 : grid.group;
 }
 
 /* A value of `bytes` bytes that lives in the activation slab without a layout. */
@@ -197,30 +199,46 @@ Operand lower_state(const Lowering *l)
     return IN(l->plan->graph->values[l->plan->state]);
 }
 
-int lower_vectors(const Lowering *l)
+static bool on_cpu(const Lowering *l)
 {
-    return l->plan->info->caps & CAP_CPU ? 1 : 4;
+    return l->plan->info->caps & CAP_CPU;
 }
 
-/* Work-items that keep a device busy: a few per core of a CPU, many per unit of a GPU. */
+/* Work-items that keep a device busy: a few per core of a CPU, on a GPU so many per unit that the memory never
+ * waits for them. */
 static int64_t busy_items(const Lowering *l)
 {
-    const DeviceInfo *info = l->plan->info;
-    return info->caps & CAP_CPU ? 4 * (int64_t)info->units : 256 * (int64_t)info->units;
+    return (on_cpu(l) ? 4 : 1024) * (int64_t)l->plan->info->units;
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
 }
 
 Grid lower_range(const Lowering *l, int64_t n, long *chunk)
 {
-    int64_t least = l->plan->info->caps & CAP_CPU ? 4096 : 16;
-    int64_t each = (n + busy_items(l) - 1) / busy_items(l);
-    if (each < least)
-        each = least;
-    *chunk = (long)((each + 15) / 16 * 16);
-    return (Grid){{(uint32_t)((n + *chunk - 1) / *chunk)}};
+    int64_t each = divide_up(n, busy_items(l)), least = on_cpu(l) ? 4096 : 16;
+    *chunk = (long)(divide_up(each < least ? least : each, 16) * 16);
+    return lower_teams(l, divide_up(divide_up(n, *chunk), on_cpu(l) ? 1 : LOWER_TEAM), 1, 1);
 }
 
-int lower_splits(const Lowering *l, int64_t items, int64_t parts)
+Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z)
 {
-    int64_t splits = (busy_items(l) + items - 1) / items;
+    uint32_t team = on_cpu(l) ? 1 : LOWER_TEAM;
+    return (Grid){{(uint32_t)x * team, (uint32_t)y, (uint32_t)z}, team};
+}
+
+Grid lower_planes(const Lowering *l, Shape s, int64_t least)
+{
+    int64_t planes = (int64_t)s.CB * s.N;
+    /* On GPUs a team takes four vectors of channels at LOWER_TEAM / 4 pixels at a time. */
+    int64_t parts = on_cpu(l) ? divide_up(s.HW, least) : divide_up(s.HW, LOWER_TEAM / 4);
+    return lower_teams(l, lower_splits(l, planes, parts), s.CB, s.N);
+}
+
+int lower_splits(const Lowering *l, int64_t teams, int64_t parts)
+{
+    int64_t splits = divide_up(busy_items(l) / (on_cpu(l) ? 1 : LOWER_TEAM), teams);
     return (int)(splits < 1 ? 1 : splits > parts ? parts : splits);
 }

@@ -22,10 +22,20 @@ typedef struct Operand {
 #define OUT(v) ((Operand){.value = (v), .write = true})
 #define AT(v, bytes) ((Operand){.value = (v), .off = (uint64_t)(bytes)})
 
-/* Work-items along three dimensions. */
+/* Channels with padding, of an activation [N,C,...] */
+int64_t padded(int64_t channels);
+/* N, C and pixels of an activation of rank 2 or 4, and its blocks of channels. */
+typedef struct Shape {
+    int N, C, HW, CB;
+} Shape;
+Shape shape_of(const Value *value);
+
+/* Work-items along three dimensions, and along the first of a work-group; 0: the backend chooses. */
 typedef struct Grid {
-    uint32_t items[3];
+    uint32_t items[3], group;
 } Grid;
+
+enum { LOWER_TEAM = 128 }; /* work-items of a team on GPUs: TEAM of kernels_cl/dialect.h */
 
 /* A kernel launch; the operands are the kernel's refs in order. `flops` may be 0. */
 void lower_kernel(Lowering *l, KernelId id, const void *args, size_t args_bytes, Grid grid, int64_t flops,
@@ -50,19 +60,14 @@ void lower_accumulate(Lowering *l, const Value *out, const Value *in);
 Value *lower_temp(Lowering *l, int64_t count);
 /* The StepState, as an operand. */
 Operand lower_state(const Lowering *l);
-/* Work-items that a loop over `n` floats is split into, and the floats of each (a multiple of 16). */
+/* Work-items that a loop over `n` floats is split into, and, on CPUs, the floats of each (a multiple of 16). */
 Grid lower_range(const Lowering *l, int64_t n, long *chunk);
-/* How many parts to split a reduction into, where `items` independent items exist and `parts` parts at most. */
-int lower_splits(const Lowering *l, int64_t items, int64_t parts);
-/* Vectors of channels in one block: 1 on CPUs, 4 on GPUs (kernels_cl/dialect.h, LANES). */
-int lower_vectors(const Lowering *l);
-
-/* Channels with padding, of an activation [N,C,...] */
-int64_t padded(int64_t channels);
-/* N, C and pixels of an activation of rank 2 or 4, and its blocks of channels. */
-typedef struct Shape {
-    int N, C, HW, CB;
-} Shape;
-Shape shape_of(const Value *value);
+/* Teams (kernels_cl/dialect.h) along three dimensions; 0 counts as 1. On CPUs a team is a work-item. */
+Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z);
+/* Items over activations of shape s: parts of a plane's pixels, vectors fastest on GPUs, at least `least` pixels each
+ * on CPUs; blocks of channels; images. */
+Grid lower_planes(const Lowering *l, Shape s, int64_t least);
+/* How many parts to split a reduction into, where `teams` independent teams exist and `parts` parts at most. */
+int lower_splits(const Lowering *l, int64_t teams, int64_t parts);
 
 #endif

@@ -130,7 +130,8 @@ static ShortcutArgs shortcut_args(const Value *big, const Value *small)
 void shortcut_a_lower(Lowering *l, const Node *n)
 {
     ShortcutArgs args = shortcut_args(n->in[0], n->out[0]);
-    LOWER_KERNEL(l, shortcut_a, &args, ((Grid){{(uint32_t)args.KB, (uint32_t)args.N}}), 0, IN(n->in[0]),
+    int rows = lower_splits(l, (int64_t)args.KB * args.N, args.P);
+    LOWER_KERNEL(l, shortcut_a, &args, lower_teams(l, rows, args.KB, args.N), 0, IN(n->in[0]),
                  OUT(n->out[0]));
 }
 
@@ -155,7 +156,8 @@ void shortcut_a_grad_infer(Graph *graph, Node *n)
 void shortcut_a_grad_lower(Lowering *l, const Node *n)
 {
     ShortcutArgs args = shortcut_args(n->out[0], n->in[0]);
-    LOWER_KERNEL(l, shortcut_a_grad, &args, ((Grid){{(uint32_t)args.CB, (uint32_t)args.N}}), 0, IN(n->in[0]),
+    int rows = lower_splits(l, (int64_t)args.CB * args.N, args.H);
+    LOWER_KERNEL(l, shortcut_a_grad, &args, lower_teams(l, rows, args.CB, args.N), 0, IN(n->in[0]),
                  OUT(n->out[0]));
 }
 

@@ -99,13 +99,7 @@ static void backward_reference(const RefCall *call, const double *y, double *mas
 
 /* ------------------------------------------------------------------------------------ lowering */
 
-/* Items of kernels that go over planes: one per vector of channels, image and split of the pixels. */
-static Grid plane_grid(const Lowering *l, Shape s, int *splits)
-{
-    int vectors = lower_vectors(l) * s.CB;
-    *splits = lower_splits(l, (int64_t)vectors * s.N, (s.HW + 63) / 64);
-    return (Grid){{(uint32_t)vectors, (uint32_t)s.N, (uint32_t)*splits}};
-}
+enum { LEAST_PIXELS = 64 }; /* of a work-item of a CPU */
 
 static BnArgs bn_args(const BnAttrs *a, Shape s)
 {
@@ -117,37 +111,33 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
 {
     Shape s = shape_of(n->in[X]);
     const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
-    int vectors = lower_vectors(l) * s.CB;
     BnArgs args = bn_args(n->attrs, s);
-    args.splits = lower_splits(l, vectors, s.N);
+    args.splits = lower_splits(l, s.CB, s.N);
     args.relu = relu;
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
-    LOWER_KERNEL(l, bn_stats, &args, ((Grid){{(uint32_t)vectors, (uint32_t)args.splits}}), 0, IN(n->in[X]),
+    LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(n->in[X]),
                  OUT(partial));
-    LOWER_KERNEL(l, bn_merge, &args, ((Grid){{(uint32_t)vectors}}), 0, IN(partial), OUT(mean), OUT(invstd),
+    LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial), OUT(mean), OUT(invstd),
                  OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
     lower_over(l, y, n->in[X]);
-    Grid grid = plane_grid(l, s, &args.splits);
-    LOWER_KERNEL(l, bn_apply, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean),
-                 IN(invstd), IN(residual), OUT(y));
+    LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]), IN(n->in[GAMMA]),
+                 IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual), OUT(y));
 }
 
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
 {
     Shape s = shape_of(n->in[1]);
     const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3], *invstd = n->in[4];
-    int vectors = lower_vectors(l) * s.CB;
     BnArgs args = bn_args(n->attrs, s);
-    args.splits = lower_splits(l, vectors, s.N);
+    args.splits = lower_splits(l, s.CB, s.N);
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
-    LOWER_KERNEL(l, bn_grad_sums, &args, ((Grid){{(uint32_t)vectors, (uint32_t)args.splits}}), 0, IN(dy), IN(x),
+    LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(dy), IN(x),
                  IN(mean), IN(invstd), IN(y), OUT(partial));
-    LOWER_KERNEL(l, bn_grad_merge, &args, ((Grid){{(uint32_t)vectors}}), 0, IN(partial), OUT(n->out[1]),
+    LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial), OUT(n->out[1]),
                  OUT(n->out[2]));
     lower_over(l, masked ? masked : n->out[0], dy);
-    Grid grid = plane_grid(l, s, &args.splits);
-    LOWER_KERNEL(l, bn_grad_apply, &args, grid, 0, IN(dy), IN(x), IN(gamma), IN(mean), IN(invstd),
-                 IN(n->out[1]), IN(n->out[2]), IN(y), OUT(n->out[0]), OUT(masked));
+    LOWER_KERNEL(l, bn_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(dy), IN(x), IN(gamma), IN(mean),
+                 IN(invstd), IN(n->out[1]), IN(n->out[2]), IN(y), OUT(n->out[0]), OUT(masked));
 }
 
 /* ------------------------------------------------------------------------------------ the slices */
@@ -185,9 +175,8 @@ void bn_relu_again_lower(Lowering *l, const Node *n)
     Shape s = shape_of(n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     args.relu = true;
-    Grid grid = plane_grid(l, s, &args.splits);
-    LOWER_KERNEL(l, bn_apply, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[3]),
-                 IN(n->in[4]), IN(NULL), OUT(n->out[0]));
+    LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]), IN(n->in[GAMMA]),
+                 IN(n->in[BETA]), IN(n->in[3]), IN(n->in[4]), IN(NULL), OUT(n->out[0]));
 }
 
 void bn_relu_again_reference(const RefCall *call)
@@ -238,10 +227,9 @@ void bn_eval_lower(Lowering *l, const Node *n)
 {
     Shape s = shape_of(n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
-    Grid grid = plane_grid(l, s, &args.splits);
     lower_over(l, n->out[0], n->in[X]);
-    LOWER_KERNEL(l, bn_eval, &args, grid, 0, IN(n->in[X]), IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[MEAN]),
-                 IN(n->in[VAR]), OUT(n->out[0]));
+    LOWER_KERNEL(l, bn_eval, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]), IN(n->in[GAMMA]),
+                 IN(n->in[BETA]), IN(n->in[MEAN]), IN(n->in[VAR]), OUT(n->out[0]));
 }
 
 void bn_eval_reference(const RefCall *call)
@@ -268,7 +256,7 @@ void bn_fold_lower(Lowering *l, const Node *n)
     const BnAttrs *a = n->attrs;
     int K = (int)n->in[0]->dims.d[0];
     FoldArgs args = {.K = K, .row = (int)(dims_count(n->in[0]->dims) / K), .eps = (float)a->eps};
-    LOWER_KERNEL(l, bn_fold, &args, ((Grid){{(uint32_t)K}}), 0, IN(n->in[0]), IN(n->in[1]), IN(n->in[2]),
+    LOWER_KERNEL(l, bn_fold, &args, lower_teams(l, K, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), IN(n->in[2]),
                  IN(n->in[3]), IN(n->in[4]), OUT(n->out[0]), OUT(n->out[1]));
 }
 

@@ -104,7 +104,7 @@ void linear_grad_weight_lower(Lowering *l, const Node *n)
                              .trans_a = true, .alpha = 1},
                IN(n->in[1]), IN(n->in[0]), OUT(n->out[0]), (Operand){0});
     ColumnArgs args = {.N = dy.N, .C = dy.C, .stride = dy.CB * 16};
-    LOWER_KERNEL(l, column_sum, &args, ((Grid){{(uint32_t)(dy.CB * lower_vectors(l))}}), 0, IN(n->in[1]), OUT(n->out[1]));
+    LOWER_KERNEL(l, column_sum, &args, lower_teams(l, dy.CB, 1, 1), 0, IN(n->in[1]), OUT(n->out[1]));
 }
 
 void linear_grad_weight_reference(const RefCall *call)

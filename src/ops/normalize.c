@@ -28,7 +28,7 @@ static RowArgs row_args(const Value *x)
 void l2norm_lower(Lowering *l, const Node *n)
 {
     RowArgs args = row_args(n->in[0]);
-    LOWER_KERNEL(l, l2norm, &args, ((Grid){{(uint32_t)args.rows}}), 0, IN(n->in[0]), OUT(n->out[0]),
+    LOWER_KERNEL(l, l2norm, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), OUT(n->out[0]),
                  OUT(n->out[1]));
 }
 
@@ -56,7 +56,7 @@ void l2norm_grad_infer(Graph *graph, Node *n)
 void l2norm_grad_lower(Lowering *l, const Node *n)
 {
     RowArgs args = row_args(n->in[0]);
-    LOWER_KERNEL(l, l2norm_grad, &args, ((Grid){{(uint32_t)args.rows}}), 0, IN(n->in[0]), IN(n->in[1]),
+    LOWER_KERNEL(l, l2norm_grad, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
                  IN(n->in[2]), OUT(n->out[0]));
 }
 

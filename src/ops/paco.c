@@ -81,12 +81,12 @@ void paco_loss_lower(Lowering *l, const Node *n)
                      .gamma = (float)a->gamma, .inv_supt = (float)(1 / a->supt),
                      .scale = (float)(a->temperature / a->base_temperature),
                      .has_prior = n->in[PRIOR] != NULL};
-    LOWER_KERNEL(l, paco_rows, &args, ((Grid){{(uint32_t)s.B}}), 0, IN(n->in[LOGITS]), IN(n->in[PRIOR]),
+    LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]), IN(n->in[PRIOR]),
                  OUT(z), IN(n->in[LABELS]), IN(n->in[QUEUE_LABELS]), lower_state(l), OUT(n->out[1]),
                  OUT(row_loss));
     gradients_of_q(l, n, z, s, ldz);
     MeanArgs mean = {.n = (int)s.B};
-    LOWER_KERNEL(l, mean_of_rank, &mean, ((Grid){{1}}), 0, IN(row_loss), lower_state(l), OUT(n->in[LOSS]));
+    LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l), OUT(n->in[LOSS]));
 }
 
 typedef struct PacoLoop {
@@ -203,10 +203,10 @@ void softmax_loss_lower(Lowering *l, const Node *n)
     PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.CB * 16, .beta = 1, .inv_supt = 1, .scale = 1,
                      .has_prior = n->in[2] != NULL};
     Value *row_loss = lower_temp(l, s.N);
-    LOWER_KERNEL(l, softmax_rows, &args, ((Grid){{(uint32_t)s.N}}), 0, IN(n->in[0]), IN(n->in[2]), IN(n->in[1]),
+    LOWER_KERNEL(l, softmax_rows, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[2]), IN(n->in[1]),
                  lower_state(l), OUT(n->out[0]), OUT(row_loss));
     MeanArgs mean = {.n = s.N};
-    LOWER_KERNEL(l, mean_of_rank, &mean, ((Grid){{1}}), 0, IN(row_loss), lower_state(l), OUT(n->in[3]));
+    LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l), OUT(n->in[3]));
 }
 
 void softmax_loss_reference(const RefCall *call)
@@ -245,8 +245,8 @@ void count_correct_lower(Lowering *l, const Node *n)
     Shape s = shape_of(n->in[0]);
     Value *place = lower_temp(l, s.N);
     RowArgs args = {.rows = s.N, .D = s.C, .stride = s.CB * 16};
-    LOWER_KERNEL(l, label_place, &args, ((Grid){{(uint32_t)s.N}}), 0, IN(n->in[0]), IN(n->in[1]), OUT(place));
-    LOWER_KERNEL(l, count_places, &args, ((Grid){{1}}), 0, IN(place), lower_state(l), OUT(n->in[2]));
+    LOWER_KERNEL(l, label_place, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), OUT(place));
+    LOWER_KERNEL(l, count_places, &args, lower_teams(l, 1, 1, 1), 0, IN(place), lower_state(l), OUT(n->in[2]));
 }
 
 void count_correct_reference(const RefCall *call)

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { LEAST_PIXELS = 64 }; /* of a work-item of a CPU that goes over a plane */
+
 static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
 {
     Shape s = shape_of(x);
@@ -14,12 +16,10 @@ static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
                       .stride = a->stride, .pad = a->pad};
 }
 
-/* Items: vectors of channels, images, and parts of the rows that are written. */
-static Grid plane_grid(const Lowering *l, PoolArgs *args, int rows)
+/* Teams: parts of the rows that are written; blocks of channels; images. */
+static Grid row_grid(const Lowering *l, const PoolArgs *args, int rows)
 {
-    int vectors = args->CB * lower_vectors(l);
-    args->splits = lower_splits(l, (int64_t)vectors * args->N, rows);
-    return (Grid){{(uint32_t)vectors, (uint32_t)args->N, (uint32_t)args->splits}};
+    return lower_teams(l, lower_splits(l, (int64_t)args->CB * args->N, rows), args->CB, args->N);
 }
 
 /* ------------------------------------------------------------------------------------ max_pool */
@@ -46,8 +46,7 @@ void max_pool_grad(Graph *graph, Node *n, Gradients *g)
 void max_pool_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = pool_args(n->attrs, n->in[0], n->out[0]);
-    Grid grid = plane_grid(l, &args, args.P);
-    LOWER_KERNEL(l, max_pool, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]), OUT(n->out[1]));
+    LOWER_KERNEL(l, max_pool, &args, row_grid(l, &args, args.P), 0, IN(n->in[0]), OUT(n->out[0]), OUT(n->out[1]));
 }
 
 static void max_pool_window(const PoolArgs *a, const double *x, int p, int q, double *best, int *where)
@@ -89,8 +88,7 @@ void max_pool_grad_infer(Graph *graph, Node *n)
 void max_pool_grad_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = pool_args(n->attrs, n->out[0], n->in[0]);
-    Grid grid = plane_grid(l, &args, args.H);
-    LOWER_KERNEL(l, max_pool_grad, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]));
+    LOWER_KERNEL(l, max_pool_grad, &args, row_grid(l, &args, args.H), 0, IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]));
 }
 
 void max_pool_grad_reference(const RefCall *call)
@@ -132,8 +130,7 @@ static PoolArgs avg_args(const Value *image)
 void avg_pool_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = avg_args(n->in[0]);
-    Grid grid = plane_grid(l, &args, 1);
-    LOWER_KERNEL(l, avg_pool, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]));
+    LOWER_KERNEL(l, avg_pool, &args, lower_teams(l, args.CB, args.N, 1), 0, IN(n->in[0]), OUT(n->out[0]));
 }
 
 void avg_pool_reference(const RefCall *call)
@@ -157,8 +154,8 @@ void avg_pool_grad_infer(Graph *graph, Node *n)
 void avg_pool_grad_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = avg_args(n->out[0]);
-    Grid grid = plane_grid(l, &args, 1);
-    LOWER_KERNEL(l, avg_pool_grad, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]));
+    LOWER_KERNEL(l, avg_pool_grad, &args, lower_planes(l, shape_of(n->out[0]), LEAST_PIXELS), 0, IN(n->in[0]),
+                 OUT(n->out[0]));
 }
 
 void avg_pool_grad_reference(const RefCall *call)

@@ -27,7 +27,7 @@ void images_lower(Lowering *l, const Node *n)
         args.scale[c] = (float)(1 / (255 * a->std[c]));
         args.shift[c] = (float)(-a->mean[c] / a->std[c]);
     }
-    Grid grid = {{(uint32_t)a->batch, (uint32_t)lower_splits(l, a->batch, (s.HW + 255) / 256)}};
+    Grid grid = lower_planes(l, s, 256);
     if (a->bytes)
         LOWER_KERNEL(l, images_bytes, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l), OUT(n->out[0]));
     else
@@ -67,7 +67,7 @@ void take_rank_infer(Graph *graph, Node *n)
 void take_rank_lower(Lowering *l, const Node *n)
 {
     CopyRowsArgs args = rows_args(n->in[0], n->out[0]->dims.d[0]);
-    LOWER_KERNEL(l, take_rank, &args, ((Grid){{(uint32_t)args.rows}}), 0, IN(n->in[0]), lower_state(l),
+    LOWER_KERNEL(l, take_rank, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), lower_state(l),
                  OUT(n->out[0]));
 }
 
@@ -86,7 +86,7 @@ void store_keys_infer(Graph *graph, Node *n)
 void store_keys_lower(Lowering *l, const Node *n)
 {
     CopyRowsArgs args = rows_args(n->in[0], n->in[0]->dims.d[0]);
-    LOWER_KERNEL(l, store_keys, &args, ((Grid){{(uint32_t)args.rows}}), 0, IN(n->in[0]), IN(n->in[1]),
+    LOWER_KERNEL(l, store_keys, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
                  lower_state(l), OUT(n->in[2]));
 }
 
@@ -112,7 +112,7 @@ void queue_push_lower(Lowering *l, const Node *n)
 {
     int rows = (int)n->in[0]->dims.d[0];
     PushArgs args = {.rows = rows, .width = (int)padded(n->in[0]->dims.d[1]), .M = (int)n->in[2]->dims.d[0]};
-    LOWER_KERNEL(l, queue_push, &args, ((Grid){{(uint32_t)rows}}), 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
+    LOWER_KERNEL(l, queue_push, &args, lower_teams(l, rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
                  OUT(n->in[2]), OUT(n->in[3]));
 }
 
