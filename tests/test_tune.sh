@@ -1,0 +1,41 @@
+#!/bin/bash
+# Tuning of a tiny network on the kernels for GPUs, and what a plan makes of it: every convolution and product gets a
+# named algorithm, a later plan runs the very ones, and a tuning file of other kernels is left alone. Beside it, that
+# `bench op` prints its figures.
+paco=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# The driver's own cache stays where it is: only what this program keeps is to be empty.
+export POCL_CACHE_DIR="${POCL_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pocl}" XDG_CACHE_HOME="$work"
+failures=0
+fail() { echo "FAILED: $1"; failures=$((failures + 1)); }
+
+"$paco" devices >"$work/devices" 2>&1 && grep -q '^opencl:' "$work/devices" || { echo "skipped: no device"; exit 77; }
+
+# A driver that has seen none of the kernels compiles for minutes: the gradients' take part with PACO_FULL=1.
+what=eval steps=7
+[ -n "$PACO_FULL" ] && what=step steps=25
+model=(--arch resnet20 --batch 2 --size 8 --classes 10 --dim 8 --queue 16)
+"$paco" tune $what "${model[@]}" --kernels gpu >"$work/tuned" 2>"$work/errors" || { cat "$work/errors"; fail "tune"; }
+table=("$work"/openpaco/tuning-*.txt)
+[ -f "${table[0]}" ] || fail "no tuning file"
+sed -n 's/^\(conv[^=]*\|gemm[^=]*\) = \([^ ]*\) .*/\1=\2/p' "${table[0]}" >"$work/keys"
+[ "$(wc -l <"$work/keys")" -ge $steps ] || fail "$(wc -l <"$work/keys") steps tuned, expected at least $steps"
+grep -vE '=(gpu-(tile|weight-tile|gemm)-[0-9]+x[0-9]+|clblast)$' "$work/keys" && fail "algorithms that are not the GPU's"
+
+# The winner of one layer replaced by another candidate: a plan follows the file.
+key='conv.forward N2 C64 H2 W2 K64 R3 S3 stride1 pad1 groups1'
+grep -q "^$key = " "${table[0]}" || fail "no line for $key"
+sed -i "s/^$key = .*/$key = gpu-tile-64x16 0.1/" "${table[0]}"
+layer=(bench op conv 2 64 2 2 64 3 1 --repeats 1 --profile)
+"$paco" "${layer[@]}" --kernels gpu >"$work/json" 2>"$work/profile" || fail "bench op conv"
+grep -q 'gpu-tile-64x16$' "$work/profile" || fail "the plan does not follow the tuning file"
+"$paco" "${layer[@]}" --kernels cpu >"$work/json" 2>"$work/profile" || fail "bench op conv, cpu"
+grep -q 'gpu-' "$work/profile" && fail "kernels for processors took the GPU's tuning"
+
+"$paco" bench op paco 4 8 10 16 --repeats 3 >"$work/json" 2>"$work/errors" || { cat "$work/errors"; fail "bench op"; }
+for field in ms_median ms_min ms_max peak_mib device_mib; do
+    grep -qE "\"$field\": [0-9]+\.[0-9]" "$work/json" || fail "bench op: no $field"
+done
+[ "$failures" -eq 0 ] && echo "$(wc -l <"$work/keys") steps tuned; all as expected"
+exit "$((failures > 0))"
