@@ -1,8 +1,11 @@
 #!/bin/bash
-# Runs the kernels of convolutions and matrix products under the simulator oclgrind on small odd shapes:
+# Runs every kernel under the simulator oclgrind on small odd shapes, with the kernels of CPUs and of GPUs:
 # out-of-bounds accesses and data races, then uninitialised values. Minutes to an hour.
-#   tools/oclgrind_check.sh [BUILD FOLDER]
+#   tools/oclgrind_check.sh [BUILD FOLDER] [FAMILY...]
+# Families: gemm conv bn pool rows loss elementwise shortcut images; all of them where none is named.
 build=$(cd "${1:-build}" && pwd) || exit 2
+families=("${@:2}")
+[ ${#families[@]} -gt 0 ] || families=(gemm conv bn pool rows loss elementwise shortcut images)
 if ! command -v oclgrind > /dev/null; then
     echo "skipped: no oclgrind here. On Debian and Ubuntu: apt install oclgrind"
     exit 77
@@ -11,24 +14,52 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PACO_BACKENDS=$build PACO_TEST_TINY=1
 status=0
-# One run: name of the check, kernels, test, options of oclgrind. Any report is a failure.
+
+# The operators of a family, as patterns of the names of tests of test_ops.
+operators() {
+    case $1 in
+        bn) echo 'bn*' ;;
+        pool) echo '*_pool*' ;;
+        rows) echo 'l2norm* linear_grad_weight count_correct take_rank store_keys queue_push' ;;
+        loss) echo '*_loss' ;;
+        elementwise) echo 'relu* add grad_sum sgd ema' ;;
+        shortcut) echo 'shortcut*' ;;
+        images) echo 'images' ;;
+        *) echo "oclgrind_check.sh: no family '$1'" >&2; exit 2 ;;
+    esac
+}
+
+# One run: name of the check, kernels, what to call it, test, options of oclgrind. Any report is a failure.
 run() {
     local log=$work/log
-    XDG_CACHE_HOME=$work/$1 PACO_TEST_KERNELS=$2 oclgrind "${@:4}" "$build/tests/$3" > "$log" 2>&1
+    XDG_CACHE_HOME=$work/$1 PACO_TEST_KERNELS=$2 oclgrind "${@:5}" "$build/tests/$4" > "$log" 2>&1
     local result=$?
+    local cases=$(sed -n 's/^[a-z0-9_]* *\([0-9]*\) cases,.*/\1/p' "$log" | awk "{ n += \$1 } END { if (n) print n }")
     if [ $result -eq 0 ] && ! grep -qE "Invalid|Uninitialized|race|FATAL|ERROR" "$log"; then
-        echo "clean: $1, $2 kernels, $3"
+        echo "clean: $1, $2 kernels, $3${cases:+: $cases cases}"
     else
         echo "NOT CLEAN: $1, $2 kernels, $3"
         head -40 "$log"
         status=1
     fi
 }
+
+both() { # kernels, what to call it, test
+    run bounds-and-races "$@" --data-races --check-api
+    # Unoptimised: the check does not know every instruction the optimiser makes.
+    run uninitialised "$@" --uninitialized --build-options -O0
+}
+
+set -f # patterns are for the tests
 for kernels in cpu gpu; do
-    for test in test_gemm test_conv; do
-        run bounds-and-races $kernels $test --data-races --check-api
-        # Unoptimised: the check does not know every instruction the optimiser makes.
-        run uninitialised $kernels $test --uninitialized --build-options -O0
+    for family in "${families[@]}"; do
+        case $family in
+            gemm | conv) both $kernels "$family" "test_$family"; continue ;;
+        esac
+        patterns=$(operators "$family") || exit 2
+        for pattern in $patterns; do
+            PACO_TEST_ONLY="test_$pattern" both $kernels "$family ($pattern)" test_ops
+        done
     done
 done
 exit $status
