@@ -30,6 +30,6 @@ if [ "$mode" != --quick ]; then
     export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}"
     export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
     build_and_test build-asan address,undefined
-    build_and_test build-tsan thread -R 'loader|threads'
+    build_and_test build-tsan thread -R 'loader|datacheck'
 fi
 build_and_test build ""
