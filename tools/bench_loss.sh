@@ -32,21 +32,8 @@ done
 [ -f "$shared/oracle/paco_oracle.py" ] || { echo "no $shared/oracle/paco_oracle.py: set PACO_SHARED" >&2; exit 77; }
 [ -x "$paco" ] || { echo "bench_loss.sh: no $paco: build first" >&2; exit 2; }
 
-threads=$(nproc)
+source tools/bench_common.sh
 forms=(oracle masks parts)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-field() { sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p"; }
-median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-
-measure() { # name, command...: appends ms and MiB
-    local name="$1" line
-    shift
-    line=$("$@" 2>"$work/stderr") || { cat "$work/stderr" >&2; exit 1; }
-    echo "$line" | field ms_median >>"$work/$name.ms"
-    echo "$line" | field peak_mib >>"$work/$name.mib"
-}
 
 report() { # queue
     local best=oracle form

@@ -31,21 +31,7 @@ done
 [ -n "$python" ] || { echo "no python3 with torch and torchvision: install python3-torch python3-torchvision" >&2; exit 77; }
 [ -f "$shared/bench/pytorch_step.py" ] || { echo "no $shared/bench/pytorch_step.py: set PACO_SHARED" >&2; exit 77; }
 
-threads=$(nproc)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-field() { sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p"; }
-median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-
-measure() { # name, command...: appends ms and MiB
-    local name="$1" line
-    shift
-    line=$("$@" 2>"$work/stderr") || { cat "$work/stderr" >&2; exit 1; }
-    echo "$line" | field ms_median >>"$work/$name.ms"
-    echo "$line" | field peak_mib >>"$work/$name.mib"
-    echo "$line" | field gflops >>"$work/$name.gflops"
-}
+source tools/bench_common.sh
 
 report() {
     local case="$1" best=torch_nchw
