@@ -14,3 +14,20 @@ measure() { # name, command...: appends what its line of JSON says: ms, MiB and,
     echo "$line" | field peak_mib >>"$work/$name.mib"
     echo "$line" | field gflops >>"$work/$name.gflops"
 }
+
+find_python() { # modules: sets python to the first python3 that has them all (PYTHON, Debian's, the first on the path)
+    local candidate
+    for candidate in "${PYTHON:-}" /usr/bin/python3 python3; do
+        [ -n "$candidate" ] && "$candidate" -c "import $1" 2>/dev/null && { python="$candidate"; return; }
+    done
+    echo "no python3 with $1: install $2" >&2
+    exit 77
+}
+
+needs_file() { # path under the shared folder
+    [ -e "$shared/$1" ] || { echo "no $shared/$1: set PACO_SHARED" >&2; exit 77; }
+}
+
+machine() { sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1; }
+
+tee_out() { if [ -n "$out" ]; then tee "$out"; else cat; fi; }

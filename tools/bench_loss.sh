@@ -23,16 +23,11 @@ while [ $# -gt 0 ]; do
 done
 [ ${#queues[@]} -gt 0 ] || queues=(8192 65536)
 
-python="${PYTHON:-}"
-for candidate in "$python" /usr/bin/python3 python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import torch, numpy' 2>/dev/null && { python="$candidate"; break; }
-    python=
-done
-[ -n "$python" ] || { echo "no python3 with torch and numpy: install python3-torch" >&2; exit 77; }
-[ -f "$shared/oracle/paco_oracle.py" ] || { echo "no $shared/oracle/paco_oracle.py: set PACO_SHARED" >&2; exit 77; }
+source tools/bench_common.sh
+find_python "torch, numpy" "python3-torch"
+needs_file oracle/paco_oracle.py
 [ -x "$paco" ] || { echo "bench_loss.sh: no $paco: build first" >&2; exit 2; }
 
-source tools/bench_common.sh
 forms=(oracle masks parts)
 
 report() { # queue
@@ -50,7 +45,7 @@ report() { # queue
 }
 
 {
-    echo "# $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $threads cores; $("$python" -c 'import torch; print("PyTorch", torch.__version__)')"
+    echo "# $(machine), $threads cores; $("$python" -c 'import torch; print("PyTorch", torch.__version__)')"
     echo "# medians of $rounds alternating rounds of $repeats; $("$paco" devices 2>/dev/null | head -1)"
     for queue in "${queues[@]}"; do
         rm -f "$work"/*.ms "$work"/*.mib
@@ -63,4 +58,4 @@ report() { # queue
         done
         report "$queue"
     done
-} | if [ -n "$out" ]; then tee "$out"; else cat; fi
+} | tee_out

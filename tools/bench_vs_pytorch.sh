@@ -23,15 +23,10 @@ done
 [ ${#cases[@]} -gt 0 ] || cases=(step,resnet32,128,32,10,32,1024 step,resnet50,8,224,1000,128,8192
                                  step,resnext50_32x4d,8,224,1000,128,8192 eval,resnet50,32,224,1000,128,8192)
 
-python="${PYTHON:-}"
-for candidate in "$python" /usr/bin/python3 python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import torch, torchvision' 2>/dev/null && { python="$candidate"; break; }
-    python=
-done
-[ -n "$python" ] || { echo "no python3 with torch and torchvision: install python3-torch python3-torchvision" >&2; exit 77; }
-[ -f "$shared/bench/pytorch_step.py" ] || { echo "no $shared/bench/pytorch_step.py: set PACO_SHARED" >&2; exit 77; }
-
 source tools/bench_common.sh
+find_python "torch, torchvision" "python3-torch python3-torchvision"
+needs_file bench/pytorch_step.py
+
 
 report() {
     local case="$1" best=torch_nchw
@@ -46,7 +41,7 @@ report() {
 }
 
 {
-    echo "# $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $threads cores; $("$python" -c 'import torch; print("PyTorch", torch.__version__)')"
+    echo "# $(machine), $threads cores; $("$python" -c 'import torch; print("PyTorch", torch.__version__)')"
     echo "# medians of $rounds alternating rounds; $("$paco" devices 2>/dev/null | head -1)"
     for case in "${cases[@]}"; do
         IFS=, read -r what arch batch size classes dim queue <<<"$case"
@@ -61,4 +56,4 @@ report() {
         done
         report "$case"
     done
-} | if [ -n "$out" ]; then tee "$out"; else cat; fi
+} | tee_out
