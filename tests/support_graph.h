@@ -40,7 +40,6 @@ typedef struct Rig {
     const char *names[RIG_DEVICES];
     int devices;
     bool tiny;
-    bool few; /* the case at hand is one of few elements */
     int cases, compared; /* graphs run, tensors compared */
     double worst_sum, worst_element, worst_cancel; /* shares of their bounds, of the latest operator */
     bool seen[OP_COUNT]; /* operators that ran on a device */
@@ -122,16 +121,6 @@ void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p);
         static const int rows_[][TRIAL_SIZES] = {__VA_ARGS__};                                        \
         for (size_t i_ = 0; i_ < sizeof rows_ / sizeof *rows_; i_++)                        \
             trial_run(rig, #build, build, rows_[i_]);                                       \
-    } while (0)
-
-/* Cases of few elements, for edges and for the simulator. A mean square over a few is no mean, and the reference's own
- * float32 may be right by luck: these are judged by 8 times the bounds of sums, and a distance of the reference
- * below the rounding of float32 counts as that. */
-#define TRIALS_FEW(rig, build, ...)           \
-    do {                                      \
-        (rig)->few = true;                    \
-        TRIALS(rig, build, __VA_ARGS__);      \
-        (rig)->few = false;                   \
     } while (0)
 
 /* Relative L2 distance and the largest |a - b| / (|b| + rms(b)). */

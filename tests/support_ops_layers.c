@@ -172,7 +172,7 @@ static void build_bn(Trial *t)
 void cases_bn(Rig *rig)
 {
     TRIALS(rig, build_bn, BN_SIZES);
-    TRIALS_FEW(rig, build_bn, BN_FEW);
+    TRIALS(rig, build_bn, BN_FEW);
 }
 
 static void build_bn_relu(Trial *t)
@@ -184,7 +184,7 @@ static void build_bn_relu(Trial *t)
 void cases_bn_relu(Rig *rig)
 {
     TRIALS(rig, build_bn_relu, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_relu, BN_FEW);
+    TRIALS(rig, build_bn_relu, BN_FEW);
 }
 
 /* With the statistics of a bn_relu before it: the same output again. */
@@ -202,7 +202,7 @@ static void build_bn_relu_again(Trial *t)
 void cases_bn_relu_again(Rig *rig)
 {
     TRIALS(rig, build_bn_relu_again, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_relu_again, BN_FEW);
+    TRIALS(rig, build_bn_relu_again, BN_FEW);
 }
 
 static void build_bn_add_relu(Trial *t)
@@ -215,7 +215,7 @@ static void build_bn_add_relu(Trial *t)
 void cases_bn_add_relu(Rig *rig)
 {
     TRIALS(rig, build_bn_add_relu, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_add_relu, BN_FEW);
+    TRIALS(rig, build_bn_add_relu, BN_FEW);
 }
 
 /* The running statistics are beside the point here. */
@@ -257,9 +257,9 @@ static void build_bn_grad(Trial *t)
 void cases_bn_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_grad, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_grad, BN_FEW);
+    TRIALS(rig, build_bn_grad, BN_FEW);
     TRIALS(rig, build_bn_in_place, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_in_place, BN_FEW);
+    TRIALS(rig, build_bn_in_place, BN_FEW);
 }
 
 static void build_bn_relu_grad(Trial *t)
@@ -274,7 +274,7 @@ static void build_bn_relu_grad(Trial *t)
 void cases_bn_relu_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_relu_grad, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_relu_grad, BN_FEW);
+    TRIALS(rig, build_bn_relu_grad, BN_FEW);
 }
 
 static void build_bn_add_relu_grad(Trial *t)
@@ -292,7 +292,7 @@ static void build_bn_add_relu_grad(Trial *t)
 void cases_bn_add_relu_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_add_relu_grad, BN_SIZES);
-    TRIALS_FEW(rig, build_bn_add_relu_grad, BN_FEW);
+    TRIALS(rig, build_bn_add_relu_grad, BN_FEW);
 }
 
 static void build_bn_eval(Trial *t)
@@ -305,7 +305,7 @@ static void build_bn_eval(Trial *t)
 void cases_bn_eval(Rig *rig)
 {
     TRIALS(rig, build_bn_eval, BN_SIZES, {1, 19, 1, 1, 0, FILL_NORMAL});
-    TRIALS_FEW(rig, build_bn_eval, BN_FEW);
+    TRIALS(rig, build_bn_eval, BN_FEW);
 }
 
 /* p: K, C, R */

@@ -135,7 +135,7 @@ static void build_paco_loss(Trial *t)
     Node *n =
         NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss);
     trial_mutated(t, loss, SUM(p[3] + 2 * p[0] + p[2]));
-    trial_output(t, n->out[0], SUM(2 * p[0] + p[2]));
+    trial_output(t, n->out[0], CANCEL); /* a product with the logits' gradients, which cancel */
     trial_output(t, n->out[1], CANCEL);
 }
 
@@ -144,7 +144,7 @@ void cases_paco_loss(Rig *rig)
     TRIALS(rig, build_paco_loss, {4, 32, 64, 10, 1, 0, 1, 0}, {1, 5, 3, 2, 1, 0, 0, 1},
            {7, 33, 100, 17, 2, 1, 1, 2}, {16, 16, 5, 3, 4, 2, 1, 1}, {3, 1, 1, 50, 1, 0, 0, 2},
            {9, 128, 1000, 101, 1, 0, 1, 1});
-    TRIALS_FEW(rig, build_paco_loss, {2, 3, 1, 1, 1, 0, 1, 0}, {1, 2, 9, 4, 1, 0, 0, 2},
+    TRIALS(rig, build_paco_loss, {2, 3, 1, 1, 1, 0, 1, 0}, {1, 2, 9, 4, 1, 0, 0, 2},
            {5, 4, 13, 5, 1, 0, 1, 1}, {2, 7, 130, 6, 2, 1, 0, 0}, {3, 2, 40, 131, 1, 0, 1, 2},
            {2, 5, 64, 16, 3, 2, 1, 1}, {4, 3, 17, 33, 1, 0, 0, 0});
 }
@@ -166,7 +166,7 @@ void cases_softmax_loss(Rig *rig)
 {
     TRIALS(rig, build_softmax_loss, {4, 10, 1, 0, 1}, {1, 2, 1, 0, 0}, {7, 17, 3, 2, 1}, {5, 100, 2, 0, 0},
            {3, 1000, 1, 0, 1});
-    TRIALS_FEW(rig, build_softmax_loss, {1, 1, 1, 0, 0}, {2, 3, 1, 0, 1}, {3, 4, 2, 1, 1}, {2, 15, 1, 0, 0},
+    TRIALS(rig, build_softmax_loss, {1, 1, 1, 0, 0}, {2, 3, 1, 0, 1}, {3, 4, 2, 1, 1}, {2, 15, 1, 0, 0},
                {1, 33, 1, 0, 1}, {2, 130, 1, 0, 0}, {140, 2, 1, 0, 0});
 }
 
