@@ -349,8 +349,9 @@ static int bench(void)
 static void tiny(void **state)
 {
     (void)state;
-    static const int sizes[][3] = {{1, 1, 1},  {3, 5, 7},   {9, 33, 17},
-                                   {2, 70, 3}, {66, 3, 18}, {5, 6, 530}};
+    static const int sizes[][3] = {{1, 1, 1},  {3, 5, 7},   {9, 33, 17}, {2, 70, 3}, {66, 3, 18}, {5, 6, 530}, {1, 17, 2},
+                                   {17, 1, 3}, {2, 2, 1},   {4, 16, 5},  {5, 15, 4}, {3, 31, 6},  {31, 4, 3},  {8, 34, 1},
+                                   {1, 3, 65}, {1, 129, 1}, {65, 2, 2},  {7, 48, 9}, {13, 11, 8}, {2, 5, 130}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         check_size(sizes[i][0], sizes[i][1], sizes[i][2]);
 }

@@ -32,7 +32,8 @@ operators() {
 # One run: name of the check, kernels, what to call it, test, options of oclgrind. Any report is a failure.
 run() {
     local log=$work/log
-    XDG_CACHE_HOME=$work/$1 PACO_TEST_KERNELS=$2 oclgrind "${@:5}" "$build/tests/$4" > "$log" 2>&1
+    XDG_CACHE_HOME=$work/$1 PACO_TEST_KERNELS=$2 oclgrind "${@:5}" sh -c \
+        "LD_PRELOAD=$build/tests/liboclgrind_fill.so:\$LD_PRELOAD exec $build/tests/$4" > "$log" 2>&1
     local result=$?
     local cases=$(sed -n 's/^[a-z0-9_]* *\([0-9]*\) cases,.*/\1/p' "$log" | awk "{ n += \$1 } END { if (n) print n }")
     if [ $result -eq 0 ] && ! grep -qE "Invalid|Uninitialized|race|FATAL|ERROR" "$log"; then
