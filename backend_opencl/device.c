@@ -161,7 +161,7 @@ static void device_describe(Found found, DeviceInfo *info)
         info->caps |= CAP_UNIFIED_MEMORY;
     info->caps |= strstr(extensions, "cl_khr_fp16") ? CAP_FP16 : 0;
     info->caps |= strstr(extensions, "cl_khr_fp64") ? CAP_FP64 : 0;
-    info->caps |= strstr(extensions, "cl_khr_subgroups") ? CAP_SUBGROUPS : 0;
+    info->caps |= strstr(extensions, "cl_khr_subgroup_shuffle") ? CAP_SUBGROUPS : 0;
     free(extensions);
     snprintf(info->why, sizeof info->why, "%s", unusable(id, info));
 }
@@ -184,7 +184,8 @@ static Status device_info(int index, DeviceInfo *info)
     OP("conv.forward", "cpu-band cpu-point gpu-tile")      \
     OP("conv.grad-data", "cpu-band cpu-point gpu-tile")    \
     OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
-    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast")
+    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast") \
+    OP("teams", "local subgroups")
 
 /* Whether name[0..length) begins with one of the words of `names`. */
 static bool known_name(const char *names, const char *name, size_t length)
@@ -248,6 +249,32 @@ static Status read_forced(Device *device, const char *kernels)
     return STATUS_OK;
 }
 
+/* Whether "op=NAME" is forced. */
+static bool forced_is(const Device *device, const char *op, const char *name)
+{
+    size_t length = 0;
+    const char *forced = forced_algorithm(device, op, &length);
+    return forced && length == strlen(name) && memcmp(forced, name, length) == 0;
+}
+
+/* Teams join what their members found through sub-groups where the device shuffles within them. */
+static Status choose_teams(Device *device)
+{
+    bool can = device->info.caps & CAP_SUBGROUPS;
+    if (forced_is(device, "teams", "subgroups") && !can)
+        return status_fail(STATUS_USAGE, "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle",
+                           device->info.name);
+    bool subgroups = can && !device->cpu_kernels && !forced_is(device, "teams", "local");
+    const char *version = strstr(device->info.version, "OpenCL 3") ? "3.0" : "2.0";
+    if (device->cpu_kernels)
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=16");
+    else if (subgroups)
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DSUBGROUPS -cl-std=CL%s", version);
+    else
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4");
+    return STATUS_OK;
+}
+
 /* Narrows a processor to `threads` cores. */
 static Status take_cores(Device *device, int threads)
 {
@@ -294,9 +321,8 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
         return status_fail(STATUS_DEVICE, "opencl: %s: %s", device->info.name, device->info.why);
     bool processor = device->info.caps & CAP_CPU;
     TRY(read_forced(device, options->kernels));
-    size_t length = 0;
-    const char *gemm = forced_algorithm(device, "gemm", &length);
-    clblast_open(device, processor, gemm && length == 7 && memcmp(gemm, "clblast", 7) == 0);
+    TRY(choose_teams(device));
+    clblast_open(device, processor, forced_is(device, "gemm", "clblast"));
     TRY(take_cores(device, options->threads));
     cl_int code;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,

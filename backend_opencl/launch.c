@@ -89,7 +89,7 @@ static Status kernel_prepare(Device *device, const Step *step, Prepared *prepare
                            local[0] * local[1] * local[2]);
     Launch *launch;
     TRY(launch_add(device, prepared, kernels[k->id].file,
-                   device->cpu_kernels ? "-DLANES=16" : "-DLANES=4", kernels[k->id].name, global,
+                   device->team_options, kernels[k->id].name, global,
                    chosen || device->cpu_kernels ? local : NULL, &launch));
     for (int i = 0; i < step->refs_count; i++)
         TRY(launch_ref(device, launch, step->refs[i]));

@@ -45,6 +45,7 @@ struct Device {
     bool profile;
     bool clblast;     /* products may run through CLBlast */
     bool cpu_kernels; /* few work-items with long loops; else work-groups */
+    char team_options[64]; /* options of the kernel table's programs: lanes, sub-groups */
 };
 
 /* One kernel launch, arguments set. */

@@ -158,14 +158,16 @@ static void cache_store(cl_program program, const char *path, const char *key)
 }
 
 /* Shows the compiler's log and fails with its first line of error. */
-static Status build_fail(const Device *device, cl_program program, const char *file, cl_int code)
+static Status build_fail(const Device *device, cl_program program, const char *file, const char *options,
+                         cl_int code)
 {
     char log[8192] = "";
     clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, NULL);
     log_warn("build log of %s.cl on %s:\n%s", file, device->info.name, log);
     const char *error = strstr(log, "error");
-    return status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s", file,
-                       code, error ? error : log);
+    return status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s%s", file,
+                       code, error ? error : log,
+                       strstr(options, "SUBGROUPS") ? ". Without sub-groups: --kernels teams=local" : "");
 }
 
 static Status program_build(const Device *device, const char *file, const char *options,
@@ -178,7 +180,7 @@ static Status program_build(const Device *device, const char *file, const char *
     CL_TRY(code, "clCreateProgramWithSource");
     code = clBuildProgram(*program, 1, &device->id, options, NULL, NULL);
     if (code != CL_SUCCESS) {
-        Status status = build_fail(device, *program, file, code);
+        Status status = build_fail(device, *program, file, options, code);
         clReleaseProgram(*program);
         return status;
     }

@@ -69,6 +69,14 @@ Moments moments_join(Moments a, Moments b)
 #if TEAM == 1
 #define team_moments(own, shared, apart) (own)
 #else
+#ifdef SUBGROUPS
+inline Moments from_lane_Moments(Moments m, int lane)
+{
+    return (Moments){from_lane_vec(m.mean, lane), from_lane_vec(m.squares, lane), from_lane_float(m.count, lane)};
+}
+#else
+#define from_lane_Moments(m, lane) (m)
+#endif
 TEAM_REDUCTION(team_moments, Moments, moments_join(a, b))
 #endif
 

@@ -51,9 +51,10 @@ typedef PASTE(uchar, LANES) bvec;
 
 /* Teams: what one work-item does with a long loop on a CPU, TEAM of them do together on a GPU: a work-group along
  * dimension 0. Member m takes what is m, m + TEAM, ... of the loop, so that neighbours touch neighbouring memory,
- * and what the members found is joined by a tree in local memory, in an order that is always the same. (Sums over
- * sub-groups are left out: their order is the driver's.) On a CPU a team is a single work-item, and all of this
- * is nothing.
+ * and what the members found is joined by a tree in local memory, in an order that is always the same. Where the
+ * device shuffles values within sub-groups (SUBGROUPS), the last levels of the same tree are shuffles of one sub-group
+ * without barriers: the same bits. (Its own sums over sub-groups would leave the order to the driver.) On a CPU a team is
+ * a single work-item, and all of this is nothing.
  *
  * A reduction takes `shared`, local memory of TEAM values (sums: twice as many), and leaves `apart` results: member m
  * gets what the members m % apart, m % apart + apart, ... give together. Every member must call it. What a sum
@@ -71,38 +72,88 @@ typedef PASTE(uchar, LANES) bvec;
 #define MEMBER ((int)get_local_id(0))
 #define TEAM_MEMORY(T, count, name) LOCAL T name[(count) * TEAM]
 #define team_wait() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
-#define TEAM_REDUCTION(name, T, join)                                \
-    T name(T own, LOCAL T *shared, int apart)                        \
-    {                                                                \
-        team_wait();                                                 \
-        shared[MEMBER] = own;                                        \
-        for (int span = TEAM / 2; span >= apart; span /= 2) {        \
-            team_wait();                                             \
-            if (MEMBER < span) {                                     \
-                T a = shared[MEMBER], b = shared[MEMBER + span];     \
-                shared[MEMBER] = join;                               \
-            }                                                        \
-        }                                                            \
-        team_wait();                                                 \
-        return shared[MEMBER % apart];                               \
+#ifdef SUBGROUPS
+/* Lanes of the sub-group that climbs the last levels: the first one, which is full, as TEAM is a multiple. */
+#define SUB_LANES ((int)get_max_sub_group_size())
+#define SUB_CLIMBS (get_sub_group_id() == 0)
+#define SUB_LANE ((int)get_sub_group_local_id())
+#define SUB_WAIT() team_wait()
+inline float from_lane_float(float v, int lane)
+{
+    return sub_group_shuffle(v, (uint)lane % get_max_sub_group_size());
+}
+inline vec from_lane_vec(vec v, int lane)
+{
+    return (vec)(from_lane_float(v.s0, lane), from_lane_float(v.s1, lane), from_lane_float(v.s2, lane),
+                 from_lane_float(v.s3, lane));
+}
+#else
+#define SUB_LANES 1
+#define SUB_CLIMBS 0
+#define SUB_LANE 0
+#define SUB_WAIT()
+#define from_lane_float(v, lane) (v)
+#define from_lane_vec(v, lane) (v)
+#endif
+#define TEAM_REDUCTION(name, T, join)                                              \
+    T name(T own, LOCAL T *shared, int apart)                                      \
+    {                                                                              \
+        int span = TEAM / 2;                                                       \
+        team_wait();                                                               \
+        shared[MEMBER] = own;                                                      \
+        for (; span >= apart && span >= SUB_LANES; span /= 2) {                    \
+            team_wait();                                                           \
+            if (MEMBER < span) {                                                   \
+                T a = shared[MEMBER], b = shared[MEMBER + span];                   \
+                shared[MEMBER] = join;                                             \
+            }                                                                      \
+        }                                                                          \
+        team_wait();                                                               \
+        if (SUB_CLIMBS && span >= apart) {                                         \
+            T a = shared[SUB_LANE];                                                \
+            for (; span >= apart; span /= 2) {                                     \
+                T b = from_lane_##T(a, SUB_LANE + span);                           \
+                a = join;                                                          \
+            }                                                                      \
+            if (SUB_LANE < apart)                                                  \
+                shared[SUB_LANE] = a;                                              \
+        }                                                                          \
+        SUB_WAIT();                                                                \
+        return shared[MEMBER % apart];                                             \
     }
-#define TEAM_SUM(name, T)                                                                    \
-    T name(T own, LOCAL T *shared, int apart)                                                \
-    {                                                                                        \
-        LOCAL T *rest = shared + TEAM;                                                       \
-        team_wait();                                                                         \
-        shared[MEMBER] = own;                                                                \
-        rest[MEMBER] = 0.0f;                                                                 \
-        for (int span = TEAM / 2; span >= apart; span /= 2) {                                \
-            team_wait();                                                                     \
-            if (MEMBER < span) {                                                             \
-                T a = shared[MEMBER], b = shared[MEMBER + span], sum = a + b, of_b = sum - a; \
-                shared[MEMBER] = sum;                                                        \
-                rest[MEMBER] += rest[MEMBER + span] + ((a - (sum - of_b)) + (b - of_b));     \
-            }                                                                                \
-        }                                                                                    \
-        team_wait();                                                                         \
-        return shared[MEMBER % apart] + rest[MEMBER % apart];                                \
+/* What a + b rounds off. */
+#define ROUNDED_OFF(a, b, sum) (((a) - ((sum) - ((sum) - (a)))) + ((b) - ((sum) - (a))))
+#define TEAM_SUM(name, T)                                                          \
+    T name(T own, LOCAL T *shared, int apart)                                      \
+    {                                                                              \
+        LOCAL T *rest = shared + TEAM;                                             \
+        int span = TEAM / 2;                                                       \
+        team_wait();                                                               \
+        shared[MEMBER] = own;                                                      \
+        rest[MEMBER] = 0.0f;                                                       \
+        for (; span >= apart && span >= SUB_LANES; span /= 2) {                    \
+            team_wait();                                                           \
+            if (MEMBER < span) {                                                   \
+                T a = shared[MEMBER], b = shared[MEMBER + span], sum = a + b;      \
+                shared[MEMBER] = sum;                                              \
+                rest[MEMBER] += rest[MEMBER + span] + ROUNDED_OFF(a, b, sum);      \
+            }                                                                      \
+        }                                                                          \
+        team_wait();                                                               \
+        if (SUB_CLIMBS && span >= apart) {                                         \
+            T a = shared[SUB_LANE], lost = rest[SUB_LANE];                         \
+            for (; span >= apart; span /= 2) {                                     \
+                T b = from_lane_##T(a, SUB_LANE + span), sum = a + b;              \
+                lost += from_lane_##T(lost, SUB_LANE + span) + ROUNDED_OFF(a, b, sum); \
+                a = sum;                                                           \
+            }                                                                      \
+            if (SUB_LANE < apart) {                                                \
+                shared[SUB_LANE] = a;                                              \
+                rest[SUB_LANE] = lost;                                             \
+            }                                                                      \
+        }                                                                          \
+        SUB_WAIT();                                                                \
+        return shared[MEMBER % apart] + rest[MEMBER % apart];                      \
     }
 TEAM_SUM(team_sum, float)
 TEAM_SUM(team_sum_vec, vec)

@@ -44,15 +44,18 @@ static const char *device_name(void)
     return name && *name ? name : "opencl";
 }
 
-static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)
+static Run run_open_with(const ModelConfig *config, SessionOptions options)
 {
     Run r = {.config = *config};
     r.model = model_build(config);
-    must(session_open(r.model.graph,
-                      &(SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}},
-                      &r.session));
+    must(session_open(r.model.graph, &options, &r.session));
     model_fill(r.session, &r.model, config);
     return r;
+}
+
+static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)
+{
+    return run_open_with(config, (SessionOptions){.device = device, .plan = {.no_fuse = no_fuse}});
 }
 
 /* `steps` steps from step 0 on. */
@@ -251,6 +254,28 @@ static void two_runs(void **unused)
     session_close(b.session);
 }
 
+/* Teams that join through sub-groups and through local memory alone. */
+static void teams(void **unused)
+{
+    (void)unused;
+    const DeviceOptions subgroups = {.kernels = "gpu,teams=subgroups"}, local = {.kernels = "gpu,teams=local"};
+    const Backend *backend;
+    Device *device;
+    if (device_open(device_name(), &subgroups, &backend, &device) != STATUS_OK) {
+        print_message("skipped: %s\n", status_text());
+        skip();
+    }
+    backend->close(device);
+    ModelConfig c = model_small(arch_find("resnet20"), 12, 5, 2);
+    Run a = run_open_with(&c, (SessionOptions){.device = device_name(), .on = subgroups});
+    Run b = run_open_with(&c, (SessionOptions){.device = device_name(), .on = local});
+    run_steps(&a, 2);
+    run_steps(&b, 2);
+    check_same(&a, &b, NULL, "sub-groups and local memory");
+    session_close(a.session);
+    session_close(b.session);
+}
+
 int main(void)
 {
     const Backend *backend;
@@ -265,6 +290,7 @@ int main(void)
         cmocka_unit_test(resnet20_two_ranks),
         cmocka_unit_test(bottlenecks),
         cmocka_unit_test(two_runs),
+        cmocka_unit_test(teams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

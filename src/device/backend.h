@@ -105,7 +105,7 @@ typedef struct Step {
 typedef enum DeviceCaps {
     CAP_CPU = 1,             /* few work-items with long loops; else work-groups and local memory */
     CAP_UNIFIED_MEMORY = 2,
-    CAP_SUBGROUPS = 4,
+    CAP_SUBGROUPS = 4,       /* values can be shuffled within sub-groups */
     CAP_FP16 = 8,
     CAP_FP64 = 16,
     CAP_COLLECTIVES = 32,
