@@ -28,6 +28,7 @@ finish() {
     run "$1" --resume auto
     [ $status = 0 ] || { fail "resume in $1: exit $status"; cat "$folder/stderr"; }
     grep -qE 'resumed .* (at epoch|all 2 epochs)' "$folder/stderr" || fail "$1: did not say that it resumed"
+    grep -q 'other arithmetic' "$folder/stderr" && fail "$1: warned of other arithmetic on the same device"
 }
 
 # same OUT WHAT: compares with the uninterrupted run.
@@ -112,6 +113,13 @@ printf x | dd of="$folder/run/step-000000000008.pth.tar" bs=1 seek=3000 conv=not
 finish "$folder/run"
 grep -q 'warning: .*step-000000000008.pth.tar.*damaged' "$folder/stderr" || fail "a damaged checkpoint was not mentioned"
 same "$folder/run" "damaged newest checkpoint"
+
+# Other kernels round otherwise: the run goes on, and says so.
+rm -rf "$folder/run"
+run "$folder/run" --stop-after 8
+run "$folder/run" --resume auto --device ref --stop-after 1
+[ $status = 75 ] || { fail "resume on another device: exit $status"; cat "$folder/stderr"; }
+grep -q 'warning: this run goes on with other arithmetic' "$folder/stderr" || fail "no warning of another device"
 
 # A stop during evaluation, which takes a while: the delay after the last step but one is saved is tried until it hits.
 for ((i = 0; i < 150; i++)); do cat "$folder/data/test.txt"; done >"$folder/data/long.txt"

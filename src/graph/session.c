@@ -2,9 +2,11 @@
 #include "graph/session.h"
 
 #include "base/arena.h"
+#include "base/rng.h"
 #include "device/registry.h"
 #include "graph/interp.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +80,19 @@ const Plan *session_plan(const Session *s)
 const char *session_device(const Session *s)
 {
     return s->name;
+}
+
+void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
+{
+    uint64_t hash = 0;
+    for (int i = 0; s->plan && i < s->plan->steps_count; i++) {
+        const Step *step = &s->plan->steps[i];
+        hash = hash * 31 + rng_hash(plan_step_label(step));
+        hash = hash * 31 + rng_hash(step->algorithm ? step->algorithm : "");
+    }
+    const DeviceInfo *on = s->plan ? s->plan->info : NULL;
+    snprintf(text, SESSION_ARITHMETIC, "%s, %s, %u units, steps %016llx", s->name, on ? on->driver : "host",
+             on ? on->units : 0, (unsigned long long)hash);
 }
 
 Status session_write(Session *s, const Value *value, const void *host, DType type)

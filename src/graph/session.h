@@ -14,6 +14,8 @@ typedef struct SessionOptions {
     PlanOptions plan;
 } SessionOptions;
 
+enum { SESSION_ARITHMETIC = 384 };
+
 /* Takes the graph over, also on failure. */
 Status session_open(Graph *graph, const SessionOptions *options, Session **session);
 void session_close(Session *session);
@@ -23,6 +25,10 @@ const Graph *session_graph(const Session *session);
 const Plan *session_plan(const Session *session);
 /* "ref (float64)" or the device's name. */
 const char *session_device(const Session *session);
+
+/* What decides the bits of a step beside graph and state, in one line: device, driver, cores, and a hash of what runs
+ * each step. Equal lines: equal bits. */
+void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 
 /* Moves a value between host (logical row-major elements of `type`) and device. */
 Status session_write(Session *session, const Value *value, const void *host, DType type);

@@ -146,10 +146,12 @@ static Status take_tensor(Session *session, const TrainingTensor *t, const Sourc
     return status;
 }
 
-static Object *describe_progress(Snapshot *s, const Progress *p)
+static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p)
 {
     Arena *a = &s->extra;
     arena_free(a);
+    char arithmetic[SESSION_ARITHMETIC];
+    session_arithmetic(session, arithmetic);
     Object *extra = object_dict(a, false);
     object_set(a, extra, "step", object_int(a, p->done));
     object_set(a, extra, "epoch", object_int(a, p->epoch));
@@ -163,6 +165,7 @@ static Object *describe_progress(Snapshot *s, const Progress *p)
     object_set(a, extra, "correct", object_int(a, p->correct));
     object_set(a, extra, "seen", object_int(a, p->seen));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
+    object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
     return extra;
 }
 
@@ -179,7 +182,7 @@ Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr
     s->state.epoch = p->epoch;
     s->state.accuracy = 100 * p->best;
     s->state.lr = lr;
-    s->state.extra = describe_progress(s, p);
+    s->state.extra = describe_progress(s, session, p);
     *state = &s->state;
     return STATUS_OK;
 }
@@ -255,6 +258,18 @@ static void warn_of_changes(const Snapshot *s, const TrainingState *state)
     arena_free(&arena);
 }
 
+/* Another device, driver or tuning rounds otherwise: allowed, but no longer the same bits. */
+static void warn_of_arithmetic(const Session *session, const TrainingState *state)
+{
+    char now[SESSION_ARITHMETIC];
+    session_arithmetic(session, now);
+    const char *then = training_extra_text(state, "arithmetic", now);
+    if (strcmp(then, now) != 0)
+        log_warn("this run goes on with other arithmetic (%s; saved with %.*s): its bits will differ from those of an "
+                 "uninterrupted run",
+                 now, SESSION_ARITHMETIC, then);
+}
+
 /* Where the run stands. A file can claim anything. */
 static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
                             Progress *p)
@@ -303,8 +318,10 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     }
     if (status == STATUS_OK)
         status = read_progress(path, &load.state, steps, p);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         warn_of_changes(s, &load.state);
+        warn_of_arithmetic(session, &load.state);
+    }
     training_load_free(&load);
     return status;
 }
