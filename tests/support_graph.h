@@ -42,10 +42,14 @@ typedef struct Rig {
     bool tiny;
     int cases, compared; /* graphs run, tensors compared */
     double worst_sum, worst_element, worst_cancel; /* shares of their bounds, of the latest operator */
+    double pooled_sum, pooled_elements; /* small tensors: mean squares times elements, and elements */
     bool seen[OP_COUNT]; /* operators that ran on a device */
 } Rig;
 
 void rig_open(Rig *rig);
+/* Ends an operator: judges the pool of its small tensors, and clears what is counted by operator. */
+void rig_judge_pool(Rig *rig);
+void rig_clear(Rig *rig);
 void rig_close(Rig *rig);
 
 /* ------------------------------------------------------------------------------------ trials */

@@ -17,11 +17,11 @@ static Rig rig;
 
 static void report(const char *name)
 {
+    rig_judge_pool(&rig);
     printf("%-20s %3d cases, %4d tensors; shares of the bounds: mean square %.3f, element %.3f, "
            "cancelling %.3f\n",
            name, rig.cases, rig.compared, rig.worst_sum, rig.worst_element, rig.worst_cancel);
-    rig.cases = rig.compared = 0;
-    rig.worst_sum = rig.worst_element = rig.worst_cancel = 0;
+    rig_clear(&rig);
 }
 
 #define OP(name, attrs, diff, mutates)         \
