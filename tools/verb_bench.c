@@ -1,5 +1,4 @@
 /* paco bench: speeds of training steps, evaluation and image views. */
-#include "base/log.h"
 #include "data/image_bench.h"
 #include "train/bench.h"
 #include "verbs.h"
@@ -36,15 +35,17 @@ static Status op_bench(int argc, char **argv, Options *options)
     return bench_op(options, words - 2, argv + 2, stdout);
 }
 
+static Status run(int argc, char **argv, Options *options)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "image") == 0)
+        return image_bench(argc, argv);
+    if (strcmp(what, "op") == 0)
+        return op_bench(argc, argv, options);
+    return model_bench(argc, argv, options);
+}
+
 int verb_bench(int argc, char **argv)
 {
-    Options options = {0};
-    bool image = argc > 1 && strcmp(argv[1], "image") == 0;
-    bool op = argc > 1 && strcmp(argv[1], "op") == 0;
-    Status status = image ? image_bench(argc, argv) : op ? op_bench(argc, argv, &options)
-                                                    : model_bench(argc, argv, &options);
-    if (status != STATUS_OK)
-        log_error("%s", status_text());
-    options_free(&options);
-    return status;
+    return run_with_options(run, argc, argv);
 }

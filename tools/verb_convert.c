@@ -1,11 +1,10 @@
 /* paco convert: a checkpoint in another format. */
 #include "base/log.h"
 #include "checkpoint/convert.h"
+#include "verbs.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int verb_convert(int argc, char **argv);
 
 static const char usage[] =
     "usage: paco convert FROM TO [--bare] [--require-crc]\n"

@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "train/metrics.h"
 #include "train/options.h"
+#include "verbs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,9 +90,6 @@ static Status check_data(const Options *o)
     return status;
 }
 
-int verb_data(int argc, char **argv);
-
-/* argv[0] is the verb. */
 int verb_data(int argc, char **argv)
 {
     Options o;

@@ -2,11 +2,10 @@
 #include "device/registry.h"
 
 #include "base/log.h"
+#include "verbs.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int verb_devices(int argc, char **argv);
 
 /* CAP(name) of DeviceCaps as words. */
 #define CAPS(X)                                                                                  \

@@ -1,11 +1,10 @@
 /* paco inspect: what a checkpoint is. */
 #include "base/log.h"
 #include "checkpoint/inspect.h"
+#include "verbs.h"
 
 #include <stdio.h>
 #include <string.h>
-
-int verb_inspect(int argc, char **argv);
 
 static const char usage[] =
     "usage: paco inspect FILE [--arch NAME] [--quiet] [--require-crc] [--strict-finite]\n"

@@ -1,5 +1,4 @@
 /* paco plan: what a training step or an evaluation becomes on a device, before anything runs. */
-#include "base/log.h"
 #include "train/bench.h"
 #include "verbs.h"
 
@@ -43,10 +42,5 @@ static Status run(int argc, char **argv, Options *options)
 
 int verb_plan(int argc, char **argv)
 {
-    Options options = {0};
-    Status status = run(argc, argv, &options);
-    if (status != STATUS_OK)
-        log_error("%s", status_text());
-    options_free(&options);
-    return status;
+    return run_with_options(run, argc, argv);
 }

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "train/options.h"
 #include "train/presets.h"
+#include "verbs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,9 +43,6 @@ static Status print_one(const char *name)
     return status;
 }
 
-int verb_presets(int argc, char **argv);
-
-/* argv[0] is the verb. */
 int verb_presets(int argc, char **argv)
 {
     Status status = STATUS_OK;

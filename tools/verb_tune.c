@@ -1,5 +1,4 @@
 /* paco tune: finds the fastest algorithm for every convolution and matrix product of a model. */
-#include "base/log.h"
 #include "train/tune.h"
 #include "verbs.h"
 
@@ -21,10 +20,5 @@ static Status run(int argc, char **argv, Options *options)
 
 int verb_tune(int argc, char **argv)
 {
-    Options options = {0};
-    Status status = run(argc, argv, &options);
-    if (status != STATUS_OK)
-        log_error("%s", status_text());
-    options_free(&options);
-    return status;
+    return run_with_options(run, argc, argv);
 }

@@ -9,6 +9,10 @@
 Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *options,
                           bool *evaluation);
 
+/* The body of a verb, which fills the options; the error is printed and the exit code returned here. */
+typedef Status OptionsVerb(int argc, char **argv, Options *options);
+int run_with_options(OptionsVerb *run, int argc, char **argv);
+
 #define VERB(name, summary) int verb_##name(int argc, char **argv);
 #include "verbs.def"
 #undef VERB

@@ -1,5 +1,7 @@
-/* The arguments that bench, plan and tune share. */
+/* What bench, plan and tune share. */
 #include "verbs.h"
+
+#include "base/log.h"
 
 #include <string.h>
 
@@ -20,4 +22,14 @@ Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *opt
     if (!*evaluation && strcmp(what, "step") != 0)
         return status_fail(STATUS_USAGE, "%s: '%s': expected %s", argv[0], what, choices);
     return STATUS_OK;
+}
+
+int run_with_options(OptionsVerb *run, int argc, char **argv)
+{
+    Options options = {0};
+    Status status = run(argc, argv, &options);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    options_free(&options);
+    return status;
 }
