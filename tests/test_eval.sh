@@ -88,7 +88,49 @@ for line in 'missing: layer2.1.conv2.weight' 'unexpected: layer2.1.conw2.weight'
 done
 ok "${short[@]}" --checkpoint renamed.safetensors --partial
 says 'missing: layer3.0.bn1.bias'
-says '--partial: '
+says 'loaded: layer3.0.bn1.weight, running_mean, running_var'
+says '--partial: 95 tensors loaded, 4 differences'
+grep -q 'loaded: .*layer2.1.conv2' stderr && fail "a tensor that is not there was loaded"
+
+# at FILE NAME: where a tensor's elements begin in a safetensors file.
+at() {
+    local begin
+    begin=$(head -c 65536 "$1" | grep -aoE "\"$2\":\{[^}]*\[[0-9]+,[0-9]+\]\}" | sed -E 's/.*\[([0-9]+),[0-9]+\]\}/\1/')
+    echo $(($(od -An -N8 -tu8 "$1") + 8 + begin))
+}
+
+# With --partial a missing variance is 1, as in a new network; NaN is evaluated, but not unsaid.
+sed 's/layer3\.2\.bn2\.running_var/layer3.2.bn2.running_vax/' plain.safetensors >missing.safetensors
+cp plain.safetensors ones.safetensors
+for ((i = 0; i < 64; i++)); do printf '\0\0\x80\x3f'; done |
+    dd of=ones.safetensors bs=1 seek="$(at ones.safetensors layer3.2.bn2.running_var)" conv=notrunc 2>/dev/null
+cmp -s ones.safetensors plain.safetensors && fail "nothing was changed"
+ok "${short[@]}" --checkpoint missing.safetensors --partial
+grep -o 'top-1.*' stdout >missing.txt
+ok "${short[@]}" --checkpoint ones.safetensors
+grep -o 'top-1.*' stdout | diff - missing.txt || fail "a missing variance is not 1"
+cp plain.safetensors nan.safetensors
+printf '\0\0\xc0\x7f\0\0\x80\xff' |
+    dd of=nan.safetensors bs=1 seek="$(at nan.safetensors layer1.2.bn1.bias)" conv=notrunc 2>/dev/null
+"$paco" "${short[@]}" --checkpoint nan.safetensors >stdout 2>stderr
+says 'warning: nan.safetensors: 2 elements are NaN or infinite, the first of them in layer1.2.bn1.bias'
+
+# Names like those of PaCo are no such names: in a plain network none is passed over, in PaCo's only the published.
+ok convert "$models/paco_lt.pth.tar" bare.safetensors --bare
+ok "${short[@]}" --checkpoint bare.safetensors
+sed -e 's/"bn1.num_batches_tracked":/"encoder_q.fc.9.weight":  /' \
+    -e 's/"layer1.0.bn1.num_batches_tracked":/"queue_ptr":                       /' bare.safetensors >stray.safetensors
+refused 3 "stray.safetensors" "${short[@]}" --checkpoint stray.safetensors
+says 'unexpected: encoder_q.fc.9.weight'
+says 'unexpected: queue_ptr'
+ok convert "$models/paco_lt.pth.tar" paco.safetensors
+ok "${short[@]}" --checkpoint paco.safetensors
+sed -e 's/"encoder_q.bn1.num_batches_tracked":/"queue_extra":                      /' \
+    -e 's/"encoder_k.bn1.num_batches_tracked":/"encoder_k.fc.9.weight":            /' paco.safetensors >stray.safetensors
+refused 3 "stray.safetensors" "${short[@]}" --checkpoint stray.safetensors
+says 'unexpected: encoder_k.fc.9.weight'
+says 'unexpected: queue_extra'
+
 ok "${short[@]}" --checkpoint plain.safetensors --out plain
 ok "${short[@]}" --checkpoint "$plain" --out original --batch 7 --threads 1
 cmp plain/predictions.csv original/predictions.csv || fail "predictions depend on format, batch or threads"

@@ -68,6 +68,8 @@ static Status open_network(Eval *e)
     e->model = model_build(&e->config);
     SessionOptions session = setup_session(o);
     TRY(session_open(e->model.graph, &session, &e->session));
+    if (o->partial) /* what the file lacks is as in a new network */
+        TRY(setup_initial(e->session, &e->model, &e->config, 0));
     return weights_load(&e->weights, e->session, &e->model, o->partial);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "checkpoint/detect.h"
+#include "checkpoint/finite.h"
 #include "checkpoint/state.h"
 
 #include <inttypes.h>
@@ -48,7 +49,7 @@ static void measure(const StoredTensor *t, const uint8_t *values, Measured *m)
 }
 
 static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t,
-                             const InspectOptions *options, FILE *out, uint64_t *bad)
+                             const InspectOptions *options, FILE *out, NotFinite *bad)
 {
     char shape[128], key[200];
     Measured m = {0};
@@ -64,7 +65,7 @@ static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t,
         measure(t->tensor, values, &m);
     free(values);
     TRY(status);
-    *bad += m.bad;
+    not_finite_add(bad, t->key, m.bad);
     if (m.bad && options->strict_finite)
         return status_fail(STATUS_NAN,
                            "%s: key '%s': element %" PRIu64 " is not finite (%" PRIu64
@@ -84,11 +85,11 @@ static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t,
 
 static Status inspect_tensors(Checkpoint *c, const InspectOptions *options, FILE *out)
 {
-    uint64_t bad = 0;
+    NotFinite bad = {0};
     for (uint32_t i = 0; i < checkpoint_count(c); i++)
         TRY(inspect_tensor(c, checkpoint_tensor(c, i), options, out, &bad));
-    if (bad && !options->open.quiet)
-        log_warn("%s: %" PRIu64 " elements are NaN or infinite", checkpoint_path(c), bad);
+    if (!options->open.quiet)
+        not_finite_warn(&bad, checkpoint_path(c));
     return STATUS_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "checkpoint/finite.h"
 #include "checkpoint/store.h"
 
 #include <stdio.h>
@@ -74,27 +75,17 @@ static void name_in_file(const Weights *w, const char *name, char *to, size_t ro
         snprintf(to, room, "%s%s", d->prefix, name + strlen("encoder_q."));
 }
 
-/* Parts of a training checkpoint that a model may do without, and counters. */
-static bool dispensable(const char *name)
-{
-    static const char *const parts[] = {"encoder_k.", "linear_k.", "queue", "encoder_q.fc."};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strncmp(name, parts[i], strlen(parts[i])) == 0)
-            return true;
-    size_t n = strlen(name), tail = strlen("num_batches_tracked");
-    return n > tail && strcmp(name + n - tail, "num_batches_tracked") == 0;
-}
-
 /* ------------------------------------------------------------------------------------ matching */
 
 typedef struct Pair {
     const Value *value;
-    const CheckpointTensor *tensor;
+    const StateTensor *from;
     float *data;
 } Pair;
 
 typedef struct Matching {
     Weights *weights;
+    const Graph *graph;
     StateMatch match;
     Pair *pairs;
     int count;
@@ -126,7 +117,7 @@ static void match_value(Matching *m, const Value *value)
         state_match_add(&m->match, "shape: %s %s vs %s in the model", name,
                         shape_text(t->tensor->tensor->rank, t->tensor->tensor->shape, have), want);
     else
-        m->pairs[m->count++] = (Pair){value, t->tensor, NULL};
+        m->pairs[m->count++] = (Pair){value, t, NULL};
 }
 
 static bool is_wanted(const Value *v)
@@ -135,34 +126,105 @@ static bool is_wanted(const Value *v)
     return v->role == ROLE_PARAM || (v->role == ROLE_STATE && v->kind != PARAM_NONE && query);
 }
 
-static void match_all(Matching *m, const Graph *graph)
+static bool in_model(const Matching *m, const char *name)
+{
+    const Value *v = graph_find(m->graph, name);
+    return v && is_wanted(v);
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && strcmp(name, *names) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* The counter that PyTorch keeps in each batch norm. */
+static bool is_counter(const Matching *m, const char *name)
+{
+    char mean[300];
+    size_t n = strlen(name), tail = strlen("num_batches_tracked");
+    if (n <= tail || strcmp(name + n - tail, "num_batches_tracked") != 0)
+        return false;
+    snprintf(mean, sizeof mean, "%s%.*srunning_mean", *m->weights->found.prefix ? "" : "encoder_q.", (int)(n - tail),
+             name);
+    return in_model(m, mean);
+}
+
+/* What stands in the published checkpoints beyond what this model takes: counters; with PaCo's names
+ * also the queue, the projection head and the key side. A name like them is none of them. */
+static bool dispensable(const Matching *m, const char *name)
+{
+    static const char *const beside[] = {"queue", "queue_l", "queue_ptr", "linear_k.weight", "linear_k.bias", NULL};
+    static const char *const head[] = {
+        "encoder_q.fc.weight",         "encoder_q.fc.bias",        "encoder_q.fc.0.weight",
+        "encoder_q.fc.0.bias",         "encoder_q.fc.1.weight",    "encoder_q.fc.1.bias",
+        "encoder_q.fc.1.running_mean", "encoder_q.fc.1.running_var", "encoder_q.fc.1.num_batches_tracked",
+        "encoder_q.fc.3.weight",       "encoder_q.fc.3.bias",      NULL};
+    if (is_counter(m, name))
+        return true;
+    if (!*m->weights->found.prefix)
+        return false;
+    if (strncmp(name, "encoder_k.", 10) != 0)
+        return is_one_of(name, beside) || is_one_of(name, head);
+    char query[300];
+    snprintf(query, sizeof query, "encoder_q.%s", name + 10);
+    return in_model(m, query) || is_counter(m, query) || is_one_of(query, head);
+}
+
+static void match_all(Matching *m)
 {
     const StateDict *dict = &m->weights->dict;
+    const Graph *graph = m->graph;
     m->pairs = mem_zero((size_t)graph->values_count, sizeof *m->pairs);
     m->used = mem_zero((size_t)dict->count, sizeof *m->used);
     for (int i = 0; i < graph->values_count; i++)
         if (is_wanted(graph->values[i]))
             match_value(m, graph->values[i]);
     for (int i = 0; i < dict->count; i++)
-        if (!m->used[i] && !dispensable(dict->tensors[i].name))
+        if (!m->used[i] && !dispensable(m, dict->tensors[i].name))
             state_match_add(&m->match, "unexpected: %s", dict->tensors[i].name);
+}
+
+/* What --partial takes, a line per module: "loaded: layer1.0.bn1.weight, bias, running_mean". */
+static void print_loaded(Matching *m)
+{
+    const char *line = NULL, *before = "";
+    size_t length = 0;
+    for (int i = 0; i < m->count; i++) {
+        const char *name = m->pairs[i].from->name, *dot = strrchr(name, '.');
+        size_t n = dot ? (size_t)(dot - name) + 1 : 0;
+        bool same = n && n == length && strncmp(name, before, n) == 0;
+        if (line && !same)
+            log_info("loaded: %s", line);
+        line = same ? arena_printf(&m->match.arena, "%s, %s", line, name + n) : name;
+        before = name;
+        length = n;
+    }
+    if (line)
+        log_info("loaded: %s", line);
 }
 
 /* ------------------------------------------------------------------------------------ loading */
 
 static Status read_all(Matching *m)
 {
+    NotFinite bad = {0};
     for (int i = 0; i < m->count; i++) {
         Pair *p = &m->pairs[i];
-        p->data = mem_alloc(checkpoint_tensor_bytes(p->tensor, ELEMENT_FLOAT32));
-        TRY(checkpoint_read(m->weights->checkpoint, p->tensor, ELEMENT_FLOAT32, p->data));
+        const CheckpointTensor *t = p->from->tensor;
+        p->data = mem_alloc(checkpoint_tensor_bytes(t, ELEMENT_FLOAT32));
+        TRY(checkpoint_read(m->weights->checkpoint, t, ELEMENT_FLOAT32, p->data));
+        not_finite_add(&bad, t->key, not_finite_floats(p->data, t->tensor->count));
     }
+    not_finite_warn(&bad, checkpoint_path(m->weights->checkpoint));
     return STATUS_OK;
 }
 
 /* The value, and its copy on the key side: a new run begins with both equal. */
-static Status write_all(const Matching *m, Session *session, const Graph *graph)
+static Status write_all(const Matching *m, Session *session)
 {
+    const Graph *graph = m->graph;
     for (int i = 0; i < m->count; i++) {
         const Pair *p = &m->pairs[i];
         TRY(session_write(session, p->value, p->data, DTYPE_F32));
@@ -181,22 +243,25 @@ static Status write_all(const Matching *m, Session *session, const Graph *graph)
 
 Status weights_load(Weights *weights, Session *session, const Model *model, bool partial)
 {
-    Matching m = {.weights = weights};
-    match_all(&m, model->graph);
+    Matching m = {.weights = weights, .graph = model->graph};
     Status status = STATUS_OK;
+    match_all(&m);
+    if (partial)
+        print_loaded(&m);
     if (m.match.fault_count > 0)
         state_match_print(&m.match);
     if (m.match.fault_count > 0 && !partial)
         status = state_match_status(&m.match, weights->checkpoint);
-    else if (m.match.fault_count > 0)
-        log_info("--partial: %d tensors loaded, the %d above not", m.count, m.match.fault_count);
+    else if (partial)
+        log_info("--partial: %d tensors loaded, %d differences; what is missing keeps its initial value", m.count,
+                 m.match.fault_count);
     if (status == STATUS_OK && m.count == 0)
         status = status_fail(STATUS_INPUT, "%s: no tensor fits the model",
                              checkpoint_path(weights->checkpoint));
     if (status == STATUS_OK)
         status = read_all(&m);
     if (status == STATUS_OK)
-        status = write_all(&m, session, model->graph);
+        status = write_all(&m, session);
     for (int i = 0; i < m.count; i++)
         free(m.pairs[i].data);
     free(m.pairs);

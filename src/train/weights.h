@@ -21,7 +21,9 @@ void weights_close(Weights *weights);
 /* Puts the checkpoint's tensors into every parameter, key copy and running statistic of the session
  * that it has. All or nothing: unless `partial`, every tensor of the model must be there in its
  * shape and every tensor of the file must be known; all differences are printed, and then
- * STATUS_INPUT. With `partial`, what fits is loaded, and what was not is printed. */
+ * STATUS_INPUT. With `partial`, what fits is loaded, what was loaded and what was not is printed,
+ * and the rest of the session stays as it is: give it its initial values first. Elements that are
+ * not finite are loaded, with a warning. */
 Status weights_load(Weights *weights, Session *session, const Model *model, bool partial);
 
 #endif
