@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { VALUES = 40000 };
+enum { VALUES = 40000, FORMAT_AT = 13 /* of the digit in manifest.json */ };
 
 static char *folder;
 static float values[VALUES];
@@ -197,7 +197,9 @@ static void any_flipped_byte_is_noticed(void **state)
         store_close(store);
         bool manifest = trial % 4 == 0;
         const char *name = manifest ? "manifest.json" : "step-000000000002.pth.tar";
-        flip_byte(name, (long)rng_below(&rng, manifest ? 300 : VALUES * 4));
+        /* The digit of the format (newer_format_is_refused) is left alone. */
+        long at = (long)rng_below(&rng, manifest ? 300 : VALUES * 4);
+        flip_byte(name, at + (manifest && at == FORMAT_AT));
         /* A spoilt manifest may have lost the entry's name or hash; the checkpoint itself is
          * intact. */
         int64_t step = last_step();
@@ -258,6 +260,34 @@ static void lost_manifest(void **state)
     assert_int_equal(save(store, 4, false), STATUS_OK);
     store_close(store);
     assert_int_equal(last_step(), 4);
+}
+
+/* A manifest of a newer program is not taken for damage: nothing is read, resumed or replaced. */
+static void newer_format_is_refused(void **state)
+{
+    (void)state;
+    char manifest[4096], *path;
+    StoreOptions options = {.keep = 2};
+    Store *store = open_store(2, NULL);
+    assert_int_equal(save(store, 1, true), STATUS_OK);
+    store_close(store);
+    in_folder("manifest.json", manifest);
+    Bytes text = bytes_read(manifest);
+    assert_memory_equal(text.data + FORMAT_AT - 10, "\"format\": 1,", 12);
+    text.data[FORMAT_AT] = '2';
+    bytes_write(manifest, text.data, text.size);
+    for (int i = 0; i < 3; i++) {
+        Status status = i == 0 ? store_last(folder, &path) : i == 1 ? store_best(folder, &path)
+                                                                   : store_open(folder, &options, &store);
+        assert_int_equal(status, STATUS_INPUT);
+        assert_non_null(strstr(status_text(), "manifest.json: format: written by a newer program (2 vs at most 1)"));
+    }
+    Bytes after = bytes_read(manifest);
+    assert_int_equal(after.size, text.size);
+    assert_memory_equal(after.data, text.data, text.size);
+    assert_int_equal(files_ending(".pth.tar"), 3);
+    bytes_free(&after);
+    bytes_free(&text);
 }
 
 /* ---- faults */
@@ -463,6 +493,7 @@ int main(void)
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
         cmocka_unit_test_setup(truncated_last_falls_back, fresh),
         cmocka_unit_test_setup(lost_manifest, fresh),
+        cmocka_unit_test_setup(newer_format_is_refused, fresh),
         cmocka_unit_test_setup(every_operation_failing, fresh),
         cmocka_unit_test_setup(file_size_limit, fresh),
         cmocka_unit_test_setup(full_disk, fresh),

@@ -123,16 +123,23 @@ static bool take_manifest(const Json *root, Listing *l)
 }
 
 /* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says
- * which. */
-static void read_manifest(const char *folder, Listing *l, bool *damaged)
+ * which. That of a newer program is no damage: STATUS_INPUT, nothing is guessed and nothing replaced. */
+static Status read_manifest(const char *folder, Listing *l, bool *damaged)
 {
     char *path = file_join(folder, MANIFEST);
     Arena arena = {0};
     Json *root;
+    Status status = STATUS_OK;
     *l = (Listing){0};
     *damaged = false;
     if (file_exists(path)) {
-        *damaged = json_read(&arena, path, &root) != STATUS_OK || !take_manifest(root, l);
+        bool readable = json_read(&arena, path, &root) == STATUS_OK;
+        double format = readable ? json_number(root, "format", 0) : 0;
+        if (format > MANIFEST_FORMAT)
+            status = status_fail(STATUS_INPUT, "%s: format: written by a newer program (%g vs at most %d)", path,
+                                 format, MANIFEST_FORMAT);
+        else
+            *damaged = !readable || !take_manifest(root, l);
         if (*damaged) {
             log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
             l->count = 0;
@@ -141,6 +148,7 @@ static void read_manifest(const char *folder, Listing *l, bool *damaged)
     }
     arena_free(&arena);
     free(path);
+    return status;
 }
 
 /* Adds checkpoints of the folder that the manifest does not know: a later step than its last one
@@ -254,7 +262,7 @@ static Status newest(const char *folder, Listing *l, bool set_aside, char **path
 static Status read_listing(const char *folder, Listing *l)
 {
     bool damaged;
-    read_manifest(folder, l, &damaged);
+    TRY(read_manifest(folder, l, &damaged));
     TRY(add_unlisted(folder, l));
     if (damaged && l->count == 0)
         return status_fail(STATUS_INPUT,

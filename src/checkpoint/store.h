@@ -18,7 +18,8 @@ typedef struct StoreOptions {
 } StoreOptions;
 
 /* Opens a folder for writing, makes it where needed, takes the lock, removes what a killed save
- * left. STATUS_IO when another process has the lock. */
+ * left. STATUS_IO when another process has the lock; STATUS_INPUT, as of all that read the manifest,
+ * when a newer program wrote it. */
 Status store_open(const char *folder, const StoreOptions *options, Store **out);
 void store_close(Store *store);
 
