@@ -91,7 +91,7 @@ static int measure_load(const char *file, const char *arch)
     int64_t bytes = 0;
     long before = peak_memory();
     double start = clock_seconds();
-    if (training_load(file, &expected, TRAINING_ALL, &load) != STATUS_OK) {
+    if (training_load(file, &expected, NULL, &load) != STATUS_OK) {
         fprintf(stderr, "%s\n", status_text());
         return 1;
     }

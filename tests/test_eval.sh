@@ -171,6 +171,22 @@ refused 3 "paco_full.pth.tar" "${resume[@]}" --resume "$models/paco_full.pth.tar
 refused 3 "do not fit" "${resume[@]}" --queue 32 --resume "$models/paco_cifar.pth.tar" --out not
 [ -e not ] && fail "a refused run left its folder"
 
+# A zip without CRCs: a warning, or with --require-crc an error.
+cp "$models/paco_cifar.pth.tar" unchecked.pth.tar
+chmod u+w unchecked.pth.tar
+for field in 03.04:14 01.02:16 07.08:4; do
+    sign=${field%:*}
+    for begin in $(LC_ALL=C grep -obUaP "PK\\x${sign%.*}\\x${sign#*.}" unchecked.pth.tar | cut -d: -f1); do
+        printf '\0\0\0\0' | dd of=unchecked.pth.tar bs=1 seek=$((begin + ${field#*:})) conv=notrunc 2>/dev/null
+    done
+done
+ok "${short[@]}" --checkpoint unchecked.pth.tar
+says 'warning: unchecked.pth.tar: written without CRCs'
+without='unchecked.pth.tar: directory@0: written without CRCs, which are required here'
+refused 3 "$without" "${short[@]}" --checkpoint unchecked.pth.tar --require-crc
+refused 3 "$without" "${resume[@]}" --resume unchecked.pth.tar --require-crc --out not
+refused 3 "$without" "${resume[@]}" --init-from unchecked.pth.tar --require-crc --out not
+
 if [ -n "$python" ]; then
     "$python" - run/last.pth.tar resumed/last.pth.tar "$models/paco_cifar.pth.tar" >stdout 2>stderr <<'PYTHON' || fail "PyTorch and our checkpoint"
 import sys

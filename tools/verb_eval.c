@@ -160,7 +160,7 @@ static Status run(Eval *e)
     if (!o->init_from)
         return status_fail(STATUS_USAGE,
                            "eval: --checkpoint FILE is missing. `paco eval --help` explains");
-    TRY(weights_open(o->init_from, &e->weights));
+    TRY(weights_open(o->init_from, o->require_crc, &e->weights));
     if (e->weights.found.classes == 0)
         return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
                            o->init_from);

@@ -377,8 +377,7 @@ static Status read_extra(TrainingLoad *load)
     return STATUS_OK;
 }
 
-static Status load_matched(TrainingLoad *load, const TrainingState *expected, TrainingPart part,
-                           const CheckpointTensor **momenta)
+static Status load_matched(TrainingLoad *load, const TrainingState *expected, const CheckpointTensor **momenta)
 {
     StateDict dict;
     TRY(read_extra(load));
@@ -386,26 +385,23 @@ static Status load_matched(TrainingLoad *load, const TrainingState *expected, Tr
     match_names(load, &dict);
     state_dict_free(&dict);
     load->state.arch = checkpoint_text(load->checkpoint, "arch");
-    if (part == TRAINING_ALL) {
-        match_arch(load, expected->arch);
-        match_indices(load, count_parameters(&load->state));
-        match_states(load, momenta, count_parameters(&load->state));
-    }
+    match_arch(load, expected->arch);
+    match_indices(load, count_parameters(&load->state));
+    match_states(load, momenta, count_parameters(&load->state));
     TRY(state_match_status(&load->match, load->checkpoint));
-    if (part == TRAINING_ALL)
-        TRY(read_scalars(load));
+    TRY(read_scalars(load));
     TRY(read_tensors(load, momenta));
     return check_queue(load);
 }
 
-Status training_load(const char *path, const TrainingState *expected, TrainingPart part,
+Status training_load(const char *path, const TrainingState *expected, const CheckpointOptions *options,
                      TrainingLoad *load)
 {
     *load = (TrainingLoad){.state = {.kind = expected->kind, .arch = expected->arch}};
-    TRY(checkpoint_open(path, NULL, &load->checkpoint));
+    TRY(checkpoint_open(path, options, &load->checkpoint));
     copy_tensors(load, expected);
     const CheckpointTensor **momenta = mem_zero((size_t)expected->count, sizeof *momenta);
-    Status status = load_matched(load, expected, part, momenta);
+    Status status = load_matched(load, expected, momenta);
     free(momenta);
     return status;
 }

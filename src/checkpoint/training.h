@@ -58,11 +58,6 @@ Status training_write(Sink *sink, const TrainingState *state);
 /* Writes one file, whole or not at all. */
 Status training_save(const char *path, const TrainingState *state, const FileOps *ops);
 
-typedef enum TrainingPart {
-    TRAINING_ALL,     /* weights, optimizer and the rest: to resume */
-    TRAINING_WEIGHTS, /* state_dict only: to begin anew from these weights */
-} TrainingPart;
-
 /* A loaded training checkpoint: owns everything that `state` points to. */
 typedef struct TrainingLoad {
     TrainingState state; /* tensors as expected, with data, and momentum where the file has it */
@@ -76,8 +71,9 @@ typedef struct TrainingLoad {
  * and shapes; the expected data pointers are not looked at. All or nothing: every missing,
  * unexpected, misshapen or unsuitable key is listed in load->match, and then STATUS_INPUT. Also
  * checked: queue_ptr and the labels of queue_l lie in range, the learning rate is finite, the
- * optimizer covers just these parameters. Call training_load_free in any case. */
-Status training_load(const char *path, const TrainingState *expected, TrainingPart part,
+ * optimizer covers just these parameters. Elements that are not finite are loaded, with a warning.
+ * `options` may be NULL. Call training_load_free in any case. */
+Status training_load(const char *path, const TrainingState *expected, const CheckpointOptions *options,
                      TrainingLoad *load);
 void training_load_free(TrainingLoad *load);
 

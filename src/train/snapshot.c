@@ -229,7 +229,8 @@ static bool is_free(const char *name, size_t length)
     static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",
                                         "profile",   "threads", "out",        "resume",
                                         "init-from", "partial", "save-every", "save-steps",
-                                        "keep",      "repeats", "untimed",    "stop-after"};
+                                        "keep",      "repeats", "untimed",    "stop-after",
+                                        "require-crc"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
             return true;
@@ -297,7 +298,8 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
 Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t steps, Progress *p)
 {
     TrainingLoad load;
-    Status status = training_load(path, &s->state, TRAINING_ALL, &load);
+    CheckpointOptions open = {.require_crc = s->options->require_crc};
+    Status status = training_load(path, &s->state, &open, &load);
     bool other =
         status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
     if (other)

@@ -107,7 +107,7 @@ static Status init_from(Trainer *t)
     Weights weights;
     if (!t->options->init_from)
         return STATUS_OK;
-    TRY(weights_open(t->options->init_from, &weights));
+    TRY(weights_open(t->options->init_from, t->options->require_crc, &weights));
     Status status = weights_load(&weights, t->session, &t->model, t->options->partial);
     weights_close(&weights);
     return status;

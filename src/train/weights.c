@@ -30,13 +30,14 @@ static Status find_in_folder(const char *folder, char **path)
     return status;
 }
 
-Status weights_open(const char *path, Weights *w)
+Status weights_open(const char *path, bool require_crc, Weights *w)
 {
+    CheckpointOptions options = {.require_crc = require_crc};
     char *chosen = NULL;
     *w = (Weights){0};
     if (is_folder(path))
         TRY(find_in_folder(path, &chosen));
-    Status status = checkpoint_open(chosen ? chosen : path, NULL, &w->checkpoint);
+    Status status = checkpoint_open(chosen ? chosen : path, &options, &w->checkpoint);
     free(chosen);
     TRY(status);
     status = state_dict_open(w->checkpoint, &w->dict);

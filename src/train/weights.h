@@ -14,8 +14,8 @@ typedef struct Weights {
 } Weights;
 
 /* Opens a checkpoint, or the best (else the newest) one of a run's folder, and recognises its
- * network. */
-Status weights_open(const char *path, Weights *weights);
+ * network; with `require_crc`, a zip without CRCs is STATUS_INPUT. */
+Status weights_open(const char *path, bool require_crc, Weights *weights);
 void weights_close(Weights *weights);
 
 /* Puts the checkpoint's tensors into every parameter, key copy and running statistic of the session
