@@ -117,6 +117,19 @@ static void d_legacy(void **state)
            "lies outside it", NULL);
     expect("D07", LEGACY(.view = pair, .view_size = sizeof pair - 1), STATUS_INPUT,
            "malformed view", NULL);
+    /* A view's root is the storage that its reference names; it may not be a view in its turn. */
+    static const char nameless[] = "(K\7K\1K\2t", itself[] = "(X\1\0\0\0007K\1K\2t", other[] =
+        "(X\1\0\0\0005K\1K\2t";
+    expect("D07", LEGACY(.view = nameless, .view_size = sizeof nameless - 1), STATUS_INPUT,
+           "malformed view", NULL);
+    expect("D07 cyclic", LEGACY(.view = itself, .view_size = sizeof itself - 1), STATUS_INPUT,
+           "view '7' has the key of a storage", NULL);
+    expect("D07 cyclic", LEGACY(.view = other, .view_size = sizeof other - 1), STATUS_INPUT,
+           "view '5' has the key of a storage", NULL);
+    expect("D07 root missing", LEGACY(.view = fits, .view_size = sizeof fits - 1, .keys = {"5"}),
+           STATUS_INPUT, "'7' is missing", NULL);
+    expect("D07 root missing", LEGACY(.view = fits, .view_size = sizeof fits - 1, .keys = {"5", "v"}),
+           STATUS_INPUT, "storage key 'v' where '7' is expected", NULL);
     expect("D09", LEGACY(.module = true), STATUS_INPUT, "contains a Module", NULL);
 }
 

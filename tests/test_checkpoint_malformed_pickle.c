@@ -316,6 +316,16 @@ static void b_persistent(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect("B30", zip_of_ops(cases[i].ops, cases[i].size), STATUS_INPUT, cases[i].part,
                "a/data.pkl");
+    static const char storage[] = "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X";
+    Bytes far = {0};
+    bytes_add(&far, storage, sizeof storage - 1);
+    bytes_little(&far, 1 << 20, 4);
+    bytes_text(&far, "cpu:");
+    for (int i = 4; i < 1 << 20; i++)
+        bytes_byte(&far, '0');
+    bytes_add(&far, "K\4tQ.", 5);
+    expect("B30 1 MiB", zip_of_ops((const char *)far.data, far.size), STATUS_INPUT, "location 'cpu:0000", "a/data.pkl");
+    bytes_free(&far);
     /* Any card's number loads on any machine. */
     Bytes p = good_pickle(false);
     for (size_t i = 0; i + 8 < p.size; i++)

@@ -384,6 +384,30 @@ static void cifar_refuses(void **state)
     spec.classes = 100;
     assert_int_equal(dataset_open(&spec, &d), STATUS_USAGE);
     free(bytes);
+
+    bytes = cifar_bytes(3, RECORD100, 100);
+    spec = (DatasetSpec){.kind = DATASET_CIFAR100, .train = false, .root = test_path("bad100")};
+    bytes[RECORD100 + 1] = 100;
+    test_write("bad100/test.bin", bytes, 3 * RECORD100);
+    assert_int_equal(dataset_open(&spec, &d), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "image 1: label out of range (100 vs 0 to 99)"));
+    free(bytes);
+}
+
+/* The archive, or the half of it that a broken download left, where a folder or its file belongs. */
+static void cifar_is_not_its_archive(void **state)
+{
+    (void)state;
+    Dataset *d;
+    static const uint8_t gzip[20000] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3};
+    DatasetSpec spec = {.kind = DATASET_CIFAR100, .train = false, .root = test_path("packed")};
+    test_write("packed/test.bin", gzip, sizeof gzip);
+    assert_int_equal(dataset_open(&spec, &d), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "(20000 vs n x 3074 bytes). Is it the unpacked binary version?"));
+    test_write("packed/cifar-100-binary.tar.gz", gzip, sizeof gzip);
+    spec.root = test_path("packed/cifar-100-binary.tar.gz");
+    assert_int_equal(dataset_open(&spec, &d), STATUS_IO);
+    assert_non_null(strstr(status_text(), "--data must be the folder of the binary version's .bin files"));
 }
 
 /* ---- the long tail ---- */
@@ -525,7 +549,7 @@ int main(void)
         cmocka_unit_test(missing_image_is_named), cmocka_unit_test(real_images_arrive),
         cmocka_unit_test(real_lists_open),
         cmocka_unit_test(folders_are_sorted), cmocka_unit_test(folders_refuse),
-        cmocka_unit_test(cifar_reads), cmocka_unit_test(cifar_refuses),
+        cmocka_unit_test(cifar_reads), cmocka_unit_test(cifar_refuses), cmocka_unit_test(cifar_is_not_its_archive),
         cmocka_unit_test(shuffle_is_numpys), cmocka_unit_test(longtail_is_the_published_one),
         cmocka_unit_test(longtail_refuses_a_class_too_small),
         cmocka_unit_test(cifar_is_cut), cmocka_unit_test(synthetic_is_fixed),

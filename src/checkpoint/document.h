@@ -39,8 +39,8 @@ void storage_classify(Storage *storage, const Object *class_object);
 /* Turns ('storage', class, key, location, numel[, view]) into OBJECT_STORAGE in place. */
 Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint32_t items);
 /* Links every storage with the first of its key; *distinct of them, in c->storages' order sorted by
- * key, come back malloc'd. */
-Status storages_unite(Checkpoint *c, Storage ***by_key, uint32_t *distinct);
+ * key, come back malloc'd. STATUS_INPUT where a view has the key of a storage. */
+Status storages_unite(Checkpoint *c, Storage ***united, uint32_t *distinct);
 
 /* tree.c: walks the tree, turns calls that make tensors into tensors, and lists them. `ops` bounds
  * the visits. */

@@ -45,6 +45,7 @@ struct Storage {
     ElementType type;
     uint64_t count;     /* elements of the whole storage */
     uint64_t first, span; /* the part that this reference may see: elements [first, first + span) */
+    const char *view;   /* the legacy stream's name of that part; NULL: this is the whole storage */
     uint64_t offset;    /* of the whole storage's first byte in the file */
     int64_t entry;      /* index of its zip entry, or -1 */
     bool known;         /* the class was one of ELEMENT_LIST, or untyped */

@@ -66,8 +66,8 @@ static Status take_view(const Place *place, Storage *s, const Object *view)
 {
     if (view->kind == OBJECT_NONE)
         return STATUS_OK;
-    if (view->kind != OBJECT_TUPLE || view->count != 3 || view->items[1]->kind != OBJECT_INT ||
-        view->items[2]->kind != OBJECT_INT)
+    if (view->kind != OBJECT_TUPLE || view->count != 3 || view->items[0]->kind != OBJECT_TEXT ||
+        view->items[1]->kind != OBJECT_INT || view->items[2]->kind != OBJECT_INT)
         return place_fail(STATUS_INPUT, place, "storage '%.100s' with a malformed view", s->key);
     int64_t first = view->items[1]->integer, span = view->items[2]->integer;
     if (first < 0 || span < 0 || (uint64_t)first > s->count ||
@@ -76,6 +76,7 @@ static Status take_view(const Place *place, Storage *s, const Object *view)
                           "view of storage '%.100s' lies outside it (%lld + %lld vs "
                           "%llu elements)",
                           s->key, (long long)first, (long long)span, (unsigned long long)s->count);
+    s->view = view->items[0]->text;
     s->first = (uint64_t)first;
     s->span = (uint64_t)span;
     return STATUS_OK;
@@ -126,9 +127,25 @@ static int by_key_and_order(const void *a, const void *b)
     return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
-Status storages_unite(Checkpoint *c, Storage ***by_key, uint32_t *distinct)
+static int by_key(const void *a, const void *b)
 {
-    size_t bytes = c->storage_count * sizeof **by_key;
+    return strcmp((*(Storage *const *)a)->key, (*(Storage *const *)b)->key);
+}
+
+/* A view is a part of a storage, and none itself: views of each other would have no elements. */
+static Status check_views(const Checkpoint *c, const Place *place, Storage **storages, uint32_t distinct)
+{
+    for (uint32_t i = 0; i < c->storage_count; i++) {
+        Storage wanted = {.key = c->storages[i]->view}, *key = &wanted;
+        if (wanted.key && bsearch(&key, storages, distinct, sizeof *storages, by_key))
+            return place_fail(STATUS_INPUT, place, "view '%.100s' has the key of a storage", wanted.key);
+    }
+    return STATUS_OK;
+}
+
+Status storages_unite(Checkpoint *c, Storage ***united, uint32_t *distinct)
+{
+    size_t bytes = c->storage_count * sizeof **united;
     Place place = {c->source.path, c->entry, c->pickle.begin, NULL};
     if (!pool_charge(&c->pool, 2 * bytes))
         return place_full(&place);
@@ -144,7 +161,12 @@ Status storages_unite(Checkpoint *c, Storage ***by_key, uint32_t *distinct)
             sorted[n++] = sorted[i];
     }
     pool_release(&c->pool, bytes);
-    *by_key = sorted;
+    Status status = check_views(c, &place, sorted, n);
+    if (status != STATUS_OK) {
+        free(sorted);
+        return status;
+    }
+    *united = sorted;
     *distinct = n;
     return STATUS_OK;
 }
