@@ -1,11 +1,14 @@
-/* Checkpoints that PyTorch wrote: every file of the shared material reads with exactly the tensors
- * of its contents.json, by shape, type, norm, dot product and first values. */
+/* Checkpoints that PyTorch wrote: every file of the shared material, or of the folder PACO_CHECKPOINTS
+ * (written by checkpoint_oracle.py under any version of PyTorch), reads with exactly the tensors of
+ * its contents.json, by shape, type, norm, dot product and first values. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/arena.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "support_checkpoint.h"
@@ -15,6 +18,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* PACO_CHECKPOINTS, or NULL. */
+static const char *given_folder(void)
+{
+    const char *given = getenv("PACO_CHECKPOINTS");
+    return given && *given ? given : NULL;
+}
+
+/* A file of the checkpoints' folder, malloc'd. */
+static char *checkpoint_path_of(const char *name)
+{
+    const char *given = given_folder();
+    char *folder = given ? mem_string(given) : shared_path("data/checkpoints");
+    char *path = file_join(folder, name);
+    free(folder);
+    return path;
+}
 
 static bool close_to(double a, double b, double scale)
 {
@@ -54,12 +74,9 @@ static void check_tensor(Checkpoint *c, const CheckpointTensor *t, const Json *w
     free(values);
 }
 
-/* `others`: tensors that the file holds beyond those listed (lists are not descended into). */
 static void check_file(const char *name, const Json *contents)
 {
-    char *folder = shared_path("data/checkpoints/"), path[4096];
-    snprintf(path, sizeof path, "%s%s", folder, name);
-    free(folder);
+    char *path = checkpoint_path_of(name);
     Checkpoint *c;
     if (checkpoint_open(path, NULL, &c) != STATUS_OK)
         fail_msg("%s", status_text());
@@ -72,14 +89,15 @@ static void check_file(const char *name, const Json *contents)
     }
     assert_int_equal(checkpoint_verify(c), STATUS_OK);
     checkpoint_close(c);
+    free(path);
 }
 
-static void every_shared_file(void **state)
+static void every_file(void **state)
 {
     (void)state;
     Arena arena = {0};
     Json *root;
-    char *path = shared_path("data/checkpoints/contents.json");
+    char *path = checkpoint_path_of("contents.json");
     assert_int_equal(json_read(&arena, path, &root), STATUS_OK);
     free(path);
     for (const Json *file = root->child; file; file = file->next)
@@ -91,7 +109,7 @@ static void every_shared_file(void **state)
 static void scalars_of_a_training_checkpoint(void **state)
 {
     (void)state;
-    char *path = shared_path("data/checkpoints/paco_lt.pth.tar");
+    char *path = checkpoint_path_of("paco_lt.pth.tar");
     Checkpoint *c;
     double acc, lr;
     int64_t epoch, index;
@@ -118,6 +136,8 @@ static void scalars_of_a_training_checkpoint(void **state)
 static void pretrained_networks(void **state)
 {
     (void)state;
+    if (!shared_available())
+        skip();
     static const struct {
         const char *name;
         uint32_t tensors;
@@ -147,10 +167,10 @@ static void pretrained_networks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_shared_file), cmocka_unit_test(scalars_of_a_training_checkpoint),
+        cmocka_unit_test(every_file), cmocka_unit_test(scalars_of_a_training_checkpoint),
         cmocka_unit_test(pretrained_networks),
     };
-    if (!shared_available())
+    if (!given_folder() && !shared_available())
         return 77;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
