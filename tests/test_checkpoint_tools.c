@@ -252,12 +252,16 @@ static void converted_files_hold_the_same(void **state)
     back = file_join(folder, "b.pth");
     bare = file_join(folder, "bare.pth");
     ConvertOptions to_zip = {.format = CHECKPOINT_ZIP},
-                   to_safe = {.format = CHECKPOINT_SAFETENSORS};
+                   to_safe = {.format = CHECKPOINT_SAFETENSORS}, to_legacy = to_zip;
     ConvertOptions to_bare = {.format = CHECKPOINT_ZIP, .bare = true};
     assert_int_equal(convert_format(safe), CHECKPOINT_SAFETENSORS);
     assert_int_equal(convert_format(zip), CHECKPOINT_ZIP);
     assert_int_equal(convert_file(lt, zip, &to_zip, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(lt, zip, "", ""), 319);
+    assert_true(convert_format_named("legacy", &to_legacy.format));
+    assert_false(convert_format_named("tar", &to_legacy.format));
+    assert_int_equal(convert_file(zip, back, &to_legacy, &file_ops_system), STATUS_OK);
+    assert_int_equal(same_tensors(lt, back, "", ""), 319);
     assert_int_equal(convert_file(zip, safe, &to_safe, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(lt, safe, "state_dict/module.", ""), 253);
     assert_int_equal(convert_file(safe, back, &to_zip, &file_ops_system), STATUS_OK);

@@ -38,7 +38,8 @@ VERSION = tuple(int(x) for x in torch.__version__.split(".")[:2])
 
 def load(name, floats=True):
     path = f"{folder}/{name}"
-    assert zipfile.ZipFile(path).testzip() is None
+    legacy = name.endswith("_legacy.pt")
+    assert zipfile.is_zipfile(path) != legacy and (legacy or zipfile.ZipFile(path).testzip() is None)
     safe = VERSION >= ((2, 0) if floats else (1, 13))
     return torch.load(path, map_location="cpu", **(dict(weights_only=True) if safe else {}))
 
@@ -84,22 +85,22 @@ check("lt.pth.tar", "acc", True)
 check("full.pth.tar", "best_acc", False)
 check("cifar.pth.tar", None, True)
 
-tree = load("tree.pt")
 order = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
 shapes = [(2, 3, 4), (24,), (0, 5), ()]
-for t, name in enumerate(order):
-    raw = bytes((1 if i % 3 == 0 else 0) if name == "bool" else (i * 37 + t) & 255 for i in range(192))
-    for s, shape in enumerate(shapes):
-        v = tree[f"{name}.{s}"]
-        assert v.dtype == getattr(torch, name) and tuple(v.shape) == shape
-        wanted = torch.frombuffer(bytearray(raw), dtype=v.dtype)[:v.numel()] if v.numel() else v.flatten()
-        size = v.element_size()
-        bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[size]
-        assert torch.equal(v.contiguous().view(-1).view(bits), wanted.view(bits)), (name, s)
-assert tree["ints"] == [0, 255, 256, 65535, 65536, -1, 2**31 - 1, -2**31, 2**63 - 1, -2**63]
-assert tree["tuple"][:2] == (None, True) and struct.pack("d", tree["tuple"][2]) == struct.pack("d", -0.0)
-assert tree["tuple"][3] == "\u20ac \U0001f600" and tree["empty"] == {}
-assert tree["many"] == {i: i * i for i in range(2500)}
+for tree in load("tree.pt"), load("tree_legacy.pt"):
+    for t, name in enumerate(order):
+        raw = bytes((1 if i % 3 == 0 else 0) if name == "bool" else (i * 37 + t) & 255 for i in range(192))
+        for s, shape in enumerate(shapes):
+            v = tree[f"{name}.{s}"]
+            assert v.dtype == getattr(torch, name) and tuple(v.shape) == shape
+            wanted = torch.frombuffer(bytearray(raw), dtype=v.dtype)[:v.numel()] if v.numel() else v.flatten()
+            size = v.element_size()
+            bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[size]
+            assert torch.equal(v.contiguous().view(-1).view(bits), wanted.view(bits)), (name, s)
+    assert tree["ints"] == [0, 255, 256, 65535, 65536, -1, 2**31 - 1, -2**31, 2**63 - 1, -2**63]
+    assert tree["tuple"][:2] == (None, True) and struct.pack("d", tree["tuple"][2]) == struct.pack("d", -0.0)
+    assert tree["tuple"][3] == "\u20ac \U0001f600" and tree["empty"] == {}
+    assert tree["many"] == {i: i * i for i in range(2500)}
 plain = load("plain.pt", floats=False)
 assert isinstance(plain, collections.OrderedDict) and len(plain) == 23
 for k, v in plain.items():

@@ -113,7 +113,7 @@ cp plain.safetensors nan.safetensors
 printf '\0\0\xc0\x7f\0\0\x80\xff' |
     dd of=nan.safetensors bs=1 seek="$(at nan.safetensors layer1.2.bn1.bias)" conv=notrunc 2>/dev/null
 "$paco" "${short[@]}" --checkpoint nan.safetensors >stdout 2>stderr
-says 'warning: nan.safetensors: 2 elements are NaN or infinite, the first of them in layer1.2.bn1.bias'
+says 'warning: nan.safetensors: elements that are NaN or infinite: 2, the first in layer1.2.bn1.bias'
 
 # Names like those of PaCo are no such names: in a plain network none is passed over, in PaCo's only the published.
 ok convert "$models/paco_lt.pth.tar" bare.safetensors --bare
@@ -170,6 +170,12 @@ says "epoch 4/4"
 refused 3 "paco_full.pth.tar" "${resume[@]}" --resume "$models/paco_full.pth.tar" --out not
 refused 3 "do not fit" "${resume[@]}" --queue 32 --resume "$models/paco_cifar.pth.tar" --out not
 [ -e not ] && fail "a refused run left its folder"
+
+# NaN in a run that is resumed, here with nothing left to train. The end of a legacy stream is an element.
+ok convert "$models/paco_cifar.pth.tar" nan.pth.tar --format legacy
+printf '\0\0\xc0\x7f' | dd of=nan.pth.tar bs=1 seek=$(($(stat -c %s nan.pth.tar) - 4)) conv=notrunc 2>/dev/null
+"$paco" "${resume[@]}" --epochs 3 --resume nan.pth.tar --out nan >stdout 2>stderr
+says 'warning: nan.pth.tar: elements that are NaN or infinite: 1, the first in optimizer/state/'
 
 # A zip without CRCs: a warning, or with --require-crc an error.
 cp "$models/paco_cifar.pth.tar" unchecked.pth.tar

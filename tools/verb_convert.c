@@ -7,9 +7,13 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: paco convert FROM TO [--bare] [--require-crc]\n"
-    "  FROM: PyTorch zip, legacy stream or tar, or safetensors; TO: safetensors where it ends in\n"
-    "  .safetensors, else a PyTorch zip (torch.load takes it with weights_only=True)\n"
+    "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--require-crc]\n"
+    "  FROM: PyTorch zip, legacy stream or tar, or safetensors\n"
+    "  --format NAME  of TO; without it safetensors where TO ends in .safetensors, else zip\n"
+    "                 zip          everything, for PyTorch 1.6 and later (weights_only=True takes it)\n"
+    "                 legacy       everything, for PyTorch before 1.6\n"
+    "                 safetensors  the state dict, and the scalars beside it as texts: no optimizer,\n"
+    "                              so a run cannot be resumed from it\n"
     "  --bare         only the query encoder's backbone and the classifier, as a plain ResNet\n"
     "  --require-crc  refuse a zip that was written without CRCs\n";
 
@@ -18,6 +22,7 @@ int verb_convert(int argc, char **argv)
     ConvertOptions options = {0};
     const char *path[2] = {NULL, NULL};
     int paths = 0;
+    bool named = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(usage, stdout);
@@ -27,6 +32,12 @@ int verb_convert(int argc, char **argv)
             options.bare = true;
         } else if (strcmp(argv[i], "--require-crc") == 0) {
             options.open.require_crc = true;
+        } else if (strcmp(argv[i], "--format") == 0 && i + 1 < argc) {
+            named = convert_format_named(argv[++i], &options.format);
+            if (!named) {
+                log_error("convert: --format: unknown '%s' (expected zip, legacy or safetensors)", argv[i]);
+                return STATUS_USAGE;
+            }
         } else if (argv[i][0] == '-' || paths == 2) {
             log_error("convert: unexpected argument '%s'. `paco convert --help` explains", argv[i]);
             return STATUS_USAGE;
@@ -38,7 +49,8 @@ int verb_convert(int argc, char **argv)
         log_error("convert: FROM and TO are needed. `paco convert --help` explains");
         return STATUS_USAGE;
     }
-    options.format = convert_format(path[1]);
+    if (!named)
+        options.format = convert_format(path[1]);
     Status status = convert_file(path[0], path[1], &options, &file_ops_system);
     if (status != STATUS_OK)
         log_error("%s", status_text());

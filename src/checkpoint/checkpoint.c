@@ -171,7 +171,7 @@ const CheckpointTensor *checkpoint_tensor(const Checkpoint *c, uint32_t index)
 const char *checkpoint_format_name(const Checkpoint *c)
 {
     static const char *const names[] = {
-#define X(name, text) text,
+#define X(name, word, text) text,
         CHECKPOINT_FORMATS(X)
 #undef X
     };

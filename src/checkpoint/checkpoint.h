@@ -16,15 +16,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* FORMAT(name, text) */
+/* FORMAT(name, word of `paco convert --format`, "" for one that is only read, text) */
 #define CHECKPOINT_FORMATS(X)                    \
-    X(ZIP, "PyTorch zip")                        \
-    X(LEGACY, "PyTorch legacy stream")           \
-    X(TAR, "PyTorch tar (0.1.9 and before)")     \
-    X(SAFETENSORS, "safetensors")
+    X(ZIP, "zip", "PyTorch zip")                 \
+    X(LEGACY, "legacy", "PyTorch legacy stream") \
+    X(TAR, "", "PyTorch tar (0.1.9 and before)") \
+    X(SAFETENSORS, "safetensors", "safetensors")
 
 typedef enum CheckpointFormat {
-#define X(name, text) CHECKPOINT_##name,
+#define X(name, word, text) CHECKPOINT_##name,
     CHECKPOINT_FORMATS(X)
 #undef X
 } CheckpointFormat;

@@ -223,3 +223,18 @@ CheckpointFormat convert_format(const char *path)
     return n > m && strcmp(path + n - m, ".safetensors") == 0 ? CHECKPOINT_SAFETENSORS
                                                               : CHECKPOINT_ZIP;
 }
+
+bool convert_format_named(const char *word, CheckpointFormat *format)
+{
+    static const char *const words[] = {
+#define X(name, word, text) word,
+        CHECKPOINT_FORMATS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (*words[i] && strcmp(word, words[i]) == 0) {
+            *format = (CheckpointFormat)i;
+            return true;
+        }
+    return false;
+}

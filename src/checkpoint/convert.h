@@ -1,5 +1,5 @@
-/* Conversion between formats: everything that is read can be written as a PyTorch zip; the state
- * dict can be written as safetensors; and a PaCo checkpoint can be cut down to what deployment
+/* Conversion between formats: everything that is read can be written as a PyTorch zip or a legacy
+ * stream; the state dict can be written as safetensors; and a PaCo checkpoint can be cut down to what deployment
  * needs. */
 #ifndef PACO_CHECKPOINT_CONVERT_H
 #define PACO_CHECKPOINT_CONVERT_H
@@ -8,20 +8,22 @@
 #include "checkpoint/checkpoint.h"
 
 typedef struct ConvertOptions {
-    CheckpointFormat format; /* of the result: CHECKPOINT_ZIP or CHECKPOINT_SAFETENSORS */
+    CheckpointFormat format; /* of the result: any but CHECKPOINT_TAR */
     /* Only the query encoder's backbone and the classifier, under torchvision's names (the
      * classifier is "fc"; "linear" for CIFAR networks): a plain ResNet. */
     bool bare;
     CheckpointOptions open;
 } ConvertOptions;
 
-/* Converts a file; the result appears whole or not at all, and may replace the source. To a zip the
- * whole tree goes, but for opaque objects (options of other programs), which are left out with a
+/* Converts a file; the result appears whole or not at all, and may replace the source. To a zip or
+ * a legacy stream the whole tree goes, but for opaque objects (options of other programs), which are left out with a
  * warning. To safetensors the state dict goes, without "module.", and the scalars beside it as
  * metadata. */
 Status convert_file(const char *from, const char *to, const ConvertOptions *options,
                     const FileOps *ops);
 /* The format that a file name asks for: safetensors by its ending, else a PyTorch zip. */
 CheckpointFormat convert_format(const char *path);
+/* The format called so ("zip", "legacy", "safetensors"); false when there is none. */
+bool convert_format_named(const char *word, CheckpointFormat *format);
 
 #endif

@@ -28,6 +28,6 @@ void not_finite_add(NotFinite *found, const char *key, uint64_t count)
 void not_finite_warn(const NotFinite *found, const char *path)
 {
     if (found->count)
-        log_warn("%s: %" PRIu64 " elements are NaN or infinite, the first of them in %.200s", path, found->count,
+        log_warn("%s: elements that are NaN or infinite: %" PRIu64 ", the first in %.200s", path, found->count,
                  found->first);
 }

@@ -1,6 +1,6 @@
 /* The writer. The pickle is made in memory while the tensors are collected in the order they are
  * met; then the records follow, each with its CRC and size in front, padded so that data begin at
- * multiples of 64. */
+ * multiples of 64. In the legacy stream their keys and bare elements follow instead. */
 #include "checkpoint/writer.h"
 
 #include "base/check.h"
@@ -32,7 +32,8 @@ typedef struct Record {
 typedef struct Writer {
     Sink *sink;
     const TensorFetch *fetch;
-    uint8_t *pickle; /* [size] */
+    bool legacy;
+    uint8_t *pickle; /* [size]; of the legacy stream, all pickles */
     size_t size, room;
     bool known[KNOWN_COUNT];
     const StoredTensor **tensors; /* [tensor_count], record i is data/i */
@@ -106,6 +107,14 @@ static void emit_text(Writer *w, const char *text, size_t length)
     emit(w, text, length);
 }
 
+/* The key of a storage. Those of the legacy stream are read in their order as texts. */
+static void emit_key(Writer *w, uint32_t number)
+{
+    char key[16];
+    snprintf(key, sizeof key, w->legacy ? "%08u" : "%u", number);
+    emit_text(w, key, strlen(key));
+}
+
 /* Writes a name with a memo entry the first time, the memo entry after that. */
 static void emit_known(Writer *w, int known)
 {
@@ -146,19 +155,22 @@ static void emit_sizes(Writer *w, int rank, const int64_t *sizes)
     emit_byte(w, rank > 3 ? 't' : 0x84 + rank);
 }
 
+static const char *entry_name(const Writer *w)
+{
+    return w->legacy ? "pickle" : "data.pkl";
+}
+
 static Status emit_tensor(Writer *w, const StoredTensor *t)
 {
     int64_t strides[LIMIT_RANK], stride = 1;
-    char key[16];
     if (!*element_storage(t->type) || t->rank > LIMIT_RANK)
         return status_fail(STATUS_INPUT,
-                           "%s: data.pkl@0: tensors of %s with %d dimensions cannot be written",
-                           w->sink->path, element_name(t->type), t->rank);
+                           "%s: %s@0: tensors of %s with %d dimensions cannot be written",
+                           w->sink->path, entry_name(w), element_name(t->type), t->rank);
     if (w->tensor_count == w->tensor_room) {
         w->tensor_room = w->tensor_room ? 2 * w->tensor_room : 256;
         w->tensors = mem_grow(w->tensors, w->tensor_room * sizeof *w->tensors);
     }
-    snprintf(key, sizeof key, "%u", w->tensor_count);
     w->tensors[w->tensor_count++] = t;
     for (int i = t->rank - 1; i >= 0; i--) {
         strides[i] = stride;
@@ -168,9 +180,11 @@ static Status emit_tensor(Writer *w, const StoredTensor *t)
     emit(w, "((", 2);
     emit_known(w, KNOWN_STORAGE);
     emit_known(w, (int)t->type);
-    emit_text(w, key, strlen(key));
+    emit_key(w, w->tensor_count - 1);
     emit_known(w, KNOWN_CPU);
     emit_int(w, (int64_t)t->count);
+    if (w->legacy)
+        emit_byte(w, 'N'); /* no view of another storage */
     emit(w, "tQK\0", 4); /* persistent reference; offset 0 */
     emit_sizes(w, t->rank, t->shape);
     emit_sizes(w, t->rank, strides);
@@ -199,7 +213,7 @@ static Status emit_items(Writer *w, const Object *object, uint32_t items, int cl
 static Status emit_object(Writer *w, const Object *object, int depth)
 {
     if (depth > LIMIT_NESTING)
-        return status_fail(STATUS_LIMIT, "%s: data.pkl@0: nesting > %d", w->sink->path,
+        return status_fail(STATUS_LIMIT, "%s: %s@0: nesting > %d", w->sink->path, entry_name(w),
                            LIMIT_NESTING);
     switch (object->kind) {
     case OBJECT_NONE: emit_byte(w, 'N'); return STATUS_OK;
@@ -226,9 +240,17 @@ static Status emit_object(Writer *w, const Object *object, int depth)
         }
         return emit_items(w, object, 2 * object->count, 'u', depth);
     default:
-        return status_fail(STATUS_INPUT, "%s: data.pkl@0: %s cannot be written", w->sink->path,
+        return status_fail(STATUS_INPUT, "%s: %s@0: %s cannot be written", w->sink->path, entry_name(w),
                            object_kind_name(object));
     }
+}
+
+static Status emit_pickle(Writer *w, const Object *root)
+{
+    emit(w, "\x80\x02", 2);
+    TRY(emit_object(w, root, 0));
+    emit_byte(w, '.');
+    return STATUS_OK;
 }
 
 /* ---- records */
@@ -344,10 +366,15 @@ static Status tensor_bytes(const Sink *sink, const TensorFetch *fetch, const Sto
     return fetch->fetch(fetch->context, t, *held);
 }
 
-static Status put_all(Writer *w)
+static bool is_little(void)
 {
     const uint16_t one = 1;
-    const char *order = *(const uint8_t *)&one ? "little" : "big";
+    return *(const uint8_t *)&one;
+}
+
+static Status put_all(Writer *w)
+{
+    const char *order = is_little() ? "little" : "big";
     TRY(put_record(w, "data.pkl", w->pickle, w->size));
     TRY(put_record(w, "byteorder", order, strlen(order)));
     for (uint32_t i = 0; i < w->tensor_count; i++) {
@@ -369,19 +396,78 @@ static Status put_all(Writer *w)
     return put_end(w, offset, w->sink->at + w->sink->used - offset);
 }
 
+static void writer_free(Writer *w)
+{
+    free(w->records);
+    free(w->tensors);
+    free(w->pickle);
+}
+
 Status torch_write(Sink *sink, const Object *root, const TensorFetch *fetch)
 {
     Writer w = {.sink = sink, .fetch = fetch};
-    emit(&w, "\x80\x02", 2);
-    Status status = emit_object(&w, root, 0);
-    emit_byte(&w, '.');
+    Status status = emit_pickle(&w, root);
     if (status == STATUS_OK) {
         w.records = mem_alloc((w.tensor_count + 3) * sizeof *w.records);
         status = put_all(&w);
     }
-    free(w.records);
-    free(w.tensors);
-    free(w.pickle);
+    writer_free(&w);
+    return status;
+}
+
+/* ---- the legacy stream */
+
+/* Magic number, protocol 1001, and the system that writes. */
+static void emit_preamble(Writer *w)
+{
+    emit(w, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+    emit(w, "\x80\x02M\xe9\x03.\x80\x02}(", 10);
+    emit_text(w, "protocol_version", strlen("protocol_version"));
+    emit_int(w, 1001);
+    emit_text(w, "little_endian", strlen("little_endian"));
+    emit_byte(w, is_little() ? 0x88 : 0x89);
+    emit(w, "u.", 2);
+}
+
+static void emit_keys(Writer *w)
+{
+    emit(w, "\x80\x02]", 3);
+    for (uint32_t i = 0; i < w->tensor_count; i++) {
+        emit_key(w, i);
+        emit_byte(w, 'a');
+    }
+    emit_byte(w, '.');
+}
+
+/* Each storage: the number of its elements, then they. */
+static Status put_storages(Writer *w)
+{
+    Status status = sink_write(w->sink, w->pickle, w->size);
+    for (uint32_t i = 0; i < w->tensor_count && status == STATUS_OK; i++) {
+        const StoredTensor *t = w->tensors[i];
+        const void *bytes;
+        void *held;
+        uint8_t count[8];
+        store_little(count, t->count, 8);
+        status = tensor_bytes(w->sink, w->fetch, t, &bytes, &held);
+        if (status == STATUS_OK)
+            status = sink_write(w->sink, count, sizeof count);
+        if (status == STATUS_OK)
+            status = sink_write(w->sink, bytes, (size_t)t->count * element_bytes(t->type));
+        free(held);
+    }
+    return status;
+}
+
+Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch)
+{
+    Writer w = {.sink = sink, .fetch = fetch, .legacy = true};
+    emit_preamble(&w);
+    Status status = emit_pickle(&w, root);
+    emit_keys(&w);
+    if (status == STATUS_OK)
+        status = put_storages(&w);
+    writer_free(&w);
     return status;
 }
 
@@ -488,12 +574,13 @@ Status checkpoint_save(const char *path, CheckpointFormat format, const Object *
     size_t room = strlen(path) + 8;
     char *temporary = mem_alloc(room);
     Sink sink;
-    CHECK(format == CHECKPOINT_ZIP || format == CHECKPOINT_SAFETENSORS);
+    CHECK(format != CHECKPOINT_TAR);
     snprintf(temporary, room, "%s.tmp", path);
     Status status = sink_open(&sink, ops, temporary);
     if (status == STATUS_OK) {
-        status = format == CHECKPOINT_ZIP ? torch_write(&sink, root, fetch)
-                                          : safetensors_write(&sink, root, fetch);
+        status = format == CHECKPOINT_ZIP      ? torch_write(&sink, root, fetch)
+                 : format == CHECKPOINT_LEGACY ? legacy_write(&sink, root, fetch)
+                                               : safetensors_write(&sink, root, fetch);
         if (status == STATUS_OK)
             status = sink_finish(&sink, NULL);
         else

@@ -1,4 +1,4 @@
-/* Writer: a tree of objects becomes a PyTorch zip or a safetensors file. torch.load takes the zip
+/* Writer: a tree of objects becomes a PyTorch zip, a legacy stream or a safetensors file. torch.load takes the zip
  * with weights_only=True in every version that can: 1.13's refuses all files with a Python float in
  * them, its own too; a state dict of tensors it takes. Tensor elements go straight from where they
  * are to the file. */
@@ -19,10 +19,12 @@ typedef struct TensorFetch {
  * Dicts, lists, tuples, None, bool, integers, floats, texts and tensors can be written; anything
  * else is STATUS_INPUT. `fetch` may be NULL when all tensors are in memory. */
 Status torch_write(Sink *sink, const Object *root, const TensorFetch *fetch);
+/* Writes the same tree as a legacy stream, which every PyTorch since 0.1.10 reads. */
+Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a flat dict of tensors; a key "__metadata__" may hold a dict of texts. */
 Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a file so that it appears whole or not at all: temporary file beside it, sync, rename,
- * sync of the folder. `format` is CHECKPOINT_ZIP or CHECKPOINT_SAFETENSORS. */
+ * sync of the folder. `format` is any but CHECKPOINT_TAR. */
 Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops);
 
