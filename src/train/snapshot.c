@@ -204,33 +204,39 @@ static Status restore_tensor(Session *session, const TrainingTensor *t, const So
     return status;
 }
 
-/* Options that decide which images come next must be those of the run. */
+/* The network and the options that decide which images come next must be those of the run. All that
+ * differ are listed. */
 static Status check_same(const Snapshot *s, const char *path, const TrainingState *state)
 {
-    struct { const char *key; int64_t now;
-    } same[] = {{"seed", (int64_t)s->options->seed},
-                {"batch", s->options->batch},
-                {"ranks", s->options->ranks}};
+    const struct {
+        const char *key;
+        int64_t now;
+    } same[] = {{"seed", (int64_t)s->options->seed}, {"batch", s->options->batch}, {"ranks", s->options->ranks}};
+    char text[320] = "";
+    int n = 0;
+    if (strcmp(s->state.arch, state->arch) != 0)
+        n = snprintf(text, sizeof text, ", --arch %s vs %.60s", s->state.arch, state->arch);
     for (int i = 0; i < 3; i++) {
         int64_t then = training_extra_int(state, same[i].key, same[i].now);
         if (then != same[i].now)
-            return status_fail(
-                STATUS_USAGE,
-                "%s: --%s: differs from the run to resume (%lld vs %lld). --init-from "
-                "starts a new run from its weights",
-                path, same[i].key, (long long)same[i].now, (long long)then);
+            n += snprintf(text + n, sizeof text - (size_t)n, ", --%s %lld vs %lld", same[i].key, (long long)same[i].now,
+                          (long long)then);
     }
+    if (n)
+        return status_fail(STATUS_USAGE,
+                           "%s: options: not those of the run to resume (%s). --init-from starts a new run from its "
+                           "weights",
+                           path, text + strlen(", "));
     return STATUS_OK;
 }
 
 /* Options that may change under a run without changing what it computes. */
 static bool is_free(const char *name, size_t length)
 {
-    static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",
+    static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",      "require-crc",
                                         "profile",   "threads", "out",        "resume",
                                         "init-from", "partial", "save-every", "save-steps",
-                                        "keep",      "repeats", "untimed",    "stop-after",
-                                        "require-crc"};
+                                        "keep",      "repeats", "untimed",    "stop-after"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
             return true;
@@ -303,9 +309,7 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     bool other =
         status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
     if (other)
-        status =
-            status_fail(STATUS_USAGE, "%s: --arch: the checkpoint is another network (%s vs %.60s)",
-                        path, s->state.arch, load.state.arch);
+        status = check_same(s, path, &load.state);
     else if (status != STATUS_OK)
         state_match_print(&load.match);
     if (status == STATUS_OK)
