@@ -126,7 +126,8 @@ says 'unexpected: queue_ptr'
 ok convert "$models/paco_lt.pth.tar" paco.safetensors
 ok "${short[@]}" --checkpoint paco.safetensors
 sed -e 's/"encoder_q.bn1.num_batches_tracked":/"queue_extra":                      /' \
-    -e 's/"encoder_k.bn1.num_batches_tracked":/"encoder_k.fc.9.weight":            /' paco.safetensors >stray.safetensors
+    -e 's/"encoder_k.bn1.num_batches_tracked":/"encoder_k.fc.9.weight":            /' \
+    paco.safetensors >stray.safetensors
 refused 3 "stray.safetensors" "${short[@]}" --checkpoint stray.safetensors
 says 'unexpected: encoder_k.fc.9.weight'
 says 'unexpected: queue_extra'
