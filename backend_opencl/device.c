@@ -94,8 +94,9 @@ static Status find_all(Found *found, int *count)
     }
     if (*count == 0)
         return status_fail(STATUS_DEVICE,
-                           "opencl: %u platform%s, but no device. Install the driver of your "
-                           "device, for processors pocl-opencl-icd",
+                           "opencl: %u platform%s, but no device. Install the driver of your device, for processors "
+                           "pocl-opencl-icd, which needs a cache folder that it can write (HOME, XDG_CACHE_HOME or "
+                           "POCL_CACHE_DIR)",
                            platform_count, platform_count == 1 ? "" : "s");
     return STATUS_OK;
 }
