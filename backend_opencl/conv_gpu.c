@@ -47,9 +47,17 @@ static bool tile_fits(const Device *device, const GroupTile *t)
     return tile_threads(t) <= device->info.max_group && tile_local(t) <= device->info.local_memory;
 }
 
-/* Without tuning: 64 rows, and no more columns than there are. */
-static const GroupTile *default_tile(const Device *device, int blocks)
+/* Blocks of out-channels that share their in-channels: a wider tile would multiply by zeros. */
+static int shared_blocks(const ConvDesc *d, ConvOp op)
 {
+    int channels = op == CONV_GRAD_DATA ? d->C : d->K;
+    return d->groups == 1 ? div_up(channels, 16) : max_int(1, channels / d->groups / 16);
+}
+
+/* Without tuning: 64 rows, and no more columns than share their in-channels. */
+static const GroupTile *default_tile(const Device *device, const ConvDesc *d, ConvOp op)
+{
+    int blocks = shared_blocks(d, op);
     return blocks >= 3 && tile_fits(device, &tiles[0]) ? &tiles[0] : blocks >= 2 ? &tiles[1] : &tiles[2];
 }
 
@@ -61,7 +69,7 @@ static const GroupTile *group_tile(const Device *device, const Step *step)
         if (step->algorithm && strcmp(step->algorithm, tiles[i].names[op == CONV_GRAD_WEIGHT]) == 0 &&
             tile_fits(device, &tiles[i]))
             return &tiles[i];
-    return default_tile(device, out_blocks(&step->conv, op));
+    return default_tile(device, &step->conv, op);
 }
 
 static Status group_check(const Device *device, const Step *step, const GroupTile *t)
@@ -143,7 +151,7 @@ static ConvWeightArgs plan_weight(const Device *device, const ConvDesc *d, const
     ConvWeightArgs a = {.s = conv_shape(d, CONV_FORWARD, t->vecs), .images = d->N};
     a.taps = d->S * a.s.lanes;
     a.split_floats = (long)a.s.tiles * a.s.tile_blocks * d->R * a.taps * t->vecs * 16;
-    int groups = div_up(d->R * a.taps, t->rows) * a.s.tiles * a.s.tile_blocks;
+    int groups = div_up(a.s.tile_blocks * d->R * a.taps, t->rows) * a.s.tiles;
     a.splits = min_int(d->N, max_int(1, GROUPS_PER_UNIT * (int)device->info.units / groups));
     return a;
 }
@@ -153,7 +161,7 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
     const ConvDesc *d = &step->conv;
     const GroupTile *t = group_tile(device, step);
     ConvWeightArgs a = plan_weight(device, d, t);
-    size_t groups[3] = {(size_t)div_up(d->R * a.taps, t->rows), (size_t)(a.s.tiles * a.s.tile_blocks),
+    size_t groups[3] = {(size_t)div_up(a.s.tile_blocks * d->R * a.taps, t->rows), (size_t)a.s.tiles,
                         (size_t)a.splits};
     Launch *launch;
     TRY(group_launch(device, prepared, t, "conv_weight_tile", groups, &launch));
@@ -176,7 +184,7 @@ const char *conv_gpu_candidate(const Device *device, const Step *step, int i)
     if (step->conv.op == CONV_PACK)
         return NULL;
     int blocks = out_blocks(&step->conv, step->conv.op), kind = step->conv.op == CONV_GRAD_WEIGHT;
-    const GroupTile *own = default_tile(device, blocks);
+    const GroupTile *own = default_tile(device, &step->conv, step->conv.op);
     if (i == 0)
         return own->names[kind];
     for (int t = 0; t < TILE_COUNT; t++)

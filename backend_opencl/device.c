@@ -94,8 +94,9 @@ static Status find_all(Found *found, int *count)
     }
     if (*count == 0)
         return status_fail(STATUS_DEVICE,
-                           "opencl: %u platform%s, but no device. Install the driver of your "
-                           "device, for processors pocl-opencl-icd",
+                           "opencl: %u platform%s, but no device. Install the driver of your device, for processors "
+                           "pocl-opencl-icd, which needs a cache folder that it can write (HOME, XDG_CACHE_HOME or "
+                           "POCL_CACHE_DIR)",
                            platform_count, platform_count == 1 ? "" : "s");
     return STATUS_OK;
 }
@@ -136,6 +137,16 @@ static const char *unusable(cl_device_id id, const DeviceInfo *info)
     return "";
 }
 
+/* Whether a word stands in the list of extensions. */
+static bool has_extension(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)); at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == 0))
+            return true;
+    return false;
+}
+
 static void device_describe(Found found, DeviceInfo *info)
 {
     cl_device_id id = found.device;
@@ -159,9 +170,9 @@ static void device_describe(Found found, DeviceInfo *info)
         info->caps |= CAP_CPU;
     if (get_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY))
         info->caps |= CAP_UNIFIED_MEMORY;
-    info->caps |= strstr(extensions, "cl_khr_fp16") ? CAP_FP16 : 0;
-    info->caps |= strstr(extensions, "cl_khr_fp64") ? CAP_FP64 : 0;
-    info->caps |= strstr(extensions, "cl_khr_subgroup_shuffle") ? CAP_SUBGROUPS : 0;
+    info->caps |= has_extension(extensions, "cl_khr_fp16") ? CAP_FP16 : 0;
+    info->caps |= has_extension(extensions, "cl_khr_fp64") ? CAP_FP64 : 0;
+    info->caps |= has_extension(extensions, "cl_khr_subgroup_shuffle") ? CAP_SUBGROUPS : 0;
     free(extensions);
     snprintf(info->why, sizeof info->why, "%s", unusable(id, info));
 }

@@ -161,13 +161,17 @@ static void cache_store(cl_program program, const char *path, const char *key)
 static Status build_fail(const Device *device, cl_program program, const char *file, const char *options,
                          cl_int code)
 {
-    char log[8192] = "";
-    clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, NULL);
+    size_t size = 0;
+    clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
+    char *log = mem_zero(size + 1, 1);
+    clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
     log_warn("build log of %s.cl on %s:\n%s", file, device->info.name, log);
     const char *error = strstr(log, "error");
-    return status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s%s", file,
-                       code, error ? error : log,
-                       strstr(options, "SUBGROUPS") ? ". Without sub-groups: --kernels teams=local" : "");
+    Status status = status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s%s", file, code,
+                                error ? error : log,
+                                strstr(options, "SUBGROUPS") ? ". Without sub-groups: --kernels teams=local" : "");
+    free(log);
+    return status;
 }
 
 static Status program_build(const Device *device, const char *file, const char *options,

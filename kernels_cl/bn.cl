@@ -70,7 +70,7 @@ Moments moments_join(Moments a, Moments b)
 #define team_moments(own, shared, apart) (own)
 #else
 #ifdef SUBGROUPS
-inline Moments from_lane_Moments(Moments m, int lane)
+static inline Moments from_lane_Moments(Moments m, int lane)
 {
     return (Moments){from_lane_vec(m.mean, lane), from_lane_vec(m.squares, lane), from_lane_float(m.count, lane)};
 }

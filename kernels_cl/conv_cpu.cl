@@ -11,7 +11,7 @@
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
 /* First in-block of a tile's groups. */
-inline int first_block(const ConvShape *s, int tile)
+static inline int first_block(const ConvShape *s, int tile)
 {
     return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
 }
@@ -41,7 +41,7 @@ typedef struct Ending {
     int relu;
 } Ending;
 
-inline vec bias_load(GLOBAL const float *bias, int k, int channels)
+static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
 {
     if (k + 16 <= channels)
         return LOAD(bias + k);
@@ -52,8 +52,8 @@ inline vec bias_load(GLOBAL const float *bias, int k, int channels)
 }
 
 /* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
-inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid,
-                       int tile, const ConvShape *s, const Ending *end)
+static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid,
+                              int tile, const ConvShape *s, const Ending *end)
 {
     UNROLL
     for (int k = 0; k < VECS; k++) {
@@ -79,8 +79,8 @@ inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitc
 }
 
 /* Copies in-row y, columns of one phase, into cols pixels at d; zeros where there is no pixel. */
-inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int column,
-                     const ConvBandArgs *a)
+static inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int column,
+                            const ConvBandArgs *a)
 {
     const int step = a->s.in_stride, W = a->s.in_width;
     int from = 0, to = 0;
@@ -99,8 +99,8 @@ inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int colum
 }
 
 /* Copies the in-rows of out-rows i0... of `blocks` blocks: [block][row][phase][cols][16]. */
-inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0,
-                      const ConvBandArgs *a)
+static inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0,
+                             const ConvBandArgs *a)
 {
     for (int b = 0; b < blocks; b++, image += a->s.in_block)
         for (int l = 0; l < a->band_rows; l++) {
@@ -116,7 +116,7 @@ typedef struct Taps {
     int count, shift;
 } Taps;
 
-inline Taps phase_taps(int a, int extent, int pad, int base, const ConvShape *s)
+static inline Taps phase_taps(int a, int extent, int pad, int base, const ConvShape *s)
 {
     if (s->out_stride == 1)
         return (Taps){extent, 0};
@@ -126,9 +126,9 @@ inline Taps phase_taps(int a, int extent, int pad, int base, const ConvShape *s)
 }
 
 /* Sums and stores one row (of a phase) of out-pixels of one tile of channels. */
-inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL float *out,
-                     long at, int pixels, int blocks, Taps rows, Taps cols, int tile,
-                     const ConvBandArgs *a, const Ending *end)
+static inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL float *out,
+                            long at, int pixels, int blocks, Taps rows, Taps cols, int tile,
+                            const ConvBandArgs *a, const Ending *end)
 {
     const int lanes = a->s.lanes, pitch = a->s.out_stride * 16;
     const int line = a->col_pitch * a->cols * 16, plane = a->band_rows * line;
@@ -159,9 +159,9 @@ inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL
 
 /* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done
  * before. */
-inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out,
-                      int i0, int first, int blocks, int tile, const ConvBandArgs *a,
-                      const Ending *end)
+static inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out,
+                             int i0, int first, int blocks, int tile, const ConvBandArgs *a,
+                             const Ending *end)
 {
     const ConvShape *s = &a->s;
     const int line = a->col_pitch * a->cols * 16;

@@ -11,20 +11,20 @@ enum { BN = VECS * 16, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM
 
 #define GROUP __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 
-inline int first_block(const ConvShape *s, int tile)
+static inline int first_block(const ConvShape *s, int tile)
 {
     return min(tile * BN / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
 }
 
 /* acc += rows^T columns over `depth` steps: rows [depth][PITCH], columns [depth][BN] in local
  * memory. */
-inline void multiply(float4 acc[TM], LOCAL const float *rows, LOCAL const float *columns, int depth)
+static inline void multiply(float4 acc[TM], LOCAL const float *rows, LOCAL const float *columns, int depth)
 {
     for (int l = 0; l < depth; l++) {
-        float4 b = vload4(0, columns + l * BN);
+        float4 b = *(LOCAL const float4 *)(columns + l * BN);
         UNROLL
         for (int i = 0; i < TM; i += 4) {
-            float4 a = vload4(0, rows + l * PITCH + i);
+            float4 a = *(LOCAL const float4 *)(rows + l * PITCH + i);
             acc[i] = fma((float4)(a.x), b, acc[i]);
             acc[i + 1] = fma((float4)(a.y), b, acc[i + 1]);
             acc[i + 2] = fma((float4)(a.z), b, acc[i + 2]);
@@ -38,7 +38,7 @@ typedef struct Phase {
     int taps, base, size;
 } Phase;
 
-inline Phase phase_axis(int a, int extent, int out_size, const ConvShape *s, int backward)
+static inline Phase phase_axis(int a, int extent, int out_size, const ConvShape *s, int backward)
 {
     if (!backward)
         return (Phase){extent, -s->pad, out_size};
@@ -52,9 +52,9 @@ inline Phase phase_axis(int a, int extent, int out_size, const ConvShape *s, int
 KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
                             CREF(float, residual), REF(float, y), ConvTileArgs a)
 {
-    enum { SLOTS = BM * 4 / THREADS };
-    LOCAL float rows[DEPTH * PITCH];
-    LOCAL float columns[DEPTH * BN];
+    enum { SLOTS = BM * 4 / THREADS, PIECES = DEPTH * BN / 4 / THREADS };
+    LOCAL float rows[DEPTH * PITCH] __attribute__((aligned(16)));
+    LOCAL float columns[DEPTH * BN] __attribute__((aligned(16)));
     PLACE(const float, x);
     PLACE(const float, w);
     PLACE_OR_NULL(const float, bias);
@@ -83,30 +83,41 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
         in_x[i] = m % pc.size * s->in_stride + pc.base;
     }
     float4 acc[TM];
+    UNROLL
     for (int i = 0; i < TM; i++)
         acc[i] = (float4)(0.f);
-    const int column = id % (BN / 4) * 4, row = id / (BN / 4) * TM;
+    const int q = id % 4 * 4, column = id % (BN / 4) * 4, row = id / (BN / 4) * TM;
     for (int b = 0; b < s->tile_blocks; b++, x += s->in_block)
         for (int t = 0; t < pr.taps; t++)
             for (int u = 0; u < pc.taps; u++, w += s->lanes * BN) {
                 barrier(CLK_LOCAL_MEM_FENCE);
+                float4 got[SLOTS], weights[PIECES];
                 UNROLL
                 for (int i = 0; i < SLOTS; i++) {
-                    int iy = in_y[i] + t, ix = in_x[i] + u, m = (id + i * THREADS) / 4,
-                        q = id % 4 * 4;
-                    bool inside =
-                        iy >= 0 && iy < s->in_height && ix >= 0 && ix < s->in_width && q < s->lanes;
-                    float4 v = inside ? vload4(0, x + ((long)iy * s->in_width + ix) * 16 + q)
-                                      : (float4)(0.f);
-                    rows[q * PITCH + m] = v.x;
-                    rows[(q + 1) * PITCH + m] = v.y;
-                    rows[(q + 2) * PITCH + m] = v.z;
-                    rows[(q + 3) * PITCH + m] = v.w;
+                    int iy = in_y[i] + t, ix = in_x[i] + u;
+                    int inside = iy >= 0 & iy < s->in_height & ix >= 0 & ix < s->in_width & q < s->lanes;
+                    int4 v = as_int4(*(GLOBAL const float4 *)(x + (inside ? iy * s->in_width + ix : 0) * 16L + q));
+                    got[i] = as_float4(v & (int4)(-inside));
                 }
-                for (int i = id * 4; i < s->lanes * BN; i += THREADS * 4)
-                    vstore4(vload4(0, w + i), 0, columns + i);
+                UNROLL
+                for (int i = 0; i < PIECES; i++)
+                    weights[i] = *(GLOBAL const float4 *)(w + min((id + i * THREADS) * 4, s->lanes * BN - 4));
+                UNROLL
+                for (int i = 0; i < SLOTS; i++) {
+                    int m = (id + i * THREADS) / 4;
+                    rows[q * PITCH + m] = got[i].x;
+                    rows[(q + 1) * PITCH + m] = got[i].y;
+                    rows[(q + 2) * PITCH + m] = got[i].z;
+                    rows[(q + 3) * PITCH + m] = got[i].w;
+                }
+                UNROLL
+                for (int i = 0; i < PIECES; i++)
+                    *(LOCAL float4 *)(columns + (id + i * THREADS) * 4) = weights[i];
                 barrier(CLK_LOCAL_MEM_FENCE);
-                multiply(acc, rows + row, columns + column, s->lanes);
+                if (s->lanes == DEPTH)
+                    multiply(acc, rows + row, columns + column, DEPTH);
+                else
+                    multiply(acc, rows + row, columns + column, s->lanes);
             }
     const int k = tile * BN + column;
     if (k >= s->out_blocks * 16)
@@ -117,6 +128,7 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
                          k + 1 < s->out_channels ? bias[k + 1] : 0.f,
                          k + 2 < s->out_channels ? bias[k + 2] : 0.f,
                          k + 3 < s->out_channels ? bias[k + 3] : 0.f);
+    UNROLL
     for (int i = 0; i < TM; i++) {
         int m = m0 + row + i;
         if (m >= pixels)
@@ -131,7 +143,7 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
             v += vload4(0, residual + at);
         if (a.relu)
             v = v < 0.f ? (float4)(0.f) : v; /* not-a-number stays */
-        vstore4(v, 0, y + at);
+        *(GLOBAL float4 *)(y + at) = v;
     }
 }
 
@@ -140,22 +152,24 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
 KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, sums),
                                    ConvWeightArgs a)
 {
-    LOCAL float rows[DEPTH * PITCH];
-    LOCAL float columns[DEPTH * BN];
+    LOCAL float rows[DEPTH * PITCH] __attribute__((aligned(16)));
+    LOCAL float columns[DEPTH * BN] __attribute__((aligned(16)));
     PLACE(const float, x);
     PLACE(const float, dy);
     PLACE(float, sums);
     const ConvShape *s = &a.s;
-    const int id = get_local_id(0), tile = get_group_id(1) / s->tile_blocks,
-              b = get_group_id(1) % s->tile_blocks;
-    const int all_rows = s->R * s->S * s->lanes, pixels = s->out_height * s->out_width;
+    const int id = get_local_id(0), tile = get_group_id(1);
+    const int block_rows = s->R * s->S * s->lanes, all_rows = s->tile_blocks * block_rows;
+    const int pixels = s->out_height * s->out_width;
     /* This work-item fetches one row of the tile, always the same: THREADS is a multiple of BM. */
-    const int q = get_group_id(0) * BM + id % BM, tap = q / s->lanes, lane = q % s->lanes;
+    const int q = get_group_id(0) * BM + id % BM, b = min(q / block_rows, s->tile_blocks - 1);
+    const int tap = q % block_rows / s->lanes, lane = q % s->lanes;
     const int shift_y = tap / s->S - s->pad, shift_x = tap % s->S - s->pad;
     const int column = id % (BN / 4) * 4, row = id / (BN / 4) * TM;
     const int n0 = (long)a.images * get_group_id(2) / a.splits;
     const int n1 = (long)a.images * (get_group_id(2) + 1) / a.splits;
     float4 acc[TM];
+    UNROLL
     for (int i = 0; i < TM; i++)
         acc[i] = (float4)(0.f);
     for (int n = n0; n < n1; n++) {
@@ -163,27 +177,35 @@ KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, s
             x + n * s->in_image + (first_block(s, tile) + b) * s->in_block + lane;
         for (int p0 = 0; p0 < pixels; p0 += DEPTH) {
             barrier(CLK_LOCAL_MEM_FENCE);
-            for (int i = id / BM; i < DEPTH; i += THREADS / BM) {
-                int p = p0 + i, iy = p / s->out_width * s->in_stride + shift_y;
+            float got[DEPTH * BM / THREADS];
+            float4 grads[DEPTH * BN / 4 / THREADS];
+            UNROLL
+            for (int i = 0; i < DEPTH * BM / THREADS; i++) {
+                int p = p0 + id / BM + i * (THREADS / BM), iy = p / s->out_width * s->in_stride + shift_y;
                 int ix = p % s->out_width * s->in_stride + shift_x;
-                bool inside = p < pixels && q < all_rows && iy >= 0 && iy < s->in_height &&
-                              ix >= 0 && ix < s->in_width;
-                rows[i * PITCH + id % BM] =
-                    inside ? plane[((long)iy * s->in_width + ix) * 16] : 0.f;
+                int inside = p < pixels & q < all_rows & iy >= 0 & iy < s->in_height & ix >= 0 & ix < s->in_width;
+                got[i] = as_float(as_int(plane[(inside ? iy * s->in_width + ix : 0) * 16L]) & -inside);
             }
-            for (int i = id; i < DEPTH * BN / 4; i += THREADS) {
-                int p = p0 + i / (BN / 4), k = tile * BN + i % (BN / 4) * 4;
-                bool inside = p < pixels && k < s->out_blocks * 16;
-                vstore4(inside ? vload4(0, dy + n * s->out_image + k / 16 * s->out_block +
-                                               (long)p * 16 + k % 16)
-                               : (float4)(0.f),
-                        i, columns);
+            UNROLL
+            for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++) {
+                int e = id + i * THREADS, p = p0 + e / (BN / 4), k = tile * BN + e % (BN / 4) * 4;
+                int inside = p < pixels & k < s->out_blocks * 16;
+                int4 v = as_int4(*(GLOBAL const float4 *)(dy + n * s->out_image +
+                                 (inside ? k / 16 * s->out_block + p * 16L + k % 16 : 0)));
+                grads[i] = as_float4(v & (int4)(-inside));
             }
+            UNROLL
+            for (int i = 0; i < DEPTH * BM / THREADS; i++)
+                rows[(id / BM + i * (THREADS / BM)) * PITCH + id % BM] = got[i];
+            UNROLL
+            for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++)
+                *(LOCAL float4 *)(columns + (id + i * THREADS) * 4) = grads[i];
             barrier(CLK_LOCAL_MEM_FENCE);
             multiply(acc, rows + row, columns + column, DEPTH);
         }
     }
-    sums += get_group_id(2) * a.split_floats + (long)get_group_id(1) * all_rows * BN;
+    sums += get_group_id(2) * a.split_floats + (long)tile * all_rows * BN;
+    UNROLL
     for (int i = 0; i < TM; i++) {
         int r = get_group_id(0) * BM + row + i;
         if (r < all_rows)

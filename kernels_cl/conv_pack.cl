@@ -12,7 +12,7 @@ typedef struct Lanes {
     long start, step;
 } Lanes;
 
-inline Lanes group_lanes(const ConvShape *s, int out, int block, int backward)
+static inline Lanes group_lanes(const ConvShape *s, int out, int block, int backward)
 {
     if (out >= s->out_channels)
         return (Lanes){0, 0, 0, 0};
@@ -23,14 +23,14 @@ inline Lanes group_lanes(const ConvShape *s, int out, int block, int backward)
     return (Lanes){from - block * 16, to - block * 16, start, backward ? s->out_group : 1};
 }
 
-inline int first_block(const ConvShape *s, int tile)
+static inline int first_block(const ConvShape *s, int tile)
 {
     return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16,
                s->in_blocks - s->tile_blocks);
 }
 
 /* Sixteen floats, `step` apart. */
-inline vec gather(GLOBAL const float *p, long step)
+static inline vec gather(GLOBAL const float *p, long step)
 {
     float lanes[16];
     #pragma unroll
@@ -45,7 +45,7 @@ typedef struct Phase {
     int rows, cols, r0, s0;
 } Phase;
 
-inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
+static inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
 {
     const int step = a->s.out_stride;
     int r = a->backward ? p.r0 + (p.rows - 1 - t) * step : t;
@@ -54,7 +54,7 @@ inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
 }
 
 /* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. */
-inline void pack_dense(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p, const ConvPackArgs *a)
+static inline void pack_dense(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const long taps = s->R * s->S;
@@ -70,7 +70,7 @@ inline void pack_dense(GLOBAL const float *w, GLOBAL float *to, int out, int blo
 }
 
 /* Any block: channels beyond the last and lanes of other groups are zero. */
-inline void pack_sparse(GLOBAL const float *w, GLOBAL float *to, int tile, int block, Phase p, const ConvPackArgs *a)
+static inline void pack_sparse(GLOBAL const float *w, GLOBAL float *to, int tile, int block, Phase p, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const int width = s->vecs * 16;

@@ -8,7 +8,7 @@
 #define KT (VECS * 16)
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
-inline int first_block(const ConvShape *s, int tile)
+static inline int first_block(const ConvShape *s, int tile)
 {
     return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
 }
@@ -58,8 +58,8 @@ inline int first_block(const ConvShape *s, int tile)
 
 /* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no
  * pixel, and TILE zeros behind the end, which the last register tile of a row may reach. */
-inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int band_rows,
-                      const ConvWeightArgs *a)
+static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int band_rows,
+                             const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
     for (int l = 0; l < band_rows; l++) {
@@ -80,8 +80,8 @@ inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int 
 }
 
 /* Adds a band to the sums [R][taps][KT] of one tile and block. */
-inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows,
-                     int tile, int fresh, const ConvWeightArgs *a)
+static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows,
+                            int tile, int fresh, const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
     const int line = a->cols * s->lanes, step = a->col_pitch * s->lanes;

@@ -78,11 +78,11 @@ typedef PASTE(uchar, LANES) bvec;
 #define SUB_CLIMBS (get_sub_group_id() == 0)
 #define SUB_LANE ((int)get_sub_group_local_id())
 #define SUB_WAIT() team_wait()
-inline float from_lane_float(float v, int lane)
+static inline float from_lane_float(float v, int lane)
 {
     return sub_group_shuffle(v, (uint)lane % get_max_sub_group_size());
 }
-inline vec from_lane_vec(vec v, int lane)
+static inline vec from_lane_vec(vec v, int lane)
 {
     return (vec)(from_lane_float(v.s0, lane), from_lane_float(v.s1, lane), from_lane_float(v.s2, lane),
                  from_lane_float(v.s3, lane));

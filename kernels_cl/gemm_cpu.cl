@@ -10,8 +10,8 @@ enum { ROWS = 8, VECS = 2, PANEL = VECS * 16 };
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
 /* Copies k in [k0, k0 + count) of the panel at v: [k][PANEL]. */
-inline void copy_panel(LOCAL float *panel, GLOBAL const float *vecs, int v, int k0, int count,
-                       const GemmArgs *a)
+static inline void copy_panel(LOCAL float *panel, GLOBAL const float *vecs, int v, int k0, int count,
+                              const GemmArgs *a)
 {
     const int lanes = min(PANEL, a->V - v);
     GLOBAL const float *from = vecs + v * a->vec_v + k0 * a->vec_k;
@@ -31,14 +31,14 @@ inline void copy_panel(LOCAL float *panel, GLOBAL const float *vecs, int v, int 
 }
 
 /* Ends one value: its bias (once) and what out holds already. */
-inline float finish(float sum, GLOBAL const float *bias, long index, GLOBAL const float *out,
-                    int add)
+static inline float finish(float sum, GLOBAL const float *bias, long index, GLOBAL const float *out,
+                           int add)
 {
     return sum + (bias ? bias[index] : 0.f) + (add ? *out : 0.f);
 }
 
-inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const float *bias, int r,
-                       int v, int add, const GemmArgs *a)
+static inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const float *bias, int r,
+                              int v, int add, const GemmArgs *a)
 {
     const int rows = min(ROWS, a->R - r), lanes = min(PANEL, a->V - v);
     if (a->out_v == 1 && lanes == PANEL) {
@@ -72,7 +72,7 @@ inline void store_tile(vec acc[ROWS][VECS], GLOBAL float *out, GLOBAL const floa
         }
 }
 
-inline void tile(LOCAL const float *panel, GLOBAL const float *rows, GLOBAL const float *bias,
+static inline void tile(LOCAL const float *panel, GLOBAL const float *rows, GLOBAL const float *bias,
                  GLOBAL float *out, int r, int v, int count, int add, const GemmArgs *a)
 {
     GLOBAL const float *row[ROWS]; /* rows past the end repeat the last; they are not stored */

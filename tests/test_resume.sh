@@ -75,7 +75,7 @@ interrupted() {
     wait $pid 2>/dev/null
     status=$?
     case "$1:$status" in
-        *:0 | KILL:137 | TERM:75 | USR1:75 | INT:75) ;;
+        *:0 | KILL:137 | TERM:75 | USR1:75 | INT:75 | HUP:75) ;;
         *) fail "$4: exit $status"; cat "$folder/stderr" ;;
     esac
     run "$at" --resume auto
@@ -89,13 +89,13 @@ cmp -s <(cut -d, -f2- "$folder/whole/metrics.csv" | sed -n 2p) <(cut -d, -f2- "$
     fail "epochs do not differ: nothing is tested"
 
 stops=(6 9) # an epoch's edge (before its evaluation); behind a wrap of the queue (20 keys, 8 a step)
-signals=("TERM 2 0" "KILL 7 0.01") # the name, a step, seconds
+signals=("TERM 2 0" "KILL 7 0.01" "HUP 9 0") # the name, a step, seconds
 if [ "${PACO_FULL:-0}" = 1 ]; then
     stops=(1 2 3 4 5 6 7 8 9 10 11 12)
     signals=()
     for ((i = 0; i < 35; i++)); do
-        names=(TERM USR1 KILL INT)
-        signals+=("${names[i % 4]} $((RANDOM % 12 + 1)) 0.0$((RANDOM % 10))")
+        names=(TERM USR1 KILL INT HUP)
+        signals+=("${names[i % 5]} $((RANDOM % 12 + 1)) 0.0$((RANDOM % 10))")
     done
 fi
 for steps in "${stops[@]}"; do
@@ -140,6 +140,21 @@ grep -q 'during evaluation' "$folder/stderr" && [ $status = 75 ] ||
     { fail "stop during evaluation: exit $status"; cat "$folder/stderr"; }
 finish "$folder/run"
 same "$folder/run" "stop during evaluation"
+
+# An image that is lost while the run goes: what was trained is saved, and goes on once the image is back.
+sed '31s/.*/rare.png 1/' "$folder/data/train.txt" >"$folder/data/rare.txt"
+cp "$folder/data/3.png" "$folder/data/rare.png"
+variant=(--train-list "$folder/data/rare.txt")
+whole "run with a rare image"
+mv "$folder/data/rare.png" "$folder/rare.png"
+rm -rf "$folder/run"
+run "$folder/run"
+[ $status = 4 ] || fail "missing image: exit $status"
+grep -q 'rare.png.*missing.*What was trained is saved' "$folder/stderr" || { fail "missing image"; cat "$folder/stderr"; }
+grep -q 'rare.png' "$folder/run/train.log" || fail "train.log does not say why the run ended"
+mv "$folder/rare.png" "$folder/data/rare.png"
+finish "$folder/run"
+same "$folder/run" "run without an image for a while"
 
 # Virtual ranks, and a baseline.
 for variant in "--ranks 2" "--method cross_entropy"; do

@@ -116,11 +116,17 @@ const BackendRow *registry_row(int i)
     return &modules[i].row;
 }
 
-/* The best usable device: of the first backend that has any, one that is no processor where there
- * is one. */
+/* A card of its own before a GPU that shares the processor's memory, and that before a processor. */
+static int device_rank(const DeviceInfo *info)
+{
+    return info->caps & CAP_CPU ? 1 : info->caps & CAP_UNIFIED_MEMORY ? 2 : 3;
+}
+
+/* The best usable device: the first backend that has any but processors decides. */
 static Status find_best(const BackendRow **best, int *index)
 {
     char why[STATUS_TEXT_MAX] = "";
+    int rank = 0;
     *best = NULL;
     for (int i = 0; i < MODULES; i++) {
         const BackendRow *row = registry_row(i);
@@ -130,14 +136,14 @@ static Status find_best(const BackendRow **best, int *index)
             DeviceInfo info;
             if (row->backend->info(d, &info) != STATUS_OK || info.why[0])
                 continue;
-            bool processor = info.caps & CAP_CPU;
-            if (!*best || !processor) {
-                *best = row;
-                *index = d;
-            }
-            if (!processor)
-                return STATUS_OK;
+            if (device_rank(&info) <= rank)
+                continue;
+            rank = device_rank(&info);
+            *best = row;
+            *index = d;
         }
+        if (rank > 1)
+            return STATUS_OK;
     }
     if (*best)
         return STATUS_OK;

@@ -1,4 +1,4 @@
-/* Requests to stop: SIGTERM, SIGINT, SIGUSR1.
+/* Requests to stop: SIGTERM, SIGINT, SIGUSR1, SIGHUP.
  *
  * A thread of its own waits for them and they are blocked in all others, because OpenCL drivers
  * that compile with LLVM put handlers of theirs over those of the program, some of them only when a

@@ -205,6 +205,8 @@ static void introduce(Trainer *t)
         SAY(t, "resumed %s: all %d epochs are trained already", t->resumed, t->options->epochs);
     else if (t->options->resume)
         SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
+    if (!t->store)
+        SAY(t, "%s", "without --out nothing is saved: no checkpoints, no reports");
 }
 
 /* ------------------------------------------------------------------------------------ steps */
@@ -267,10 +269,35 @@ static void show_progress(Trainer *t)
                  (double)(t->at.seen - t->first_seen) / elapsed, eta);
 }
 
+/* ------------------------------------------------------------------------------------ checkpoints
+ */
+
+static Status save(Trainer *t, bool best)
+{
+    const TrainingState *state;
+    if (!t->store)
+        return STATUS_OK;
+    double lr = schedule_lr(
+        &t->schedule, t->at.epoch < t->options->epochs ? t->at.epoch : t->options->epochs - 1);
+    TRY(snapshot_take(t->snapshot, t->session, &t->at, lr, &state));
+    return store_save_training(t->store, t->at.done, best, state);
+}
+
+/* Images failed, the state did not: what was trained is saved. */
+static Status give_up(Trainer *t, Status status)
+{
+    char why[STATUS_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", status_text());
+    bool saved = t->store && t->at.done > 0 && save(t, false) == STATUS_OK;
+    return status_fail(status, "%s%s", why, saved ? ". What was trained is saved: --resume auto goes on" : "");
+}
+
 static Status train_step(Trainer *t)
 {
     const Batch *batch;
-    TRY(loader_next(t->loader, &batch));
+    Status status = loader_next(t->loader, &batch);
+    if (status != STATUS_OK)
+        return give_up(t, status);
     TRY(write_batch(t, batch));
     StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch),
                          .grad_scale = 1.0 / t->config.ranks,
@@ -285,20 +312,6 @@ static Status train_step(Trainer *t)
     t->at.done++;
     show_progress(t);
     return STATUS_OK;
-}
-
-/* ------------------------------------------------------------------------------------ checkpoints
- */
-
-static Status save(Trainer *t, bool best)
-{
-    const TrainingState *state;
-    if (!t->store)
-        return STATUS_OK;
-    double lr = schedule_lr(
-        &t->schedule, t->at.epoch < t->options->epochs ? t->at.epoch : t->options->epochs - 1);
-    TRY(snapshot_take(t->snapshot, t->session, &t->at, lr, &state));
-    return store_save_training(t->store, t->at.done, best, state);
 }
 
 /* After a request to stop: a checkpoint, and the status that says so. */
@@ -548,6 +561,8 @@ Status train(Options *options, TrainResult *result)
     dataset_close(t.train);
     free(t.resumed);
     free(t.order);
+    if (t.log && status != STATUS_OK)
+        fprintf(t.log, "%s\n", status_text());
     if (t.log)
         fclose(t.log);
     return status;

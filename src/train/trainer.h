@@ -14,7 +14,7 @@ typedef struct TrainResult {
 } TrainResult;
 
 /* Trains as the options say. With an --out folder it leaves there options.txt, train.log,
- * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT or
+ * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or
  * SIGUSR1. */
 Status train(Options *options, TrainResult *result);
 

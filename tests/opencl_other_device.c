@@ -1,0 +1,59 @@
+/* Preloaded: the OpenCL device looks like another one, and new buffers are full of not-a-numbers. What it has of compute
+ * units, work-groups and local memory decides how work is divided, and a processor has few of them; a driver may hand out
+ * memory that is not zero.
+ *     OTHER_UNITS=132 OTHER_GROUP=256 OTHER_LOCAL=32768 OTHER_ALIGN=4096 LD_PRELOAD=libopencl_other_device.so paco ... */
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN __attribute__((visibility("default")))
+
+static void *real(const char *name)
+{
+    static void *library;
+    if (!library)
+        library = dlopen("libOpenCL.so.1", RTLD_NOW);
+    return dlsym(library, name);
+}
+
+SHOWN cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *host, cl_int *code)
+{
+    cl_mem (*create)(cl_context, cl_mem_flags, size_t, void *, cl_int *);
+    *(void **)&create = real("clCreateBuffer");
+    if (host)
+        return create(context, flags, bytes, host, code);
+    void *poison = malloc(bytes);
+    memset(poison, 0xff, bytes);
+    cl_mem buffer = create(context, flags | CL_MEM_COPY_HOST_PTR, bytes, poison, code);
+    free(poison);
+    return buffer;
+}
+
+static void replace(const char *variable, void *value, size_t bytes)
+{
+    const char *text = getenv(variable);
+    unsigned long long number = text ? strtoull(text, NULL, 10) : 0;
+    if (text)
+        memcpy(value, &number, bytes); /* little-endian */
+}
+
+SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, void *value, size_t *size)
+{
+    cl_int (*get)(cl_device_id, cl_device_info, size_t, void *, size_t *);
+    *(void **)&get = real("clGetDeviceInfo");
+    cl_int code = get(device, what, bytes, value, size);
+    if (code != CL_SUCCESS || !value)
+        return code;
+    if (what == CL_DEVICE_MAX_COMPUTE_UNITS)
+        replace("OTHER_UNITS", value, sizeof(cl_uint));
+    else if (what == CL_DEVICE_MAX_WORK_GROUP_SIZE)
+        replace("OTHER_GROUP", value, sizeof(size_t));
+    else if (what == CL_DEVICE_LOCAL_MEM_SIZE)
+        replace("OTHER_LOCAL", value, sizeof(cl_ulong));
+    else if (what == CL_DEVICE_MEM_BASE_ADDR_ALIGN)
+        replace("OTHER_ALIGN", value, sizeof(cl_uint)); /* bits */
+    return code;
+}

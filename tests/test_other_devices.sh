@@ -1,0 +1,37 @@
+#!/bin/bash
+# The kernels of GPUs on devices unlike this one: many compute units or few, small work-groups, little local memory, wide
+# alignment, and memory that is not zero (opencl_other_device.c). Products and convolutions of odd shapes, operators,
+# and a golden step. Programs with sanitizers cannot be preloaded into.
+set -u
+build=$(dirname "$1")
+device=$build/tests/libopencl_other_device.so
+if [ ! -e "$device" ]; then
+    echo "skipped: no OpenCL backend"
+    exit 77
+fi
+if ldd "$1" | grep -qE 'lib(asan|ubsan|tsan)'; then
+    echo "skipped: a program with sanitizers"
+    exit 77
+fi
+golden=${PACO_SHARED:-../shared}/golden/step/resnet20.json
+
+looks_like() { # units, group, local memory, alignment in bits, command...
+    OTHER_UNITS=$1 OTHER_GROUP=$2 OTHER_LOCAL=$3 OTHER_ALIGN=$4 LD_PRELOAD=$device "${@:5}" >"$log" 2>&1 && return
+    [ $? = 77 ] && { cat "$log"; exit 77; }
+    echo "FAILED as a device of $1 units, groups of $2, $3 bytes of local memory: ${*:5}"
+    tail -20 "$log"
+    failed=1
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+"$1" devices | grep -q '^opencl' || { echo "skipped: no OpenCL device"; exit 77; }
+for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024"; do
+    read -ra look <<<"$look"
+    for test in gemm conv ops; do
+        PACO_TEST_TINY=1 PACO_TEST_KERNELS=gpu looks_like "${look[@]}" "$build/tests/test_$test"
+    done
+    [ -e "$golden" ] && looks_like "${look[@]}" "$1" verify --device opencl --kernels gpu "$golden"
+done
+exit $failed
