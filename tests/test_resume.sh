@@ -114,6 +114,21 @@ finish "$folder/run"
 grep -q 'warning: .*step-000000000008.pth.tar.*damaged' "$folder/stderr" || fail "a damaged checkpoint was not mentioned"
 same "$folder/run" "damaged newest checkpoint"
 
+# Other training data of the same size: refused. The same data elsewhere: no matter.
+rm -rf "$folder/run"
+run "$folder/run" --stop-after 8
+tac "$folder/data/train.txt" >"$folder/other.txt"
+cp "$folder/run/last.pth.tar" "$folder/kept.pth.tar"
+run "$folder/run" --resume auto --train-list "$folder/other.txt"
+[ $status = 3 ] && grep -q 'other.txt: not the training data of the run to resume' "$folder/stderr" ||
+    { fail "resume on other data: exit $status"; cat "$folder/stderr"; }
+cmp "$folder/run/last.pth.tar" "$folder/kept.pth.tar" || fail "a refused resume changed the run"
+cp -r "$folder/data" "$folder/moved"
+sed "s,^,$folder/moved/," "$folder/data/train.txt" >"$folder/moved.txt"
+run "$folder/run" --resume auto --train-list "$folder/moved.txt" --data "$folder/moved"
+[ $status = 0 ] || { fail "resume on moved data: exit $status"; cat "$folder/stderr"; }
+same "$folder/run" "moved data"
+
 # Other kernels round otherwise: the run goes on, and says so.
 rm -rf "$folder/run"
 run "$folder/run" --stop-after 8

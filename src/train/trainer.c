@@ -372,7 +372,7 @@ static Status open_store(Trainer *t)
     StoreOptions options = {.keep = t->options->keep};
     const char *from = t->options->resume, *out = t->options->out;
     bool newest = from && strcmp(from, "auto") == 0;
-    t->snapshot = snapshot_new(&t->model, &t->config, t->options);
+    t->snapshot = snapshot_new(&t->model, &t->config, t->options, t->train);
     if (from && !newest)
         TRY(restore(t, from));
     if (!out)
