@@ -61,6 +61,7 @@ for n in 20:12fca82f 32:d509ac18; do
     ok eval --checkpoint "$file" --list list.txt --data $images --train-list $images/cifar10_lt_train.txt \
         --out "eval$layers"
     says "resnet$layers, 10 classes"
+    says "normalisation: ImageNet, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"
     grep -qE '^many .* \(8 classes\)  medium .* \(2\)  few - \(0\)' stdout || fail "classes of many, medium, few"
     seen=$(awk -F, 'NR > 1 && $2 == $3' "eval$layers/predictions.csv" | wc -l)
     [ "$seen" = "${!right}" ] || fail "resnet$layers: $seen images right instead of ${!right}"
@@ -115,7 +116,10 @@ says "missing: encoder_q.fc.0.weight"
 ok train "${tiny_options[@]}" --mean 0.3,0.4,0.5 --std 0.2 --epochs 1 --warmup 0 --out run
 top=$(grep -o '"top1": [0-9.]*' run/report.json)
 ok eval --checkpoint run --list data/test.txt --data data --out run_eval
+says "normalisation: given, mean 0.3 0.4 0.5, deviation 0.2 0.2 0.2"
 [ "$top" = "$(grep -o '"top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
+ok eval --checkpoint run --preset cifar10_lt_100 --list data/test.txt --data data
+says "normalisation: given, mean 0.3 0.4 0.5"
 cut -d, -f1-2,4-6 run/classes.csv | diff - <(cut -d, -f1-2,4-6 run_eval/classes.csv) || fail "classes.csv differs"
 
 # PyTorch's checkpoint is resumed: epoch 3 of 4, with the options it was trained with.

@@ -2,6 +2,14 @@
 #ifndef PACO_TRAIN_PRESETS_H
 #define PACO_TRAIN_PRESETS_H
 
+/* Mean and standard deviation of pixels / 255 (R,G,B), as published. */
+#define IMAGENET_MEAN "0.485,0.456,0.406"
+#define IMAGENET_STD "0.229,0.224,0.225"
+#define INATURALIST_MEAN "0.466,0.471,0.380"
+#define INATURALIST_STD "0.195,0.194,0.192"
+#define CIFAR_MEAN "0.4914,0.4822,0.4465"
+#define CIFAR_STD "0.2023,0.1994,0.2010"
+
 typedef struct Preset {
     const char *name;
     const char *options;  /* "name=value name=value ..." over the defaults of options.def */

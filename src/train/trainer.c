@@ -185,6 +185,7 @@ static void introduce(Trainer *t)
 {
     const Plan *plan = session_plan(t->session);
     const ModelConfig *c = &t->config;
+    char normalisation[160];
     t->result->parameters = count_parameters(t->model.graph);
     SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
         1e-6 * (double)t->result->parameters, session_device(t->session),
@@ -194,6 +195,7 @@ static void introduce(Trainer *t)
         "an epoch",
         (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
         c->ranks, c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
+    SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
     if (plan)
         SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
             (double)plan_bytes(plan) / (1 << 20),
