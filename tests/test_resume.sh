@@ -156,6 +156,16 @@ grep -q 'during evaluation' "$folder/stderr" && [ $status = 75 ] ||
 finish "$folder/run"
 same "$folder/run" "stop during evaluation"
 
+# Unreadable images that others take the place of: the count is that of the whole run.
+echo junk >"$folder/data/junk.png"
+{ cat "$folder/data/train.txt" "$folder/data/train.txt" | head -95; echo "junk.png 0"; head -8 "$folder/data/train.txt"; } \
+    >"$folder/data/junk.txt"
+variant=(--train-list "$folder/data/junk.txt" --on-corrupt skip)
+whole "run with an unreadable image"
+[ "$(grep -c '^  skipped 1 of 104 images' "$folder/whole/train.log")" = 2 ] || fail "train.log does not tell of skipped images"
+grep -q '"train_skipped": 2,' "$folder/whole/report.json" || fail "report.json does not tell of skipped images"
+for steps in 3 12 13 20; do stop_after "$steps" "unreadable image, stop after step $steps"; done
+
 # Virtual ranks, and a baseline.
 for variant in "--ranks 2" "--method cross_entropy"; do
     read -ra variant <<<"$variant"

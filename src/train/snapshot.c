@@ -174,6 +174,8 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
     object_set(a, extra, "correct", object_int(a, p->correct));
     object_set(a, extra, "seen", object_int(a, p->seen));
+    object_set(a, extra, "skipped", object_int(a, p->skipped));
+    object_set(a, extra, "skipped_before", object_int(a, p->skipped_before));
     object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
     object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
@@ -299,6 +301,13 @@ static void warn_of_arithmetic(const Session *session, const TrainingState *stat
                  now, SESSION_ARITHMETIC, then);
 }
 
+/* A number of images, 0 where the file claims nonsense. */
+static int64_t read_count(const TrainingState *state, const char *key)
+{
+    int64_t count = training_extra_int(state, key, 0);
+    return count >= 0 && count < INT64_C(1) << 53 ? count : 0;
+}
+
 /* Where the run stands. A file can claim anything. */
 static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
                             Progress *p)
@@ -318,8 +327,10 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->done = done;
     p->best = training_extra_float(state, "best", state->accuracy / 100);
     p->loss_sum = training_extra_float(state, "loss_sum", 0);
-    p->correct = training_extra_int(state, "correct", 0);
-    p->seen = training_extra_int(state, "seen", 0);
+    p->correct = read_count(state, "correct");
+    p->seen = read_count(state, "seen");
+    p->skipped = read_count(state, "skipped");
+    p->skipped_before = read_count(state, "skipped_before");
     return STATUS_OK;
 }
 

@@ -19,6 +19,8 @@ typedef struct Progress {
     double best;              /* best top-1 so far, a fraction */
     double loss_sum;          /* of the running epoch */
     int64_t correct, seen;    /* likewise */
+    int64_t skipped;          /* likewise: unreadable images that others took the place of */
+    int64_t skipped_before;   /* in the epochs before */
 } Progress;
 
 typedef struct Snapshot Snapshot;

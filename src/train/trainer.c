@@ -37,6 +37,7 @@ typedef struct Trainer {
     Session *session;
     Loader *loader;
     Metrics *metrics;      /* of the latest evaluation */
+    EvaluationResult evaluation; /* likewise */
     FILE *log;             /* train.log, or NULL */
     int32_t *order;        /* [R*B] key shuffle */
     int64_t steps;         /* of an epoch */
@@ -272,7 +273,9 @@ static void show_progress(Trainer *t)
 static Status train_step(Trainer *t)
 {
     const Batch *batch;
+    int64_t skipped = loader_stats(t->loader).skipped;
     TRY(loader_next(t->loader, &batch));
+    t->at.skipped += loader_stats(t->loader).skipped - skipped;
     TRY(write_batch(t, batch));
     StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch),
                          .grad_scale = 1.0 / t->config.ranks,
@@ -400,7 +403,7 @@ static Status evaluate_now(Trainer *t)
     Evaluation e = {.session = t->session, .model = &t->model, .data = t->test, .views = t->views,
                     .batch = EVAL_BATCH, .threads = t->options->threads,
                     .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_asked};
-    Status status = evaluate(&e, t->metrics, NULL);
+    Status status = evaluate(&e, t->metrics, &t->evaluation);
     if (status == STATUS_NAN)
         return status_prefix(
             status,
@@ -442,11 +445,17 @@ static Status record_epoch(Trainer *t, bool evaluated)
         "s",
         t->at.epoch + 1, t->options->epochs, row.lr, row.loss, 100 * row.train_top1,
         row.images_per_second, waited);
+    if (t->at.skipped)
+        SAY(t, "  skipped %lld of %lld images: unreadable, others took their places", (long long)t->at.skipped,
+            (long long)t->at.seen);
     if (evaluated)
         SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s",
             metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]),
             metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
             metrics_percent(m.few, text[4]));
+    if (evaluated && t->evaluation.skipped)
+        SAY(t, "  skipped %lld of %lld test images: unreadable", (long long)t->evaluation.skipped,
+            (long long)t->test->count);
     if (!t->options->out)
         return STATUS_OK;
     char *path = file_join(t->options->out, "metrics.csv");
@@ -460,6 +469,8 @@ static void begin_epoch(Trainer *t)
     if (t->at.step == 0) {
         t->at.loss_sum = 0;
         t->at.correct = t->at.seen = 0;
+        t->at.skipped_before += t->at.skipped;
+        t->at.skipped = 0;
     }
     t->first_step = t->at.step;
     t->first_seen = t->at.seen;
@@ -503,6 +514,9 @@ static Status write_reports(Trainer *t)
     if (!t->options->out || !t->metrics)
         return STATUS_OK;
     const char *const *names = t->train->class_names;
+    ReportFacts facts = {.arch = t->config.arch->name, .data = t->test->source, .checksum = t->test->checksum,
+                         .loss = t->evaluation.loss, .skipped = t->evaluation.skipped,
+                         .train_skipped = t->at.skipped_before + t->at.skipped};
     char *classes = file_join(t->options->out, "classes.csv");
     char *confusion = file_join(t->options->out, "confusion.csv");
     char *report = file_join(t->options->out, "report.json");
@@ -510,7 +524,7 @@ static Status write_reports(Trainer *t)
     if (status == STATUS_OK)
         status = metrics_write_confusion(t->metrics, confusion);
     if (status == STATUS_OK)
-        status = metrics_write_report(t->metrics, report);
+        status = metrics_write_report(t->metrics, &facts, report);
     free(report);
     free(confusion);
     free(classes);
