@@ -141,6 +141,10 @@ error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
 grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }
 error 3 "run/step-000000000006.pth.tar" "${again[@]}" --method cross_entropy
 alone 2 "--init-from: contradicts --resume" "${again[@]}" --init-from run
+frozen=("${train[@]}" --freeze convs_but_last_block)
+alone 2 "--freeze: without --init-from the frozen convolutions would stay random" "${frozen[@]}"
+mkdir fresh
+error 2 "--freeze: without --init-from" "${frozen[@]}" --out fresh --resume auto
 alone 2 "--resume auto: needs --out" "${train[@]}" --resume auto
 alone 4 "absent.pth.tar" "${train[@]}" --resume absent.pth.tar --out new
 alone 4 "absent.pth.tar" "${train[@]}" --init-from absent.pth.tar --out new

@@ -134,6 +134,8 @@ static void mistakes(void **state)
          "--warmup: longer than the run (11 vs 10 epochs)"},
         {OPTION_TRAIN, "--dataset synthetic --resume a --init-from b",
          "--init-from: contradicts --resume"},
+        {OPTION_TRAIN, "--dataset synthetic --freeze convs_but_last_block", "Give --init-from FILE"},
+        {OPTION_TRAIN, "--preset places_lt_r152 --train-list a --test-list b", "--freeze: without --init-from"},
         {OPTION_TRAIN, "", "--train-list FILE: missing"},
         {OPTION_TRAIN, "--train-list a", "--test-list FILE: missing"},
         {OPTION_EVAL, "--train-list a", "--test-list FILE: missing"},
@@ -169,7 +171,8 @@ static void presets_are_consistent(void **state)
             : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
             : strstr(preset_at(i)->options, "dataset=cifar")  ? "--data a"
                                                               : "";
-        snprintf(line, sizeof line, "--preset %s %s", preset_at(i)->name, data);
+        const char *weights = strstr(preset_at(i)->options, "freeze=") ? "--init-from w.pth" : "";
+        snprintf(line, sizeof line, "--preset %s %s %s", preset_at(i)->name, data, weights);
         if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
             fail_msg("%s: %s", preset_at(i)->name, status_text());
         assert_string_equal(o.preset, preset_at(i)->name);

@@ -73,6 +73,9 @@ Status options_set(Options *options, const char *name, const char *text);
 Status options_preset(Options *options, const char *name);
 /* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
 Status options_check(const Options *options, OptionVerb verb);
+/* Frozen parameters keep what they begin with: STATUS_USAGE where that would be random numbers, as
+ * there is neither --init-from nor, told by `resumes`, a checkpoint that the run goes on from. */
+Status options_check_frozen(const Options *options, bool resumes);
 /* --help of a verb. `usage` is its first line. */
 void options_help(FILE *out, OptionVerb verb, const char *usage);
 /* Every option as `name=value` lines, in the order of options.def; numbers read back to the same

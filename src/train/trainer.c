@@ -361,6 +361,18 @@ static Status check_folder(const Trainer *t)
     return status;
 }
 
+/* With --resume auto frozen parameters come from a checkpoint of the folder, or from nowhere. */
+static Status check_frozen(const Trainer *t)
+{
+    char *newest = NULL;
+    if (t->options->freeze == FREEZE_NONE)
+        return STATUS_OK;
+    TRY(store_last(t->options->out, &newest));
+    Status status = options_check_frozen(t->options, newest != NULL);
+    free(newest);
+    return status;
+}
+
 /* auto: the newest intact checkpoint of --out, if there is one. */
 static Status resume_newest(Trainer *t)
 {
@@ -382,8 +394,7 @@ static Status open_store(Trainer *t)
         TRY(restore(t, from));
     if (!out)
         return STATUS_OK;
-    if (!newest)
-        TRY(check_folder(t));
+    TRY(newest ? check_frozen(t) : check_folder(t));
     TRY(store_open(out, &options, &t->store));
     return newest ? resume_newest(t) : STATUS_OK;
 }
