@@ -12,11 +12,12 @@
 
 typedef struct Preset {
     const char *name;
-    const char *options;  /* "name=value name=value ..." over the defaults of options.def */
-    double accuracy;      /* published top-1 in percent; 0: none */
-    const char *source;   /* where the accuracy comes from */
-    const char *script;   /* "published script" or what was inferred and from what */
-    const char *about;    /* one line */
+    const char *options;   /* "name=value name=value ..." over the defaults of options.def */
+    double accuracy;       /* published top-1 in percent; 0: none */
+    const char *source;    /* where the accuracy comes from */
+    const char *script;    /* "published script" or what was inferred and from what */
+    const char *precision; /* number format it was published with: "fp32" or "fp16" */
+    const char *about;     /* one line */
 } Preset;
 
 /* Row i = 0, 1, ...; NULL past the last. */

@@ -13,6 +13,7 @@
 #include "data/loader.h"
 #include "data/sampler.h"
 #include "train/evaluator.h"
+#include "train/presets.h"
 #include "train/setup.h"
 #include "train/snapshot.h"
 #include "train/stop.h"
@@ -182,6 +183,15 @@ static Status write_options(Trainer *t)
     return status;
 }
 
+/* A preset's accuracy was published with a number format that may not be this run's. */
+static void tell_precision(Trainer *t)
+{
+    const Preset *preset = t->options->preset ? preset_find(t->options->preset) : NULL;
+    const char *used = options_word(t->options, OPTION_ID_amp);
+    if (preset && strcmp(preset->precision, used) != 0)
+        SAY(t, "preset %s was published with %s; this run is in %s", preset->name, preset->precision, used);
+}
+
 static void introduce(Trainer *t)
 {
     const Plan *plan = session_plan(t->session);
@@ -197,6 +207,7 @@ static void introduce(Trainer *t)
         (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
         c->ranks, c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
     SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
+    tell_precision(t);
     if (plan)
         SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
             (double)plan_bytes(plan) / (1 << 20),
