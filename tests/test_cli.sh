@@ -101,6 +101,17 @@ alone 2 "--train-list" train --dataset synthetic --train-list data/train.txt
 alone 2 "--lt-factor: only for" "${train[@]}" --lt-factor 0.1
 alone 2 "--classes: does not fit the data set (7 vs 10)" train --dataset synthetic --classes 7
 
+# number formats
+alone 2 "--amp: unknown value ('fp16' vs fp32)" "${train[@]}" --amp fp16
+"$paco" presets places_lt_r152 | grep -q '^# published with fp16; trained in fp32' || { echo "FAIL: presets hides fp16"; failed=1; }
+"$paco" presets imagenet_lt_r50 | grep -q fp16 && { echo "FAIL: presets speaks of fp16"; failed=1; }
+precision() { # PRESET: what a tiny run of it says of its number format
+    "$paco" train --preset "$1" --ranks 1 --no-partial --freeze none "${tiny_options[@]}" --classes 5 --recipe cifar 2>&1 |
+        grep -c '^paco: preset .* was published with fp16; this run is in fp32$'
+}
+[ "$(precision places_lt_r152)" = 1 ] || { echo "FAIL: a run hides fp16"; failed=1; }
+[ "$(precision imagenet_lt_r50)" = 0 ] || { echo "FAIL: a run speaks of fp16"; failed=1; }
+
 # numbers that do not go together
 alone 2 "--batch: larger than the data (64 vs 48 training images)" "${train[@]}" --batch 64
 alone 2 "--batch: not a multiple of --ranks (8 vs 3)" "${train[@]}" --ranks 3
@@ -143,6 +154,10 @@ error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
 grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }
 error 3 "run/step-000000000006.pth.tar" "${again[@]}" --method cross_entropy
 alone 2 "--init-from: contradicts --resume" "${again[@]}" --init-from run
+frozen=("${train[@]}" --freeze convs_but_last_block)
+alone 2 "--freeze: without --init-from the frozen convolutions would stay random" "${frozen[@]}"
+mkdir fresh
+error 2 "--freeze: without --init-from" "${frozen[@]}" --out fresh --resume auto
 alone 2 "--resume auto: needs --out" "${train[@]}" --resume auto
 alone 4 "absent.pth.tar" "${train[@]}" --resume absent.pth.tar --out new
 alone 4 "absent.pth.tar" "${train[@]}" --init-from absent.pth.tar --out new

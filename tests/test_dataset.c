@@ -79,6 +79,15 @@ static void list_checksum_sees_order_and_labels(void **state)
     again = d->checksum;
     dataset_close(d);
     assert_true(again == sums[0]);
+    static const char *const roots[] = {"/old/place", "/new/"}; /* where the images lie is no matter */
+    for (int i = 0; i < 2; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s/a 0\nb 1", roots[i]);
+        DatasetSpec spec = {.kind = DATASET_LIST, .list = test_write_text("sum.txt", text), .root = roots[i]};
+        assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+        assert_true(d->checksum == sums[0]);
+        dataset_close(d);
+    }
 }
 
 typedef struct BadList {

@@ -61,6 +61,7 @@ for n in 20:12fca82f 32:d509ac18; do
     ok eval --checkpoint "$file" --list list.txt --data $images --train-list $images/cifar10_lt_train.txt \
         --out "eval$layers"
     says "resnet$layers, 10 classes"
+    says "normalisation: ImageNet, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"
     grep -qE '^many .* \(8 classes\)  medium .* \(2\)  few - \(0\)' stdout || fail "classes of many, medium, few"
     seen=$(awk -F, 'NR > 1 && $2 == $3' "eval$layers/predictions.csv" | wc -l)
     [ "$seen" = "${!right}" ] || fail "resnet$layers: $seen images right instead of ${!right}"
@@ -158,7 +159,30 @@ says "missing: encoder_q.fc.0.weight"
 ok train "${tiny_options[@]}" --mean 0.3,0.4,0.5 --std 0.2 --epochs 1 --warmup 0 --out run
 top=$(grep -o '"top1": [0-9.]*' run/report.json)
 ok eval --checkpoint run --list data/test.txt --data data --out run_eval
+says "normalisation: given, mean 0.3 0.4 0.5, deviation 0.2 0.2 0.2"
 [ "$top" = "$(grep -o '"top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
+ok eval --checkpoint run --preset cifar10_lt_100 --list data/test.txt --data data
+says "normalisation: given, mean 0.3 0.4 0.5"
+# report.json names what was evaluated on what.
+for line in '"architecture": "resnet20",' '"checkpoint": "run/step-000000000006.pth.tar",' '"data": "data/test.txt",' \
+    "\"checksum\": \"$(grep -o 'checksum [0-9a-f]\{16\}' stdout | cut -d' ' -f2)\"," '"skipped": 0,'; do
+    grep -qF -- "  $line" run_eval/report.json || { fail "report.json lacks $line"; cat run_eval/report.json; }
+done
+printf 'loss %.4f  mean' "$(grep -o '"loss": [0-9.]*' run_eval/report.json | cut -d' ' -f2)" >loss.txt
+says "$(cat loss.txt)"
+
+# An unreadable image ends an evaluation, or is left out of all figures.
+for ((i = 0; i < 6; i++)); do cat data/test.txt; done >data/good.txt
+echo junk >data/junk.png
+{ head -50 data/good.txt; echo "junk.png 3"; tail -n +51 data/good.txt; } >data/junk.txt
+corrupt=(eval --checkpoint run --data data --batch 8)
+refused 3 "junk.png" "${corrupt[@]}" --list data/junk.txt
+ok "${corrupt[@]}" --list data/good.txt --out good
+ok "${corrupt[@]}" --list data/junk.txt --out junk --on-corrupt skip
+says "skipped 1 of 121 images"
+cmp good/predictions.csv junk/predictions.csv || fail "a skipped image is among the predictions"
+diff good/report.json junk/report.json | grep '^[<>]' | grep -vE '"(data|checksum|skipped)"' && fail "a skipped image counts"
+grep -q '"skipped": 1,' junk/report.json || fail "the skipped image is not in report.json"
 cut -d, -f1-2,4-6 run/classes.csv | diff - <(cut -d, -f1-2,4-6 run_eval/classes.csv) || fail "classes.csv differs"
 
 # PyTorch's checkpoint is resumed: epoch 3 of 4, with the options it was trained with.

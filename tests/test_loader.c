@@ -530,7 +530,7 @@ static void corrupt_files_are_skipped(void **state)
         assert_int_equal(status, STATUS_OK);
         assert_int_equal(n, 90);
         assert_int_equal(stats.corrupt, 3);
-        assert_int_equal(stats.substituted, 9);
+        assert_int_equal(stats.skipped, 9);
         assert_non_null(strstr(said, "warning: skipped: "));
         assert_non_null(strstr(said, "broken/200.jpg"));
         free(said);
@@ -547,6 +547,45 @@ static void corrupt_files_are_skipped(void **state)
         }
     loader_close(l);
     free(test_stderr_end());
+    dataset_close(d);
+}
+
+/* An evaluation counts nothing in place of an image that it cannot read. */
+static void evaluation_leaves_corrupt_files_out(void **state)
+{
+    (void)state;
+    static const int batches[] = {1, 64};
+    Dataset *d = open_broken(300, 100, false), *good = open_broken(300, 0, false);
+    RecipeOptions views = {.size = 32, .eval_resize = 32};
+    LoaderSpec spec = {.data = d, .views = LOADER_EVAL, .options = views, .on_corrupt = CORRUPT_SKIP};
+    for (int k = 0; k < 4; k++) {
+        Loader *l;
+        const Batch *batch;
+        uint32_t next = 0, image;
+        spec.batch = batches[k / 2];
+        spec.threads = k % 2 ? 4 : 1;
+        test_stderr_begin();
+        assert_int_equal(loader_open(&spec, &l), STATUS_OK);
+        while (loader_next(l, &batch) == STATUS_OK && batch)
+            for (int i = 0; i < batch->n; i++, next++) {
+                uint8_t pixels[3072];
+                Image decoded;
+                next += next % 100 == 0;
+                image = batch->samples[i];
+                assert_int_equal(image, next);
+                assert_int_equal(batch->labels[i], good->labels[image]);
+                assert_int_equal(dataset_fetch(good, image, &decoded), STATUS_OK);
+                view_eval(&views, &decoded, pixels);
+                image_free(&decoded);
+                assert_memory_equal(batch->query + (size_t)i * 3072, pixels, 3072);
+            }
+        assert_int_equal(next, 300);
+        assert_int_equal(loader_stats(l).corrupt, 3);
+        assert_int_equal(loader_stats(l).skipped, 3);
+        loader_close(l);
+        free(test_stderr_end());
+    }
+    dataset_close(good);
     dataset_close(d);
 }
 
@@ -634,6 +673,7 @@ int main(void)
         cmocka_unit_test(failure_stays),
         cmocka_unit_test(vanished_file_fails),
         cmocka_unit_test(corrupt_files_are_skipped),
+        cmocka_unit_test(evaluation_leaves_corrupt_files_out),
         cmocka_unit_test(too_many_corrupt_files),
         cmocka_unit_test(closes_at_any_moment),
         cmocka_unit_test(waiting_is_measured),

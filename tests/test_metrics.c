@@ -208,8 +208,16 @@ static void json_report(void **state)
     Arena arena = {0};
     Json *root;
     Metrics *m = example();
-    assert_int_equal(metrics_write_report(m, test_path("report.json")), STATUS_OK);
+    ReportFacts facts = {.arch = "resnet20", .checkpoint = "a \"b\".pth", .data = "list.txt",
+                         .checksum = 0xFEDCBA9876543210u, .loss = 0.1, .skipped = 3, .train_skipped = 70};
+    assert_int_equal(metrics_write_report(m, &facts, test_path("report.json")), STATUS_OK);
     assert_int_equal(json_read(&arena, test_path("report.json"), &root), STATUS_OK);
+    assert_string_equal(json_text(root, "architecture", ""), "resnet20");
+    assert_string_equal(json_text(root, "checkpoint", ""), "a \"b\".pth");
+    assert_string_equal(json_text(root, "data", ""), "list.txt");
+    assert_string_equal(json_text(root, "checksum", ""), "fedcba9876543210");
+    assert_true(json_number(root, "loss", 0) == 0.1 && json_number(root, "skipped", 0) == 3 &&
+                json_number(root, "train_skipped", 0) == 70);
     close_to(json_number(root, "top1", 0), 5.0 / 9);
     close_to(json_number(root, "few", 0), 2.0 / 3);
     const Json *accuracy = json_get(root, "class_accuracy");
@@ -218,9 +226,12 @@ static void json_report(void **state)
     arena_free(&arena);
     metrics_free(m);
     m = metrics_new(2, NULL);
-    assert_int_equal(metrics_write_report(m, test_path("report.json")), STATUS_OK);
+    facts = (ReportFacts){.arch = "resnet20", .data = "list.txt", .loss = NAN, .train_skipped = -1};
+    assert_int_equal(metrics_write_report(m, &facts, test_path("report.json")), STATUS_OK);
     assert_int_equal(json_read(&arena, test_path("report.json"), &root), STATUS_OK);
-    assert_int_equal(json_get(root, "top1")->kind, JSON_NULL);
+    static const char *const unknown[] = {"top1", "loss", "checkpoint", "train_skipped"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_int_equal(json_get(root, unknown[i])->kind, JSON_NULL);
     arena_free(&arena);
     metrics_free(m);
 }

@@ -134,6 +134,8 @@ static void mistakes(void **state)
          "--warmup: longer than the run (11 vs 10 epochs)"},
         {OPTION_TRAIN, "--dataset synthetic --resume a --init-from b",
          "--init-from: contradicts --resume"},
+        {OPTION_TRAIN, "--dataset synthetic --freeze convs_but_last_block", "Give --init-from FILE"},
+        {OPTION_TRAIN, "--preset places_lt_r152 --train-list a --test-list b", "--freeze: without --init-from"},
         {OPTION_TRAIN, "", "--train-list FILE: missing"},
         {OPTION_TRAIN, "--train-list a", "--test-list FILE: missing"},
         {OPTION_EVAL, "--train-list a", "--test-list FILE: missing"},
@@ -169,7 +171,8 @@ static void presets_are_consistent(void **state)
             : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
             : strstr(preset_at(i)->options, "dataset=cifar")  ? "--data a"
                                                               : "";
-        snprintf(line, sizeof line, "--preset %s %s", preset_at(i)->name, data);
+        const char *weights = strstr(preset_at(i)->options, "freeze=") ? "--init-from w.pth" : "";
+        snprintf(line, sizeof line, "--preset %s %s %s", preset_at(i)->name, data, weights);
         if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
             fail_msg("%s: %s", preset_at(i)->name, status_text());
         assert_string_equal(o.preset, preset_at(i)->name);
@@ -360,6 +363,53 @@ static void what_others_get(void **state)
     options_free(&o);
 }
 
+static void normalisation_of_the_data(void **state)
+{
+    (void)state;
+    static const struct { const char *line; int classes; const char *text;
+    } cases[] = {
+        {"--dataset cifar10 --data d", 10, "CIFAR, mean 0.4914 0.4822 0.4465, deviation 0.2023 0.1994 0.201"},
+        {"--dataset cifar100 --data d", 100, "CIFAR, mean 0.4914"},
+        {"--list a", 10, "ImageNet, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"},
+        {"--list a", 8142, "iNaturalist, mean 0.466 0.471 0.38, deviation 0.195 0.194 0.192"},
+        {"--dataset folder --test-data d", 8142, "ImageNet,"},
+        {"--dataset cifar10 --data d --mean 0.1,0.2,0.3", 10, "given, mean 0.1 0.2 0.3, deviation 0.2023"},
+        {"--list a --std 0.5", 10, "given, mean 0.485 0.456 0.406, deviation 0.5 0.5 0.5"},
+        {"--preset cifar10_lt_100 --list a", 10, "CIFAR, mean 0.4914"}, /* the preset's, as its lists' images are */
+        {"--preset cifar10_lt_100 --list a --mean= --std=", 10, "ImageNet,"},
+        {"--preset inat_r50 --list a", 8142, "iNaturalist,"},
+        {"--preset places_lt_r152 --list a", 365, "ImageNet,"},
+        {"--preset imagenet_r50 --test-data d", 1000, "ImageNet,"},
+        {"--preset synthetic", 10, "given, mean 0.5 0.5 0.5, deviation 0.25 0.25 0.25"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Options o;
+        char text[160];
+        assert_int_equal(parse(&o, OPTION_EVAL, cases[i].line), STATUS_OK);
+        options_normalise(&o, cases[i].classes);
+        options_normalisation(&o, text);
+        if (strncmp(text, cases[i].text, strlen(cases[i].text)) != 0)
+            fail_msg("%s: %s", cases[i].line, text);
+        options_free(&o);
+    }
+}
+
+static void lists_replace_a_presets_data(void **state)
+{
+    (void)state;
+    Options o;
+    assert_int_equal(parse(&o, OPTION_EVAL, "--preset cifar10_lt_100 --list a --data d"), STATUS_OK);
+    assert_true(o.dataset == DATASET_LIST && o.lt_factor == 1);
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--preset imagenet_r50 --train-list a"), STATUS_USAGE);
+    assert_non_null(strstr(status_text(), "--test-list FILE: missing"));
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_EVAL, "--preset cifar10_lt_100 --dataset cifar10 --list a --data d"),
+                     STATUS_USAGE);
+    assert_non_null(strstr(status_text(), "--test-list: contradicts --dataset"));
+    options_free(&o);
+}
+
 static Status open_both(const char *line, Dataset **train, Dataset **test)
 {
     Options o;
@@ -423,6 +473,8 @@ int main(void)
         cmocka_unit_test(dump_reads_back),
         cmocka_unit_test(help_lists_what_applies),
         cmocka_unit_test(what_others_get),
+        cmocka_unit_test(normalisation_of_the_data),
+        cmocka_unit_test(lists_replace_a_presets_data),
         cmocka_unit_test(both_halves_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

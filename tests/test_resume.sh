@@ -114,6 +114,21 @@ finish "$folder/run"
 grep -q 'warning: .*step-000000000008.pth.tar.*damaged' "$folder/stderr" || fail "a damaged checkpoint was not mentioned"
 same "$folder/run" "damaged newest checkpoint"
 
+# Other training data of the same size: refused. The same data elsewhere: no matter.
+rm -rf "$folder/run"
+run "$folder/run" --stop-after 8
+tac "$folder/data/train.txt" >"$folder/other.txt"
+cp "$folder/run/last.pth.tar" "$folder/kept.pth.tar"
+run "$folder/run" --resume auto --train-list "$folder/other.txt"
+[ $status = 3 ] && grep -q 'other.txt: not the training data of the run to resume' "$folder/stderr" ||
+    { fail "resume on other data: exit $status"; cat "$folder/stderr"; }
+cmp "$folder/run/last.pth.tar" "$folder/kept.pth.tar" || fail "a refused resume changed the run"
+cp -r "$folder/data" "$folder/moved"
+sed "s,^,$folder/moved/," "$folder/data/train.txt" >"$folder/moved.txt"
+run "$folder/run" --resume auto --train-list "$folder/moved.txt" --data "$folder/moved"
+[ $status = 0 ] || { fail "resume on moved data: exit $status"; cat "$folder/stderr"; }
+same "$folder/run" "moved data"
+
 # Other kernels round otherwise: the run goes on, and says so.
 rm -rf "$folder/run"
 run "$folder/run" --stop-after 8
@@ -155,6 +170,16 @@ grep -q 'rare.png' "$folder/run/train.log" || fail "train.log does not say why t
 mv "$folder/rare.png" "$folder/data/rare.png"
 finish "$folder/run"
 same "$folder/run" "run without an image for a while"
+
+# Unreadable images that others take the place of: the count is that of the whole run.
+echo junk >"$folder/data/junk.png"
+{ cat "$folder/data/train.txt" "$folder/data/train.txt" | head -95; echo "junk.png 0"; head -8 "$folder/data/train.txt"; } \
+    >"$folder/data/junk.txt"
+variant=(--train-list "$folder/data/junk.txt" --on-corrupt skip)
+whole "run with an unreadable image"
+[ "$(grep -c '^  skipped 1 of 104 images' "$folder/whole/train.log")" = 2 ] || fail "train.log does not tell of skipped images"
+grep -q '"train_skipped": 2,' "$folder/whole/report.json" || fail "report.json does not tell of skipped images"
+for steps in 3 12 13 20; do stop_after "$steps" "unreadable image, stop after step $steps"; done
 
 # Virtual ranks, and a baseline.
 for variant in "--ranks 2" "--method cross_entropy"; do

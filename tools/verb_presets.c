@@ -15,11 +15,12 @@ static void print_table(void)
     printf("%-17s %6s  %-13s %-30s %s\n", "preset", "top-1", "accuracy from", "script", "what");
     for (int i = 0; preset_at(i); i++) {
         const Preset *p = preset_at(i);
-        char accuracy[16] = "-";
+        char accuracy[16] = "-", script[64];
         if (p->accuracy > 0)
             snprintf(accuracy, sizeof accuracy, "%.1f %%", p->accuracy);
+        snprintf(script, sizeof script, "%s%s", p->script, !strcmp(p->precision, "fp16") ? "; in fp16" : "");
         printf("%-17s %6s  %-13s %-30s %s\n", p->name, accuracy, *p->source ? p->source : "-",
-               p->script, p->about);
+               script, p->about);
     }
     printf("\n`paco presets NAME` shows all values of one; `paco train --preset NAME` uses it.\n");
 }
@@ -36,7 +37,11 @@ static Status print_one(const char *name)
         printf("# %s", p->about);
         if (p->accuracy > 0)
             printf("; published top-1 %.1f %% (%s)", p->accuracy, p->source);
-        printf("; script: %s\n%s", p->script, options_dump(&o, &arena));
+        printf("; script: %s\n", p->script);
+        const char *used = options_word(&o, OPTION_ID_amp);
+        if (strcmp(p->precision, used) != 0)
+            printf("# published with %s; trained in %s here until half precision is there\n", p->precision, used);
+        fputs(options_dump(&o, &arena), stdout);
     }
     arena_free(&arena);
     options_free(&o);

@@ -35,6 +35,17 @@ static uint64_t fnv_bytes(uint64_t h, const void *bytes, size_t n)
     return h;
 }
 
+/* The path of an image from the root on, also where a list spells the root out: the sum of a data
+ * set does not change when its folder moves. */
+static const char *name_below_root(const Dataset *d, int64_t i)
+{
+    const char *name = d->names[i];
+    size_t n = d->root ? strlen(d->root) : 0;
+    if (n == 0 || name[0] != '/' || strncmp(name, d->root, n) != 0 || (d->root[n - 1] != '/' && name[n] != '/'))
+        return name;
+    return name + n + strspn(name + n, "/");
+}
+
 static uint64_t sum_of(const Dataset *d)
 {
     uint64_t h = 0xCBF29CE484222325u;
@@ -43,10 +54,12 @@ static uint64_t sum_of(const Dataset *d)
         uint32_t label = (uint32_t)d->labels[i];
         unsigned char four[4] = {(unsigned char)label, (unsigned char)(label >> 8),
                                  (unsigned char)(label >> 16), (unsigned char)(label >> 24)};
-        if (d->names)
-            h = fnv_bytes(h, d->names[i], strlen(d->names[i]) + 1);
-        else
+        if (d->names) {
+            const char *name = name_below_root(d, i);
+            h = fnv_bytes(h, name, strlen(name) + 1);
+        } else {
             h = fnv_bytes(h, d->pixels + (size_t)i * bytes, bytes);
+        }
         h = fnv_bytes(h, four, sizeof four);
     }
     return h;

@@ -53,7 +53,7 @@ struct Dataset {
     int64_t *first;          /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
     uint32_t *members;       /* [count] image numbers by class, ascending within a class */
     const char **class_names; /* [classes], or NULL when unknown */
-    uint64_t checksum;       /* FNV-1a 64 over names (or pixels) and labels, in order */
+    uint64_t checksum;       /* FNV-1a 64 over paths from the root on (or pixels) and labels, in order */
     bool encoded;            /* the images are files: dataset_read works */
 
     /* Private to src/data. */

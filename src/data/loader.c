@@ -163,7 +163,7 @@ static void make_sample(Loader *l, Slot *slot, int position)
         return;
     trouble.fatal = l->spec.on_corrupt == CORRUPT_FAIL;
     note_trouble(l, slot, trouble);
-    if (trouble.fatal)
+    if (trouble.fatal || l->spec.views == LOADER_EVAL)
         return;
     Rng rng = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_SUBSTITUTE);
     int64_t size = d->counts[d->labels[lost]], start = rng_below(&rng, (uint32_t)size);
@@ -425,9 +425,35 @@ static Status judge(Loader *l, Slot *slot)
             TRY(count_bad(l, t));
         if (t->fatal)
             return status_fail(t->status, "%s", t->text);
-        l->stats.substituted += t->order == 0;
+        l->stats.skipped += t->order == 0;
     }
     return STATUS_OK;
+}
+
+/* Moves image `from` of a batch of LOADER_EVAL to place `to`. */
+static void move_image(const Loader *l, Slot *slot, int to, int from)
+{
+    size_t bytes = l->view_bytes;
+    if (to == from)
+        return;
+    memcpy(slot->query + (size_t)to * bytes, slot->query + (size_t)from * bytes, bytes);
+    slot->labels[to] = slot->labels[from];
+    slot->samples[to] = slot->samples[from];
+}
+
+/* Closes the gaps of unreadable images: a substitute would be counted as if it were tested. The
+ * troubles are in order of position, one each. */
+static void leave_out(Loader *l, Slot *slot)
+{
+    int n = 0, trouble = 0;
+    for (int i = 0; i < slot->batch.n; i++)
+        if (trouble < slot->trouble_count && slot->troubles[trouble].position == i)
+            trouble++;
+        else
+            move_image(l, slot, n++, i);
+    pthread_mutex_lock(&l->lock); /* workers look at n when they search for work */
+    slot->batch.n = n;
+    pthread_mutex_unlock(&l->lock);
 }
 
 Status loader_next(Loader *l, const Batch **batch)
@@ -454,6 +480,8 @@ Status loader_next(Loader *l, const Batch **batch)
     Status status = slot->trouble_count ? judge(l, slot) : STATUS_OK;
     if (status != STATUS_OK)
         return fail(l, status);
+    if (l->spec.views == LOADER_EVAL && slot->trouble_count)
+        leave_out(l, slot);
     l->stats.batches++;
     *batch = &slot->batch;
     return STATUS_OK;

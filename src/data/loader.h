@@ -19,8 +19,8 @@
 typedef enum OnCorrupt {
     CORRUPT_FAIL, /* the batch that needs it fails */
     CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a
-                     function of seed, epoch and sample); reported; above 1 % of the data set the
-                     loader fails */
+                     function of seed, epoch and sample); LOADER_EVAL leaves it out instead;
+                     reported; above 1 % of the data set the loader fails */
 } OnCorrupt;
 
 typedef enum LoaderViews {
@@ -47,7 +47,8 @@ typedef struct LoaderSpec {
     uint32_t epochs;          /* the loader ends before this epoch; LOADER_EVAL ignores it */
 } LoaderSpec;
 
-/* n = own ranks x B images (fewer in the last batch of LOADER_EVAL), rank after rank. */
+/* n = own ranks x B images, rank after rank. LOADER_EVAL: fewer in the last batch and where images
+ * were left out, down to none. */
 typedef struct Batch {
     int n;
     uint32_t epoch;
@@ -62,7 +63,7 @@ typedef struct LoaderStats {
     double wait_seconds;   /* time the consumer spent waiting in loader_next: the data time */
     int64_t batches;       /* delivered */
     int64_t corrupt;       /* different images found unreadable so far */
-    int64_t substituted;   /* samples replaced so far */
+    int64_t skipped;       /* samples replaced (LOADER_EVAL: left out) so far */
 } LoaderStats;
 
 typedef struct Loader Loader;

@@ -30,6 +30,8 @@ static Status evaluate_batch(const Evaluation *e, const Batch *batch, const Eval
     size_t image = (size_t)e->views.size * (size_t)e->views.size * 3;
     int classes = (int)e->model->eval_logits->dims.d[1];
     StepParams params = {0};
+    if (batch->n == 0)
+        return STATUS_OK;
     memcpy(buffers->images, batch->query, (size_t)batch->n * image);
     TRY(session_write(e->session, e->model->eval_images, buffers->images, DTYPE_U8));
     TRY(session_run(e->session, SEGMENT_EVAL, &params));
@@ -40,7 +42,7 @@ static Status evaluate_batch(const Evaluation *e, const Batch *batch, const Eval
 }
 
 static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffers *buffers,
-                           Metrics *metrics, double *loss)
+                           Metrics *metrics, EvaluationResult *result)
 {
     StepParams params = {0};
     int64_t done = 0;
@@ -58,12 +60,12 @@ static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffer
         if (e->stop && atomic_load(e->stop))
             return status_fail(STATUS_STOPPED, "evaluation stopped on request");
     }
-    if (loss)
-        *loss = total / (double)done;
+    result->loss = total / (double)done;
+    result->skipped = loader_stats(loader).skipped;
     return STATUS_OK;
 }
 
-Status evaluate(const Evaluation *e, Metrics *metrics, double *loss)
+Status evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
 {
     LoaderSpec spec = {.data = e->data,
                        .views = LOADER_EVAL,
@@ -77,7 +79,7 @@ Status evaluate(const Evaluation *e, Metrics *metrics, double *loss)
     EvalBuffers buffers = {
         mem_zero((size_t)dims_count(e->model->eval_images->dims), 1),
         mem_zero((size_t)dims_count(e->model->eval_logits->dims), sizeof(float))};
-    Status status = evaluate_all(e, loader, &buffers, metrics, loss);
+    Status status = evaluate_all(e, loader, &buffers, metrics, result);
     free(buffers.logits);
     free(buffers.images);
     loader_close(loader);

@@ -20,7 +20,12 @@ typedef struct Evaluation {
     atomic_int *stop;    /* not zero: stop early with STATUS_STOPPED; may be NULL */
 } Evaluation;
 
-/* Adds every image to `metrics`; *loss (may be NULL) is the mean cross-entropy. */
-Status evaluate(const Evaluation *evaluation, Metrics *metrics, double *loss);
+typedef struct EvaluationResult {
+    double loss;     /* mean cross-entropy of the images */
+    int64_t skipped; /* unreadable images left out, under CORRUPT_SKIP */
+} EvaluationResult;
+
+/* Adds every image to `metrics`. */
+Status evaluate(const Evaluation *evaluation, Metrics *metrics, EvaluationResult *result);
 
 #endif

@@ -47,8 +47,19 @@ Status metrics_write_classes(const Metrics *metrics, const char *const *class_na
 Status metrics_write_confusion(const Metrics *metrics, const char *path);
 Status metrics_write_predictions(const Metrics *metrics, const char *path,
                                  const char *(*name)(uint32_t image, void *context), void *context);
-/* report.json: the summary and per-class accuracies; what is unknown is null. */
-Status metrics_write_report(const Metrics *metrics, const char *path);
+/* What report.json says besides: what was evaluated on what. */
+typedef struct ReportFacts {
+    const char *arch;
+    const char *checkpoint; /* file or folder; NULL: the network as the run left it */
+    const char *data;       /* list file or folder of the test images */
+    uint64_t checksum;      /* of the test data */
+    double loss;            /* mean cross-entropy */
+    int64_t skipped;        /* unreadable test images, left out */
+    int64_t train_skipped;  /* unreadable training images, replaced, over the run; -1: not known */
+} ReportFacts;
+
+/* report.json: the facts, the summary and per-class accuracies; what is unknown is null. */
+Status metrics_write_report(const Metrics *metrics, const ReportFacts *facts, const char *path);
 
 /* One row of metrics.csv, the record of a training run. NaN fields are written empty. */
 #define EPOCH_ROW_FIELDS(X)                                                              \

@@ -105,12 +105,12 @@ static Status set_real(const Row *row, double *to, const char *text, size_t leng
     return STATUS_OK;
 }
 
-/* R,G,B; one number stands for all three. */
+/* R,G,B; one number stands for all three, an empty text for none. */
 static Status set_triple(const Row *row, double to[3], const char *text)
 {
-    double values[3];
-    int n = 0;
-    for (const char *at = text;; at++) {
+    double values[3] = {NAN};
+    int n = *text ? 0 : 1;
+    for (const char *at = text; *text; at++) {
         size_t length = strcspn(at, ",");
         if (n == 3)
             return not_a(row, "three numbers", text);
@@ -288,6 +288,19 @@ static void scale_to_ranks(Options *o, int preset_ranks)
              o->ranks, o->batch, o->lr);
 }
 
+/* Lists on the command line take the place of the preset's data set. */
+static void prefer_given_lists(Options *o)
+{
+    bool given = o->given[OPTION_ID_train_list] || o->given[OPTION_ID_test_list];
+    if (!o->preset || !given || o->given[OPTION_ID_dataset] || o->dataset == DATASET_LIST)
+        return;
+    log_info("preset %s: the given list takes the place of --dataset %s", o->preset,
+             options_word(o, OPTION_ID_dataset));
+    o->dataset = DATASET_LIST;
+    if (!o->given[OPTION_ID_lt_factor])
+        o->lt_factor = 1;
+}
+
 /* ---- the command line ---- */
 
 typedef struct Words {
@@ -414,6 +427,7 @@ Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **
         }
     }
     scale_to_ranks(o, preset_ranks);
+    prefer_given_lists(o);
     return options_check(o, verb);
 }
 
@@ -513,6 +527,8 @@ static const char *value_text(const Options *o, int id, Arena *arena)
         print_real(real[0], sizeof real[0], *(const double *)at);
         return arena_printf(arena, "%s", real[0]);
     case TYPE_TRIPLE:
+        if (isnan(*(const double *)at))
+            return "";
         for (int i = 0; i < 3; i++)
             print_real(real[i], sizeof real[i], ((const double *)at)[i]);
         return arena_printf(arena, "%s,%s,%s", real[0], real[1], real[2]);

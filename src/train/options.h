@@ -63,8 +63,8 @@ void options_free(Options *options);
 /* Sets defaults, then parses argv[0..argc-1] (without program and verb): --name value,
  * --name=value, --flag, --no-flag; _ and - are the same in a name. At most `words` arguments that
  * are no options. --preset NAME applies first wherever it stands. With a preset whose number of
- * ranks is overridden, lr and batch scale along unless given themselves. Then options_check. On
- * failure the options may still be freed. */
+ * ranks is overridden, lr and batch scale along unless given themselves; lists on the command line
+ * take the place of its data set. Then options_check. On failure the options may still be freed. */
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
 /* Sets one option from text, as --name text would: for presets, checkpoints and tests.
  * STATUS_USAGE. */
@@ -73,6 +73,9 @@ Status options_set(Options *options, const char *name, const char *text);
 Status options_preset(Options *options, const char *name);
 /* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
 Status options_check(const Options *options, OptionVerb verb);
+/* Frozen parameters keep what they begin with: STATUS_USAGE where that would be random numbers, as
+ * there is neither --init-from nor, told by `resumes`, a checkpoint that the run goes on from. */
+Status options_check_frozen(const Options *options, bool resumes);
 /* --help of a verb. `usage` is its first line. */
 void options_help(FILE *out, OptionVerb verb, const char *usage);
 /* Every option as `name=value` lines, in the order of options.def; numbers read back to the same
@@ -83,6 +86,13 @@ char *options_dump(const Options *options, Arena *arena);
 Status options_read(Options *options, const char *source, const char *text);
 /* The word of a CHOICE ("resnet32" for OPTION_ID_arch), owned by the options. */
 const char *options_word(Options *options, OptionId id);
+
+/* Fills in a mean and deviation that neither the user nor a preset gave (NaN): the published ones of
+ * the data set with so many classes, ImageNet's where it is none of the known. */
+void options_normalise(Options *options, int classes);
+/* "CIFAR, mean 0.4914 0.4822 0.4465, deviation ...": whose they are, or "given", and the numbers.
+ * Returns text. After options_normalise. */
+const char *options_normalisation(const Options *options, char text[160]);
 
 /* What the options say of the data, the views and the learning rate. */
 DatasetSpec options_dataset(const Options *options, bool train);

@@ -85,6 +85,16 @@ static Status check_data(const Options *o, OptionVerb verb)
                                            : need(o->data, "data", "FOLDER", "the CIFAR files");
 }
 
+Status options_check_frozen(const Options *o, bool resumes)
+{
+    if (o->freeze == FREEZE_NONE || o->init_from || resumes)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--freeze: without --init-from the frozen convolutions would stay random. Give --init-from "
+                       "FILE, such as torchvision's weights of the same network%s",
+                       o->partial ? "" : ", and --partial");
+}
+
 Status options_check(const Options *o, OptionVerb verb)
 {
     if (verb == OPTION_TRAIN || verb == OPTION_BENCH)
@@ -99,6 +109,7 @@ Status options_check(const Options *o, OptionVerb verb)
         if (o->resume && o->init_from)
             return status_fail(STATUS_USAGE,
                                "--init-from: contradicts --resume, which brings its weights");
+        TRY(options_check_frozen(o, o->resume != NULL));
     }
     return verb == OPTION_BENCH ? STATUS_OK : check_data(o, verb);
 }

@@ -1,6 +1,11 @@
-/* From options to open data sets: what the two halves of a run must have in common. */
+/* From options to open data sets: what the two halves of a run must have in common, and how their
+ * pixels are normalised. */
 #include "train/options.h"
 
+#include "base/check.h"
+#include "train/presets.h"
+
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -64,4 +69,51 @@ Status options_open_data(const Options *o, Dataset **train, Dataset **test)
         *train = *test = NULL;
     }
     return status;
+}
+
+typedef struct Normalisation {
+    const char *name, *mean, *std;
+} Normalisation;
+
+static const Normalisation imagenet = {"ImageNet", IMAGENET_MEAN, IMAGENET_STD};
+static const Normalisation inaturalist = {"iNaturalist", INATURALIST_MEAN, INATURALIST_STD};
+static const Normalisation cifar = {"CIFAR", CIFAR_MEAN, CIFAR_STD};
+
+enum { INATURALIST_CLASSES = 8142 };
+
+static void set_normalisation(Options *o, const Normalisation *n)
+{
+    if (isnan(o->mean[0]))
+        CHECK(options_set(o, "mean", n->mean) == STATUS_OK);
+    if (isnan(o->std[0]))
+        CHECK(options_set(o, "std", n->std) == STATUS_OK);
+}
+
+void options_normalise(Options *o, int classes)
+{
+    bool of_cifar = o->dataset == DATASET_CIFAR10 || o->dataset == DATASET_CIFAR100;
+    bool of_inaturalist = o->dataset == DATASET_LIST && classes == INATURALIST_CLASSES;
+    set_normalisation(o, of_cifar ? &cifar : of_inaturalist ? &inaturalist : &imagenet);
+}
+
+static bool is_normalised_as(const Options *o, const Normalisation *n)
+{
+    Options other;
+    options_init(&other);
+    set_normalisation(&other, n);
+    bool same = memcmp(o->mean, other.mean, sizeof o->mean) == 0 && memcmp(o->std, other.std, sizeof o->std) == 0;
+    options_free(&other);
+    return same;
+}
+
+const char *options_normalisation(const Options *o, char text[160])
+{
+    static const Normalisation *const known[] = {&imagenet, &inaturalist, &cifar};
+    const char *name = "given";
+    for (int i = 0; i < 3; i++)
+        if (is_normalised_as(o, known[i]))
+            name = known[i]->name;
+    snprintf(text, 160, "%s, mean %.6g %.6g %.6g, deviation %.6g %.6g %.6g", name, o->mean[0], o->mean[1], o->mean[2],
+             o->std[0], o->std[1], o->std[2]);
+    return text;
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const Preset presets[] = {
-#define PRESET(name, options, accuracy, source, script, about) \
-    {#name, options, accuracy, source, script, about},
+#define PRESET(name, options, accuracy, source, script, precision, about) \
+    {#name, options, accuracy, source, script, precision, about},
 #include "train/presets.def"
 };
 

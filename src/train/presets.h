@@ -2,13 +2,22 @@
 #ifndef PACO_TRAIN_PRESETS_H
 #define PACO_TRAIN_PRESETS_H
 
+/* Mean and standard deviation of pixels / 255 (R,G,B), as published. */
+#define IMAGENET_MEAN "0.485,0.456,0.406"
+#define IMAGENET_STD "0.229,0.224,0.225"
+#define INATURALIST_MEAN "0.466,0.471,0.380"
+#define INATURALIST_STD "0.195,0.194,0.192"
+#define CIFAR_MEAN "0.4914,0.4822,0.4465"
+#define CIFAR_STD "0.2023,0.1994,0.2010"
+
 typedef struct Preset {
     const char *name;
-    const char *options;  /* "name=value name=value ..." over the defaults of options.def */
-    double accuracy;      /* published top-1 in percent; 0: none */
-    const char *source;   /* where the accuracy comes from */
-    const char *script;   /* "published script" or what was inferred and from what */
-    const char *about;    /* one line */
+    const char *options;   /* "name=value name=value ..." over the defaults of options.def */
+    double accuracy;       /* published top-1 in percent; 0: none */
+    const char *source;    /* where the accuracy comes from */
+    const char *script;    /* "published script" or what was inferred and from what */
+    const char *precision; /* number format it was published with: "fp32" or "fp16" */
+    const char *about;     /* one line */
 } Preset;
 
 /* Row i = 0, 1, ...; NULL past the last. */

@@ -2,6 +2,7 @@
  * never sees half of one; the record of a run is appended to row by row. */
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "train/metrics.h"
 #include "train/metrics_record.h"
 
@@ -162,12 +163,35 @@ static void put_json_number(FILE *file, const char *key, double value, const cha
         fprintf(file, "  \"%s\": %.17g%s\n", key, value, after);
 }
 
-Status metrics_write_report(const Metrics *m, const char *path)
+static void put_json_text(FILE *file, const char *key, const char *text)
+{
+    fprintf(file, "  \"%s\": ", key);
+    if (text)
+        json_write_text(file, text);
+    else
+        fputs("null", file);
+    fputs(",\n", file);
+}
+
+static void put_facts(FILE *file, const ReportFacts *facts)
+{
+    put_json_text(file, "architecture", facts->arch);
+    put_json_text(file, "checkpoint", facts->checkpoint);
+    put_json_text(file, "data", facts->data);
+    fprintf(file, "  \"checksum\": \"%016llx\",\n", (unsigned long long)facts->checksum);
+    fprintf(file, "  \"skipped\": %lld,\n", (long long)facts->skipped);
+    put_json_number(file, "train_skipped", facts->train_skipped < 0 ? NAN : (double)facts->train_skipped, ",");
+    put_json_number(file, "loss", facts->loss, ",");
+}
+
+Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const char *path)
 {
     Output out;
     MetricsSummary s = metrics_summary(m);
     TRY(output_open(&out, path));
-    fprintf(out.file, "{\n  \"images\": %lld,\n", (long long)s.images);
+    fputs("{\n", out.file);
+    put_facts(out.file, facts);
+    fprintf(out.file, "  \"images\": %lld,\n", (long long)s.images);
     put_json_number(out.file, "top1", s.top1, ",");
     put_json_number(out.file, "top5", s.top5, ",");
     put_json_number(out.file, "class_mean", s.class_mean, ",");

@@ -44,6 +44,7 @@ ModelConfig setup_model(Options *o, int classes, int size, bool train, int eval_
     };
     c.prior = train &&
               (c.method == METHOD_BALANCED_SOFTMAX || (c.method == METHOD_PACO && o->long_tailed));
+    options_normalise(o, classes);
     memcpy(c.mean, o->mean, sizeof c.mean);
     memcpy(c.std, o->std, sizeof c.std);
     if (o->freeze == FREEZE_CONVS_BUT_LAST_BLOCK) {

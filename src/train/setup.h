@@ -7,7 +7,7 @@
 #include "train/options.h"
 
 /* The model that the options describe; `train` builds the training step, eval_batch > 0 the
- * evaluation. */
+ * evaluation. Completes the options' normalisation. */
 ModelConfig setup_model(Options *options, int classes, int size, bool train, int eval_batch);
 SessionOptions setup_session(const Options *options);
 

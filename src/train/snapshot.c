@@ -22,6 +22,7 @@ struct Snapshot {
     Arena extra;           /* of the latest progress taken */
     Options *options;
     const ModelConfig *config;
+    const Dataset *data;
     TrainingState state;
     Source *sources;       /* parallel to state.tensors */
     int room;
@@ -91,11 +92,13 @@ static void add_side(Snapshot *s, const Graph *g, const char *prefix, bool key)
     }
 }
 
-Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options)
+Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,
+                       const Dataset *data)
 {
     Snapshot *s = mem_zero(1, sizeof *s);
     s->options = options;
     s->config = config;
+    s->data = data;
     const Graph *g = model->graph;
     bool cifar = config->arch->family == FAMILY_CIFAR;
     s->state.kind = cifar ? TRAINING_CIFAR : config->prior ? TRAINING_LT : TRAINING_FULL;
@@ -146,6 +149,13 @@ static Status take_tensor(Session *session, const TrainingTensor *t, const Sourc
     return status;
 }
 
+/* What tells training data apart wherever their files lie. */
+static const char *name_data(const Dataset *d, Arena *arena)
+{
+    return arena_printf(arena, "%lld images, %d classes, checksum %016llx", (long long)d->count, d->classes,
+                        (unsigned long long)d->checksum);
+}
+
 static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p)
 {
     Arena *a = &s->extra;
@@ -164,6 +174,9 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
     object_set(a, extra, "correct", object_int(a, p->correct));
     object_set(a, extra, "seen", object_int(a, p->seen));
+    object_set(a, extra, "skipped", object_int(a, p->skipped));
+    object_set(a, extra, "skipped_before", object_int(a, p->skipped_before));
+    object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
     object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
     return extra;
@@ -230,13 +243,31 @@ static Status check_same(const Snapshot *s, const char *path, const TrainingStat
     return STATUS_OK;
 }
 
-/* Options that may change under a run without changing what it computes. */
+/* The images must be those of the run: its place in an epoch means others otherwise. The published
+ * code does not say what it trained on. */
+static Status check_data(const Snapshot *s, const char *path, const TrainingState *state)
+{
+    Arena arena = {0};
+    const char *now = name_data(s->data, &arena), *then = training_extra_text(state, "data", now);
+    Status status = STATUS_OK;
+    if (strcmp(then, now) != 0)
+        status = status_fail(STATUS_INPUT,
+                             "%s: %s: not the training data of the run to resume (%s vs %.100s). "
+                             "--init-from starts a new run from its weights",
+                             path, s->data->source, now, then);
+    arena_free(&arena);
+    return status;
+}
+
+/* Options that may change under a run without changing what it computes (of the training list, its
+ * contents count: check_data). */
 static bool is_free(const char *name, size_t length)
 {
     static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",      "require-crc",
                                         "profile",   "threads", "out",        "resume",
                                         "init-from", "partial", "save-every", "save-steps",
-                                        "keep",      "repeats", "untimed",    "stop-after"};
+                                        "keep",      "repeats", "untimed",    "stop-after",
+                                        "train-list"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
             return true;
@@ -277,6 +308,13 @@ static void warn_of_arithmetic(const Session *session, const TrainingState *stat
                  now, SESSION_ARITHMETIC, then);
 }
 
+/* A number of images, 0 where the file claims nonsense. */
+static int64_t read_count(const TrainingState *state, const char *key)
+{
+    int64_t count = training_extra_int(state, key, 0);
+    return count >= 0 && count < INT64_C(1) << 53 ? count : 0;
+}
+
 /* Where the run stands. A file can claim anything. */
 static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
                             Progress *p)
@@ -296,8 +334,10 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->done = done;
     p->best = training_extra_float(state, "best", state->accuracy / 100);
     p->loss_sum = training_extra_float(state, "loss_sum", 0);
-    p->correct = training_extra_int(state, "correct", 0);
-    p->seen = training_extra_int(state, "seen", 0);
+    p->correct = read_count(state, "correct");
+    p->seen = read_count(state, "seen");
+    p->skipped = read_count(state, "skipped");
+    p->skipped_before = read_count(state, "skipped_before");
     return STATUS_OK;
 }
 
@@ -314,6 +354,8 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
         state_match_print(&load.match);
     if (status == STATUS_OK)
         status = check_same(s, path, &load.state);
+    if (status == STATUS_OK)
+        status = check_data(s, path, &load.state);
     for (int i = 0; i < s->state.count && status == STATUS_OK; i++) {
         const TrainingTensor *t = &load.state.tensors[i];
         CHECK(strcmp(t->name, s->state.tensors[i].name) == 0);

@@ -5,6 +5,7 @@
 #define PACO_TRAIN_SNAPSHOT_H
 
 #include "checkpoint/training.h"
+#include "data/dataset.h"
 #include "graph/session.h"
 #include "model/paco.h"
 #include "train/options.h"
@@ -18,12 +19,16 @@ typedef struct Progress {
     double best;              /* best top-1 so far, a fraction */
     double loss_sum;          /* of the running epoch */
     int64_t correct, seen;    /* likewise */
+    int64_t skipped;          /* likewise: unreadable images that others took the place of */
+    int64_t skipped_before;   /* in the epochs before */
 } Progress;
 
 typedef struct Snapshot Snapshot;
 
-/* Describes the tensors of a model; host memory is taken for all of them. */
-Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options);
+/* Describes the tensors of a model that trains on `data`; host memory is taken for all of them. All
+ * arguments outlive the snapshot. */
+Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,
+                       const Dataset *data);
 void snapshot_free(Snapshot *snapshot);
 /* Copies the session's state and the progress into the snapshot; the result is valid until the next
  * call. */
@@ -31,7 +36,8 @@ Status snapshot_take(Snapshot *snapshot, Session *session, const Progress *progr
                      const TrainingState **state);
 /* Reads a checkpoint file into the session, all or nothing, and tells where its run stood. `steps`
  * is the number of steps of an epoch. A checkpoint of the published code stands at the beginning of
- * its epoch. STATUS_USAGE where options that decide what comes next (seed, batch, ranks) differ. */
+ * its epoch. STATUS_USAGE where options that decide what comes next (seed, batch, ranks) differ,
+ * STATUS_INPUT where the run trained on other data. */
 Status snapshot_restore(Snapshot *snapshot, Session *session, const char *path, int64_t steps,
                         Progress *progress);
 

@@ -13,6 +13,7 @@
 #include "data/loader.h"
 #include "data/sampler.h"
 #include "train/evaluator.h"
+#include "train/presets.h"
 #include "train/setup.h"
 #include "train/snapshot.h"
 #include "train/stop.h"
@@ -37,6 +38,7 @@ typedef struct Trainer {
     Session *session;
     Loader *loader;
     Metrics *metrics;      /* of the latest evaluation */
+    EvaluationResult evaluation; /* likewise */
     FILE *log;             /* train.log, or NULL */
     int32_t *order;        /* [R*B] key shuffle */
     int64_t steps;         /* of an epoch */
@@ -181,10 +183,20 @@ static Status write_options(Trainer *t)
     return status;
 }
 
+/* A preset's accuracy was published with a number format that may not be this run's. */
+static void tell_precision(Trainer *t)
+{
+    const Preset *preset = t->options->preset ? preset_find(t->options->preset) : NULL;
+    const char *used = options_word(t->options, OPTION_ID_amp);
+    if (preset && strcmp(preset->precision, used) != 0)
+        SAY(t, "preset %s was published with %s; this run is in %s", preset->name, preset->precision, used);
+}
+
 static void introduce(Trainer *t)
 {
     const Plan *plan = session_plan(t->session);
     const ModelConfig *c = &t->config;
+    char normalisation[160];
     t->result->parameters = count_parameters(t->model.graph);
     SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
         1e-6 * (double)t->result->parameters, session_device(t->session),
@@ -194,6 +206,8 @@ static void introduce(Trainer *t)
         "an epoch",
         (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
         c->ranks, c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
+    SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
+    tell_precision(t);
     if (plan)
         SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
             (double)plan_bytes(plan) / (1 << 20),
@@ -295,9 +309,11 @@ static Status give_up(Trainer *t, Status status)
 static Status train_step(Trainer *t)
 {
     const Batch *batch;
+    int64_t skipped = loader_stats(t->loader).skipped;
     Status status = loader_next(t->loader, &batch);
     if (status != STATUS_OK)
         return give_up(t, status);
+    t->at.skipped += loader_stats(t->loader).skipped - skipped;
     TRY(write_batch(t, batch));
     StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch),
                          .grad_scale = 1.0 / t->config.ranks,
@@ -369,6 +385,18 @@ static Status check_folder(const Trainer *t)
     return status;
 }
 
+/* With --resume auto frozen parameters come from a checkpoint of the folder, or from nowhere. */
+static Status check_frozen(const Trainer *t)
+{
+    char *newest = NULL;
+    if (t->options->freeze == FREEZE_NONE)
+        return STATUS_OK;
+    TRY(store_last(t->options->out, &newest));
+    Status status = options_check_frozen(t->options, newest != NULL);
+    free(newest);
+    return status;
+}
+
 /* auto: the newest intact checkpoint of --out, if there is one. */
 static Status resume_newest(Trainer *t)
 {
@@ -385,13 +413,12 @@ static Status open_store(Trainer *t)
     StoreOptions options = {.keep = t->options->keep};
     const char *from = t->options->resume, *out = t->options->out;
     bool newest = from && strcmp(from, "auto") == 0;
-    t->snapshot = snapshot_new(&t->model, &t->config, t->options);
+    t->snapshot = snapshot_new(&t->model, &t->config, t->options, t->train);
     if (from && !newest)
         TRY(restore(t, from));
     if (!out)
         return STATUS_OK;
-    if (!newest)
-        TRY(check_folder(t));
+    TRY(newest ? check_frozen(t) : check_folder(t));
     TRY(store_open(out, &options, &t->store));
     return newest ? resume_newest(t) : STATUS_OK;
 }
@@ -411,7 +438,7 @@ static Status evaluate_now(Trainer *t)
     Evaluation e = {.session = t->session, .model = &t->model, .data = t->test, .views = t->views,
                     .batch = EVAL_BATCH, .threads = t->options->threads,
                     .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_asked};
-    Status status = evaluate(&e, t->metrics, NULL);
+    Status status = evaluate(&e, t->metrics, &t->evaluation);
     if (status == STATUS_NAN)
         return status_prefix(
             status,
@@ -453,11 +480,17 @@ static Status record_epoch(Trainer *t, bool evaluated)
         "s",
         t->at.epoch + 1, t->options->epochs, row.lr, row.loss, 100 * row.train_top1,
         row.images_per_second, waited);
+    if (t->at.skipped)
+        SAY(t, "  skipped %lld of %lld images: unreadable, others took their places", (long long)t->at.skipped,
+            (long long)t->at.seen);
     if (evaluated)
         SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s",
             metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]),
             metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
             metrics_percent(m.few, text[4]));
+    if (evaluated && t->evaluation.skipped)
+        SAY(t, "  skipped %lld of %lld test images: unreadable", (long long)t->evaluation.skipped,
+            (long long)t->test->count);
     if (!t->options->out)
         return STATUS_OK;
     char *path = file_join(t->options->out, "metrics.csv");
@@ -471,6 +504,8 @@ static void begin_epoch(Trainer *t)
     if (t->at.step == 0) {
         t->at.loss_sum = 0;
         t->at.correct = t->at.seen = 0;
+        t->at.skipped_before += t->at.skipped;
+        t->at.skipped = 0;
     }
     t->first_step = t->at.step;
     t->first_seen = t->at.seen;
@@ -514,6 +549,9 @@ static Status write_reports(Trainer *t)
     if (!t->options->out || !t->metrics)
         return STATUS_OK;
     const char *const *names = t->train->class_names;
+    ReportFacts facts = {.arch = t->config.arch->name, .data = t->test->source, .checksum = t->test->checksum,
+                         .loss = t->evaluation.loss, .skipped = t->evaluation.skipped,
+                         .train_skipped = t->at.skipped_before + t->at.skipped};
     char *classes = file_join(t->options->out, "classes.csv");
     char *confusion = file_join(t->options->out, "confusion.csv");
     char *report = file_join(t->options->out, "report.json");
@@ -521,7 +559,7 @@ static Status write_reports(Trainer *t)
     if (status == STATUS_OK)
         status = metrics_write_confusion(t->metrics, confusion);
     if (status == STATUS_OK)
-        status = metrics_write_report(t->metrics, report);
+        status = metrics_write_report(t->metrics, &facts, report);
     free(report);
     free(confusion);
     free(classes);
