@@ -49,7 +49,7 @@ static void make_views(const uint8_t *data, size_t size, const Image *full)
     options.size = 64;
     options.eval_resize = 70;
     Rng q = rng_stream(2, 0, size, RNG_VIEW_Q), k = rng_stream(2, 0, size, RNG_VIEW_K);
-    Status status = recipe_pair(recipe, &options, "fuzz", data, size, &q, &k, views[0], views[1]);
+    Status status = recipe_views(recipe, &options, "fuzz", data, size, &q, &k, views[0], views[1]);
     CHECK(status == STATUS_OK || (status == STATUS_INPUT && full->width + full->height > 0));
     CHECK(view_eval_bytes(&options, "fuzz", data, size, views[0]) == STATUS_OK);
 }
