@@ -196,6 +196,16 @@ alone 2 "convert: FROM and TO are needed" convert run/last.pth.tar
 alone 4 "no/such/folder.pth" convert run/last.pth.tar no/such/folder.pth
 alone 4 "absent.json" verify absent.json
 
+# plan --dump: each stage has a word that the one before it lacks
+before=/dev/null
+for pair in "graph relu_grad" "fuse bn_relu_grad" "recompute bn_relu_again" "steps Mflop" "memory slab"; do
+    read -r stage word <<<"$pair"
+    "$paco" plan step --dump "$stage" --arch resnet20 --batch 2 --size 8 --classes 10 --queue 16 >../stdout 2>"../$stage"
+    [ $? = 0 ] && [ ! -s ../stdout ] && grep -qw "$word" "../$stage" && ! grep -qw "$word" "$before" ||
+        { echo "FAIL: plan --dump $stage: '$word' is missing, or was there before"; failed=1; }
+    before="../$stage"
+done
+
 # what every verb says of itself
 for verb in $("$paco" help | awk '/^  / { print $1 }'); do
     "$paco" $verb --help >../stdout 2>../stderr || { echo "FAIL: $verb --help"; failed=1; }
