@@ -200,7 +200,8 @@ alone 4 "absent.json" verify absent.json
 before=/dev/null
 for pair in "graph relu_grad" "fuse bn_relu_grad" "recompute bn_relu_again" "steps Mflop" "memory slab"; do
     read -r stage word <<<"$pair"
-    "$paco" plan step --dump "$stage" --arch resnet20 --batch 2 --size 8 --classes 10 --queue 16 >../stdout 2>"../$stage"
+    "$paco" plan step --dump "$stage" --arch resnet20 --batch 2 --size 8 --classes 10 --queue 16 \
+        >../stdout 2>"../$stage"
     [ $? = 0 ] && [ ! -s ../stdout ] && grep -qw "$word" "../$stage" && ! grep -qw "$word" "$before" ||
         { echo "FAIL: plan --dump $stage: '$word' is missing, or was there before"; failed=1; }
     before="../$stage"

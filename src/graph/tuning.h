@@ -2,8 +2,8 @@
  * device and kind of kernels.
  *
  * The file's head names device, driver, version and kind; each combination has a file of its own,
- * and a file with another head is not used. Each further line is "step = algorithm milliseconds". A plan asks for every convolution and GEMM that it
- * lowers. */
+ * and a file with another head is not used. Each further line is "step = algorithm milliseconds".
+ * A plan asks for every convolution and GEMM that it lowers. */
 #ifndef PACO_GRAPH_TUNING_H
 #define PACO_GRAPH_TUNING_H
 
