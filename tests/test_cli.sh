@@ -201,7 +201,7 @@ alone 2 "bench image: needs a mode and a folder" bench image
 alone 2 "batch norm needs two images per rank" bench step --batch 1
 alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8
 alone 2 "plan: 'stpe': expected step or eval" plan stpe
-alone 2 "plan: --dump: 'all' is no stage (graph, fuse, steps, memory)" plan step --dump all
+alone 2 "plan: --dump: 'all' is no stage (graph, fuse, recompute, steps, memory)" plan step --dump all
 alone 2 "plan: --dump: '' is no stage" plan step --dump
 alone 2 "--epochs: means nothing to this command" plan step --epochs 3
 alone 2 "demo: --out" demo --out run
@@ -212,6 +212,17 @@ alone 4 "absent.pth" inspect absent.pth
 alone 2 "convert: FROM and TO are needed" convert run/last.pth.tar
 alone 4 "no/such/folder.pth" convert run/last.pth.tar no/such/folder.pth
 alone 4 "absent.json" verify absent.json
+
+# plan --dump: each stage has a word that the one before it lacks
+before=/dev/null
+for pair in "graph relu_grad" "fuse bn_relu_grad" "recompute bn_relu_again" "steps Mflop" "memory slab"; do
+    read -r stage word <<<"$pair"
+    "$paco" plan step --dump "$stage" --arch resnet20 --batch 2 --size 8 --classes 10 --queue 16 \
+        >../stdout 2>"../$stage"
+    [ $? = 0 ] && [ ! -s ../stdout ] && grep -qw "$word" "../$stage" && ! grep -qw "$word" "$before" ||
+        { echo "FAIL: plan --dump $stage: '$word' is missing, or was there before"; failed=1; }
+    before="../$stage"
+done
 
 # what every verb says of itself
 for verb in $("$paco" help | awk '/^  / { print $1 }'); do

@@ -12,6 +12,7 @@
 #include "data/recipe_draw.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,22 +222,31 @@ static void jitter_is_as_defined(void **state)
 static void coins_and_blur(void **state)
 {
     (void)state;
-    static const char *const views[] = {"randclsstack", "sim", "mocov2", "cifar_sim"};
+    static const struct {
+        const char *view;
+        bool softens; /* grey and blur beside the flip */
+    } views[] = {{"randcls", false}, {"randclsstack", true}, {"sim", true},
+                 {"sim02", true},    {"mocov2", true},       {"regular", false},
+                 {"cifar", false},   {"cifar_plain", false}, {"cifar_sim", true}};
     double *sigma = values_new();
-    for (int v = 0; v < 4; v++) {
+    for (size_t v = 0; v < sizeof views / sizeof *views; v++) {
         double flips = 0, greys = 0;
         size_t blurs = 0;
         for (int i = 0; i < DRAWS; i++) {
             Augment drawn;
-            draw(views[v], RECIPE_QUERY, 10, 500, 375, (uint64_t)i, &drawn);
+            draw(views[v].view, RECIPE_QUERY, 10, 500, 375, (uint64_t)i, &drawn);
             const AugmentStep *blur = find(&drawn, AUGMENT_BLUR);
             flips += find(&drawn, AUGMENT_FLIP) != NULL;
             greys += find(&drawn, AUGMENT_GRAYSCALE) != NULL;
             if (blur)
                 sigma[blurs++] = blur->amount;
         }
-        printf("%s\n", views[v]);
+        printf("%s\n", views[v].view);
         assert_share("flip", flips, DRAWS, 0.5);
+        if (!views[v].softens) {
+            assert_true(greys == 0 && blurs == 0);
+            continue;
+        }
         assert_share("grey", greys, DRAWS, 0.2);
         assert_share("blur", (double)blurs, DRAWS, 0.5);
         assert_ks("blur deviation", sigma, blurs, uniform_cdf, (double[2]){0.1, 2.0});
@@ -257,9 +267,7 @@ static int randaugment_begin(const Augment *drawn)
 static void randaugment_is_as_defined(void **state)
 {
     (void)state;
-    double ops[AUGMENT_OP_COUNT] = {0}, counts[15], number[3] = {0}, up = 0, cubic = 0;
-    double *magnitude = values_new();
-    size_t n = 0;
+    double ops[AUGMENT_OP_COUNT] = {0}, counts[15], number[3] = {0};
     for (int i = 0; i < DRAWS; i++) {
         Augment drawn;
         draw("randcls", RECIPE_QUERY, 5, 500, 375, (uint64_t)i, &drawn);
@@ -270,12 +278,6 @@ static void randaugment_is_as_defined(void **state)
             ops[s->op]++;
             if (s->op == AUGMENT_ROTATE || s->op == AUGMENT_SHEAR_X || s->op == AUGMENT_SHEAR_Y ||
                 s->op == AUGMENT_TRANSLATE_X || s->op == AUGMENT_TRANSLATE_Y) {
-                double scale = s->op == AUGMENT_ROTATE        ? 30
-                               : s->op >= AUGMENT_TRANSLATE_X ? 0.45
-                                                              : 0.3;
-                magnitude[n++] = fabs(s->amount) / scale * 10;
-                up += s->amount > 0;
-                cubic += s->filter == IMAGE_BICUBIC;
                 assert_memory_equal(s->fill, ((uint8_t[3]){124, 116, 104}), 3);
                 assert_true(s->filter != IMAGE_NEAREST);
             }
@@ -292,10 +294,82 @@ static void randaugment_is_as_defined(void **state)
     assert_chi("RandAugment applied", number, (double[3]){DRAWS * 0.25, DRAWS * 0.5, DRAWS * 0.25},
                3);
     assert_even("RandAugment operation", counts, 15);
-    assert_share("sign", up, (double)n, 0.5);
-    assert_share("bicubic", cubic, (double)n, 0.5);
-    assert_ks("magnitude, m 5", magnitude, n, normal_cdf, (double[2]){5, 0.5});
-    free(magnitude);
+}
+
+/* Integers 0 to 256 cut from normal amounts, by chi-square; values too rare for it share a cell. */
+static void assert_cut_normal(const char *what, const double *values, size_t n,
+                              const double *normal)
+{
+    double hits[257] = {0}, counts[257] = {0}, expected[257] = {0}, below = 0;
+    int cells = 1;
+    for (size_t i = 0; i < n; i++)
+        hits[(int)values[i]] += values[i] == (int)values[i];
+    for (int v = 0; v <= 256; v++) {
+        double upto = v == 256 ? 1 : normal_cdf(v + 1, normal);
+        if (expected[cells - 1] > 10 && (1 - below) * (double)n > 10) /* else on with this cell */
+            cells++;
+        expected[cells - 1] += (upto - below) * (double)n;
+        counts[cells - 1] += hits[v];
+        below = upto;
+    }
+    assert_chi(what, counts, expected, cells);
+}
+
+/* Operations of RandAugment that have an amount: at m 5, the offset and half of the scale on
+ * average. */
+static const struct {
+    const char *name;
+    AugmentOp op;
+    double scale, offset;
+    bool cut, either; /* to an integer; sign and interpolation at random */
+} AMOUNTS[] = {
+    {"rotate", AUGMENT_ROTATE, 30, 0, false, true},
+    {"shear x", AUGMENT_SHEAR_X, 0.3, 0, false, true},
+    {"shear y", AUGMENT_SHEAR_Y, 0.3, 0, false, true},
+    {"translate x", AUGMENT_TRANSLATE_X, 0.45, 0, false, true},
+    {"translate y", AUGMENT_TRANSLATE_Y, 0.45, 0, false, true},
+    {"posterize", AUGMENT_POSTERIZE, 4, 0, true, false},
+    {"solarize", AUGMENT_SOLARIZE, 256, 0, true, false},
+    {"solarize-add", AUGMENT_SOLARIZE_ADD, 110, 0, true, false},
+    {"color", AUGMENT_COLOR, 1.8, 0.1, false, false},
+    {"contrast", AUGMENT_CONTRAST, 1.8, 0.1, false, false},
+    {"brightness", AUGMENT_BRIGHTNESS, 1.8, 0.1, false, false},
+    {"sharpness", AUGMENT_SHARPNESS, 1.8, 0.1, false, false},
+};
+enum { AMOUNT_COUNT = sizeof AMOUNTS / sizeof *AMOUNTS };
+
+static void randaugment_amounts(void **state)
+{
+    (void)state;
+    double *values = values_new();
+    for (int a = 0; a < AMOUNT_COUNT; a++) {
+        const double normal[2] = {0.5 * AMOUNTS[a].scale + AMOUNTS[a].offset,
+                                  0.05 * AMOUNTS[a].scale};
+        double up = 0, cubic = 0;
+        size_t n = 0;
+        for (uint64_t i = 0; n < DRAWS; i++) {
+            Augment drawn = {.size = 224};
+            Rng rng = rng_stream(11, (uint32_t)a, i, RNG_TEST);
+            randaugment_draw(16, 5, &rng, &drawn);
+            for (int k = 0; k < drawn.count && n < DRAWS; k++) {
+                const AugmentStep *s = &drawn.step[k];
+                if (s->op != AMOUNTS[a].op)
+                    continue;
+                values[n++] = AMOUNTS[a].either ? fabs(s->amount) : s->amount;
+                up += s->amount > 0;
+                cubic += s->filter == IMAGE_BICUBIC;
+            }
+        }
+        if (AMOUNTS[a].cut)
+            assert_cut_normal(AMOUNTS[a].name, values, n, normal);
+        else
+            assert_ks(AMOUNTS[a].name, values, n, normal_cdf, normal);
+        if (AMOUNTS[a].either) {
+            assert_share("its sign", up, (double)n, 0.5);
+            assert_share("its interpolation", cubic, (double)n, 0.5);
+        }
+    }
+    free(values);
 }
 
 /* Amounts at the ends of the range, clipped: m 12 is always 10, m 10 half of the time; 0 at m 0
@@ -353,7 +427,7 @@ static const PolicyRow POLICY[25] = {
 static void autoaugment_is_as_defined(void **state)
 {
     (void)state;
-    double counts[AUGMENT_OP_COUNT] = {0}, expected[AUGMENT_OP_COUNT] = {0}, up = 0, n = 0;
+    double counts[AUGMENT_OP_COUNT] = {0}, expected[AUGMENT_OP_COUNT] = {0};
     for (int row = 0; row < 25; row++)
         for (int k = 0; k < 2; k++)
             expected[POLICY[row].op[k]] += DRAWS / 25.0 * POLICY[row].p[k];
@@ -365,11 +439,8 @@ static void autoaugment_is_as_defined(void **state)
         for (int k = 0; k < drawn.count; k++) {
             const AugmentStep *s = &drawn.step[k];
             counts[s->op]++;
-            if (s->op == AUGMENT_TRANSLATE_Y) {
-                assert_true(s->filter == IMAGE_NEAREST && s->fill[0] == 128);
-                up += s->amount > 0;
-                n++;
-            }
+            assert_true(s->op != AUGMENT_TRANSLATE_Y ||
+                        (s->filter == IMAGE_NEAREST && s->fill[0] == 128));
             assert_true(s->op != AUGMENT_ROTATE || fabs(s->amount - 20.0 / 3) < 1e-12);
             assert_true(s->op != AUGMENT_POSTERIZE || s->amount == 5);
             assert_true(s->op != AUGMENT_SHEAR_Y || s->filter == IMAGE_BICUBIC);
@@ -383,7 +454,48 @@ static void autoaugment_is_as_defined(void **state)
             c[used] = counts[op], e[used++] = expected[op];
     }
     assert_chi("AutoAugment operation", c, e, used);
-    assert_share("AutoAugment sign", up, n, 0.5);
+}
+
+/* AutoAugment's operations with a sign draw it evenly, at the amount of an index of the policy. */
+static void autoaugment_signs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        AugmentOp op;
+        double middle, most;
+    } ops[] = {
+        {"shear y", AUGMENT_SHEAR_Y, 0, 0.3},
+        {"translate x", AUGMENT_TRANSLATE_X, 0, 150.0 / 331},
+        {"translate y", AUGMENT_TRANSLATE_Y, 0, 150.0 / 331},
+        {"color", AUGMENT_COLOR, 1, 0.9},
+        {"contrast", AUGMENT_CONTRAST, 1, 0.9},
+        {"sharpness", AUGMENT_SHARPNESS, 1, 0.9},
+        {"brightness", AUGMENT_BRIGHTNESS, 1, 0.9},
+    };
+    for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) {
+        double up = 0, n = 0;
+        bool in_policy[10] = {false};
+        for (int k = 0; k < 50; k++)
+            if (POLICY[k / 2].op[k % 2] == ops[o].op)
+                in_policy[POLICY[k / 2].index[k % 2]] = true;
+        for (int i = 0; i < DRAWS; i++) {
+            Augment drawn = {.size = 32};
+            Rng rng = rng_stream(12, 1, (uint64_t)i, RNG_TEST);
+            autoaugment_draw(&rng, &drawn);
+            for (int k = 0; k < drawn.count; k++) {
+                double off = drawn.step[k].amount - ops[o].middle;
+                double index = 9 * fabs(off) / ops[o].most;
+                if (drawn.step[k].op != ops[o].op)
+                    continue;
+                assert_true(fabs(index - nearbyint(index)) < 1e-9 && nearbyint(index) <= 9);
+                assert_true(in_policy[(int)nearbyint(index)]);
+                n += off != 0; /* index 0 has no sign */
+                up += off > 0;
+            }
+        }
+        assert_share(ops[o].name, up, n, 0.5);
+    }
 }
 
 /* The policy in the tables is the published one, as the shared reference lists it. */
@@ -453,6 +565,111 @@ static void cifar_crop_and_cutout(void **state)
     assert_even("cutout", centre, 1024);
 }
 
+/* Every view's steps in their published order, typed in again here. */
+#define CROP(scale) {RECIPE_RESIZED_CROP, 1, {scale}}
+#define PAD {RECIPE_PAD_CROP, 1, {4}}
+#define FLIP {RECIPE_FLIP, 0.5, {0}}
+#define JITTER {RECIPE_JITTER, 1, {0.4, 0.4, 0.4, 0}}
+#define JITTER_OFTEN {RECIPE_JITTER, 0.8, {0.4, 0.4, 0.4, 0.1}}
+#define GREY {RECIPE_GREY, 0.2, {0}}
+#define BLUR {RECIPE_BLUR, 0.5, {0.1, 2}}
+#define RANDAUGMENT {RECIPE_RANDAUGMENT, 1, {0}}
+#define AUTOAUGMENT {RECIPE_AUTOAUGMENT, 1, {0}}
+#define CUTOUT {RECIPE_CUTOUT, 1, {16}}
+static const RecipeView VIEWS[] = {
+    {"randcls", 224, {CROP(0.08), FLIP, JITTER, RANDAUGMENT}},
+    {"randclsstack", 224, {CROP(0.08), FLIP, JITTER, GREY, BLUR, RANDAUGMENT}},
+    {"sim", 224, {CROP(0.08), JITTER, GREY, BLUR, FLIP}},
+    {"sim02", 224, {CROP(0.2), JITTER, GREY, BLUR, FLIP}},
+    {"mocov2", 224, {CROP(0.2), JITTER_OFTEN, GREY, BLUR, FLIP}},
+    {"regular", 224, {CROP(0.08), FLIP, JITTER}},
+    {"cifar", 32, {PAD, FLIP, AUTOAUGMENT, CUTOUT}},
+    {"cifar_sim", 32, {CROP(0.2), FLIP, JITTER_OFTEN, GREY, BLUR}},
+    {"cifar_plain", 32, {PAD, FLIP}}, /* of this project */
+};
+enum { VIEW_COUNT = sizeof VIEWS / sizeof *VIEWS };
+
+static const char *const PAIRS[][3] = {
+    {"randcls_sim", "randcls", "sim"},
+    {"randclsstack_sim", "randclsstack", "sim"},
+    {"randclsstack_sim02", "randclsstack", "sim02"},
+    {"sim_sim", "sim", "sim"},
+    {"mocov2_mocov2", "mocov2", "mocov2"},
+    {"regular_regular", "regular", "regular"},
+    {"cifar100", "cifar", "cifar_sim"},
+};
+enum { PAIR_COUNT = sizeof PAIRS / sizeof *PAIRS };
+
+static bool same_step(const RecipeStep *a, const RecipeStep *b)
+{
+    return a->kind == b->kind && a->p == b->p && memcmp(a->a, b->a, sizeof a->a) == 0;
+}
+
+static void recipes_are_the_published_ones(void **state)
+{
+    (void)state;
+    for (int v = 0; v < VIEW_COUNT; v++) {
+        const Recipe *recipe = recipe_find(VIEWS[v].name);
+        assert_non_null(recipe);
+        assert_int_equal(recipe->size, VIEWS[v].size);
+        assert_ptr_equal(recipe->view[RECIPE_KEY], recipe->view[RECIPE_QUERY]);
+        for (int i = 0; i <= RECIPE_MAX_STEPS; i++)
+            if (!same_step(&recipe->view[RECIPE_QUERY]->steps[i], &VIEWS[v].steps[i]))
+                fail_msg("%s: step %d is not the published one", VIEWS[v].name, i);
+    }
+    for (int r = 0; r < PAIR_COUNT; r++) {
+        const Recipe *recipe = recipe_find(PAIRS[r][0]);
+        assert_non_null(recipe);
+        assert_string_equal(recipe_view_name(recipe, RECIPE_QUERY), PAIRS[r][1]);
+        assert_string_equal(recipe_view_name(recipe, RECIPE_KEY), PAIRS[r][2]);
+    }
+    assert_null(recipe_at(VIEW_COUNT + PAIR_COUNT)); /* there are no others */
+}
+
+/* Whether a step of this kind can have drawn the operation. */
+static bool draws_op(RecipeStepKind kind, AugmentOp op)
+{
+    switch (kind) {
+    case RECIPE_RESIZED_CROP:
+        return op == AUGMENT_RESIZED_CROP;
+    case RECIPE_PAD_CROP:
+        return op == AUGMENT_CROP;
+    case RECIPE_FLIP:
+        return op == AUGMENT_FLIP;
+    case RECIPE_JITTER:
+        return op >= AUGMENT_BRIGHTNESS && op <= AUGMENT_HUE;
+    case RECIPE_GREY:
+        return op == AUGMENT_GRAYSCALE;
+    case RECIPE_BLUR:
+        return op == AUGMENT_BLUR;
+    case RECIPE_CUTOUT:
+        return op == AUGMENT_CUTOUT;
+    default:
+        return op >= AUGMENT_AUTOCONTRAST ||
+               (op >= AUGMENT_BRIGHTNESS && op <= AUGMENT_COLOR);
+    }
+}
+
+/* What is drawn keeps to that order. */
+static void draws_keep_the_order(void **state)
+{
+    (void)state;
+    for (int v = 0; v < VIEW_COUNT; v++)
+        for (uint64_t i = 0; i < 1000; i++) {
+            Augment drawn;
+            int at = 0;
+            draw(VIEWS[v].name, RECIPE_QUERY, 10, 500, 375, i, &drawn);
+            for (int k = 0; k < drawn.count; k++) {
+                while (VIEWS[v].steps[at].kind != RECIPE_END &&
+                       !draws_op(VIEWS[v].steps[at].kind, drawn.step[k].op))
+                    at++;
+                if (VIEWS[v].steps[at].kind == RECIPE_END)
+                    fail_msg("%s, sample %d: operation %d is out of order", VIEWS[v].name, (int)i,
+                             k);
+            }
+        }
+}
+
 /* Streams decide: the same one draws the same, another another; query and key differ. */
 static void draws_follow_streams(void **state)
 {
@@ -474,11 +691,20 @@ static void draws_follow_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crop_is_uniform),          cmocka_unit_test(crop_falls_back),
-        cmocka_unit_test(jitter_is_as_defined),     cmocka_unit_test(coins_and_blur),
-        cmocka_unit_test(randaugment_is_as_defined), cmocka_unit_test(randaugment_clips),
-        cmocka_unit_test(autoaugment_is_as_defined), cmocka_unit_test(autoaugment_table),
-        cmocka_unit_test(cifar_crop_and_cutout),    cmocka_unit_test(draws_follow_streams),
+        cmocka_unit_test(crop_is_uniform),
+        cmocka_unit_test(crop_falls_back),
+        cmocka_unit_test(jitter_is_as_defined),
+        cmocka_unit_test(coins_and_blur),
+        cmocka_unit_test(randaugment_is_as_defined),
+        cmocka_unit_test(randaugment_amounts),
+        cmocka_unit_test(randaugment_clips),
+        cmocka_unit_test(autoaugment_is_as_defined),
+        cmocka_unit_test(autoaugment_signs),
+        cmocka_unit_test(autoaugment_table),
+        cmocka_unit_test(cifar_crop_and_cutout),
+        cmocka_unit_test(recipes_are_the_published_ones),
+        cmocka_unit_test(draws_keep_the_order),
+        cmocka_unit_test(draws_follow_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "data/dataset.h"
 #include "data/image_ops.h"
 #include "data/recipe.h"
+#include "support_files.h"
 #include "support_image.h"
 
 #include <stdio.h>
@@ -36,7 +38,7 @@ static void pairs_equal_views(void **state)
             for (uint64_t i = 0; i < 6; i++) {
                 Rng q = rng_stream(1, 2, i, RNG_VIEW_Q), k = rng_stream(1, 2, i, RNG_VIEW_K);
                 Rng q2 = q, k2 = k;
-                Status pair = recipe_pair(recipe, &options, "t", bytes, size, &q, &k, a, a + n);
+                Status pair = recipe_views(recipe, &options, "t", bytes, size, &q, &k, a, a + n);
                 Status one = recipe_view(recipe, RECIPE_QUERY, &options, "t", &decoded, &q2, b);
                 Status two = recipe_view(recipe, RECIPE_KEY, &options, "t", &decoded, &k2, b + n);
                 assert_int_equal(pair, one ? one : two);
@@ -63,8 +65,8 @@ static void corrupt_pairs_are_refused(void **state)
     uint8_t *bytes = jpeg_write(&image, &(JpegKind){.components = 3, .h = 2, .v = 2}, &size);
     for (uint64_t i = 0; i < 50; i++) { /* whatever part the crops need */
         Rng q = rng_stream(1, 2, i, RNG_VIEW_Q), k = rng_stream(1, 2, i, RNG_VIEW_K);
-        assert_int_equal(recipe_pair(recipe, &options, "t", bytes, size - 40, &q, &k, views,
-                                     views + 224 * 224 * 3),
+        assert_int_equal(recipe_views(recipe, &options, "t", bytes, size - 40, &q, &k, views,
+                                      views + 224 * 224 * 3),
                          STATUS_INPUT);
     }
     free(bytes), free(views);
@@ -94,6 +96,53 @@ static void evaluation_views(void **state)
             image_free(&slow), image_free(&decoded), image_free(&image);
             free(a), free(b), free(bytes);
         }
+}
+
+/* What the loader makes of a photograph's bytes, in evaluation and for a baseline, is what whole
+ * decoding gives; cut short (H03), it is refused by both. */
+static void photograph(const RecipeOptions *options, const uint8_t *bytes, size_t size, int number)
+{
+    static uint8_t a[224 * 224 * 3], b[224 * 224 * 3];
+    const Recipe *recipe = recipe_find("regular");
+    Rng rng = rng_stream(1, 0, (uint64_t)number, RNG_VIEW_Q), same = rng;
+    Image image;
+    assert_int_equal(image_decode("t", bytes, size, &image), STATUS_OK);
+    view_eval(options, &image, a);
+    assert_int_equal(view_eval_bytes(options, "t", bytes, size, b), STATUS_OK);
+    if (memcmp(a, b, sizeof a) != 0)
+        fail_msg("photograph %d: the evaluation view depends on what is decoded", number);
+    assert_int_equal(recipe_view(recipe, RECIPE_QUERY, options, "t", &image, &rng, a), STATUS_OK);
+    assert_int_equal(recipe_views(recipe, options, "t", bytes, size, &same, NULL, b, NULL),
+                     STATUS_OK);
+    if (memcmp(a, b, sizeof a) != 0)
+        fail_msg("photograph %d: the query view depends on what is decoded", number);
+    image_free(&image);
+    size_t cut = size * (size_t)(1 + number % 15) / 16;
+    assert_int_equal(view_eval_bytes(options, "t", bytes, cut, b), STATUS_INPUT);
+    assert_int_equal(recipe_views(recipe, options, "t", bytes, cut, &same, NULL, b, NULL),
+                     STATUS_INPUT);
+}
+
+static void photographs(void **state)
+{
+    (void)state;
+    Dataset *d;
+    DatasetSpec spec = {.kind = DATASET_LIST, .list = test_shared("data/imagenet_samples/list.txt"),
+                        .root = test_shared("data/imagenet_samples"), .classes = 1000};
+    RecipeOptions options = recipe_options(recipe_find("regular"));
+    test_stderr_begin();
+    Status status = dataset_open(&spec, &d);
+    free(test_stderr_end());
+    assert_int_equal(status, STATUS_OK);
+    assert_true(d->count >= 100);
+    for (int64_t i = 0; i < d->count; i++) {
+        uint8_t *bytes;
+        size_t size;
+        assert_int_equal(dataset_read(d, i, &bytes, &size), STATUS_OK);
+        photograph(&options, bytes, size, (int)i);
+        free(bytes);
+    }
+    dataset_close(d);
 }
 
 /* H07: a line of pixels. Resized whole it would have 4 billion; only the crop is made. */
@@ -200,7 +249,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_equal_views), cmocka_unit_test(corrupt_pairs_are_refused),
-        cmocka_unit_test(evaluation_views),  cmocka_unit_test(long_lines),
+        cmocka_unit_test(evaluation_views),  cmocka_unit_test(photographs),
+        cmocka_unit_test(long_lines),
         cmocka_unit_test(small_images_pass), cmocka_unit_test(names),
         cmocka_unit_test(plain_views_move_pixels),
     };

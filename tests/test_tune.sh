@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tuning of a tiny network on the kernels for GPUs, and what a plan makes of it: every convolution and product gets a
-# named algorithm, a later plan runs the very ones, and a tuning file of other kernels is left alone. Beside it, that
-# `bench op` prints its figures.
+# named algorithm, a later plan runs the very ones, and the tuning of other kernels is a file of its own. Beside it,
+# that `bench op` prints its figures.
 paco=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -17,7 +17,7 @@ what=eval steps=7
 [ -n "$PACO_FULL" ] && what=step steps=25
 model=(--arch resnet20 --batch 2 --size 8 --classes 10 --dim 8 --queue 16)
 "$paco" tune $what "${model[@]}" --kernels gpu >"$work/tuned" 2>"$work/errors" || { cat "$work/errors"; fail "tune"; }
-table=("$work"/openpaco/tuning-*.txt)
+table=("$work"/openpaco/tuning-*-gpu-*.txt)
 [ -f "${table[0]}" ] || fail "no tuning file"
 sed -n 's/^\(conv[^=]*\|gemm[^=]*\) = \([^ ]*\) .*/\1=\2/p' "${table[0]}" >"$work/keys"
 [ "$(wc -l <"$work/keys")" -ge $steps ] || fail "$(wc -l <"$work/keys") steps tuned, expected at least $steps"
@@ -32,6 +32,17 @@ layer=(bench op conv 2 64 2 2 64 3 1 --repeats 1 --profile)
 grep -q 'gpu-tile-64x16$' "$work/profile" || fail "the plan does not follow the tuning file"
 "$paco" "${layer[@]}" --kernels cpu >"$work/json" 2>"$work/profile" || fail "bench op conv, cpu"
 grep -q 'gpu-' "$work/profile" && fail "kernels for processors took the GPU's tuning"
+
+# Tuning the one kind leaves the other's file alone, in either order.
+gpu_sum=$(sha256sum <"${table[0]}")
+"$paco" tune eval "${model[@]}" --kernels cpu >"$work/tuned" 2>"$work/errors" || { cat "$work/errors"; fail "tune, cpu"; }
+other=("$work"/openpaco/tuning-*-cpu-*.txt)
+grep -q '^kernels cpu$' "${other[0]}" || fail "no tuning file of the kernels for processors"
+[ "$(sha256sum <"${table[0]}")" = "$gpu_sum" ] || fail "tuning the kernels for processors changed the GPU's file"
+cpu_sum=$(sha256sum <"${other[0]}")
+"$paco" tune eval "${model[@]}" --kernels gpu >"$work/tuned" 2>"$work/errors" || { cat "$work/errors"; fail "tune again"; }
+[ "$(sha256sum <"${other[0]}")" = "$cpu_sum" ] || fail "tuning the GPU's kernels changed the processors' file"
+[ "$(ls "$work"/openpaco/tuning-*.txt | wc -l)" = 2 ] || fail "expected two tuning files"
 
 "$paco" bench op paco 4 8 10 16 --repeats 3 >"$work/json" 2>"$work/errors" || { cat "$work/errors"; fail "bench op"; }
 for field in ms_median ms_min ms_max peak_mib device_mib; do

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 shared="${PACO_SHARED:-../shared}"
 paco="${PACO_BIN:-build/paco}"
-rounds=3
+rounds=5
 out=
 cases=()
 while [ $# -gt 0 ]; do

@@ -104,8 +104,8 @@ static Status draw_sheet(const AugmentRequest *r, const Recipe *recipe,
     for (int i = 0; i < r->n && status == STATUS_OK; i++) {
         Rng query = rng_stream((uint64_t)r->seed, (uint32_t)i, 0, RNG_VIEW_Q);
         Rng key = rng_stream((uint64_t)r->seed, (uint32_t)i, 0, RNG_VIEW_K);
-        status = recipe_pair(recipe, options, r->image, bytes, bytes_size, &query, &key, views,
-                             views + view);
+        status = recipe_views(recipe, options, r->image, bytes, bytes_size, &query, &key, views,
+                              views + view);
         int left = GAP + i % columns * (size + GAP), top = GAP + i / columns * (cell + GAP);
         if (status == STATUS_OK) {
             paste(sheet, left, top, views, size);

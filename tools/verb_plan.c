@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char USAGE[] =
-    "usage: paco plan step|eval [--dump graph|fuse|steps|memory] [options]\n\n"
+    "usage: paco plan step|eval [--dump graph|fuse|recompute|steps|memory] [options]\n\n"
     "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every "
     "slab and where its\n"
     "peak is; --dump prints one stage of compilation instead.";
@@ -27,14 +27,15 @@ static const char *take_dump(int *argc, char **argv)
 
 static Status run(int argc, char **argv, Options *options)
 {
-    static const char *const stages[] = {"graph", "fuse", "steps", "memory"};
+    static const char *const stages[] = {"graph", "fuse", "recompute", "steps", "memory"};
     const char *dump = take_dump(&argc, argv);
     bool known = !dump;
-    for (int i = 0; i < 4 && dump; i++)
+    for (size_t i = 0; i < sizeof stages / sizeof *stages && dump; i++)
         known |= strcmp(dump, stages[i]) == 0;
     if (!known)
         return status_fail(STATUS_USAGE,
-                           "plan: --dump: '%s' is no stage (graph, fuse, steps, memory)", dump);
+                           "plan: --dump: '%s' is no stage (graph, fuse, recompute, steps, memory)",
+                           dump);
     bool evaluation = false;
     TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
     return options->help ? STATUS_OK : bench_plan(options, evaluation, dump);

@@ -6,10 +6,10 @@ static const char USAGE[] = "usage: paco tune step|eval [options]\n\n"
                             "Times every algorithm that could run each convolution and matrix "
                             "product of a model's training step or evaluation\n"
                             "on a device, and keeps the winners in a text file for this device, "
-                            "driver and version in the cache folder\n"
-                            "(~/.cache/openpaco, or XDG_CACHE_HOME). Later plans choose from it; "
-                            "without it, built-in defaults of the device's\n"
-                            "class are used. Deleting the file undoes the tuning.";
+                            "driver, version and kind of kernels in the\n"
+                            "cache folder (~/.cache/openpaco, or XDG_CACHE_HOME). Later plans choose "
+                            "from it; without it, built-in\n"
+                            "defaults of the device's class are used. Deleting the file undoes the tuning.";
 
 static Status run(int argc, char **argv, Options *options)
 {

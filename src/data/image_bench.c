@@ -36,21 +36,17 @@ static Status bench_decode(Bench *bench, const char *path, const uint8_t *bytes,
 
 static Status bench_view(Bench *bench, const char *path, const uint8_t *bytes, size_t size)
 {
-    Image image;
-    TRY(image_decode(path, bytes, size, &image));
     Rng rng = rng_stream(1, 0, bench->sample, RNG_VIEW_Q);
-    Status status = recipe_view(bench->recipe, RECIPE_QUERY, &bench->options, path, &image, &rng,
-                                bench->query);
-    image_free(&image);
-    return status;
+    return recipe_views(bench->recipe, &bench->options, path, bytes, size, &rng, NULL, bench->query,
+                        NULL);
 }
 
 static Status bench_pair(Bench *bench, const char *path, const uint8_t *bytes, size_t size)
 {
     Rng q = rng_stream(1, 0, bench->sample, RNG_VIEW_Q);
     Rng k = rng_stream(1, 0, bench->sample, RNG_VIEW_K);
-    return recipe_pair(bench->recipe, &bench->options, path, bytes, size, &q, &k, bench->query,
-                       bench->key);
+    return recipe_views(bench->recipe, &bench->options, path, bytes, size, &q, &k, bench->query,
+                        bench->key);
 }
 
 static Status bench_views(Bench *bench, const char *path, const uint8_t *bytes, size_t size)

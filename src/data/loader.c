@@ -72,26 +72,19 @@ struct Loader {
 
 /* ---- making one sample ---- */
 
-/* Views of the encoded file of image `i`. */
+/* Views of the encoded file of image `i`; `key` is NULL except for LOADER_PAIR. */
 static Status views_of_file(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k,
                             uint8_t *query, uint8_t *key)
 {
     const LoaderSpec *spec = &l->spec;
     uint8_t *bytes;
     size_t size;
-    Image image = {0};
     TRY(dataset_read(spec->data, i, &bytes, &size));
-    Status status;
-    if (spec->views == LOADER_PAIR)
-        status = recipe_pair(spec->recipe, &spec->options, name, bytes, size, q, k, query, key);
-    else
-        status = image_decode(name, bytes, size, &image);
+    Status status = spec->views == LOADER_EVAL
+                        ? view_eval_bytes(&spec->options, name, bytes, size, query)
+                        : recipe_views(spec->recipe, &spec->options, name, bytes, size, q, k, query,
+                                       key);
     free(bytes);
-    if (status == STATUS_OK && spec->views == LOADER_QUERY)
-        status = recipe_view(spec->recipe, RECIPE_QUERY, &spec->options, name, &image, q, query);
-    if (status == STATUS_OK && spec->views == LOADER_EVAL)
-        view_eval(&spec->options, &image, query);
-    image_free(&image);
     return status;
 }
 

@@ -195,15 +195,16 @@ Status recipe_view(const Recipe *recipe, RecipeSide side, const RecipeOptions *o
     return STATUS_OK;
 }
 
-/* Both views of one image, drawn as soon as its size is known. */
-typedef struct Pair {
+/* The views of one image, drawn as soon as its size is known. */
+typedef struct Views {
     const Recipe *recipe;
     const RecipeOptions *options;
     const char *name;
+    int count; /* by RecipeSide: 1 is the query's alone */
     Rng *rng[2];
     Augment drawn[2];
     Status status;
-} Pair;
+} Views;
 
 static ImageBox cover(ImageBox a, ImageBox b)
 {
@@ -213,33 +214,36 @@ static ImageBox cover(ImageBox a, ImageBox b)
     return (ImageBox){left, top, right - left, bottom - top};
 }
 
-static ImageBox pair_want(int width, int height, void *context)
+static ImageBox views_want(int width, int height, void *context)
 {
-    Pair *pair = context;
-    pair->status = STATUS_OK;
-    for (int i = 0; i < 2 && pair->status == STATUS_OK; i++)
-        pair->status = recipe_draw(pair->recipe->view[i], pair->options, pair->name, width, height,
-                                   pair->rng[i], &pair->drawn[i]);
-    if (pair->status != STATUS_OK)
-        return (ImageBox){0, 0, width, height};
-    return cover(augment_box(&pair->drawn[0], width, height),
-                 augment_box(&pair->drawn[1], width, height));
+    Views *views = context;
+    ImageBox want = {0, 0, width, height};
+    views->status = STATUS_OK;
+    for (int i = 0; i < views->count; i++) {
+        views->status = recipe_draw(views->recipe->view[i], views->options, views->name, width,
+                                    height, views->rng[i], &views->drawn[i]);
+        if (views->status != STATUS_OK)
+            break;
+        ImageBox box = augment_box(&views->drawn[i], width, height);
+        want = i == 0 ? box : cover(want, box);
+    }
+    return want;
 }
 
-Status recipe_pair(const Recipe *recipe, const RecipeOptions *options, const char *name,
-                   const uint8_t *bytes, size_t size, Rng *query_rng, Rng *key_rng, uint8_t *query,
-                   uint8_t *key)
+Status recipe_views(const Recipe *recipe, const RecipeOptions *options, const char *name,
+                    const uint8_t *bytes, size_t size, Rng *query_rng, Rng *key_rng, uint8_t *query,
+                    uint8_t *key)
 {
-    Pair pair = {.recipe = recipe, .options = options, .name = name, .rng = {query_rng, key_rng}};
+    Views views = {.recipe = recipe, .options = options, .name = name, .count = key ? 2 : 1,
+                   .rng = {query_rng, key_rng}};
+    uint8_t *out[2] = {query, key};
     Image part;
     ImageBox at, whole;
-    TRY(image_decode_part(name, bytes, size, pair_want, &pair, &part, &at, &whole));
-    if (pair.status == STATUS_OK) {
-        augment_apply(&pair.drawn[RECIPE_QUERY], &part, at, query);
-        augment_apply(&pair.drawn[RECIPE_KEY], &part, at, key);
-    }
+    TRY(image_decode_part(name, bytes, size, views_want, &views, &part, &at, &whole));
+    for (int i = 0; i < views.count && views.status == STATUS_OK; i++)
+        augment_apply(&views.drawn[i], &part, at, out[i]);
     image_free(&part);
-    return pair.status;
+    return views.status;
 }
 
 static void check_eval(const RecipeOptions *options)

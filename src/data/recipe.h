@@ -51,17 +51,18 @@ RecipeOptions recipe_options(const Recipe *recipe);
  * message. */
 Status recipe_view(const Recipe *recipe, RecipeSide side, const RecipeOptions *options,
                    const char *name, const Image *image, Rng *rng, uint8_t *out);
-/* Both views of the bytes of an image file, which is decoded once and only where a view needs
- * it: the same pixels, and the same failures, as image_decode followed by two calls of
- * recipe_view. */
-Status recipe_pair(const Recipe *recipe, const RecipeOptions *options, const char *name,
-                   const uint8_t *bytes, size_t size, Rng *query_rng, Rng *key_rng, uint8_t *query,
-                   uint8_t *key);
+/* The views of the bytes of an image file, which is decoded once and only where a view needs it:
+ * the query's and, where `key` is not NULL, the key's. The same pixels, and the same failures, as
+ * image_decode followed by recipe_view for each. key_rng is not used without `key`. */
+Status recipe_views(const Recipe *recipe, const RecipeOptions *options, const char *name,
+                    const uint8_t *bytes, size_t size, Rng *query_rng, Rng *key_rng, uint8_t *query,
+                    uint8_t *key);
 /* The evaluation view: short side to eval_resize, then the centre size x size (zeros outside a
  * smaller image); an image whose short side is eval_resize already is only cropped.
  * out[size][size][3]. */
 void view_eval(const RecipeOptions *options, const Image *image, uint8_t *out);
-/* The evaluation view of the bytes of an image file, decoded only where it is needed. */
+/* The evaluation view of the bytes of an image file, decoded only where it is needed: the same
+ * pixels, and the same failures, as image_decode followed by view_eval. */
 Status view_eval_bytes(const RecipeOptions *options, const char *name, const uint8_t *bytes,
                        size_t size, uint8_t *out);
 

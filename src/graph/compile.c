@@ -232,9 +232,11 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
         graph_dump(plan->graph, stderr);
     if (!options->no_fuse)
         graph_fuse(plan->graph);
+    if (!strcmp(dump, "fuse") || log_level() >= 2)
+        graph_dump(plan->graph, stderr);
     if (!options->no_fuse && !options->no_recompute)
         graph_recompute(plan->graph);
-    if (!strcmp(dump, "fuse") || log_level() >= 2)
+    if (!strcmp(dump, "recompute") || log_level() >= 2)
         graph_dump(plan->graph, stderr);
     Value *state = graph_value(plan->graph, "step_state", ROLE_STATE, DTYPE_I32,
                                DIMS1(sizeof(StepState) / 4));

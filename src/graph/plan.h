@@ -63,7 +63,7 @@ typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
     bool no_recompute; /* keep every activation for the backward pass */
     const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
-    const char *dump;  /* print this stage to stderr: "graph", "fuse", "steps", "memory" */
+    const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
 } PlanOptions;
 
 typedef struct Plan {

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/rng.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -42,17 +43,9 @@ const char *tuning_key(const Step *step, char text[192])
     return text;
 }
 
-static char *file_of(const DeviceInfo *info, const char *folder)
+static const char *kernels_of(const DeviceInfo *info)
 {
-    char name[300];
-    snprintf(name, sizeof name, "tuning-%s-%s.txt", info->name, info->driver);
-    for (char *s = name; *s; s++)
-        if (!isalnum((unsigned char)*s) && *s != '.' && *s != '-')
-            *s = '_';
-    char *cache = file_cache_folder(folder);
-    char *path = cache ? file_join(cache, name) : NULL;
-    free(cache);
-    return path;
+    return info->caps & CAP_CPU ? "cpu" : "gpu";
 }
 
 static char *head_of(const DeviceInfo *info)
@@ -60,8 +53,23 @@ static char *head_of(const DeviceInfo *info)
     char head[700];
     snprintf(head, sizeof head,
              "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nkernels %s\n", VERSION,
-             info->name, info->driver, info->version, info->caps & CAP_CPU ? "cpu" : "gpu");
+             info->name, info->driver, info->version, kernels_of(info));
     return mem_string(head);
+}
+
+/* A hash of the head ends the name, so that no table is ever written over another's. */
+static char *file_of(const DeviceInfo *info, const char *head, const char *folder)
+{
+    char name[300];
+    snprintf(name, sizeof name, "tuning-%s-%s-%016llx.txt", info->name, kernels_of(info),
+             (unsigned long long)rng_hash(head));
+    for (char *s = name; *s; s++)
+        if (!isalnum((unsigned char)*s) && *s != '.' && *s != '-')
+            *s = '_';
+    char *cache = file_cache_folder(folder);
+    char *path = cache ? file_join(cache, name) : NULL;
+    free(cache);
+    return path;
 }
 
 static Entry *find(const Tuning *t, const char *key)
@@ -107,8 +115,8 @@ Tuning *tuning_load(const DeviceInfo *info, const char *folder)
     Tuning *t = mem_zero(1, sizeof *t);
     uint8_t *bytes;
     size_t size;
-    t->path = file_of(info, folder);
     t->head = head_of(info);
+    t->path = file_of(info, t->head, folder);
     if (!t->path || !file_exists(t->path) ||
         file_read(t->path, FILE_LIMIT, &bytes, &size) != STATUS_OK)
         return t;

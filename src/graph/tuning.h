@@ -1,9 +1,9 @@
 /* Tuning: which algorithm was fastest for a step on a device, kept in one readable text file per
- * device.
+ * device and kind of kernels.
  *
- * The file's head names device, driver and version; a file of another one is not used. Each further
- * line is "step = algorithm milliseconds". A plan asks for every convolution and GEMM that it
- * lowers. */
+ * The file's head names device, driver, version and kind; each combination has a file of its own,
+ * and a file with another head is not used. Each further line is "step = algorithm milliseconds".
+ * A plan asks for every convolution and GEMM that it lowers. */
 #ifndef PACO_GRAPH_TUNING_H
 #define PACO_GRAPH_TUNING_H
 
