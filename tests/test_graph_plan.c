@@ -513,7 +513,7 @@ static void violations(void **unused)
 
 typedef struct Ranges {
     int steps;
-    int64_t elements;
+    int64_t elements, bytes;
 } Ranges;
 
 static Ranges count_ranges(const Plan *plan, KernelId kernel)
@@ -525,6 +525,7 @@ static Ranges count_ranges(const Plan *plan, KernelId kernel)
             memcpy(&args, plan->steps[i].kernel.args, sizeof args);
             r.steps++;
             r.elements += args.n;
+            r.bytes += plan->steps[i].bytes;
             assert_true(args.chunk % 16 == 0);
             assert_true(args.chunk * plan->steps[i].kernel.global[0] >= args.n);
         }
@@ -556,6 +557,9 @@ static void check_ranges(const Plan *plan)
     Ranges sum = count_ranges(plan, KERNEL_grad_sum);
     assert_int_equal(sgd.steps, trained.steps);
     assert_int_equal(sgd.elements, trained.elements);
+    assert_int_equal(sgd.bytes, 20 * sgd.elements); /* g read, w and v read and written */
+    assert_int_equal(ema.bytes, 12 * ema.elements);
+    assert_int_equal(sum.bytes, 12 * sum.elements);
     assert_int_equal(ema.steps, all.steps);
     assert_int_equal(ema.elements, all.elements);
     assert_int_equal(sum.elements, plan->graph->ranks > 1 ? trained.elements : 0);

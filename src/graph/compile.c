@@ -50,6 +50,35 @@ static void lower_nodes(Plan *plan)
     }
 }
 
+/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they write they also read. */
+static bool is_range_kernel(int id)
+{
+    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
+}
+
+static bool reads_what_it_writes(const Step *step)
+{
+    return (step->kind == STEP_KERNEL && is_range_kernel(step->kernel.id)) ||
+           (step->kind == STEP_GEMM && step->gemm.beta != 0) || (step->kind == STEP_CONV && step->conv.accumulate);
+}
+
+/* What every step moves, unless its lowering has said so: each operand once, or twice where it is read and written. */
+static void count_bytes(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++) {
+        Step *step = &plan->steps[i];
+        int64_t moved = 0;
+        for (int j = 0; j < step->refs_count; j++) {
+            int value = plan->plan_steps[i].operands[j].value;
+            int times = (step->writes >> j & 1) && reads_what_it_writes(step) ? 2 : 1;
+            if (value >= 0 && value != plan->state)
+                moved += times * (int64_t)plan->values[value].bytes;
+        }
+        if (step->bytes == 0)
+            step->bytes = moved;
+    }
+}
+
 /* Stable sort by segment: packed weights go to the prologue although their node stands later. */
 static void order_steps(Plan *plan)
 {
@@ -69,12 +98,6 @@ static void order_steps(Plan *plan)
     free(plan->plan_steps);
     plan->steps = steps;
     plan->plan_steps = places;
-}
-
-/* The kernels that treat each element alike and begin their arguments with RangeArgs. */
-static bool is_range_kernel(int id)
-{
-    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
 }
 
 /* Whether step b goes on where step a ends, in every operand but the step state. */
@@ -117,6 +140,8 @@ static void coalesce(Plan *plan)
             memcpy(&q, plan->steps[i].kernel.args, sizeof q);
             p.n += q.n;
             memcpy(step->kernel.args, &p, sizeof p);
+            step->bytes += plan->steps[i].bytes;
+            plan->plan_steps[to - 1].joined++;
             continue;
         }
         plan->steps[to] = plan->steps[i];
@@ -134,6 +159,8 @@ static void coalesce(Plan *plan)
         memcpy(&args, step->kernel.args, sizeof args);
         step->kernel.global[0] = lower_range(&l, args.n, &args.chunk).items[0];
         memcpy(step->kernel.args, &args, sizeof args);
+        if (plan->plan_steps[i].joined)
+            step->name = arena_printf(&plan->graph->arena, "%s and %d more", step->name, plan->plan_steps[i].joined);
     }
 }
 
@@ -208,14 +235,8 @@ static Status prepare_steps(Plan *plan)
     for (int i = 0; i < plan->steps_count; i++) {
         Step *step = &plan->steps[i];
         const PlanStep *place = &plan->plan_steps[i];
-        int64_t moved = 0;
-        for (int j = 0; j < step->refs_count; j++) {
+        for (int j = 0; j < step->refs_count; j++)
             step->refs[j] = resolve(plan, place->operands[j]);
-            if (place->operands[j].value >= 0)
-                moved += (int64_t)plan->values[place->operands[j].value].bytes;
-        }
-        if (step->kind != STEP_COPY && step->kind != STEP_FILL)
-            step->bytes = moved;
         step->packed = resolve(plan, place->packed);
         step->workspace = resolve(plan, place->workspace);
         Status status = plan->backend->prepare(plan->device, step);
@@ -243,6 +264,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     TRY(plan->status);
     order_steps(plan);
     describe_values(plan);
+    count_bytes(plan);
     plan_liveness(plan);
     plan_memory(plan);
     plan_check(plan);

@@ -52,6 +52,7 @@ typedef struct PlanStep {
     PlanOperand operands[STEP_MAX_REFS], packed, workspace;
     Segment segment;
     const Node *node;
+    int joined; /* steps over the ranges right behind the operands that coalescing made part of this one */
 } PlanStep;
 
 /* Value `out` takes the place of value `in`, whose last use is the step that writes `out`. */
@@ -102,9 +103,9 @@ Ref plan_ref(const Plan *plan, const Value *value);
 /* Bytes of a slab, or of all of them. */
 uint64_t plan_slab_bytes(const Plan *plan, Slab slab);
 uint64_t plan_bytes(const Plan *plan);
-/* Prints steps, shapes, places, bytes and flops. */
 /* What a step does, in one word ("conv_forward", "bn_apply"). */
 const char *plan_step_label(const Step *step);
+/* Prints steps, shapes, places, bytes and flops. */
 void plan_dump_steps(const Plan *plan, void *file);
 void plan_dump_memory(const Plan *plan, void *file);
 

@@ -235,7 +235,7 @@ static Status print_profile(Session *session, bool evaluation)
     qsort(lines, (size_t)count, sizeof *lines, slower_first);
     if (status == STATUS_OK) {
         print_groups(lines, count, total, &peak);
-        print_lines(lines, count < 60 ? count : 60, total, &peak);
+        print_lines(lines, count, total, &peak);
     }
     free(lines);
     return status;
