@@ -562,12 +562,10 @@ static void run_device(Trial *t, BuildTrial *build, int device, bool apart)
     snprintf(what + length, sizeof what - (size_t)length, ") with %s%s", t->rig->names[device],
              apart ? ", values apart" : "");
     g->info = *g->inner->opened(g->device);
-    if (apart)
-        g->info.max_alloc = 1;
     Plan *plan;
     rebuild(t, build);
-    must(plan_compile(t->graph, guard_backend(), guard_device(g), &(PlanOptions){.no_fuse = !t->fuse},
-                      &plan));
+    must(plan_compile(t->graph, guard_backend(), guard_device(g),
+                      &(PlanOptions){.no_fuse = !t->fuse, .apart = apart}, &plan));
     note_operators(t, plan, what);
     run_twice(t, plan, what);
     guard_check(g, what);

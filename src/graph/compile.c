@@ -174,24 +174,75 @@ static int64_t batch_of(const Graph *graph)
     return batch;
 }
 
-/* Says what is needed and which batch would fit: activations grow with it, the rest does not. */
-static Status refuse_size(const Plan *plan, uint64_t need)
+/* The largest value of those that grow with the batch, or of the others. */
+static const PlanValue *largest_value(const Plan *plan, bool growing)
 {
-    uint64_t memory = plan->info->memory, activations = plan_slab_bytes(plan, SLAB_ACTIVATION);
-    uint64_t fixed = need - activations;
-    int64_t batch = batch_of(plan->graph);
-    int64_t fits = memory > fixed
-                       ? (int64_t)((double)(memory - fixed) / (double)activations * (double)batch)
-                       : 0;
+    const PlanValue *most = &plan->values[plan->state];
+    for (int i = 0; i < plan->values_count; i++) {
+        const PlanValue *v = &plan->values[i];
+        Role role = v->value->role;
+        bool shared = role == ROLE_ACTIVATION || role == ROLE_DERIVED; /* and nowhere, where no step names it */
+        if ((shared || role == ROLE_INPUT) == growing && (!shared || v->first >= 0) && v->bytes > most->bytes)
+            most = v;
+    }
+    return most;
+}
+
+/* What of the plan does not grow with the batch fits the device by itself, and so does each of its values. */
+static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
+{
+    return fixed < plan->info->memory && largest_value(plan, false)->bytes <= plan->info->max_alloc;
+}
+
+/* Images of one rank for which activations, which grow with them, fit beside the rest, `fixed` bytes; 0: not even one.
+ * The places of fewer images are not planned: they may have larger gaps. */
+static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
+{
+    const double gaps = 1.0 / 32;
+    double growing = (double)(plan_slab_bytes(plan, SLAB_ACTIVATION) - plan->peak_derived);
+    double room = ((double)(plan->info->memory - fixed) - (double)plan->peak_derived) / growing * (1 - gaps);
+    double largest = (double)plan->info->max_alloc / (double)largest_value(plan, true)->bytes;
+    double share = room < largest ? room : largest;
+    return (int64_t)((share < 1 ? share : 1) * (double)batch_of(plan->graph));
+}
+
+/* Ends a refusal: which batch would fit, or why none does. */
+static Status refuse(const Plan *plan, uint64_t need, const char *what)
+{
+    uint64_t fixed = need - plan_slab_bytes(plan, SLAB_ACTIVATION);
+    if (!fixed_part_fits(plan, fixed)) {
+        const PlanValue *most = largest_value(plan, false);
+        return status_fail(STATUS_LIMIT,
+                           "%s: memory: %s. No batch fits: %llu MiB do not depend on it, of them %llu MiB are %s",
+                           plan->info->name, what, (unsigned long long)(fixed >> 20),
+                           (unsigned long long)(most->bytes >> 20), most->value->name);
+    }
+    int64_t fits = batch_that_fits(plan, fixed);
     char hint[96] = "Not even a batch of one image fits";
     if (fits > 0)
         snprintf(hint, sizeof hint, "A batch of %lld images per rank fits", (long long)fits);
-    return status_fail(
-        STATUS_LIMIT,
-        "%s: memory: the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB "
-        "activations of %lld images). %s",
-        plan->info->name, (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
-        (unsigned long long)(activations >> 20), (long long)batch, hint);
+    return status_fail(STATUS_LIMIT, "%s: memory: %s. %s", plan->info->name, what, hint);
+}
+
+/* Refuses what can be seen to be too large before any memory is taken. */
+static Status check_size(const Plan *plan)
+{
+    char what[192];
+    uint64_t need = plan_bytes(plan), memory = plan->info->memory, limit = plan->info->max_alloc;
+    const PlanValue *most = largest_value(plan, false);
+    if (most->bytes <= limit)
+        most = largest_value(plan, true);
+    if (most->bytes > limit) {
+        snprintf(what, sizeof what, "%.64s is larger than a buffer of the device may be (%llu vs %llu MiB)",
+                 most->value->name, (unsigned long long)(most->bytes >> 20), (unsigned long long)(limit >> 20));
+        return refuse(plan, need, what);
+    }
+    if (need <= memory)
+        return STATUS_OK;
+    snprintf(what, sizeof what, "the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB activations "
+             "of %lld images)", (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
+             (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20), (long long)batch_of(plan->graph));
+    return refuse(plan, need, what);
 }
 
 static Status take_memory(Plan *plan)
@@ -200,8 +251,7 @@ static Status take_memory(Plan *plan)
                                         "momentum",           "key copy",   "state",
                                         "inputs and outputs", "activations"};
     uint64_t need = plan_bytes(plan);
-    if (plan->info->memory && need > plan->info->memory)
-        return refuse_size(plan, need);
+    TRY(check_size(plan));
     for (int s = 0; s < SLAB_COUNT; s++) {
         PlanSlab *slab = &plan->slabs[s];
         slab->buffers = mem_zero((size_t)slab->count, sizeof *slab->buffers);
@@ -307,6 +357,7 @@ Status plan_compile(Graph *graph, const Backend *backend, Device *device,
     plan->device = device;
     plan->info = backend->opened(device);
     plan->tuning = options->tuning;
+    plan->apart = options->apart;
     Status status = run_passes(plan, options);
     if (status == STATUS_OK)
         status = clear_slabs(plan);

@@ -64,6 +64,7 @@ typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
     bool no_recompute; /* keep every activation for the backward pass */
     const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
+    bool apart;        /* a buffer of its own for every value: tests put guards around it */
     const char *dump;  /* print this stage to stderr: "graph", "fuse", "steps", "memory" */
 } PlanOptions;
 
@@ -80,16 +81,18 @@ typedef struct Plan {
     int values_count;
     PlanSlab slabs[SLAB_COUNT];
     const Tuning *tuning;
+    bool apart;
     int state;             /* id of the StepState value */
     PlanOver *overs;
     int overs_count, overs_room;
     Status status;         /* of lowering: the backend's first refusal */
     uint64_t requested;    /* bytes of all activations, had each its own place */
     const char *peak;      /* node at which most activation bytes are alive */
+    uint64_t peak_derived; /* bytes of packed weights and scratch among them */
 } Plan;
 
 /* Compiles the graph (which the plan then owns, also on failure) and takes the device's memory.
- * STATUS_LIMIT with what it needs when it does not fit. */
+ * STATUS_LIMIT, with what is too large and the batch that would fit, when it does not fit. */
 Status plan_compile(Graph *graph, const Backend *backend, Device *device,
                     const PlanOptions *options, Plan **plan);
 void plan_free(Plan *plan);
