@@ -47,10 +47,15 @@ static bool tile_fits(const Device *device, const GroupTile *t)
     return tile_threads(t) <= device->info.max_group && tile_local(t) <= device->info.local_memory;
 }
 
-/* Without tuning: 64 rows, and no more columns than there are. */
+/* Without tuning: 64 rows, and no more columns than there are; where the device cannot run that, the first after it
+ * that it can run. */
 static const GroupTile *default_tile(const Device *device, int blocks)
 {
-    return blocks >= 3 && tile_fits(device, &tiles[0]) ? &tiles[0] : blocks >= 2 ? &tiles[1] : &tiles[2];
+    int wanted = blocks >= 3 ? 0 : blocks >= 2 ? 1 : 2;
+    for (int i = 0; i < TILE_COUNT; i++)
+        if (tile_fits(device, &tiles[(wanted + i) % TILE_COUNT]))
+            return &tiles[(wanted + i) % TILE_COUNT];
+    return &tiles[wanted];
 }
 
 /* The tile of the algorithm that the step names, if the device can run it; else the default. */
