@@ -34,7 +34,7 @@ grep -q 'gpu-tile-64x16$' "$work/profile" || fail "the plan does not follow the 
 grep -q 'gpu-' "$work/profile" && fail "kernels for processors took the GPU's tuning"
 
 "$paco" bench op paco 4 8 10 16 --repeats 3 >"$work/json" 2>"$work/errors" || { cat "$work/errors"; fail "bench op"; }
-for field in ms_median ms_min ms_max peak_mib device_mib; do
+for field in ms_median ms_min ms_max gflops gb_per_s percent_of_peak peak_mib device_mib; do
     grep -qE "\"$field\": [0-9]+\.[0-9]" "$work/json" || fail "bench op: no $field"
 done
 [ "$failures" -eq 0 ] && echo "$(wc -l <"$work/keys") steps tuned; all as expected"

@@ -188,19 +188,27 @@ static const PlanValue *largest_value(const Plan *plan, bool growing)
     return most;
 }
 
-/* What of the plan does not grow with the batch fits the device by itself, and so does each of its values. */
+/* Bytes that grow with the batch: inputs, and activations without the packed weights and scratch among them. */
+static uint64_t growing_bytes(const Plan *plan)
+{
+    uint64_t bytes = plan_slab_bytes(plan, SLAB_ACTIVATION) - plan->peak_derived;
+    for (int i = 0; i < plan->values_count; i++)
+        bytes += plan->values[i].value->role == ROLE_INPUT ? plan->values[i].bytes : 0;
+    return bytes;
+}
+
+/* Whether what does not grow with the batch, `fixed` bytes, fits the device by itself, and so does each of its values. */
 static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
 {
     return fixed < plan->info->memory && largest_value(plan, false)->bytes <= plan->info->max_alloc;
 }
 
-/* Images of one rank for which activations, which grow with them, fit beside the rest, `fixed` bytes; 0: not even one.
- * The places of fewer images are not planned: they may have larger gaps. */
+/* Images of one rank for which what grows with them fits beside the rest, `fixed` bytes; 0: not even one. The places of
+ * fewer images are not planned: they may have larger gaps. */
 static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
 {
     const double gaps = 1.0 / 32;
-    double growing = (double)(plan_slab_bytes(plan, SLAB_ACTIVATION) - plan->peak_derived);
-    double room = ((double)(plan->info->memory - fixed) - (double)plan->peak_derived) / growing * (1 - gaps);
+    double room = (double)(plan->info->memory - fixed) / (double)growing_bytes(plan) * (1 - gaps);
     double largest = (double)plan->info->max_alloc / (double)largest_value(plan, true)->bytes;
     double share = room < largest ? room : largest;
     return (int64_t)((share < 1 ? share : 1) * (double)batch_of(plan->graph));
@@ -209,7 +217,7 @@ static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
 /* Ends a refusal: which batch would fit, or why none does. */
 static Status refuse(const Plan *plan, uint64_t need, const char *what)
 {
-    uint64_t fixed = need - plan_slab_bytes(plan, SLAB_ACTIVATION);
+    uint64_t fixed = need - growing_bytes(plan);
     if (!fixed_part_fits(plan, fixed)) {
         const PlanValue *most = largest_value(plan, false);
         return status_fail(STATUS_LIMIT,
