@@ -56,13 +56,13 @@ void rig_close(Rig *rig);
 
 typedef enum Fill {
     FILL_NORMAL,
-    FILL_NAN,         /* normal, but for one not-a-number two thirds of the way */
     FILL_POSITIVE,    /* uniform in [0.5, 1.5) */
     FILL_RELU,        /* normal, negative ones replaced by zero */
     FILL_COARSE,      /* few different values: ties */
     FILL_CLASS,       /* integers in [0, below) */
     FILL_PERMUTATION, /* of 0 .. n-1 */
     FILL_BYTES,       /* 0 .. 255 */
+    FILL_NAN,         /* normal, but for one not-a-number two thirds of the way */
 } Fill;
 
 /* How a tensor is compared: exactly; as sums of `length` terms; where terms cancel, within 8 times the distance

@@ -81,6 +81,21 @@ static void build_norm(Trial *t)
     trial_mutated(t, var, NANS(p[1] != 2));
 }
 
+/* As one node on the reference, too. */
+static void build_norm_node(Trial *t)
+{
+    Value *x = map(t, "x", FILL_NAN), *residual = map(t, "residual", FILL_NORMAL);
+    for (int i = 0; i < 2; i++) {
+        Value *in[] = {channels(t, "gamma", FILL_POSITIVE), channels(t, "beta", FILL_NORMAL),
+                       channels(t, "mean", FILL_NORMAL), channels(t, "var", FILL_POSITIVE)};
+        Node *n = i ? NODE(t->graph, bn_add_relu, &bn_attrs, x, in[0], in[1], in[2], in[3], residual)
+                    : NODE(t->graph, bn_relu, &bn_attrs, x, in[0], in[1], in[2], in[3]);
+        trial_output(t, n->out[0], NANS(ALL));
+        trial_mutated(t, in[2], NANS(1));
+        trial_mutated(t, in[3], NANS(1));
+    }
+}
+
 /* With statistics that are known. */
 static void build_known(Trial *t)
 {
@@ -194,6 +209,7 @@ void cases_nan(Rig *rig)
     TRIALS(rig, build_update, {0});
     TRIALS(rig, build_pool, {3, 2, 1, 4}, {2, 2, 0, 1}, {3, 1, 1, 9});
     TRIALS(rig, build_norm, {0, 0, 0}, {0, 1, 1}, {0, 2, 1}, {1, 0, 1}, {1, 1, 1}, {1, 2, 1});
+    TRIALS(rig, build_norm_node, {0});
     TRIALS(rig, build_known, {0});
     TRIALS(rig, build_norm_grad, {0}, {1});
     TRIALS(rig, build_conv, {0, 0, 9 * K}, {0, 1, 9 * K}, {1, 1, N * (H - 2) * (W - 2)}, {2, 1, ALL}, {3, 1, 1});
