@@ -161,9 +161,12 @@ fi
 length=$(od -An -t u8 -N8 ../weights.safetensors | tr -d ' ')
 place=$(tail -c +9 ../weights.safetensors | head -c "$length" | grep -oE '"layer2.0.conv1.weight":[^}]*\[[0-9]+,' |
     grep -oE '[0-9]+,$')
-printf '\000\000\300\177' | dd of=../weights.safetensors bs=1 seek=$((8 + length + ${place%,} + 40)) conv=notrunc 2>/dev/null
+printf '\000\000\300\177' |
+    dd of=../weights.safetensors bs=1 seek=$((8 + length + ${place%,} + 40)) conv=notrunc 2>/dev/null
 for place in "--device opencl" "--kernels gpu" "--device ref"; do
-    error 6 "training: epoch 1, step 1: the loss is not a number" "${train[@]}" $place --init-from ../weights.safetensors --partial
+    # shellcheck disable=SC2086
+    error 6 "training: epoch 1, step 1: the loss is not a number" "${train[@]}" $place --partial \
+        --init-from ../weights.safetensors
 done
 for signs in '"step"' step-; do # every checkpoint damaged is no reason to begin anew
     rm -rf ../damaged

@@ -690,7 +690,8 @@ static void sizes(void **unused)
     refused_but(32, much, whole.largest / 2, "is larger than a buffer of the device may be");
     refused(32, 37, 1 << 20, much, "No batch fits");
     refused(4, 37, whole.bytes - whole.activations + 10000, much, "Not even a batch of one image fits");
-    refused(4, 100000, much, 1 << 22, "queue is larger than a buffer of the device may be (12 vs 4 MiB). No batch fits: ");
+    refused(4, 100000, much, 1 << 22,
+            "queue is larger than a buffer of the device may be (12 vs 4 MiB). No batch fits: ");
     refused(4, 100000, 1 << 23, much, " MiB do not depend on it, of them 12 MiB are queue");
 }
 

@@ -40,7 +40,8 @@ awk -v mib="$parameters" '/ sgd / { for (i = 1; i < NF; i++) if ($i == "elements
     fail "sgd: $(grep ' sgd ' "$work/steps")"
 
 # profile: a line for each step, all figures numbers
-"$paco" bench step "${small[@]}" --repeats 1 --untimed 0 --profile >"$work/json" 2>"$work/profile" || fail "bench step --profile"
+"$paco" bench step "${small[@]}" --repeats 1 --untimed 0 --profile >"$work/json" 2>"$work/profile" ||
+    fail "bench step --profile"
 lines=$(sed '1,/ step$/d' "$work/profile" | wc -l)
 [ "$lines" = "$(wc -l <"$work/steps")" ] || fail "profile: $lines steps, planned are $(wc -l <"$work/steps")"
 ! sed '1,/ step$/d' "$work/profile" | grep -vE '^ +[0-9.]+ +[0-9.]+% +[0-9.]+ +[0-9.]+ +[0-9.]+%  [a-z_0-9]+ +[^ ]' |

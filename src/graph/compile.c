@@ -50,7 +50,8 @@ static void lower_nodes(Plan *plan)
     }
 }
 
-/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they write they also read. */
+/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they write they also
+ * read. */
 static bool is_range_kernel(int id)
 {
     return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
@@ -197,7 +198,7 @@ static uint64_t growing_bytes(const Plan *plan)
     return bytes;
 }
 
-/* Whether what does not grow with the batch, `fixed` bytes, fits the device by itself, and so does each of its values. */
+/* Whether what does not grow with the batch, `fixed` bytes, fits the device by itself, as does each of its values. */
 static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
 {
     return fixed < plan->info->memory && largest_value(plan, false)->bytes <= plan->info->max_alloc;

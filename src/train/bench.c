@@ -388,8 +388,8 @@ static Status check_shape(const char *op, const int *n)
 {
     int groups = n[7] ? n[7] : 1;
     if (strcmp(op, "conv") == 0 && (n[1] % groups || n[4] % groups))
-        return status_fail(STATUS_USAGE, "bench op conv: channels are no multiple of the groups (%d and %d vs %d)", n[1],
-                           n[4], groups);
+        return status_fail(STATUS_USAGE, "bench op conv: channels are no multiple of the groups (%d and %d vs %d)",
+                           n[1], n[4], groups);
     if (strcmp(op, "pool") == 0 && n[4] > 16)
         return status_fail(STATUS_USAGE, "bench op pool: window too large (%d vs 16 at most)", n[4]);
     return STATUS_OK;
