@@ -54,11 +54,16 @@ static int shared_blocks(const ConvDesc *d, ConvOp op)
     return d->groups == 1 ? div_up(channels, 16) : max_int(1, channels / d->groups / 16);
 }
 
-/* Without tuning: 64 rows, and no more columns than share their in-channels. */
+/* Without tuning: 64 rows, and no more columns than share their in-channels; where the device cannot run that, the
+ * first after it that it can run. */
 static const GroupTile *default_tile(const Device *device, const ConvDesc *d, ConvOp op)
 {
     int blocks = shared_blocks(d, op);
-    return blocks >= 3 && tile_fits(device, &tiles[0]) ? &tiles[0] : blocks >= 2 ? &tiles[1] : &tiles[2];
+    int wanted = blocks >= 3 ? 0 : blocks >= 2 ? 1 : 2;
+    for (int i = 0; i < TILE_COUNT; i++)
+        if (tile_fits(device, &tiles[(wanted + i) % TILE_COUNT]))
+            return &tiles[(wanted + i) % TILE_COUNT];
+    return &tiles[wanted];
 }
 
 /* The tile of the algorithm that the step names, if the device can run it; else the default. */

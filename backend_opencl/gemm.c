@@ -12,7 +12,7 @@
 enum { DEPTH = 16, GROUPS_PER_UNIT = 4, EACH_GROUP = 64 };
 enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
 
-/* What a group of gemm_gpu.cl makes, and the rows of each of its work-items. The first is the default. */
+/* What a group of gemm_gpu.cl makes, and the rows of each of its work-items. The first that fits is the default. */
 typedef struct GroupTile {
     int rows, columns, item_rows;
     const char *name;
@@ -125,13 +125,22 @@ static bool tile_fits(const Device *device, const GroupTile *t)
     return tile_threads(t) <= device->info.max_group && tile_local(t) <= device->info.local_memory;
 }
 
+/* The first that the device can run; where it can run none, the first. */
+static const GroupTile *default_tile(const Device *device)
+{
+    for (int i = 0; i < TILE_COUNT; i++)
+        if (tile_fits(device, &tiles[i]))
+            return &tiles[i];
+    return &tiles[0];
+}
+
 /* The tile that the step names, if the device can run it; else the default. */
 static const GroupTile *group_tile(const Device *device, const Step *step)
 {
     for (int i = 0; i < TILE_COUNT; i++)
         if (step->algorithm && strcmp(step->algorithm, tiles[i].name) == 0 && tile_fits(device, &tiles[i]))
             return &tiles[i];
-    return &tiles[0];
+    return default_tile(device);
 }
 
 /* On GPUs the default, then what fits the device and is not mostly idle (or small), then the library. */
@@ -142,7 +151,8 @@ const char *gemm_candidate(const Device *device, const Step *step, bool processo
         return i < 2 ? cpu_names[i] : NULL;
     for (int t = 0; t < TILE_COUNT; t++) {
         bool full = tiles[t].rows < 2 * max_int(d->M, 16) && tiles[t].columns < 2 * max_int(d->N, 64);
-        if ((t == 0 || (full && tile_fits(device, &tiles[t]))) && i-- == 0)
+        bool usable = &tiles[t] == default_tile(device) || (full && tile_fits(device, &tiles[t]));
+        if (usable && i-- == 0)
             return tiles[t].name;
     }
     return device->clblast && i == 0 ? library_name : NULL;
@@ -239,7 +249,7 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     char options[64];
     gemm_check(step);
     if (names_library(step))
-        return clblast_prepare(device, step, tile_options(&tiles[0], options), prepared);
+        return clblast_prepare(device, step, tile_options(default_tile(device), options), prepared);
     GemmPlan plan;
     gemm_plan(device, step, &plan);
     bool split = plan.args.splits > 1;

@@ -12,7 +12,7 @@ Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer)
     if (bytes > device->info.max_alloc)
         return status_fail(STATUS_LIMIT,
                            "opencl: %s: a buffer of %llu MiB was asked for, the device allows %llu "
-                           "MiB. Use a smaller batch",
+                           "MiB",
                            device->info.name, (unsigned long long)bytes >> 20,
                            (unsigned long long)device->info.max_alloc >> 20);
     cl_int code;

@@ -156,17 +156,17 @@ KERNEL void bn_apply(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF
     if (residual)
         for (SHARE(i, a.HW, part, parts)) {
             long at = plane + 16 * i;
-            STORE(y + at, fmax(fma(LOAD(x + at) - middle, scale, shift) + LOAD(residual + at), least));
+            STORE(y + at, at_least(fma(LOAD(x + at) - middle, scale, shift) + LOAD(residual + at), least));
         }
     else
         for (SHARE(i, a.HW, part, parts)) {
             long at = plane + 16 * i;
-            STORE(y + at, fmax(fma(LOAD(x + at) - middle, scale, shift), least));
+            STORE(y + at, at_least(fma(LOAD(x + at) - middle, scale, shift), least));
         }
 }
 
-/* dy where the output y was positive; all of dy without y. */
-#define MASKED(at) (y ? select((vec)(0.0f), LOAD(dy + (at)), LOAD(y + (at)) > 0.0f) : LOAD(dy + (at)))
+/* dy where the output y was positive or not-a-number; all of dy without y. */
+#define MASKED(at) (y ? select(LOAD(dy + (at)), (vec)(0.0f), LOAD(y + (at)) <= 0.0f) : LOAD(dy + (at)))
 
 TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean), CREF(float, invstd),
                               CREF(float, y), REF(float, partial), BnArgs a)

@@ -178,6 +178,13 @@ TEAM_REDUCTION(team_max, float, fmax(a, b))
 #define SHARE(i, n, part, parts) int i = (part); i < (n); i += (parts)
 #endif
 
+/* The larger of v and a bound; unlike of fmax, the result for not-a-number is not-a-number: nothing that went wrong
+ * is hidden from the loss. */
+vec at_least(vec v, float least)
+{
+    return select(v, (vec)(least), v < least);
+}
+
 /* Sum and maximum over the lanes of a vector, in a fixed order. */
 float lanes_sum(vec v)
 {

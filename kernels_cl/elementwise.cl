@@ -12,19 +12,19 @@
     long i = (long)ITEM(0) * LANES, end = (a).n
 #endif
 
-/* y = max(x, 0) */
+/* y = x < 0 ? 0 : x */
 KERNEL void relu(CREF(float, x), REF(float, y), RangeArgs a)
 {
     PLACE(const float, x);
     PLACE(float, y);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(y + i, fmax(LOAD(x + i), 0.0f));
+        STORE(y + i, at_least(LOAD(x + i), 0.0f));
     for (; i < end; i++)
-        y[i] = fmax(x[i], 0.0f);
+        y[i] = x[i] < 0.0f ? 0.0f : x[i];
 }
 
-/* dx = y > 0 ? dy : 0 */
+/* dx = y <= 0 ? 0 : dy */
 KERNEL void relu_grad(CREF(float, dy), CREF(float, y), REF(float, dx), RangeArgs a)
 {
     PLACE(const float, dy);
@@ -32,9 +32,9 @@ KERNEL void relu_grad(CREF(float, dy), CREF(float, y), REF(float, dx), RangeArgs
     PLACE(float, dx);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(dx + i, select((vec)(0.0f), LOAD(dy + i), LOAD(y + i) > 0.0f));
+        STORE(dx + i, select(LOAD(dy + i), (vec)(0.0f), LOAD(y + i) <= 0.0f));
     for (; i < end; i++)
-        dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+        dx[i] = y[i] <= 0.0f ? 0.0f : dy[i];
 }
 
 KERNEL void add(CREF(float, x), CREF(float, z), REF(float, y), RangeArgs a)

@@ -14,7 +14,8 @@ ivec live_lanes(int live)
     return LOADI(mask);
 }
 
-/* index: place of the maximum within its window, the first in reading order. */
+/* index: place of the maximum within its window, the first in reading order; of not-a-numbers, which count as the
+ * largest, the last. */
 TEAM_KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), PoolArgs a)
 {
     PLACE(const float, x);
@@ -25,12 +26,12 @@ TEAM_KERNEL void max_pool(CREF(float, x), REF(float, y), REF(uchar, index), Pool
     for (SHARE(p, a.P, TEAM_ITEM, TEAM_ITEMS))
         for (int q = MEMBER_PIXEL; q < a.Q; q += TEAM_PIXELS) {
             vec best = -INFINITY;
-            ivec where = 0;
-            int h0 = p * a.stride - a.pad, w0 = q * a.stride - a.pad;
-            for (int r = max(0, -h0); r < min(a.window, a.H - h0); r++)
-                for (int s = max(0, -w0); s < min(a.window, a.W - w0); s++) {
+            int h0 = p * a.stride - a.pad, w0 = q * a.stride - a.pad, r0 = max(0, -h0), s0 = max(0, -w0);
+            ivec where = r0 * a.window + s0; /* should all be -INFINITY */
+            for (int r = r0; r < min(a.window, a.H - h0); r++)
+                for (int s = s0; s < min(a.window, a.W - w0); s++) {
                     vec value = LOAD(x + big + ((long)(h0 + r) * a.W + w0 + s) * 16);
-                    ivec more = value > best;
+                    ivec more = (value > best) | isnan(value);
                     best = select(best, value, more);
                     where = select(where, (ivec)(r * a.window + s), more);
                 }

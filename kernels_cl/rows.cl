@@ -26,7 +26,9 @@ TEAM_KERNEL void l2norm(CREF(float, x), REF(float, y), REF(float, norm), RowArgs
     vec squares = 0.0f;
     for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
         squares = fma(LOAD(x + row + d), LOAD(x + row + d), squares);
-    float length = fmax(sqrt(team_sum(lanes_sum(squares), shared, 1)), 1e-12f);
+    float length = sqrt(team_sum(lanes_sum(squares), shared, 1));
+    if (length < 1e-12f) /* not fmax: not-a-number stays */
+        length = 1e-12f;
     if (MEMBER == 0)
         norm[TEAM_ITEM] = length;
     for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)

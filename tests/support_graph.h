@@ -62,11 +62,13 @@ typedef enum Fill {
     FILL_CLASS,       /* integers in [0, below) */
     FILL_PERMUTATION, /* of 0 .. n-1 */
     FILL_BYTES,       /* 0 .. 255 */
+    FILL_NAN,         /* normal, but for one not-a-number two thirds of the way */
 } Fill;
 
-/* How a tensor is compared: exactly; as sums of `length` terms; or, where terms cancel, within 8 times the distance
- * of the reference's own float32 from its float64. */
-typedef enum JudgeKind { JUDGE_EXACT, JUDGE_SUM, JUDGE_CANCEL } JudgeKind;
+/* How a tensor is compared: exactly; as sums of `length` terms; where terms cancel, within 8 times the distance
+ * of the reference's own float32 from its float64; or by its not-a-numbers alone: `length` of them, at the reference's
+ * places. */
+typedef enum JudgeKind { JUDGE_EXACT, JUDGE_SUM, JUDGE_CANCEL, JUDGE_NANS } JudgeKind;
 
 typedef struct Judge {
     JudgeKind kind;
@@ -76,6 +78,7 @@ typedef struct Judge {
 #define EXACT ((Judge){JUDGE_EXACT, 0})
 #define SUM(n) ((Judge){JUDGE_SUM, (double)(n)})
 #define CANCEL ((Judge){JUDGE_CANCEL, 0})
+#define NANS(n) ((Judge){JUDGE_NANS, (double)(n)})
 
 enum { TRIAL_VALUES = 24, TRIAL_SIZES = 10 };
 

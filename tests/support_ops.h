@@ -11,4 +11,7 @@
 /* Chains that fusion turns into one operator, against the reference, which never fuses. */
 void cases_fusion(Rig *rig);
 
+/* One not-a-number goes in, and comes out where PyTorch lets it come out. */
+void cases_nan(Rig *rig);
+
 #endif

@@ -397,6 +397,36 @@ static void gpu_candidates(void **state)
     assert_true(count >= (large ? 8 : 3));
 }
 
+/* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
+static void small_devices(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t group, local;
+        const char *name; /* NULL: none fits */
+    } cases[] = {{4096, 1 << 16, "gpu-tile-64x64"}, {64, 1 << 16, "gpu-tile-64x32"}, {4096, 6000, "gpu-tile-64x16"},
+                 {4096, 5000, "gpu-tile-32x32"},    {32, 1 << 16, NULL},             {4096, 4000, NULL}};
+    TestDevice usual = device;
+    device = test_device_open("gpu", false);
+    DeviceInfo *info = (DeviceInfo *)(uintptr_t)device.backend->opened(device.device);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Step step = {.kind = STEP_CONV,
+                     .name = "test",
+                     .conv = {.N = 1, .C = 16, .H = 7, .W = 7, .K = 64, .R = 3, .S = 3, .P = 7, .Q = 7,
+                              .stride = 1, .pad = 1, .groups = 1}};
+        info->max_group = cases[i].group;
+        info->local_memory = cases[i].local;
+        Status status = device.backend->choose(device.device, &step);
+        assert_int_equal(status, cases[i].name ? STATUS_OK : STATUS_DEVICE);
+        if (!cases[i].name)
+            continue;
+        assert_string_equal(step.algorithm, cases[i].name);
+        check_shape(1, 20, 9, 7, 66, 3, 3, 1, 1, 1);
+    }
+    test_device_close(&device);
+    device = usual;
+}
+
 /* One small shape through every algorithm; for the simulator too. */
 static void tiny_candidates(void **state)
 {
@@ -447,7 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,6 +298,36 @@ static void forced(void **state)
     device = usual;
 }
 
+/* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
+static void small_devices(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t group, local;
+        const char *name; /* NULL: none fits */
+    } cases[] = {{4096, 1 << 16, "gpu-gemm-64x64"}, {64, 1 << 16, "gpu-gemm-16x64"}, {4096, 6000, "gpu-gemm-16x64"},
+                 {4096, 5000, "gpu-gemm-32x32"},    {32, 1 << 16, NULL},             {4096, 4000, NULL}};
+    TestDevice usual = device;
+    device = test_device_open("gpu", false);
+    DeviceInfo *info = (DeviceInfo *)(uintptr_t)device.backend->opened(device.device);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Step step = {.kind = STEP_GEMM,
+                     .name = "test",
+                     .gemm = {.M = 90, .N = 90, .K = 9, .lda = 9, .ldb = 90, .ldc = 90, .alpha = 1}};
+        info->max_group = cases[i].group;
+        info->local_memory = cases[i].local;
+        Status status = device.backend->choose(device.device, &step);
+        assert_int_equal(status, cases[i].name ? STATUS_OK : STATUS_DEVICE);
+        if (!cases[i].name)
+            continue;
+        assert_string_equal(step.algorithm, cases[i].name);
+        assert_string_equal(device.backend->candidate(device.device, &step, 0), cases[i].name);
+        check_size(70, 66, 21);
+    }
+    test_device_close(&device);
+    device = usual;
+}
+
 static int bench(void)
 {
     static const struct {
@@ -366,6 +396,7 @@ int main(void)
         cmocka_unit_test(small_sizes), cmocka_unit_test(network_sizes),
         cmocka_unit_test(long_sums),   cmocka_unit_test(untouched_result),
         cmocka_unit_test(forced),      cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(small_devices),
         cmocka_unit_test(library_products), cmocka_unit_test(library_order_and_times),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)

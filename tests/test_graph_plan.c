@@ -98,6 +98,7 @@ static const Backend paper_backend = {.abi = BACKEND_ABI,
 static Paper paper_new(uint64_t max_alloc)
 {
     return (Paper){.info = {.name = "paper",
+                            .memory = (uint64_t)1 << 40,
                             .max_alloc = max_alloc,
                             .units = 2,
                             .alignment = 64,
@@ -513,7 +514,7 @@ static void violations(void **unused)
 
 typedef struct Ranges {
     int steps;
-    int64_t elements;
+    int64_t elements, bytes;
 } Ranges;
 
 static Ranges count_ranges(const Plan *plan, KernelId kernel)
@@ -525,6 +526,7 @@ static Ranges count_ranges(const Plan *plan, KernelId kernel)
             memcpy(&args, plan->steps[i].kernel.args, sizeof args);
             r.steps++;
             r.elements += args.n;
+            r.bytes += plan->steps[i].bytes;
             assert_true(args.chunk % 16 == 0);
             assert_true(args.chunk * plan->steps[i].kernel.global[0] >= args.n);
         }
@@ -556,6 +558,9 @@ static void check_ranges(const Plan *plan)
     Ranges sum = count_ranges(plan, KERNEL_grad_sum);
     assert_int_equal(sgd.steps, trained.steps);
     assert_int_equal(sgd.elements, trained.elements);
+    assert_int_equal(sgd.bytes, 20 * sgd.elements); /* g read, w and v read and written */
+    assert_int_equal(ema.bytes, 12 * ema.elements);
+    assert_int_equal(sum.bytes, 12 * sum.elements);
     assert_int_equal(ema.steps, all.steps);
     assert_int_equal(ema.elements, all.elements);
     assert_int_equal(sum.elements, plan->graph->ranks > 1 ? trained.elements : 0);
@@ -628,17 +633,74 @@ static void packing(void **unused)
 
 /* ------------------------------------------------------------------------------------ limits */
 
+typedef struct Sized {
+    bool fits;
+    uint64_t bytes, activations, largest; /* of the plan; of the largest activation */
+} Sized;
+
+/* A training step on a device of this size; refused, it takes no memory. */
+static Sized compile_sized(int batch, int queue, uint64_t memory, uint64_t max_alloc)
+{
+    ModelConfig config = model_small(arch_find("resnet20"), 16, batch, 1);
+    config.queue = queue;
+    Paper paper = paper_new(max_alloc);
+    paper.info.memory = memory;
+    Plan *plan = NULL;
+    Status status =
+        plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &(PlanOptions){0}, &plan);
+    assert_int_equal(status, plan ? STATUS_OK : STATUS_LIMIT);
+    if (!plan) {
+        assert_int_equal(paper.live, 0);
+        return (Sized){0};
+    }
+    Sized s = {true, plan_bytes(plan), plan_slab_bytes(plan, SLAB_ACTIVATION), 0};
+    for (int i = 0; i < plan->values_count; i++)
+        if (tagged(&plan->values[i]) && plan->values[i].bytes > s.largest)
+            s.largest = plan->values[i].bytes;
+    plan_free(plan);
+    return s;
+}
+
+static void refused(int batch, int queue, uint64_t memory, uint64_t max_alloc, const char *why)
+{
+    assert_false(compile_sized(batch, queue, memory, max_alloc).fits);
+    if (!strstr(status_text(), why))
+        fail_msg("'%s' is not in: %s", why, status_text());
+}
+
+/* A refusal names a batch that fits, and not a much smaller one than need be. */
+static void refused_but(int batch, uint64_t memory, uint64_t max_alloc, const char *why)
+{
+    long long fits = 0;
+    refused(batch, 37, memory, max_alloc, why);
+    const char *hint = strstr(status_text(), "A batch of ");
+    assert_non_null(hint);
+    assert_int_equal(sscanf(hint, "A batch of %lld images per rank fits", &fits), 1);
+    assert_in_range(fits, batch / 4, batch - 1);
+    if (!compile_sized((int)fits, 37, memory, max_alloc).fits)
+        fail_msg("a batch of %lld does not fit: %s", fits, status_text());
+}
+
+static void sizes(void **unused)
+{
+    (void)unused;
+    const uint64_t much = (uint64_t)1 << 40;
+    Sized whole = compile_sized(32, 37, much, much);
+    refused_but(32, whole.bytes - whole.activations / 2, much, "the plan needs more than the device has");
+    refused_but(32, much, whole.largest / 2, "is larger than a buffer of the device may be");
+    refused(32, 37, 1 << 20, much, "No batch fits");
+    refused(4, 37, whole.bytes - whole.activations + 10000, much, "Not even a batch of one image fits");
+    refused(4, 100000, much, 1 << 22,
+            "queue is larger than a buffer of the device may be (12 vs 4 MiB). No batch fits: ");
+    refused(4, 100000, 1 << 23, much, " MiB do not depend on it, of them 12 MiB are queue");
+}
+
 static void limits(void **unused)
 {
     (void)unused;
     ModelConfig config;
     Plan *plan;
-    Paper paper = paper_new(1 << 30);
-    paper.info.memory = 1 << 20;
-    assert_int_equal(plan_compile(model_graph(1, &config), &paper_backend, (Device *)&paper,
-                                  &(PlanOptions){0}, &plan),
-                     STATUS_LIMIT);
-    assert_non_null(strstr(status_text(), "needs more than the device has"));
+    Paper paper;
     /* Every allocation fails once; nothing stays behind. */
     for (int after = 0; after < SLAB_COUNT - 1; after++) {
         paper = paper_new(1 << 30);
@@ -661,6 +723,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
+        cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,13 @@ static void test_fusion(void **unused)
     report("fused chains");
 }
 
+static void test_nan(void **unused)
+{
+    (void)unused;
+    cases_nan(&rig);
+    report("not-a-numbers");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -51,6 +58,7 @@ int main(void)
 #include "graph/ops.def"
 #undef OP
         cmocka_unit_test(test_fusion),
+        cmocka_unit_test(test_nan),
     };
     rig_open(&rig);
     if (getenv("PACO_TEST_ONLY"))

@@ -229,14 +229,17 @@ static void clear_momentum(const Run *r)
     }
 }
 
-static void two_runs(void **unused)
+/* `kernels`: forced ones, NULL: the device's own. */
+static void check_two_runs(const char *kernels)
 {
-    (void)unused;
+    char what[64];
+    SessionOptions options = {.device = device_name(), .on.kernels = kernels};
     ModelConfig c = model_small(arch_find("resnet20"), 12, 5, 2);
-    Run a = run_open(&c, device_name(), false), b = run_open(&c, device_name(), false);
+    Run a = run_open_with(&c, options), b = run_open_with(&c, options);
     run_steps(&a, 2);
     run_steps(&b, 2);
-    check_same(&a, &b, NULL, "two sessions");
+    snprintf(what, sizeof what, "%s kernels, two sessions", kernels ? kernels : "own");
+    check_same(&a, &b, NULL, what);
     int count = a.model.graph->values_count;
     double **first = mem_zero((size_t)count, sizeof *first);
     for (int i = 0; i < count; i++)
@@ -246,12 +249,21 @@ static void two_runs(void **unused)
     model_fill(a.session, &a.model, &c);
     clear_momentum(&a);
     run_steps(&a, 2);
-    check_same(&a, NULL, first, "the same session again");
+    snprintf(what, sizeof what, "%s kernels, the same session again", kernels ? kernels : "own");
+    check_same(&a, NULL, first, what);
     for (int i = 0; i < count; i++)
         free(first[i]);
     free(first);
     session_close(a.session);
     session_close(b.session);
+}
+
+static void two_runs(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {NULL, "gpu"};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        check_two_runs(sets[i]);
 }
 
 /* Teams that join through sub-groups and through local memory alone. */

@@ -45,7 +45,7 @@ cpu_sum=$(sha256sum <"${other[0]}")
 [ "$(ls "$work"/openpaco/tuning-*.txt | wc -l)" = 2 ] || fail "expected two tuning files"
 
 "$paco" bench op paco 4 8 10 16 --repeats 3 >"$work/json" 2>"$work/errors" || { cat "$work/errors"; fail "bench op"; }
-for field in ms_median ms_min ms_max peak_mib device_mib; do
+for field in ms_median ms_min ms_max gflops gb_per_s percent_of_peak peak_mib device_mib; do
     grep -qE "\"$field\": [0-9]+\.[0-9]" "$work/json" || fail "bench op: no $field"
 done
 [ "$failures" -eq 0 ] && echo "$(wc -l <"$work/keys") steps tuned; all as expected"

@@ -7,9 +7,10 @@
 
 static const char USAGE[] =
     "usage: paco bench step|eval [options]        one training step, or one batch of evaluation\n"
-    "       paco bench op NAME SIZES...           one operator (conv, bn, linear, paco) with its gradients\n"
+    "       paco bench op NAME SIZES...           one operator (conv, bn, pool, linear, paco, sgd, ema)\n"
     "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n\n"
-    "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, peak memory.";
+    "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, peak memory; of an operator also\n"
+    "GB/s and the share of the device's measured peak, that of what limits it.";
 
 static Status image_bench(int argc, char **argv)
 {

@@ -50,6 +50,36 @@ static void lower_nodes(Plan *plan)
     }
 }
 
+/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they write they also
+ * read. */
+static bool is_range_kernel(int id)
+{
+    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
+}
+
+static bool reads_what_it_writes(const Step *step)
+{
+    return (step->kind == STEP_KERNEL && is_range_kernel(step->kernel.id)) ||
+           (step->kind == STEP_GEMM && step->gemm.beta != 0) || (step->kind == STEP_CONV && step->conv.accumulate);
+}
+
+/* What every step moves, unless its lowering has said so: each operand once, or twice where it is read and written. */
+static void count_bytes(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++) {
+        Step *step = &plan->steps[i];
+        int64_t moved = 0;
+        for (int j = 0; j < step->refs_count; j++) {
+            int value = plan->plan_steps[i].operands[j].value;
+            int times = (step->writes >> j & 1) && reads_what_it_writes(step) ? 2 : 1;
+            if (value >= 0 && value != plan->state)
+                moved += times * (int64_t)plan->values[value].bytes;
+        }
+        if (step->bytes == 0)
+            step->bytes = moved;
+    }
+}
+
 /* Stable sort by segment: packed weights go to the prologue although their node stands later. */
 static void order_steps(Plan *plan)
 {
@@ -69,12 +99,6 @@ static void order_steps(Plan *plan)
     free(plan->plan_steps);
     plan->steps = steps;
     plan->plan_steps = places;
-}
-
-/* The kernels that treat each element alike and begin their arguments with RangeArgs. */
-static bool is_range_kernel(int id)
-{
-    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
 }
 
 /* Whether step b goes on where step a ends, in every operand but the step state. */
@@ -117,6 +141,8 @@ static void coalesce(Plan *plan)
             memcpy(&q, plan->steps[i].kernel.args, sizeof q);
             p.n += q.n;
             memcpy(step->kernel.args, &p, sizeof p);
+            step->bytes += plan->steps[i].bytes;
+            plan->plan_steps[to - 1].joined++;
             continue;
         }
         plan->steps[to] = plan->steps[i];
@@ -134,6 +160,8 @@ static void coalesce(Plan *plan)
         memcpy(&args, step->kernel.args, sizeof args);
         step->kernel.global[0] = lower_range(&l, args.n, &args.chunk).items[0];
         memcpy(step->kernel.args, &args, sizeof args);
+        if (plan->plan_steps[i].joined)
+            step->name = arena_printf(&plan->graph->arena, "%s and %d more", step->name, plan->plan_steps[i].joined);
     }
 }
 
@@ -147,24 +175,83 @@ static int64_t batch_of(const Graph *graph)
     return batch;
 }
 
-/* Says what is needed and which batch would fit: activations grow with it, the rest does not. */
-static Status refuse_size(const Plan *plan, uint64_t need)
+/* The largest value of those that grow with the batch, or of the others. */
+static const PlanValue *largest_value(const Plan *plan, bool growing)
 {
-    uint64_t memory = plan->info->memory, activations = plan_slab_bytes(plan, SLAB_ACTIVATION);
-    uint64_t fixed = need - activations;
-    int64_t batch = batch_of(plan->graph);
-    int64_t fits = memory > fixed
-                       ? (int64_t)((double)(memory - fixed) / (double)activations * (double)batch)
-                       : 0;
+    const PlanValue *most = &plan->values[plan->state];
+    for (int i = 0; i < plan->values_count; i++) {
+        const PlanValue *v = &plan->values[i];
+        Role role = v->value->role;
+        bool shared = role == ROLE_ACTIVATION || role == ROLE_DERIVED; /* and nowhere, where no step names it */
+        if ((shared || role == ROLE_INPUT) == growing && (!shared || v->first >= 0) && v->bytes > most->bytes)
+            most = v;
+    }
+    return most;
+}
+
+/* Bytes that grow with the batch: inputs, and activations without the packed weights and scratch among them. */
+static uint64_t growing_bytes(const Plan *plan)
+{
+    uint64_t bytes = plan_slab_bytes(plan, SLAB_ACTIVATION) - plan->peak_derived;
+    for (int i = 0; i < plan->values_count; i++)
+        bytes += plan->values[i].value->role == ROLE_INPUT ? plan->values[i].bytes : 0;
+    return bytes;
+}
+
+/* Whether what does not grow with the batch, `fixed` bytes, fits the device by itself, as does each of its values. */
+static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
+{
+    return fixed < plan->info->memory && largest_value(plan, false)->bytes <= plan->info->max_alloc;
+}
+
+/* Images of one rank for which what grows with them fits beside the rest, `fixed` bytes; 0: not even one. The places of
+ * fewer images are not planned: they may have larger gaps. */
+static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
+{
+    const double gaps = 1.0 / 32;
+    double room = (double)(plan->info->memory - fixed) / (double)growing_bytes(plan) * (1 - gaps);
+    double largest = (double)plan->info->max_alloc / (double)largest_value(plan, true)->bytes;
+    double share = room < largest ? room : largest;
+    return (int64_t)((share < 1 ? share : 1) * (double)batch_of(plan->graph));
+}
+
+/* Ends a refusal: which batch would fit, or why none does. */
+static Status refuse(const Plan *plan, uint64_t need, const char *what)
+{
+    uint64_t fixed = need - growing_bytes(plan);
+    if (!fixed_part_fits(plan, fixed)) {
+        const PlanValue *most = largest_value(plan, false);
+        return status_fail(STATUS_LIMIT,
+                           "%s: memory: %s. No batch fits: %llu MiB do not depend on it, of them %llu MiB are %s",
+                           plan->info->name, what, (unsigned long long)(fixed >> 20),
+                           (unsigned long long)(most->bytes >> 20), most->value->name);
+    }
+    int64_t fits = batch_that_fits(plan, fixed);
     char hint[96] = "Not even a batch of one image fits";
     if (fits > 0)
         snprintf(hint, sizeof hint, "A batch of %lld images per rank fits", (long long)fits);
-    return status_fail(
-        STATUS_LIMIT,
-        "%s: memory: the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB "
-        "activations of %lld images). %s",
-        plan->info->name, (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
-        (unsigned long long)(activations >> 20), (long long)batch, hint);
+    return status_fail(STATUS_LIMIT, "%s: memory: %s. %s", plan->info->name, what, hint);
+}
+
+/* Refuses what can be seen to be too large before any memory is taken. */
+static Status check_size(const Plan *plan)
+{
+    char what[192];
+    uint64_t need = plan_bytes(plan), memory = plan->info->memory, limit = plan->info->max_alloc;
+    const PlanValue *most = largest_value(plan, false);
+    if (most->bytes <= limit)
+        most = largest_value(plan, true);
+    if (most->bytes > limit) {
+        snprintf(what, sizeof what, "%.64s is larger than a buffer of the device may be (%llu vs %llu MiB)",
+                 most->value->name, (unsigned long long)(most->bytes >> 20), (unsigned long long)(limit >> 20));
+        return refuse(plan, need, what);
+    }
+    if (need <= memory)
+        return STATUS_OK;
+    snprintf(what, sizeof what, "the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB activations "
+             "of %lld images)", (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
+             (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20), (long long)batch_of(plan->graph));
+    return refuse(plan, need, what);
 }
 
 static Status take_memory(Plan *plan)
@@ -173,8 +260,7 @@ static Status take_memory(Plan *plan)
                                         "momentum",           "key copy",   "state",
                                         "inputs and outputs", "activations"};
     uint64_t need = plan_bytes(plan);
-    if (plan->info->memory && need > plan->info->memory)
-        return refuse_size(plan, need);
+    TRY(check_size(plan));
     for (int s = 0; s < SLAB_COUNT; s++) {
         PlanSlab *slab = &plan->slabs[s];
         slab->buffers = mem_zero((size_t)slab->count, sizeof *slab->buffers);
@@ -208,14 +294,8 @@ static Status prepare_steps(Plan *plan)
     for (int i = 0; i < plan->steps_count; i++) {
         Step *step = &plan->steps[i];
         const PlanStep *place = &plan->plan_steps[i];
-        int64_t moved = 0;
-        for (int j = 0; j < step->refs_count; j++) {
+        for (int j = 0; j < step->refs_count; j++)
             step->refs[j] = resolve(plan, place->operands[j]);
-            if (place->operands[j].value >= 0)
-                moved += (int64_t)plan->values[place->operands[j].value].bytes;
-        }
-        if (step->kind != STEP_COPY && step->kind != STEP_FILL)
-            step->bytes = moved;
         step->packed = resolve(plan, place->packed);
         step->workspace = resolve(plan, place->workspace);
         Status status = plan->backend->prepare(plan->device, step);
@@ -245,6 +325,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     TRY(plan->status);
     order_steps(plan);
     describe_values(plan);
+    count_bytes(plan);
     plan_liveness(plan);
     plan_memory(plan);
     plan_check(plan);
@@ -287,6 +368,7 @@ Status plan_compile(Graph *graph, const Backend *backend, Device *device,
     plan->device = device;
     plan->info = backend->opened(device);
     plan->tuning = options->tuning;
+    plan->apart = options->apart;
     Status status = run_passes(plan, options);
     if (status == STATUS_OK)
         status = clear_slabs(plan);

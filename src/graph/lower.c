@@ -155,6 +155,11 @@ void lower_copy(Lowering *l, Operand from, Operand to, uint64_t bytes)
     step->bytes = (int64_t)bytes;
 }
 
+void lower_moves(Lowering *l, int64_t bytes)
+{
+    l->plan->steps[l->plan->steps_count - 1].bytes = bytes;
+}
+
 /* Whether no later node reads this activation. */
 static bool last_use(const Lowering *l, const Value *value)
 {

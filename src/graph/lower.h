@@ -50,6 +50,9 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
 void lower_fill(Lowering *l, Operand to, uint64_t bytes, uint32_t pattern);
 void lower_copy(Lowering *l, Operand from, Operand to, uint64_t bytes);
 
+/* The newest step moves so many bytes, instead of all of its operands. */
+void lower_moves(Lowering *l, int64_t bytes);
+
 /* `out` takes the place of `in` where this node is the last that reads it and both are activations; else it gets its
  * own. Tells which. */
 bool lower_over(Lowering *l, const Value *out, const Value *in);

@@ -67,7 +67,7 @@ static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align)
 {
     PlanSlab *s = &plan->slabs[slab];
     uint64_t off = s->count ? (s->sizes[s->count - 1] + align - 1) / align * align : 0;
-    if (s->count == 0 || off + v->bytes > plan->info->max_alloc) {
+    if (s->count == 0 || plan->apart || off + v->bytes > plan->info->max_alloc) {
         s->sizes = mem_grow(s->sizes, (size_t)(s->count + 1) * sizeof *s->sizes);
         s->sizes[s->count++] = 0;
         off = 0;
@@ -145,7 +145,7 @@ static void place_activation(Plan *plan, PlanValue *v, PlanValue **placed, int c
     v->slab = SLAB_ACTIVATION;
     for (v->buffer = 0;; v->buffer++) {
         v->off = lowest_gap(plan, v, placed, count, v->buffer);
-        if (v->off == 0 || v->off + v->bytes <= plan->info->max_alloc)
+        if (v->off == 0 || (!plan->apart && v->off + v->bytes <= plan->info->max_alloc))
             break;
     }
     while (s->count <= v->buffer) {
@@ -207,15 +207,18 @@ static void find_peak(Plan *plan)
 {
     uint64_t most = 0;
     for (int s = 0; s < plan->steps_count; s++) {
-        uint64_t alive = 0;
+        uint64_t alive = 0, derived = 0;
         for (int i = 0; i < plan->values_count; i++) {
             const PlanValue *v = &plan->values[i];
             if (in_activation_slab(v->value) && v->over < 0 && v->first >= 0 && v->first <= s &&
-                s <= v->last)
+                s <= v->last) {
                 alive += v->bytes;
+                derived += v->value->role == ROLE_DERIVED ? v->bytes : 0;
+            }
         }
         if (alive > most) {
             most = alive;
+            plan->peak_derived = derived;
             plan->peak = plan->steps[s].name;
         }
     }

@@ -119,11 +119,16 @@ void plan_dump_steps(const Plan *plan, void *file)
 {
     for (int i = 0; i < plan->steps_count; i++) {
         const Step *s = &plan->steps[i];
-        fprintf(file, "%4d %-8s %-17s %-34s %8.2f MiB %9.2f Mflop", i,
+        fprintf(file, "%4d %-8s %-17s %-34s %10.2f KiB %9.2f Mflop", i,
                 segment_names[plan->plan_steps[i].segment], plan_step_label(s), s->name,
-                (double)s->bytes / (1 << 20), 1e-6 * (double)s->flops);
+                (double)s->bytes / 1024, 1e-6 * (double)s->flops);
         for (int j = 0; j < s->refs_count; j++)
             print_operand(file, plan, plan->plan_steps[i].operands[j], s->writes >> j & 1);
+        if (plan->plan_steps[i].joined) {
+            RangeArgs args;
+            memcpy(&args, s->kernel.args, sizeof args);
+            fprintf(file, " and on: %ld elements", args.n);
+        }
         fputc('\n', file);
     }
 }

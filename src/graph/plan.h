@@ -52,6 +52,7 @@ typedef struct PlanStep {
     PlanOperand operands[STEP_MAX_REFS], packed, workspace;
     Segment segment;
     const Node *node;
+    int joined; /* steps over the ranges right behind the operands that coalescing made part of this one */
 } PlanStep;
 
 /* Value `out` takes the place of value `in`, whose last use is the step that writes `out`. */
@@ -63,6 +64,7 @@ typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
     bool no_recompute; /* keep every activation for the backward pass */
     const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
+    bool apart;        /* a buffer of its own for every value: tests put guards around it */
     const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
 } PlanOptions;
 
@@ -79,16 +81,18 @@ typedef struct Plan {
     int values_count;
     PlanSlab slabs[SLAB_COUNT];
     const Tuning *tuning;
+    bool apart;
     int state;             /* id of the StepState value */
     PlanOver *overs;
     int overs_count, overs_room;
     Status status;         /* of lowering: the backend's first refusal */
     uint64_t requested;    /* bytes of all activations, had each its own place */
     const char *peak;      /* node at which most activation bytes are alive */
+    uint64_t peak_derived; /* bytes of packed weights and scratch among them */
 } Plan;
 
 /* Compiles the graph (which the plan then owns, also on failure) and takes the device's memory.
- * STATUS_LIMIT with what it needs when it does not fit. */
+ * STATUS_LIMIT, with what is too large and the batch that would fit, when it does not fit. */
 Status plan_compile(Graph *graph, const Backend *backend, Device *device,
                     const PlanOptions *options, Plan **plan);
 void plan_free(Plan *plan);
@@ -102,9 +106,9 @@ Ref plan_ref(const Plan *plan, const Value *value);
 /* Bytes of a slab, or of all of them. */
 uint64_t plan_slab_bytes(const Plan *plan, Slab slab);
 uint64_t plan_bytes(const Plan *plan);
-/* Prints steps, shapes, places, bytes and flops. */
 /* What a step does, in one word ("conv_forward", "bn_apply"). */
 const char *plan_step_label(const Step *step);
+/* Prints steps, shapes, places, bytes and flops. */
 void plan_dump_steps(const Plan *plan, void *file);
 void plan_dump_memory(const Plan *plan, void *file);
 

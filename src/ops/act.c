@@ -2,7 +2,6 @@
 #include "base/check.h"
 #include "graph/lower.h"
 
-#include <math.h>
 #include <string.h>
 
 static Value *same_shape(Graph *graph, Node *n, const char *name)
@@ -47,7 +46,7 @@ void relu_reference(const RefCall *call)
 {
     int64_t count = dims_count(call->node->in[0]->dims);
     for (int64_t i = 0; i < count; i++)
-        call->out[0][i] = fmax(call->in[0][i], 0);
+        call->out[0][i] = call->in[0][i] < 0 ? 0 : call->in[0][i]; /* not fmax: not-a-number stays */
 }
 
 void relu_grad_infer(Graph *graph, Node *n) { same_shape(graph, n, "dx"); }
@@ -64,7 +63,7 @@ void relu_grad_reference(const RefCall *call)
 {
     int64_t count = dims_count(call->node->in[0]->dims);
     for (int64_t i = 0; i < count; i++)
-        call->out[0][i] = call->in[1][i] > 0 ? call->in[0][i] : 0;
+        call->out[0][i] = call->in[1][i] <= 0 ? 0 : call->in[0][i];
 }
 
 /* ------------------------------------------------------------------------------------ add */

@@ -53,7 +53,7 @@ static void forward_channel(const RefCall *call, Shape s, int c, const double *r
     EACH_OF_CHANNEL(s, c, i) {
         double v = call->in[GAMMA][c] * invstd * (x[i] - mean) + call->in[BETA][c];
         v += residual ? residual[i] : 0;
-        y[i] = relu ? fmax(v, 0) : v;
+        y[i] = relu && v < 0 ? 0 : v; /* not-a-number stays */
     }
     if (call->state->rank != 0)
         return;
@@ -183,9 +183,10 @@ void bn_relu_again_reference(const RefCall *call)
 {
     Shape s = shape_of(call->node->in[X]);
     for (int c = 0; c < s.C; c++)
-        EACH_OF_CHANNEL(s, c, i)
-            call->out[0][i] = fmax(call->in[GAMMA][c] * call->in[4][c] * (call->in[X][i] - call->in[3][c]) +
-                                   call->in[BETA][c], 0);
+        EACH_OF_CHANNEL(s, c, i) {
+            double v = call->in[GAMMA][c] * call->in[4][c] * (call->in[X][i] - call->in[3][c]) + call->in[BETA][c];
+            call->out[0][i] = v < 0 ? 0 : v;
+        }
 }
 
 void bn_add_relu_infer(Graph *graph, Node *n)

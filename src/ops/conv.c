@@ -4,7 +4,6 @@
 #include "base/threads.h"
 #include "graph/lower.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------ shapes */
@@ -225,6 +224,6 @@ void conv_bias_act_reference(const RefCall *call)
     int64_t plane = (int64_t)loop.d.P * loop.d.Q, count = dims_count(n->out[0]->dims);
     for (int64_t i = 0; i < count; i++) {
         double y = loop.out[i] + call->in[2][i / plane % loop.d.K] + (call->in[3] ? call->in[3][i] : 0);
-        loop.out[i] = a->relu ? fmax(y, 0) : y;
+        loop.out[i] = a->relu && y < 0 ? 0 : y; /* not-a-number stays */
     }
 }

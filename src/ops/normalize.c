@@ -40,7 +40,7 @@ void l2norm_reference(const RefCall *call)
         double squares = 0;
         for (int64_t d = 0; d < D; d++)
             squares += x[d] * x[d];
-        double norm = fmax(sqrt(squares), EPS);
+        double norm = sqrt(squares) < EPS ? EPS : sqrt(squares); /* not-a-number stays */
         call->out[1][n] = norm;
         for (int64_t d = 0; d < D; d++)
             call->out[0][n * D + d] = x[d] / norm;

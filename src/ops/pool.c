@@ -1,5 +1,6 @@
 /* Max pooling and global average pooling. Max pooling keeps the place of each maximum within its window (row
- * times window plus column; the first in reading order), so that its gradient is a gather. */
+ * times window plus column; the first in reading order), so that its gradient is a gather. As in PyTorch,
+ * not-a-number counts as the largest, and the last one of a window as its maximum. */
 #include "base/check.h"
 #include "graph/lower.h"
 
@@ -51,14 +52,16 @@ void max_pool_lower(Lowering *l, const Node *n)
 
 static void max_pool_window(const PoolArgs *a, const double *x, int p, int q, double *best, int *where)
 {
-    *best = -INFINITY;
-    *where = 0;
+    *where = -1;
     for (int r = 0; r < a->window; r++)
         for (int s = 0; s < a->window; s++) {
             int h = p * a->stride - a->pad + r, w = q * a->stride - a->pad + s;
-            if (h < 0 || h >= a->H || w < 0 || w >= a->W || !(x[h * a->W + w] > *best))
+            if (h < 0 || h >= a->H || w < 0 || w >= a->W)
                 continue;
-            *best = x[h * a->W + w];
+            double value = x[h * a->W + w];
+            if (*where >= 0 && !(value > *best) && !isnan(value))
+                continue;
+            *best = value;
             *where = r * a->window + s;
         }
 }

@@ -33,6 +33,8 @@ void images_lower(Lowering *l, const Node *n)
     else
         LOWER_KERNEL(l, images_floats, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
                      OUT(n->out[0]));
+    int64_t pixels = (int64_t)s.N * s.HW;
+    lower_moves(l, pixels * (3 * dtype_bytes(n->in[0]->dtype) + 16 * 4));
 }
 
 void images_reference(const RefCall *call)
@@ -69,6 +71,7 @@ void take_rank_lower(Lowering *l, const Node *n)
     CopyRowsArgs args = rows_args(n->in[0], n->out[0]->dims.d[0]);
     LOWER_KERNEL(l, take_rank, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), lower_state(l),
                  OUT(n->out[0]));
+    lower_moves(l, 8 * (int64_t)args.rows * args.width);
 }
 
 void take_rank_reference(const RefCall *call)
@@ -88,6 +91,7 @@ void store_keys_lower(Lowering *l, const Node *n)
     CopyRowsArgs args = rows_args(n->in[0], n->in[0]->dims.d[0]);
     LOWER_KERNEL(l, store_keys, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
                  lower_state(l), OUT(n->in[2]));
+    lower_moves(l, 8 * (int64_t)args.rows * args.width);
 }
 
 void store_keys_reference(const RefCall *call)
@@ -114,6 +118,7 @@ void queue_push_lower(Lowering *l, const Node *n)
     PushArgs args = {.rows = rows, .width = (int)padded(n->in[0]->dims.d[1]), .M = (int)n->in[2]->dims.d[0]};
     LOWER_KERNEL(l, queue_push, &args, lower_teams(l, rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
                  OUT(n->in[2]), OUT(n->in[3]));
+    lower_moves(l, 8 * (int64_t)rows * (args.width + 1));
 }
 
 void queue_push_reference(const RefCall *call)

@@ -235,7 +235,7 @@ static Status print_profile(Session *session, bool evaluation)
     qsort(lines, (size_t)count, sizeof *lines, slower_first);
     if (status == STATUS_OK) {
         print_groups(lines, count, total, &peak);
-        print_lines(lines, count < 60 ? count : 60, total, &peak);
+        print_lines(lines, count, total, &peak);
     }
     free(lines);
     return status;
@@ -298,7 +298,10 @@ Status bench_plan(Options *options, bool evaluation, const char *dump)
     X(conv, 7, "N C H W K R STRIDE [GROUPS]: forward, gradient of the data, gradient of the weights") \
     X(bn, 4, "N C H W: batch norm with ReLU, forward and backward")                             \
     X(linear, 3, "N C K: fully connected, forward and backward")                                \
-    X(paco, 4, "B D L M: PaCo loss of B images, L classes, queue of M")
+    X(pool, 6, "N C H W WINDOW STRIDE: max pooling, forward and backward")                      \
+    X(paco, 4, "B D L M: PaCo loss of B images, L classes, queue of M")                         \
+    X(sgd, 2, "ROWS COLUMNS: SGD with momentum over a parameter")                               \
+    X(ema, 2, "ROWS COLUMNS: moving average of a parameter")
 
 static Value *state(Graph *g, const char *name, Dims dims)
 {
@@ -346,6 +349,29 @@ static void build_paco(Graph *g, const int *n)
          graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(1)));
 }
 
+static void build_pool(Graph *g, const int *n)
+{
+    PoolAttrs attrs = {n[4], n[5], n[4] / 2, n[2], n[3]};
+    Node *pool = NODE(g, max_pool, &attrs, state(g, "x", DIMS4(n[0], n[1], n[2], n[3])));
+    NODE(g, max_pool_grad, &attrs, state(g, "dy", pool->out[0]->dims), pool->out[1]);
+}
+
+static void build_sgd(Graph *g, const int *n)
+{
+    SgdAttrs attrs = {0.9, 1e-4};
+    Dims dims = DIMS2(n[0], n[1]);
+    NODE(g, sgd, &attrs, graph_value(g, "w", ROLE_PARAM, DTYPE_F32, dims),
+         graph_value(g, "g", ROLE_PARAM, DTYPE_F32, dims), graph_value(g, "v", ROLE_PARAM, DTYPE_F32, dims));
+}
+
+static void build_ema(Graph *g, const int *n)
+{
+    EmaAttrs attrs = {0.999};
+    Dims dims = DIMS2(n[0], n[1]);
+    NODE(g, ema, &attrs, graph_value(g, "k", ROLE_PARAM, DTYPE_F32, dims),
+         graph_value(g, "q", ROLE_PARAM, DTYPE_F32, dims));
+}
+
 static Status read_shape(const char *op, int needed, int count, char **words, int *n)
 {
     if (count < needed || count > needed + 1)
@@ -354,6 +380,18 @@ static Status read_shape(const char *op, int needed, int count, char **words, in
     for (int i = 0; i < count; i++)
         if ((n[i] = atoi(words[i])) < 1 || n[i] > 1 << 20)
             return status_fail(STATUS_USAGE, "bench op %s: '%s' is no size", op, words[i]);
+    return STATUS_OK;
+}
+
+/* Sizes that no operator can have. */
+static Status check_shape(const char *op, const int *n)
+{
+    int groups = n[7] ? n[7] : 1;
+    if (strcmp(op, "conv") == 0 && (n[1] % groups || n[4] % groups))
+        return status_fail(STATUS_USAGE, "bench op conv: channels are no multiple of the groups (%d and %d vs %d)",
+                           n[1], n[4], groups);
+    if (strcmp(op, "pool") == 0 && n[4] > 16)
+        return status_fail(STATUS_USAGE, "bench op pool: window too large (%d vs 16 at most)", n[4]);
     return STATUS_OK;
 }
 
@@ -383,6 +421,40 @@ static Status time_op(Session *s, const Options *o, double *seconds)
     return STATUS_OK;
 }
 
+/* The device's peak, on a device opened for it: what times operators has no profile. */
+static Status measure_peak(const Options *options, Peak *peak)
+{
+    const Backend *backend;
+    Device *device;
+    SessionOptions session = setup_session(options);
+    session.on.profile = true;
+    TRY(device_open(session.device ? session.device : "auto", &session.on, &backend, &device));
+    Status status = peak_measure(backend, device, peak);
+    backend->close(device);
+    return status;
+}
+
+static Status print_op(const Bench *b, const double *seconds, FILE *out)
+{
+    int n = b->options->repeats;
+    const Plan *plan = session_plan(b->session);
+    double flops = 0, bytes = 0, median = seconds[n / 2], memory = (double)(clock_peak_memory() - b->idle);
+    Peak peak = {1, 1}; /* of the reference, which has no plan, nothing is known */
+    if (plan)
+        TRY(measure_peak(b->options, &peak));
+    for (int i = 0; plan && i < plan->steps_count; i++) {
+        flops += (double)plan->steps[i].flops;
+        bytes += (double)plan->steps[i].bytes;
+    }
+    fprintf(out, "{\"what\": \"op\", \"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, "
+            "\"gflops\": %.1f, \"gb_per_s\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, "
+            "\"device_mib\": %.1f}\n", session_device(b->session), 1e3 * median, 1e3 * seconds[0],
+            1e3 * seconds[n - 1], 1e-9 * flops / median, 1e-9 * bytes / median,
+            share_of_peak(flops, bytes, median, &peak), memory / (1 << 20),
+            plan ? (double)plan_bytes(plan) / (1 << 20) : 0);
+    return STATUS_OK;
+}
+
 static Status run_op(Graph *g, int classes, Options *options, FILE *out)
 {
     Bench b = {.options = options, .config.classes = classes};
@@ -397,10 +469,7 @@ static Status run_op(Graph *g, int classes, Options *options, FILE *out)
     if (status == STATUS_OK)
         status = time_op(b.session, options, seconds);
     if (status == STATUS_OK)
-        fprintf(out, "{\"what\": \"op\", \"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, "
-                "\"peak_mib\": %.1f, \"device_mib\": %.1f}\n", session_device(b.session), 1e3 * seconds[n / 2],
-                1e3 * seconds[0], 1e3 * seconds[n - 1], (double)(clock_peak_memory() - b.idle) / (1 << 20),
-                plan ? (double)plan_bytes(plan) / (1 << 20) : 0);
+        status = print_op(&b, seconds, out);
     free(seconds);
     if (status == STATUS_OK && plan && options->profile)
         status = print_profile(b.session, false);
@@ -425,10 +494,11 @@ Status bench_op(Options *options, int count, char **words, FILE *out)
         if (strcmp(words[0], ops[i].name) != 0)
             continue;
         TRY(read_shape(ops[i].name, ops[i].numbers, count - 1, words + 1, n));
+        TRY(check_shape(ops[i].name, n));
         Graph *g = graph_new();
         g->segment = SEGMENT_QUERY;
         ops[i].build(g, n);
-        return run_op(g, n[2], options, out);
+        return run_op(g, n[2] ? n[2] : 1, options, out);
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         fprintf(stderr, "paco bench op %s %s\n", ops[i].name, ops[i].help);

@@ -97,7 +97,8 @@ Status options_check_frozen(const Options *o, bool resumes)
 
 Status options_check(const Options *o, OptionVerb verb)
 {
-    if (verb == OPTION_TRAIN || verb == OPTION_BENCH)
+    bool evaluates = verb == OPTION_BENCH && o->word_count > 0 && strcmp(o->words[0], "eval") == 0;
+    if ((verb == OPTION_TRAIN || verb == OPTION_BENCH) && !evaluates)
         TRY(check_ranks(o));
     if (verb == OPTION_TRAIN) {
         TRY(check_recipe_name(o));

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# What `paco plan` and `--profile` print: every step with bytes that are not zero and its place, each stage of --dump,
+# refusals that say what would fit; `bench op` for every operator of its list; evaluation of a single image.
+set -u
+paco=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() { echo "FAIL: $*"; failed=1; }
+
+# seen FILE PATTERN, unseen FILE PATTERN: extended regular expressions
+seen() { grep -qE -- "$2" "$1" || fail "$(basename "$1"): no '$2'"; }
+unseen() { ! grep -E -- "$2" "$1" | grep -q . || fail "$(basename "$1"): '$2'"; }
+
+small=(--arch resnet20 --size 16 --batch 4 --dim 16 --queue 32)
+"$paco" devices >"$work/devices" 2>&1 && grep -q '^opencl:' "$work/devices" || { echo "skipped: no device"; exit 77; }
+"$paco" plan step "${small[@]}" >"$work/plan" 2>"$work/errors" || fail "plan: $(cat "$work/errors")"
+for stage in graph fuse steps memory; do
+    "$paco" plan step "${small[@]}" --dump $stage >"$work/out" 2>"$work/$stage" || fail "plan --dump $stage"
+    [ ! -s "$work/out" ] || fail "plan --dump $stage: something on stdout"
+done
+
+# stages: what fusion makes is not there before it, and what it swallows not after it
+seen "$work/graph" '^KEY +relu '
+unseen "$work/graph" 'bn_relu|bn_add_relu'
+seen "$work/fuse" '^KEY +bn_relu '
+unseen "$work/fuse" '^KEY +relu '
+diff <(cat "$work/steps" "$work/memory") "$work/plan" || fail "plan is not its steps and its memory"
+seen "$work/memory" '^in all +[0-9]+\.[0-9]$'
+
+# steps: every line is whole, and nothing moves nothing
+unseen "$work/steps" ' 0\.00 KiB'
+! grep -vE '^ *[0-9]+ (PROLOGUE|KEY|QUERY|EPILOGUE) +[a-z_0-9]+ +.+ [0-9.]+ KiB +[0-9.]+ Mflop [%=].*\[[0-9,]+\]@' "$work/steps" |
+    grep . || fail "lines of another form"
+parameters=$(awk '/^param / { print $3 }' "$work/memory")
+awk -v mib="$parameters" '/ sgd / { for (i = 1; i < NF; i++) if ($i == "elements") at = $(i - 1)
+        if ($(NF) == "elements") at = $(NF - 1)
+        for (i = 1; i <= NF; i++) if ($i == "KiB") moved = $(i - 1) }
+    END { if (at < 200000 || moved * 1024 < 19.9 * at || at * 4 / 1048576 > mib + 0.1) exit 1 }' "$work/steps" ||
+    fail "sgd: $(grep ' sgd ' "$work/steps")"
+
+# profile: a line for each step, all figures numbers
+"$paco" bench step "${small[@]}" --repeats 1 --untimed 0 --profile >"$work/json" 2>"$work/profile" ||
+    fail "bench step --profile"
+lines=$(sed '1,/ step$/d' "$work/profile" | wc -l)
+[ "$lines" = "$(wc -l <"$work/steps")" ] || fail "profile: $lines steps, planned are $(wc -l <"$work/steps")"
+! sed '1,/ step$/d' "$work/profile" | grep -vE '^ +[0-9.]+ +[0-9.]+% +[0-9.]+ +[0-9.]+ +[0-9.]+%  [a-z_0-9]+ +[^ ]' |
+    grep . || fail "profile: lines of another form"
+seen "$work/profile" '^peak measured: [0-9.]+ GFLOP/s, [0-9.]+ GB/s'
+for kind in conv_forward conv_grad_data conv_grad_weight bn_apply gemm sgd ema; do seen "$work/profile" "^$kind +[0-9]"; done
+
+# what does not fit
+"$paco" plan step --arch resnet20 --batch 8 --dim 4096 --queue 16777216 >"$work/out" 2>"$work/errors"
+[ $? = 5 ] || fail "a queue of 256 GiB: not exit 5"
+seen "$work/errors" '^paco: error: .*: memory: queue is larger than a buffer of the device may be \([0-9]+ vs [0-9]+ MiB\)\. '
+seen "$work/errors" 'No batch fits: [0-9]+ MiB do not depend on it, of them [0-9]+ MiB are queue$'
+"$paco" plan step --arch resnet50 --batch 200000 --ranks 4 >"$work/out" 2>"$work/errors"
+[ $? = 5 ] || fail "a batch of 200000: not exit 5"
+seen "$work/errors" '^paco: error: .*: memory: .* \([0-9]+ vs [0-9]+ MiB.*\)\. A batch of [0-9]+ images per rank fits$'
+
+# evaluation has no batch norm to feed
+"$paco" bench eval --arch resnet20 --size 16 --batch 1 --ranks 2 --repeats 1 >"$work/json" 2>"$work/errors" ||
+    fail "bench eval --batch 1: $(cat "$work/errors")"
+
+# operators
+for op in "conv 2 16 5 5 16 3 1" "bn 2 16 5 5" "pool 2 16 9 9 3 2" "linear 3 17 5" "paco 4 8 10 16" "sgd 100 100" "ema 100 100"; do
+    # shellcheck disable=SC2086
+    "$paco" bench op $op --repeats 1 >"$work/json" 2>"$work/errors" || fail "bench op $op: $(cat "$work/errors")"
+    seen "$work/json" '"gflops": [0-9.]+, "gb_per_s": [0-9]+\.[0-9], "percent_of_peak": [0-9]+\.[0-9], "peak_mib"'
+done
+for wrong in "pool 2 16 90 90 17 2" "conv 2 16 5 5 16 3 1 3" "sgd 100" "sgd 0 1"; do
+    # shellcheck disable=SC2086
+    "$paco" bench op $wrong >"$work/json" 2>"$work/errors"
+    [ $? = 2 ] || fail "bench op $wrong: not refused"
+    seen "$work/errors" '^paco: error: bench op '
+done
+exit $failed
