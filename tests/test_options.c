@@ -131,7 +131,7 @@ static void mistakes(void **state)
         {OPTION_TRAIN, "--dataset synthetic --batch 4 --ranks 4",
          "two images per rank (4 images vs 4 ranks)"},
         {OPTION_TRAIN, "--dataset synthetic --warmup 11 --epochs 10",
-         "--warmup: longer than the run (11 vs 10 epochs)"},
+         "--warmup: longer than the run (11 vs 10 epochs). A shorter run needs a shorter --warmup"},
         {OPTION_TRAIN, "--dataset synthetic --resume a --init-from b",
          "--init-from: contradicts --resume"},
         {OPTION_TRAIN, "--dataset synthetic --freeze convs_but_last_block", "Give --init-from FILE"},

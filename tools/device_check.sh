@@ -93,13 +93,14 @@ main() {
     sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort | uniq -c
     section "devices"
     try devices 600 "$paco" devices
+    ! command -v clinfo >/dev/null || clinfo 2>/dev/null | grep -iE 'device (name|version)|driver version|sub-?group|local memory size|extensions  '
     local golden="$shared/golden"
     if [ ${#under[@]} -gt 0 ]; then
         export PACO_TEST_TINY=1
         operator_tests test_gemm test_conv
         golden_files "$golden/loss/tiny.json"
     else
-        operator_tests test_backend test_gemm test_conv test_ops
+        operator_tests test_backend test_gemm test_conv test_ops test_parity
         if [ -n "$quick" ]; then
             golden_files "$golden"/loss/*.json "$golden"/step/{resnet20,resnet32_4ranks}.json
         else

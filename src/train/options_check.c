@@ -54,7 +54,8 @@ static Status check_kind(const Options *o)
         return status_fail(STATUS_USAGE,
                            "--data: contradicts --dataset synthetic, which is made in memory");
     if (!cifar && o->lt_factor < 1)
-        return status_fail(STATUS_USAGE, "--lt-factor: only for --dataset cifar10 or cifar100");
+        return status_fail(STATUS_USAGE, "--lt-factor: only for --dataset cifar10 or cifar100. Where a preset brings it: "
+                                         "--lt-factor 1");
     bool ten = o->dataset == DATASET_CIFAR10 || o->dataset == DATASET_SYNTHETIC;
     int fixed = o->dataset == DATASET_CIFAR100 ? 100 : ten ? 10 : 0;
     if (fixed && o->classes && o->classes != fixed)
@@ -103,7 +104,7 @@ Status options_check(const Options *o, OptionVerb verb)
     if (verb == OPTION_TRAIN) {
         TRY(check_recipe_name(o));
         if (o->warmup > o->epochs)
-            return status_fail(STATUS_USAGE, "--warmup: longer than the run (%d vs %d epochs)",
+            return status_fail(STATUS_USAGE, "--warmup: longer than the run (%d vs %d epochs). A shorter run needs a shorter --warmup",
                                o->warmup, o->epochs);
         if (o->resume && !o->out && strcmp(o->resume, "auto") == 0)
             return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");

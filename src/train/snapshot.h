@@ -36,7 +36,7 @@ Status snapshot_take(Snapshot *snapshot, Session *session, const Progress *progr
                      const TrainingState **state);
 /* Reads a checkpoint file into the session, all or nothing, and tells where its run stood. `steps`
  * is the number of steps of an epoch. A checkpoint of the published code stands at the beginning of
- * its epoch. STATUS_USAGE where options that decide what comes next (seed, batch, ranks) differ,
+ * its epoch. STATUS_USAGE where options that decide what comes next (arch, seed, batch, ranks) differ,
  * STATUS_INPUT where the run trained on other data. */
 Status snapshot_restore(Snapshot *snapshot, Session *session, const char *path, int64_t steps,
                         Progress *progress);

@@ -80,7 +80,10 @@ static Status tune_step(Tuner *t, const Step *step)
     for (int i = 0; (candidate = t->backend->candidate(t->device, step, i)); i++) {
         if (strcmp(candidate, best_name) == 0)
             continue;
-        TRY(time_candidate(t, step, candidate, &name, &seconds));
+        if (time_candidate(t, step, candidate, &name, &seconds) != STATUS_OK) {
+            log_warn("%s is left out: %s", candidate, status_text()); /* a driver may refuse a large tile */
+            continue;
+        }
         if (seconds < best) {
             best = seconds;
             best_name = name;
