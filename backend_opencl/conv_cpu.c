@@ -15,23 +15,6 @@ enum {
     ITEMS_PER_UNIT = 4,      /* work-items per core, so that none waits long for the last */
 };
 
-/* ---- weights in and out of tiles */
-
-static Status pack_prepare(Device *device, Step *step, int vecs, Prepared *prepared)
-{
-    ConvPackArgs a = {.s = conv_shape(&step->conv, step->conv.packed_for, vecs),
-                      .backward = step->conv.packed_for == CONV_GRAD_DATA};
-    int wanted = max_int(1, 8 * (int)device->info.units / a.s.tiles);
-    a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
-    size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
-    Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_pack", global,
-                   (size_t[3]){1, 1, 1}, &launch));
-    TRY(launch_ref(device, launch, step->refs[0]));
-    TRY(launch_ref(device, launch, step->refs[1]));
-    return launch_value(launch, &a, sizeof a);
-}
-
 static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats,
                          int taps, int splits, Prepared *prepared)
 {
@@ -47,14 +30,22 @@ static Status unpack_add(Device *device, const Step *step, const ConvShape *s, l
 
 /* ---- forward and data gradient */
 
-/* Register tiles: pixels x vectors of out-channels, their worth relative to the best, and the names of the two
+typedef enum Form {
+    FORM_BAND,     /* bands of rows through local memory: anything */
+    FORM_POINT,    /* 1x1 of stride 1, in place */
+    FORM_WINOGRAD, /* 3x3 of stride 1, transformed */
+    FORM_COUNT
+} Form;
+
+/* Register tiles: pixels x vectors of out-channels, their worth relative to the best, and the names of the
  * algorithms that use them. */
-#define TILE(pixels, vecs, worth) \
-    {pixels, vecs, worth, {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs}}
+#define TILE(pixels, vecs, worth)                                             \
+    {pixels, vecs, worth,                                                     \
+     {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs, "cpu-winograd-" #pixels "x" #vecs}}
 static const struct {
     int tile, vecs;
     double worth;
-    const char *names[2]; /* by DirectPlan.point */
+    const char *names[FORM_COUNT];
 } tiles[] = {TILE(14, 2, 1.0), TILE(7, 4, 0.99), TILE(8, 2, 0.93), TILE(16, 1, 0.93),
              TILE(14, 1, 0.92), TILE(7, 2, 0.9), TILE(8, 1, 0.8)};
 enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
@@ -62,53 +53,71 @@ enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
 typedef struct DirectPlan {
     const char *name;
     int tile, vecs;
-    bool point;   /* 1x1 of stride 1, in place */
-    size_t local; /* bytes of a band */
+    Form form;
+    size_t local; /* bytes of a band, or of transformed pixels */
     int items[3];
     ConvBandArgs band;
     ConvPointArgs spot;
+    ConvWinogradArgs squares;
 } DirectPlan;
 
-/* Whether tile i can run without a band. */
 static bool can_point(const ConvDesc *d, int i)
 {
     return d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 && d->H * d->W % tiles[i].tile == 0;
 }
 
-static const char *direct_candidate(const ConvDesc *d, int number)
+static bool can_run(const Device *device, const ConvDesc *d, ConvOp op, int i, Form form)
 {
-    for (int point = 0; point < 2; point++)
+    if (form == FORM_WINOGRAD)
+        return winograd_applies(device, d, op, tiles[i].tile, tiles[i].vecs);
+    return form == FORM_BAND || can_point(d, i);
+}
+
+static const char *direct_candidate(const Device *device, const ConvDesc *d, int number)
+{
+    for (int form = 0; form < FORM_COUNT; form++)
         for (int i = 0; i < TILE_COUNT; i++)
-            if ((!point || can_point(d, i)) && number-- == 0)
-                return tiles[i].names[point];
+            if (can_run(device, d, d->op, i, (Form)form) && number-- == 0)
+                return tiles[i].names[form];
     return NULL;
 }
 
-/* What a tile is expected to reach: padding of rows and of channels costs. */
-static double expected_worth(const ConvDesc *d, ConvOp op, int i, bool point)
+/* The share of multiplications that are no zeros of other groups. */
+static double group_worth(const ConvDesc *d, ConvOp op, int vecs)
+{
+    ConvShape s = conv_shape(d, op, vecs);
+    return (double)s.in_group / (s.tile_blocks * s.lanes);
+}
+
+/* What a tile is expected to reach: padding of rows and of channels costs, and multiplying other groups' zeros. */
+static double expected_worth(const Device *device, const ConvDesc *d, ConvOp op, int i, Form form)
 {
     bool back = op == CONV_GRAD_DATA;
     int t = tiles[i].tile, v = tiles[i].vecs;
     int width = back ? div_up(d->W, d->stride) : d->Q, blocks = div_up(back ? d->C : d->K, 16);
-    double full = point ? 1.05 : (double)width / (div_up(width, t) * t);
-    return tiles[i].worth * full * blocks / (div_up(blocks, v) * v);
+    double channels = tiles[i].worth * blocks / (div_up(blocks, v) * v) * group_worth(d, op, v);
+    if (form == FORM_WINOGRAD)
+        return channels * winograd_worth(device, d, op, t, v);
+    return channels * (form == FORM_POINT ? 1.05 : (double)width / round_up(width, t));
 }
 
 /* The tile of the algorithm asked for by name, if it can run here; else the most promising one. */
-static void plan_tile(const ConvDesc *d, ConvOp op, const char *wanted, DirectPlan *plan)
+static void plan_tile(const Device *device, const ConvDesc *d, ConvOp op, const char *wanted, DirectPlan *plan)
 {
     double best = 0;
     for (int i = 0; i < TILE_COUNT; i++)
-        for (int point = 0; point <= can_point(d, i); point++) {
-            bool asked = wanted && strcmp(wanted, tiles[i].names[point]) == 0;
-            double worth = asked ? 1e9 : expected_worth(d, op, i, point);
+        for (int form = 0; form < FORM_COUNT; form++) {
+            if (!can_run(device, d, op, i, (Form)form))
+                continue;
+            bool asked = wanted && strcmp(wanted, tiles[i].names[form]) == 0;
+            double worth = asked ? 1e9 : expected_worth(device, d, op, i, (Form)form);
             if (worth <= best)
                 continue;
             best = worth;
-            plan->name = tiles[i].names[point];
+            plan->name = tiles[i].names[form];
             plan->tile = tiles[i].tile;
             plan->vecs = tiles[i].vecs;
-            plan->point = point;
+            plan->form = (Form)form;
         }
 }
 
@@ -199,27 +208,65 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
     return STATUS_OK;
 }
 
+static void plan_winograd(const Device *device, const Step *step, DirectPlan *plan)
+{
+    ConvWinogradArgs *a = &plan->squares;
+    int bands = winograd_args(device, &step->conv, step->conv.op, plan->tile, plan->vecs, a);
+    a->item_tiles = split_tiles(device, a->s.tiles, step->conv.N * bands);
+    plan->local = winograd_bytes(&a->s, a->places, plan->tile);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), step->conv.N, bands}, sizeof plan->items);
+}
+
 static Status plan_direct(const Device *device, const Step *step, DirectPlan *plan)
 {
     *plan = (DirectPlan){0};
-    plan_tile(&step->conv, step->conv.op, step->algorithm, plan);
-    if (plan->point)
+    plan_tile(device, &step->conv, step->conv.op, step->algorithm, plan);
+    if (plan->form == FORM_BAND)
+        return plan_band(device, step, plan);
+    if (plan->form == FORM_POINT)
         plan_point(device, step, plan);
     else
-        TRY(plan_band(device, step, plan));
+        plan_winograd(device, step, plan);
     return STATUS_OK;
+}
+
+static const char *tile_options(const DirectPlan *plan, char *text, size_t size)
+{
+    snprintf(text, size, "-DLANES=16 -DTILE=%d -DVECS=%d", plan->tile, plan->vecs);
+    return text;
+}
+
+static Status pack_prepare(Device *device, Step *step, const DirectPlan *plan, Prepared *prepared)
+{
+    bool winograd = plan->form == FORM_WINOGRAD;
+    ConvPackArgs a = {.s = conv_shape(&step->conv, step->conv.packed_for, plan->vecs),
+                      .backward = step->conv.packed_for == CONV_GRAD_DATA};
+    if (winograd)
+        a.s.w_tile = winograd_tile_floats(&a.s);
+    int wanted = max_int(1, 8 * (int)device->info.units / a.s.tiles);
+    a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
+    size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
+    char options[64];
+    Launch *launch;
+    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_pack",
+                   winograd ? tile_options(plan, options, sizeof options) : "-DLANES=16",
+                   winograd ? "conv_winograd_pack" : "conv_pack", global, (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_ref(device, launch, step->refs[0]));
+    TRY(launch_ref(device, launch, step->refs[1]));
+    return launch_value(launch, &a, sizeof a);
 }
 
 static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
 {
     DirectPlan plan;
     TRY(plan_direct(device, step, &plan));
-    char options[64];
-    snprintf(options, sizeof options, "-DLANES=16 -DTILE=%d -DVECS=%d", plan.tile, plan.vecs);
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
+    char options[64];
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_cpu", options, plan.point ? "conv_point" : "conv_band",
-                   global, (size_t[3]){1, 1, 1}, &launch));
+    static const char *const kernels[FORM_COUNT] = {"conv_band", "conv_point", "conv_winograd"};
+    TRY(launch_add(device, prepared, plan.form == FORM_WINOGRAD ? "conv_winograd" : "conv_cpu",
+                   tile_options(&plan, options, sizeof options),
+                   kernels[plan.form], global, (size_t[3]){1, 1, 1}, &launch));
     bool forward = step->conv.op == CONV_FORWARD;
     Ref none = {0};
     TRY(launch_ref(device, launch, step->refs[0]));
@@ -227,9 +274,11 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
     TRY(launch_ref(device, launch, forward && step->refs_count > 3 ? step->refs[3] : none));
     TRY(launch_ref(device, launch, forward && step->refs_count > 4 ? step->refs[4] : none));
     TRY(launch_ref(device, launch, step->refs[2]));
-    if (plan.point)
+    if (plan.form == FORM_POINT)
         return launch_value(launch, &plan.spot, sizeof plan.spot);
     TRY(launch_local(launch, plan.local));
+    if (plan.form == FORM_WINOGRAD)
+        return launch_value(launch, &plan.squares, sizeof plan.squares);
     return launch_value(launch, &plan.band, sizeof plan.band);
 }
 
@@ -335,12 +384,12 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 
 /* ---- the three operations */
 
-const char *conv_cpu_candidate(const Step *step, int i)
+const char *conv_cpu_candidate(const Device *device, const Step *step, int i)
 {
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_GRAD_WEIGHT)
         return i <= (d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0) ? weight_names[i] : NULL;
-    return d->op == CONV_PACK ? NULL : direct_candidate(d, i);
+    return d->op == CONV_PACK ? NULL : direct_candidate(device, d, i);
 }
 
 Status conv_cpu_choose(Device *device, Step *step)
@@ -355,9 +404,12 @@ Status conv_cpu_choose(Device *device, Step *step)
         DirectPlan plan;
         TRY(plan_direct(device, step, &plan));
         ConvShape s = conv_shape(d, d->op, plan.vecs);
+        bool winograd = plan.form == FORM_WINOGRAD;
+        if (winograd)
+            s.w_tile = winograd_tile_floats(&s);
         step->algorithm = plan.name;
         step->packed_bytes = 4 * conv_packed_floats(&s);
-        step->packed_layout = conv_layout(d, plan.vecs, 0);
+        step->packed_layout = conv_layout(d, plan.vecs, winograd ? 2 : 0);
     }
     return STATUS_OK;
 }
@@ -367,8 +419,8 @@ Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_PACK) {
         DirectPlan plan = {0};
-        plan_tile(d, d->packed_for, step->algorithm, &plan); /* the name is that of the convolution */
-        return pack_prepare(device, step, plan.vecs, prepared);
+        plan_tile(device, d, d->packed_for, step->algorithm, &plan); /* the name is that of the convolution */
+        return pack_prepare(device, step, &plan, prepared);
     }
     return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)
                                      : direct_prepare(device, step, prepared);

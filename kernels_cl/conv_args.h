@@ -45,6 +45,17 @@ typedef struct ConvPointArgs {
     int relu, accumulate;
 } ConvPointArgs;
 
+/* Squares: 2 x 2 out-pixels, which share a transformation. */
+typedef struct ConvWinogradArgs {
+    ConvShape s;
+    int columns, height; /* squares of a row, rows of squares of an image */
+    int rows;            /* rows of squares per work-item */
+    int places;          /* squares of a work-item, rounded up to a multiple of the tile */
+    int item_tiles;      /* tiles of out-channels per work-item */
+    int relu, accumulate;
+    int reserved;
+} ConvWinogradArgs;
+
 typedef struct ConvTileArgs {
     ConvShape s;
     int backward;

@@ -2,8 +2,6 @@
  * kernels. Loops keep to what lies together in the master copy; the tile they meet fits the first
  * cache. */
 
-#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
-
 /* Where the weights between an out-channel and the in-channels of a block begin in the master copy:
  * those of its own group, lanes [from, to) of the block; the pair of (out, lane) is at start +
  * (lane - from) * step taps. */
@@ -21,22 +19,6 @@ static inline Lanes group_lanes(const ConvShape *s, int out, int block, int back
     long start = backward ? (long)from * s->out_group + out - group * s->out_group
                           : (long)out * s->in_group + from - begin;
     return (Lanes){from - block * 16, to - block * 16, start, backward ? s->out_group : 1};
-}
-
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16,
-               s->in_blocks - s->tile_blocks);
-}
-
-/* Sixteen floats, `step` apart. */
-static inline vec gather(GLOBAL const float *p, long step)
-{
-    float lanes[16];
-    #pragma unroll
-    for (int i = 0; i < 16; i++)
-        lanes[i] = p[i * step];
-    return LOAD(lanes);
 }
 
 /* The taps of one phase: rows x cols of them, tap (t, u) at row r0 + t * step of the kernel, counted from its

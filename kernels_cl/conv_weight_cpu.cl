@@ -5,14 +5,6 @@
  * in-channels of a kernel row are neighbours in a band, so [S][lanes] is one axis: a register tile
  * is TILE places of it times VECS vectors of out-channels, summed over the band's pixels. */
 
-#define KT (VECS * 16)
-#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
-
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
-}
-
 /* Offsets of the out-blocks of a tile; those past the end repeat the last, and nobody reads their
  * sums. */
 #define BLOCK_OFFSETS(offset, s, tile) \

@@ -397,6 +397,25 @@ static void gpu_candidates(void **state)
     assert_true(count >= (large ? 8 : 3));
 }
 
+/* Every tile of the kernels for processors, Winograd's form among them. */
+static void cpu_candidates(void **state)
+{
+    (void)state;
+    if (!(device.backend->opened(device.device)->caps & CAP_CPU))
+        skip();
+    int count = 0;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 68, 12, 14, 72, 1, 1, 1, 0, 1);
+        check_shape(2, 35, 9, 14, 36, 3, 3, 1, 1, 1);
+        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+        count += candidates_run > 0;
+    } while (candidates_run);
+    candidate = -1;
+    assert_true(count >= 14);
+}
+
 /* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
 static void small_devices(void **state)
 {
@@ -477,7 +496,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
+        cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,83 @@
+/* What the convolution kernels share; the text follows conv_args.h in every conv_*.cl. */
+#ifndef PACO_CONV_COMMON_H
+#define PACO_CONV_COMMON_H
+
+#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
+
+/* First in-block that a tile of `vecs` vectors of out-channels meets: that of its groups. */
+static inline int first_block(const ConvShape *s, int tile)
+{
+    return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
+}
+
+#if LANES == 16
+/* Sixteen floats, `step` apart. */
+static inline vec gather(GLOBAL const float *p, long step)
+{
+    float lanes[16];
+    UNROLL
+    for (int i = 0; i < 16; i++)
+        lanes[i] = p[i * step];
+    return LOAD(lanes);
+}
+#endif
+
+#if LANES == 16 && defined(VECS) /* a register tile on a processor: TILE pixels times VECS vectors of out-channels */
+#define KT (VECS * 16)
+
+#define CLEAR(acc)                      \
+    UNROLL                              \
+    for (int p = 0; p < TILE; p++)      \
+        UNROLL                          \
+    for (int k = 0; k < VECS; k++)      \
+        acc[p][k] = (vec)(0.f);
+
+/* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
+#define ACCUMULATE(x)                                  \
+    for (int c = 0; c < lanes; c++) {                  \
+        vec wv[VECS];                                  \
+        UNROLL                                         \
+        for (int k = 0; k < VECS; k++)                 \
+            wv[k] = LOAD(w + k * 16);                  \
+        UNROLL                                         \
+        for (int p = 0; p < TILE; p++) {               \
+            vec xv = (vec)((x)[p * 16 + c]);           \
+            UNROLL                                     \
+            for (int k = 0; k < VECS; k++)             \
+                acc[p][k] = fma(xv, wv[k], acc[p][k]); \
+        }                                              \
+        w += KT;                                       \
+    }
+
+/* What happens to a finished or partial sum on its way to memory. */
+typedef struct Ending {
+    GLOBAL const float *bias;     /* or NULL */
+    GLOBAL const float *residual; /* like out, or NULL */
+    int add;                      /* out holds a part of the sum already */
+    int relu;
+} Ending;
+
+static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
+{
+    if (k + 16 <= channels)
+        return LOAD(bias + k);
+    float lanes[16];
+    for (int i = 0; i < 16; i++)
+        lanes[i] = k + i < channels ? bias[k + i] : 0.f;
+    return LOAD(lanes);
+}
+
+/* Stores the sums of one pixel, `bias` among them, at out + place. */
+static inline void store_ended(vec sum, GLOBAL float *out, long place, const Ending *end)
+{
+    if (end->add)
+        sum += LOAD(out + place);
+    if (end->residual)
+        sum += LOAD(end->residual + place);
+    if (end->relu)
+        sum = sum < 0.f ? (vec)(0.f) : sum; /* not-a-number stays */
+    STORE(out + place, sum);
+}
+#endif
+
+#endif

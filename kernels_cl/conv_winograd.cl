@@ -1,0 +1,192 @@
+/* Convolution 3x3 of stride 1 and padding 1, forward and data gradient, for processors, by Winograd's minimal
+ * filtering F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", section 4.1): a square of
+ * 2 x 2 out-pixels takes 16 products per pair of channels instead of 36.
+ *
+ * A work-item takes rows of squares of one image. It transforms the 4 x 4 in-pixels of every square, B'dB, into local
+ * memory, [in-block][16 frequencies][places][16]; every frequency is then a matrix product with weights that were
+ * transformed when packed, GgG'; the products of TILE squares go through local memory, [16][TILE][KT], to the
+ * transformation back, A'mA. Places beyond the last square are zero. */
+
+enum { FREQUENCIES = 16 };
+
+/* B'dB of the 4 x 4 pixels of a plane from (y, x) on, zeros outside; the frequencies `step` floats apart. */
+static inline void transform_in(LOCAL float *to, long step, GLOBAL const float *plane, int y, int x,
+                                const ConvShape *s)
+{
+    const int H = s->in_height, W = s->in_width;
+    GLOBAL const float *corner = plane + ((long)y * W + x) * 16;
+    vec d[4][4], t[4][4];
+    if (y >= 0 && x >= 0 && y + 4 <= H && x + 4 <= W) {
+        UNROLL
+        for (int i = 0; i < 16; i++)
+            d[i / 4][i % 4] = LOAD(corner + ((long)(i / 4) * W + i % 4) * 16);
+    } else {
+        UNROLL
+        for (int i = 0; i < 16; i++) {
+            bool inside = y + i / 4 >= 0 && y + i / 4 < H && x + i % 4 >= 0 && x + i % 4 < W;
+            d[i / 4][i % 4] = inside ? LOAD(corner + ((long)(i / 4) * W + i % 4) * 16) : (vec)(0.f);
+        }
+    }
+    UNROLL
+    for (int j = 0; j < 4; j++) {
+        t[0][j] = d[0][j] - d[2][j];
+        t[1][j] = d[1][j] + d[2][j];
+        t[2][j] = d[2][j] - d[1][j];
+        t[3][j] = d[1][j] - d[3][j];
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++, to += 4 * step) {
+        STORE(to, t[i][0] - t[i][2]);
+        STORE(to + step, t[i][1] + t[i][2]);
+        STORE(to + 2 * step, t[i][2] - t[i][1]);
+        STORE(to + 3 * step, t[i][1] - t[i][3]);
+    }
+}
+
+/* All squares of the item's rows, every block of in-channels. */
+static inline void transform_rows(LOCAL float *spectra, GLOBAL const float *image, int row0, int squares,
+                                  const ConvWinogradArgs *a)
+{
+    for (int b = 0; b < a->s.in_blocks; b++, image += a->s.in_block) {
+        for (int i = 0; i < squares; i++)
+            transform_in(spectra + i * 16, a->places * 16, image, 2 * (row0 + i / a->columns) - 1,
+                         2 * (i % a->columns) - 1, &a->s);
+        for (int f = 0; f < FREQUENCIES; f++, spectra += a->places * 16)
+            for (int i = squares; i < a->places; i++)
+                STORE(spectra + i * 16, (vec)(0.f));
+    }
+}
+
+/* The products of TILE squares, from place j on, with one tile of out-channels. */
+static inline void multiply(LOCAL float *products, LOCAL const float *spectra, GLOBAL const float *weights, int j,
+                            const ConvWinogradArgs *a)
+{
+    const int lanes = 16;
+    for (int f = 0; f < FREQUENCIES; f++) {
+        vec acc[TILE][VECS];
+        CLEAR(acc)
+        for (int b = 0; b < a->s.in_blocks; b++) {
+            GLOBAL const float *w = weights + (long)(b * FREQUENCIES + f) * 16 * KT;
+            LOCAL const float *x = spectra + ((b * FREQUENCIES + f) * a->places + j) * 16;
+            ACCUMULATE(x)
+        }
+        UNROLL
+        for (int p = 0; p < TILE; p++)
+            UNROLL
+        for (int k = 0; k < VECS; k++, products += 16)
+            STORE(products, acc[p][k]);
+    }
+}
+
+/* A'mA of one square and one vector of out-channels, and its up to four pixels to memory. */
+static inline void transform_out(LOCAL const float *products, GLOBAL float *out, long plane, int y, int x, vec bias,
+                                 const ConvShape *s, const Ending *end)
+{
+    vec t[2][4];
+    UNROLL
+    for (int j = 0; j < 4; j++, products += TILE * KT) {
+        vec m1 = LOAD(products + 4 * TILE * KT), m2 = LOAD(products + 8 * TILE * KT);
+        t[0][j] = LOAD(products) + m1 + m2;
+        t[1][j] = m1 - m2 - LOAD(products + 12 * TILE * KT);
+    }
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        if (y + i >= s->out_height)
+            continue;
+        long place = plane + ((long)(y + i) * s->out_width + x) * 16;
+        store_ended(t[i][0] + t[i][1] + t[i][2] + bias, out, place, end);
+        if (x + 1 < s->out_width)
+            store_ended(t[i][1] - t[i][2] - t[i][3] + bias, out, place + 16, end);
+    }
+}
+
+/* Items: (tiles / item_tiles, images, rows of squares / rows). refs in, packed weights, bias or none, residual or none,
+ * out. */
+KERNEL ONE void conv_winograd(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual), REF(float, y),
+                              LOCAL float *spectra, ConvWinogradArgs a)
+{
+    PLACE(const float, x);
+    PLACE(const float, w);
+    PLACE_OR_NULL(const float, bias);
+    PLACE_OR_NULL(const float, residual);
+    PLACE(float, y);
+    const ConvShape *s = &a.s;
+    const int n = ITEM(1), row0 = ITEM(2) * a.rows, squares = min(a.rows, a.height - row0) * a.columns;
+    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    LOCAL float *products = spectra + s->in_blocks * FREQUENCIES * a.places * 16;
+    Ending end = {bias, residual ? residual + n * s->out_image : 0, a.accumulate, a.relu};
+    y += n * s->out_image;
+    transform_rows(spectra, x + n * s->in_image, row0, squares, &a);
+    for (int tile = tile0; tile < tile1; tile++)
+        for (int j = 0; j < squares; j += TILE) {
+            multiply(products, spectra, w + tile * s->w_tile, j, &a);
+            for (int k = 0; k < VECS && tile * VECS + k < s->out_blocks; k++) {
+                int block = tile * VECS + k;
+                vec added = bias ? bias_load(bias, block * 16, s->out_channels) : (vec)(0.f);
+                for (int p = 0; p < min(TILE, squares - j); p++)
+                    transform_out(products + p * KT + k * 16, y, block * s->out_block,
+                                  2 * (row0 + (j + p) / a.columns), 2 * ((j + p) % a.columns), added, s, &end);
+            }
+        }
+}
+
+/* ---- weights */
+
+/* The 3 x 3 taps between 16 out-channels from `out` on and one in-channel; zeros where there is no channel. */
+static inline void load_taps(vec g[3][3], GLOBAL const float *w, int out, int in, const ConvPackArgs *a)
+{
+    const ConvShape *s = &a->s;
+    const long out_step = a->backward ? 9 : s->in_channels * 9L, in_step = a->backward ? s->out_channels * 9L : 9;
+    const int channels = in < s->in_channels ? min(s->out_channels - out, 16) : 0;
+    w += out * out_step + in * in_step;
+    UNROLL
+    for (int tap = 0; tap < 9; tap++) {
+        GLOBAL const float *from = w + (a->backward ? 8 - tap : tap); /* turned by 180 degrees */
+        if (channels == 16) {
+            g[tap / 3][tap % 3] = gather(from, out_step);
+            continue;
+        }
+        float lanes[16];
+        for (int i = 0; i < 16; i++)
+            lanes[i] = i < channels ? from[i * out_step] : 0.f;
+        g[tap / 3][tap % 3] = LOAD(lanes);
+    }
+}
+
+/* GgG', the frequencies `step` floats apart. */
+static inline void transform_weights(GLOBAL float *to, long step, vec g[3][3])
+{
+    vec t[4][3];
+    UNROLL
+    for (int j = 0; j < 3; j++) {
+        vec even = 0.5f * (g[0][j] + g[2][j]), odd = 0.5f * g[1][j];
+        t[0][j] = g[0][j];
+        t[1][j] = even + odd;
+        t[2][j] = even - odd;
+        t[3][j] = g[2][j];
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++, to += 4 * step) {
+        vec even = 0.5f * (t[i][0] + t[i][2]), odd = 0.5f * t[i][1];
+        STORE(to, t[i][0]);
+        STORE(to + step, even + odd);
+        STORE(to + 2 * step, even - odd);
+        STORE(to + 3 * step, t[i][2]);
+    }
+}
+
+/* packed[tile][block][frequency][lane][KT]. Items: (tiles, in-blocks / chunk). */
+KERNEL ONE void conv_winograd_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
+{
+    PLACE(const float, w);
+    PLACE(float, packed);
+    const int tile = ITEM(0), b0 = ITEM(1) * a.chunk, b1 = min(b0 + a.chunk, a.s.in_blocks);
+    packed += tile * a.s.w_tile + (long)b0 * FREQUENCIES * 16 * KT;
+    for (int b = b0; b < b1; b++, packed += FREQUENCIES * 16 * KT)
+        for (int lane = 0; lane < 16; lane++)
+            for (int k = 0; k < VECS; k++) {
+                vec g[3][3];
+                load_taps(g, w, (tile * VECS + k) * 16, b * 16 + lane, &a);
+                transform_weights(packed + lane * KT + k * 16, 16 * KT, g);
+            }
+}
