@@ -5,6 +5,7 @@
 enum {
     FREQUENCIES = 16,             /* of the 4 x 4 pixels that a square of 2 x 2 out-pixels needs */
     SPECTRUM_BYTES = 256 << 10,   /* transformed pixels of a work-item: second cache */
+    LARGE_WEIGHTS = 8 << 20,
     ITEMS_PER_UNIT = 4,           /* work-items per core */
     TRANSFORM_COST = 48,          /* of a square of one block there or back, in multiplications of vectors */
 };
@@ -50,15 +51,16 @@ static int image_places(const ConvShape *s, int rows, int tile)
     return height / rows * round_up(rows * columns, tile) + round_up(height % rows * columns, tile);
 }
 
-/* Rows of squares of a work-item: those that waste the fewest places, as many as the second cache holds. */
+/* Rows of squares of a work-item: those that waste the fewest places; of equals as many as the second cache holds. */
 static int choose_rows(const Device *device, const ConvShape *s, int images, int tile)
 {
     int parts = div_up(ITEMS_PER_UNIT * (int)device->info.units, images), best = 1;
-    size_t most = room(device) < SPECTRUM_BYTES ? room(device) : SPECTRUM_BYTES;
     for (int rows = 2; rows <= height_of(s) / parts; rows++) {
-        if (winograd_bytes(s, round_up(rows * columns_of(s), tile), tile) > most)
+        size_t bytes = winograd_bytes(s, round_up(rows * columns_of(s), tile), tile);
+        int places = image_places(s, rows, tile), least = image_places(s, best, tile);
+        if (bytes > room(device))
             break;
-        if (image_places(s, rows, tile) <= image_places(s, best, tile))
+        if (places < least || (places == least && bytes <= SPECTRUM_BYTES))
             best = rows;
     }
     return best;
@@ -70,7 +72,10 @@ double winograd_worth(const Device *device, const ConvDesc *d, ConvOp op, int ti
     double places = image_places(&s, choose_rows(device, &s, d->N, tile), tile);
     double products = places * FREQUENCIES * s.in_channels * s.out_blocks;
     double transforms = (double)columns_of(&s) * height_of(&s) * TRANSFORM_COST * (s.in_blocks + s.out_blocks);
-    return 9.0 * s.out_height * s.out_width * s.in_channels * s.out_blocks / (products + transforms);
+    double worth = 9.0 * s.out_height * s.out_width * s.in_channels * s.out_blocks / (products + transforms);
+    /* Weights that no private cache holds arrive late, TILE products for each. */
+    bool large = winograd_tile_floats(&s) * 4 * s.tiles > LARGE_WEIGHTS;
+    return large ? worth * tile / (tile + 4) : worth;
 }
 
 int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs, ConvWinogradArgs *args)

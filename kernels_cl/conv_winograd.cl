@@ -47,10 +47,12 @@ static inline void transform_in(LOCAL float *to, long step, GLOBAL const float *
 static inline void transform_rows(LOCAL float *spectra, GLOBAL const float *image, int row0, int squares,
                                   const ConvWinogradArgs *a)
 {
+    const int rows = squares / a->columns;
     for (int b = 0; b < a->s.in_blocks; b++, image += a->s.in_block) {
-        for (int i = 0; i < squares; i++)
-            transform_in(spectra + i * 16, a->places * 16, image, 2 * (row0 + i / a->columns) - 1,
-                         2 * (i % a->columns) - 1, &a->s);
+        LOCAL float *to = spectra;
+        for (int y = 0; y < rows; y++)
+            for (int x = 0; x < a->columns; x++, to += 16)
+                transform_in(to, a->places * 16, image, 2 * (row0 + y) - 1, 2 * x - 1, &a->s);
         for (int f = 0; f < FREQUENCIES; f++, spectra += a->places * 16)
             for (int i = squares; i < a->places; i++)
                 STORE(spectra + i * 16, (vec)(0.f));
@@ -76,6 +78,15 @@ static inline void multiply(LOCAL float *products, LOCAL const float *spectra, G
         for (int k = 0; k < VECS; k++, products += 16)
             STORE(products, acc[p][k]);
     }
+}
+
+typedef struct Square {
+    int row, column;
+} Square;
+
+static inline Square square_next(Square s, int columns)
+{
+    return s.column + 1 < columns ? (Square){s.row, s.column + 1} : (Square){s.row + 1, 0};
 }
 
 /* A'mA of one square and one vector of out-channels, and its up to four pixels to memory. */
@@ -123,9 +134,10 @@ KERNEL ONE void conv_winograd(CREF(float, x), CREF(float, w), CREF(float, bias),
             for (int k = 0; k < VECS && tile * VECS + k < s->out_blocks; k++) {
                 int block = tile * VECS + k;
                 vec added = bias ? bias_load(bias, block * 16, s->out_channels) : (vec)(0.f);
-                for (int p = 0; p < min(TILE, squares - j); p++)
-                    transform_out(products + p * KT + k * 16, y, block * s->out_block,
-                                  2 * (row0 + (j + p) / a.columns), 2 * ((j + p) % a.columns), added, s, &end);
+                Square at = {row0 + j / a.columns, j % a.columns};
+                for (int p = 0; p < min(TILE, squares - j); p++, at = square_next(at, a.columns))
+                    transform_out(products + p * KT + k * 16, y, block * s->out_block, 2 * at.row, 2 * at.column,
+                                  added, s, &end);
             }
         }
 }
