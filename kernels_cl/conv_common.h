@@ -20,6 +20,34 @@ static inline vec gather(GLOBAL const float *p, long step)
         lanes[i] = p[i * step];
     return LOAD(lanes);
 }
+
+/* a0 b0 a1 b1 ...: of the first eight lanes, and of the last. */
+#define INTERLEAVE_LOW(a, b)                                                                        \
+    (vec)((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3, (a).s4, (b).s4, (a).s5,   \
+          (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
+#define INTERLEAVE_HIGH(a, b)                                                                       \
+    (vec)((a).s8, (b).s8, (a).s9, (b).s9, (a).sa, (b).sa, (a).sb, (b).sb, (a).sc, (b).sc, (a).sd,   \
+          (b).sd, (a).se, (b).se, (a).sf, (b).sf)
+#define TRANSPOSE_ROUND(to, from)                                       \
+    UNROLL                                                              \
+    for (int i = 0; i < 8; i++) {                                       \
+        (to)[2 * i] = INTERLEAVE_LOW((from)[i], (from)[i + 8]);         \
+        (to)[2 * i + 1] = INTERLEAVE_HIGH((from)[i], (from)[i + 8]);    \
+    }
+
+/* Sixteen vectors of sixteen rows, `pitch` floats apart, as columns: every row is read once, as a whole, where gathering
+ * would meet rows that lie in the same set of a cache again and again. */
+static inline void load_columns(vec columns[16], GLOBAL const float *rows, long pitch)
+{
+    vec other[16];
+    UNROLL
+    for (int i = 0; i < 16; i++)
+        columns[i] = LOAD(rows + i * pitch);
+    TRANSPOSE_ROUND(other, columns)
+    TRANSPOSE_ROUND(columns, other)
+    TRANSPOSE_ROUND(other, columns)
+    TRANSPOSE_ROUND(columns, other)
+}
 #endif
 
 #if LANES == 16 && defined(VECS) /* a register tile on a processor: TILE pixels times VECS vectors of out-channels */

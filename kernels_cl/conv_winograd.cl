@@ -144,38 +144,43 @@ KERNEL ONE void conv_winograd(CREF(float, x), CREF(float, w), CREF(float, bias),
 
 /* ---- weights */
 
-/* The 3 x 3 taps between 16 out-channels from `out` on and one in-channel; zeros where there is no channel. */
-static inline void load_taps(vec g[3][3], GLOBAL const float *w, int out, int in, const ConvPackArgs *a)
+/* The 3 x 3 taps between 16 out-channels from `out` on and the 16 in-channels of a block, [lane][tap]; zeros where there
+ * is no channel. Backward they are turned by 180 degrees. */
+static inline void load_taps(vec g[16 * 9], GLOBAL const float *w, int out, int block, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const long out_step = a->backward ? 9 : s->in_channels * 9L, in_step = a->backward ? s->out_channels * 9L : 9;
-    const int channels = in < s->in_channels ? min(s->out_channels - out, 16) : 0;
-    w += out * out_step + in * in_step;
-    UNROLL
-    for (int tap = 0; tap < 9; tap++) {
-        GLOBAL const float *from = w + (a->backward ? 8 - tap : tap); /* turned by 180 degrees */
-        if (channels == 16) {
-            g[tap / 3][tap % 3] = gather(from, out_step);
+    const int outs = min(s->out_channels - out, 16), ins = min(s->in_channels - block * 16, 16);
+    w += out * out_step + block * 16 * in_step;
+    if (!a->backward && outs == 16 && ins == 16) {
+        for (int i = 0; i < 9; i++)
+            load_columns(g + i * 16, w + i * 16, out_step);
+        return;
+    }
+    for (int i = 0; i < 16 * 9; i++) {
+        GLOBAL const float *from = w + i / 9 * in_step + (a->backward ? 8 - i % 9 : i % 9);
+        if (outs == 16 && i / 9 < ins) {
+            g[i] = gather(from, out_step);
             continue;
         }
         float lanes[16];
-        for (int i = 0; i < 16; i++)
-            lanes[i] = i < channels ? from[i * out_step] : 0.f;
-        g[tap / 3][tap % 3] = LOAD(lanes);
+        for (int k = 0; k < 16; k++)
+            lanes[k] = k < outs && i / 9 < ins ? from[k * out_step] : 0.f;
+        g[i] = LOAD(lanes);
     }
 }
 
 /* GgG', the frequencies `step` floats apart. */
-static inline void transform_weights(GLOBAL float *to, long step, vec g[3][3])
+static inline void transform_weights(GLOBAL float *to, long step, const vec g[9])
 {
     vec t[4][3];
     UNROLL
     for (int j = 0; j < 3; j++) {
-        vec even = 0.5f * (g[0][j] + g[2][j]), odd = 0.5f * g[1][j];
-        t[0][j] = g[0][j];
+        vec even = 0.5f * (g[j] + g[6 + j]), odd = 0.5f * g[3 + j];
+        t[0][j] = g[j];
         t[1][j] = even + odd;
         t[2][j] = even - odd;
-        t[3][j] = g[2][j];
+        t[3][j] = g[6 + j];
     }
     UNROLL
     for (int i = 0; i < 4; i++, to += 4 * step) {
@@ -195,10 +200,10 @@ KERNEL ONE void conv_winograd_pack(CREF(float, w), REF(float, packed), ConvPackA
     const int tile = ITEM(0), b0 = ITEM(1) * a.chunk, b1 = min(b0 + a.chunk, a.s.in_blocks);
     packed += tile * a.s.w_tile + (long)b0 * FREQUENCIES * 16 * KT;
     for (int b = b0; b < b1; b++, packed += FREQUENCIES * 16 * KT)
-        for (int lane = 0; lane < 16; lane++)
-            for (int k = 0; k < VECS; k++) {
-                vec g[3][3];
-                load_taps(g, w, (tile * VECS + k) * 16, b * 16 + lane, &a);
-                transform_weights(packed + lane * KT + k * 16, 16 * KT, g);
-            }
+        for (int k = 0; k < VECS; k++) {
+            vec g[16 * 9];
+            load_taps(g, w, (tile * VECS + k) * 16, b, &a);
+            for (int lane = 0; lane < 16; lane++)
+                transform_weights(packed + lane * KT + k * 16, 16 * KT, g + lane * 9);
+        }
 }
