@@ -53,6 +53,12 @@ size_t winograd_bytes(const ConvShape *s, int places, int tile);
 /* Floats of a tile of transformed weights: ConvShape.w_tile. */
 long winograd_tile_floats(const ConvShape *s);
 
+/* The weight gradient in the same squares: whether it can run, and whether it takes fewer multiplications. */
+bool winograd_weight_applies(const Device *device, const ConvDesc *d, int vecs);
+bool winograd_weight_pays(const ConvDesc *d);
+/* All but splits; returns the bytes of local memory. */
+size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs, ConvWinogradWeightArgs *args);
+
 /* conv_gpu.c: kernels in work-groups. */
 const char *conv_gpu_candidate(const Device *device, const Step *step, int i);
 Status conv_gpu_choose(Device *device, Step *step);

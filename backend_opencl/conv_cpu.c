@@ -15,19 +15,6 @@ enum {
     ITEMS_PER_UNIT = 4,      /* work-items per core, so that none waits long for the last */
 };
 
-static Status unpack_add(Device *device, const Step *step, const ConvShape *s, long split_floats,
-                         int taps, int splits, Prepared *prepared)
-{
-    ConvUnpackArgs a = {.s = *s, .split_floats = split_floats, .taps = taps, .splits = splits};
-    size_t global[3] = {(size_t)s->tiles, (size_t)s->tile_blocks, 1};
-    Launch *launch;
-    TRY(launch_add(device, prepared, "conv_pack", "-DLANES=16", "conv_unpack", global,
-                   (size_t[3]){1, 1, 1}, &launch));
-    TRY(launch_ref(device, launch, step->workspace));
-    TRY(launch_ref(device, launch, step->refs[2]));
-    return launch_value(launch, &a, sizeof a);
-}
-
 /* ---- forward and data gradient */
 
 typedef enum Form {
@@ -230,9 +217,9 @@ static Status plan_direct(const Device *device, const Step *step, DirectPlan *pl
     return STATUS_OK;
 }
 
-static const char *tile_options(const DirectPlan *plan, char *text, size_t size)
+static const char *tile_options(int tile, int vecs, char *text, size_t size)
 {
-    snprintf(text, size, "-DLANES=16 -DTILE=%d -DVECS=%d", plan->tile, plan->vecs);
+    snprintf(text, size, "-DLANES=16 -DTILE=%d -DVECS=%d", tile, vecs);
     return text;
 }
 
@@ -249,7 +236,7 @@ static Status pack_prepare(Device *device, Step *step, const DirectPlan *plan, P
     char options[64];
     Launch *launch;
     TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_pack",
-                   winograd ? tile_options(plan, options, sizeof options) : "-DLANES=16",
+                   winograd ? tile_options(plan->tile, plan->vecs, options, sizeof options) : "-DLANES=16",
                    winograd ? "conv_winograd_pack" : "conv_pack", global, (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
@@ -265,7 +252,7 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
     Launch *launch;
     static const char *const kernels[FORM_COUNT] = {"conv_band", "conv_point", "conv_winograd"};
     TRY(launch_add(device, prepared, plan.form == FORM_WINOGRAD ? "conv_winograd" : "conv_cpu",
-                   tile_options(&plan, options, sizeof options),
+                   tile_options(plan.tile, plan.vecs, options, sizeof options),
                    kernels[plan.form], global, (size_t[3]){1, 1, 1}, &launch));
     bool forward = step->conv.op == CONV_FORWARD;
     Ref none = {0};
@@ -285,11 +272,13 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
 /* ---- weight gradient */
 
 typedef struct WeightPlan {
-    int tile, vecs;
-    bool point;
+    int tile, vecs; /* in-channels (of a column of the kernel), vectors of out-channels */
+    Form form;
     size_t local;
     int items[3];
+    uint64_t workspace; /* bytes */
     ConvWeightArgs args;
+    ConvWinogradWeightArgs squares;
 } WeightPlan;
 
 /* Pixels of a band, and tiles and blocks of an item, so that sums and band stay in the caches. */
@@ -327,7 +316,44 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     return STATUS_OK;
 }
 
-static const char *const weight_names[] = {"cpu-weight-band", "cpu-weight-point"}; /* by WeightPlan.point */
+static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point", "cpu-weight-winograd"};
+
+static bool weight_can(const Device *device, const ConvDesc *d, Form form, int vecs)
+{
+    bool point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
+    return form == FORM_BAND || (form == FORM_POINT ? point : winograd_weight_applies(device, d, vecs));
+}
+
+/* The form asked for by name, if it can run here; else the last that can and pays. */
+static Form weight_form(const Device *device, const ConvDesc *d, const char *wanted, int vecs)
+{
+    Form best = FORM_BAND;
+    for (int form = FORM_BAND; form < FORM_COUNT; form++) {
+        if (!weight_can(device, d, (Form)form, vecs))
+            continue;
+        if (wanted && strcmp(wanted, weight_names[form]) == 0)
+            return (Form)form;
+        if (form != FORM_WINOGRAD || winograd_weight_pays(d))
+            best = (Form)form;
+    }
+    return best;
+}
+
+/* Parts of `units` units of work for `pairs` items of channels. */
+static int weight_splits(const Device *device, int pairs, int units)
+{
+    return min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs), units);
+}
+
+static void weight_winograd(const Device *device, const ConvDesc *d, WeightPlan *plan)
+{
+    ConvWinogradWeightArgs *a = &plan->squares;
+    plan->local = winograd_weight_args(device, d, plan->vecs, a);
+    int columns = div_up(a->s.tiles, a->item_tiles), blocks = div_up(a->s.in_blocks, a->item_blocks);
+    a->splits = weight_splits(device, columns * blocks, div_up(a->images, a->group) * a->bands);
+    plan->workspace = 4 * (uint64_t)a->split_floats * (uint64_t)a->splits;
+    memcpy(plan->items, (int[3]){columns, blocks, a->splits}, sizeof plan->items);
+}
 
 static Status plan_weight(const Device *device, const Step *step, WeightPlan *plan)
 {
@@ -335,60 +361,88 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     ConvWeightArgs *a = &plan->args;
     *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
     plan->tile = plan->vecs == 2 ? 8 : 16;
-    const char *wanted = step->algorithm;
-    plan->point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
-                  !(wanted && strcmp(wanted, weight_names[0]) == 0);
+    plan->form = weight_form(device, d, step->algorithm, plan->vecs);
+    if (plan->form == FORM_WINOGRAD) {
+        weight_winograd(device, d, plan);
+        return STATUS_OK;
+    }
     a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
     a->images = d->N;
-    if (plan->point) {
+    if (plan->form == FORM_POINT) {
         a->s.lanes = 16;
         weight_point(d, a);
     } else {
         TRY(weight_band(device, step, plan));
     }
-    a->taps = div_up(d->S * a->s.lanes, plan->tile) * plan->tile;
+    a->taps = round_up(d->S * a->s.lanes, plan->tile);
     if (a->s.tile_blocks < a->s.in_blocks) { /* groups: a tile finds its own blocks */
         a->item_tiles = 1;
         a->item_blocks = a->s.in_blocks;
     }
     a->split_floats = (long)a->s.tiles * a->s.tile_blocks * d->R * a->taps * plan->vecs * 16;
-    int pairs = div_up(a->s.tiles, a->item_tiles) * div_up(a->s.in_blocks, a->item_blocks);
-    a->splits = min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs), d->N * a->bands);
-    memcpy(plan->items,
-           (int[3]){div_up(a->s.tiles, a->item_tiles), div_up(a->s.in_blocks, a->item_blocks),
-                    a->splits},
-           sizeof plan->items);
+    int columns = div_up(a->s.tiles, a->item_tiles), blocks = div_up(a->s.in_blocks, a->item_blocks);
+    a->splits = weight_splits(device, columns * blocks, d->N * a->bands);
+    plan->workspace = 4 * (uint64_t)a->split_floats * (uint64_t)a->splits;
+    memcpy(plan->items, (int[3]){columns, blocks, a->splits}, sizeof plan->items);
     return STATUS_OK;
+}
+
+/* Sums of the splits, from workspace into the gradient. */
+static Status unpack_add(Device *device, const Step *step, const char *file, const char *options, const char *kernel,
+                         const ConvUnpackArgs *args, Prepared *prepared)
+{
+    size_t global[3] = {(size_t)args->s.tiles, (size_t)args->s.tile_blocks, 1};
+    Launch *launch;
+    TRY(launch_add(device, prepared, file, options, kernel, global, (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_ref(device, launch, step->workspace));
+    TRY(launch_ref(device, launch, step->refs[2]));
+    return launch_value(launch, args, sizeof *args);
 }
 
 static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 {
+    static const char *const kernels[FORM_COUNT] = {"conv_weight_band", "conv_weight_point", "conv_winograd_weight"};
     WeightPlan plan;
     TRY(plan_weight(device, step, &plan));
+    bool winograd = plan.form == FORM_WINOGRAD;
     char options[64];
-    snprintf(options, sizeof options, "-DLANES=16 -DTILE=%d -DVECS=%d", plan.tile, plan.vecs);
+    tile_options(plan.tile, plan.vecs, options, sizeof options);
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    TRY(launch_add(device, prepared, "conv_weight_cpu", options,
-                   plan.point ? "conv_weight_point" : "conv_weight_band", global,
+    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options, kernels[plan.form], global,
                    (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     TRY(launch_ref(device, launch, step->workspace));
-    if (!plan.point)
+    if (plan.form != FORM_POINT)
         TRY(launch_local(launch, plan.local));
-    TRY(launch_value(launch, &plan.args, sizeof plan.args));
+    if (winograd) {
+        const ConvWinogradWeightArgs *a = &plan.squares;
+        TRY(launch_value(launch, a, sizeof *a));
+        ConvUnpackArgs unpack = {.s = a->s, .split_floats = a->split_floats, .splits = a->splits};
+        return unpack_add(device, step, "conv_winograd", options, "conv_winograd_unpack", &unpack, prepared);
+    }
     const ConvWeightArgs *a = &plan.args;
-    return unpack_add(device, step, &a->s, a->split_floats, a->taps, a->splits, prepared);
+    TRY(launch_value(launch, a, sizeof *a));
+    ConvUnpackArgs unpack = {.s = a->s, .split_floats = a->split_floats, .taps = a->taps, .splits = a->splits};
+    return unpack_add(device, step, "conv_pack", "-DLANES=16", "conv_unpack", &unpack, prepared);
 }
 
 /* ---- the three operations */
+
+static const char *weight_candidate(const Device *device, const ConvDesc *d, int number)
+{
+    for (int form = 0; form < FORM_COUNT; form++)
+        if (weight_can(device, d, (Form)form, d->K > 16 ? 2 : 1) && number-- == 0)
+            return weight_names[form];
+    return NULL;
+}
 
 const char *conv_cpu_candidate(const Device *device, const Step *step, int i)
 {
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_GRAD_WEIGHT)
-        return i <= (d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0) ? weight_names[i] : NULL;
+        return weight_candidate(device, d, i);
     return d->op == CONV_PACK ? NULL : direct_candidate(device, d, i);
 }
 
@@ -398,8 +452,8 @@ Status conv_cpu_choose(Device *device, Step *step)
     if (d->op == CONV_GRAD_WEIGHT) {
         WeightPlan plan;
         TRY(plan_weight(device, step, &plan));
-        step->algorithm = weight_names[plan.point];
-        step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
+        step->algorithm = weight_names[plan.form];
+        step->workspace_bytes = plan.workspace;
     } else if (d->op != CONV_PACK) {
         DirectPlan plan;
         TRY(plan_direct(device, step, &plan));

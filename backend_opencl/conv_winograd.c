@@ -26,6 +26,11 @@ static size_t room(const Device *device)
     return device->info.local_memory / 4 * 3;
 }
 
+static bool shape_applies(const ConvDesc *d)
+{
+    return d->R == 3 && d->S == 3 && d->stride == 1 && d->pad == 1 && d->groups == 1 && min_int(d->C, d->K) >= 16;
+}
+
 static int columns_of(const ConvShape *s)
 {
     return div_up(s->out_width, 2);
@@ -38,7 +43,7 @@ static int height_of(const ConvShape *s)
 
 bool winograd_applies(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs)
 {
-    if (d->R != 3 || d->S != 3 || d->stride != 1 || d->pad != 1 || d->groups != 1 || min_int(d->C, d->K) < 16)
+    if (!shape_applies(d))
         return false;
     ConvShape s = conv_shape(d, op, vecs);
     return winograd_bytes(&s, round_up(columns_of(&s), tile), tile) <= room(device);
@@ -87,4 +92,56 @@ int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, 
                                .places = round_up(rows * columns_of(&s), tile), .relu = d->relu,
                                .accumulate = d->accumulate};
     return div_up(height_of(&s), rows);
+}
+
+/* ---- weight gradient */
+
+enum {
+    BAND_SQUARES = 56, /* of a band at least, where there are so many: the sums in memory are added to once per band */
+    ITEM_TILES = 2,    /* of a work-item at most: transformed pixels serve all its pairs of channels */
+    ITEM_BLOCKS = 4,
+};
+
+/* Bytes of the transformed pixels of a work-item. */
+static size_t weight_bytes(const ConvWinogradWeightArgs *a)
+{
+    return (size_t)(a->item_blocks + a->item_tiles * a->s.vecs) * (size_t)a->places * FREQUENCIES * 64;
+}
+
+bool winograd_weight_applies(const Device *device, const ConvDesc *d, int vecs)
+{
+    ConvWinogradWeightArgs args;
+    return shape_applies(d) && winograd_weight_args(device, d, vecs, &args) <= room(device);
+}
+
+bool winograd_weight_pays(const ConvDesc *d)
+{
+    return 1.2 * FREQUENCIES * div_up(d->P, 2) * div_up(d->Q, 2) < 9.0 * d->P * d->Q;
+}
+
+size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs, ConvWinogradWeightArgs *args)
+{
+    ConvShape s = conv_shape(d, CONV_GRAD_WEIGHT, vecs);
+    ConvWinogradWeightArgs a = {.s = s, .images = d->N, .columns = columns_of(&s), .height = height_of(&s), .group = 1,
+                                .item_tiles = min_int(s.tiles, ITEM_TILES),
+                                .item_blocks = min_int(s.in_blocks, ITEM_BLOCKS)};
+    a.split_floats = s.tiles * winograd_tile_floats(&s);
+    a.rows = min_int(div_up(BAND_SQUARES, a.columns), a.height);
+    a.bands = div_up(a.height, a.rows);
+    if (a.bands == 1)
+        a.group = min_int(div_up(BAND_SQUARES, a.columns * a.height), div_up(d->N, ITEMS_PER_UNIT));
+    a.places = a.rows * a.columns * a.group;
+    /* Narrow work-items, then bands, to what fits. */
+    while (weight_bytes(&a) > room(device) && a.item_tiles * a.item_blocks > 1) {
+        a.item_tiles = 1;
+        a.item_blocks = div_up(a.item_blocks, 2);
+    }
+    while (weight_bytes(&a) > room(device) && (a.rows > 1 || a.group > 1)) {
+        a.rows = a.group > 1 ? a.rows : div_up(a.rows, 2);
+        a.group = div_up(a.group, 2);
+        a.bands = div_up(a.height, a.rows);
+        a.places = a.rows * a.columns * a.group;
+    }
+    *args = a;
+    return weight_bytes(&a);
 }

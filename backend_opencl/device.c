@@ -194,7 +194,7 @@ static Status device_info(int index, DeviceInfo *info)
 #define FORCED_LIST(OP)                                \
     OP("conv.forward", "cpu-band cpu-point cpu-winograd gpu-tile") \
     OP("conv.grad-data", "cpu-band cpu-point cpu-winograd gpu-tile") \
-    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
+    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point cpu-weight-winograd gpu-weight-tile") \
     OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast") \
     OP("teams", "local subgroups")
 

@@ -83,6 +83,18 @@ typedef struct ConvWeightArgs {
     int splits;
 } ConvWeightArgs;
 
+typedef struct ConvWinogradWeightArgs {
+    ConvShape s;
+    long split_floats; /* floats of one split's sums */
+    int images;
+    int columns, height; /* squares of a row, rows of squares of an image */
+    int rows, bands;     /* rows of squares of a band, bands per image */
+    int group;           /* images whose only bands are taken together */
+    int places;          /* squares of a band, or of a group's */
+    int item_tiles, item_blocks;
+    int splits;
+} ConvWinogradWeightArgs;
+
 typedef struct ConvUnpackArgs {
     ConvShape s;
     long split_floats;

@@ -35,18 +35,31 @@ static inline vec gather(GLOBAL const float *p, long step)
         (to)[2 * i + 1] = INTERLEAVE_HIGH((from)[i], (from)[i + 8]);    \
     }
 
-/* Sixteen vectors of sixteen rows, `pitch` floats apart, as columns: every row is read once, as a whole, where gathering
- * would meet rows that lie in the same set of a cache again and again. */
-static inline void load_columns(vec columns[16], GLOBAL const float *rows, long pitch)
+static inline void transpose(vec v[16])
 {
     vec other[16];
+    TRANSPOSE_ROUND(other, v)
+    TRANSPOSE_ROUND(v, other)
+    TRANSPOSE_ROUND(other, v)
+    TRANSPOSE_ROUND(v, other)
+}
+
+/* The columns of sixteen rows of sixteen floats, the rows `pitch` apart: every row is read once, as a whole, where
+ * gathering would meet rows that lie in the same set of a cache again and again. */
+static inline void load_columns(vec columns[16], GLOBAL const float *rows, long pitch)
+{
     UNROLL
     for (int i = 0; i < 16; i++)
         columns[i] = LOAD(rows + i * pitch);
-    TRANSPOSE_ROUND(other, columns)
-    TRANSPOSE_ROUND(columns, other)
-    TRANSPOSE_ROUND(other, columns)
-    TRANSPOSE_ROUND(columns, other)
+    transpose(columns);
+}
+
+static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16])
+{
+    transpose(columns);
+    UNROLL
+    for (int i = 0; i < 16; i++)
+        STORE(rows + i * pitch, columns[i]);
 }
 #endif
 
