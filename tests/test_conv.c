@@ -175,11 +175,13 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
     free(seen);
 }
 
-static void check_forward(const Case *c, bool bias, bool residual, bool relu)
+/* residual: an operand, or, when accumulating, what lies where the result goes. */
+static void check_forward(const Case *c, bool bias, bool residual, bool relu, bool accumulate)
 {
     ConvDesc d = c->d;
     d.op = CONV_FORWARD;
     d.relu = relu;
+    d.accumulate = accumulate;
     size_t count = y_count(&d), plane = (size_t)d.P * d.Q;
     double *expected = mem_alloc(count * sizeof *expected);
     for (size_t i = 0; i < count; i++) {
@@ -195,11 +197,13 @@ static void check_forward(const Case *c, bool bias, bool residual, bool relu)
     Operand b = {0}, res = {0};
     if (bias)
         b = operand_new(&device, c->bias, (size_t)d.K, false);
-    if (residual)
+    if (residual && !accumulate)
         res = blocked_operand(c->residual, d.N, d.K, (int)plane);
-    run_and_compare(&d, x, w, y, b, res, NULL, d.K, (int)plane, expected,
+    float *before = accumulate ? to_blocks(c->residual, d.N, d.K, (int)plane) : NULL;
+    run_and_compare(&d, x, w, y, b, res, before, d.K, (int)plane, expected,
                     (double)(d.C / d.groups) * d.R * d.S + 2);
-    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, residual ? &res : NULL};
+    free(before);
+    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, res.count ? &res : NULL};
     for (int i = 0; i < 5; i++)
         if (all[i])
             operand_free(&device, all[i]);
@@ -261,8 +265,9 @@ static void check_shape(int N, int C, int H, int W, int K, int R, int S, int str
     Rng rng = rng_stream(11, 0, (uint64_t)(C * 1000003 + K * 1009 + H * 31 + R), RNG_TEST);
     Case c = case_new(d, &rng);
     reference_sums(&c);
-    check_forward(&c, false, false, false);
-    check_forward(&c, true, true, true);
+    check_forward(&c, false, false, false, false);
+    check_forward(&c, true, true, true, false);
+    check_forward(&c, true, true, true, true);
     check_data(&c, false);
     check_data(&c, true);
     check_weight(&c);
