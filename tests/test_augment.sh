@@ -85,7 +85,7 @@ limit() # KiB ARGUMENT...: paco augment under `ulimit -f`
 limit 8 --recipe sim --image "$image" --out full/old.png --n 4 --size 64
 cmp s.png full/old.png || { echo "the old file is not intact"; bad=1; }
 limit 8 --recipe sim --image "$image" --out full/new.png --n 4 --size 64
-if [ "$(ls full)" != old.png ]; then
+if [ "$(find full -mindepth 1)" != full/old.png ]; then
     echo "left behind:"
     ls full
     bad=1
@@ -98,7 +98,7 @@ ln -s /dev/stdout full/out.png
     cmp - s.png ||
     { echo "a sheet to standard output is another"; cat err.txt; bad=1; }
 if [ "$(readlink full/device.png)" != /dev/full ] || [ "$(readlink full/out.png)" != /dev/stdout ] ||
-    [ "$(ls full | wc -l)" != 3 ]; then
+    [ "$(find full -mindepth 1 | wc -l)" != 3 ]; then
     echo "devices are not written through:"
     ls -l full
     bad=1
