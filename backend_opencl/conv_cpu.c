@@ -318,6 +318,14 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
 
 static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point", "cpu-weight-winograd"};
 
+/* Vectors of out-channels in a register tile: two, where the second is not padding or another group's zeros. */
+static int weight_vecs(const ConvDesc *d)
+{
+    int blocks = div_up(d->K, 16);
+    double two = (double)blocks / round_up(blocks, 2) * group_worth(d, CONV_GRAD_WEIGHT, 2);
+    return two > 0.95 * group_worth(d, CONV_GRAD_WEIGHT, 1) ? 2 : 1;
+}
+
 static bool weight_can(const Device *device, const ConvDesc *d, Form form, int vecs)
 {
     bool point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
@@ -359,7 +367,7 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
 {
     const ConvDesc *d = &step->conv;
     ConvWeightArgs *a = &plan->args;
-    *plan = (WeightPlan){.vecs = d->K > 16 ? 2 : 1};
+    *plan = (WeightPlan){.vecs = weight_vecs(d)};
     plan->tile = plan->vecs == 2 ? 8 : 16;
     plan->form = weight_form(device, d, step->algorithm, plan->vecs);
     if (plan->form == FORM_WINOGRAD) {
@@ -433,7 +441,7 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 static const char *weight_candidate(const Device *device, const ConvDesc *d, int number)
 {
     for (int form = 0; form < FORM_COUNT; form++)
-        if (weight_can(device, d, (Form)form, d->K > 16 ? 2 : 1) && number-- == 0)
+        if (weight_can(device, d, (Form)form, weight_vecs(d)) && number-- == 0)
             return weight_names[form];
     return NULL;
 }
