@@ -1,7 +1,7 @@
 /* Devices of all OpenCL platforms: discovery, what they can do, opening and closing.
  *
  * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the
- * driver can partition (PoCL can); where it cannot, the option is refused. */
+ * driver can partition (PoCL can); where it cannot, the option is refused. Other devices pass over it. */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -286,10 +286,10 @@ static Status choose_teams(Device *device)
     return STATUS_OK;
 }
 
-/* Narrows a processor to `threads` cores. */
-static Status take_cores(Device *device, int threads)
+/* Narrows a processor to `threads` cores; units of other devices are no cores, and few drivers part them. */
+static Status take_cores(Device *device, bool processor, int threads)
 {
-    if (threads <= 0 || (uint32_t)threads >= device->info.units)
+    if (!processor || threads <= 0 || (uint32_t)threads >= device->info.units)
         return STATUS_OK;
     const cl_device_partition_property how[] = {CL_DEVICE_PARTITION_BY_COUNTS, threads,
                                                 CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
@@ -334,7 +334,7 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
     TRY(read_forced(device, options->kernels));
     TRY(choose_teams(device));
     clblast_open(device, processor, forced_is(device, "gemm", "clblast"));
-    TRY(take_cores(device, options->threads));
+    TRY(take_cores(device, processor, options->threads));
     cl_int code;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found.platform, 0};

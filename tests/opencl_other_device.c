@@ -1,6 +1,6 @@
 /* Preloaded: the OpenCL device looks like another one, and new buffers are full of not-a-numbers. What it has of compute
  * units, work-groups and local memory decides how work is divided, and a processor has few of them; a driver may hand out
- * memory that is not zero.
+ * memory that is not zero. What else it says it is decides whether it is chosen, and for which kernels.
  *     OTHER_UNITS=132 OTHER_GROUP=256 OTHER_LOCAL=32768 OTHER_ALIGN=4096 LD_PRELOAD=libopencl_other_device.so paco ... */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
@@ -47,7 +47,9 @@ SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t by
     cl_int code = get(device, what, bytes, value, size);
     if (code != CL_SUCCESS || !value)
         return code;
-    if (what == CL_DEVICE_MAX_COMPUTE_UNITS)
+    if (what == CL_DEVICE_TYPE)
+        replace("OTHER_TYPE", value, sizeof(cl_device_type)); /* CL_DEVICE_TYPE_GPU is 4 */
+    else if (what == CL_DEVICE_MAX_COMPUTE_UNITS)
         replace("OTHER_UNITS", value, sizeof(cl_uint));
     else if (what == CL_DEVICE_MAX_WORK_GROUP_SIZE)
         replace("OTHER_GROUP", value, sizeof(size_t));

@@ -34,4 +34,8 @@ for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024"; do
     done
     [ -e "$golden" ] && looks_like "${look[@]}" "$1" verify --device opencl --kernels gpu "$golden"
 done
+# A GPU, and what a driver calls neither GPU nor processor.
+for type in 4 8; do
+    OTHER_TYPE=$type looks_like 16 256 32768 1024 "$build/tests/test_backend"
+done
 exit $failed
