@@ -40,6 +40,17 @@ static void replace(const char *variable, void *value, size_t bytes)
         memcpy(value, &number, bytes); /* little-endian */
 }
 
+/* Local memory that the other device has not is refused, as its driver would. */
+SHOWN cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t bytes, const void *value)
+{
+    cl_int (*set)(cl_kernel, cl_uint, size_t, const void *);
+    *(void **)&set = real("clSetKernelArg");
+    const char *local = getenv("OTHER_LOCAL");
+    if (!value && local && bytes > strtoull(local, NULL, 10))
+        return CL_INVALID_ARG_SIZE;
+    return set(kernel, index, bytes, value);
+}
+
 SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, void *value, size_t *size)
 {
     cl_int (*get)(cl_device_id, cl_device_info, size_t, void *, size_t *);

@@ -326,6 +326,16 @@ static void many_channels(void **state)
     check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
 }
 
+/* Rows of more pixels than a local memory of 1 MiB holds, and of no whole number of pieces. */
+static void wide(void **state)
+{
+    (void)state;
+    check_shape(1, 3, 8, 2050, 17, 7, 7, 2, 3, 1);
+    check_shape(1, 16, 3, 5601, 4, 3, 3, 1, 1, 1);
+    check_shape(1, 4, 3, 5601, 16, 3, 3, 2, 1, 1);
+    check_shape(2, 4, 3, 9001, 4, 3, 3, 3, 1, 2);
+}
+
 /* Forced algorithms run, and give the same sums; the device's own choice for these shapes is
  * another. */
 static void forced(void **state)
@@ -477,7 +487,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
+        cmocka_unit_test(wide),   cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
