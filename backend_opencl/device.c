@@ -268,21 +268,24 @@ static bool forced_is(const Device *device, const char *op, const char *name)
     return forced && length == strlen(name) && memcmp(forced, name, length) == 0;
 }
 
-/* Teams join what their members found through sub-groups where the device shuffles within them. */
+/* Teams join what their members found through sub-groups where the device shuffles within them. Teams of 64 do without:
+ * a sub-group may be larger than they are. */
 static Status choose_teams(Device *device)
 {
-    bool can = device->info.caps & CAP_SUBGROUPS;
+    unsigned team = device_team(&device->info);
+    bool can = (device->info.caps & CAP_SUBGROUPS) && team >= 128;
     if (forced_is(device, "teams", "subgroups") && !can)
-        return status_fail(STATUS_USAGE, "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle",
-                           device->info.name);
+        return status_fail(STATUS_USAGE, "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle, or too "
+                           "small work-groups", device->info.name);
     bool subgroups = can && !device->cpu_kernels && !forced_is(device, "teams", "local");
     const char *version = strstr(device->info.version, "OpenCL 3") ? "3.0" : "2.0";
     if (device->cpu_kernels)
         snprintf(device->team_options, sizeof device->team_options, "-DLANES=16");
     else if (subgroups)
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DSUBGROUPS -cl-std=CL%s", version);
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u -DSUBGROUPS -cl-std=CL%s",
+                 team, version);
     else
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4");
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u", team);
     return STATUS_OK;
 }
 

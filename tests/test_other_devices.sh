@@ -32,7 +32,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
 "$1" devices | grep -q '^opencl' || { echo "skipped: no OpenCL device"; exit 77; }
-for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024"; do
+for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024" "8 64 32768 1024"; do
     read -ra look <<<"$look"
     for test in gemm conv ops; do
         PACO_TEST_TINY=1 PACO_TEST_KERNELS=gpu looks_like "${look[@]}" "$build/tests/test_$test"

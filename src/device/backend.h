@@ -124,6 +124,13 @@ typedef struct DeviceInfo {
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
+/* Work-items of a team (kernels_cl/dialect.h), which does together what one work-item does on a processor. The kernels
+ * are built for it and the plan counts with it. */
+static inline uint32_t device_team(const DeviceInfo *info)
+{
+    return info->caps & CAP_CPU ? 1 : info->max_group < 128 ? 64 : 128;
+}
+
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */

@@ -35,8 +35,6 @@ typedef struct Grid {
     uint32_t items[3], group;
 } Grid;
 
-enum { LOWER_TEAM = 128 }; /* work-items of a team on GPUs: TEAM of kernels_cl/dialect.h */
-
 /* A kernel launch; the operands are the kernel's refs in order. `flops` may be 0. */
 void lower_kernel(Lowering *l, KernelId id, const void *args, size_t args_bytes, Grid grid, int64_t flops,
                   int count, const Operand *operands);
