@@ -281,12 +281,15 @@ Status bench_plan(Options *options, bool evaluation, const char *dump)
     b.model = model_build(&b.config);
     SessionOptions session = setup_session(options);
     session.plan.dump = dump;
+    session.plan.plan_only = true;
     Status status = session_open(b.model.graph, &session, &b.session);
     const Plan *plan = status == STATUS_OK ? session_plan(b.session) : NULL;
     if (plan && !dump) {
         plan_dump_steps(plan, stdout);
         plan_dump_memory(plan, stdout);
     }
+    if (plan)
+        status = plan_fits(plan);
     session_close(b.session);
     return status;
 }
