@@ -166,8 +166,11 @@ static void device_describe(Found found, DeviceInfo *info)
     info->alignment = bits / 8 > 64 ? bits / 8 : 64;
     char *extensions = mem_zero(1, 16384);
     clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, 16383, extensions, NULL);
-    if (get_number(id, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU)
+    uint64_t type = get_number(id, CL_DEVICE_TYPE);
+    if (type & CL_DEVICE_TYPE_CPU)
         info->caps |= CAP_CPU;
+    else if (!(type & CL_DEVICE_TYPE_GPU))
+        info->caps |= CAP_ACCELERATOR;
     if (get_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY))
         info->caps |= CAP_UNIFIED_MEMORY;
     info->caps |= has_extension(extensions, "cl_khr_fp16") ? CAP_FP16 : 0;

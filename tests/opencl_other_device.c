@@ -32,6 +32,18 @@ SHOWN cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes
     return buffer;
 }
 
+/* With OTHER_DEVICE, only devices with this in their names are other ones. */
+static int is_other(cl_device_id device)
+{
+    cl_int (*get)(cl_device_id, cl_device_info, size_t, void *, size_t *);
+    *(void **)&get = real("clGetDeviceInfo");
+    const char *only = getenv("OTHER_DEVICE");
+    char name[256] = "";
+    if (only)
+        get(device, CL_DEVICE_NAME, sizeof name - 1, name, NULL);
+    return !only || strstr(name, only);
+}
+
 static void replace(const char *variable, void *value, size_t bytes)
 {
     const char *text = getenv(variable);
@@ -56,7 +68,7 @@ SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t by
     cl_int (*get)(cl_device_id, cl_device_info, size_t, void *, size_t *);
     *(void **)&get = real("clGetDeviceInfo");
     cl_int code = get(device, what, bytes, value, size);
-    if (code != CL_SUCCESS || !value)
+    if (code != CL_SUCCESS || !value || !is_other(device))
         return code;
     if (what == CL_DEVICE_TYPE)
         replace("OTHER_TYPE", value, sizeof(cl_device_type)); /* CL_DEVICE_TYPE_GPU is 4 */

@@ -51,4 +51,14 @@ done
 for type in 4 8; do
     OTHER_TYPE=$type looks_like 16 256 32768 1024 "$build/tests/test_backend"
 done
+# Of two devices the processor is taken before an accelerator, and a GPU before both. PoCL can be two devices.
+export POCL_DEVICES="basic pthread"
+if [ "$("$1" devices | grep -cE '^opencl:[01]  (basic|pthread)')" = 2 ]; then
+    for of in "8 basic pthread" "8 pthread basic" "4 basic basic" "4 pthread pthread"; do
+        read -r OTHER_TYPE OTHER_DEVICE chosen <<<"$of"
+        export OTHER_TYPE OTHER_DEVICE
+        other "$1" bench op sgd 1 16 --repeats 1
+        grep -q "\"device\": \"$chosen" "$log" || { echo "FAILED: type $OTHER_TYPE is $OTHER_DEVICE: $(cat "$log")"; failed=1; }
+    done
+fi
 exit $failed

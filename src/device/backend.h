@@ -109,6 +109,7 @@ typedef enum DeviceCaps {
     CAP_FP16 = 8,
     CAP_FP64 = 16,
     CAP_COLLECTIVES = 32,
+    CAP_ACCELERATOR = 64,    /* neither a processor nor a GPU: never chosen before one */
 } DeviceCaps;
 
 typedef struct DeviceInfo {
