@@ -82,3 +82,14 @@ SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t by
         replace("OTHER_ALIGN", value, sizeof(cl_uint)); /* bits */
     return code;
 }
+
+/* OTHER_CLOCK: a device whose clock is too coarse to see a kernel's time. */
+SHOWN cl_int clGetEventProfilingInfo(cl_event event, cl_profiling_info what, size_t bytes, void *value, size_t *size)
+{
+    cl_int (*get)(cl_event, cl_profiling_info, size_t, void *, size_t *);
+    *(void **)&get = real("clGetEventProfilingInfo");
+    cl_int code = get(event, what, bytes, value, size);
+    if (code == CL_SUCCESS && value)
+        replace("OTHER_CLOCK", value, sizeof(cl_ulong));
+    return code;
+}

@@ -177,6 +177,27 @@ static void table_kernel(void **state)
     add_on(&device, 1003);
 }
 
+/* The kernel that measures the peak: every item has a place of its own, with any number of chains. */
+static void peak_kernel(void **state)
+{
+    (void)state;
+    const int items = 2100, lanes = device.backend->opened(device.device)->caps & CAP_CPU ? 16 : 4;
+    size_t count = (size_t)(items * lanes);
+    float *seen = mem_alloc(count * sizeof *seen);
+    Operand y = operand_new(&device, NULL, count, true);
+    for (int chains = 4; chains <= 16; chains *= 2) {
+        RangeArgs args = {.n = 1, .chunk = chains, .a = 2, .b = 1};
+        Step step = {.kind = STEP_KERNEL, .refs_count = 1, .refs = {y.ref}, .writes = 1, .name = "peak",
+                     .kernel = {.id = KERNEL_peak_fma, .global = {(uint32_t)items, 1, 1}, .args_bytes = sizeof args}};
+        memcpy(step.kernel.args, &args, sizeof args);
+        step_check_twice(&device, &step, &y, NULL, seen);
+        for (int i = 0; i < items * lanes; i++)
+            assert_true(seen[i] == chains * (2 * (i / lanes % 7) + chains));
+    }
+    operand_free(&device, &y);
+    free(seen);
+}
+
 /* Flips a byte in every file of the folder; returns how many there are. */
 static int damage(const char *folder, bool cut)
 {
@@ -306,6 +327,7 @@ int main(void)
         cmocka_unit_test(too_much_is_a_limit),
         cmocka_unit_test(copy_and_fill),
         cmocka_unit_test(table_kernel),
+        cmocka_unit_test(peak_kernel),
         cmocka_unit_test(cache_survives_damage),
         cmocka_unit_test(profile_gives_times),
     };

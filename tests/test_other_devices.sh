@@ -51,6 +51,9 @@ done
 for type in 4 8; do
     OTHER_TYPE=$type looks_like 16 256 32768 1024 "$build/tests/test_backend"
 done
+# A clock that sees no kernel's time: no figure is infinite.
+OTHER_CLOCK=7 other "$1" bench op conv 1 16 4 4 16 3 1 --profile
+grep -q 'conv_forward .* 0\.0%' "$log" && ! grep -qiE '\b(nan|inf)\b' "$log" || { echo "FAILED: $(cat "$log")"; failed=1; }
 # Of two devices the processor is taken before an accelerator, and a GPU before both. PoCL can be two devices.
 export POCL_DEVICES="basic pthread"
 if [ "$("$1" devices | grep -cE '^opencl:[01]  (basic|pthread)')" = 2 ]; then

@@ -209,11 +209,15 @@ static bool on_cpu(const Lowering *l)
     return l->plan->info->caps & CAP_CPU;
 }
 
-/* Work-items that keep a device busy: a few per core of a CPU, on a GPU so many per unit that the memory never
- * waits for them. */
+/* A few per core of a CPU, on a GPU so many per unit that the memory never waits for them. */
+int64_t lower_busy_items(const DeviceInfo *info)
+{
+    return (info->caps & CAP_CPU ? 4 : 1024) * (int64_t)info->units;
+}
+
 static int64_t busy_items(const Lowering *l)
 {
-    return (on_cpu(l) ? 4 : 1024) * (int64_t)l->plan->info->units;
+    return lower_busy_items(l->plan->info);
 }
 
 static uint32_t team(const Lowering *l)

@@ -61,6 +61,8 @@ void lower_accumulate(Lowering *l, const Value *out, const Value *in);
 Value *lower_temp(Lowering *l, int64_t count);
 /* The StepState, as an operand. */
 Operand lower_state(const Lowering *l);
+/* Work-items that keep a device busy. */
+int64_t lower_busy_items(const DeviceInfo *info);
 /* Work-items that a loop over `n` floats is split into, and, on CPUs, the floats of each (a multiple of 16). */
 Grid lower_range(const Lowering *l, int64_t n, long *chunk);
 /* Teams (kernels_cl/dialect.h) along three dimensions; 0 counts as 1. On CPUs a team is a work-item. */
