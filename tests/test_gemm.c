@@ -18,7 +18,7 @@
 
 static TestDevice device;
 static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
-static int candidates_run;
+static int candidates_run, cases_run;
 
 static void check_one(GemmDesc d, bool with_bias, Rng *rng)
 {
@@ -27,6 +27,7 @@ static void check_one(GemmDesc d, bool with_bias, Rng *rng)
     if (candidate >= 0 && !wanted)
         return;
     candidates_run++;
+    cases_run++;
     size_t a_count = (size_t)(d.trans_a ? d.K : d.M) * d.lda,
            b_count = (size_t)(d.trans_b ? d.N : d.K) * d.ldb;
     size_t c_count = (size_t)d.M * d.ldc;
@@ -400,6 +401,7 @@ int main(void)
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
+    printf("gemm                 %3d cases, each run twice\n", cases_run);
     test_device_close(&device);
     return failed;
 }
