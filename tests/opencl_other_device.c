@@ -63,6 +63,19 @@ SHOWN cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t bytes, const
     return set(kernel, index, bytes, value);
 }
 
+/* OTHER_REFUSES: a driver that cannot build what has this among its options. */
+SHOWN cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
+                            void(CL_CALLBACK *notify)(cl_program, void *), void *user)
+{
+    cl_int (*build)(cl_program, cl_uint, const cl_device_id *, const char *, void(CL_CALLBACK *)(cl_program, void *),
+                    void *);
+    *(void **)&build = real("clBuildProgram");
+    const char *refused = getenv("OTHER_REFUSES");
+    if (refused && options && strstr(options, refused))
+        return CL_OUT_OF_RESOURCES;
+    return build(program, count, devices, options, notify, user);
+}
+
 SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, void *value, size_t *size)
 {
     cl_int (*get)(cl_device_id, cl_device_info, size_t, void *, size_t *);

@@ -324,7 +324,7 @@ Ref plan_ref(const Plan *plan, const Value *value)
     return resolve(plan, (PlanOperand){value->id, 0});
 }
 
-static Status prepare_steps(Plan *plan)
+static void resolve_refs(Plan *plan)
 {
     for (int i = 0; i < plan->steps_count; i++) {
         Step *step = &plan->steps[i];
@@ -333,9 +333,15 @@ static Status prepare_steps(Plan *plan)
             step->refs[j] = resolve(plan, place->operands[j]);
         step->packed = resolve(plan, place->packed);
         step->workspace = resolve(plan, place->workspace);
-        Status status = plan->backend->prepare(plan->device, step);
+    }
+}
+
+static Status prepare_steps(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++) {
+        Status status = plan->backend->prepare(plan->device, &plan->steps[i]);
         if (status != STATUS_OK)
-            return status_prefix(status, "%s", step->name);
+            return status_prefix(status, "%s", plan->steps[i].name);
     }
     return STATUS_OK;
 }
@@ -372,7 +378,8 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     if (options->plan_only)
         return STATUS_OK;
     TRY(take_memory(plan));
-    return prepare_steps(plan);
+    resolve_refs(plan);
+    return options->unbuilt ? STATUS_OK : prepare_steps(plan);
 }
 
 /* State and constants start as zeros; padded lanes stay so. */

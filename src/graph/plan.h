@@ -66,6 +66,7 @@ typedef struct PlanOptions {
     const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
     bool apart;        /* a buffer of its own for every value: tests put guards around it */
     bool plan_only;    /* to be looked at: takes no memory of the device, builds no kernels, cannot run */
+    bool unbuilt;      /* takes memory but builds no kernels: for tuning, which builds its own */
     const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
 } PlanOptions;
 
