@@ -152,6 +152,20 @@ static void band_axis(const ConvDesc *d, ConvOp op, int extent, int *base, int *
     *span = end - *base;
 }
 
+/* Cuts rows of `width` out-pixels where the in-rows of a single one, of one block, do not fit the local memory. */
+static Status band_columns(const Step *step, size_t room, int width, int tile, int beyond, int row_span,
+                           ConvBandArgs *a)
+{
+    int fit = (int)(room * 3 / 4 / ((size_t)row_span * (size_t)a->col_pitch * 64)) - beyond;
+    if (fit < tile)
+        return status_fail(STATUS_LIMIT, "opencl: %s: %d x %d pixels do not fit the device's local memory of %zu bytes",
+                           step->name, row_span, (tile + beyond) * a->col_pitch, room);
+    a->parts = div_up(width, fit / tile * tile);
+    a->part_cols = div_up(div_up(width, a->parts), tile) * tile;
+    a->parts = div_up(width, a->part_cols);
+    return STATUS_OK;
+}
+
 static Status plan_band(const Device *device, const Step *step, DirectPlan *plan)
 {
     const ConvDesc *d = &step->conv;
@@ -164,9 +178,11 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
     a->col_pitch = min_int(step_in, col_span);
     int height = div_up(a->s.out_height, a->s.out_stride),
         width = div_up(a->s.out_width, a->s.out_stride);
-    a->cols = div_up(width, plan->tile) * plan->tile + (col_span - 1) / step_in;
-    size_t line = (size_t)a->cols * (size_t)a->col_pitch * 64;
+    int beyond = (col_span - 1) / step_in;
     size_t room = device->info.local_memory;
+    TRY(band_columns(step, room, width, plan->tile, beyond, row_span, a));
+    a->cols = a->part_cols + beyond;
+    size_t line = (size_t)a->cols * (size_t)a->col_pitch * 64;
     size_t budget = room < BAND_BYTES ? room : BAND_BYTES;
     /* All blocks of a few rows when the budget allows, else one row of as many blocks as fit. */
     int rows_fit = (int)(budget / (line * (size_t)a->s.tile_blocks));
@@ -175,22 +191,17 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
         a->chunk = min_int((int)(room * 3 / 4 / (line * (size_t)row_span)), a->s.tile_blocks);
         rows_fit = row_span;
     }
-    if (a->chunk < 1)
-        return status_fail(STATUS_LIMIT,
-                           "opencl: %s: rows of %d pixels do not fit the device's local memory of "
-                           "%u bytes",
-                           step->name, a->s.in_width, device->info.local_memory);
     a->rows = min_int((rows_fit - row_span) / a->row_pitch + 1, height);
     int bands =
-        max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N));
+        max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N * a->parts));
     a->rows = max_int(div_up(height, bands), min_int(a->rows, 2));
     bands = div_up(height, a->rows);
     a->band_rows = (a->rows - 1) * a->row_pitch + row_span;
-    a->item_tiles = split_tiles(device, a->s.tiles, d->N * bands);
+    a->item_tiles = split_tiles(device, a->s.tiles, d->N * bands * a->parts);
     a->relu = d->relu;
     a->accumulate = d->accumulate;
     plan->local = line * (size_t)a->band_rows * (size_t)a->chunk;
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands},
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), d->N, bands * a->parts},
            sizeof plan->items);
     return STATUS_OK;
 }
@@ -291,25 +302,37 @@ static void weight_point(const ConvDesc *d, ConvWeightArgs *a)
     a->item_blocks = min_int(a->s.in_blocks, 16);
 }
 
+/* Cuts out-rows whose in-rows do not fit the local memory: it holds R rows of `fit` pixels. */
+static Status weight_columns(const Step *step, int fit, ConvWeightArgs *a)
+{
+    const ConvDesc *d = &step->conv;
+    if (fit < d->S)
+        return status_fail(STATUS_LIMIT, "opencl: %s: %d x %d pixels do not fit the device's local memory", step->name,
+                           d->R, d->S);
+    a->parts = div_up(d->Q, (fit - d->S) / a->col_pitch + 1);
+    a->part_cols = div_up(d->Q, a->parts);
+    a->parts = div_up(d->Q, a->part_cols);
+    return STATUS_OK;
+}
+
 static Status weight_band(const Device *device, const Step *step, WeightPlan *plan)
 {
     const ConvDesc *d = &step->conv;
     ConvWeightArgs *a = &plan->args;
     a->row_pitch = min_int(d->stride, d->R);
     a->col_pitch = min_int(d->stride, d->S);
-    a->cols = (d->Q - 1) * a->col_pitch + d->S;
-    size_t line = (size_t)a->cols * (size_t)a->s.lanes * 4, room = device->info.local_memory;
-    size_t row = line * (size_t)a->row_pitch + (size_t)d->Q * (size_t)plan->vecs * 64;
-    a->rows = max_int(1, min_int((int)(WEIGHT_BYTES / row), d->P));
+    size_t tail = (size_t)plan->tile * 4;
+    int room = (int)((device->info.local_memory - tail) / ((size_t)a->s.lanes * 4)); /* pixels */
+    TRY(weight_columns(step, room / d->R, a));
+    a->cols = (a->part_cols - 1) * a->col_pitch + d->S;
+    size_t line = (size_t)a->cols * (size_t)a->s.lanes * 4;
+    size_t row = line * (size_t)a->row_pitch + (size_t)a->part_cols * (size_t)plan->vecs * 64;
+    int most = (room / a->cols - d->R) / a->row_pitch + 1;
+    a->rows = max_int(1, min_int(min_int((int)(WEIGHT_BYTES / row), most), d->P));
     a->bands = div_up(d->P, a->rows);
     a->rows = div_up(d->P, a->bands);
-    a->bands = div_up(d->P, a->rows);
-    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + (size_t)plan->tile * 4;
-    if (plan->local > room)
-        return status_fail(STATUS_LIMIT,
-                           "opencl: %s: rows of %d pixels do not fit the device's local memory of "
-                           "%u bytes",
-                           step->name, d->W, device->info.local_memory);
+    a->bands = div_up(d->P, a->rows) * a->parts;
+    plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + tail;
     /* A band is copied once for the tiles of an item: worth it where few taps share it. */
     a->item_tiles = min_int(a->s.tiles, max_int(1, 16 / (d->R * d->S)));
     a->item_blocks = 1;

@@ -34,6 +34,7 @@ typedef struct ConvBandArgs {
     int rows, band_rows;      /* out-rows (per phase) and in-rows of a band */
     int item_tiles;           /* tiles of out-channels per work-item */
     int chunk;                /* in-blocks that fit in local memory at once */
+    int parts, part_cols;     /* pieces of an out-row (of a phase), and out-columns of each: whole tiles */
     int relu, accumulate;
 } ConvBandArgs;
 
@@ -78,6 +79,7 @@ typedef struct ConvWeightArgs {
     int row_pitch,
         col_pitch; /* in-rows and in-columns of a band from one out-row or -column to the next */
     int cols, rows, bands; /* in-columns and out-rows of a band, bands per image */
+    int parts, part_cols;  /* bands side by side in an out-row, and out-columns of each */
     int taps;              /* S * lanes, rounded up to the tile */
     int item_tiles, item_blocks;
     int splits;

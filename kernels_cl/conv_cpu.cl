@@ -46,15 +46,15 @@ static inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, in
         STORE(d + i * 16, (vec)(0.f));
 }
 
-/* Copies the in-rows of out-rows i0... of `blocks` blocks: [block][row][phase][cols][16]. */
-static inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0,
+/* Copies what out-rows i0... from out-column j0 on need of `blocks` blocks: [block][row][phase][cols][16]. */
+static inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0, int j0,
                              const ConvBandArgs *a)
 {
     for (int b = 0; b < blocks; b++, image += a->s.in_block)
         for (int l = 0; l < a->band_rows; l++) {
             int y = (i0 + l / a->row_pitch) * a->s.in_stride + l % a->row_pitch + a->row_base;
             for (int f = 0; f < a->col_pitch; f++, band += a->cols * 16)
-                copy_row(band, image, y, f + a->col_base, a);
+                copy_row(band, image, y, f + a->col_base + j0 * a->s.in_stride, a);
         }
 }
 
@@ -104,7 +104,7 @@ static inline void band_row(LOCAL const float *row, GLOBAL const float *weights,
 /* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done
  * before. */
 static inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out,
-                             int i0, int first, int blocks, int tile, const ConvBandArgs *a,
+                             int i0, int j0, int first, int blocks, int tile, const ConvBandArgs *a,
                              const Ending *end)
 {
     const ConvShape *s = &a->s;
@@ -114,19 +114,19 @@ static inline void band_tile(LOCAL const float *band, GLOBAL const float *weight
         int height = (s->out_height - pa + s->out_stride - 1) / s->out_stride;
         for (int pb = 0; pb < s->out_stride; pb++) {
             Taps cols = phase_taps(pb, s->S, s->pad, a->col_base, s);
-            int width = (s->out_width - pb + s->out_stride - 1) / s->out_stride;
+            int width = min((s->out_width - pb + s->out_stride - 1) / s->out_stride - j0, a->part_cols);
             long tap_floats = (long)rows.count * cols.count * s->lanes * KT;
             for (int i = i0; i < min(i0 + a->rows, height); i++)
                 band_row(band + ((i - i0) * a->row_pitch + rows.shift) * line,
                          weights + first * tap_floats, out,
-                         ((long)(pa + i * s->out_stride) * s->out_width + pb) * 16, width, blocks,
+                         ((long)(pa + i * s->out_stride) * s->out_width + pb + j0 * s->out_stride) * 16, width, blocks,
                          rows, cols, tile, a, end);
             weights += s->tile_blocks * tap_floats;
         }
     }
 }
 
-/* Items: (tiles / item_tiles, images, bands). refs in, packed weights, bias or none, residual or
+/* Items: (tiles / item_tiles, images, bands * parts). refs in, packed weights, bias or none, residual or
  * none, out. */
 KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
                           REF(float, y), LOCAL float *band, ConvBandArgs a)
@@ -137,7 +137,7 @@ KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CRE
     PLACE_OR_NULL(const float, residual);
     PLACE(float, y);
     const ConvShape *s = &a.s;
-    const int n = ITEM(1), i0 = ITEM(2) * a.rows;
+    const int n = ITEM(1), i0 = ITEM(2) / a.parts * a.rows, j0 = ITEM(2) % a.parts * a.part_cols;
     const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
     x += n * s->in_image;
     y += n * s->out_image;
@@ -153,9 +153,9 @@ KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CRE
                 last = done + blocks == s->tile_blocks;
             Ending end = {last ? bias : 0, last ? residual : 0, a.accumulate || done,
                           last && a.relu};
-            copy_band(band, x + (block + done) * s->in_block, blocks, i0, &a);
+            copy_band(band, x + (block + done) * s->in_block, blocks, i0, j0, &a);
             for (int i = 0; i < together; i++)
-                band_tile(band, w + (tile + i) * s->w_tile, y, i0, done, blocks, tile + i, &a,
+                band_tile(band, w + (tile + i) * s->w_tile, y, i0, j0, done, blocks, tile + i, &a,
                           &end);
         }
     }

@@ -48,16 +48,16 @@
         dy += 16;                                      \
     }
 
-/* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no
+/* Copies what out-rows i0... from out-column j0 on need of one block: [row][cols][lanes], zeros where there is no
  * pixel, and TILE zeros behind the end, which the last register tile of a row may reach. */
-static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int band_rows,
+static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int j0, int band_rows,
                              const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
     for (int l = 0; l < band_rows; l++) {
         int y = (i0 + l / a->row_pitch) * s->in_stride + l % a->row_pitch - s->pad;
         for (int i = 0; i < a->cols; i++, band += s->lanes) {
-            int x = i / a->col_pitch * s->in_stride + i % a->col_pitch - s->pad;
+            int x = (j0 + i / a->col_pitch) * s->in_stride + i % a->col_pitch - s->pad;
             bool inside = y >= 0 && y < s->in_height && x >= 0 && x < s->in_width;
             GLOBAL const float *from = plane + ((long)y * s->in_width + x) * 16;
             if (s->lanes == 16)
@@ -71,9 +71,9 @@ static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i
         band[i] = 0.f;
 }
 
-/* Adds a band to the sums [R][taps][KT] of one tile and block. */
+/* Adds a band of rows x count out-pixels to the sums [R][taps][KT] of one tile and block. */
 static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows,
-                            int tile, int fresh, const ConvWeightArgs *a)
+                            int count, int tile, int fresh, const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
     const int line = a->cols * s->lanes, step = a->col_pitch * s->lanes;
@@ -84,7 +84,7 @@ static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLO
             for (int i = 0; i < rows; i++) {
                 LOCAL const float *x = band + (i * a->row_pitch + r) * line + q0;
                 GLOBAL const float *y = dy + (long)i * s->out_width * 16;
-                PIXELS(x, y, step, s->out_width)
+                PIXELS(x, y, step, count)
             }
             TILE_STORE(sums)
         }
@@ -106,17 +106,18 @@ KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sum
     const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
-        const int n = unit / a.bands, i0 = unit % a.bands * a.rows,
-                  rows = min(a.rows, s->out_height - i0);
+        const int n = unit / a.bands, i0 = unit % a.bands / a.parts * a.rows,
+                  j0 = unit % a.bands % a.parts * a.part_cols;
+        const int rows = min(a.rows, s->out_height - i0), count = min(a.part_cols, s->out_width - j0);
         const int band_rows = (rows - 1) * a.row_pitch + s->R;
         for (int block = block0; block < block1; block++) {
-            copy_band(band, x + n * s->in_image + block * s->in_block, i0, band_rows, &a);
+            copy_band(band, x + n * s->in_image + block * s->in_block, i0, j0, band_rows, &a);
             for (int tile = tile0; tile < tile1; tile++) {
                 int b = block - first_block(s, tile);
                 if (b >= 0 && b < s->tile_blocks)
-                    band_add(band, dy + n * s->out_image + (long)i0 * s->out_width * 16,
+                    band_add(band, dy + n * s->out_image + ((long)i0 * s->out_width + j0) * 16,
                              sums + ((long)tile * s->tile_blocks + b) * s->R * a.taps * KT, rows,
-                             tile, unit == unit0, &a);
+                             count, tile, unit == unit0, &a);
             }
         }
     }

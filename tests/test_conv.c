@@ -19,7 +19,7 @@
 
 static TestDevice device;
 static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
-static int candidates_run;
+static int candidates_run, cases_run;
 
 static int div_up(int a, int b)
 {
@@ -157,6 +157,7 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
         return;
     step.algorithm = wanted;
     candidates_run++;
+    cases_run++;
     float *seen = mem_alloc(out.count * 4);
     step_check_twice(&device, &step, &out, before, seen);
     if (wanted)
@@ -331,6 +332,16 @@ static void many_channels(void **state)
     check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
 }
 
+/* Rows of more pixels than a local memory of 1 MiB holds, and of no whole number of pieces. */
+static void wide(void **state)
+{
+    (void)state;
+    check_shape(1, 3, 8, 2050, 17, 7, 7, 2, 3, 1);
+    check_shape(1, 16, 3, 5601, 4, 3, 3, 1, 1, 1);
+    check_shape(1, 4, 3, 5601, 16, 3, 3, 2, 1, 1);
+    check_shape(2, 4, 3, 9001, 4, 3, 3, 3, 1, 2);
+}
+
 /* Forced algorithms run, and give the same sums; the device's own choice for these shapes is
  * another. */
 static void forced(void **state)
@@ -488,6 +499,7 @@ static void tiny(void **state)
     check_shape(1, 34, 3, 3, 68, 1, 1, 1, 0, 2);
     check_shape(3, 3, 1, 1, 20, 1, 1, 1, 0, 1);
     check_shape(1, 20, 9, 9, 3, 1, 1, 1, 0, 1);
+    check_shape(1, 17, 2, 180, 3, 3, 3, 1, 1, 1); /* rows in pieces where local memory is 32 KiB, as the simulator's */
 }
 
 int bench_conv(TestDevice *t);
@@ -501,10 +513,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
+        cmocka_unit_test(wide),   cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(small_devices),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
+    printf("conv                 %3d cases, each run twice\n", cases_run);
     test_device_close(&device);
     return failed;
 }

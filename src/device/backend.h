@@ -111,6 +111,7 @@ typedef enum DeviceCaps {
     CAP_FP16 = 8,
     CAP_FP64 = 16,
     CAP_COLLECTIVES = 32,
+    CAP_ACCELERATOR = 64,    /* neither a processor nor a GPU: never chosen before one */
 } DeviceCaps;
 
 typedef struct DeviceInfo {
@@ -125,6 +126,13 @@ typedef struct DeviceInfo {
     int channel_block;       /* c of the activation layout */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
+
+/* Work-items of a team (kernels_cl/dialect.h), which does together what one work-item does on a processor. The kernels
+ * are built for it and the plan counts with it. */
+static inline uint32_t device_team(const DeviceInfo *info)
+{
+    return info->caps & CAP_CPU ? 1 : info->max_group < 128 ? 64 : 128;
+}
 
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {

@@ -50,8 +50,8 @@ static char *head_of(const DeviceInfo *info)
 {
     char head[700];
     snprintf(head, sizeof head,
-             "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nkernels %s\n", VERSION,
-             info->name, info->driver, info->version, kernels_of(info));
+             "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nunits %u\nkernels %s\n", VERSION,
+             info->name, info->driver, info->version, info->units, kernels_of(info));
     return mem_string(head);
 }
 
