@@ -21,6 +21,7 @@ typedef enum Form {
     FORM_BAND,     /* bands of rows through local memory: anything */
     FORM_POINT,    /* 1x1 of stride 1, in place */
     FORM_WINOGRAD, /* 3x3 of stride 1, transformed */
+    FORM_GROUP,    /* as a band, groups of 4 or 8 channels spread in a vector (conv_common.h) */
     FORM_COUNT
 } Form;
 
@@ -28,7 +29,8 @@ typedef enum Form {
  * algorithms that use them. */
 #define TILE(pixels, vecs, worth)                                             \
     {pixels, vecs, worth,                                                     \
-     {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs, "cpu-winograd-" #pixels "x" #vecs}}
+     {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs, "cpu-winograd-" #pixels "x" #vecs,       \
+      "cpu-group-" #pixels "x" #vecs}}
 static const struct {
     int tile, vecs;
     double worth;
@@ -53,10 +55,33 @@ static bool can_point(const ConvDesc *d, int i)
     return d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 && d->H * d->W % tiles[i].tile == 0;
 }
 
+/* The channels of a group where vectors hold whole groups, in and out; else 0. */
+static int spread_group(const ConvDesc *d)
+{
+    int group = d->C / d->groups;
+    return d->groups > 1 && d->C == d->K && (group == 4 || group == 8) ? group : 0;
+}
+
+/* A direction as the kernels of a form see it. */
+static ConvShape form_shape(const ConvDesc *d, ConvOp op, int vecs, Form form)
+{
+    ConvShape s = conv_shape(d, op, vecs);
+    if (form == FORM_WINOGRAD)
+        s.w_tile = winograd_tile_floats(&s);
+    if (form == FORM_GROUP) {
+        s.lanes = spread_group(d);
+        s.spread = 1;
+        s.w_tile = (long)s.R * s.S * s.lanes * 16;
+    }
+    return s;
+}
+
 static bool can_run(const Device *device, const ConvDesc *d, ConvOp op, int i, Form form)
 {
     if (form == FORM_WINOGRAD)
         return winograd_applies(device, d, op, tiles[i].tile, tiles[i].vecs);
+    if (form == FORM_GROUP)
+        return spread_group(d) && tiles[i].vecs == 1;
     return form == FORM_BAND || can_point(d, i);
 }
 
@@ -68,6 +93,8 @@ static const char *direct_candidate(const Device *device, const ConvDesc *d, int
                 return tiles[i].names[form];
     return NULL;
 }
+
+#define SPREAD_WORTH 0.45 /* a shuffle for every multiplication */
 
 /* The share of multiplications that are no zeros of other groups. */
 static double group_worth(const ConvDesc *d, ConvOp op, int vecs)
@@ -82,7 +109,8 @@ static double expected_worth(const Device *device, const ConvDesc *d, ConvOp op,
     bool back = op == CONV_GRAD_DATA;
     int t = tiles[i].tile, v = tiles[i].vecs;
     int width = back ? div_up(d->W, d->stride) : d->Q, blocks = div_up(back ? d->C : d->K, 16);
-    double channels = tiles[i].worth * blocks / (div_up(blocks, v) * v) * group_worth(d, op, v);
+    double zeros = form == FORM_GROUP ? SPREAD_WORTH : group_worth(d, op, v);
+    double channels = tiles[i].worth * blocks / round_up(blocks, v) * zeros;
     if (form == FORM_WINOGRAD)
         return channels * winograd_worth(device, d, op, t, v);
     return channels * (form == FORM_POINT ? 1.05 : (double)width / round_up(width, t));
@@ -170,7 +198,7 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
 {
     const ConvDesc *d = &step->conv;
     ConvBandArgs *a = &plan->band;
-    a->s = conv_shape(d, d->op, plan->vecs);
+    a->s = form_shape(d, d->op, plan->vecs, plan->form);
     int row_span, col_span, step_in = a->s.in_stride;
     band_axis(d, d->op, d->R, &a->row_base, &row_span);
     band_axis(d, d->op, d->S, &a->col_base, &col_span);
@@ -219,7 +247,7 @@ static Status plan_direct(const Device *device, const Step *step, DirectPlan *pl
 {
     *plan = (DirectPlan){0};
     plan_tile(device, &step->conv, step->conv.op, step->algorithm, plan);
-    if (plan->form == FORM_BAND)
+    if (plan->form == FORM_BAND || plan->form == FORM_GROUP)
         return plan_band(device, step, plan);
     if (plan->form == FORM_POINT)
         plan_point(device, step, plan);
@@ -228,26 +256,27 @@ static Status plan_direct(const Device *device, const Step *step, DirectPlan *pl
     return STATUS_OK;
 }
 
-static const char *tile_options(int tile, int vecs, char *text, size_t size)
+/* group: of the form that spreads groups, else 0. */
+static const char *tile_options(int tile, int vecs, int group, char *text, size_t size)
 {
-    snprintf(text, size, "-DLANES=16 -DTILE=%d -DVECS=%d", tile, vecs);
+    int n = snprintf(text, size, "-DLANES=16 -DTILE=%d -DVECS=%d", tile, vecs);
+    if (group)
+        snprintf(text + n, size - (size_t)n, " -DGROUP=%d", group);
     return text;
 }
 
 static Status pack_prepare(Device *device, Step *step, const DirectPlan *plan, Prepared *prepared)
 {
     bool winograd = plan->form == FORM_WINOGRAD;
-    ConvPackArgs a = {.s = conv_shape(&step->conv, step->conv.packed_for, plan->vecs),
+    ConvPackArgs a = {.s = form_shape(&step->conv, step->conv.packed_for, plan->vecs, plan->form),
                       .backward = step->conv.packed_for == CONV_GRAD_DATA};
-    if (winograd)
-        a.s.w_tile = winograd_tile_floats(&a.s);
     int wanted = max_int(1, 8 * (int)device->info.units / a.s.tiles);
     a.chunk = div_up(a.s.tile_blocks, min_int(wanted, a.s.tile_blocks));
     size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
     char options[64];
     Launch *launch;
     TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_pack",
-                   winograd ? tile_options(plan->tile, plan->vecs, options, sizeof options) : "-DLANES=16",
+                   winograd ? tile_options(plan->tile, plan->vecs, 0, options, sizeof options) : "-DLANES=16",
                    winograd ? "conv_winograd_pack" : "conv_pack", global, (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
@@ -261,9 +290,10 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     char options[64];
     Launch *launch;
-    static const char *const kernels[FORM_COUNT] = {"conv_band", "conv_point", "conv_winograd"};
+    static const char *const kernels[FORM_COUNT] = {"conv_band", "conv_point", "conv_winograd", "conv_band"};
     TRY(launch_add(device, prepared, plan.form == FORM_WINOGRAD ? "conv_winograd" : "conv_cpu",
-                   tile_options(plan.tile, plan.vecs, options, sizeof options),
+                   tile_options(plan.tile, plan.vecs, plan.form == FORM_GROUP ? spread_group(&step->conv) : 0, options,
+                                sizeof options),
                    kernels[plan.form], global, (size_t[3]){1, 1, 1}, &launch));
     bool forward = step->conv.op == CONV_FORWARD;
     Ref none = {0};
@@ -322,10 +352,11 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     a->row_pitch = min_int(d->stride, d->R);
     a->col_pitch = min_int(d->stride, d->S);
     size_t tail = (size_t)plan->tile * 4;
-    int room = (int)((device->info.local_memory - tail) / ((size_t)a->s.lanes * 4)); /* pixels */
+    size_t pixel = a->s.spread ? 64 : (size_t)a->s.lanes * 4;
+    int room = (int)((device->info.local_memory - tail) / pixel); /* pixels */
     TRY(weight_columns(step, room / d->R, a));
     a->cols = (a->part_cols - 1) * a->col_pitch + d->S;
-    size_t line = (size_t)a->cols * (size_t)a->s.lanes * 4;
+    size_t line = (size_t)a->cols * pixel;
     size_t row = line * (size_t)a->row_pitch + (size_t)a->part_cols * (size_t)plan->vecs * 64;
     int most = (room / a->cols - d->R) / a->row_pitch + 1;
     a->rows = max_int(1, min_int(min_int((int)(WEIGHT_BYTES / row), most), d->P));
@@ -339,7 +370,8 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     return STATUS_OK;
 }
 
-static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point", "cpu-weight-winograd"};
+static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point", "cpu-weight-winograd",
+                                                     "cpu-weight-group"};
 
 /* Vectors of out-channels in a register tile: two, where the second is not padding or another group's zeros. */
 static int weight_vecs(const ConvDesc *d)
@@ -352,7 +384,8 @@ static int weight_vecs(const ConvDesc *d)
 static bool weight_can(const Device *device, const ConvDesc *d, Form form, int vecs)
 {
     bool point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
-    return form == FORM_BAND || (form == FORM_POINT ? point : winograd_weight_applies(device, d, vecs));
+    bool can[FORM_COUNT] = {true, point, winograd_weight_applies(device, d, vecs), spread_group(d) != 0};
+    return can[form];
 }
 
 /* The form asked for by name, if it can run here; else the last that can and pays. */
@@ -397,7 +430,11 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
         weight_winograd(device, d, plan);
         return STATUS_OK;
     }
-    a->s = conv_shape(d, CONV_FORWARD, plan->vecs);
+    if (plan->form == FORM_GROUP) {
+        plan->vecs = 1;
+        plan->tile = spread_group(d);
+    }
+    a->s = form_shape(d, CONV_FORWARD, plan->vecs, plan->form);
     a->images = d->N;
     if (plan->form == FORM_POINT) {
         a->s.lanes = 16;
@@ -432,12 +469,13 @@ static Status unpack_add(Device *device, const Step *step, const char *file, con
 
 static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 {
-    static const char *const kernels[FORM_COUNT] = {"conv_weight_band", "conv_weight_point", "conv_winograd_weight"};
+    static const char *const kernels[FORM_COUNT] = {"conv_weight_band", "conv_weight_point", "conv_winograd_weight",
+                                                     "conv_weight_band"};
     WeightPlan plan;
     TRY(plan_weight(device, step, &plan));
     bool winograd = plan.form == FORM_WINOGRAD;
     char options[64];
-    tile_options(plan.tile, plan.vecs, options, sizeof options);
+    tile_options(plan.tile, plan.vecs, plan.form == FORM_GROUP ? plan.tile : 0, options, sizeof options);
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
     TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options, kernels[plan.form], global,
@@ -480,6 +518,7 @@ const char *conv_cpu_candidate(const Device *device, const Step *step, int i)
 Status conv_cpu_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
+    static const int layouts[FORM_COUNT] = {[FORM_WINOGRAD] = 2, [FORM_GROUP] = 3};
     if (d->op == CONV_GRAD_WEIGHT) {
         WeightPlan plan;
         TRY(plan_weight(device, step, &plan));
@@ -488,13 +527,10 @@ Status conv_cpu_choose(Device *device, Step *step)
     } else if (d->op != CONV_PACK) {
         DirectPlan plan;
         TRY(plan_direct(device, step, &plan));
-        ConvShape s = conv_shape(d, d->op, plan.vecs);
-        bool winograd = plan.form == FORM_WINOGRAD;
-        if (winograd)
-            s.w_tile = winograd_tile_floats(&s);
+        ConvShape s = form_shape(d, d->op, plan.vecs, plan.form);
         step->algorithm = plan.name;
         step->packed_bytes = 4 * conv_packed_floats(&s);
-        step->packed_layout = conv_layout(d, plan.vecs, winograd ? 2 : 0);
+        step->packed_layout = conv_layout(d, plan.vecs, layouts[plan.form]);
     }
     return STATUS_OK;
 }

@@ -73,6 +73,44 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
     for (int k = 0; k < VECS; k++)      \
         acc[p][k] = (vec)(0.f);
 
+#ifdef GROUP /* 4 or 8 channels in and out of each group: whole groups in a vector */
+/* The j-th channel of its own group in every lane. */
+#if GROUP == 4
+#define SPREAD_OF(a, b, c, d) (vec)(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d)
+#define SPREAD(v, j)                                                                          \
+    ((j) == 0   ? SPREAD_OF((v).s0, (v).s4, (v).s8, (v).sc)                                   \
+     : (j) == 1 ? SPREAD_OF((v).s1, (v).s5, (v).s9, (v).sd)                                   \
+     : (j) == 2 ? SPREAD_OF((v).s2, (v).s6, (v).sa, (v).se)                                   \
+                : SPREAD_OF((v).s3, (v).s7, (v).sb, (v).sf))
+#else
+#define SPREAD_OF(a, b) (vec)(a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b)
+#define SPREAD(v, j)                                                                          \
+    ((j) == 0   ? SPREAD_OF((v).s0, (v).s8)                                                   \
+     : (j) == 1 ? SPREAD_OF((v).s1, (v).s9)                                                   \
+     : (j) == 2 ? SPREAD_OF((v).s2, (v).sa)                                                   \
+     : (j) == 3 ? SPREAD_OF((v).s3, (v).sb)                                                   \
+     : (j) == 4 ? SPREAD_OF((v).s4, (v).sc)                                                   \
+     : (j) == 5 ? SPREAD_OF((v).s5, (v).sd)                                                   \
+     : (j) == 6 ? SPREAD_OF((v).s6, (v).se)                                                   \
+                : SPREAD_OF((v).s7, (v).sf))
+#endif
+
+/* Adds the GROUP in-channels of TILE pixels at x times the weights at w, which moves on. */
+#define ACCUMULATE(x)                                            \
+    {                                                            \
+        vec wv[GROUP];                                           \
+        UNROLL                                                   \
+        for (int j = 0; j < GROUP; j++, w += 16)                 \
+            wv[j] = LOAD(w);                                     \
+        UNROLL                                                   \
+        for (int p = 0; p < TILE; p++) {                         \
+            vec xv = LOAD((x) + p * 16);                         \
+            UNROLL                                               \
+            for (int j = 0; j < GROUP; j++)                      \
+                acc[p][0] = fma(SPREAD(xv, j), wv[j], acc[p][0]); \
+        }                                                        \
+    }
+#else
 /* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
 #define ACCUMULATE(x)                                  \
     for (int c = 0; c < lanes; c++) {                  \
@@ -89,6 +127,7 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
         }                                              \
         w += KT;                                       \
     }
+#endif
 
 /* What happens to a finished or partial sum on its way to memory. */
 typedef struct Ending {

@@ -15,10 +15,14 @@ static inline Lanes group_lanes(const ConvShape *s, int out, int block, int back
     if (out >= s->out_channels)
         return (Lanes){0, 0, 0, 0};
     int group = out / s->out_group, begin = group * s->in_group;
-    int from = max(begin, block * 16), to = min(begin + s->in_group, block * 16 + s->lanes);
+    int from = max(begin, block * 16), to = min(begin + s->in_group, block * 16 + s->lanes), origin = block * 16;
+    if (s->spread) {
+        from = origin = begin;
+        to = begin + s->in_group;
+    }
     long start = backward ? (long)from * s->out_group + out - group * s->out_group
                           : (long)out * s->in_group + from - begin;
-    return (Lanes){from - block * 16, to - block * 16, start, backward ? s->out_group : 1};
+    return (Lanes){from - origin, to - origin, start, backward ? s->out_group : 1};
 }
 
 /* The taps of one phase: rows x cols of them, tap (t, u) at row r0 + t * step of the kernel, counted from its
