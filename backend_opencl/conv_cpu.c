@@ -11,6 +11,7 @@
 
 enum {
     BAND_BYTES = 256 << 10,  /* in-rows that a forward item keeps in local memory: second cache */
+    GROUP_PIXELS = 512,      /* of small images that a weight gradient takes together */
     WEIGHT_BYTES = 64 << 10, /* in- and out-rows of a band that a weight-gradient item sums over */
     ITEMS_PER_UNIT = 4,      /* work-items per core, so that none waits long for the last */
 };
@@ -364,6 +365,7 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     a->rows = div_up(d->P, a->bands);
     a->bands = div_up(d->P, a->rows) * a->parts;
     plan->local = line * (size_t)((a->rows - 1) * a->row_pitch + d->R) + tail;
+    a->band_floats = (int)(plan->local / 4);
     /* A band is copied once for the tiles of an item: worth it where few taps share it. */
     a->item_tiles = min_int(a->s.tiles, max_int(1, 16 / (d->R * d->S)));
     a->item_blocks = 1;
@@ -409,6 +411,16 @@ static int weight_splits(const Device *device, int pairs, int units)
     return min_int(div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs), units);
 }
 
+/* Images taken together where each is a single band of few pixels, without leaving cores idle. */
+static int weight_group(const Device *device, const ConvDesc *d, const WeightPlan *plan, int pairs)
+{
+    int splits = div_up(ITEMS_PER_UNIT * (int)device->info.units, pairs);
+    int group = min_int(div_up(GROUP_PIXELS, d->P * d->Q), max_int(1, d->N / splits));
+    if (plan->local)
+        group = min_int(group, (int)(device->info.local_memory / 2 / plan->local));
+    return plan->args.bands == 1 ? max_int(1, group) : 1;
+}
+
 static void weight_winograd(const Device *device, const ConvDesc *d, WeightPlan *plan)
 {
     ConvWinogradWeightArgs *a = &plan->squares;
@@ -449,7 +461,9 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
     }
     a->split_floats = (long)a->s.tiles * a->s.tile_blocks * d->R * a->taps * plan->vecs * 16;
     int columns = div_up(a->s.tiles, a->item_tiles), blocks = div_up(a->s.in_blocks, a->item_blocks);
-    a->splits = weight_splits(device, columns * blocks, d->N * a->bands);
+    a->group = weight_group(device, d, plan, columns * blocks);
+    plan->local *= (size_t)a->group;
+    a->splits = weight_splits(device, columns * blocks, div_up(d->N, a->group) * a->bands);
     plan->workspace = 4 * (uint64_t)a->split_floats * (uint64_t)a->splits;
     memcpy(plan->items, (int[3]){columns, blocks, a->splits}, sizeof plan->items);
     return STATUS_OK;

@@ -81,6 +81,8 @@ typedef struct ConvWeightArgs {
         col_pitch; /* in-rows and in-columns of a band from one out-row or -column to the next */
     int cols, rows, bands; /* in-columns and out-rows of a band, bands per image */
     int parts, part_cols;  /* bands side by side in an out-row, and out-columns of each */
+    int group;             /* images whose only bands are taken together */
+    int band_floats;       /* local memory of one image's band */
     int taps;              /* S * lanes, rounded up to the tile */
     int item_tiles, item_blocks;
     int splits;

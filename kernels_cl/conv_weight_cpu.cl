@@ -3,7 +3,8 @@
  * A work-item takes a share of the images' bands, a range of out-channel tiles and of in-blocks,
  * and adds to its own tiles in workspace; conv_unpack sums the shares in one order. Columns and
  * in-channels of a kernel row are neighbours in a band, so [S][lanes] is one axis: a register tile
- * is TILE places of it times VECS vectors of out-channels, summed over the band's pixels. */
+ * is TILE places of it times VECS vectors of out-channels, summed over the band's pixels. Small images are
+ * taken together, `group` of them, so that the sums in memory are read and written less often. */
 
 /* Offsets of the out-blocks of a tile; those past the end repeat the last, and nobody reads their
  * sums. */
@@ -87,8 +88,8 @@ static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i
         band[i] = 0.f;
 }
 
-/* Adds a band of rows x count out-pixels to the sums [R][taps][KT] of one tile and block. */
-static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows,
+/* Adds bands of rows x count out-pixels, of several images, to the sums [R][taps][KT] of one tile and block. */
+static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int images, int rows,
                             int count, int tile, int fresh, const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
@@ -97,11 +98,13 @@ static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLO
     for (int r = 0; r < s->R; r++)
         for (int q0 = 0; q0 < a->taps; q0 += TILE, sums += TILE * KT) {
             TILE_LOAD(sums, fresh)
-            for (int i = 0; i < rows; i++) {
-                LOCAL const float *x = band + (i * a->row_pitch + r) * line + BAND_PLACE(q0);
-                GLOBAL const float *y = dy + (long)i * s->out_width * 16;
-                PIXELS(x, y, step, count)
-            }
+            for (int n = 0; n < images; n++)
+                for (int i = 0; i < rows; i++) {
+                    LOCAL const float *x =
+                        band + n * a->band_floats + (i * a->row_pitch + r) * line + BAND_PLACE(q0);
+                    GLOBAL const float *y = dy + n * s->out_image + (long)i * s->out_width * 16;
+                    PIXELS(x, y, step, count)
+                }
             TILE_STORE(sums)
         }
 }
@@ -118,21 +121,23 @@ KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sum
     const int block0 = max((int)ITEM(1) * a.item_blocks, first_block(s, tile0));
     const int block1 =
         min((int)(ITEM(1) + 1) * a.item_blocks, first_block(s, tile1 - 1) + s->tile_blocks);
-    const long units = (long)a.images * a.bands;
+    const long units = (long)((a.images + a.group - 1) / a.group) * a.bands;
     const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
-        const int n = unit / a.bands, i0 = unit % a.bands / a.parts * a.rows,
-                  j0 = unit % a.bands % a.parts * a.part_cols;
+        const int n0 = unit / a.bands * a.group, images = min(a.group, a.images - n0);
+        const int i0 = unit % a.bands / a.parts * a.rows, j0 = unit % a.bands % a.parts * a.part_cols;
         const int rows = min(a.rows, s->out_height - i0), count = min(a.part_cols, s->out_width - j0);
         const int band_rows = (rows - 1) * a.row_pitch + s->R;
         for (int block = block0; block < block1; block++) {
-            copy_band(band, x + n * s->in_image + block * s->in_block, i0, j0, band_rows, &a);
+            for (int n = 0; n < images; n++)
+                copy_band(band + n * a.band_floats, x + (n0 + n) * s->in_image + block * s->in_block, i0, j0,
+                          band_rows, &a);
             for (int tile = tile0; tile < tile1; tile++) {
                 int b = block - first_block(s, tile);
                 if (b >= 0 && b < s->tile_blocks)
-                    band_add(band, dy + n * s->out_image + ((long)i0 * s->out_width + j0) * 16,
-                             sums + ((long)tile * s->tile_blocks + b) * s->R * a.taps * KT, rows,
+                    band_add(band, dy + n0 * s->out_image + ((long)i0 * s->out_width + j0) * 16,
+                             sums + ((long)tile * s->tile_blocks + b) * s->R * a.taps * KT, images, rows,
                              count, tile, unit == unit0, &a);
             }
         }
@@ -149,12 +154,12 @@ KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, su
     const ConvShape *s = &a.s;
     const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
     const int pixels = s->out_height * s->out_width;
-    const long units = (long)a.images * a.bands;
+    const long units = (long)((a.images + a.group - 1) / a.group) * a.bands;
     const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
-        const int n = unit / a.bands, p0 = unit % a.bands * a.rows,
-                  count = min(a.rows, pixels - p0);
+        const int n0 = unit / a.bands * a.group, n1 = min(n0 + a.group, a.images);
+        const int p0 = unit % a.bands * a.rows, count = min(a.rows, pixels - p0);
         for (int tile = tile0; tile < tile1; tile++) {
             const int first = first_block(s, tile);
             const int block0 = max((int)ITEM(1) * a.item_blocks, first);
@@ -164,11 +169,12 @@ KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, su
                 for (int q0 = 0; q0 < 16; q0 += TILE) {
                     GLOBAL float *d =
                         sums + (((long)tile * s->tile_blocks + block - first) * 16 + q0) * KT;
-                    GLOBAL const float *xp =
-                        x + n * s->in_image + block * s->in_block + (long)p0 * 16 + q0;
-                    GLOBAL const float *yp = dy + n * s->out_image + (long)p0 * 16;
                     TILE_LOAD(d, unit == unit0)
-                    PIXELS(xp, yp, 16, count)
+                    for (int n = n0; n < n1; n++) {
+                        GLOBAL const float *xp = x + n * s->in_image + block * s->in_block + (long)p0 * 16 + q0;
+                        GLOBAL const float *yp = dy + n * s->out_image + (long)p0 * 16;
+                        PIXELS(xp, yp, 16, count)
+                    }
                     TILE_STORE(d)
                 }
         }
