@@ -631,8 +631,8 @@ static void packing(void **unused)
     }
 }
 
-/* Two images on a GPU of many units: the sums of batch norm are split over pieces of the planes, as those of a processor
- * are not. */
+/* Two images on a GPU of many units: the sums of batch norm are split over pieces of the planes, as those of a
+ * processor are not. */
 static void few_images(void **unused)
 {
     (void)unused;
@@ -731,7 +731,8 @@ static void refusal_names(void **unused)
     Paper paper = paper_new((uint64_t)1 << 40);
     Plan *plan;
     PlanOptions look = {.plan_only = true};
-    assert_int_equal(plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &look, &plan), STATUS_OK);
+    assert_int_equal(plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &look, &plan),
+                     STATUS_OK);
     assert_int_equal(paper.live, 0);
     assert_int_equal(plan_fits(plan), STATUS_OK);
     paper.info.memory = plan_bytes(plan) - plan_slab_bytes(plan, SLAB_ACTIVATION) / 3;

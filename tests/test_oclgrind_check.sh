@@ -1,6 +1,6 @@
 #!/bin/bash
-# What tools/oclgrind_check.sh makes of the counts of cases, with stand-ins for the simulator and the tests: enough of them,
-# too few, and a pattern that no test's name matches. What is built with sanitizers cannot be preloaded.
+# What tools/oclgrind_check.sh makes of the counts of cases, with stand-ins for the simulator and the tests: enough of
+# them, too few, and a pattern that no test's name matches. What is built with sanitizers cannot be preloaded.
 set -u
 build=$(dirname "$(realpath "$1")")
 check=${PACO_SOURCE:-$(dirname "$0")/..}/tools/oclgrind_check.sh
