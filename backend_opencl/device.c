@@ -195,9 +195,9 @@ static Status device_info(int index, DeviceInfo *info)
 
 /* OP(op, names): what "op=name" may force; a name may go on with its tile, "cpu-band-14x2". */
 #define FORCED_LIST(OP)                                \
-    OP("conv.forward", "cpu-band cpu-point gpu-tile")      \
-    OP("conv.grad-data", "cpu-band cpu-point gpu-tile")    \
-    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
+    OP("conv.forward", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile") \
+    OP("conv.grad-data", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile") \
+    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point cpu-weight-winograd cpu-weight-group gpu-weight-tile") \
     OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast") \
     OP("teams", "local subgroups")
 

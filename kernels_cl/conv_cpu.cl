@@ -7,50 +7,6 @@
  *
  * 1x1 kernels of stride 1 need no band: conv_point reads the image in place, all rows as one. */
 
-#define KT (VECS * 16)
-#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
-
-/* First in-block of a tile's groups. */
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
-}
-
-/* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
-#define ACCUMULATE(x)                                  \
-    for (int c = 0; c < lanes; c++) {                  \
-        vec wv[VECS];                                  \
-        UNROLL                                         \
-        for (int k = 0; k < VECS; k++)                 \
-            wv[k] = LOAD(w + k * 16);                  \
-        UNROLL                                         \
-        for (int p = 0; p < TILE; p++) {               \
-            vec xv = (vec)((x)[p * 16 + c]);           \
-            UNROLL                                     \
-            for (int k = 0; k < VECS; k++)             \
-                acc[p][k] = fma(xv, wv[k], acc[p][k]); \
-        }                                              \
-        w += KT;                                       \
-    }
-
-/* What happens to a finished or partial sum on its way to memory. */
-typedef struct Ending {
-    GLOBAL const float *bias;     /* or NULL */
-    GLOBAL const float *residual; /* like out, or NULL */
-    int add;                      /* out holds a part of the sum already */
-    int relu;
-} Ending;
-
-static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
-{
-    if (k + 16 <= channels)
-        return LOAD(bias + k);
-    float lanes[16];
-    for (int i = 0; i < 16; i++)
-        lanes[i] = k + i < channels ? bias[k + i] : 0.f;
-    return LOAD(lanes);
-}
-
 /* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
 static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid,
                               int tile, const ConvShape *s, const Ending *end)
@@ -65,15 +21,7 @@ static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, i
         for (int p = 0; p < TILE; p++) {
             if (p >= valid)
                 continue;
-            long place = at + block * s->out_block + p * pitch;
-            vec v = acc[p][k] + bias;
-            if (end->add)
-                v += LOAD(out + place);
-            if (end->residual)
-                v += LOAD(end->residual + place);
-            if (end->relu)
-                v = v < 0.f ? (vec)(0.f) : v; /* not-a-number stays */
-            STORE(out + place, v);
+            store_ended(acc[p][k] + bias, out, at + block * s->out_block + p * pitch, end);
         }
     }
 }
@@ -135,11 +83,7 @@ static inline void band_row(LOCAL const float *row, GLOBAL const float *weights,
     for (int j = 0; j < pixels; j += TILE) {
         GLOBAL const float *w = weights;
         vec acc[TILE][VECS];
-        UNROLL
-        for (int p = 0; p < TILE; p++)
-            UNROLL
-        for (int k = 0; k < VECS; k++)
-            acc[p][k] = (vec)(0.f);
+        CLEAR(acc)
         for (int b = 0; b < blocks; b++)
             for (int t = 0; t < rows.count; t++) {
                 LOCAL const float *x = row + b * plane + t * line + (j + cols.shift) * 16;
@@ -237,11 +181,7 @@ KERNEL ONE void conv_point(CREF(float, x), CREF(float, w), CREF(float, bias), CR
         for (int j = p0; j < p1; j += TILE) {
             GLOBAL const float *weights = w + tile * s->w_tile;
             vec acc[TILE][VECS];
-            UNROLL
-            for (int p = 0; p < TILE; p++)
-                UNROLL
-            for (int k = 0; k < VECS; k++)
-                acc[p][k] = (vec)(0.f);
+            CLEAR(acc)
             for (int b = 0; b < s->tile_blocks; b++) {
                 GLOBAL const float *xp = image + b * s->in_block + (long)j * 16;
                 GLOBAL const float *w = weights + (long)b * lanes * KT;

@@ -176,11 +176,13 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
     free(seen);
 }
 
-static void check_forward(const Case *c, bool bias, bool residual, bool relu)
+/* residual: an operand, or, when accumulating, what lies where the result goes. */
+static void check_forward(const Case *c, bool bias, bool residual, bool relu, bool accumulate)
 {
     ConvDesc d = c->d;
     d.op = CONV_FORWARD;
     d.relu = relu;
+    d.accumulate = accumulate;
     size_t count = y_count(&d), plane = (size_t)d.P * d.Q;
     double *expected = mem_alloc(count * sizeof *expected);
     for (size_t i = 0; i < count; i++) {
@@ -196,11 +198,13 @@ static void check_forward(const Case *c, bool bias, bool residual, bool relu)
     Operand b = {0}, res = {0};
     if (bias)
         b = operand_new(&device, c->bias, (size_t)d.K, false);
-    if (residual)
+    if (residual && !accumulate)
         res = blocked_operand(c->residual, d.N, d.K, (int)plane);
-    run_and_compare(&d, x, w, y, b, res, NULL, d.K, (int)plane, expected,
+    float *before = accumulate ? to_blocks(c->residual, d.N, d.K, (int)plane) : NULL;
+    run_and_compare(&d, x, w, y, b, res, before, d.K, (int)plane, expected,
                     (double)(d.C / d.groups) * d.R * d.S + 2);
-    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, residual ? &res : NULL};
+    free(before);
+    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, res.count ? &res : NULL};
     for (int i = 0; i < 5; i++)
         if (all[i])
             operand_free(&device, all[i]);
@@ -262,8 +266,9 @@ static void check_shape(int N, int C, int H, int W, int K, int R, int S, int str
     Rng rng = rng_stream(11, 0, (uint64_t)(C * 1000003 + K * 1009 + H * 31 + R), RNG_TEST);
     Case c = case_new(d, &rng);
     reference_sums(&c);
-    check_forward(&c, false, false, false);
-    check_forward(&c, true, true, true);
+    check_forward(&c, false, false, false, false);
+    check_forward(&c, true, true, true, false);
+    check_forward(&c, true, true, true, true);
     check_data(&c, false);
     check_data(&c, true);
     check_weight(&c);
@@ -317,6 +322,10 @@ static void groups(void **state)
     check_shape(1, 24, 7, 6, 24, 3, 3, 2, 1, 24);
     check_shape(1, 96, 5, 5, 48, 1, 1, 2, 0, 3);
     check_shape(1, 36, 5, 6, 72, 3, 3, 1, 1, 3);
+    check_shape(2, 36, 9, 17, 36, 3, 3, 1, 1, 9);
+    check_shape(1, 64, 11, 15, 64, 3, 3, 2, 1, 16);
+    check_shape(2, 40, 9, 13, 40, 3, 3, 1, 1, 5);
+    check_shape(1, 72, 12, 7, 72, 5, 3, 2, 2, 9);
 }
 
 static void many_channels(void **state)
@@ -406,6 +415,26 @@ static void gpu_candidates(void **state)
     test_device_close(&device);
     device = usual;
     assert_true(count >= (large ? 8 : 3));
+}
+
+/* Every tile of the kernels for processors, Winograd's form among them. */
+static void cpu_candidates(void **state)
+{
+    (void)state;
+    if (!(device.backend->opened(device.device)->caps & CAP_CPU))
+        skip();
+    int count = 0;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 68, 12, 14, 72, 1, 1, 1, 0, 1);
+        check_shape(2, 35, 9, 14, 36, 3, 3, 1, 1, 1);
+        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+        check_shape(2, 40, 9, 15, 40, 3, 3, 1, 1, 10);
+        count += candidates_run > 0;
+    } while (candidates_run);
+    candidate = -1;
+    assert_true(count >= (device.backend->opened(device.device)->local_memory >= 1 << 19 ? 14 : 7));
 }
 
 /* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
@@ -511,8 +540,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(wide),   cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
-        cmocka_unit_test(many_units),
+        cmocka_unit_test(wide),   cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(small_devices), cmocka_unit_test(many_units),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

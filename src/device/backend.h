@@ -50,9 +50,11 @@ typedef struct GemmDesc {
 /* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c] with the
  * device's channel block c and zero lanes beyond C; weights are the master copy [K][C/groups][R][S].
  * refs by op (all float32):
- *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:  y = act(conv(x, w) + bias + residual)
+ *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:
+ *                                      y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
  *   GRAD_DATA    dy, w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w)
  *   GRAD_WEIGHT  x, dy, dw                                     dw[K][C/groups][R][S] (overwritten)
+ *   FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent.
  *   PACK         w, packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
  *                                convolution it packs for, and choose need not be asked */
 typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;

@@ -75,6 +75,8 @@ static void count_bytes(Plan *plan)
             if (value >= 0 && value != plan->state)
                 moved += times * (int64_t)plan->values[value].bytes;
         }
+        if (plan->plan_steps[i].packed.value >= 0)
+            moved += (int64_t)plan->values[plan->plan_steps[i].packed.value].bytes;
         if (step->bytes == 0)
             step->bytes = moved;
     }

@@ -133,8 +133,9 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
         return;
     Step whole = *step;
     PlanStep place = *last_place(l);
-    plan->steps_count--; /* the pack step goes before it */
+    plan->steps_count--; /* the pack step goes before it, and the weights need not live on */
     place.packed.value = packed_weight(l, &whole, operands[weight]);
+    place.operands[weight] = operand_place((Operand){0});
     append(l, STEP_CONV, l->segment, count, operands);
     plan->steps[plan->steps_count - 1] = whole;
     *last_place(l) = place;
