@@ -150,14 +150,19 @@ static Status pack_prepare(Device *device, Step *step, Prepared *prepared)
     return launch_value(launch, &a, sizeof a);
 }
 
-/* Images are split until the groups keep the device busy. */
+/* Images, and bands of their pixels, are split until the groups keep the device busy. */
 static ConvWeightArgs plan_weight(const Device *device, const ConvDesc *d, const GroupTile *t)
 {
+    enum { LEAST_BANDS = 8 }; /* of a split, whose sums are written and read once more */
     ConvWeightArgs a = {.s = conv_shape(d, CONV_FORWARD, t->vecs), .images = d->N};
     a.taps = d->S * a.s.lanes;
     a.split_floats = (long)a.s.tiles * a.s.tile_blocks * d->R * a.taps * t->vecs * 16;
     int groups = div_up(a.s.tile_blocks * d->R * a.taps, t->rows) * a.s.tiles;
-    a.splits = min_int(d->N, max_int(1, GROUPS_PER_UNIT * (int)device->info.units / groups));
+    a.rows = DEPTH;
+    a.bands = div_up(d->P * d->Q, DEPTH);
+    int64_t most = ((int64_t)d->N * a.bands + LEAST_BANDS - 1) / LEAST_BANDS;
+    int wanted = max_int(1, GROUPS_PER_UNIT * (int)device->info.units / groups);
+    a.splits = most < wanted ? (int)most : wanted;
     return a;
 }
 

@@ -1,15 +1,17 @@
 /* Batch normalisation over activations [N][CB][HW][16].
  *
- * Sums are split over images, a team per block of channels and split. Its members keep count, mean and squared
+ * Sums are split over images, and over pieces of their planes where those are too few for a GPU: a team per block of
+ * channels and split. Its members keep count, mean and squared
  * distances of their own pixels (plane by plane in two passes, joined by Chan's formula), so that nothing large
  * cancels. Partial results are [split][2][CB * 16]. */
 
-/* The channels of this member of a team, and its part of the images. */
+/* The channels of this member of a team, and its part of the planes' pieces; how many pixels lie before a piece. */
 #define CHANNELS                                                         \
     int cb = TEAM_ITEM, lane = MEMBER_VECTOR * LANES, c = cb * 16 + lane
-#define IMAGES(a)                                                        \
-    int split = ITEM(1), from = (int)((long)(a).N * split / (a).splits); \
-    int to = (int)((long)(a).N * (split + 1) / (a).splits)
+#define SPLIT_BEGIN(a, split) ((int)((long)(a).N * (a).pieces * (split) / (a).splits))
+#define SPLIT(a) int split = ITEM(1), from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1)
+#define PIECE_BEGIN(a, piece) ((int)((long)(a).HW * (piece) / (a).pieces))
+#define PIXELS_BEFORE(a, u) ((long)((u) / (a).pieces) * (a).HW + PIECE_BEGIN(a, (u) % (a).pieces))
 #define PLANE(n) (((long)(n) * a.CB + cb) * a.HW * 16 + lane)
 
 /* Sum over the member's pixels of a plane, four sums in turn. */
@@ -86,12 +88,16 @@ TEAM_KERNEL void bn_stats(CREF(float, x), REF(float, partial), BnArgs a)
     PLACE(const float, x);
     PLACE(float, partial);
     CHANNELS;
-    IMAGES(a);
+    SPLIT(a);
     Moments all = {0.0f, 0.0f, 0.0f};
-    float pixels = (float)((a.HW - MEMBER_PIXEL + TEAM_PIXELS - 1) / TEAM_PIXELS);
-    for (int n = from; n < to && pixels > 0.0f; n++) {
-        vec mean = plane_sum(x + PLANE(n), a.HW) / pixels;
-        all = moments_join(all, (Moments){mean, plane_squares(x + PLANE(n), a.HW, mean), pixels});
+    for (int u = from; u < to; u++) {
+        int piece = u % a.pieces, begin = PIECE_BEGIN(a, piece), count = PIECE_BEGIN(a, piece + 1) - begin;
+        int pixels = (count - MEMBER_PIXEL + TEAM_PIXELS - 1) / TEAM_PIXELS;
+        if (pixels <= 0)
+            continue;
+        GLOBAL const float *first = x + PLANE(u / a.pieces) + 16L * begin;
+        vec mean = plane_sum(first, count) / (float)pixels;
+        all = moments_join(all, (Moments){mean, plane_squares(first, count, mean), (float)pixels});
     }
     all = team_moments(all, shared, VECTORS);
     if (MEMBER >= VECTORS)
@@ -114,10 +120,10 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     int live = a.C - c;
     Moments all = {0.0f, 0.0f, 0.0f};
     for (int split = MEMBER_PIXEL; split < a.splits; split += TEAM_PIXELS) {
-        float images = (float)((long)a.N * (split + 1) / a.splits - (long)a.N * split / a.splits);
+        int from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1);
         all = moments_join(all, (Moments){LOAD(partial + (split * 2 + 0) * a.CB * 16 + c),
                                           LOAD(partial + (split * 2 + 1) * a.CB * 16 + c),
-                                          images * (float)a.HW});
+                                          (float)(PIXELS_BEFORE(a, to) - PIXELS_BEFORE(a, from))});
     }
     all = team_moments(all, shared, VECTORS);
     if (MEMBER >= VECTORS)
@@ -179,13 +185,14 @@ TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean)
     PLACE_OR_NULL(const float, y);
     PLACE(float, partial);
     CHANNELS;
-    IMAGES(a);
+    SPLIT(a);
     int live = a.C - c;
     const long next = 16 * TEAM_PIXELS;
     vec middle = load_some(mean + c, live), sum = 0.0f, dot = 0.0f;
-    for (int n = from; n < to; n++) {
+    for (int u = from; u < to; u++) {
         vec s0 = 0.0f, s1 = 0.0f, d0 = 0.0f, d1 = 0.0f;
-        long at = PLANE(n), end = at + 16L * a.HW;
+        long plane = PLANE(u / a.pieces), end = plane + 16L * PIECE_BEGIN(a, u % a.pieces + 1);
+        long at = plane + 16L * PIECE_BEGIN(a, u % a.pieces);
         for (at += 16 * MEMBER_PIXEL; at + next < end; at += 2 * next) {
             vec g0 = MASKED(at), g1 = MASKED(at + next);
             s0 += g0;

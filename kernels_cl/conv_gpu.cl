@@ -161,42 +161,47 @@ KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, s
     const int tap = q % block_rows / s->lanes, lane = q % s->lanes;
     const int shift_y = tap / s->S - s->pad, shift_x = tap % s->S - s->pad;
     const int column = id % (BN / 4) * 4, row = id / (BN / 4) * TM;
-    const int n0 = (long)a.images * get_group_id(2) / a.splits;
-    const int n1 = (long)a.images * (get_group_id(2) + 1) / a.splits;
+    /* Bands of DEPTH pixels of all images, one after another. */
+    const long bands = (long)a.images * a.bands;
+    const int band0 = bands * get_group_id(2) / a.splits, band1 = bands * (get_group_id(2) + 1) / a.splits;
+    int n = band0 / a.bands, p0 = band0 % a.bands * DEPTH;
     float4 acc[TM];
     UNROLL
     for (int i = 0; i < TM; i++)
         acc[i] = (float4)(0.f);
-    for (int n = n0; n < n1; n++) {
-        GLOBAL const float *plane =
-            x + n * s->in_image + (first_block(s, tile) + b) * s->in_block + lane;
-        for (int p0 = 0; p0 < pixels; p0 += DEPTH) {
-            barrier(CLK_LOCAL_MEM_FENCE);
-            float got[DEPTH * BM / THREADS];
-            float4 grads[DEPTH * BN / 4 / THREADS];
-            UNROLL
-            for (int i = 0; i < DEPTH * BM / THREADS; i++) {
-                int p = p0 + id / BM + i * (THREADS / BM), iy = p / s->out_width * s->in_stride + shift_y;
-                int ix = p % s->out_width * s->in_stride + shift_x;
-                int inside = p < pixels & q < all_rows & iy >= 0 & iy < s->in_height & ix >= 0 & ix < s->in_width;
-                got[i] = as_float(as_int(plane[(inside ? iy * s->in_width + ix : 0) * 16L]) & -inside);
-            }
-            UNROLL
-            for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++) {
-                int e = id + i * THREADS, p = p0 + e / (BN / 4), k = tile * BN + e % (BN / 4) * 4;
-                int inside = p < pixels & k < s->out_blocks * 16;
-                int4 v = as_int4(*(GLOBAL const float4 *)(dy + n * s->out_image +
-                                 (inside ? k / 16 * s->out_block + p * 16L + k % 16 : 0)));
-                grads[i] = as_float4(v & (int4)(-inside));
-            }
-            UNROLL
-            for (int i = 0; i < DEPTH * BM / THREADS; i++)
-                rows[(id / BM + i * (THREADS / BM)) * PITCH + id % BM] = got[i];
-            UNROLL
-            for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++)
-                *(LOCAL float4 *)(columns + (id + i * THREADS) * 4) = grads[i];
-            barrier(CLK_LOCAL_MEM_FENCE);
-            multiply(acc, rows + row, columns + column, DEPTH);
+    x += (first_block(s, tile) + b) * s->in_block + lane;
+    for (int band = band0; band < band1; band++) {
+        GLOBAL const float *plane = x + n * s->in_image;
+        barrier(CLK_LOCAL_MEM_FENCE);
+        float got[DEPTH * BM / THREADS];
+        float4 grads[DEPTH * BN / 4 / THREADS];
+        UNROLL
+        for (int i = 0; i < DEPTH * BM / THREADS; i++) {
+            int p = p0 + id / BM + i * (THREADS / BM), iy = p / s->out_width * s->in_stride + shift_y;
+            int ix = p % s->out_width * s->in_stride + shift_x;
+            int inside = p < pixels & q < all_rows & iy >= 0 & iy < s->in_height & ix >= 0 & ix < s->in_width;
+            got[i] = as_float(as_int(plane[(inside ? iy * s->in_width + ix : 0) * 16L]) & -inside);
+        }
+        UNROLL
+        for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++) {
+            int e = id + i * THREADS, p = p0 + e / (BN / 4), k = tile * BN + e % (BN / 4) * 4;
+            int inside = p < pixels & k < s->out_blocks * 16;
+            int4 v = as_int4(*(GLOBAL const float4 *)(dy + n * s->out_image +
+                             (inside ? k / 16 * s->out_block + p * 16L + k % 16 : 0)));
+            grads[i] = as_float4(v & (int4)(-inside));
+        }
+        UNROLL
+        for (int i = 0; i < DEPTH * BM / THREADS; i++)
+            rows[(id / BM + i * (THREADS / BM)) * PITCH + id % BM] = got[i];
+        UNROLL
+        for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++)
+            *(LOCAL float4 *)(columns + (id + i * THREADS) * 4) = grads[i];
+        barrier(CLK_LOCAL_MEM_FENCE);
+        multiply(acc, rows + row, columns + column, DEPTH);
+        p0 += DEPTH;
+        if (p0 >= pixels) {
+            p0 = 0;
+            n++;
         }
     }
     sums += get_group_id(2) * a.split_floats + (long)tile * all_rows * BN;

@@ -126,7 +126,7 @@ static Judge bn_judge(const int *p)
 #define BN_SIZES                                                                                    \
     {2, 16, 4, 4, 0, FILL_NORMAL}, {1, 5, 3, 7, 0, FILL_POSITIVE}, {3, 33, 1, 1, 0, FILL_NORMAL},    \
     {7, 20, 5, 5, 1, FILL_NORMAL}, {2, 3, 0, 0, 0, FILL_NORMAL}, {9, 70, 0, 0, 0, FILL_POSITIVE},    \
-    {2, 17, 13, 11, 0, FILL_POSITIVE}
+    {2, 17, 13, 11, 0, FILL_POSITIVE}, {2, 19, 23, 29, 0, FILL_POSITIVE}
 #define BN_FEW                                                                                      \
     {2, 1, 1, 1, 0, FILL_NORMAL}, {1, 1, 1, 2, 1, FILL_NORMAL},  \
     {3, 16, 1, 3, 0, FILL_NORMAL}, {1, 4, 33, 1, 0, FILL_NORMAL}, {1, 2, 5, 13, 1, FILL_NORMAL},     \

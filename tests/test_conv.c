@@ -467,6 +467,28 @@ static void small_devices(void **state)
     device = usual;
 }
 
+/* One image on a device of many units: the weight gradient's sum is split within the image. */
+static void many_units(void **state)
+{
+    (void)state;
+    TestDevice usual = device;
+    device = test_device_open("gpu", false);
+    DeviceInfo *info = (DeviceInfo *)(uintptr_t)device.backend->opened(device.device);
+    for (info->units = 16; info->units <= 4096; info->units *= 16) {
+        Step step = {.kind = STEP_CONV,
+                     .name = "test",
+                     .conv = {.op = CONV_GRAD_WEIGHT, .N = 1, .C = 64, .H = 56, .W = 56, .K = 64, .R = 1, .S = 1,
+                              .P = 56, .Q = 56, .stride = 1, .groups = 1}};
+        assert_int_equal(device.backend->choose(device.device, &step), STATUS_OK);
+        assert_true(step.workspace_bytes >= 16 * 64 * 64 * 4);
+        check_shape(1, 20, 33, 31, 18, 1, 1, 1, 0, 1);
+        check_shape(3, 3, 23, 17, 35, 7, 7, 2, 3, 1);
+        check_shape(2, 36, 13, 11, 36, 3, 3, 1, 1, 3);
+    }
+    test_device_close(&device);
+    device = usual;
+}
+
 /* One small shape through every algorithm; for the simulator too. */
 static void tiny_candidates(void **state)
 {
@@ -519,7 +541,7 @@ int main(void)
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
         cmocka_unit_test(wide),   cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
-        cmocka_unit_test(small_devices),
+        cmocka_unit_test(small_devices), cmocka_unit_test(many_units),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);

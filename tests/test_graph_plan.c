@@ -631,6 +631,34 @@ static void packing(void **unused)
     }
 }
 
+/* Two images on a GPU of many units: the sums of batch norm are split over pieces of the planes, as those of a
+ * processor are not. */
+static void few_images(void **unused)
+{
+    (void)unused;
+    for (int gpu = 0; gpu < 2; gpu++) {
+        ModelConfig config = model_small(arch_find("resnet20"), 32, 2, 1);
+        Paper paper = paper_new(1 << 30);
+        paper.info.units = gpu ? 132 : 2;
+        paper.info.max_group = 1024;
+        paper.info.caps = gpu ? 0 : CAP_CPU;
+        Plan *plan = compile(model_build(&config).graph, &paper, true);
+        int seen = 0;
+        for (int i = 0; i < plan->steps_count; i++) {
+            const Step *s = &plan->steps[i];
+            BnArgs args;
+            if (s->kind != STEP_KERNEL || (s->kernel.id != KERNEL_bn_stats && s->kernel.id != KERNEL_bn_grad_sums))
+                continue;
+            memcpy(&args, s->kernel.args, sizeof args);
+            assert_int_equal(args.pieces, gpu && args.HW >= 128 ? args.HW / 128 : 1);
+            assert_int_equal(s->kernel.global[1], gpu ? 2 * args.pieces : 2);
+            seen += args.pieces > 1;
+        }
+        assert_true(gpu ? seen > 10 : seen == 0);
+        plan_free(plan);
+    }
+}
+
 /* ------------------------------------------------------------------------------------ limits */
 
 typedef struct Sized {
@@ -703,7 +731,8 @@ static void refusal_names(void **unused)
     Paper paper = paper_new((uint64_t)1 << 40);
     Plan *plan;
     PlanOptions look = {.plan_only = true};
-    assert_int_equal(plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &look, &plan), STATUS_OK);
+    assert_int_equal(plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &look, &plan),
+                     STATUS_OK);
     assert_int_equal(paper.live, 0);
     assert_int_equal(plan_fits(plan), STATUS_OK);
     paper.info.memory = plan_bytes(plan) - plan_slab_bytes(plan, SLAB_ACTIVATION) / 3;
@@ -750,7 +779,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
-        cmocka_unit_test(sizes), cmocka_unit_test(refusal_names),
+        cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(few_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

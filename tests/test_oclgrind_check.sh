@@ -1,10 +1,11 @@
 #!/bin/bash
-# What tools/oclgrind_check.sh makes of the counts of cases, with stand-ins for the simulator and the tests: enough of them,
-# too few, and a pattern that no test's name matches.
+# What tools/oclgrind_check.sh makes of the counts of cases, with stand-ins for the simulator and the tests: enough of
+# them, too few, and a pattern that no test's name matches. What is built with sanitizers cannot be preloaded.
 set -u
 build=$(dirname "$(realpath "$1")")
 check=${PACO_SOURCE:-$(dirname "$0")/..}/tools/oclgrind_check.sh
 [ -e "$build/tests/liboclgrind_fill.so" ] || { echo "skipped: no OpenCL backend"; exit 77; }
+ldd "$1" | grep -qE 'lib(asan|ubsan|tsan)' && { echo "skipped: a program with sanitizers"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/bin" "$work/build/tests"

@@ -53,7 +53,8 @@ for type in 4 8; do
 done
 # A clock that sees no kernel's time: no figure is infinite.
 OTHER_CLOCK=7 other "$1" bench op conv 1 16 4 4 16 3 1 --profile
-grep -q 'conv_forward .* 0\.0%' "$log" && ! grep -qiE '\b(nan|inf)\b' "$log" || { echo "FAILED: $(cat "$log")"; failed=1; }
+grep -q 'conv_forward .* 0\.0%' "$log" && ! grep -qiE '\b(nan|inf)\b' "$log" ||
+    { echo "FAILED: $(cat "$log")"; failed=1; }
 # Of two devices the processor is taken before an accelerator, and a GPU before both. PoCL can be two devices.
 export POCL_DEVICES="basic pthread"
 if [ "$("$1" devices | grep -cE '^opencl:[01]  (basic|pthread)')" = 2 ]; then
@@ -61,7 +62,8 @@ if [ "$("$1" devices | grep -cE '^opencl:[01]  (basic|pthread)')" = 2 ]; then
         read -r OTHER_TYPE OTHER_DEVICE chosen <<<"$of"
         export OTHER_TYPE OTHER_DEVICE
         other "$1" bench op sgd 1 16 --repeats 1
-        grep -q "\"device\": \"$chosen" "$log" || { echo "FAILED: type $OTHER_TYPE is $OTHER_DEVICE: $(cat "$log")"; failed=1; }
+        grep -q "\"device\": \"$chosen" "$log" ||
+            { echo "FAILED: type $OTHER_TYPE is $OTHER_DEVICE: $(cat "$log")"; failed=1; }
     done
 fi
 exit $failed

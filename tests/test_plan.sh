@@ -61,7 +61,8 @@ seen "$work/errors" 'No batch fits: [0-9]+ MiB do not depend on it, of them [0-9
 seen "$work/errors" '^paco: error: .*: memory: .* \([0-9]+ vs [0-9]+ MiB.*\)\. --batch [0-9]+ \([0-9]+ per rank\) fits$'
 read -r all each < <(sed -E 's/.*--batch ([0-9]+) \(([0-9]+) per rank.*/\1 \2/' "$work/errors")
 [ "$all" = $((4 * each)) ] || fail "four times $each is not $all"
-"$paco" plan step --arch resnet50 --batch "$all" --ranks 4 >"$work/out" 2>"$work/errors" || fail "--batch $all: $(cat "$work/errors")"
+"$paco" plan step --arch resnet50 --batch "$all" --ranks 4 >"$work/out" 2>"$work/errors" ||
+    fail "--batch $all: $(cat "$work/errors")"
 "$paco" plan eval --arch resnet50 --batch 20000 --ranks 4 >"$work/out" 2>"$work/errors"
 seen "$work/errors" '\. --batch [0-9]+ fits$'
 seen "$work/out" '^activations: .* the peak is at '

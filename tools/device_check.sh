@@ -8,7 +8,7 @@
 # races: devices, operator tests on tiny shapes and one golden file of the loss. The third takes seconds: devices, the
 # test of the backend without its operators, one golden file of the loss.
 # Needs a build in build/ or PACO_BUILD (tools/check.sh --quick makes one) and, for the golden files, the shared folder
-# (PACO_SHARED). Exit code 0: nothing failed, and operator tests ran; a listed device that a test cannot open is a failure.
+# (PACO_SHARED). Exit code 0: nothing failed, and operator tests ran; a test that skips a listed device has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -76,7 +76,8 @@ list_devices() {
     [ "$name" != auto ] || name=opencl
     [ "$name" != opencl ] || name=opencl:0
     grep -q "^$name " "$work/log" && listed=1
-    ! command -v clinfo >/dev/null || clinfo 2>/dev/null | grep -iE 'device (name|version)|driver version|sub-?group|local memory size|extensions  '
+    ! command -v clinfo >/dev/null || clinfo 2>/dev/null |
+        grep -iE 'device (name|version)|driver version|sub-?group|local memory size|extensions  '
 }
 
 operator_tests() { # test...

@@ -70,7 +70,8 @@ for kernels in cpu gpu; do
                 done ;;
         esac
         echo "$family, $kernels kernels: $sum cases in all"
-        [ "$sum" -ge $least ] || { echo "TOO FEW: $family, $kernels kernels: $sum cases, at least $least are wanted"; status=1; }
+        [ "$sum" -ge $least ] ||
+            { echo "TOO FEW: $family, $kernels kernels: $sum cases, at least $least are wanted"; status=1; }
     done
 done
 exit $status

@@ -24,7 +24,8 @@ typedef struct RangeArgs {
 
 typedef struct BnArgs {
     int N, C, CB, HW;
-    int splits; /* of the images, for sums */
+    int splits; /* of the planes' pieces, for sums */
+    int pieces; /* of a plane, one after another */
     int relu;
     float eps, momentum;
 } BnArgs;

@@ -290,7 +290,8 @@ Status plan_fits(const Plan *plan)
         return STATUS_OK;
     snprintf(what, sizeof what, "the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB activations "
              "of %lld images)", (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
-             (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20), (long long)batch_of(plan->graph, &training));
+             (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20),
+             (long long)batch_of(plan->graph, &training));
     return refuse(plan, need, what);
 }
 

@@ -256,3 +256,11 @@ int lower_splits(const Lowering *l, int64_t teams, int64_t parts)
     int64_t splits = divide_up(busy_items(l) / team(l), teams);
     return (int)(splits < 1 ? 1 : splits > parts ? parts : splits);
 }
+
+int lower_pieces(const Lowering *l, Shape s)
+{
+    enum { LEAST_ROUNDS = 4 }; /* pixels of each member of a team */
+    int64_t wanted = divide_up(busy_items(l) / team(l), (int64_t)s.CB * s.N), most = s.HW / team(l) * 4 / LEAST_ROUNDS;
+    int64_t pieces = wanted < most ? wanted : most;
+    return on_cpu(l) || pieces < 1 ? 1 : (int)pieces;
+}

@@ -73,4 +73,7 @@ Grid lower_planes(const Lowering *l, Shape s, int64_t least);
 /* How many parts to split a reduction into, where `teams` independent teams exist and `parts` parts at most. */
 int lower_splits(const Lowering *l, int64_t teams, int64_t parts);
 
+/* Pieces of a plane of pixels for such a reduction over all planes: on GPUs more than one where images are few. */
+int lower_pieces(const Lowering *l, Shape s);
+
 #endif

@@ -107,12 +107,19 @@ static BnArgs bn_args(const BnAttrs *a, Shape s)
                     .momentum = (float)a->momentum};
 }
 
+/* Work of the sums: a team per block of channels and split. */
+static void split_sums(const Lowering *l, Shape s, BnArgs *args)
+{
+    args->pieces = lower_pieces(l, s);
+    args->splits = lower_splits(l, s.CB, (int64_t)s.N * args->pieces);
+}
+
 static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
 {
     Shape s = shape_of(n->in[X]);
     const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
     BnArgs args = bn_args(n->attrs, s);
-    args.splits = lower_splits(l, s.CB, s.N);
+    split_sums(l, s, &args);
     args.relu = relu;
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
     LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(n->in[X]),
@@ -129,7 +136,7 @@ static void lower_backward(Lowering *l, const Node *n, const Value *y, const Val
     Shape s = shape_of(n->in[1]);
     const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3], *invstd = n->in[4];
     BnArgs args = bn_args(n->attrs, s);
-    args.splits = lower_splits(l, s.CB, s.N);
+    split_sums(l, s, &args);
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
     LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(dy), IN(x),
                  IN(mean), IN(invstd), IN(y), OUT(partial));
