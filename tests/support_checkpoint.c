@@ -215,8 +215,8 @@ void zip_build_named(ZipBuild *zip, const char *name, size_t length, const void 
     if (f->descriptor) {
         bytes_text(b, "PK\7\10");
         bytes_little(b, crc, 4);
-        bytes_little(b, held, 4);
-        bytes_little(b, declared + (f->bad_descriptor ? 1 : 0), 4);
+        bytes_little(b, held, f->wide_descriptor ? 8 : 4);
+        bytes_little(b, declared + (f->bad_descriptor ? 1 : 0), f->wide_descriptor ? 8 : 4);
     }
     b = &zip->central;
     bytes_text(b, "PK\1\2");
