@@ -191,6 +191,7 @@ void zip_build_named(ZipBuild *zip, const char *name, size_t length, const void 
         packed = deflated(data, size);
     else
         bytes_add(&packed, data, size);
+    bytes_little(&packed, 0, (int)f->tail);
     uint64_t offset = zip->file.size;
     uint16_t method = f->method ? f->method : f->deflate ? 8 : 0;
     uint16_t flags = (uint16_t)(f->flags | (f->descriptor ? 8 : 0));

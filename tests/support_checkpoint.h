@@ -51,6 +51,7 @@ typedef struct ZipField {
     size_t extra_size;
     uint16_t flags, method, local_flags;
     bool no_crc, bad_crc, descriptor, bad_descriptor, wide_descriptor, deflate;
+    size_t tail;             /* bytes behind the deflated data that belong to the entry */
     int64_t size_change;   /* added to the declared inflated size, everywhere */
     int64_t packed_change; /* added to the declared packed size, everywhere */
     int64_t offset_change; /* added to the local offset in the directory */

@@ -445,6 +445,10 @@ static void a_deflate(void **state)
         expect("A25", b, STATUS_INPUT, "a/data.pkl", NULL);
     }
     bytes_free(&good);
+    expect("A25 tail", SPOILT("a/data/0", .deflate = true, .tail = 5), STATUS_INPUT, "a/data/0",
+           "5 bytes behind the end of the deflated data");
+    expect("A25 tail", SPOILT("a/data.pkl", .deflate = true, .tail = 1), STATUS_INPUT, "a/data.pkl",
+           "1 bytes behind the end of the deflated data");
     expect("A25 size", SPOILT("a/data/0", .deflate = true, .size_change = 1), STATUS_INPUT,
            "a/data/0", NULL);
     expect("A25 short", SPOILT("a/data/0", .deflate = true, .size_change = -1), STATUS_INPUT,

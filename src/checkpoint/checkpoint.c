@@ -150,6 +150,7 @@ void checkpoint_close(Checkpoint *c)
     if (!c)
         return;
     free(c->by_key);
+    free(c->inflated);
     free(c->tensors);
     free(c->storages);
     pool_free(&c->pool);

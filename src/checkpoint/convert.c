@@ -1,5 +1,5 @@
 /* Conversion: a new tree is made whose tensors point into the source; the writer fetches one at a
- * time. What a hostile file can make of it is bounded: the copied tree by LIMIT_MEMORY, the elements by the size of
+ * time. What a hostile file can make of it is bounded: the copied tree by LIMIT_CONVERTED, the elements by the size of
  * the source. */
 #include "checkpoint/convert.h"
 
@@ -63,7 +63,10 @@ typedef struct Copy {
 static Status check_arena(const Checkpoint *c, const Arena *arena)
 {
     Place place = {c->source.path, c->entry, c->pickle.begin, NULL};
-    return arena->total > LIMIT_MEMORY ? place_full(&place) : STATUS_OK;
+    if (arena->total <= LIMIT_CONVERTED)
+        return STATUS_OK;
+    return place_fail(STATUS_LIMIT, &place, "converted objects need too much memory (limit %d MiB)",
+                      LIMIT_CONVERTED >> 20);
 }
 
 static Object *wrap(Arena *arena, const Object *object)
@@ -256,13 +259,10 @@ static Status make_tree(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     return STATUS_OK;
 }
 
-Status convert_file(const char *from, const char *to, const ConvertOptions *options,
-                    const FileOps *ops)
+Status convert_checkpoint(Checkpoint *c, const char *to, const ConvertOptions *options, const FileOps *ops)
 {
-    Checkpoint *c;
     Arena arena = {0};
     Object *root = NULL;
-    TRY(checkpoint_open(from, &options->open, &c));
     Fetch context;
     fetch_open(&context, c);
     /* Where everything goes, storages go as they are. */
@@ -272,6 +272,15 @@ Status convert_file(const char *from, const char *to, const ConvertOptions *opti
         status = checkpoint_save(to, options->format, root, &fetcher, ops);
     free(context.tensors);
     arena_free(&arena);
+    return status;
+}
+
+Status convert_file(const char *from, const char *to, const ConvertOptions *options,
+                    const FileOps *ops)
+{
+    Checkpoint *c;
+    TRY(checkpoint_open(from, &options->open, &c));
+    Status status = convert_checkpoint(c, to, options, ops);
     checkpoint_close(c);
     return status;
 }

@@ -22,6 +22,8 @@ typedef struct ConvertOptions {
  * metadata. */
 Status convert_file(const char *from, const char *to, const ConvertOptions *options,
                     const FileOps *ops);
+/* The same with a file that is open. */
+Status convert_checkpoint(Checkpoint *checkpoint, const char *to, const ConvertOptions *options, const FileOps *ops);
 /* The format that a file name asks for: safetensors by its ending, else a PyTorch zip. */
 CheckpointFormat convert_format(const char *path);
 /* The format called so ("zip", "legacy", "safetensors"); false when there is none. */

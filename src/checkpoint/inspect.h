@@ -16,5 +16,7 @@ typedef struct InspectOptions {
 
 /* Reads every tensor once and prints. A file that is malformed anywhere is an error. */
 Status inspect_file(const char *path, const InspectOptions *options, FILE *out);
+/* The same with a file that is open. */
+Status inspect_checkpoint(Checkpoint *checkpoint, const InspectOptions *options, FILE *out);
 
 #endif

@@ -128,6 +128,10 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
         return place_fail(STATUS_LIMIT, place,
                           "tensor expands to %llu bytes (limit %llu for this file)",
                           (unsigned long long)bytes, (unsigned long long)tensor_most_bytes(c));
+    c->expanded += bytes; /* no overflow: the sum was within the limit */
+    if (c->expanded > tensor_most_bytes(c))
+        return place_fail(STATUS_LIMIT, place, "the file's tensors expand to more than %llu bytes",
+                          (unsigned long long)tensor_most_bytes(c));
     t->start += s->first;
     return STATUS_OK;
 }

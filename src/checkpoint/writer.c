@@ -49,11 +49,17 @@ typedef struct Writer {
 
 /* ---- the pickle */
 
+/* What comes from a file may repeat itself. */
+static size_t most_pickle(const Writer *w)
+{
+    return w->fetch ? LIMIT_CONVERTED : LIMIT_PICKLE;
+}
+
 static bool make_room(Writer *w, size_t size)
 {
     if (size <= w->room - w->size)
         return true;
-    if (size > LIMIT_PICKLE - w->size)
+    if (size > most_pickle(w) || w->size > most_pickle(w) - size)
         return false;
     size_t room = 2 * (w->size + size) + 4096;
     uint8_t *grown = realloc(w->pickle, room);
@@ -309,8 +315,8 @@ static Status emit_tensor(Writer *w, const StoredTensor *t)
 
 static Status pickle_full(const Writer *w)
 {
-    return status_fail(STATUS_LIMIT, "%s: %s@0: the objects take more than %d MiB", w->sink->path, entry_name(w),
-                       LIMIT_PICKLE >> 20);
+    return status_fail(STATUS_LIMIT, "%s: %s@0: the objects take more than %zu MiB", w->sink->path, entry_name(w),
+                       most_pickle(w) >> 20);
 }
 
 static Status emit_object(Writer *w, const Object *object, int depth);
