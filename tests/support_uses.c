@@ -5,6 +5,7 @@
 #include "checkpoint/convert.h"
 #include "checkpoint/detect.h"
 #include "checkpoint/inspect.h"
+#include "data/dataset.h"
 
 #include <time.h>
 
@@ -28,7 +29,7 @@ static void detect(Checkpoint *c)
     if (state_dict_open(c, &dict) != STATUS_OK)
         return;
     if (detect_architecture(&dict, &found) == STATUS_OK)
-        CHECK(found.classes >= 0 && found.classes < INT32_MAX);
+        CHECK(found.classes >= 0 && found.classes <= DATASET_CLASSES_MAX);
     state_dict_free(&dict);
 }
 

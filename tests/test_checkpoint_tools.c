@@ -24,7 +24,7 @@ static char *folder;
 
 /* A safetensors header is enough of a model: its data are a hole in the file. */
 static Checkpoint *model(const char *arch, const char *prefix, const char *classifier,
-                         int64_t classes, int head, uint8_t **bytes)
+                         int64_t classes, int64_t width, int head, uint8_t **bytes)
 {
     Arena arena = {0};
     WantedTensor *wanted;
@@ -53,9 +53,9 @@ static Checkpoint *model(const char *arch, const char *prefix, const char *class
         fprintf(out, "\"%s%s\":{\"dtype\":\"F32\",\"shape\":[128,64],\"data_offsets\":[%zu,%zu]},",
                 prefix, names[i], at, at + 4 * 128 * 64);
     fprintf(out,
-            "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,16],\"data_offsets\":[%zu,%zu]}}",
-            classifier, (long long)classes, at, at + 64 * (size_t)classes);
-    at += 64 * (size_t)classes;
+            "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[%zu,%zu]}}",
+            classifier, (long long)classes, (long long)width, at, at + 4 * (size_t)(classes * width));
+    at += 4 * (size_t)(classes * width);
     fclose(out);
     *bytes = calloc(1, 8 + length + at);
     for (int i = 0; i < 8; i++)
@@ -78,9 +78,10 @@ static void every_architecture_is_detected(void **state)
             uint8_t *bytes;
             StateDict dict;
             Detected d;
+            int64_t width = i < 5 ? 64 : i < 7 ? 512 : 2048; /* CIFAR's, basic blocks, bottlenecks */
             Checkpoint *c =
-                paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, paco, &bytes)
-                     : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, 0, &bytes);
+                paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, width, paco, &bytes)
+                     : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, width, 0, &bytes);
             assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
             if (detect_architecture(&dict, &d) != STATUS_OK)
                 fail_msg("%s", status_text());
@@ -96,6 +97,36 @@ static void every_architecture_is_detected(void **state)
             free(bytes);
         }
     assert_int_equal(known, 15);
+}
+
+/* Numbers of classes that are none, or that would not fit an int; and rows that are not the features. */
+static void classifiers_fit_their_network(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t classes, width;
+        Status status;
+    } cases[] = {{1, 64, STATUS_OK},           {1000001, 64, STATUS_INPUT}, {10, 63, STATUS_INPUT},
+                 {10, 65, STATUS_INPUT},       {0, 64, STATUS_INPUT},       {10, 0, STATUS_INPUT},
+                 {1000000000, 0, STATUS_INPUT}, {(int64_t)1 << 31, 0, STATUS_INPUT},
+                 {((int64_t)1 << 32) + 10, 0, STATUS_INPUT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int paco = 0; paco < 2; paco++) {
+            uint8_t *bytes;
+            StateDict dict;
+            Detected d;
+            Checkpoint *c = model("resnet20", paco ? "module.encoder_q." : "", paco ? "module.linear" : "fc",
+                                  cases[i].classes, cases[i].width, 0, &bytes);
+            assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
+            assert_int_equal(detect_architecture(&dict, &d), cases[i].status);
+            if (cases[i].status != STATUS_OK &&
+                (!strstr(status_text(), paco ? "key 'module.linear.weight'" : "key 'fc.weight'") ||
+                 !strstr(status_text(), "the classifier of resnet20 is [")))
+                fail_msg("%s", status_text());
+            state_dict_free(&dict);
+            checkpoint_close(c);
+            free(bytes);
+        }
 }
 
 /* Parameter counts of torchvision's and the CIFAR models with their classifiers, from their
@@ -289,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_architecture_is_detected),
+        cmocka_unit_test(classifiers_fit_their_network),
         cmocka_unit_test(architectures_have_their_sizes),
         cmocka_unit_test(inspect_says_what_it_is),
         cmocka_unit_test(non_finite_elements),

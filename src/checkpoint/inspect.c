@@ -208,7 +208,7 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
         print_detected(&d, out);
         status = print_differences(&dict, &d, arch ? arch : d.arch, out);
     } else {
-        fprintf(out, "architecture: not recognised\n");
+        fprintf(out, "architecture: not recognised: %s\n", status_text());
         if (arch)
             status = print_differences(&dict, &d, arch, out);
     }
