@@ -6,12 +6,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "checkpoint/convert.h"
+#include "checkpoint/inspect.h"
 #include "support_malformed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static char *folder;
 
@@ -239,6 +244,62 @@ static void views_of_deflated_records(void **state)
     expect("in no tensor", deflated_records(30, 1, 8, 1), STATUS_LIMIT, "records inflate to more than", "a/data/8");
 }
 
+/* Converts or inspects in a process that may take 24 MiB more. */
+static int with_little_memory(const char *from, const char *to)
+{
+    unsigned long pages = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        FILE *file = fopen("/proc/self/statm", "r");
+        if (!file || fscanf(file, "%lu", &pages) != 1 || fclose(file) != 0)
+            _exit(200);
+        rlim_t bytes = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (24 << 20);
+        if (setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes}) != 0)
+            _exit(201);
+        ConvertOptions options = {.format = to ? convert_format(to) : CHECKPOINT_ZIP};
+        InspectOptions inspect = {.quiet = true};
+        _exit(to ? convert_file(from, to, &options, &file_ops_system) : inspect_file(from, &inspect, stdout));
+    }
+    int code;
+    waitpid(child, &code, 0);
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -WTERMSIG(code);
+}
+
+static void no_memory_is_an_exit_code(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip();
+    char *from = file_join(folder, "large.pth"), *zip = file_join(folder, "x.pth");
+    char *flat = file_join(folder, "x.safetensors");
+    Bytes p = {0};
+    begin(&p);
+    bytes_text(&p, "}(");
+    pickle_text(&p, "w");
+    pickle_tensor(&p, "Float", "0", 15 << 20, 0, 1, D(15 << 20), D(1), false);
+    bytes_text(&p, "u.");
+    float *values = calloc(15 << 20, sizeof *values);
+    Bytes b = zip_of(p, values, (15 << 20) * sizeof *values);
+    bytes_write(from, b.data, b.size);
+    bytes_free(&b);
+    free(values);
+    assert_int_equal(with_little_memory(from, zip), STATUS_LIMIT);
+    assert_int_equal(with_little_memory(from, flat), STATUS_LIMIT);
+    assert_int_equal(with_little_memory(from, NULL), STATUS_LIMIT);
+    /* So many objects that their own memory runs out. */
+    b = begin_dict();
+    bytes_text(&b, "N](");
+    repeat(&b, "}", 1, 500000);
+    bytes_text(&b, "e");
+    b = end_dict(b);
+    bytes_write(from, b.data, b.size);
+    bytes_free(&b);
+    assert_int_equal(with_little_memory(from, NULL), STATUS_LIMIT);
+    char *paths[] = {from, zip, flat};
+    for (int i = 0; i < 3; i++)
+        free(paths[i]);
+}
+
 int main(int argc, char **argv)
 {
     int code;
@@ -246,6 +307,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(keys_of_dicts), cmocka_unit_test(shared_lists),
         cmocka_unit_test(aliases_are_written_once), cmocka_unit_test(views_stay_views),
         cmocka_unit_test(expanded_tensors), cmocka_unit_test(views_of_deflated_records),
+        cmocka_unit_test(no_memory_is_an_exit_code),
     };
     if (malformed_child(argc, argv, &code))
         return code;

@@ -59,7 +59,12 @@ Status machine_push(Machine *m, Object *object)
             FAIL(STATUS_LIMIT, "more than %d values on the pickle stack", LIMIT_STACK);
         if (!pool_charge(m->pool, (room - m->room) * sizeof *m->stack))
             return machine_full(m);
-        m->stack = mem_grow(m->stack, room * sizeof *m->stack);
+        Object **grown = realloc(m->stack, room * sizeof *m->stack);
+        if (!grown) {
+            pool_release(m->pool, (room - m->room) * sizeof *m->stack);
+            return machine_full(m);
+        }
+        m->stack = grown;
         m->room = room;
     }
     m->stack[m->depth++] = object;
