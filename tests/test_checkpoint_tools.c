@@ -235,6 +235,45 @@ static void non_finite_elements(void **state)
     arena_free(&arena);
 }
 
+/* Names of tensors reach a terminal as text only: in the list, among the differences, in the faults of a match. */
+static void names_are_shown_clean(void **state)
+{
+    (void)state;
+    Arena arena = {0};
+    static const float values[2] = {1, 2};
+    static const char *const hostile[] = {"\x1b[31mred", "a\nfake: line", "b\xc2\x9b" "31m", "\x7f\x07"};
+    char *path = file_join(folder, "names.pth");
+    Object *root = object_dict(&arena, true);
+    for (int i = 0; i < 4; i++)
+        object_set(&arena, root, hostile[i], object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){2}, values));
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
+    Status status;
+    InspectOptions options = {.open.quiet = true, .arch = "resnet20"};
+    char *text = inspect(path, &options, &status);
+    assert_int_equal(status, STATUS_OK);
+    assert_null(strpbrk(text, "\x1b\x07\x7f"));
+    assert_null(strstr(text, "\nfake"));
+    assert_null(strstr(text, "\xc2\x9b"));
+    free(text);
+    Checkpoint *c;
+    StateDict dict;
+    StateMatch match;
+    assert_int_equal(checkpoint_open(path, NULL, &c), STATUS_OK);
+    assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
+    state_match(&dict, "", NULL, 0, &match);
+    assert_int_equal(match.fault_count, 4);
+    assert_string_equal(match.faults[0], "unexpected: \\x1b[31mred [2]");
+    assert_string_equal(match.faults[1], "unexpected: a\\x0afake: line [2]");
+    state_match_free(&match);
+    state_dict_free(&dict);
+    checkpoint_close(c);
+    state_match_add(&match, "missing: %s", "\xff\x1b[2J");
+    assert_string_equal(match.faults[0], "missing: \\xff\\x1b[2J");
+    state_match_free(&match);
+    free(path);
+    arena_free(&arena);
+}
+
 /* Each tensor of `a` that `b` has under the name without prefix is the same to the bit. */
 static int same_tensors(const char *a, const char *b, const char *from_prefix,
                         const char *to_prefix)
@@ -324,6 +363,7 @@ int main(void)
         cmocka_unit_test(architectures_have_their_sizes),
         cmocka_unit_test(inspect_says_what_it_is),
         cmocka_unit_test(non_finite_elements),
+        cmocka_unit_test(names_are_shown_clean),
         cmocka_unit_test(converted_files_hold_the_same),
     };
     folder = temporary_folder();

@@ -2,6 +2,7 @@
 #include "checkpoint/inspect.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "checkpoint/detect.h"
 #include "checkpoint/finite.h"
 #include "checkpoint/state.h"
@@ -21,14 +22,7 @@ typedef struct Measured {
 /* Text of a file, cut to fit, without what could disturb a terminal. */
 static const char *clean(const char *from, char text[200])
 {
-    size_t n = 0;
-    for (const unsigned char *s = (const unsigned char *)from; *s && n < 196; s++) {
-        bool control = *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
-        text[n++] = control ? '?' : (char)*s;
-        s += *s == 0xc2 && control; /* C1 controls are two bytes */
-    }
-    text[n] = 0;
-    return text;
+    return utf8_clean(text, 200, from);
 }
 
 /* Norm over the finite elements, in blocks that stay in the cache. */

@@ -2,6 +2,7 @@
 #include "checkpoint/state.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,7 +107,7 @@ char *shape_text(int rank, const int64_t *shape, char text[128])
 
 void state_match_add(StateMatch *match, const char *format, ...)
 {
-    char line[512];
+    char line[512], text[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
@@ -119,7 +120,7 @@ void state_match_add(StateMatch *match, const char *format, ...)
             memcpy(faults, match->faults, (size_t)n * sizeof *faults);
         match->faults = faults;
     }
-    match->faults[match->fault_count++] = arena_printf(&match->arena, "%s", line);
+    match->faults[match->fault_count++] = arena_printf(&match->arena, "%s", utf8_clean(text, sizeof text, line));
 }
 
 /* Whether the file's tensor is the wanted one; a fault when not. */

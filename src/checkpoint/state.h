@@ -52,7 +52,7 @@ typedef struct StateMatch {
 /* Compares the tensors whose names begin with `prefix` ("" for all) with the wanted ones. */
 void state_match(const StateDict *dict, const char *prefix, const WantedTensor *wanted, int count,
                  StateMatch *match);
-/* Adds a line to the faults. */
+/* Adds a line to the faults, cleaned as utf8_clean does: names come from the file. */
 void state_match_add(StateMatch *match, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* STATUS_OK when there are no faults; else STATUS_INPUT with their number and the first ones. */
