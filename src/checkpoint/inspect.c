@@ -61,9 +61,12 @@ static Status measure_tensor(Checkpoint *c, const CheckpointTensor *t, Measured 
 static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t, Measured *m,
                              const InspectOptions *options, FILE *out, NotFinite *bad)
 {
-    char shape[128], key[200];
-    if (!t->tensor)
-        return checkpoint_fail(c, t->key, "%.120s is not supported", t->why);
+    char shape[128], key[200], why[200];
+    if (!t->tensor) {
+        if (!options->quiet)
+            fprintf(out, "%-60s unsupported: %s\n", clean(t->key, key), clean(t->why, why));
+        return STATUS_OK;
+    }
     if (!m->done)
         TRY(measure_tensor(c, t, m));
     not_finite_add(bad, t->key, m->bad);
@@ -116,6 +119,12 @@ static Status inspect_tensors(Checkpoint *c, const InspectOptions *options, FILE
         status = inspect_tensor(c, checkpoint_tensor(c, i), &measured[index[i]], options, out, &bad);
     free(index);
     free(measured);
+    uint32_t unsupported = 0;
+    for (uint32_t i = 0; i < count; i++)
+        unsupported += !checkpoint_tensor(c, i)->tensor;
+    if (unsupported && status == STATUS_OK)
+        fprintf(out, "%u tensors are of kinds that are not read; their bytes are checked where the format allows\n",
+                unsupported);
     if (status == STATUS_OK && !options->open.quiet)
         not_finite_warn(&bad, checkpoint_path(c));
     return status;
