@@ -552,10 +552,37 @@ static void c_views(void **state)
     }
 }
 
+/* Different paths through the tree that are written alike. */
+static void keys_on_two_paths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *between, *after, *key;
+    } cases[] = {
+        {"X\3\0\0\0a/b", "X\1\0\0\0a}X\1\0\0\0b", "s", "key 'a/b'"},
+        {"K\5", "X\1\0\0\0005", "", "key '5'"},
+        {"X\3\0\0\0l/0", "X\1\0\0\0l]", "a", "key 'l/0'"},
+    };
+    static const size_t sizes[][2] = {{8, 13}, {2, 6}, {8, 7}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Bytes p = {0};
+        begin(&p);
+        bytes_text(&p, "}(");
+        bytes_add(&p, cases[i].before, sizes[i][0]);
+        pickle_tensor(&p, "Float", "0", 4, 0, 1, D(4), D(1), false);
+        bytes_add(&p, cases[i].between, sizes[i][1]);
+        pickle_tensor(&p, "Float", "0", 4, 0, 1, D(2), D(1), false);
+        bytes_text(&p, cases[i].after);
+        bytes_text(&p, "u.");
+        expect("two paths", zip_of(p, ramp, 16), STATUS_INPUT, cases[i].key, "on different paths");
+    }
+}
+
 int main(int argc, char **argv)
 {
     int code;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_on_two_paths),
         cmocka_unit_test(b_structure), cmocka_unit_test(b_calls), cmocka_unit_test(b_stack),
         cmocka_unit_test(b_sizes), cmocka_unit_test(b_persistent), cmocka_unit_test(c_bounds),
         cmocka_unit_test(c_kinds), cmocka_unit_test(c_views),

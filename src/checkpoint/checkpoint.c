@@ -100,12 +100,20 @@ static int by_key(const void *a, const void *b)
     return strcmp((*(CheckpointTensor *const *)a)->key, (*(CheckpointTensor *const *)b)->key);
 }
 
-static void sort_keys(Checkpoint *c)
+/* Two paths can spell one key, {"a/b": T, "a": {"b": U}} or {5: T, "5": U}: nobody could tell which of them is meant. */
+static Status sort_keys(Checkpoint *c)
 {
     c->by_key = mem_alloc(c->count * sizeof *c->by_key);
     for (uint32_t i = 0; i < c->count; i++)
         c->by_key[i] = &c->tensors[i];
     qsort(c->by_key, c->count, sizeof *c->by_key, by_key);
+    for (uint32_t i = 1; i < c->count; i++) {
+        const CheckpointTensor *t = c->by_key[i];
+        Place place = {c->source.path, c->entry ? c->entry : "header", t->at, t->key};
+        if (strcmp(c->by_key[i - 1]->key, t->key) == 0)
+            return place_fail(STATUS_INPUT, &place, "two tensors have this key, on different paths");
+    }
+    return STATUS_OK;
 }
 
 static Status open_source(Checkpoint *c, const CheckpointOptions *options, Checkpoint **out)
@@ -113,11 +121,12 @@ static Status open_source(Checkpoint *c, const CheckpointOptions *options, Check
     if (options)
         c->options = *options;
     Status status = read_format(c);
+    if (status == STATUS_OK)
+        status = sort_keys(c);
     if (status != STATUS_OK) {
         checkpoint_close(c);
         return status;
     }
-    sort_keys(c);
     *out = c;
     return STATUS_OK;
 }
