@@ -73,6 +73,13 @@ static bool may_be_tar(const uint8_t *head, size_t n)
                         (head[0] > ' ' && head[99] == 0 && head[156] == '0' && head[155] == ' '));
 }
 
+/* A pickle, of protocol 2 to 5, of an integer of ten bytes, from protocol 4 on in a frame. */
+static bool may_be_legacy(const uint8_t *head, size_t n)
+{
+    size_t at = n > 13 && head[1] >= 4 && head[2] == 0x95 ? 11 : 2;
+    return n >= 4 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5 && head[at] == 0x8a && head[at + 1] == 10;
+}
+
 static Status read_format(Checkpoint *c)
 {
     uint8_t head[512];
@@ -84,7 +91,7 @@ static Status read_format(Checkpoint *c)
         return status_fail(STATUS_INPUT, "%s: file@0: truncated, %zu bytes", c->path, n);
     if (memcmp(head, "PK\3\4", 4) == 0)
         return torch_zip_open(c);
-    if (memcmp(head, "\x80\x02\x8a\x0a", 4) == 0)
+    if (may_be_legacy(head, n))
         return legacy_open(c);
     if (may_be_tar(head, n))
         return tar_open(c);

@@ -213,6 +213,16 @@ static Status make_metadata(Arena *arena, Checkpoint *c, Object **out)
     return STATUS_OK;
 }
 
+/* A state dict has no place for them: a key more would be one too many for load_state_dict. */
+static void warn_metadata(const Checkpoint *c)
+{
+    const Object *metadata = object_get(checkpoint_root(c), "__metadata__");
+    uint32_t count = metadata && metadata->kind == OBJECT_DICT ? metadata->count : 0;
+    if (count > (object_get(metadata, "format") ? 1u : 0u))
+        log_warn("%s: %u entries of __metadata__ are left out: only safetensors have a place for them",
+                 checkpoint_path(c), count);
+}
+
 /* ---- the verbs' work */
 
 /* Names of safetensors are unique to the byte, but a "__metadata__" among the tensors would be
@@ -222,6 +232,9 @@ static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     StateDict dict;
     TRY(state_dict_open(c, &dict));
     *root = object_dict(arena, true);
+    if (checkpoint_format(c) == CHECKPOINT_SAFETENSORS && options->format != CHECKPOINT_SAFETENSORS &&
+        !options->open.quiet)
+        warn_metadata(c);
     Status status = options->bare ? add_bare(arena, *root, &dict) : add_all(arena, *root, &dict);
     if (status == STATUS_OK && options->format == CHECKPOINT_SAFETENSORS) {
         if (object_get(*root, "__metadata__"))

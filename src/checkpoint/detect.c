@@ -145,11 +145,13 @@ Status detect_architecture(const StateDict *dict, Detected *out)
     Row m;
     bool paco = tensor(dict, "encoder_q.", "conv1.weight") != NULL;
     *out = (Detected){.prefix = paco ? "encoder_q." : "", .module = dict->module, .classifier = ""};
-    const StoredTensor *stem = tensor(dict, out->prefix, "conv1.weight");
+    const StateTensor *stem = state_dict_find(dict, paco ? "encoder_q.conv1.weight" : "conv1.weight");
+    if (stem && !stem->tensor->tensor)
+        return checkpoint_fail(dict->checkpoint, stem->tensor->key, "%.100s is not supported", stem->tensor->why);
     if (!stem)
         return checkpoint_fail(dict->checkpoint, dict->where,
-                               "architecture not recognised: there is no "
-                               "conv1.weight, with encoder_q. or without");
+                               "architecture not recognised: there is no conv1.weight, with encoder_q. or without "
+                               "(the first name is '%.100s')", dict->count ? dict->tensors[0].name : "");
     const Row *row = recognise(dict, out->prefix, &m);
     if (!row)
         return checkpoint_fail(dict->checkpoint, dict->where,

@@ -167,6 +167,18 @@ static void print_detected(const Detected *d, FILE *out)
         fprintf(out, "projection head: %" PRId64 " - %" PRId64 "\n", d->width, d->head_dim);
 }
 
+/* How many of the wanted tensors this file should have: a counter that it lacks is none. */
+static int count_due(const StateDict *dict, const char *prefix, const WantedTensor *wanted, int count)
+{
+    int due = 0;
+    for (int i = 0; i < count; i++) {
+        char name[512];
+        snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
+        due += !wanted[i].optional || state_dict_find(dict, name);
+    }
+    return due;
+}
+
 /* The first differences from an architecture's tensors. A projection head is none. */
 static Status print_differences(const StateDict *dict, const Detected *d, const char *arch,
                                 FILE *out)
@@ -190,8 +202,8 @@ static Status print_differences(const StateDict *dict, const Detected *d, const 
             if (shown++ < SHOWN)
                 fprintf(out, "  %s\n", match.faults[i]);
         }
-        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, count, arch,
-                faults);
+        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched,
+                count_due(dict, d->prefix, wanted, count), arch, faults);
         state_match_free(&match);
     }
     arena_free(&arena);
@@ -203,7 +215,7 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
     StateDict dict;
     Detected d;
     if (state_dict_open(c, &dict) != STATUS_OK) {
-        fprintf(out, "architecture: no state dict\n");
+        fprintf(out, "architecture: none: %s\n", status_text());
         return STATUS_OK;
     }
     Status status = STATUS_OK;

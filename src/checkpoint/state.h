@@ -12,7 +12,7 @@
 enum { STATE_RANK = 8 };
 
 typedef struct StateTensor {
-    const char *name; /* without "module." */
+    const char *name; /* without "module.", however often it stood there */
     const CheckpointTensor *tensor;
 } StateTensor;
 
@@ -27,7 +27,7 @@ typedef struct StateDict {
 } StateDict;
 
 /* Finds the state dict: under "state_dict", "model", "model_state_dict", "net", or the root itself.
- * STATUS_INPUT when there is none, or when two names are the same without "module.". Free it in any
+ * STATUS_INPUT when there is none (with the keys that there are), or when two names are the same without "module.". Free it in any
  * case that succeeded; the checkpoint stays the caller's. */
 Status state_dict_open(Checkpoint *checkpoint, StateDict *dict);
 void state_dict_free(StateDict *dict);

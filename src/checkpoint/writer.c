@@ -8,9 +8,12 @@
 #include "checkpoint/crc.h"
 #include "checkpoint/limits.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ALIGN = 64, BATCH = 1000, DOS_DATE = 0x0021, PADDING_ID = 0x4246 };
 
@@ -706,15 +709,50 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
     return status;
 }
 
+/* A name beside `path` that nobody has, and now an empty file; malloc'd. NULL, with a failure, when there is none. */
+static char *reserve_temporary(const char *path, Status *status)
+{
+    size_t room = strlen(path) + 48;
+    char *name = mem_alloc(room);
+    int fd = -1;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, room, "%s.tmp-%ld-%d", path, (long)getpid(), i);
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            break;
+    }
+    if (fd >= 0) {
+        close(fd);
+        return name;
+    }
+    *status = status_fail(STATUS_IO, "%s: file@0: cannot create a temporary file beside it: %s", path, strerror(errno));
+    free(name);
+    return NULL;
+}
+
+/* A failure that names the temporary file names the one that the user asked for. */
+static Status rename_failure(Status status, const char *temporary, const char *path)
+{
+    char *text = mem_string(status_text());
+    size_t n = strlen(temporary);
+    if (status != STATUS_OK && strncmp(text, temporary, n) == 0)
+        status_fail(status, "%s%s", path, text + n);
+    free(text);
+    return status;
+}
+
 Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops)
 {
-    size_t room = strlen(path) + 8;
-    char *temporary = mem_alloc(room);
     Sink sink;
     CHECK(format != CHECKPOINT_TAR);
-    snprintf(temporary, room, "%s.tmp", path);
-    Status status = sink_open(&sink, ops, temporary);
+    Status status = STATUS_OK;
+    char *temporary = reserve_temporary(path, &status);
+    if (!temporary)
+        return status;
+    status = sink_open(&sink, ops, temporary);
+    if (status != STATUS_OK)
+        unlink(temporary);
     if (status == STATUS_OK) {
         status = format == CHECKPOINT_ZIP      ? torch_write(&sink, root, fetch)
                  : format == CHECKPOINT_LEGACY ? legacy_write(&sink, root, fetch)
@@ -726,6 +764,7 @@ Status checkpoint_save(const char *path, CheckpointFormat format, const Object *
     }
     if (status == STATUS_OK)
         status = file_publish(ops, temporary, path);
+    status = rename_failure(status, temporary, path);
     free(temporary);
     return status;
 }
