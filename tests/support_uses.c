@@ -17,7 +17,8 @@ static int null_fd(int fd) { (void)fd; return 0; }
 static int null_rename(const char *from, const char *to) { (void)to; return unlink(from); } /* the reserved name */
 static int null_symlink(const char *target, const char *path) { (void)target, (void)path; return 0; }
 static int null_folder(const char *path) { (void)path; return 0; }
-static const FileOps null_ops = {null_create, null_write, null_fd, null_fd, null_rename, unlink, null_symlink, null_folder};
+static const FileOps null_ops = {null_create, null_write, null_fd, null_fd, null_rename, unlink,
+                                 null_symlink, null_folder};
 
 static double seconds_since(clock_t from)
 {

@@ -1,5 +1,5 @@
-/* Everything the program does with a checkpoint, with no result kept: for the malformed files and the fuzzers, that find
- * what a file does behind the door. */
+/* Everything the program does with a checkpoint, with no result kept: for the malformed files and the fuzzers, that
+ * find what a file does behind the door. */
 #ifndef PACO_TESTS_SUPPORT_USES_H
 #define PACO_TESTS_SUPPORT_USES_H
 

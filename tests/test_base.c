@@ -108,8 +108,8 @@ static void log_lines_are_clean(void **state)
 {
     (void)state;
     char *text = on_stderr(log_hostile_name);
-    assert_string_equal(text, "paco: loaded: \\x1b]0;owned\\x07\\x1b[31mred\\x0apaco: error: fake \\x7f \\xc2\\x9b \\xff "
-                              "\xc3\xa9\n");
+    assert_string_equal(text, "paco: loaded: \\x1b]0;owned\\x07\\x1b[31mred\\x0apaco: error: fake \\x7f "
+                              "\\xc2\\x9b \\xff \xc3\xa9\n");
     free(text);
 }
 

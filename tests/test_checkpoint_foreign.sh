@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checkpoints as users have them: beside a good state dict lies whatever their program keeps, written by PyTorch. inspect
-# reads the state dict of every one, and a tensor of a kind that is not read is an error only where it is asked for.
+# Checkpoints as users have them: beside a good state dict lies whatever their program keeps, written by PyTorch.
+# inspect reads the state dict of every one, and a tensor of a kind that is not read is an error only where it is
+# asked for.
 set -u
 paco=$(realpath "$1")
 python=/usr/bin/python3
@@ -57,7 +58,8 @@ beside = dict(
     sparse=torch.eye(3).to_sparse(), layout=torch.strided, complex=torch.ones(2, dtype=torch.complex64), number=1j,
     quantised=torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), path=pathlib.Path("/x"),
     namespace=argparse.Namespace(a=1), array=numpy.arange(5.0), size=torch.Size([1]), device=torch.device("cuda:0"),
-    generator=torch.get_rng_state(), counter=collections.Counter("aab"), defaults=collections.defaultdict(list, {1: [2]}))
+    generator=torch.get_rng_state(), counter=collections.Counter("aab"),
+    defaults=collections.defaultdict(list, {1: [2]}))
 for name, value in beside.items():
     torch.save({"epoch": 1, "state_dict": sd, "beside": value}, f"beside_{name}.pth")
 for protocol in 3, 4:
@@ -100,7 +102,8 @@ no_complex.pth key 'conv1.weight': torch.ComplexFloatStorage is not supported
 FILES
 "$paco" inspect no_ema.pth | grep -qF "with 'state_dict_ema', 'arch'" || { echo "FAIL: inspect no_ema.pth"; failed=1; }
 "$paco" inspect no_quantised.pth >stdout
-for line in 'unsuitable: bn1.weight is torch._utils._rebuild_qtensor' '115 of 116 tensors of resnet20 fit, 1 differences'; do
+for line in 'unsuitable: bn1.weight is torch._utils._rebuild_qtensor' \
+    '115 of 116 tensors of resnet20 fit, 1 differences'; do
     grep -qF "$line" stdout || { echo "FAIL: no_quantised.pth: no '$line'"; head -5 stdout; failed=1; }
 done
 
@@ -108,10 +111,12 @@ done
 "$paco" convert beside_enum.pth meta.safetensors 2>stderr || failed=1
 echo precious >out.pth.tmp
 "$paco" convert meta.safetensors out.pth 2>stderr || failed=1
-grep -q 'warning: meta.safetensors: 2 entries of __metadata__ are left out' stderr || { echo "FAIL: $(cat stderr)"; failed=1; }
+grep -q 'warning: meta.safetensors: 2 entries of __metadata__ are left out' stderr ||
+    { echo "FAIL: $(cat stderr)"; failed=1; }
 [ "$(cat out.pth.tmp)" = precious ] || { echo "FAIL: out.pth.tmp is gone"; failed=1; }
 (ulimit -f 100; "$paco" convert meta.safetensors full.pth 2>stderr)
-[ $? = 4 ] && grep -q '^paco: error: full.pth: file@[0-9]*: cannot write' stderr || { echo "FAIL: $(cat stderr)"; failed=1; }
+[ $? = 4 ] && grep -q '^paco: error: full.pth: file@[0-9]*: cannot write' stderr ||
+    { echo "FAIL: $(cat stderr)"; failed=1; }
 [ -z "$(find . -name 'full.pth*' -o -name 'out.pth.tmp-*')" ] || { echo "FAIL: something is left behind"; failed=1; }
 
 exit $failed

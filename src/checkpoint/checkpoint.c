@@ -107,7 +107,8 @@ static int by_key(const void *a, const void *b)
     return strcmp((*(CheckpointTensor *const *)a)->key, (*(CheckpointTensor *const *)b)->key);
 }
 
-/* Two paths can spell one key, {"a/b": T, "a": {"b": U}} or {5: T, "5": U}: nobody could tell which of them is meant. */
+/* Two paths can spell one key, {"a/b": T, "a": {"b": U}} or {5: T, "5": U}: nobody could tell which of them is
+ * meant. */
 static Status sort_keys(Checkpoint *c)
 {
     c->by_key = mem_alloc(c->count * sizeof *c->by_key);

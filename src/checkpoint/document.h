@@ -54,7 +54,8 @@ Status tree_add(Checkpoint *c, const Place *place, const CheckpointTensor *tenso
 /* tensor.c: makes and checks a tensor: offset, shape and stride are tuples of integers. */
 Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Object *offset,
                    const Object *shape, const Object *stride, const Object *dtype, Object *out);
-/* What the elements of all tensors together may take in memory. A small file may not ask for much: 64 MiB, or four times itself. */
+/* What the elements of all tensors together may take in memory. A small file may not ask for much: 64 MiB, or four
+ * times itself. */
 uint64_t tensor_most_bytes(const Checkpoint *c);
 /* Checks a tensor whose fields are set: its view against its storage, its size against the
  * limits. */

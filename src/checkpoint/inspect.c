@@ -97,7 +97,8 @@ static int by_tensor(const void *a, const void *b)
 static uint32_t *share_measurements(const Checkpoint *c)
 {
     uint32_t count = checkpoint_count(c), *index = mem_alloc(count * sizeof *index);
-    const CheckpointTensor **sorted = mem_alloc(count * sizeof *sorted), *first = checkpoint_tensor(c, 0);
+    const CheckpointTensor **sorted = mem_alloc(count * sizeof *sorted);
+    const CheckpointTensor *first = count ? checkpoint_tensor(c, 0) : NULL;
     for (uint32_t i = 0; i < count; i++)
         sorted[i] = checkpoint_tensor(c, i);
     qsort(sorted, count, sizeof *sorted, by_tensor);

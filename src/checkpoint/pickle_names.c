@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* Functions that no checkpoint has a use for; a module ending in '.' stands for all it holds, and is one that nobody
- * calls a package of his own. A file that names one was made to attack whoever loads it with Python's pickle. getattr is
- * not among them: enumerations, nested classes and bound methods are pickled with it. */
+ * calls a package of his own. A file that names one was made to attack whoever loads it with Python's pickle.
+ * getattr is not among them: enumerations, nested classes and bound methods are pickled with it. */
 static const char *const refused[] = {
     "os.",
     "posix.",

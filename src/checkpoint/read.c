@@ -160,7 +160,8 @@ static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
                           (unsigned long long)bytes, LIMIT_INFLATED >> 20);
     c->inflations += bytes;
     if (c->inflations > LIMIT_INFLATIONS * tensor_most_bytes(c))
-        return place_fail(STATUS_LIMIT, &place, "views of deflated records cost too much: store it without compression");
+        return place_fail(STATUS_LIMIT, &place,
+                          "views of deflated records cost too much: store it without compression");
     free(c->inflated);
     c->inflated_of = NULL;
     if (!(c->inflated = malloc((size_t)bytes + 1)))

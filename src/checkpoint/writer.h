@@ -19,7 +19,8 @@ typedef struct TensorFetch {
 
 /* Writes the tree as a PyTorch zip: data.pkl in protocol 2, one aligned stored record per tensor.
  * Dicts, lists, tuples, None, bool, integers, floats, texts and tensors can be written; anything
- * else is STATUS_INPUT. Tensors that show the same elements share one record. `fetch` may be NULL when all tensors are in memory. */
+ * else is STATUS_INPUT. Tensors that show the same elements share one record. `fetch` may be NULL when all tensors
+ * are in memory. */
 Status torch_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes the same tree as a legacy stream, which every PyTorch since 0.1.10 reads. */
 Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch);
