@@ -709,24 +709,20 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
     return status;
 }
 
-/* A name beside `path` that nobody has, and now an empty file; malloc'd. NULL, with a failure, when there is none. */
-static char *reserve_temporary(const char *path, Status *status)
+/* A name beside `path` that nobody has, and now an empty file. NULL, with a failure, when there is none. */
+static char *reserve_temporary(Arena *arena, const char *path)
 {
-    size_t room = strlen(path) + 48;
-    char *name = mem_alloc(room);
-    int fd = -1;
     for (int i = 0; i < 1000; i++) {
-        snprintf(name, room, "%s.tmp-%ld-%d", path, (long)getpid(), i);
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST)
+        char *name = arena_printf(arena, "%s.tmp-%ld-%d", path, (long)getpid(), i);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            close(fd);
+            return name;
+        }
+        if (errno != EEXIST)
             break;
     }
-    if (fd >= 0) {
-        close(fd);
-        return name;
-    }
-    *status = status_fail(STATUS_IO, "%s: file@0: cannot create a temporary file beside it: %s", path, strerror(errno));
-    free(name);
+    status_fail(STATUS_IO, "%s: file@0: cannot create a temporary file beside it: %s", path, strerror(errno));
     return NULL;
 }
 
@@ -741,30 +737,37 @@ static Status rename_failure(Status status, const char *temporary, const char *p
     return status;
 }
 
-Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
+static Status write_as(const char *temporary, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops)
 {
     Sink sink;
-    CHECK(format != CHECKPOINT_TAR);
-    Status status = STATUS_OK;
-    char *temporary = reserve_temporary(path, &status);
-    if (!temporary)
-        return status;
-    status = sink_open(&sink, ops, temporary);
-    if (status != STATUS_OK)
+    Status status = sink_open(&sink, ops, temporary);
+    if (status != STATUS_OK) {
         unlink(temporary);
-    if (status == STATUS_OK) {
-        status = format == CHECKPOINT_ZIP      ? torch_write(&sink, root, fetch)
-                 : format == CHECKPOINT_LEGACY ? legacy_write(&sink, root, fetch)
-                                               : safetensors_write(&sink, root, fetch);
-        if (status == STATUS_OK)
-            status = sink_finish(&sink, NULL);
-        else
-            sink_abandon(&sink);
+        return status;
     }
+    status = format == CHECKPOINT_ZIP      ? torch_write(&sink, root, fetch)
+             : format == CHECKPOINT_LEGACY ? legacy_write(&sink, root, fetch)
+                                           : safetensors_write(&sink, root, fetch);
     if (status == STATUS_OK)
-        status = file_publish(ops, temporary, path);
-    status = rename_failure(status, temporary, path);
-    free(temporary);
+        return sink_finish(&sink, NULL);
+    sink_abandon(&sink);
+    return status;
+}
+
+Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
+                       const TensorFetch *fetch, const FileOps *ops)
+{
+    CHECK(format != CHECKPOINT_TAR);
+    Arena names = {0};
+    Status status = STATUS_IO;
+    const char *temporary = reserve_temporary(&names, path);
+    if (temporary) {
+        status = write_as(temporary, format, root, fetch, ops);
+        if (status == STATUS_OK)
+            status = file_publish(ops, temporary, path);
+        status = rename_failure(status, temporary, path);
+    }
+    arena_free(&names);
     return status;
 }

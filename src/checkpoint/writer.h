@@ -26,7 +26,7 @@ Status torch_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a flat dict of tensors; a key "__metadata__" may hold a dict of texts. */
 Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch);
-/* Writes a file so that it appears whole or not at all: temporary file beside it, sync, rename,
+/* Writes a file so that it appears whole or not at all: a new temporary file beside it, sync, rename,
  * sync of the folder. `format` is any but CHECKPOINT_TAR. */
 Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops);
