@@ -4,6 +4,7 @@
 #include "train/suggest.h"
 #include "verbs.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,14 +43,30 @@ static int unknown(const char *name)
     return STATUS_USAGE;
 }
 
+/* Whether --help or -h is among the words: it is for every verb, wherever it stands. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+static int run_verb(int verb, int argc, char **argv)
+{
+    char *help[] = {argv[0], "--help", NULL};
+    return asks_for_help(argc, argv) ? verbs[verb].run(2, help) : verbs[verb].run(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a failed write with a text and exit code 4 */
     if (argc < 2)
         return usage(stderr);
     if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
         return usage(stdout);
     for (int i = 0; i < VERB_COUNT; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return run_verb(i, argc - 1, argv + 1);
     return unknown(argv[1]);
 }
