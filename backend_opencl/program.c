@@ -165,7 +165,12 @@ static Status build_fail(const Device *device, cl_program program, const char *f
     clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
     char *log = mem_zero(size + 1, 1);
     clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
-    log_warn("build log of %s.cl on %s:\n%s", file, device->info.name, log);
+    log_warn("build log of %s.cl on %s:", file, device->info.name);
+    for (const char *line = log; *line; line += strspn(line, "\r\n")) {
+        int n = (int)strcspn(line, "\r\n");
+        log_info("  %.*s", n, line);
+        line += n;
+    }
     const char *error = strstr(log, "error");
     Status status = status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s%s", file, code,
                                 error ? error : log,

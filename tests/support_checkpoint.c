@@ -191,6 +191,7 @@ void zip_build_named(ZipBuild *zip, const char *name, size_t length, const void 
         packed = deflated(data, size);
     else
         bytes_add(&packed, data, size);
+    bytes_little(&packed, 0, (int)f->tail);
     uint64_t offset = zip->file.size;
     uint16_t method = f->method ? f->method : f->deflate ? 8 : 0;
     uint16_t flags = (uint16_t)(f->flags | (f->descriptor ? 8 : 0));
@@ -215,8 +216,8 @@ void zip_build_named(ZipBuild *zip, const char *name, size_t length, const void 
     if (f->descriptor) {
         bytes_text(b, "PK\7\10");
         bytes_little(b, crc, 4);
-        bytes_little(b, held, 4);
-        bytes_little(b, declared + (f->bad_descriptor ? 1 : 0), 4);
+        bytes_little(b, held, f->wide_descriptor ? 8 : 4);
+        bytes_little(b, declared + (f->bad_descriptor ? 1 : 0), f->wide_descriptor ? 8 : 4);
     }
     b = &zip->central;
     bytes_text(b, "PK\1\2");

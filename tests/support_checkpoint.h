@@ -50,7 +50,8 @@ typedef struct ZipField {
     const char *local_extra; /* NULL: none; else bytes of extra_size */
     size_t extra_size;
     uint16_t flags, method, local_flags;
-    bool no_crc, bad_crc, descriptor, bad_descriptor, deflate;
+    bool no_crc, bad_crc, descriptor, bad_descriptor, wide_descriptor, deflate;
+    size_t tail;             /* bytes behind the deflated data that belong to the entry */
     int64_t size_change;   /* added to the declared inflated size, everywhere */
     int64_t packed_change; /* added to the declared packed size, everywhere */
     int64_t offset_change; /* added to the local offset in the directory */

@@ -15,7 +15,8 @@ enum { SANITIZED = 0 };
 
 extern const float ramp[16]; /* 1 to 16: elements of tensors */
 
-/* Opens and reads everything; options NULL: without warnings. */
+/* Opens and reads everything, then uses it in every way (support_uses.h); options NULL: without warnings. The status is
+ * that of reading. */
 Status run(const char *name, const uint8_t *bytes, size_t size, const CheckpointOptions *options);
 /* Runs the bytes (and frees them): the status must be `wanted`, and both parts (where given) in the
  * message, which is one line with file and offset. Large files are opened again from disk in a

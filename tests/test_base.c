@@ -8,11 +8,13 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/rng.h"
 #include "base/status.h"
 
 #include "support_files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,6 +84,38 @@ static void status_text_is_clean(void **state)
     assert_string_equal(status_text(), "file: a\\x1b[2Jb\\xff\xc3\xa9");
 }
 
+/* What the function writes to stderr, malloc'd. */
+static char *on_stderr(void (*function)(void))
+{
+    char *text = calloc(1, 4096);
+    FILE *file = tmpfile();
+    int old = dup(STDERR_FILENO);
+    assert_true(file && old >= 0);
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    function();
+    fflush(stderr);
+    assert_true(dup2(old, STDERR_FILENO) >= 0);
+    close(old);
+    rewind(file);
+    assert_true(fread(text, 1, 4095, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static void log_hostile_name(void)
+{
+    log_info("loaded: %s", "\x1b]0;owned\x07\x1b[31mred\npaco: error: fake \x7f \xc2\x9b \xff \xc3\xa9");
+}
+
+static void log_lines_are_clean(void **state)
+{
+    (void)state;
+    char *text = on_stderr(log_hostile_name);
+    assert_string_equal(text, "paco: loaded: \\x1b]0;owned\\x07\\x1b[31mred\\x0apaco: error: fake \\x7f "
+                              "\\xc2\\x9b \\xff \xc3\xa9\n");
+    free(text);
+}
+
 static void assert_holds(const char *path, const char *text)
 {
     char *seen = test_read_text(path);
@@ -129,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers), cmocka_unit_test(permutation_is_one),
         cmocka_unit_test(json_accepts_and_refuses), cmocka_unit_test(status_text_is_clean),
+        cmocka_unit_test(log_lines_are_clean),
         cmocka_unit_test(output_replaces_whole_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,9 @@ static void b_calls(void **state)
     static const char *const names[][2] = {
         {"os", "system"}, {"posix", "system"}, {"builtins", "eval"}, {"__builtin__", "eval"},
         {"builtins", "exec"}, {"__builtin__", "execfile"}, {"torch.hub", "load"}, {"numpy", "load"},
-        {"subprocess", "Popen"}, {"nt", "system"}, {"builtins", "getattr"}, {"runpy", "run_path"}};
+        {"subprocess", "Popen"}, {"nt", "system"}, {"builtins", "setattr"}, {"runpy", "run_path"},
+        {"code", "interact"}, {"commands", "getoutput"}, {"profile", "runctx"}, {"trace", "Trace"},
+        {"torch.serialization", "load"}, {"torch.serialization", "_get_layouts"}, {"torch", "load"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char full[64];
         snprintf(full, sizeof full, "names %s.%s", names[i][0], names[i][1]);
@@ -89,6 +91,32 @@ static void b_calls(void **state)
         expect("B08", zip_of(q, NULL, 0), STATUS_INPUT, full, NULL);
     }
     expect("B09", OPS("cos"), STATUS_INPUT, NULL, NULL);
+    /* Opaque, as every class is that is only unknown; also what is made of an object fetched by getattr. */
+#define OPAQUE(text) {text, sizeof(text) - 1}
+    static const struct {
+        const char *ops;
+        size_t size;
+    } objects[] = {
+        OPAQUE("cbuiltins\ngetattr\n(c__main__\nOuter\nX\5\0\0\0InnertR)\x81}b"),
+        OPAQUE("c__builtin__\ngetattr\n(c__main__\nColour\nX\3\0\0\0redtR"),
+        OPAQUE("ctorch.serialization\n_get_layout\nX\1\0\0\0x\x85R"),
+        OPAQUE("ccode.model\nNet\n)\x81"),
+        OPAQUE("ctrace.x\nY\n)R"),
+        OPAQUE("cprofile.data\nSet\n)R"),
+        OPAQUE("ccommands.base\nRun\n)R")};
+#undef OPAQUE
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        Bytes o = {0};
+        begin(&o);
+        bytes_text(&o, "}(");
+        pickle_text(&o, "args");
+        bytes_add(&o, objects[i].ops, objects[i].size);
+        pickle_text(&o, "w");
+        pickle_tensor(&o, "Float", "0", 4, 0, 1, D(4), D(1), false);
+        bytes_text(&o, "u.");
+        expect("opaque", zip_of(o, ramp, 16), STATUS_OK, NULL, NULL);
+    }
+    expect("B11 getattr", OPS("}(X\1\0\0\0xcbuiltins\ngetattr\n)R]Ru."), STATUS_INPUT, "needs a tuple", NULL);
     expect("B09 empty", OPS("c\n\n."), STATUS_INPUT, "without a name", NULL);
     expect("B09 utf8", OPS("ca\xff\nb\n."), STATUS_INPUT, "not UTF-8", NULL);
     Bytes p = {0};
@@ -524,10 +552,37 @@ static void c_views(void **state)
     }
 }
 
+/* Different paths through the tree that are written alike. */
+static void keys_on_two_paths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *between, *after, *key;
+    } cases[] = {
+        {"X\3\0\0\0a/b", "X\1\0\0\0a}X\1\0\0\0b", "s", "key 'a/b'"},
+        {"K\5", "X\1\0\0\0005", "", "key '5'"},
+        {"X\3\0\0\0l/0", "X\1\0\0\0l]", "a", "key 'l/0'"},
+    };
+    static const size_t sizes[][2] = {{8, 13}, {2, 6}, {8, 7}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Bytes p = {0};
+        begin(&p);
+        bytes_text(&p, "}(");
+        bytes_add(&p, cases[i].before, sizes[i][0]);
+        pickle_tensor(&p, "Float", "0", 4, 0, 1, D(4), D(1), false);
+        bytes_add(&p, cases[i].between, sizes[i][1]);
+        pickle_tensor(&p, "Float", "0", 4, 0, 1, D(2), D(1), false);
+        bytes_text(&p, cases[i].after);
+        bytes_text(&p, "u.");
+        expect("two paths", zip_of(p, ramp, 16), STATUS_INPUT, cases[i].key, "on different paths");
+    }
+}
+
 int main(int argc, char **argv)
 {
     int code;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_on_two_paths),
         cmocka_unit_test(b_structure), cmocka_unit_test(b_calls), cmocka_unit_test(b_stack),
         cmocka_unit_test(b_sizes), cmocka_unit_test(b_persistent), cmocka_unit_test(c_bounds),
         cmocka_unit_test(c_kinds), cmocka_unit_test(c_views),

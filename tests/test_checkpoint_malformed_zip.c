@@ -222,6 +222,41 @@ static void a_zip64_extra(void **state)
            "Zip64 extra field is missing", "a/data/0");
 }
 
+/* PyTorch's local headers beyond 4 GiB: no sizes, which follow in the descriptor, and yet a Zip64 field. */
+static void a_zip64_local(void **state)
+{
+    (void)state;
+    static const size_t good[] = {8, 16, 24, 28}, bad[] = {0, 4, 9, 12, 32};
+    char extra[80], part[64];
+    for (int wide = 0; wide < 2; wide++)
+        for (size_t i = 0; i < 4; i++) {
+            memset(extra, 0x55, sizeof extra); /* the values are no news, whatever they are */
+            memcpy(extra, "\1\0\0\0", 4);
+            extra[2] = (char)good[i];
+            expect("Zip64 local", SPOILT("a/data/0", .descriptor = true, .wide_descriptor = wide == 1,
+                                         .local_extra = extra, .extra_size = 4 + good[i]), STATUS_OK, NULL, NULL);
+            expect("Zip64 local, lying", SPOILT("a/data/0", .descriptor = true, .wide_descriptor = wide == 1,
+                                                .bad_descriptor = true, .local_extra = extra,
+                                                .extra_size = 4 + good[i]),
+                   STATUS_INPUT, "data descriptor", "a/data/0");
+            snprintf(part, sizeof part, "Zip64 extra field of %zu bytes (expected 0)", good[i]);
+            expect("Zip64 local, sizes there", SPOILT("a/data/0", .local_extra = extra, .extra_size = 4 + good[i]),
+                   STATUS_INPUT, part, "a/data/0");
+        }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        extra[2] = (char)bad[i];
+        snprintf(part, sizeof part, "Zip64 extra field of %zu bytes (expected 8", bad[i]);
+        expect("Zip64 local", SPOILT("a/data/0", .descriptor = true, .local_extra = extra, .extra_size = 4 + bad[i]),
+               STATUS_INPUT, part, "a/data/0");
+    }
+    memcpy(extra, "\1\0\10\0", 4);
+    memcpy(extra + 12, extra, 12);
+    expect("Zip64 local twice", SPOILT("a/data/0", .descriptor = true, .local_extra = extra, .extra_size = 24),
+           STATUS_INPUT, "two Zip64", "a/data/0");
+    expect("Zip64 local cut", SPOILT("a/data/0", .descriptor = true, .local_extra = extra, .extra_size = 11),
+           STATUS_INPUT, "runs over its end", "a/data/0");
+}
+
 static void a_local_headers(void **state)
 {
     (void)state;
@@ -410,6 +445,10 @@ static void a_deflate(void **state)
         expect("A25", b, STATUS_INPUT, "a/data.pkl", NULL);
     }
     bytes_free(&good);
+    expect("A25 tail", SPOILT("a/data/0", .deflate = true, .tail = 5), STATUS_INPUT, "a/data/0",
+           "5 bytes behind the end of the deflated data");
+    expect("A25 tail", SPOILT("a/data.pkl", .deflate = true, .tail = 1), STATUS_INPUT, "a/data.pkl",
+           "1 bytes behind the end of the deflated data");
     expect("A25 size", SPOILT("a/data/0", .deflate = true, .size_change = 1), STATUS_INPUT,
            "a/data/0", NULL);
     expect("A25 short", SPOILT("a/data/0", .deflate = true, .size_change = -1), STATUS_INPUT,
@@ -504,7 +543,7 @@ int main(int argc, char **argv)
     int code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_files_load), cmocka_unit_test(a_ends),
-        cmocka_unit_test(a_directory), cmocka_unit_test(a_zip64_extra),
+        cmocka_unit_test(a_directory), cmocka_unit_test(a_zip64_extra), cmocka_unit_test(a_zip64_local),
         cmocka_unit_test(a_local_headers), cmocka_unit_test(a_overlaps),
         cmocka_unit_test(a_names), cmocka_unit_test(a_records), cmocka_unit_test(a_deflate),
         cmocka_unit_test(a_without_crcs), cmocka_unit_test(a_many_entries),

@@ -24,7 +24,7 @@ static char *folder;
 
 /* A safetensors header is enough of a model: its data are a hole in the file. */
 static Checkpoint *model(const char *arch, const char *prefix, const char *classifier,
-                         int64_t classes, int head, uint8_t **bytes)
+                         int64_t classes, int64_t width, int head, uint8_t **bytes)
 {
     Arena arena = {0};
     WantedTensor *wanted;
@@ -53,9 +53,9 @@ static Checkpoint *model(const char *arch, const char *prefix, const char *class
         fprintf(out, "\"%s%s\":{\"dtype\":\"F32\",\"shape\":[128,64],\"data_offsets\":[%zu,%zu]},",
                 prefix, names[i], at, at + 4 * 128 * 64);
     fprintf(out,
-            "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,16],\"data_offsets\":[%zu,%zu]}}",
-            classifier, (long long)classes, at, at + 64 * (size_t)classes);
-    at += 64 * (size_t)classes;
+            "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[%zu,%zu]}}",
+            classifier, (long long)classes, (long long)width, at, at + 4 * (size_t)(classes * width));
+    at += 4 * (size_t)(classes * width);
     fclose(out);
     *bytes = calloc(1, 8 + length + at);
     for (int i = 0; i < 8; i++)
@@ -78,9 +78,10 @@ static void every_architecture_is_detected(void **state)
             uint8_t *bytes;
             StateDict dict;
             Detected d;
+            int64_t width = i < 5 ? 64 : i < 7 ? 512 : 2048; /* CIFAR's, basic blocks, bottlenecks */
             Checkpoint *c =
-                paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, paco, &bytes)
-                     : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, 0, &bytes);
+                paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, width, paco, &bytes)
+                     : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, width, 0, &bytes);
             assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
             if (detect_architecture(&dict, &d) != STATUS_OK)
                 fail_msg("%s", status_text());
@@ -96,6 +97,36 @@ static void every_architecture_is_detected(void **state)
             free(bytes);
         }
     assert_int_equal(known, 15);
+}
+
+/* Numbers of classes that are none, or that would not fit an int; and rows that are not the features. */
+static void classifiers_fit_their_network(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t classes, width;
+        Status status;
+    } cases[] = {{1, 64, STATUS_OK},           {1000001, 64, STATUS_INPUT}, {10, 63, STATUS_INPUT},
+                 {10, 65, STATUS_INPUT},       {0, 64, STATUS_INPUT},       {10, 0, STATUS_INPUT},
+                 {1000000000, 0, STATUS_INPUT}, {(int64_t)1 << 31, 0, STATUS_INPUT},
+                 {((int64_t)1 << 32) + 10, 0, STATUS_INPUT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int paco = 0; paco < 2; paco++) {
+            uint8_t *bytes;
+            StateDict dict;
+            Detected d;
+            Checkpoint *c = model("resnet20", paco ? "module.encoder_q." : "", paco ? "module.linear" : "fc",
+                                  cases[i].classes, cases[i].width, 0, &bytes);
+            assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
+            assert_int_equal(detect_architecture(&dict, &d), cases[i].status);
+            if (cases[i].status != STATUS_OK &&
+                (!strstr(status_text(), paco ? "key 'module.linear.weight'" : "key 'fc.weight'") ||
+                 !strstr(status_text(), "the classifier of resnet20 is [")))
+                fail_msg("%s", status_text());
+            state_dict_free(&dict);
+            checkpoint_close(c);
+            free(bytes);
+        }
 }
 
 /* Parameter counts of torchvision's and the CIFAR models with their classifiers, from their
@@ -157,7 +188,7 @@ static void inspect_says_what_it_is(void **state)
     } cases[] = {
         {"data/checkpoints/resnet32-d509ac18.th",
          {"PyTorch legacy stream", "architecture: resnet32 (CIFAR)",
-          "classifier: linear, 10 classes", "resnet32 fit, 0 differences"}},
+          "classifier: linear, 10 classes", "157 of 157 tensors of resnet32 fit, 0 differences"}},
         {"data/checkpoints/paco_lt.pth.tar",
          {"PyTorch zip", "backbone under 'module.encoder_q.'", "projection head: 64 - 64 - 32",
           "state_dict/module.queue_ptr"}},
@@ -201,6 +232,45 @@ static void non_finite_elements(void **state)
     free(inspect(path, &options, &status));
     assert_int_equal(status, STATUS_NAN);
     assert_non_null(strstr(status_text(), "key 'w': element 2 is not finite"));
+    free(path);
+    arena_free(&arena);
+}
+
+/* Names of tensors reach a terminal as text only: in the list, among the differences, in the faults of a match. */
+static void names_are_shown_clean(void **state)
+{
+    (void)state;
+    Arena arena = {0};
+    static const float values[2] = {1, 2};
+    static const char *const hostile[] = {"\x1b[31mred", "a\nfake: line", "b\xc2\x9b" "31m", "\x7f\x07"};
+    char *path = file_join(folder, "names.pth");
+    Object *root = object_dict(&arena, true);
+    for (int i = 0; i < 4; i++)
+        object_set(&arena, root, hostile[i], object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){2}, values));
+    assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
+    Status status;
+    InspectOptions options = {.open.quiet = true, .arch = "resnet20"};
+    char *text = inspect(path, &options, &status);
+    assert_int_equal(status, STATUS_OK);
+    assert_null(strpbrk(text, "\x1b\x07\x7f"));
+    assert_null(strstr(text, "\nfake"));
+    assert_null(strstr(text, "\xc2\x9b"));
+    free(text);
+    Checkpoint *c;
+    StateDict dict;
+    StateMatch match;
+    assert_int_equal(checkpoint_open(path, NULL, &c), STATUS_OK);
+    assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
+    state_match(&dict, "", NULL, 0, &match);
+    assert_int_equal(match.fault_count, 4);
+    assert_string_equal(match.faults[0], "unexpected: \\x1b[31mred [2]");
+    assert_string_equal(match.faults[1], "unexpected: a\\x0afake: line [2]");
+    state_match_free(&match);
+    state_dict_free(&dict);
+    checkpoint_close(c);
+    state_match_add(&match, "missing: %s", "\xff\x1b[2J");
+    assert_string_equal(match.faults[0], "missing: \\xff\\x1b[2J");
+    state_match_free(&match);
     free(path);
     arena_free(&arena);
 }
@@ -290,9 +360,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_architecture_is_detected),
+        cmocka_unit_test(classifiers_fit_their_network),
         cmocka_unit_test(architectures_have_their_sizes),
         cmocka_unit_test(inspect_says_what_it_is),
         cmocka_unit_test(non_finite_elements),
+        cmocka_unit_test(names_are_shown_clean),
         cmocka_unit_test(converted_files_hold_the_same),
     };
     folder = temporary_folder();

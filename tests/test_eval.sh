@@ -126,6 +126,10 @@ says 'unexpected: encoder_q.fc.9.weight'
 says 'unexpected: queue_ptr'
 ok convert "$models/paco_lt.pth.tar" paco.safetensors
 ok "${short[@]}" --checkpoint paco.safetensors
+# A projection head without batch normalisation ends in fc.2.
+sed 's/"encoder_\([qk]\).fc.3./"encoder_\1.fc.2./g' paco.safetensors >head.safetensors
+cmp -s head.safetensors paco.safetensors && fail "no head was renamed"
+ok "${short[@]}" --checkpoint head.safetensors
 sed -e 's/"encoder_q.bn1.num_batches_tracked":/"queue_extra":                      /' \
     -e 's/"encoder_k.bn1.num_batches_tracked":/"encoder_k.fc.9.weight":            /' \
     paco.safetensors >stray.safetensors

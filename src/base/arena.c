@@ -16,12 +16,14 @@ struct ArenaBlock {
     _Alignas(16) char bytes[];
 };
 
-void *arena_alloc(Arena *arena, size_t bytes)
+void *arena_try(Arena *arena, size_t bytes)
 {
     bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
     if (!arena->blocks || arena->blocks->room - arena->used < bytes) {
         size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        ArenaBlock *block = mem_zero(1, sizeof *block + room);
+        ArenaBlock *block = calloc(1, sizeof *block + room);
+        if (!block)
+            return NULL;
         block->next = arena->blocks;
         block->room = room;
         arena->blocks = block;
@@ -30,6 +32,13 @@ void *arena_alloc(Arena *arena, size_t bytes)
     void *place = arena->blocks->bytes + arena->used;
     arena->used += bytes;
     arena->total += bytes;
+    return place;
+}
+
+void *arena_alloc(Arena *arena, size_t bytes)
+{
+    void *place = arena_try(arena, bytes);
+    CHECKF(place, "out of memory: %zu bytes", bytes);
     return place;
 }
 

@@ -14,6 +14,8 @@ typedef struct Arena {
 
 /* `bytes` zeroed bytes, aligned to 16. Aborts when the system has no memory. */
 void *arena_alloc(Arena *arena, size_t bytes);
+/* The same, but NULL when the system has no memory: for sizes that come from a file. */
+void *arena_try(Arena *arena, size_t bytes);
 /* A copy of `bytes` bytes. */
 void *arena_copy(Arena *arena, const void *from, size_t bytes);
 /* A formatted string. */

@@ -1,7 +1,10 @@
 /* Messages on stderr. A lock keeps lines of several threads whole. */
 #include "base/log.h"
 
+#include "base/arena.h"
+#include "base/check.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -14,16 +17,32 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool progress_shown;
 static double progress_time;
 
+/* The message, malloc'd, with nothing in it that a terminal would obey: names of files and tensors come from
+ * outside. */
+static char *message(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    CHECKF(n >= 0, "%s", format);
+    char *raw = mem_alloc((size_t)n + 1), *clean = mem_alloc(4 * (size_t)n + 5);
+    vsnprintf(raw, (size_t)n + 1, format, args);
+    utf8_clean(clean, 4 * (size_t)n + 5, raw);
+    free(raw);
+    return clean;
+}
+
 static void line(const char *kind, const char *format, va_list args)
 {
+    char *text = message(format, args);
     pthread_mutex_lock(&lock);
     if (progress_shown)
         fputs("\r\033[K", stderr);
     progress_shown = false;
-    fputs(kind, stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s%s\n", kind, text);
     pthread_mutex_unlock(&lock);
+    free(text);
 }
 
 #define FORWARD(kind)               \

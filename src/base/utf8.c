@@ -1,6 +1,10 @@
 /* Well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
 #include "base/utf8.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
 size_t utf8_sequence(const char *text, size_t left)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -19,4 +23,29 @@ size_t utf8_sequence(const char *text, size_t left)
     if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
         return 0;
     return n;
+}
+
+/* Bytes of a character that a terminal may be shown; 0: a control, or no character. */
+static size_t printable(const char *s)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    bool control = u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0);
+    return control ? 0 : utf8_sequence(s, strnlen(s, 4));
+}
+
+char *utf8_clean(char *to, size_t room, const char *from)
+{
+    size_t at = 0;
+    while (*from && at + 5 <= room) {
+        size_t n = printable(from);
+        if (n > 0) {
+            memcpy(to + at, from, n);
+            at += n;
+            from += n;
+        } else {
+            at += (size_t)snprintf(to + at, room - at, "\\x%02x", (unsigned char)*from++);
+        }
+    }
+    to[at] = 0;
+    return to;
 }

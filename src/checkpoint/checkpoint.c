@@ -73,6 +73,13 @@ static bool may_be_tar(const uint8_t *head, size_t n)
                         (head[0] > ' ' && head[99] == 0 && head[156] == '0' && head[155] == ' '));
 }
 
+/* A pickle, of protocol 2 to 5, of an integer of ten bytes, from protocol 4 on in a frame. */
+static bool may_be_legacy(const uint8_t *head, size_t n)
+{
+    size_t at = n > 13 && head[1] >= 4 && head[2] == 0x95 ? 11 : 2;
+    return n >= 4 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5 && head[at] == 0x8a && head[at + 1] == 10;
+}
+
 static Status read_format(Checkpoint *c)
 {
     uint8_t head[512];
@@ -84,7 +91,7 @@ static Status read_format(Checkpoint *c)
         return status_fail(STATUS_INPUT, "%s: file@0: truncated, %zu bytes", c->path, n);
     if (memcmp(head, "PK\3\4", 4) == 0)
         return torch_zip_open(c);
-    if (memcmp(head, "\x80\x02\x8a\x0a", 4) == 0)
+    if (may_be_legacy(head, n))
         return legacy_open(c);
     if (may_be_tar(head, n))
         return tar_open(c);
@@ -100,12 +107,21 @@ static int by_key(const void *a, const void *b)
     return strcmp((*(CheckpointTensor *const *)a)->key, (*(CheckpointTensor *const *)b)->key);
 }
 
-static void sort_keys(Checkpoint *c)
+/* Two paths can spell one key, {"a/b": T, "a": {"b": U}} or {5: T, "5": U}: nobody could tell which of them is
+ * meant. */
+static Status sort_keys(Checkpoint *c)
 {
     c->by_key = mem_alloc(c->count * sizeof *c->by_key);
     for (uint32_t i = 0; i < c->count; i++)
         c->by_key[i] = &c->tensors[i];
     qsort(c->by_key, c->count, sizeof *c->by_key, by_key);
+    for (uint32_t i = 1; i < c->count; i++) {
+        const CheckpointTensor *t = c->by_key[i];
+        Place place = {c->source.path, c->entry ? c->entry : "header", t->at, t->key};
+        if (strcmp(c->by_key[i - 1]->key, t->key) == 0)
+            return place_fail(STATUS_INPUT, &place, "two tensors have this key, on different paths");
+    }
+    return STATUS_OK;
 }
 
 static Status open_source(Checkpoint *c, const CheckpointOptions *options, Checkpoint **out)
@@ -113,11 +129,12 @@ static Status open_source(Checkpoint *c, const CheckpointOptions *options, Check
     if (options)
         c->options = *options;
     Status status = read_format(c);
+    if (status == STATUS_OK)
+        status = sort_keys(c);
     if (status != STATUS_OK) {
         checkpoint_close(c);
         return status;
     }
-    sort_keys(c);
     *out = c;
     return STATUS_OK;
 }
@@ -150,6 +167,7 @@ void checkpoint_close(Checkpoint *c)
     if (!c)
         return;
     free(c->by_key);
+    free(c->inflated);
     free(c->tensors);
     free(c->storages);
     pool_free(&c->pool);

@@ -1,10 +1,12 @@
 /* Conversion: a new tree is made whose tensors point into the source; the writer fetches one at a
- * time. */
+ * time. What a hostile file can make of it is bounded: the copied tree by LIMIT_CONVERTED, the elements by the size of
+ * the source. */
 #include "checkpoint/convert.h"
 
 #include "base/check.h"
 #include "base/log.h"
 #include "checkpoint/detect.h"
+#include "checkpoint/document.h"
 #include "checkpoint/limits.h"
 #include "checkpoint/state.h"
 #include "checkpoint/writer.h"
@@ -15,29 +17,57 @@
 
 typedef struct Fetch {
     Checkpoint *checkpoint;
-    uint32_t next; /* where the next tensor is expected in the list */
+    const CheckpointTensor **tensors; /* [count], by their storage */
+    size_t count;
 } Fetch;
 
-/* Tensors are asked for in about the order of the list. */
+static int by_storage(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)(*(const CheckpointTensor *const *)a)->tensor->storage->same;
+    uintptr_t y = (uintptr_t)(*(const CheckpointTensor *const *)b)->tensor->storage->same;
+    return (x > y) - (x < y);
+}
+
+static void fetch_open(Fetch *f, Checkpoint *c)
+{
+    uint32_t count = checkpoint_count(c);
+    *f = (Fetch){.checkpoint = c, .tensors = mem_alloc(count * sizeof *f->tensors)};
+    for (uint32_t i = 0; i < count; i++)
+        if (checkpoint_tensor(c, i)->tensor)
+            f->tensors[f->count++] = checkpoint_tensor(c, i);
+    qsort(f->tensors, f->count, sizeof *f->tensors, by_storage);
+}
+
+/* The tensor may be a whole storage, which is in no list: one of those on it lends its key for messages. */
 static Status fetch(void *context, const StoredTensor *tensor, void *out)
 {
-    Fetch *f = context;
-    uint32_t count = checkpoint_count(f->checkpoint);
-    for (uint32_t i = 0; i < count; i++, f->next++) {
-        const CheckpointTensor *t = checkpoint_tensor(f->checkpoint, f->next % count);
-        if (t->tensor == tensor)
-            return checkpoint_read(f->checkpoint, t, tensor->type, out);
-    }
-    CHECKF(false, "a tensor that is not in the list");
-    return STATUS_LIMIT;
+    const Fetch *f = context;
+    StoredTensor copy = *tensor;
+    CheckpointTensor wanted = {.tensor = &copy};
+    const CheckpointTensor *key = &wanted;
+    const CheckpointTensor **found = f->count ? bsearch(&key, f->tensors, f->count, sizeof key, by_storage) : NULL;
+    CHECKF(found, "a tensor that is not in the file");
+    wanted.key = (*found)->key;
+    wanted.at = (*found)->at;
+    return checkpoint_read(f->checkpoint, &wanted, tensor->type, out);
 }
 
 /* ---- the whole tree */
 
 typedef struct Copy {
+    Checkpoint *checkpoint;
     Arena *arena;
     uint32_t dropped;
 } Copy;
+
+static Status check_arena(const Checkpoint *c, const Arena *arena)
+{
+    Place place = {c->source.path, c->entry, c->pickle.begin, NULL};
+    if (arena->total <= LIMIT_CONVERTED)
+        return STATUS_OK;
+    return place_fail(STATUS_LIMIT, &place, "converted objects need too much memory (limit %d MiB)",
+                      LIMIT_CONVERTED >> 20);
+}
 
 static Object *wrap(Arena *arena, const Object *object)
 {
@@ -52,38 +82,63 @@ static bool is_container(const Object *object)
            object->kind == OBJECT_TUPLE;
 }
 
-/* What cannot be written is left out; NULL. The reader has bounded depth and size of the tree, and
- * an object that contains itself is cut where it would begin again. */
-static Object *copy_tree(Copy *c, Object *object)
+/* Keys are written as they are: what could hold others, or stands for something else, cannot be one. */
+static Status check_key(const Copy *c, const Object *key)
 {
-    if (object->kind <= OBJECT_TEXT && object->kind != OBJECT_BIG)
-        return object;
-    if (object->kind == OBJECT_TENSOR)
-        return wrap(c->arena, object);
-    if (!is_container(object) || object->walking) {
-        c->dropped++;
-        return NULL;
-    }
-    object->walking = true;
-    Object *copy = object->kind == OBJECT_DICT ? object_dict(c->arena, object->flag)
-                 : object->kind == OBJECT_LIST ? object_list(c->arena) : object_tuple(c->arena);
+    if (key->kind <= OBJECT_TEXT && key->kind != OBJECT_BIG)
+        return STATUS_OK;
+    Place place = {c->checkpoint->source.path, c->checkpoint->entry, c->checkpoint->pickle.begin + key->at, NULL};
+    return place_fail(STATUS_INPUT, &place, "a dict whose key is %s cannot be converted", object_kind_name(key));
+}
+
+static Status copy_tree(Copy *c, Object *object, Object **out);
+
+static Status copy_items(Copy *c, const Object *object, Object *copy)
+{
     bool dict = object->kind == OBJECT_DICT;
     uint32_t n = 0, step = dict ? 2 : 1;
-    copy->items = arena_alloc(c->arena, object->count * step * sizeof *copy->items);
+    copy->items = arena_alloc(c->arena, (size_t)object->count * step * sizeof *copy->items);
     for (uint32_t i = 0; i < object->count; i++) {
-        Object *value = copy_tree(c, object->items[step * i + step - 1]);
-        Object *key = dict && value ? copy_tree(c, object->items[step * i]) : NULL;
+        Object *value = NULL;
+        if (dict)
+            TRY(check_key(c, object->items[2 * i]));
+        TRY(copy_tree(c, object->items[step * i + step - 1], &value));
         if (!value && !dict) /* positions count in lists and tuples */
             value = object_none(c->arena);
-        if (!value || (dict && !key))
+        if (!value)
             continue;
         if (dict)
-            copy->items[n++] = key;
+            copy->items[n++] = object->items[2 * i];
         copy->items[n++] = value;
         copy->count++;
     }
+    return STATUS_OK;
+}
+
+/* What cannot be written is left out: *out is NULL. The reader has bounded depth and size of the tree, and
+ * an object that contains itself is cut where it would begin again. */
+static Status copy_tree(Copy *c, Object *object, Object **out)
+{
+    if (object->kind <= OBJECT_TEXT && object->kind != OBJECT_BIG) {
+        *out = object;
+        return STATUS_OK;
+    }
+    TRY(check_arena(c->checkpoint, c->arena));
+    if (object->kind == OBJECT_TENSOR)
+        *out = wrap(c->arena, object);
+    if (object->kind == OBJECT_TENSOR)
+        return STATUS_OK;
+    if (!is_container(object) || object->walking) {
+        *out = NULL;
+        c->dropped++;
+        return STATUS_OK;
+    }
+    object->walking = true;
+    *out = object->kind == OBJECT_DICT ? object_dict(c->arena, object->flag)
+         : object->kind == OBJECT_LIST ? object_list(c->arena) : object_tuple(c->arena);
+    Status status = copy_items(c, object, *out);
     object->walking = false;
-    return copy;
+    return status;
 }
 
 /* ---- parts */
@@ -137,9 +192,9 @@ static Status add_all(Arena *arena, Object *root, const StateDict *dict)
 
 /* The metadata of safetensors stay; of other files the scalars at the top become metadata, as
  * texts. */
-static Object *make_metadata(Arena *arena, Checkpoint *c)
+static Status make_metadata(Arena *arena, Checkpoint *c, Object **out)
 {
-    Object *metadata = object_dict(arena, false);
+    Object *metadata = *out = object_dict(arena, false);
     const Object *from = checkpoint_root(c);
     if (checkpoint_format(c) == CHECKPOINT_SAFETENSORS)
         from = object_get(from, "__metadata__");
@@ -153,8 +208,19 @@ static Object *make_metadata(Arena *arena, Checkpoint *c)
                                           : NULL;
         if (text && key->kind == OBJECT_TEXT && !object_is(key, "format"))
             object_add(arena, metadata, key->text, object_text(arena, text));
+        TRY(check_arena(c, arena)); /* one text may be the value of many keys */
     }
-    return metadata;
+    return STATUS_OK;
+}
+
+/* A state dict has no place for them: a key more would be one too many for load_state_dict. */
+static void warn_metadata(const Checkpoint *c)
+{
+    const Object *metadata = object_get(checkpoint_root(c), "__metadata__");
+    uint32_t count = metadata && metadata->kind == OBJECT_DICT ? metadata->count : 0;
+    if (count > (object_get(metadata, "format") ? 1u : 0u))
+        log_warn("%s: %u entries of __metadata__ are left out: only safetensors have a place for them",
+                 checkpoint_path(c), count);
 }
 
 /* ---- the verbs' work */
@@ -166,13 +232,19 @@ static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     StateDict dict;
     TRY(state_dict_open(c, &dict));
     *root = object_dict(arena, true);
+    if (checkpoint_format(c) == CHECKPOINT_SAFETENSORS && options->format != CHECKPOINT_SAFETENSORS &&
+        !options->open.quiet)
+        warn_metadata(c);
     Status status = options->bare ? add_bare(arena, *root, &dict) : add_all(arena, *root, &dict);
     if (status == STATUS_OK && options->format == CHECKPOINT_SAFETENSORS) {
         if (object_get(*root, "__metadata__"))
             status =
                 checkpoint_fail(c, "__metadata__", "no tensor can have this name in safetensors");
-        else
-            object_add(arena, *root, "__metadata__", make_metadata(arena, c));
+        Object *metadata = NULL;
+        if (status == STATUS_OK)
+            status = make_metadata(arena, c, &metadata);
+        if (status == STATUS_OK)
+            object_add(arena, *root, "__metadata__", metadata);
     }
     /* The names outlive the dict: object_add has copied them. */
     state_dict_free(&dict);
@@ -189,9 +261,9 @@ static Status make_tree(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     if (options->bare || options->format == CHECKPOINT_SAFETENSORS ||
         checkpoint_format(c) == CHECKPOINT_SAFETENSORS)
         return make_flat(arena, c, options, root);
-    Copy copy = {.arena = arena};
+    Copy copy = {.checkpoint = c, .arena = arena};
     /* The walk marks objects on its path; they are this reader's own. */
-    *root = copy_tree(&copy, (Object *)(uintptr_t)checkpoint_root(c));
+    TRY(copy_tree(&copy, (Object *)(uintptr_t)checkpoint_root(c), root));
     if (!*root)
         return checkpoint_fail(c, "", "the file's top is %s, which cannot be converted",
                                object_kind_name(checkpoint_root(c)));
@@ -200,19 +272,28 @@ static Status make_tree(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     return STATUS_OK;
 }
 
+Status convert_checkpoint(Checkpoint *c, const char *to, const ConvertOptions *options, const FileOps *ops)
+{
+    Arena arena = {0};
+    Object *root = NULL;
+    Fetch context;
+    fetch_open(&context, c);
+    /* Where everything goes, storages go as they are. */
+    TensorFetch fetcher = {fetch, &context, !options->bare, tensor_most_bytes(c)};
+    Status status = make_tree(&arena, c, options, &root);
+    if (status == STATUS_OK)
+        status = checkpoint_save(to, options->format, root, &fetcher, ops);
+    free(context.tensors);
+    arena_free(&arena);
+    return status;
+}
+
 Status convert_file(const char *from, const char *to, const ConvertOptions *options,
                     const FileOps *ops)
 {
     Checkpoint *c;
-    Arena arena = {0};
-    Object *root = NULL;
     TRY(checkpoint_open(from, &options->open, &c));
-    Fetch context = {.checkpoint = c};
-    TensorFetch fetcher = {fetch, &context};
-    Status status = make_tree(&arena, c, options, &root);
-    if (status == STATUS_OK)
-        status = checkpoint_save(to, options->format, root, &fetcher, ops);
-    arena_free(&arena);
+    Status status = convert_checkpoint(c, to, options, ops);
     checkpoint_close(c);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "checkpoint/detect.h"
 
 #include "base/check.h"
+#include "data/dataset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -110,16 +111,47 @@ static void find_head(const StateDict *dict, Detected *d)
     }
 }
 
+/* A row for each class, as wide as the pooled features: the number of classes is about to size everything. */
+static Status check_classifier(const StateDict *dict, const StateTensor *found, const Detected *d)
+{
+    const StoredTensor *t = found->tensor->tensor;
+    char text[128];
+    if (!t)
+        return checkpoint_fail(dict->checkpoint, found->tensor->key, "the classifier is %.100s", found->tensor->why);
+    if (t->rank != 2 || t->shape[1] != d->width || t->shape[0] < 1 || t->shape[0] > DATASET_CLASSES_MAX)
+        return checkpoint_fail(dict->checkpoint, found->tensor->key,
+                               "the classifier of %s is %s (expected [1 to %d classes, %lld])", d->arch,
+                               shape_text(t->rank, t->shape, text), DATASET_CLASSES_MAX, (long long)d->width);
+    return STATUS_OK;
+}
+
+static Status find_classifier(const StateDict *dict, bool paco, Detected *d)
+{
+    static const char *const names[] = {"linear", "fc"}, *const weights[] = {"linear.weight", "fc.weight"};
+    for (int i = 0; i < (paco ? 1 : 2); i++) {
+        const StateTensor *found = state_dict_find(dict, weights[i]);
+        if (!found)
+            continue;
+        TRY(check_classifier(dict, found, d));
+        d->classifier = names[i];
+        d->classes = found->tensor->tensor->shape[0];
+        break;
+    }
+    return STATUS_OK;
+}
+
 Status detect_architecture(const StateDict *dict, Detected *out)
 {
     Row m;
     bool paco = tensor(dict, "encoder_q.", "conv1.weight") != NULL;
     *out = (Detected){.prefix = paco ? "encoder_q." : "", .module = dict->module, .classifier = ""};
-    const StoredTensor *stem = tensor(dict, out->prefix, "conv1.weight");
+    const StateTensor *stem = state_dict_find(dict, paco ? "encoder_q.conv1.weight" : "conv1.weight");
+    if (stem && !stem->tensor->tensor)
+        return checkpoint_fail(dict->checkpoint, stem->tensor->key, "%.100s is not supported", stem->tensor->why);
     if (!stem)
         return checkpoint_fail(dict->checkpoint, dict->where,
-                               "architecture not recognised: there is no "
-                               "conv1.weight, with encoder_q. or without");
+                               "architecture not recognised: there is no conv1.weight, with encoder_q. or without "
+                               "(the first name is '%.100s')", dict->count ? dict->tensors[0].name : "");
     const Row *row = recognise(dict, out->prefix, &m);
     if (!row)
         return checkpoint_fail(dict->checkpoint, dict->where,
@@ -131,17 +163,7 @@ Status detect_architecture(const StateDict *dict, Detected *out)
     out->cifar = is_cifar(row);
     out->width = features(row);
     find_head(dict, out);
-    static const char *const names[] = {"linear", "fc"};
-    for (int i = 0; i < (paco ? 1 : 2) && !*out->classifier; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s.weight", names[i]);
-        const StoredTensor *t = tensor(dict, "", name);
-        if (t && t->rank == 2) {
-            out->classifier = names[i];
-            out->classes = t->shape[0];
-        }
-    }
-    return STATUS_OK;
+    return find_classifier(dict, paco, out);
 }
 
 /* ---- the tensors of an architecture */

@@ -12,14 +12,15 @@ typedef struct Detected {
     bool module;            /* the file's names have "module." before all of this */
     const char *classifier; /* whole name without ".weight": "linear", "fc"; "" when there is none;
                                static */
-    int64_t classes;        /* rows of the classifier; 0 */
+    int64_t classes;        /* rows of the classifier, at most DATASET_CLASSES_MAX; 0 */
     int64_t width;          /* pooled features */
     int head_layers; /* of the projection head: 0 none, 1 Linear, 2 Linear-BatchNorm-ReLU-Linear */
     int64_t head_width, head_dim; /* hidden and final dimensions of the head; 0 */
 } Detected;
 
 /* Recognises resnet20 to resnet110 (CIFAR), resnet18 to resnet200, the ResNeXts and
- * wide_resnet50_2. STATUS_INPUT with what does not fit when it is none of them. */
+ * wide_resnet50_2. STATUS_INPUT with what does not fit when it is none of them, or when its classifier is none for
+ * it. */
 Status detect_architecture(const StateDict *dict, Detected *out);
 
 /* The tensors of a backbone with a classifier of this name ("" for none), named without prefix,

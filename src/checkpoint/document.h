@@ -14,6 +14,10 @@ struct Checkpoint {
     Pool pool;
     Zip zip;               /* CHECKPOINT_ZIP */
     bool big_endian;       /* elements are stored the other way round */
+    uint64_t expanded;     /* bytes of all tensors in memory, each once */
+    uint8_t *inflated;     /* the deflated record that a view was last seen in; malloc'd, or NULL */
+    const Storage *inflated_of;
+    uint64_t inflations;   /* bytes inflated for views */
     const char *entry;     /* name of the pickle, for messages */
     PickleResult pickle;
     Object *root;
@@ -50,6 +54,9 @@ Status tree_add(Checkpoint *c, const Place *place, const CheckpointTensor *tenso
 /* tensor.c: makes and checks a tensor: offset, shape and stride are tuples of integers. */
 Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Object *offset,
                    const Object *shape, const Object *stride, const Object *dtype, Object *out);
+/* What the elements of all tensors together may take in memory. A small file may not ask for much: 64 MiB, or four
+ * times itself. */
+uint64_t tensor_most_bytes(const Checkpoint *c);
 /* Checks a tensor whose fields are set: its view against its storage, its size against the
  * limits. */
 Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *tensor);

@@ -2,6 +2,7 @@
 #include "checkpoint/inspect.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "checkpoint/detect.h"
 #include "checkpoint/finite.h"
 #include "checkpoint/state.h"
@@ -15,19 +16,13 @@ typedef struct Measured {
     double norm;
     uint64_t bad;     /* non-finite elements */
     uint64_t first;   /* index of the first of them */
+    bool done;
 } Measured;
 
 /* Text of a file, cut to fit, without what could disturb a terminal. */
 static const char *clean(const char *from, char text[200])
 {
-    size_t n = 0;
-    for (const unsigned char *s = (const unsigned char *)from; *s && n < 196; s++) {
-        bool control = *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
-        text[n++] = control ? '?' : (char)*s;
-        s += *s == 0xc2 && control; /* C1 controls are two bytes */
-    }
-    text[n] = 0;
-    return text;
+    return utf8_clean(text, 200, from);
 }
 
 /* Norm over the finite elements, in blocks that stay in the cache. */
@@ -48,49 +43,92 @@ static void measure(const StoredTensor *t, const uint8_t *values, Measured *m)
     m->norm = sqrt(sum);
 }
 
-static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t,
-                             const InspectOptions *options, FILE *out, NotFinite *bad)
+/* Reads a tensor and measures it. */
+static Status measure_tensor(Checkpoint *c, const CheckpointTensor *t, Measured *m)
 {
-    char shape[128], key[200];
-    Measured m = {0};
-    if (!t->tensor)
-        return checkpoint_fail(c, t->key, "%.120s is not supported", t->why);
     uint8_t *values = malloc(checkpoint_tensor_bytes(t, t->tensor->type) + 1);
     if (!values)
         return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for it", checkpoint_path(c),
                            t->key);
     Status status = checkpoint_read(c, t, t->tensor->type, values);
-    bool numbers = element_converts(t->tensor->type, ELEMENT_FLOAT64);
-    if (status == STATUS_OK && numbers)
-        measure(t->tensor, values, &m);
+    if (status == STATUS_OK && element_converts(t->tensor->type, ELEMENT_FLOAT64))
+        measure(t->tensor, values, m);
     free(values);
-    TRY(status);
-    not_finite_add(bad, t->key, m.bad);
-    if (m.bad && options->strict_finite)
+    m->done = true;
+    return status;
+}
+
+static Status inspect_tensor(Checkpoint *c, const CheckpointTensor *t, Measured *m,
+                             const InspectOptions *options, FILE *out, NotFinite *bad)
+{
+    char shape[128], key[200], why[200];
+    if (!t->tensor) {
+        if (!options->quiet)
+            fprintf(out, "%-60s unsupported: %s\n", clean(t->key, key), clean(t->why, why));
+        return STATUS_OK;
+    }
+    if (!m->done)
+        TRY(measure_tensor(c, t, m));
+    not_finite_add(bad, t->key, m->bad);
+    if (m->bad && options->strict_finite)
         return status_fail(STATUS_NAN,
                            "%s: key '%s': element %" PRIu64 " is not finite (%" PRIu64
                            " of %" PRIu64 ")",
-                           checkpoint_path(c), t->key, m.first, m.bad, t->tensor->count);
+                           checkpoint_path(c), t->key, m->first, m->bad, t->tensor->count);
     if (options->quiet)
         return STATUS_OK;
     fprintf(out, "%-60s %-8s %-20s", clean(t->key, key), element_name(t->tensor->type),
             shape_text(t->tensor->rank, t->tensor->shape, shape));
-    if (numbers)
-        fprintf(out, " norm %.9g", m.norm);
-    if (m.bad)
-        fprintf(out, "  %" PRIu64 " not finite, first at %" PRIu64, m.bad, m.first);
+    if (element_converts(t->tensor->type, ELEMENT_FLOAT64))
+        fprintf(out, " norm %.9g", m->norm);
+    if (m->bad)
+        fprintf(out, "  %" PRIu64 " not finite, first at %" PRIu64, m->bad, m->first);
     fputc('\n', out);
     return STATUS_OK;
+}
+
+static int by_tensor(const void *a, const void *b)
+{
+    const CheckpointTensor *x = *(const CheckpointTensor *const *)a, *y = *(const CheckpointTensor *const *)b;
+    return ((uintptr_t)x->tensor > (uintptr_t)y->tensor) - ((uintptr_t)x->tensor < (uintptr_t)y->tensor);
+}
+
+/* Which measurement is whose: one tensor may stand under many keys, and is read once. */
+static uint32_t *share_measurements(const Checkpoint *c)
+{
+    uint32_t count = checkpoint_count(c), *index = mem_alloc(count * sizeof *index);
+    const CheckpointTensor **sorted = mem_alloc(count * sizeof *sorted);
+    const CheckpointTensor *first = count ? checkpoint_tensor(c, 0) : NULL;
+    for (uint32_t i = 0; i < count; i++)
+        sorted[i] = checkpoint_tensor(c, i);
+    qsort(sorted, count, sizeof *sorted, by_tensor);
+    for (uint32_t i = 0, same = 0; i < count; i++) {
+        same = i && sorted[i]->tensor == sorted[i - 1]->tensor ? same : i;
+        index[sorted[i] - first] = same;
+    }
+    free(sorted);
+    return index;
 }
 
 static Status inspect_tensors(Checkpoint *c, const InspectOptions *options, FILE *out)
 {
     NotFinite bad = {0};
-    for (uint32_t i = 0; i < checkpoint_count(c); i++)
-        TRY(inspect_tensor(c, checkpoint_tensor(c, i), options, out, &bad));
-    if (!options->open.quiet)
+    Status status = STATUS_OK;
+    uint32_t count = checkpoint_count(c), *index = share_measurements(c);
+    Measured *measured = mem_zero(count, sizeof *measured);
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++)
+        status = inspect_tensor(c, checkpoint_tensor(c, i), &measured[index[i]], options, out, &bad);
+    free(index);
+    free(measured);
+    uint32_t unsupported = 0;
+    for (uint32_t i = 0; i < count; i++)
+        unsupported += !checkpoint_tensor(c, i)->tensor;
+    if (unsupported && status == STATUS_OK)
+        fprintf(out, "%u tensors are of kinds that are not read; their bytes are checked where the format allows\n",
+                unsupported);
+    if (status == STATUS_OK && !options->open.quiet)
         not_finite_warn(&bad, checkpoint_path(c));
-    return STATUS_OK;
+    return status;
 }
 
 /* The top of the tree: scalars with their values. */
@@ -130,6 +168,18 @@ static void print_detected(const Detected *d, FILE *out)
         fprintf(out, "projection head: %" PRId64 " - %" PRId64 "\n", d->width, d->head_dim);
 }
 
+/* How many of the wanted tensors this file should have: a counter that it lacks is none. */
+static int count_due(const StateDict *dict, const char *prefix, const WantedTensor *wanted, int count)
+{
+    int due = 0;
+    for (int i = 0; i < count; i++) {
+        char name[512];
+        snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
+        due += !wanted[i].optional || state_dict_find(dict, name);
+    }
+    return due;
+}
+
 /* The first differences from an architecture's tensors. A projection head is none. */
 static Status print_differences(const StateDict *dict, const Detected *d, const char *arch,
                                 FILE *out)
@@ -153,8 +203,8 @@ static Status print_differences(const StateDict *dict, const Detected *d, const 
             if (shown++ < SHOWN)
                 fprintf(out, "  %s\n", match.faults[i]);
         }
-        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, count, arch,
-                faults);
+        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched,
+                count_due(dict, d->prefix, wanted, count), arch, faults);
         state_match_free(&match);
     }
     arena_free(&arena);
@@ -166,7 +216,7 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
     StateDict dict;
     Detected d;
     if (state_dict_open(c, &dict) != STATUS_OK) {
-        fprintf(out, "architecture: no state dict\n");
+        fprintf(out, "architecture: none: %s\n", status_text());
         return STATUS_OK;
     }
     Status status = STATUS_OK;
@@ -174,7 +224,7 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
         print_detected(&d, out);
         status = print_differences(&dict, &d, arch ? arch : d.arch, out);
     } else {
-        fprintf(out, "architecture: not recognised\n");
+        fprintf(out, "architecture: not recognised: %s\n", status_text());
         if (arch)
             status = print_differences(&dict, &d, arch, out);
     }
@@ -182,22 +232,24 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
     return status;
 }
 
+Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *out)
+{
+    fprintf(out, "%s: %s, %" PRIu64 " bytes, %u tensors\n", checkpoint_path(c), checkpoint_format_name(c),
+            checkpoint_file_bytes(c), checkpoint_count(c));
+    print_scalars(c, out);
+    if (checkpoint_root(c)->kind != OBJECT_DICT)
+        return checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
+                               object_kind_name(checkpoint_root(c)));
+    TRY(print_architecture(c, options->arch, out));
+    TRY(inspect_tensors(c, options, out));
+    return checkpoint_verify(c);
+}
+
 Status inspect_file(const char *path, const InspectOptions *options, FILE *out)
 {
     Checkpoint *c;
     TRY(checkpoint_open(path, &options->open, &c));
-    fprintf(out, "%s: %s, %" PRIu64 " bytes, %u tensors\n", path, checkpoint_format_name(c),
-            checkpoint_file_bytes(c), checkpoint_count(c));
-    print_scalars(c, out);
-    Status status = checkpoint_root(c)->kind == OBJECT_DICT ? STATUS_OK
-        : checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
-                          object_kind_name(checkpoint_root(c)));
-    if (status == STATUS_OK)
-        status = print_architecture(c, options->arch, out);
-    if (status == STATUS_OK)
-        status = inspect_tensors(c, options, out);
-    if (status == STATUS_OK)
-        status = checkpoint_verify(c);
+    Status status = inspect_checkpoint(c, options, out);
     checkpoint_close(c);
     return status;
 }

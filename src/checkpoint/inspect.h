@@ -14,7 +14,10 @@ typedef struct InspectOptions {
     bool quiet;           /* no list of tensors */
 } InspectOptions;
 
-/* Reads every tensor once and prints. A file that is malformed anywhere is an error. */
+/* Reads every tensor once and prints. A file that is malformed anywhere is an error; a tensor of
+ * a kind that is not read (complex, quantised, 8-bit floats) is said to be one. */
 Status inspect_file(const char *path, const InspectOptions *options, FILE *out);
+/* The same with a file that is open. */
+Status inspect_checkpoint(Checkpoint *checkpoint, const InspectOptions *options, FILE *out);
 
 #endif

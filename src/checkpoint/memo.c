@@ -32,10 +32,15 @@ static bool grow(Memo *memo, Pool *pool)
     uint32_t room = old.room ? 2 * old.room : FIRST_ROOM;
     if (!pool_charge(pool, room * sizeof *old.slots))
         return false;
+    MemoSlot *slots = calloc(room, sizeof *slots);
+    if (!slots) {
+        pool_release(pool, room * sizeof *slots);
+        return false;
+    }
     if (!old.room)
         make_seed(memo);
     memo->room = room;
-    memo->slots = mem_zero(room, sizeof *memo->slots);
+    memo->slots = slots;
     for (uint32_t i = 0; i < old.room; i++)
         if (old.slots[i].value)
             *find(memo, old.slots[i].index) = old.slots[i];

@@ -152,7 +152,7 @@ static int compare_keys(const void *a, const void *b)
     if (x->kind == OBJECT_INT)
         return (x->integer > y->integer) - (x->integer < y->integer);
     uint32_t n = x->count < y->count ? x->count : y->count;
-    int order = n ? memcmp(x->text, y->text, n) : 0;
+    int order = n && x->text != y->text ? memcmp(x->text, y->text, n) : 0;
     return order ? order : (x->count > y->count) - (x->count < y->count);
 }
 

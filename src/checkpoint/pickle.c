@@ -59,7 +59,12 @@ Status machine_push(Machine *m, Object *object)
             FAIL(STATUS_LIMIT, "more than %d values on the pickle stack", LIMIT_STACK);
         if (!pool_charge(m->pool, (room - m->room) * sizeof *m->stack))
             return machine_full(m);
-        m->stack = mem_grow(m->stack, room * sizeof *m->stack);
+        Object **grown = realloc(m->stack, room * sizeof *m->stack);
+        if (!grown) {
+            pool_release(m->pool, (room - m->room) * sizeof *m->stack);
+            return machine_full(m);
+        }
+        m->stack = grown;
         m->room = room;
     }
     m->stack[m->depth++] = object;
@@ -484,8 +489,22 @@ static Status run(Machine *m)
 
 /* ---- duplicate keys */
 
+/* Before they are sorted: long keys that begin alike would make that slow. */
+static Status check_lengths(Machine *m, const Object *dict)
+{
+    for (uint32_t i = 0; i < dict->count; i++) {
+        const Object *key = dict->items[2 * i];
+        if ((key->kind != OBJECT_TEXT && key->kind != OBJECT_BYTES) || key->count <= LIMIT_NAME)
+            continue;
+        m->op_at = m->begin + key->at;
+        FAIL(STATUS_LIMIT, "key of %u bytes in a dict (limit %d)", key->count, LIMIT_NAME);
+    }
+    return STATUS_OK;
+}
+
 static Status check_keys(Machine *m, const Object *dict)
 {
+    TRY(check_lengths(m, dict));
     size_t bytes = 2 * dict->count * sizeof(Object *);
     if (!pool_charge(m->pool, bytes))
         return machine_full(m);

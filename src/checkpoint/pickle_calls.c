@@ -82,10 +82,19 @@ static Status make_ordered(Machine *m, const Object *arguments)
     return STATUS_OK;
 }
 
+/* An object of a nested class: its class is fetched by getattr, and stays as opaque as what is made of it. */
+static bool is_getattr(const Object *object)
+{
+    return object->kind == OBJECT_CALL && (object_is(object->call->callee, "builtins.getattr") ||
+                                           object_is(object->call->callee, "__builtin__.getattr"));
+}
+
 Status op_call(Machine *m)
 {
     TRY(machine_need(m, 2));
     Object *arguments = m->stack[--m->depth], *callee = m->stack[--m->depth];
+    if (is_getattr(callee))
+        callee = callee->call->callee;
     if (callee->kind != OBJECT_GLOBAL)
         FAIL(STATUS_INPUT, "a call of %s (only classes and functions can be named)",
              object_kind_name(callee));

@@ -1,6 +1,6 @@
 /* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view
  * has its storage checked once, and then only the window it shows is read, in the order of the
- * file. */
+ * file; a deflated storage is inflated whole and kept for the next view. */
 #include "checkpoint/crc.h"
 #include "checkpoint/document.h"
 #include "checkpoint/limits.h"
@@ -17,7 +17,7 @@ enum {
 typedef struct Window {
     const Source *source;
     uint64_t offset, bytes; /* of the storage in the file */
-    uint8_t *buffer;
+    uint8_t *buffer, *held; /* held: the buffer, where it is the window's own */
     uint64_t at;            /* position of the buffer within the storage */
     size_t have;
 } Window;
@@ -121,27 +121,69 @@ static Status window_get(Window *w, uint64_t position, size_t bytes, const uint8
     return STATUS_OK;
 }
 
-/* Inflates a whole storage, or gets the window ready for a stored one. */
-static Status window_open(const Checkpoint *c, const Storage *s, const char *key, Window *w)
+static Status verify_storage(Checkpoint *c, Storage *s, const char *key)
 {
-    *w = (Window){.source = &c->source, .offset = s->offset, .bytes = storage_bytes(s)};
-    if (s->entry < 0 || !c->zip.entries[s->entry].deflated) {
-        w->buffer = mem_alloc(WINDOW);
-        return STATUS_OK;
-    }
+    if (s->entry >= 0 && !s->verified)
+        TRY(zip_verify(&c->zip, s->entry, key));
+    s->verified = true;
+    return STATUS_OK;
+}
+
+/* Inflates a whole storage and checks it on the way. */
+static Status inflate_storage(Checkpoint *c, Storage *s, const char *key, uint8_t *to)
+{
+    Stream stream;
+    uint64_t bytes = storage_bytes(s);
+    TRY(open_storage(c, s, &stream));
+    stream.key = key;
+    Status status = stream_read(&stream, to, (size_t)bytes);
+    if (status == STATUS_OK)
+        status = stream_finish(&stream);
+    stream_close(&stream);
+    TRY(status);
+    TRY(zip_check_crc(&c->zip, s->entry, crc_add(0, to, (size_t)bytes), key));
+    s->verified = true;
+    return STATUS_OK;
+}
+
+/* The deflated storage in memory: the last one stays there, for views of one storage come together. */
+static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
+{
+    uint64_t bytes = storage_bytes(s);
     Place place = {c->source.path, c->zip.entries[s->entry].name, s->offset, key};
-    if (w->bytes > LIMIT_INFLATED)
+    if (c->inflated_of == s)
+        return STATUS_OK;
+    if (bytes > LIMIT_INFLATED)
         return place_fail(STATUS_LIMIT, &place,
                           "a view of a deflated record of %llu bytes (limit %d MiB): "
                           "store it without compression",
-                          (unsigned long long)w->bytes, LIMIT_INFLATED >> 20);
-    Stream stream;
-    TRY(open_storage(c, s, &stream));
-    w->buffer = mem_alloc((size_t)w->bytes);
-    Status status = stream_read(&stream, w->buffer, (size_t)w->bytes);
-    stream_close(&stream);
-    w->have = (size_t)w->bytes;
-    return status;
+                          (unsigned long long)bytes, LIMIT_INFLATED >> 20);
+    c->inflations += bytes;
+    if (c->inflations > LIMIT_INFLATIONS * tensor_most_bytes(c))
+        return place_fail(STATUS_LIMIT, &place,
+                          "views of deflated records cost too much: store it without compression");
+    free(c->inflated);
+    c->inflated_of = NULL;
+    if (!(c->inflated = malloc((size_t)bytes + 1)))
+        return place_fail(STATUS_LIMIT, &place, "no memory for %llu bytes", (unsigned long long)bytes);
+    TRY(inflate_storage(c, s, key, c->inflated));
+    c->inflated_of = s;
+    return STATUS_OK;
+}
+
+/* A deflated storage is in memory whole; of a stored one a window is made ready, once its bytes are checked. */
+static Status window_open(Checkpoint *c, Storage *s, const char *key, Window *w)
+{
+    *w = (Window){.source = &c->source, .offset = s->offset, .bytes = storage_bytes(s)};
+    if (s->entry >= 0 && c->zip.entries[s->entry].deflated) {
+        TRY(keep_inflated(c, s, key));
+        w->buffer = c->inflated;
+        w->have = (size_t)w->bytes;
+        return STATUS_OK;
+    }
+    TRY(verify_storage(c, s, key));
+    w->buffer = w->held = mem_alloc(WINDOW);
+    return STATUS_OK;
 }
 
 /* Dimensions in the order of their strides, largest first, so that the file is read forwards. */
@@ -206,14 +248,6 @@ static Status copy_range(const Checkpoint *c, const StoredTensor *t, Window *w, 
     return STATUS_OK;
 }
 
-static Status verify_storage(Checkpoint *c, Storage *s, const char *key)
-{
-    if (s->entry >= 0 && !s->verified)
-        TRY(zip_verify(&c->zip, s->entry, key));
-    s->verified = true;
-    return STATUS_OK;
-}
-
 Status checkpoint_read(Checkpoint *c, const CheckpointTensor *ct, ElementType type, void *out)
 {
     const StoredTensor *t = ct->tensor;
@@ -226,15 +260,14 @@ Status checkpoint_read(Checkpoint *c, const CheckpointTensor *ct, ElementType ty
     bool contiguous = is_contiguous(t);
     if (contiguous && t->start == 0 && t->count * element_bytes(t->type) == storage_bytes(s))
         return read_whole(c, ct, type, out);
-    TRY(verify_storage(c, s, ct->key));
     if (t->count == 0)
-        return STATUS_OK;
+        return verify_storage(c, s, ct->key);
     Window window;
     Status status = window_open(c, s, ct->key, &window);
     if (status == STATUS_OK)
         status =
             contiguous ? copy_range(c, t, &window, type, out) : gather(c, t, &window, type, out);
-    free(window.buffer);
+    free(window.held);
     return status;
 }
 

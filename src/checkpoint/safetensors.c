@@ -421,7 +421,10 @@ static Status read_header(Checkpoint *c, uint64_t size)
     Header header = {.c = c, .size = size, .data = size + 8}, *h = &header;
     if (!pool_charge(&c->pool, (size_t)size))
         return full(h);
-    char *text = mem_alloc((size_t)size + 1);
+    char *text = malloc((size_t)size + 1);
+    if (!text)
+        return status_fail(STATUS_LIMIT, "%s: header@8: no memory for %llu bytes", c->source.path,
+                           (unsigned long long)size);
     h->text = text;
     Status status = source_read(&c->source, 8, text, (size_t)size);
     c->root = h->root = pool_alloc(&c->pool, sizeof *h->root);

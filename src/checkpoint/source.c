@@ -28,7 +28,7 @@ void *pool_alloc(Pool *pool, size_t bytes)
                                        : (bytes + 15) / 16 * 16;
     if (bytes > LIMIT_MEMORY || !pool_charge(pool, cost))
         return NULL;
-    return arena_alloc(&pool->arena, bytes);
+    return arena_try(&pool->arena, bytes);
 }
 
 char *pool_text(Pool *pool, const char *text, size_t length)

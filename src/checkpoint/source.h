@@ -17,7 +17,7 @@ typedef struct Pool {
     size_t charged; /* bytes in use, tables outside the arena included */
 } Pool;
 
-/* Zeroed bytes, or NULL when the file would cost more than LIMIT_MEMORY. */
+/* Zeroed bytes, or NULL when the file would cost more than LIMIT_MEMORY, or the system has no more. */
 void *pool_alloc(Pool *pool, size_t bytes);
 /* A zero-terminated copy of `length` bytes, or NULL. */
 char *pool_text(Pool *pool, const char *text, size_t length);

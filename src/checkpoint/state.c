@@ -2,6 +2,7 @@
 #include "checkpoint/state.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,24 @@ static int tensors_in(const Object *dict)
     return n;
 }
 
+/* " with 'a', 'b', ...": the first keys of a dict; "" where there are none. */
+static const char *list_keys(const Object *dict, char text[200])
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (uint32_t i = 0; dict->kind == OBJECT_DICT && i < dict->count; i++) {
+        const Object *key = dict->items[2 * i];
+        if (key->kind != OBJECT_TEXT)
+            continue;
+        if (used > 140) {
+            snprintf(text + used, 200 - used, ", ...");
+            break;
+        }
+        used += (size_t)snprintf(text + used, 200 - used, "%s'%.40s'", used ? ", " : " with ", key->text);
+    }
+    return text;
+}
+
 static Status find_dict(const Checkpoint *c, const char **where)
 {
     static const char *const places[] = {"state_dict", "model", "model_state_dict", "net", ""};
@@ -26,8 +45,9 @@ static Status find_dict(const Checkpoint *c, const char **where)
             *where = places[i];
             return STATUS_OK;
         }
-    return checkpoint_fail(c, "state_dict", "no state dict in this file (its top is %s)",
-                           object_kind_name(root));
+    char keys[200];
+    return checkpoint_fail(c, "state_dict", "no state dict in this file (its top is %s%s)", object_kind_name(root),
+                           list_keys(root, keys));
 }
 
 static int by_name(const void *a, const void *b)
@@ -35,9 +55,12 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(StateTensor *const *)a)->name, (*(StateTensor *const *)b)->name);
 }
 
-static bool has_module(const char *name)
+/* Data-parallel training puts "module." before the names; twice where it was wrapped twice. */
+static const char *skip_module(const char *name)
 {
-    return strncmp(name, "module.", 7) == 0;
+    while (strncmp(name, "module.", 7) == 0)
+        name += 7;
+    return name;
 }
 
 /* Lists the tensors whose key is `where`/name, with no further slash between. */
@@ -57,8 +80,9 @@ static void list_tensors(StateDict *d)
         const CheckpointTensor *tensor = checkpoint_find(c, full);
         if (!tensor)
             continue;
-        d->module = d->module || has_module(key->text);
-        d->tensors[d->count] = (StateTensor){key->text + (has_module(key->text) ? 7 : 0), tensor};
+        const char *name = skip_module(key->text);
+        d->module = d->module || name != key->text;
+        d->tensors[d->count] = (StateTensor){name, tensor};
         d->by_name[d->count] = &d->tensors[d->count];
         d->count++;
     }
@@ -106,7 +130,7 @@ char *shape_text(int rank, const int64_t *shape, char text[128])
 
 void state_match_add(StateMatch *match, const char *format, ...)
 {
-    char line[512];
+    char line[512], text[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
@@ -119,7 +143,7 @@ void state_match_add(StateMatch *match, const char *format, ...)
             memcpy(faults, match->faults, (size_t)n * sizeof *faults);
         match->faults = faults;
     }
-    match->faults[match->fault_count++] = arena_printf(&match->arena, "%s", line);
+    match->faults[match->fault_count++] = arena_printf(&match->arena, "%s", utf8_clean(text, sizeof text, line));
 }
 
 /* Whether the file's tensor is the wanted one; a fault when not. */

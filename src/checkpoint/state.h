@@ -12,7 +12,7 @@
 enum { STATE_RANK = 8 };
 
 typedef struct StateTensor {
-    const char *name; /* without "module." */
+    const char *name; /* without "module.", however often it stood there */
     const CheckpointTensor *tensor;
 } StateTensor;
 
@@ -27,8 +27,8 @@ typedef struct StateDict {
 } StateDict;
 
 /* Finds the state dict: under "state_dict", "model", "model_state_dict", "net", or the root itself.
- * STATUS_INPUT when there is none, or when two names are the same without "module.". Free it in any
- * case that succeeded; the checkpoint stays the caller's. */
+ * STATUS_INPUT when there is none (with the keys that there are), or when two names are the same without "module.".
+ * Free it in any case that succeeded; the checkpoint stays the caller's. */
 Status state_dict_open(Checkpoint *checkpoint, StateDict *dict);
 void state_dict_free(StateDict *dict);
 const StateTensor *state_dict_find(const StateDict *dict, const char *name);
@@ -52,7 +52,7 @@ typedef struct StateMatch {
 /* Compares the tensors whose names begin with `prefix` ("" for all) with the wanted ones. */
 void state_match(const StateDict *dict, const char *prefix, const WantedTensor *wanted, int count,
                  StateMatch *match);
-/* Adds a line to the faults. */
+/* Adds a line to the faults, cleaned as utf8_clean does: names come from the file. */
 void state_match_add(StateMatch *match, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* STATUS_OK when there are no faults; else STATUS_INPUT with their number and the first ones. */

@@ -14,7 +14,10 @@ Status storage_add(Checkpoint *c, const Place *place, Storage **out)
         uint32_t room = c->storage_room ? c->storage_room * 2 : 256;
         if (!pool_charge(&c->pool, (room - c->storage_room) * sizeof *c->storages))
             return place_full(place);
-        c->storages = mem_grow(c->storages, room * sizeof *c->storages);
+        Storage **grown = realloc(c->storages, room * sizeof *c->storages);
+        if (!grown)
+            return place_full(place);
+        c->storages = grown;
         c->storage_room = room;
     }
     Storage *storage = pool_alloc(&c->pool, sizeof *storage);

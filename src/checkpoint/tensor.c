@@ -55,8 +55,7 @@ static Status extent(const Place *place, const StoredTensor *t, uint64_t *last)
     return STATUS_OK;
 }
 
-/* A small file may not ask for much: at most 64 MiB, or four times itself. */
-static uint64_t most_bytes(const Checkpoint *c)
+uint64_t tensor_most_bytes(const Checkpoint *c)
 {
     return c->source.size > LIMIT_VIEW / 4 ? c->source.size * 4 : LIMIT_VIEW;
 }
@@ -78,11 +77,11 @@ static Status place_record(Checkpoint *c, const Place *place, Storage *s)
     if (e->size != bytes)
         return place_fail(STATUS_INPUT, place, "record %.100s: record %llu bytes, needs %llu",
                           e->name, (unsigned long long)e->size, (unsigned long long)bytes);
-    if (e->deflated && bytes > most_bytes(c))
+    if (e->deflated && bytes > tensor_most_bytes(c))
         return place_fail(STATUS_LIMIT, place,
                           "record %.100s inflates to %llu bytes (limit %llu for this "
                           "file)",
-                          e->name, (unsigned long long)bytes, (unsigned long long)most_bytes(c));
+                          e->name, (unsigned long long)bytes, (unsigned long long)tensor_most_bytes(c));
     s->offset = e->data;
     s->placed = true;
     return STATUS_OK;
@@ -125,10 +124,14 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
                 (unsigned long long)(last > UINT64_MAX - t->start ? last : last + t->start),
                 (unsigned long long)span);
     }
-    if (bytes > most_bytes(c))
+    if (bytes > tensor_most_bytes(c))
         return place_fail(STATUS_LIMIT, place,
                           "tensor expands to %llu bytes (limit %llu for this file)",
-                          (unsigned long long)bytes, (unsigned long long)most_bytes(c));
+                          (unsigned long long)bytes, (unsigned long long)tensor_most_bytes(c));
+    c->expanded += bytes; /* no overflow: the sum was within the limit */
+    if (c->expanded > tensor_most_bytes(c))
+        return place_fail(STATUS_LIMIT, place, "the file's tensors expand to more than %llu bytes",
+                          (unsigned long long)tensor_most_bytes(c));
     t->start += s->first;
     return STATUS_OK;
 }

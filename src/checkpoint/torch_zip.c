@@ -117,6 +117,21 @@ static Status read_pickle(Checkpoint *c, int64_t entry)
     return status;
 }
 
+/* Every record is inflated once at least, whether a tensor is in it or not. */
+static Status check_inflated(const Checkpoint *c)
+{
+    uint64_t sum = 0, most = LIMIT_INFLATIONS * tensor_most_bytes(c);
+    for (uint32_t i = 0; i < c->zip.count; i++) {
+        const ZipEntry *e = &c->zip.entries[i];
+        sum += e->deflated ? e->size : 0; /* no overflow: see below, and a size is at most 1032 times the file's */
+        Place place = entry_place(c, i);
+        if (sum > most)
+            return place_fail(STATUS_LIMIT, &place, "records inflate to more than %llu bytes: store them without "
+                              "compression", (unsigned long long)most);
+    }
+    return STATUS_OK;
+}
+
 Status torch_zip_open(Checkpoint *c)
 {
     Storage **by_key;
@@ -124,6 +139,7 @@ Status torch_zip_open(Checkpoint *c)
     c->format = CHECKPOINT_ZIP;
     TRY(zip_open(&c->source, &c->pool, &c->zip));
     TRY(refuse_script(c));
+    TRY(check_inflated(c));
     int64_t pickle = zip_find(&c->zip, "data.pkl");
     if (pickle < 0)
         return status_fail(STATUS_INPUT,

@@ -220,7 +220,10 @@ Status tree_add(Checkpoint *c, const Place *place, const CheckpointTensor *tenso
         uint32_t room = c->room ? c->room * 2 : 256;
         if (!pool_charge(&c->pool, (room - c->room) * (sizeof *c->tensors + sizeof *c->by_key)))
             return place_full(place);
-        c->tensors = mem_grow(c->tensors, room * sizeof *c->tensors);
+        CheckpointTensor *grown = realloc(c->tensors, room * sizeof *c->tensors);
+        if (!grown)
+            return place_full(place);
+        c->tensors = grown;
         c->room = room;
     }
     CheckpointTensor *added = &c->tensors[c->count];

@@ -8,9 +8,12 @@
 #include "checkpoint/crc.h"
 #include "checkpoint/limits.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ALIGN = 64, BATCH = 1000, DOS_DATE = 0x0021, PADDING_ID = 0x4246 };
 
@@ -33,25 +36,49 @@ typedef struct Writer {
     Sink *sink;
     const TensorFetch *fetch;
     bool legacy;
+    bool full; /* the pickle has outgrown what a reader takes, or the memory: nothing more is added to it */
     uint8_t *pickle; /* [size]; of the legacy stream, all pickles */
     size_t size, room;
     bool known[KNOWN_COUNT];
-    const StoredTensor **tensors; /* [tensor_count], record i is data/i */
+    Arena arena;
+    const StoredTensor **tensors; /* [tensor_count], record i is data/i: no two with the same elements */
     uint32_t tensor_count, tensor_room;
+    uint32_t *slots; /* [slot_room], a hash table of numbers of records, 1 and up */
+    uint32_t slot_room;
+    uint64_t bytes; /* of all records */
     Record *records;
     uint32_t record_count;
 } Writer;
 
 /* ---- the pickle */
 
+/* What comes from a file may repeat itself. */
+static size_t most_pickle(const Writer *w)
+{
+    return w->fetch ? LIMIT_CONVERTED : LIMIT_PICKLE;
+}
+
+static bool make_room(Writer *w, size_t size)
+{
+    if (size <= w->room - w->size)
+        return true;
+    if (size > most_pickle(w) || w->size > most_pickle(w) - size)
+        return false;
+    size_t room = 2 * (w->size + size) + 4096;
+    uint8_t *grown = realloc(w->pickle, room);
+    if (!grown)
+        return false;
+    w->pickle = grown;
+    w->room = room;
+    return true;
+}
+
 static void emit(Writer *w, const void *bytes, size_t size)
 {
-    if (w->size + size > w->room) {
-        w->room = 2 * (w->size + size) + 4096;
-        w->pickle = mem_grow(w->pickle, w->room);
-    }
-    if (size)
-        memcpy(w->pickle + w->size, bytes, size);
+    w->full = w->full || !make_room(w, size);
+    if (w->full || size == 0)
+        return;
+    memcpy(w->pickle + w->size, bytes, size);
     w->size += size;
 }
 
@@ -160,38 +187,139 @@ static const char *entry_name(const Writer *w)
     return w->legacy ? "pickle" : "data.pkl";
 }
 
+/* ---- which record a tensor's elements are in */
+
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9E3779B97F4A7C15u;
+    return h ^ h >> 29;
+}
+
+static uint64_t hash_elements(const StoredTensor *t)
+{
+    uint64_t h = mix(mix((uint64_t)(uintptr_t)t->storage->same, t->start), t->type);
+    for (int i = 0; i < t->rank; i++)
+        h = mix(mix(h, (uint64_t)t->shape[i]), t->stride ? (uint64_t)t->stride[i] : 0);
+    return h ^ h >> 32;
+}
+
+static bool same_elements(const StoredTensor *a, const StoredTensor *b)
+{
+    size_t bytes = (size_t)a->rank * sizeof *a->shape;
+    return a->storage->same == b->storage->same && a->start == b->start && a->type == b->type && a->rank == b->rank &&
+           memcmp(a->shape, b->shape, bytes) == 0 && !a->stride == !b->stride &&
+           (!a->stride || memcmp(a->stride, b->stride, bytes) == 0);
+}
+
+static uint32_t *find_slot(const Writer *w, const StoredTensor *t)
+{
+    for (uint32_t i = (uint32_t)hash_elements(t);; i++) {
+        uint32_t *slot = &w->slots[i & (w->slot_room - 1)];
+        if (!*slot || same_elements(w->tensors[*slot - 1], t))
+            return slot;
+    }
+}
+
+static void grow_records(Writer *w)
+{
+    if (w->tensor_count < w->tensor_room)
+        return;
+    w->tensor_room = w->tensor_room ? 2 * w->tensor_room : 256;
+    w->tensors = mem_grow(w->tensors, w->tensor_room * sizeof *w->tensors);
+    free(w->slots);
+    w->slot_room = 2 * w->tensor_room;
+    w->slots = mem_zero(w->slot_room, sizeof *w->slots);
+    for (uint32_t i = 0; i < w->tensor_count; i++)
+        *find_slot(w, w->tensors[i]) = i + 1;
+}
+
+static Status over_limit(const Sink *sink, const TensorFetch *fetch)
+{
+    return status_fail(STATUS_LIMIT, "%s: file@0: the tensors expand to more than %llu bytes", sink->path,
+                       (unsigned long long)fetch->limit);
+}
+
+/* Adds to the sum of bytes to write. */
+static Status count_bytes(const Sink *sink, const TensorFetch *fetch, const StoredTensor *t, uint64_t *sum)
+{
+    uint64_t bytes = t->count * element_bytes(t->type);
+    if (fetch && fetch->limit && (bytes > fetch->limit || *sum > fetch->limit - bytes))
+        return over_limit(sink, fetch);
+    *sum += bytes;
+    return STATUS_OK;
+}
+
+/* The storage of a tensor as a tensor of its own. */
+static StoredTensor *whole_storage(Arena *arena, const StoredTensor *t)
+{
+    Storage *s = t->storage->same;
+    StoredTensor *all = arena_alloc(arena, sizeof *all);
+    int64_t *sizes = arena_alloc(arena, 2 * sizeof *sizes);
+    sizes[0] = (int64_t)s->count;
+    sizes[1] = 1;
+    *all = (StoredTensor){.type = s->type, .rank = 1, .shape = sizes, .stride = sizes + 1, .count = s->count,
+                          .storage = s};
+    return all;
+}
+
+/* The record of a tensor, a new one where its elements are in none yet. */
+static Status find_record(Writer *w, const StoredTensor *t, uint32_t *record)
+{
+    grow_records(w);
+    uint32_t *slot = find_slot(w, t);
+    if (!*slot) {
+        TRY(count_bytes(w->sink, w->fetch, t, &w->bytes));
+        w->tensors[w->tensor_count++] = t;
+        *slot = w->tensor_count;
+    }
+    *record = *slot - 1;
+    return STATUS_OK;
+}
+
+/* A storage of bytes has no type that all its tensors share: those go one by one. */
+static bool goes_whole(const Writer *w, const StoredTensor *t)
+{
+    const Storage *s = t->storage->same;
+    return w->fetch && w->fetch->whole && !s->memory && !s->untyped && s->type == t->type;
+}
+
 static Status emit_tensor(Writer *w, const StoredTensor *t)
 {
     int64_t strides[LIMIT_RANK], stride = 1;
+    uint32_t record = 0;
     if (!*element_storage(t->type) || t->rank > LIMIT_RANK)
         return status_fail(STATUS_INPUT,
                            "%s: %s@0: tensors of %s with %d dimensions cannot be written",
                            w->sink->path, entry_name(w), element_name(t->type), t->rank);
-    if (w->tensor_count == w->tensor_room) {
-        w->tensor_room = w->tensor_room ? 2 * w->tensor_room : 256;
-        w->tensors = mem_grow(w->tensors, w->tensor_room * sizeof *w->tensors);
-    }
-    w->tensors[w->tensor_count++] = t;
+    bool whole = goes_whole(w, t);
+    TRY(find_record(w, whole ? whole_storage(&w->arena, t) : t, &record));
     for (int i = t->rank - 1; i >= 0; i--) {
-        strides[i] = stride;
+        strides[i] = whole && t->stride ? t->stride[i] : stride;
         stride *= t->shape[i] ? t->shape[i] : 1;
     }
     emit_known(w, KNOWN_REBUILD);
     emit(w, "((", 2);
     emit_known(w, KNOWN_STORAGE);
     emit_known(w, (int)t->type);
-    emit_key(w, w->tensor_count - 1);
+    emit_key(w, record);
     emit_known(w, KNOWN_CPU);
-    emit_int(w, (int64_t)t->count);
+    emit_int(w, (int64_t)w->tensors[record]->count);
     if (w->legacy)
         emit_byte(w, 'N'); /* no view of another storage */
-    emit(w, "tQK\0", 4); /* persistent reference; offset 0 */
+    emit(w, "tQ", 2); /* persistent reference */
+    emit_int(w, whole ? (int64_t)t->start : 0);
     emit_sizes(w, t->rank, t->shape);
     emit_sizes(w, t->rank, strides);
     emit_byte(w, 0x89); /* requires_grad: False */
     emit_known(w, KNOWN_DICT);
     emit(w, ")RtR", 4);
     return STATUS_OK;
+}
+
+static Status pickle_full(const Writer *w)
+{
+    return status_fail(STATUS_LIMIT, "%s: %s@0: the objects take more than %zu MiB", w->sink->path, entry_name(w),
+                       most_pickle(w) >> 20);
 }
 
 static Status emit_object(Writer *w, const Object *object, int depth);
@@ -215,6 +343,8 @@ static Status emit_object(Writer *w, const Object *object, int depth)
     if (depth > LIMIT_NESTING)
         return status_fail(STATUS_LIMIT, "%s: %s@0: nesting > %d", w->sink->path, entry_name(w),
                            LIMIT_NESTING);
+    if (w->full)
+        return pickle_full(w);
     switch (object->kind) {
     case OBJECT_NONE: emit_byte(w, 'N'); return STATUS_OK;
     case OBJECT_BOOL: emit_byte(w, object->flag ? 0x88 : 0x89); return STATUS_OK;
@@ -250,7 +380,7 @@ static Status emit_pickle(Writer *w, const Object *root)
     emit(w, "\x80\x02", 2);
     TRY(emit_object(w, root, 0));
     emit_byte(w, '.');
-    return STATUS_OK;
+    return w->full ? pickle_full(w) : STATUS_OK;
 }
 
 /* ---- records */
@@ -362,7 +492,11 @@ static Status tensor_bytes(const Sink *sink, const TensorFetch *fetch, const Sto
     if (*bytes || t->count == 0)
         return STATUS_OK;
     CHECKF(fetch, "%s: a tensor without elements", sink->path);
-    *bytes = *held = mem_alloc((size_t)t->count * element_bytes(t->type));
+    *bytes = *held = malloc((size_t)t->count * element_bytes(t->type));
+    if (!*held)
+        return status_fail(STATUS_LIMIT, "%s: file@%llu: no memory for a tensor of %llu bytes", sink->path,
+                           (unsigned long long)(sink->at + sink->used),
+                           (unsigned long long)t->count * element_bytes(t->type));
     return fetch->fetch(fetch->context, t, *held);
 }
 
@@ -400,6 +534,8 @@ static void writer_free(Writer *w)
 {
     free(w->records);
     free(w->tensors);
+    free(w->slots);
+    arena_free(&w->arena);
     free(w->pickle);
 }
 
@@ -465,6 +601,8 @@ Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch)
     emit_preamble(&w);
     Status status = emit_pickle(&w, root);
     emit_keys(&w);
+    if (status == STATUS_OK && w.full)
+        status = pickle_full(&w);
     if (status == STATUS_OK)
         status = put_storages(&w);
     writer_free(&w);
@@ -549,6 +687,7 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
     Named *named = mem_alloc(root->count * sizeof *named);
     const Object *metadata = object_get(root, "__metadata__");
     uint32_t count = 0;
+    uint64_t bytes = 0;
     Status status = STATUS_OK;
     for (uint32_t i = 0; i < root->count && status == STATUS_OK; i++) {
         const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];
@@ -560,6 +699,8 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
                                  sink->path, object_kind_name(value));
         else
             named[count++] = (Named){key->text, value->tensor};
+        if (status == STATUS_OK)
+            status = count_bytes(sink, fetch, value->tensor, &bytes);
     }
     qsort(named, count, sizeof *named, by_alignment);
     if (status == STATUS_OK)
@@ -568,26 +709,65 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
     return status;
 }
 
+/* A name beside `path` that nobody has, and now an empty file. NULL, with a failure, when there is none. */
+static char *reserve_temporary(Arena *arena, const char *path)
+{
+    for (int i = 0; i < 1000; i++) {
+        char *name = arena_printf(arena, "%s.tmp-%ld-%d", path, (long)getpid(), i);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            close(fd);
+            return name;
+        }
+        if (errno != EEXIST)
+            break;
+    }
+    status_fail(STATUS_IO, "%s: file@0: cannot create a temporary file beside it: %s", path, strerror(errno));
+    return NULL;
+}
+
+/* A failure that names the temporary file names the one that the user asked for. */
+static Status rename_failure(Status status, const char *temporary, const char *path)
+{
+    char *text = mem_string(status_text());
+    size_t n = strlen(temporary);
+    if (status != STATUS_OK && strncmp(text, temporary, n) == 0)
+        status_fail(status, "%s%s", path, text + n);
+    free(text);
+    return status;
+}
+
+static Status write_as(const char *temporary, CheckpointFormat format, const Object *root,
+                       const TensorFetch *fetch, const FileOps *ops)
+{
+    Sink sink;
+    Status status = sink_open(&sink, ops, temporary);
+    if (status != STATUS_OK) {
+        unlink(temporary);
+        return status;
+    }
+    status = format == CHECKPOINT_ZIP      ? torch_write(&sink, root, fetch)
+             : format == CHECKPOINT_LEGACY ? legacy_write(&sink, root, fetch)
+                                           : safetensors_write(&sink, root, fetch);
+    if (status == STATUS_OK)
+        return sink_finish(&sink, NULL);
+    sink_abandon(&sink);
+    return status;
+}
+
 Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops)
 {
-    size_t room = strlen(path) + 8;
-    char *temporary = mem_alloc(room);
-    Sink sink;
     CHECK(format != CHECKPOINT_TAR);
-    snprintf(temporary, room, "%s.tmp", path);
-    Status status = sink_open(&sink, ops, temporary);
-    if (status == STATUS_OK) {
-        status = format == CHECKPOINT_ZIP      ? torch_write(&sink, root, fetch)
-                 : format == CHECKPOINT_LEGACY ? legacy_write(&sink, root, fetch)
-                                               : safetensors_write(&sink, root, fetch);
+    Arena names = {0};
+    Status status = STATUS_IO;
+    const char *temporary = reserve_temporary(&names, path);
+    if (temporary) {
+        status = write_as(temporary, format, root, fetch, ops);
         if (status == STATUS_OK)
-            status = sink_finish(&sink, NULL);
-        else
-            sink_abandon(&sink);
+            status = file_publish(ops, temporary, path);
+        status = rename_failure(status, temporary, path);
     }
-    if (status == STATUS_OK)
-        status = file_publish(ops, temporary, path);
-    free(temporary);
+    arena_free(&names);
     return status;
 }

@@ -13,17 +13,20 @@
 typedef struct TensorFetch {
     Status (*fetch)(void *context, const StoredTensor *tensor, void *out);
     void *context;
+    bool whole;     /* zip and legacy: each storage goes as it is, once, and views of it stay views */
+    uint64_t limit; /* bytes of all elements that may be written; 0: any number. More is STATUS_LIMIT */
 } TensorFetch;
 
 /* Writes the tree as a PyTorch zip: data.pkl in protocol 2, one aligned stored record per tensor.
  * Dicts, lists, tuples, None, bool, integers, floats, texts and tensors can be written; anything
- * else is STATUS_INPUT. `fetch` may be NULL when all tensors are in memory. */
+ * else is STATUS_INPUT. Tensors that show the same elements share one record. `fetch` may be NULL when all tensors
+ * are in memory. */
 Status torch_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes the same tree as a legacy stream, which every PyTorch since 0.1.10 reads. */
 Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a flat dict of tensors; a key "__metadata__" may hold a dict of texts. */
 Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch);
-/* Writes a file so that it appears whole or not at all: temporary file beside it, sync, rename,
+/* Writes a file so that it appears whole or not at all: a new temporary file beside it, sync, rename,
  * sync of the folder. `format` is any but CHECKPOINT_TAR. */
 Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops);

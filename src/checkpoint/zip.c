@@ -141,36 +141,43 @@ static Status read_end(const Source *source, Directory *d)
 
 /* ---- one entry of the directory */
 
-/* Takes the 64-bit values of a Zip64 extra field for those of `fields` that are saturated. */
-static Status read_extra(const Source *source, const char *name, uint64_t at, const uint8_t *extra,
-                         size_t length, uint64_t *fields[], int count, bool *wide)
+/* Finds the Zip64 field among the extra fields: *wide and its *bytes; NULL when there is none. */
+static Status find_wide(const Source *source, const char *name, uint64_t at, const uint8_t *extra, size_t length,
+                        const uint8_t **wide, size_t *bytes)
 {
-    bool seen = false;
-    size_t needed = 0;
-    for (int i = 0; i < count; i++)
-        needed += *fields[i] == 0xffffffff ? 8 : 0;
-    for (size_t used = 0; used < length;) {
+    *wide = NULL;
+    for (size_t used = 0, n; used < length; used += 4 + n) {
         if (length - used < 4 || little16(extra + used + 2) > length - used - 4)
             FAIL_AT(name, at, "extra field runs over its end");
-        size_t n = little16(extra + used + 2);
-        const uint8_t *from = extra + used + 4;
-        if (little16(extra + used) == 1) {
-            if (seen)
-                FAIL_AT(name, at, "two Zip64 extra fields");
-            if (n != needed)
-                FAIL_AT(name, at, "Zip64 extra field of %zu bytes (expected %zu)", n, needed);
-            seen = true;
-            for (int i = 0; i < count; i++)
-                if (*fields[i] == 0xffffffff) {
-                    *fields[i] = little64(from);
-                    from += 8;
-                }
-        }
-        used += 4 + n;
+        n = little16(extra + used + 2);
+        if (little16(extra + used) != 1)
+            continue;
+        if (*wide)
+            FAIL_AT(name, at, "two Zip64 extra fields");
+        *wide = extra + used + 4;
+        *bytes = n;
     }
-    if (needed && !seen)
+    return STATUS_OK;
+}
+
+/* Takes the 64-bit values of a Zip64 extra field for those of `fields` that are saturated. */
+static Status read_extra(const Source *source, const char *name, uint64_t at, const uint8_t *extra,
+                         size_t length, uint64_t *fields[], int count)
+{
+    const uint8_t *from;
+    size_t needed = 0, n = 0;
+    for (int i = 0; i < count; i++)
+        needed += *fields[i] == 0xffffffff ? 8 : 0;
+    TRY(find_wide(source, name, at, extra, length, &from, &n));
+    if (needed && !from)
         FAIL_AT(name, at, "Zip64 extra field is missing");
-    *wide = seen;
+    if (from && n != needed)
+        FAIL_AT(name, at, "Zip64 extra field of %zu bytes (expected %zu)", n, needed);
+    for (int i = 0; i < count; i++)
+        if (*fields[i] == 0xffffffff) {
+            *fields[i] = little64(from);
+            from += 8;
+        }
     return STATUS_OK;
 }
 
@@ -254,7 +261,7 @@ static Status read_central(Stream *stream, Pool *pool, uint32_t index, ZipEntry 
     }
     uint64_t *fields[] = {&e->size, &e->packed, &e->local};
     if (status == STATUS_OK)
-        status = read_extra(source, e->name, at, rest + n, extra, fields, 3, &e->wide);
+        status = read_extra(source, e->name, at, rest + n, extra, fields, 3);
     free(rest);
     TRY(status);
     if (little16(raw + 34) != 0)
@@ -264,23 +271,35 @@ static Status read_central(Stream *stream, Pool *pool, uint32_t index, ZipEntry 
 
 /* ---- the entry's own header and descriptor */
 
+/* Where sizes follow in a descriptor, PyTorch's writer leaves them zero and yet adds a Zip64 field to entries beyond
+ * 4 GiB: of offset, sizes or both, in no place that the format has for them. Only its length is held to. */
+static Status skip_extra(const Source *source, const ZipEntry *e, const uint8_t *extra, size_t length)
+{
+    const uint8_t *wide;
+    size_t n = 0;
+    TRY(find_wide(source, e->name, e->local, extra, length, &wide, &n));
+    if (wide && n != 8 && n != 16 && n != 24 && n != 28)
+        FAIL_AT(e->name, e->local, "Zip64 extra field of %zu bytes (expected 8, 16, 24 or 28)", n);
+    return STATUS_OK;
+}
+
 /* Sizes in the local header may be absent (zero) where a descriptor follows; else they must
  * agree. */
 static Status check_local_sizes(const Source *source, const ZipEntry *e, const uint8_t *raw,
                                 const uint8_t *extra, size_t length)
 {
+    uint32_t crc = little32(raw + 14);
     uint64_t packed = little32(raw + 18), size = little32(raw + 22);
     uint64_t *fields[] = {&size, &packed};
-    bool wide;
-    TRY(read_extra(source, e->name, e->local, extra, length, fields, 2, &wide));
-    bool later = e->flags & FLAG_DESCRIPTOR;
-    if ((later && little32(raw + 14) == 0 && packed == 0 && size == 0) ||
-        (little32(raw + 14) == e->crc && packed == e->packed && size == e->size))
+    if (e->flags & FLAG_DESCRIPTOR && crc == 0 && packed == 0 && size == 0)
+        return skip_extra(source, e, extra, length);
+    TRY(read_extra(source, e->name, e->local, extra, length, fields, 2));
+    if (crc == e->crc && packed == e->packed && size == e->size)
         return STATUS_OK;
     FAIL_AT(e->name, e->local,
             "local header contradicts the directory (crc 0x%08x, %llu, %llu bytes vs "
             "0x%08x, %llu, %llu)",
-            little32(raw + 14), (unsigned long long)packed, (unsigned long long)size, e->crc,
+            crc, (unsigned long long)packed, (unsigned long long)size, e->crc,
             (unsigned long long)e->packed, (unsigned long long)e->size);
 }
 

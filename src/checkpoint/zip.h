@@ -13,7 +13,6 @@ typedef struct ZipEntry {
     uint64_t end;         /* behind the data and the descriptor */
     uint32_t crc;
     bool deflated;
-    bool wide;            /* has a Zip64 extra field */
     uint16_t flags;
 } ZipEntry;
 

@@ -30,6 +30,9 @@ typedef enum DatasetKind {
 #undef X
 } DatasetKind;
 
+/* Classes a data set may have at most. */
+enum { DATASET_CLASSES_MAX = 1000000 };
+
 typedef struct DatasetSpec {
     DatasetKind kind;
     bool train;       /* the training half of CIFAR and of the procedural set, else the test half */

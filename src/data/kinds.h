@@ -6,9 +6,6 @@
 
 #include "data/dataset.h"
 
-/* Classes a data set may have at most. */
-enum { DATASET_CLASSES_MAX = 1000000 };
-
 Status list_open(const DatasetSpec *spec, Dataset *dataset);
 Status folder_open(const DatasetSpec *spec, Dataset *dataset);
 Status cifar_open(const DatasetSpec *spec, Dataset *dataset);

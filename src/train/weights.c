@@ -161,6 +161,7 @@ static bool dispensable(const Matching *m, const char *name)
         "encoder_q.fc.weight",         "encoder_q.fc.bias",        "encoder_q.fc.0.weight",
         "encoder_q.fc.0.bias",         "encoder_q.fc.1.weight",    "encoder_q.fc.1.bias",
         "encoder_q.fc.1.running_mean", "encoder_q.fc.1.running_var", "encoder_q.fc.1.num_batches_tracked",
+        "encoder_q.fc.2.weight",       "encoder_q.fc.2.bias", /* without batch normalisation */
         "encoder_q.fc.3.weight",       "encoder_q.fc.3.bias",      NULL};
     if (is_counter(m, name))
         return true;
@@ -214,7 +215,10 @@ static Status read_all(Matching *m)
     for (int i = 0; i < m->count; i++) {
         Pair *p = &m->pairs[i];
         const CheckpointTensor *t = p->from->tensor;
-        p->data = mem_alloc(checkpoint_tensor_bytes(t, ELEMENT_FLOAT32));
+        size_t bytes = checkpoint_tensor_bytes(t, ELEMENT_FLOAT32);
+        if (!(p->data = malloc(bytes + 1)))
+            return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for %zu bytes",
+                               checkpoint_path(m->weights->checkpoint), t->key, bytes);
         TRY(checkpoint_read(m->weights->checkpoint, t, ELEMENT_FLOAT32, p->data));
         not_finite_add(&bad, t->key, not_finite_floats(p->data, t->tensor->count));
     }

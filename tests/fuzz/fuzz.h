@@ -1,5 +1,5 @@
 /* The fuzz targets: each takes any bytes, opens them as a checkpoint (or as a list file or an image)
- * and reads what there is. The harness fuzz_NAME.c makes each a libFuzzer program;
+ * and reads, inspects and converts what there is. The harness fuzz_NAME.c makes each a libFuzzer program;
  * test_fuzz.c replays the seeds through the same functions. */
 #ifndef PACO_TESTS_FUZZ_H
 #define PACO_TESTS_FUZZ_H

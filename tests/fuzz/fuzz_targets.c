@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "checkpoint/checkpoint.h"
 #include "data/dataset.h"
+#include "support_uses.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static int open_and_read(const char *name, const uint8_t *bytes, size_t size)
         checkpoint_object(c, t->key);
     }
     checkpoint_verify(c);
+    use_checkpoint(c);
     checkpoint_close(c);
     return 0;
 }
