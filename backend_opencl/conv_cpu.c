@@ -488,8 +488,10 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
     WeightPlan plan;
     TRY(plan_weight(device, step, &plan));
     bool winograd = plan.form == FORM_WINOGRAD;
-    char options[64];
+    char options[96];
     tile_options(plan.tile, plan.vecs, plan.form == FORM_GROUP ? plan.tile : 0, options, sizeof options);
+    if (winograd)
+        strcat(options, " -DWEIGHT_GRADIENT");
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
     TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options, kernels[plan.form], global,

@@ -54,6 +54,8 @@ static inline void transform_rows(LOCAL float *to, int places, GLOBAL const floa
             transform_in(to, places * 16, plane, 2 * y - 1, 2 * x - 1, s);
 }
 
+#ifndef WEIGHT_GRADIENT /* a program is one or the other: a driver builds each kernel, needed or not */
+
 /* Every block of in-channels of the item's rows. */
 static inline void transform_image(LOCAL float *spectra, GLOBAL const float *image, int row0, int squares,
                                    const ConvWinogradArgs *a)
@@ -215,7 +217,7 @@ KERNEL ONE void conv_winograd_pack(CREF(float, w), REF(float, packed), ConvPackA
         }
 }
 
-/* ---- weight gradient: here a register tile is TILE in-channels times VECS vectors of out-channels */
+#else /* ---- weight gradient: here a register tile is TILE in-channels times VECS vectors of out-channels */
 
 /* A dy A' of the 2 x 2 pixels of a plane from (y, x) on, zeros outside; the frequencies `step` floats apart. */
 static inline void transform_square(LOCAL float *to, long step, GLOBAL const float *plane, int y, int x,
@@ -288,7 +290,6 @@ static inline void add_squares(GLOBAL float *sums, LOCAL const float *x, LOCAL c
         }
 }
 
-#if 16 % TILE == 0
 /* Items: (tiles / item_tiles, in-blocks / item_blocks, splits of the images' bands). refs x, dy, workspace: sums
  * [split][tile][block][frequency][lane][KT]. */
 KERNEL ONE void conv_winograd_weight(CREF(float, x), CREF(float, dy), REF(float, sums), LOCAL float *xs,
@@ -323,7 +324,6 @@ KERNEL ONE void conv_winograd_weight(CREF(float, x), CREF(float, dy), REF(float,
                             ys + (tile - tile0) * y_floats, squares, unit == unit0, a.places);
     }
 }
-#endif
 
 /* G'uG of sixteen out-channels, u the sums of the splits, in order, `step` floats from one frequency to the next. */
 static inline void transform_sums(vec g[9], GLOBAL const float *u, long step, const ConvUnpackArgs *a)
@@ -386,3 +386,5 @@ KERNEL ONE void conv_winograd_unpack(CREF(float, sums), REF(float, dw), ConvUnpa
         store_taps(dw, g, (tile * VECS + k) * 16, block, &a.s);
     }
 }
+
+#endif
