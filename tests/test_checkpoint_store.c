@@ -224,6 +224,86 @@ static void all_damaged_is_an_error(void **state)
     store_close(store);
 }
 
+/* What could not be read is not damaged: no step back, no other name, and the status says so. */
+static void assert_refused(Store *store, Status wanted, const char *text)
+{
+    char *path;
+    for (int i = 0; i < 2; i++) {
+        Status status = i ? store_resume(store, &path) : store_last(folder, &path);
+        if (status != wanted || !strstr(status_text(), text))
+            fail_msg("status %d (expected %d, '%s'): %s", status, wanted, text, status_text());
+        assert_null(path);
+    }
+    assert_int_equal(files_ending(".damaged"), 0);
+}
+
+static void unreadable_is_not_damaged(void **state)
+{
+    (void)state;
+    char last[4096], kept[4096], manifest[4096], *path;
+    StoreOptions options = {.keep = 3};
+    Store *store = open_store(3, NULL);
+    for (int64_t step = 1; step <= 3; step++)
+        assert_int_equal(save(store, step, false), STATUS_OK);
+    in_folder("step-000000000003.pth.tar", last);
+    in_folder("kept", kept);
+    in_folder("manifest.json", manifest);
+    assert_int_equal(rename(last, kept), 0);
+    assert_int_equal(symlink(file_name(last), last), 0); /* cannot be opened, also by root */
+    assert_refused(store, STATUS_IO, "Too many levels of symbolic links");
+    assert_int_equal(unlink(last), 0);
+    assert_int_equal(mkdir(last, 0700), 0); /* can be opened, not read */
+    assert_refused(store, STATUS_IO, "Is a directory");
+    assert_int_equal(rmdir(last), 0);
+    assert_int_equal(rename(kept, last), 0);
+    if (geteuid() != 0) {
+        assert_int_equal(chmod(last, 0), 0);
+        assert_refused(store, STATUS_IO, "Permission denied");
+        assert_int_equal(chmod(last, 0600), 0);
+    }
+    store_close(store);
+    assert_int_equal(last_step(), 3);
+    /* The same of the manifest. */
+    assert_int_equal(rename(manifest, kept), 0);
+    assert_int_equal(mkdir(manifest, 0700), 0);
+    assert_int_equal(store_last(folder, &path), STATUS_IO);
+    assert_int_equal(store_best(folder, &path), STATUS_IO);
+    assert_int_equal(store_open(folder, &options, &store), STATUS_IO);
+    assert_int_equal(rmdir(manifest), 0);
+    assert_int_equal(rename(kept, manifest), 0);
+    /* One that is gone is no obstacle. */
+    assert_int_equal(unlink(last), 0);
+    assert_int_equal(last_step(), 2);
+}
+
+/* A checkpoint that the manifest does not know and that exceeds a limit of the reader. */
+static void limit_is_not_damage(void **state)
+{
+    (void)state;
+    char path[4096];
+    ZipBuild zip = {0};
+    Bytes pickle = {0};
+    Store *store = open_store(3, NULL);
+    assert_int_equal(save(store, 1, false), STATUS_OK);
+    bytes_text(&pickle, "\x80\x02");
+    for (int i = 0; i < 300; i++)
+        bytes_text(&pickle, "]");
+    for (int i = 0; i < 299; i++)
+        bytes_text(&pickle, "a");
+    bytes_text(&pickle, ".");
+    zip_build_entry(&zip, "a/data.pkl", pickle.data, pickle.size, NULL);
+    zip_build_entry(&zip, "a/version", "3\n", 2, NULL);
+    zip_build_end(&zip, "");
+    in_folder("step-000000000002.pth.tar", path);
+    bytes_write(path, zip.file.data, zip.file.size);
+    store_close(store);
+    store = open_store(3, NULL);
+    assert_refused(store, STATUS_LIMIT, "nesting > 256");
+    store_close(store);
+    zip_build_free(&zip);
+    bytes_free(&pickle);
+}
+
 /* Truncated at every 4 KiB boundary. */
 static void truncated_last_falls_back(void **state)
 {
@@ -491,6 +571,8 @@ int main(void)
         cmocka_unit_test_setup(damaged_last_falls_back, fresh),
         cmocka_unit_test_setup(any_flipped_byte_is_noticed, fresh),
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
+        cmocka_unit_test_setup(unreadable_is_not_damaged, fresh),
+        cmocka_unit_test_setup(limit_is_not_damage, fresh),
         cmocka_unit_test_setup(truncated_last_falls_back, fresh),
         cmocka_unit_test_setup(lost_manifest, fresh),
         cmocka_unit_test_setup(newer_format_is_refused, fresh),

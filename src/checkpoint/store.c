@@ -21,8 +21,9 @@
 
 #define MANIFEST "manifest.json"
 #define ENDING ".pth.tar"
+#define DAMAGED ".damaged"
 
-enum { MANIFEST_FORMAT = 1, NAME_BYTES = 64 };
+enum { MANIFEST_FORMAT = 1, MANIFEST_MOST = 256 << 20, NAME_BYTES = 64 };
 
 typedef struct Generation {
     char name[NAME_BYTES]; /* "step-000000001200.pth.tar" */
@@ -90,6 +91,13 @@ static int find(const Listing *l, const char *name)
     return -1;
 }
 
+/* Whether there is nothing of this name (not: nothing that this process may look at). */
+static bool is_absent(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) != 0 && errno == ENOENT;
+}
+
 /* One entry of the manifest; false when it is not what we write. */
 static bool take_entry(const Json *json, Generation *g)
 {
@@ -122,31 +130,43 @@ static bool take_manifest(const Json *root, Listing *l)
     return true;
 }
 
-/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says
- * which. That of a newer program is no damage: STATUS_INPUT, nothing is guessed and nothing replaced. */
+static Status judge_manifest(const char *path, const char *text, size_t size, Listing *l, bool *damaged)
+{
+    Arena arena = {0};
+    Json *root;
+    bool readable = json_parse(&arena, path, text, size, &root) == STATUS_OK;
+    double format = readable ? json_number(root, "format", 0) : 0;
+    Status status = STATUS_OK;
+    if (format > MANIFEST_FORMAT)
+        status = status_fail(STATUS_INPUT, "%s: format: written by a newer program (%g vs at most %d)", path, format,
+                             MANIFEST_FORMAT);
+    else
+        *damaged = !readable || !take_manifest(root, l);
+    arena_free(&arena);
+    return status;
+}
+
+/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says which.
+ * That of a newer program is no damage: STATUS_INPUT, nothing is guessed and nothing replaced; nor is
+ * one that cannot be read: STATUS_IO or STATUS_LIMIT. */
 static Status read_manifest(const char *folder, Listing *l, bool *damaged)
 {
     char *path = file_join(folder, MANIFEST);
-    Arena arena = {0};
-    Json *root;
-    Status status = STATUS_OK;
+    uint8_t *text = NULL;
+    size_t size;
     *l = (Listing){0};
     *damaged = false;
-    if (file_exists(path)) {
-        bool readable = json_read(&arena, path, &root) == STATUS_OK;
-        double format = readable ? json_number(root, "format", 0) : 0;
-        if (format > MANIFEST_FORMAT)
-            status = status_fail(STATUS_INPUT, "%s: format: written by a newer program (%g vs at most %d)", path,
-                                 format, MANIFEST_FORMAT);
-        else
-            *damaged = !readable || !take_manifest(root, l);
-        if (*damaged) {
-            log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
-            l->count = 0;
-            l->best[0] = 0;
-        }
+    Status status = file_read(path, MANIFEST_MOST, &text, &size);
+    if (status == STATUS_OK)
+        status = judge_manifest(path, (const char *)text, size, l, damaged);
+    else if (status == STATUS_IO && is_absent(path))
+        status = STATUS_OK;
+    if (*damaged) {
+        log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
+        l->count = 0;
+        l->best[0] = 0;
     }
-    arena_free(&arena);
+    free(text);
     free(path);
     return status;
 }
@@ -161,7 +181,7 @@ static Status add_unlisted(const char *folder, Listing *l)
     if (!dir)
         return errno == ENOENT ? STATUS_OK
                                : status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(errno));
-    for (const struct dirent *e; (e = readdir(dir));) {
+    for (const struct dirent *e; errno = 0, (e = readdir(dir));) {
         Generation g = {0};
         if (!parse_name(e->d_name, &g.step) || find(l, e->d_name) >= 0)
             continue;
@@ -172,8 +192,9 @@ static Status add_unlisted(const char *folder, Listing *l)
         older += g.step <= last;
         add(l, &g, at);
     }
+    int error = errno;
     closedir(dir);
-    return STATUS_OK;
+    return error ? status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(error)) : STATUS_OK;
 }
 
 /* ---- verification */
@@ -229,33 +250,57 @@ static Status verify(const char *path, const Generation *g)
     return status;
 }
 
-/* The newest intact one. Damaged ones are dropped from the listing; with `set_aside` their files
- * are renamed too. */
+/* Whether a checkpoint that failed verification is lost: damaged, or not there. What could not be read
+ * for another reason (rights, a sick disk, memory) may well be intact: nothing goes on without it. */
+static bool is_lost(Status status, const char *path)
+{
+    return status == STATUS_INPUT || (status == STATUS_IO && is_absent(path));
+}
+
+/* The index of the newest intact one and its path; -1 and NULL when none is. */
+static Status find_intact(const char *folder, const Listing *l, int *at, char **path)
+{
+    for (*at = l->count - 1, *path = NULL; *at >= 0; --*at) {
+        *path = file_join(folder, l->items[*at].name);
+        Status status = verify(*path, &l->items[*at]);
+        if (status == STATUS_OK)
+            return STATUS_OK;
+        bool lost = is_lost(status, *path);
+        if (lost)
+            log_warn("%s", status_text());
+        free(*path);
+        *path = NULL;
+        if (!lost)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static void rename_damaged(const char *folder, const char *name)
+{
+    char *path = file_join(folder, name), *aside = mem_alloc(strlen(path) + sizeof DAMAGED);
+    sprintf(aside, "%s" DAMAGED, path);
+    if (rename(path, aside) != 0 && errno != ENOENT)
+        log_warn("%s: cannot be renamed: %s", path, strerror(errno));
+    free(aside);
+    free(path);
+}
+
+/* The newest intact one. Only when there is one are damaged newer ones dropped from the listing and,
+ * with `set_aside`, renamed: else the next call would find nothing and take the folder for a fresh one. */
 static Status newest(const char *folder, Listing *l, bool set_aside, char **path)
 {
-    int tried = l->count;
-    for (; l->count; drop(l, l->count - 1)) {
-        const Generation *g = &l->items[l->count - 1];
-        *path = file_join(folder, g->name);
-        if (verify(*path, g) == STATUS_OK) {
-            if (l->count < tried)
-                log_warn("%s: going back to step %lld (%s)", folder, (long long)g->step, g->name);
-            return STATUS_OK;
-        }
-        log_warn("%s", status_text());
-        if (set_aside && file_exists(*path)) {
-            char *aside = mem_alloc(strlen(*path) + 9);
-            sprintf(aside, "%s.damaged", *path);
-            if (rename(*path, aside) != 0)
-                log_warn("%s: cannot be renamed: %s", *path, strerror(errno));
-            free(aside);
-        }
-        free(*path);
+    int at;
+    TRY(find_intact(folder, l, &at, path));
+    if (at < 0 && l->count)
+        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder, l->count);
+    if (at < l->count - 1)
+        log_warn("%s: going back to step %lld (%s)", folder, (long long)l->items[at].step, l->items[at].name);
+    while (l->count - 1 > at) {
+        if (set_aside)
+            rename_damaged(folder, l->items[l->count - 1].name);
+        drop(l, l->count - 1);
     }
-    *path = NULL;
-    if (tried)
-        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder,
-                           tried);
     return STATUS_OK;
 }
 
