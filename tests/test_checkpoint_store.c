@@ -224,6 +224,48 @@ static void all_damaged_is_an_error(void **state)
     store_close(store);
 }
 
+/* However often it is tried, and whether or not the manifest is there: nothing intact, so no new
+ * names, and never a folder that looks fresh. */
+static void all_damaged_stays_an_error(void **state)
+{
+    (void)state;
+    char path[4096], *none;
+    Store *store;
+    StoreOptions options = {.keep = 2};
+    for (int manifest = 0; manifest < 2; manifest++) {
+        fresh(NULL);
+        store = open_store(2, NULL);
+        assert_int_equal(save(store, 1, true), STATUS_OK);
+        assert_int_equal(save(store, 2, false), STATUS_OK);
+        flip_byte("step-000000000001.pth.tar", 3000);
+        flip_byte("step-000000000002.pth.tar", 4000);
+        in_folder("manifest.json", path);
+        assert_int_equal(manifest ? 0 : unlink(path), 0);
+        store_close(store);
+        for (int attempt = 0; attempt < 3; attempt++) {
+            store = open_store(2, NULL);
+            assert_int_equal(store_resume(store, &none), STATUS_INPUT);
+            assert_null(none);
+            store_close(store);
+        }
+        assert_int_equal(files_ending(".damaged"), 0);
+    }
+    /* An earlier version renamed them in any case. */
+    fresh(NULL);
+    store_close(open_store(2, NULL));
+    in_folder("step-000000000002.pth.tar.damaged", path);
+    bytes_write(path, "PK", 2);
+    assert_int_equal(store_last(folder, &none), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "no checkpoint beside 1 damaged"));
+    assert_int_equal(store_best(folder, &none), STATUS_INPUT);
+    assert_int_equal(store_open(folder, &options, &store), STATUS_INPUT);
+    in_folder("notes.damaged", path); /* of somebody else */
+    fresh(NULL);
+    store_close(open_store(2, NULL));
+    bytes_write(path, "PK", 2);
+    assert_int_equal(last_step(), -1);
+}
+
 /* What could not be read is not damaged: no step back, no other name, and the status says so. */
 static void assert_refused(Store *store, Status wanted, const char *text)
 {
@@ -571,6 +613,7 @@ int main(void)
         cmocka_unit_test_setup(damaged_last_falls_back, fresh),
         cmocka_unit_test_setup(any_flipped_byte_is_noticed, fresh),
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
+        cmocka_unit_test_setup(all_damaged_stays_an_error, fresh),
         cmocka_unit_test_setup(unreadable_is_not_damaged, fresh),
         cmocka_unit_test_setup(limit_is_not_damage, fresh),
         cmocka_unit_test_setup(truncated_last_falls_back, fresh),

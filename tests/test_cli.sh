@@ -191,7 +191,11 @@ for signs in '"step"' step-; do # every checkpoint damaged is no reason to begin
     for file in ../damaged/step-*; do printf x | dd of="$file" bs=1 seek=5000 conv=notrunc 2>/dev/null; done
     [ "$signs" = step- ] && rm ../damaged/manifest.json
     error 3 "checkpoints is intact" "${train[@]}" --out ../damaged --resume auto
+    error 3 "checkpoints is intact" "${train[@]}" --out ../damaged --resume auto
 done
+for file in ../damaged/step-*.pth.tar; do mv "$file" "$file.damaged"; done
+error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged --resume auto
+error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged
 
 # evaluation
 echo "absent.png 0" >absent.txt

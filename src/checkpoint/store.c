@@ -36,6 +36,7 @@ typedef struct Listing {
     Generation *items; /* [count], oldest save first */
     int count;
     char best[NAME_BYTES]; /* "" when there is none */
+    int set_aside;         /* files of the folder that are checkpoints renamed NAME.damaged */
 } Listing;
 
 struct Store {
@@ -65,6 +66,18 @@ static bool parse_name(const char *name, int64_t *step)
     *step = strtoll(name + 5, &end, 10);
     name_of(*step, *end == '-' ? atoi(end + 1) : 1, again);
     return strcmp(name, again) == 0;
+}
+
+/* Whether a file name is that of a checkpoint that was set aside. */
+static bool is_set_aside(const char *name)
+{
+    char before[NAME_BYTES];
+    int64_t step;
+    size_t n = strlen(name), tail = sizeof DAMAGED - 1;
+    if (n <= tail || n - tail >= NAME_BYTES || strcmp(name + n - tail, DAMAGED) != 0)
+        return false;
+    snprintf(before, sizeof before, "%.*s", (int)(n - tail), name);
+    return parse_name(before, &step);
 }
 
 static void add(Listing *l, const Generation *g, int at)
@@ -183,6 +196,7 @@ static Status add_unlisted(const char *folder, Listing *l)
                                : status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(errno));
     for (const struct dirent *e; errno = 0, (e = readdir(dir));) {
         Generation g = {0};
+        l->set_aside += is_set_aside(e->d_name);
         if (!parse_name(e->d_name, &g.step) || find(l, e->d_name) >= 0)
             continue;
         snprintf(g.name, sizeof g.name, "%.63s", e->d_name);
@@ -313,6 +327,11 @@ static Status read_listing(const char *folder, Listing *l)
         return status_fail(STATUS_INPUT,
                            "%s: store: its manifest is damaged and there are no checkpoints",
                            folder);
+    if (l->set_aside && l->count == 0)
+        return status_fail(STATUS_INPUT,
+                           "%s: store: there is no checkpoint beside %d damaged (*" DAMAGED "). Another folder, or "
+                           "this one without them, starts anew",
+                           folder, l->set_aside);
     return STATUS_OK;
 }
 

@@ -34,12 +34,12 @@ Status store_save_training(Store *store, int64_t step, bool best, const Training
 /* The newest checkpoint that is intact, malloc'd: its bytes have the manifest's SHA-256 (or, where
  * the manifest does not know it, all its CRCs are right). Damaged newer ones are passed over with a
  * warning each. *path is NULL when nothing was ever saved here; when there were checkpoints and
- * none is intact, STATUS_INPUT. */
+ * none is intact, STATUS_INPUT. One that cannot be read is not passed over: STATUS_IO or STATUS_LIMIT. */
 Status store_last(const char *folder, char **path);
 /* The best one, if it is intact; NULL when there is none. A damaged one is STATUS_INPUT. */
 Status store_best(const char *folder, char **path);
-/* store_last for the writer: damaged checkpoints are renamed NAME.damaged, so that they do not
- * count as kept. */
+/* store_last for the writer: once an intact checkpoint is found, damaged newer ones are renamed
+ * NAME.damaged, so that they do not count as kept. */
 Status store_resume(Store *store, char **path);
 
 #endif
