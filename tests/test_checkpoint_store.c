@@ -384,32 +384,119 @@ static void lost_manifest(void **state)
     assert_int_equal(last_step(), 4);
 }
 
+/* Writes the manifest with this format, and with a hash of its own that is right, or without one. */
+static void rewrite_manifest(char format, bool sealed)
+{
+    char path[4096], hash[SHA256_TEXT];
+    uint8_t digest[SHA256_BYTES];
+    Sha256 sha;
+    in_folder("manifest.json", path);
+    Bytes text = bytes_read(path);
+    char *seal = strstr((char *)text.data, ",\n \"sha256\"");
+    assert_non_null(seal);
+    assert_memory_equal(text.data + FORMAT_AT - 10, "\"format\": 2,", 12);
+    text.data[FORMAT_AT] = (uint8_t)format;
+    text.size = (size_t)(seal - (char *)text.data);
+    sha256_begin(&sha);
+    sha256_add(&sha, text.data, text.size);
+    sha256_end(&sha, digest);
+    sha256_text(digest, hash);
+    if (sealed) {
+        bytes_text(&text, ",\n \"sha256\": \"");
+        bytes_text(&text, hash);
+        bytes_text(&text, "\"");
+    }
+    bytes_text(&text, "\n}\n");
+    bytes_write(path, text.data, text.size);
+    bytes_free(&text);
+}
+
 /* A manifest of a newer program is not taken for damage: nothing is read, resumed or replaced. */
 static void newer_format_is_refused(void **state)
 {
     (void)state;
     char manifest[4096], *path;
     StoreOptions options = {.keep = 2};
+    in_folder("manifest.json", manifest);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        fresh(NULL);
+        Store *store = open_store(2, NULL);
+        assert_int_equal(save(store, 1, true), STATUS_OK);
+        store_close(store);
+        rewrite_manifest('3', sealed);
+        Bytes before = bytes_read(manifest);
+        for (int i = 0; i < 3; i++) {
+            Status status = i == 0 ? store_last(folder, &path) : i == 1 ? store_best(folder, &path)
+                                                                       : store_open(folder, &options, &store);
+            assert_int_equal(status, STATUS_INPUT);
+            assert_non_null(
+                strstr(status_text(), "manifest.json: format: written by a newer program (3 vs at most 2)"));
+        }
+        Bytes after = bytes_read(manifest);
+        assert_int_equal(after.size, before.size);
+        assert_memory_equal(after.data, before.data, before.size);
+        assert_int_equal(files_ending(".pth.tar"), 3);
+        bytes_free(&after);
+        bytes_free(&before);
+    }
+}
+
+/* Format 1 had no hash of its own; the next save writes one. */
+static void earlier_format_is_read(void **state)
+{
+    (void)state;
+    char manifest[4096], *best;
     Store *store = open_store(2, NULL);
-    assert_int_equal(save(store, 1, true), STATUS_OK);
+    for (int64_t step = 1; step <= 4; step++)
+        assert_int_equal(save(store, step, step == 1), STATUS_OK);
+    store_close(store);
+    rewrite_manifest('1', false);
+    assert_int_equal(last_step(), 4);
+    flip_byte("step-000000000004.pth.tar", 5000);
+    assert_int_equal(last_step(), 3);
+    assert_int_equal(store_best(folder, &best), STATUS_OK);
+    assert_int_equal(step_of(best), 1);
+    free(best);
+    store = open_store(2, NULL);
+    assert_int_equal(save(store, 5, false), STATUS_OK);
     store_close(store);
     in_folder("manifest.json", manifest);
     Bytes text = bytes_read(manifest);
-    assert_memory_equal(text.data + FORMAT_AT - 10, "\"format\": 1,", 12);
-    text.data[FORMAT_AT] = '2';
-    bytes_write(manifest, text.data, text.size);
-    for (int i = 0; i < 3; i++) {
-        Status status = i == 0 ? store_last(folder, &path) : i == 1 ? store_best(folder, &path)
-                                                                   : store_open(folder, &options, &store);
-        assert_int_equal(status, STATUS_INPUT);
-        assert_non_null(strstr(status_text(), "manifest.json: format: written by a newer program (2 vs at most 1)"));
-    }
-    Bytes after = bytes_read(manifest);
-    assert_int_equal(after.size, text.size);
-    assert_memory_equal(after.data, text.data, text.size);
-    assert_int_equal(files_ending(".pth.tar"), 3);
-    bytes_free(&after);
+    assert_memory_equal(text.data + FORMAT_AT - 10, "\"format\": 2,", 12);
     bytes_free(&text);
+    assert_int_equal(last_step(), 5);
+}
+
+/* One hexadecimal digit of a hash: the checkpoint is intact, so it is used, and the best one stays. */
+static void damaged_manifest_spoils_nothing(void **state)
+{
+    (void)state;
+    char manifest[4096], *path;
+    in_folder("manifest.json", manifest);
+    for (int keep = 1; keep <= 2; keep++) {
+        fresh(NULL);
+        Store *store = open_store(keep, NULL);
+        for (int64_t step = 1; step <= 3; step++)
+            assert_int_equal(save(store, step, step == 1), STATUS_OK);
+        store_close(store);
+        Bytes text = bytes_read(manifest);
+        char *hash = strstr((char *)text.data, "\"step\": 3, ");
+        hash = strstr(hash, "\"sha256\": \"") + 11;
+        flip_byte("manifest.json", hash + 5 - (char *)text.data);
+        bytes_free(&text);
+        store = open_store(keep, NULL);
+        assert_int_equal(store_resume(store, &path), STATUS_OK);
+        assert_int_equal(step_of(path), 3);
+        free(path);
+        assert_int_equal(files_ending(".damaged"), 0);
+        assert_int_equal(save(store, 4, false), STATUS_OK);
+        assert_int_equal(save(store, 5, false), STATUS_OK);
+        store_close(store);
+        assert_int_equal(last_step(), 5);
+        assert_int_equal(store_best(folder, &path), STATUS_OK);
+        assert_int_equal(step_of(path), 1);
+        free(path);
+    }
 }
 
 /* ---- faults */
@@ -619,6 +706,8 @@ int main(void)
         cmocka_unit_test_setup(truncated_last_falls_back, fresh),
         cmocka_unit_test_setup(lost_manifest, fresh),
         cmocka_unit_test_setup(newer_format_is_refused, fresh),
+        cmocka_unit_test_setup(earlier_format_is_read, fresh),
+        cmocka_unit_test_setup(damaged_manifest_spoils_nothing, fresh),
         cmocka_unit_test_setup(every_operation_failing, fresh),
         cmocka_unit_test_setup(file_size_limit, fresh),
         cmocka_unit_test_setup(full_disk, fresh),

@@ -23,7 +23,18 @@
 #define ENDING ".pth.tar"
 #define DAMAGED ".damaged"
 
-enum { MANIFEST_FORMAT = 1, MANIFEST_MOST = 256 << 20, NAME_BYTES = 64 };
+/* The manifest's last line: the SHA-256 of all bytes before it. With it a damaged manifest is not
+ * taken for damaged checkpoints. Format 1 had none. */
+#define SEAL ",\n \"sha256\": \""
+#define SEAL_END "\"\n}\n"
+
+enum {
+    MANIFEST_FORMAT = 2,
+    SEALED_FORMAT = 2,
+    MANIFEST_MOST = 256 << 20,
+    SEAL_BYTES = sizeof SEAL - 1 + SHA256_TEXT - 1 + sizeof SEAL_END - 1,
+    NAME_BYTES = 64
+};
 
 typedef struct Generation {
     char name[NAME_BYTES]; /* "step-000000001200.pth.tar" */
@@ -96,6 +107,13 @@ static void drop(Listing *l, int at)
     l->count--;
 }
 
+/* As far as names tell: the later step, or a later copy of the same one ("-10" after "-2"). */
+static bool saved_after(const Generation *a, const Generation *b)
+{
+    size_t n = strlen(a->name), m = strlen(b->name);
+    return a->step != b->step ? a->step > b->step : n != m ? n > m : strcmp(a->name, b->name) > 0;
+}
+
 static int find(const Listing *l, const char *name)
 {
     for (int i = 0; i < l->count; i++)
@@ -128,7 +146,7 @@ static bool take_manifest(const Json *root, Listing *l)
 {
     const Json *list = json_get(root, "checkpoints");
     int64_t step;
-    if (json_number(root, "format", 0) != MANIFEST_FORMAT || !list || list->kind != JSON_ARRAY)
+    if (json_number(root, "format", 0) < 1 || !list || list->kind != JSON_ARRAY)
         return false;
     for (const Json *entry = list->child; entry; entry = entry->next) {
         Generation g = {0};
@@ -143,18 +161,43 @@ static bool take_manifest(const Json *root, Listing *l)
     return true;
 }
 
+static void make_seal(const char *text, size_t size, char seal[SEAL_BYTES + 1])
+{
+    char hash[SHA256_TEXT];
+    uint8_t digest[SHA256_BYTES];
+    Sha256 sha;
+    sha256_begin(&sha);
+    sha256_add(&sha, text, size);
+    sha256_end(&sha, digest);
+    sha256_text(digest, hash);
+    snprintf(seal, SEAL_BYTES + 1, SEAL "%s" SEAL_END, hash);
+}
+
+static bool has_seal(const char *text, size_t size)
+{
+    return size > SEAL_BYTES && memcmp(text + size - SEAL_BYTES, SEAL, sizeof SEAL - 1) == 0;
+}
+
+static bool seal_is_right(const char *text, size_t size)
+{
+    char seal[SEAL_BYTES + 1];
+    make_seal(text, size - SEAL_BYTES, seal);
+    return memcmp(text + size - SEAL_BYTES, seal, SEAL_BYTES) == 0;
+}
+
 static Status judge_manifest(const char *path, const char *text, size_t size, Listing *l, bool *damaged)
 {
     Arena arena = {0};
     Json *root;
     bool readable = json_parse(&arena, path, text, size, &root) == STATUS_OK;
     double format = readable ? json_number(root, "format", 0) : 0;
+    bool sealed = has_seal(text, size), whole = sealed ? seal_is_right(text, size) : format < SEALED_FORMAT;
     Status status = STATUS_OK;
-    if (format > MANIFEST_FORMAT)
+    if (format > MANIFEST_FORMAT && (whole || !sealed))
         status = status_fail(STATUS_INPUT, "%s: format: written by a newer program (%g vs at most %d)", path, format,
                              MANIFEST_FORMAT);
     else
-        *damaged = !readable || !take_manifest(root, l);
+        *damaged = !readable || !whole || !take_manifest(root, l);
     arena_free(&arena);
     return status;
 }
@@ -201,7 +244,7 @@ static Status add_unlisted(const char *folder, Listing *l)
             continue;
         snprintf(g.name, sizeof g.name, "%.63s", e->d_name);
         int at = g.step > last ? l->count : older, first = g.step > last ? l->count - 1 : older - 1;
-        while (first >= 0 && !l->items[first].sha[0] && l->items[first].step > g.step)
+        while (first >= 0 && !l->items[first].sha[0] && saved_after(&l->items[first], &g))
             at = first--;
         older += g.step <= last;
         add(l, &g, at);
@@ -318,11 +361,24 @@ static Status newest(const char *folder, Listing *l, bool set_aside, char **path
     return STATUS_OK;
 }
 
+/* Without a manifest the link says which one is the best, or the next save would remove it. */
+static void find_best(const char *folder, Listing *l)
+{
+    char *link = file_join(folder, "best" ENDING), name[NAME_BYTES] = "";
+    ssize_t n = readlink(link, name, sizeof name - 1);
+    if (n > 0 && find(l, name) >= 0)
+        snprintf(l->best, sizeof l->best, "%s", name);
+    free(link);
+}
+
 static Status read_listing(const char *folder, Listing *l)
 {
     bool damaged;
     TRY(read_manifest(folder, l, &damaged));
+    bool unknown = l->count == 0;
     TRY(add_unlisted(folder, l));
+    if (unknown)
+        find_best(folder, l);
     if (damaged && l->count == 0)
         return status_fail(STATUS_INPUT,
                            "%s: store: its manifest is damaged and there are no checkpoints",
@@ -481,7 +537,7 @@ static Status write_checked(const Store *s, const char *name, StoreWrite write, 
 static Status write_manifest_text(Sink *sink, void *context)
 {
     const Listing *l = context;
-    char *text = NULL;
+    char *text = NULL, seal[SEAL_BYTES + 1];
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     CHECK(out);
@@ -495,9 +551,11 @@ static Status write_manifest_text(Sink *sink, void *context)
     fprintf(out, "\n ],\n \"last\": \"%s\"", l->count ? l->items[l->count - 1].name : "");
     if (l->best[0])
         fprintf(out, ",\n \"best\": \"%s\"", l->best);
-    fputs("\n}\n", out);
     fclose(out);
+    make_seal(text, length, seal);
     Status status = sink_write(sink, text, length);
+    if (status == STATUS_OK)
+        status = sink_write(sink, seal, SEAL_BYTES);
     free(text);
     return status;
 }

@@ -2,8 +2,9 @@
  *
  * A save writes a temporary file, syncs it, reads it back and compares its SHA-256, renames it,
  * syncs the folder, then replaces the manifest (manifest.json: file, step, bytes, SHA-256, oldest
- * first) in the same way, sets the links last.pth.tar and best.pth.tar, and only then removes what
- * is no longer kept. One writer per folder, by a lock. Reading needs no lock. */
+ * first; last a hash of its own, which tells its damage from that of a checkpoint) in the same way,
+ * sets the links last.pth.tar and best.pth.tar, and only then removes what is no longer kept. One
+ * writer per folder, by a lock. Reading needs no lock. */
 #ifndef PACO_CHECKPOINT_STORE_H
 #define PACO_CHECKPOINT_STORE_H
 
