@@ -33,6 +33,7 @@ enum { VALUES = 40000, FORMAT_AT = 13 /* of the digit in manifest.json */ };
 
 static char *folder;
 static float values[VALUES];
+static int64_t count = VALUES; /* elements of a checkpoint that is saved */
 
 /* ---- a checkpoint that says which step it is */
 
@@ -41,11 +42,11 @@ static Status write_step(Sink *sink, void *context)
     Arena arena = {0};
     Object *root = object_dict(&arena, false);
     int64_t step = *(int64_t *)context;
-    for (int i = 0; i < VALUES; i++)
+    for (int64_t i = 0; i < count; i++)
         values[i] = (float)(step * 1000 + i);
     object_set(&arena, root, "step", object_int(&arena, step));
     object_set(&arena, root, "w",
-               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){VALUES}, values));
+               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){count}, values));
     Status status = torch_write(sink, root, NULL);
     arena_free(&arena);
     return status;
@@ -67,7 +68,7 @@ static int64_t step_of(const char *path)
         fail_msg("%s", status_text());
     assert_int_equal(checkpoint_integer(c, "step", &step), STATUS_OK);
     assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, have), STATUS_OK);
-    for (int i = 0; i < VALUES; i++)
+    for (int64_t i = 0; i < count; i++)
         assert_true(have[i] == (float)(step * 1000 + i));
     checkpoint_close(c);
     return step;
@@ -101,17 +102,33 @@ static void in_folder(const char *name, char path[4096])
     snprintf(path, 4096, "%s/%s", folder, name);
 }
 
-static void flip_byte(const char *name, long at)
+/* Bit `bit & 7` of byte `bit >> 3`. */
+static void flip_bit(const char *name, uint64_t bit)
 {
     char path[4096];
     in_folder(name, path);
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
-    fseek(file, at, SEEK_SET);
+    assert_int_equal(fseek(file, (long)(bit >> 3), SEEK_SET), 0);
     int c = fgetc(file);
-    fseek(file, at, SEEK_SET);
-    fputc(c ^ 4, file);
+    assert_int_not_equal(c, EOF);
+    fseek(file, (long)(bit >> 3), SEEK_SET);
+    fputc(c ^ 1 << (bit & 7), file);
     fclose(file);
+}
+
+static void flip_byte(const char *name, long at)
+{
+    flip_bit(name, (uint64_t)at * 8 + 2);
+}
+
+static uint64_t size_of(const char *name)
+{
+    char path[4096];
+    struct stat st;
+    in_folder(name, path);
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
 }
 
 static int fresh(void **state)
@@ -184,27 +201,53 @@ static void damaged_last_falls_back(void **state)
     store_close(store);
 }
 
-/* Any byte of any file of the store: the manifest notices, or it was not needed. */
-static void any_flipped_byte_is_noticed(void **state)
+/* One bit of one file: of the newest of two checkpoints, of the only one, or of the manifest, which
+ * spoils no checkpoint. `bit` counts from the file's begin. */
+static void flip_one(int generations, bool manifest, uint64_t bit)
+{
+    const char *name = manifest ? "manifest.json" : "step-000000000002.pth.tar";
+    char *path, *best;
+    flip_bit(name, bit);
+    Status status = store_last(folder, &path);
+    if (!manifest && generations == 1 ? status != STATUS_INPUT : status != STATUS_OK)
+        fail_msg("%s, %d saved, bit %llu: status %d: %s", name, generations, (unsigned long long)bit, status,
+                 status_text());
+    if (path && step_of(path) != (manifest ? 2 : 1))
+        fail_msg("%s, %d saved, bit %llu: %s was taken", name, generations, (unsigned long long)bit, path);
+    free(path);
+    assert_int_equal(store_best(folder, &best), !manifest && generations == 1 ? STATUS_INPUT : STATUS_OK);
+    free(best);
+    flip_bit(name, bit);
+}
+
+/* Random bits over all of each file, its end included; and every bit of a manifest. */
+static void any_flipped_bit_is_noticed(void **state)
 {
     (void)state;
     Rng rng = rng_stream(5, 0, 0, RNG_TEST);
-    for (int trial = 0; trial < (full_mode() ? 1000 : 40); trial++) {
-        remove_folder(folder);
+    int flips = full_mode() ? 10000 : 4000, noisy = dup(2);
+    count = 200; /* small files: their structure is as likely hit as their elements */
+    assert_non_null(freopen("/dev/null", "w", stderr));
+    for (int generations = 1; generations <= 2; generations++) {
+        fresh(NULL);
         Store *store = open_store(2, NULL);
-        assert_int_equal(save(store, 1, false), STATUS_OK);
-        assert_int_equal(save(store, 2, false), STATUS_OK);
+        for (int64_t step = 3 - generations; step <= 2; step++)
+            assert_int_equal(save(store, step, step == 3 - generations), STATUS_OK);
         store_close(store);
-        bool manifest = trial % 4 == 0;
-        const char *name = manifest ? "manifest.json" : "step-000000000002.pth.tar";
-        /* The digit of the format (newer_format_is_refused) is left alone. */
-        long at = (long)rng_below(&rng, manifest ? 300 : VALUES * 4);
-        flip_byte(name, at + (manifest && at == FORMAT_AT));
-        /* A spoilt manifest may have lost the entry's name or hash; the checkpoint itself is
-         * intact. */
-        int64_t step = last_step();
-        assert_true(manifest ? step >= 1 : step == 1);
+        uint64_t bits = 8 * size_of("step-000000000002.pth.tar");
+        for (int i = 0; i < flips / 2; i++)
+            flip_one(generations, false, rng_below(&rng, (uint32_t)bits));
+        for (uint64_t bit = bits - 64; bit < bits; bit++)
+            flip_one(generations, false, bit);
+        bits = 8 * size_of("manifest.json");
+        for (uint64_t bit = 0; bit < bits; bit += full_mode() ? 1 : 7)
+            flip_one(generations, true, bit);
+        assert_int_equal(last_step(), 2); /* all bits are back */
     }
+    fflush(stderr);
+    dup2(noisy, 2);
+    close(noisy);
+    count = VALUES;
 }
 
 static void all_damaged_is_an_error(void **state)
@@ -698,7 +741,7 @@ int main(void)
         cmocka_unit_test_setup(keeps_last_and_best, fresh),
         cmocka_unit_test_setup(one_writer, fresh),
         cmocka_unit_test_setup(damaged_last_falls_back, fresh),
-        cmocka_unit_test_setup(any_flipped_byte_is_noticed, fresh),
+        cmocka_unit_test_setup(any_flipped_bit_is_noticed, fresh),
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
         cmocka_unit_test_setup(all_damaged_stays_an_error, fresh),
         cmocka_unit_test_setup(unreadable_is_not_damaged, fresh),
