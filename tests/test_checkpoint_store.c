@@ -168,7 +168,12 @@ static void keeps_last_and_best(void **state)
     assert_int_equal(files_ending(".tmp"), 0);
     assert_int_equal(store_best(folder, &best), STATUS_OK);
     assert_int_equal(step_of(best), 2);
+    assert_int_equal(unlink(best), 0);
     free(best);
+    assert_int_equal(store_best(folder, &best), STATUS_IO);
+    assert_non_null(strstr(status_text(), "step-000000000002.pth.tar: file@0: cannot open"));
+    assert_non_null(strstr(status_text(), ". The newest is "));
+    assert_non_null(strstr(status_text(), "/last.pth.tar"));
 }
 
 static void one_writer(void **state)

@@ -197,6 +197,9 @@ for file in ../damaged/step-*.pth.tar; do mv "$file" "$file.damaged"; done
 error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged --resume auto
 error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged
 
+# Exit code 75 promises a checkpoint to go on from.
+error 4 "stopped on request at epoch 1, step 2 of 6: nothing was saved. --out saves" "${train[@]}" --stop-after 2
+
 # evaluation
 echo "absent.png 0" >absent.txt
 good=(eval --checkpoint run --list data/test.txt --data data)
@@ -209,6 +212,15 @@ alone 2 "--classes: the checkpoint's classifier has others (9 vs 5)" "${good[@]}
 alone 3 "range.txt: line 3: label out of range (7 vs 0 to 4)" "${good[@]}" --list range.txt
 error 4 "absent.png" "${good[@]}" --list absent.txt
 alone 4 "file/reports" "${good[@]}" --out file/reports
+
+# Output that does not arrive.
+for arguments in "inspect run/last.pth.tar" "${good[*]}" help "presets imagenet_lt_r50" "eval --help"; do
+    # shellcheck disable=SC2086
+    "$paco" $arguments >/dev/full 2>../stderr
+    status=$?
+    [ $status = 4 ] && [ "$(grep -c '^paco: error: standard output: cannot write: No space left' ../stderr)" = 1 ] ||
+        { echo "FAIL: paco $arguments >/dev/full: exit $status"; cat ../stderr; failed=1; }
+done
 
 # the other verbs
 alone 2 "bench: 'stepp': expected step, eval, op or image" bench stepp

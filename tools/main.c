@@ -4,6 +4,8 @@
 #include "train/suggest.h"
 #include "verbs.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +44,22 @@ static int unknown(const char *name)
     return STATUS_USAGE;
 }
 
-int main(int argc, char **argv)
+/* The exit code of a verb, once all it printed has arrived: output is lost at the latest when stdio
+ * gives its buffer to a full disk. */
+static int finish(int code)
+{
+    bool lost = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) != 0 || lost) {
+        if (code != STATUS_OK)
+            return code; /* that was said already */
+        log_error("standard output: cannot write: %s", errno ? strerror(errno) : "an earlier write failed");
+        return STATUS_IO;
+    }
+    return code;
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2)
         return usage(stderr);
@@ -52,4 +69,9 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
     return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    return finish(run(argc, argv));
 }

@@ -402,18 +402,26 @@ Status store_last(const char *folder, char **path)
     return status;
 }
 
+/* Where there is no best one to be had, the newest may do. */
+static Status no_best(const char *folder, Status status)
+{
+    char why[STATUS_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", status_text());
+    return status_fail(status, "%s. The newest is %s/last" ENDING, why, folder);
+}
+
 Status store_best(const char *folder, char **path)
 {
     Listing l;
     *path = NULL;
     Status status = read_listing(folder, &l);
-    int at = status == STATUS_OK && l.best[0] ? find(&l, l.best) : -1;
     if (status == STATUS_OK && l.best[0]) {
+        int at = find(&l, l.best);
         *path = file_join(folder, l.best);
-        status = at < 0
-                     ? status_fail(STATUS_INPUT,
-                                   "%s: store: the best checkpoint is not in the manifest", *path)
-                     : verify(*path, &l.items[at]);
+        status = at < 0 ? status_fail(STATUS_INPUT, "%s: store: the best checkpoint is not in the manifest", *path)
+                        : verify(*path, &l.items[at]);
+        if (status != STATUS_OK && at != l.count - 1)
+            status = no_best(folder, status);
     }
     if (status != STATUS_OK) {
         free(*path);

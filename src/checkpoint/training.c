@@ -354,6 +354,8 @@ static Status read_scalars(TrainingLoad *load)
     TRY(checkpoint_integer(c, "epoch", &s->epoch));
     if (*kind->accuracy)
         TRY(checkpoint_number(c, kind->accuracy, &s->accuracy));
+    if (!(s->accuracy >= 0 && s->accuracy <= 100)) /* NaN would never be exceeded by a better one */
+        s->accuracy = 0;
     TRY(finite_number(load, "optimizer/param_groups/0/lr", &s->lr));
     TRY(finite_number(load, "optimizer/param_groups/0/momentum", &s->momentum));
     TRY(finite_number(load, "optimizer/param_groups/0/weight_decay", &s->weight_decay));

@@ -42,7 +42,7 @@ typedef struct TrainingState {
     TrainingKind kind;
     const char *arch;
     int64_t epoch;     /* epochs done */
-    double accuracy;   /* percent; written where the kind has a key for it */
+    double accuracy;   /* percent; written where the kind has a key for it; 0 where a file has nonsense */
     double lr, momentum, weight_decay;
     bool nesterov;
     TrainingTensor *tensors; /* [count], module order: queue, queue_l, queue_ptr, encoder_q, ... */

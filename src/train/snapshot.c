@@ -315,6 +315,14 @@ static int64_t read_count(const TrainingState *state, const char *key)
     return count >= 0 && count < INT64_C(1) << 53 ? count : 0;
 }
 
+/* A number from 0 to `most`, 0 where the file claims nonsense: no accuracy is above a NaN, so no
+ * checkpoint would ever be the best again. */
+static double read_number(const TrainingState *state, const char *key, double otherwise, double most)
+{
+    double number = training_extra_float(state, key, otherwise);
+    return number >= 0 && number <= most ? number : 0;
+}
+
 /* Where the run stands. A file can claim anything. */
 static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
                             Progress *p)
@@ -332,8 +340,8 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->epoch = (int)epoch;
     p->step = step;
     p->done = done;
-    p->best = training_extra_float(state, "best", state->accuracy / 100);
-    p->loss_sum = training_extra_float(state, "loss_sum", 0);
+    p->best = read_number(state, "best", state->accuracy / 100, 1);
+    p->loss_sum = read_number(state, "loss_sum", 0, 1e300);
     p->correct = read_count(state, "correct");
     p->seen = read_count(state, "seen");
     p->skipped = read_count(state, "skipped");
