@@ -225,14 +225,51 @@ static void flip_one(int generations, bool manifest, uint64_t bit)
     flip_bit(name, bit);
 }
 
+/* What is written to stderr goes to this file until it is given back. */
+static int divert_stderr(const char *path)
+{
+    int before = dup(2);
+    fflush(stderr);
+    assert_non_null(freopen(path, "w", stderr));
+    return before;
+}
+
+static void restore_stderr(int before)
+{
+    fflush(stderr);
+    dup2(before, 2);
+    close(before);
+}
+
+/* A run that went back and saves again says so. */
+static void going_backwards_is_said(void **state)
+{
+    (void)state;
+    char path[4096];
+    Store *store = open_store(5, NULL);
+    in_folder("stderr", path);
+    for (int64_t step = 4; step >= 3; step--) {
+        int before = divert_stderr(path);
+        Status status = save(store, step, false);
+        restore_stderr(before);
+        assert_int_equal(status, STATUS_OK);
+        Bytes text = bytes_read(path);
+        bool said = strstr((char *)text.data, ": step 3 is saved after step 4\n");
+        assert_true(said == (step == 3));
+        bytes_free(&text);
+    }
+    store_close(store);
+    assert_int_equal(last_step(), 3); /* the newest is the one saved last */
+}
+
 /* Random bits over all of each file, its end included; and every bit of a manifest. */
 static void any_flipped_bit_is_noticed(void **state)
 {
     (void)state;
     Rng rng = rng_stream(5, 0, 0, RNG_TEST);
-    int flips = full_mode() ? 10000 : 4000, noisy = dup(2);
+    int flips = full_mode() ? 10000 : 4000;
     count = 200; /* small files: their structure is as likely hit as their elements */
-    assert_non_null(freopen("/dev/null", "w", stderr));
+    int before = divert_stderr("/dev/null");
     for (int generations = 1; generations <= 2; generations++) {
         fresh(NULL);
         Store *store = open_store(2, NULL);
@@ -249,9 +286,7 @@ static void any_flipped_bit_is_noticed(void **state)
             flip_one(generations, true, bit);
         assert_int_equal(last_step(), 2); /* all bits are back */
     }
-    fflush(stderr);
-    dup2(noisy, 2);
-    close(noisy);
+    restore_stderr(before);
     count = VALUES;
 }
 
@@ -747,6 +782,7 @@ int main(void)
         cmocka_unit_test_setup(one_writer, fresh),
         cmocka_unit_test_setup(damaged_last_falls_back, fresh),
         cmocka_unit_test_setup(any_flipped_bit_is_noticed, fresh),
+        cmocka_unit_test_setup(going_backwards_is_said, fresh),
         cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
         cmocka_unit_test_setup(all_damaged_stays_an_error, fresh),
         cmocka_unit_test_setup(unreadable_is_not_damaged, fresh),
