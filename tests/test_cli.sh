@@ -144,11 +144,11 @@ paco=$built
 cp -r run ../kept
 again=("${train[@]}" --out run --resume auto)
 alone 2 "--out run: holds checkpoints of an earlier run. --resume auto goes on" "${train[@]}" --out run
-alone 2 "options: not those of the run to resume (--seed 1 vs 0). --init-from starts" "${again[@]}" --seed 1
-alone 2 "(--batch 4 vs 8)" "${again[@]}" --batch 4
-alone 2 "(--ranks 2 vs 1)" "${again[@]}" --ranks 2
-alone 2 "(--arch resnet32 vs resnet20)" "${again[@]}" --arch resnet32
-alone 2 "(--arch resnet32 vs resnet20, --seed 1 vs 0, --batch 4 vs 8, --ranks 2 vs 1)" \
+alone 3 "options: not those of the run to resume (--seed 1 vs 0). --init-from starts" "${again[@]}" --seed 1
+alone 3 "(--batch 4 vs 8)" "${again[@]}" --batch 4
+alone 3 "(--ranks 2 vs 1)" "${again[@]}" --ranks 2
+alone 3 "(--arch resnet32 vs resnet20)" "${again[@]}" --arch resnet32
+alone 3 "(--arch resnet32 vs resnet20, --seed 1 vs 0, --batch 4 vs 8, --ranks 2 vs 1)" \
     "${again[@]}" --arch resnet32 --seed 1 --batch 4 --ranks 2
 error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
 grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "checkpoint/finite.h"
 
 #include <limits.h>
 #include <math.h>
@@ -236,7 +237,7 @@ static Status check_same(const Snapshot *s, const char *path, const TrainingStat
                           (long long)then);
     }
     if (n)
-        return status_fail(STATUS_USAGE,
+        return status_fail(STATUS_INPUT,
                            "%s: options: not those of the run to resume (%s). --init-from starts a new run from its "
                            "weights",
                            path, text + strlen(", "));
@@ -264,6 +265,7 @@ static Status check_data(const Snapshot *s, const char *path, const TrainingStat
 static bool is_free(const char *name, size_t length)
 {
     static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",      "require-crc",
+                                        "strict-finite",
                                         "profile",   "threads", "out",        "resume",
                                         "init-from", "partial", "save-every", "save-steps",
                                         "keep",      "repeats", "untimed",    "stop-after",
@@ -354,11 +356,13 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     TrainingLoad load;
     CheckpointOptions open = {.require_crc = s->options->require_crc};
     Status status = training_load(path, &s->state, &open, &load);
+    if (status == STATUS_OK)
+        status = not_finite_tell(&load.not_finite, path, s->options->strict_finite);
     bool other =
         status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
     if (other)
         status = check_same(s, path, &load.state);
-    else if (status != STATUS_OK)
+    else if (status != STATUS_OK && status != STATUS_NAN)
         state_match_print(&load.match);
     if (status == STATUS_OK)
         status = check_same(s, path, &load.state);

@@ -110,6 +110,7 @@ static Status init_from(Trainer *t)
     if (!t->options->init_from)
         return STATUS_OK;
     TRY(weights_open(t->options->init_from, t->options->require_crc, &weights));
+    weights.strict_finite = t->options->strict_finite;
     Status status = weights_load(&weights, t->session, &t->model, t->options->partial);
     weights_close(&weights);
     return status;
