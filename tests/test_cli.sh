@@ -223,8 +223,12 @@ for arguments in "inspect run/last.pth.tar" "${good[*]}" help "presets imagenet_
 done
 
 # the other verbs
-alone 2 "bench: 'stepp': expected step, eval, op or image" bench stepp
-alone 2 "bench: say what: step, eval, op or image" bench
+alone 2 "bench: 'stepp': expected step, eval, op, image or checkpoint" bench stepp
+alone 2 "bench: say what: step, eval, op, image or checkpoint" bench
+alone 2 "bench checkpoint: needs a mode and a file" bench checkpoint read
+alone 2 "bench checkpoint: unknown mode 'reed'. Modes: write, read, crc" bench checkpoint reed run/last.pth.tar
+alone 4 "absent.pth" bench checkpoint crc absent.pth
+alone 3 "run/last.pth.tar" bench checkpoint read run/last.pth.tar
 alone 2 "bench image: needs a mode and a folder" bench image
 alone 2 "batch norm needs two images per rank" bench step --batch 1
 alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8
