@@ -31,10 +31,10 @@ source tools/bench_common.sh
     tensors=$("$paco" bench checkpoint read "$file" "$arch" | field tensors_mib)
     echo "# $(machine), $threads cores; medians of $rounds alternating rounds"
     awk -v arch="$arch" -v size="$(stat -c %s "$file")" -v write="$(median <"$work/write.ms")" \
-        -v ms="$(median <"$work/read.ms")" -v crc="$(median <"$work/crc.ms")" -v mib="$(sort -g "$work/read.mib" | tail -1)" \
-        -v tensors="$tensors" 'BEGIN {
-        printf "checkpoint,%s  file %.1f MiB  read %.1f ms | bytes and crc %.1f ms | time ratio %.3f", arch, size / 1048576,
-               ms, crc, ms / crc
+        -v ms="$(median <"$work/read.ms")" -v crc="$(median <"$work/crc.ms")" -v tensors="$tensors" \
+        -v mib="$(sort -g "$work/read.mib" | tail -1)" 'BEGIN {
+        printf "checkpoint,%s  file %.1f MiB  read %.1f ms | bytes and crc %.1f ms | time ratio %.3f", arch,
+               size / 1048576, ms, crc, ms / crc
         printf "  peak memory %.1f MiB, tensors %.1f + %.1f MiB  written and synced in %.1f ms\n", mib, tensors,
                mib - tensors, write}'
 } | tee_out
