@@ -213,6 +213,13 @@ alone 3 "range.txt: line 3: label out of range (7 vs 0 to 4)" "${good[@]}" --lis
 error 4 "absent.png" "${good[@]}" --list absent.txt
 alone 4 "file/reports" "${good[@]}" --out file/reports
 
+# A limit on the size of files is an error, not the end by SIGXFSZ. On the reference: OpenCL drivers may catch it.
+limited=$(ulimit -f 0; "$paco" "${good[@]}" --device ref --out limited 2>&1 >/dev/null; echo "exit $?")
+{ [ "$(tail -1 <<<"$limited")" = "exit 4" ] && grep -qE '^paco: error: limited/.*File too large' <<<"$limited" &&
+    [ "$(grep -c '^paco: error: ' <<<"$limited")" = 1 ]; } ||
+    { echo "FAIL: paco eval --out under ulimit -f:"; echo "$limited"; failed=1; }
+rm -rf limited
+
 # Output that does not arrive.
 for arguments in "inspect run/last.pth.tar" "${good[*]}" help "presets imagenet_lt_r50" "eval --help"; do
     # shellcheck disable=SC2086
