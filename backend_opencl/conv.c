@@ -76,7 +76,7 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels)
 
 const char *conv_candidate(const Device *device, const Step *step, bool processor, int i)
 {
-    return processor ? conv_cpu_candidate(step, i) : conv_gpu_candidate(device, step, i);
+    return processor ? conv_cpu_candidate(device, step, i) : conv_gpu_candidate(device, step, i);
 }
 
 Status conv_choose(Device *device, Step *step)

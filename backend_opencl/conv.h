@@ -11,6 +11,11 @@ static inline int div_up(int a, int b)
     return (a + b - 1) / b;
 }
 
+static inline int round_up(int a, int b)
+{
+    return div_up(a, b) * b;
+}
+
 static inline int min_int(int a, int b)
 {
     return a < b ? a : b;
@@ -31,9 +36,28 @@ uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels);
 
 /* conv_cpu.c: kernels for processors. */
 /* Name of the i-th algorithm that can run the step, NULL behind the last. */
-const char *conv_cpu_candidate(const Step *step, int i);
+const char *conv_cpu_candidate(const Device *device, const Step *step, int i);
 Status conv_cpu_choose(Device *device, Step *step);
 Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
+
+/* conv_winograd.c: 3x3 convolutions of stride 1 on processors, in squares of 2 x 2 out-pixels; op FORWARD or GRAD_DATA,
+ * for a register tile of `tile` squares times `vecs` vectors of out-channels. */
+/* Whether it can run: the right kernel, at least 16 channels in one group, and a row of squares fits local memory. */
+bool winograd_applies(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs);
+/* Multiplications of the direct form per multiplication of this one, transformations and waste included: up to 2.25. */
+double winograd_worth(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs);
+/* All but item_tiles; returns the work-items per image. */
+int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs, ConvWinogradArgs *args);
+/* Local memory for that many places (squares, rounded up to the tile). */
+size_t winograd_bytes(const ConvShape *s, int places, int tile);
+/* Floats of a tile of transformed weights: ConvShape.w_tile. */
+long winograd_tile_floats(const ConvShape *s);
+
+/* The weight gradient in the same squares: whether it can run, and whether it takes fewer multiplications. */
+bool winograd_weight_applies(const Device *device, const ConvDesc *d, int vecs);
+bool winograd_weight_pays(const ConvDesc *d);
+/* All but splits; returns the bytes of local memory. */
+size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs, ConvWinogradWeightArgs *args);
 
 /* conv_gpu.c: kernels in work-groups. */
 const char *conv_gpu_candidate(const Device *device, const Step *step, int i);

@@ -1,7 +1,7 @@
 /* Devices of all OpenCL platforms: discovery, what they can do, opening and closing.
  *
  * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the
- * driver can partition (PoCL can); where it cannot, the option is refused. */
+ * driver can partition (PoCL can); where it cannot, the option is refused. Other devices pass over it. */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -166,8 +166,11 @@ static void device_describe(Found found, DeviceInfo *info)
     info->alignment = bits / 8 > 64 ? bits / 8 : 64;
     char *extensions = mem_zero(1, 16384);
     clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, 16383, extensions, NULL);
-    if (get_number(id, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU)
+    uint64_t type = get_number(id, CL_DEVICE_TYPE);
+    if (type & CL_DEVICE_TYPE_CPU)
         info->caps |= CAP_CPU;
+    else if (!(type & CL_DEVICE_TYPE_GPU))
+        info->caps |= CAP_ACCELERATOR;
     if (get_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY))
         info->caps |= CAP_UNIFIED_MEMORY;
     info->caps |= has_extension(extensions, "cl_khr_fp16") ? CAP_FP16 : 0;
@@ -192,9 +195,9 @@ static Status device_info(int index, DeviceInfo *info)
 
 /* OP(op, names): what "op=name" may force; a name may go on with its tile, "cpu-band-14x2". */
 #define FORCED_LIST(OP)                                \
-    OP("conv.forward", "cpu-band cpu-point gpu-tile")      \
-    OP("conv.grad-data", "cpu-band cpu-point gpu-tile")    \
-    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point gpu-weight-tile") \
+    OP("conv.forward", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile") \
+    OP("conv.grad-data", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile") \
+    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point cpu-weight-winograd cpu-weight-group gpu-weight-tile") \
     OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast") \
     OP("teams", "local subgroups")
 
@@ -268,28 +271,31 @@ static bool forced_is(const Device *device, const char *op, const char *name)
     return forced && length == strlen(name) && memcmp(forced, name, length) == 0;
 }
 
-/* Teams join what their members found through sub-groups where the device shuffles within them. */
+/* Teams join what their members found through sub-groups where the device shuffles within them. Teams of 64 do without:
+ * a sub-group may be larger than they are. */
 static Status choose_teams(Device *device)
 {
-    bool can = device->info.caps & CAP_SUBGROUPS;
+    unsigned team = device_team(&device->info);
+    bool can = (device->info.caps & CAP_SUBGROUPS) && team >= 128;
     if (forced_is(device, "teams", "subgroups") && !can)
-        return status_fail(STATUS_USAGE, "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle",
-                           device->info.name);
+        return status_fail(STATUS_USAGE, "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle, or too "
+                           "small work-groups", device->info.name);
     bool subgroups = can && !device->cpu_kernels && !forced_is(device, "teams", "local");
     const char *version = strstr(device->info.version, "OpenCL 3") ? "3.0" : "2.0";
     if (device->cpu_kernels)
         snprintf(device->team_options, sizeof device->team_options, "-DLANES=16");
     else if (subgroups)
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DSUBGROUPS -cl-std=CL%s", version);
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u -DSUBGROUPS -cl-std=CL%s",
+                 team, version);
     else
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4");
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u", team);
     return STATUS_OK;
 }
 
-/* Narrows a processor to `threads` cores. */
-static Status take_cores(Device *device, int threads)
+/* Narrows a processor to `threads` cores; units of other devices are no cores, and few drivers part them. */
+static Status take_cores(Device *device, bool processor, int threads)
 {
-    if (threads <= 0 || (uint32_t)threads >= device->info.units)
+    if (!processor || threads <= 0 || (uint32_t)threads >= device->info.units)
         return STATUS_OK;
     const cl_device_partition_property how[] = {CL_DEVICE_PARTITION_BY_COUNTS, threads,
                                                 CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
@@ -334,7 +340,7 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
     TRY(read_forced(device, options->kernels));
     TRY(choose_teams(device));
     clblast_open(device, processor, forced_is(device, "gemm", "clblast"));
-    TRY(take_cores(device, options->threads));
+    TRY(take_cores(device, processor, options->threads));
     cl_int code;
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
                                                 (cl_context_properties)found.platform, 0};

@@ -70,18 +70,30 @@ static double gemm_cost(const GemmArgs *g)
            stored * (g->out_v == 1 ? 0.1 : 1.0);
 }
 
+/* The vectors that an item keeps in local memory: fewer at a time, then of fewer columns, where it is small. */
+static void fit_panel(const Device *device, GemmArgs *g)
+{
+    enum { LEAST = 32 };
+    int room = (int)(device->info.local_memory / sizeof(float));
+    g->chunk = min_int(min_int(g->K, CHUNK), max_int(room / g->item_v, LEAST));
+    if (g->item_v * g->chunk <= room)
+        return;
+    g->item_v = max_int(PANEL, room / g->chunk / PANEL * PANEL);
+    g->chunk = max_int(1, min_int(g->chunk, room / g->item_v));
+}
+
 /* Cuts the result, then the sum over k where the result alone is too small for all cores. */
 static void gemm_cut(const Device *device, GemmPlan *plan)
 {
     GemmArgs *g = &plan->args;
     int wanted = ITEMS_PER_UNIT * (int)device->info.units;
     g->item_v = min_int(div_up(g->V, PANEL) * PANEL, ITEM_V);
+    fit_panel(device, g);
     int v_items = div_up(g->V, g->item_v), r_tiles = div_up(g->R, ROWS);
     /* Rows are cut only while an item keeps many: each item copies its vectors anew. */
     int r_items = min_int(div_up(wanted, v_items), max_int(1, r_tiles / 16));
     g->item_r = div_up(r_tiles, r_items) * ROWS;
     r_items = div_up(g->R, g->item_r);
-    g->chunk = min_int(g->K, CHUNK);
     int splits =
         v_items * r_items >= wanted ? 1 : min_int(wanted / (v_items * r_items), g->K / CHUNK);
     g->splits = max_int(splits, 1);

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CACHE_FILE_MAX = 256 << 20, SOURCES = 5 };
+enum { CACHE_FILE_MAX = 256 << 20, SOURCES = 6 };
 
 /* First bytes of a cache file; then the key's text, then the binary. */
 typedef struct CacheHeader {
@@ -196,16 +196,18 @@ static Status program_build(const Device *device, const char *file, const char *
 static Status program_make(const Device *device, const char *file, const char *options,
                            cl_program *program)
 {
-    char name[64], line[96], own[96];
+    char name[64], line[96], own[96], common[96];
+    int family = (int)strcspn(file, "_"); /* conv_cpu: conv_args.h, conv_common.h */
     snprintf(name, sizeof name, "%s.cl", file);
     snprintf(line, sizeof line, "#line 1 \"%s\"\n", name);
-    snprintf(own, sizeof own, "%.*s_args.h", (int)strcspn(file, "_"),
-             file); /* conv_cpu: conv_args.h */
+    snprintf(own, sizeof own, "%.*s_args.h", family, file);
+    snprintf(common, sizeof common, "%.*s_common.h", family, file);
     const char *body = text_find(name), *dialect = text_find("dialect.h");
-    const char *args = text_find("kernel_args.h"), *own_args = text_find(own);
+    const char *args = text_find("kernel_args.h"), *own_args = text_find(own), *own_common = text_find(common);
     if (!body || !dialect || !args)
         return status_fail(STATUS_DEVICE, "opencl: %s: no such kernel file in this module", name);
-    const char *sources[SOURCES] = {dialect, args, own_args ? own_args : "", line, body};
+    const char *sources[SOURCES] = {dialect, args, own_args ? own_args : "", own_common ? own_common : "",
+                                          line, body};
     char *key = cache_key(device, file, options, sources);
     char *path = device->cache ? cache_path(device, file, key) : NULL;
     Status status = STATUS_OK;

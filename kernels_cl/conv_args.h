@@ -23,6 +23,7 @@ typedef struct ConvShape {
     int R, S, pad, in_stride, out_stride;
     int tile_blocks; /* in-blocks that one tile of out-channels meets: all of its groups */
     int lanes;       /* in-channels multiplied per block: 16, or all of them when they are fewer */
+    int spread;      /* whether lane j of the weights is each out-channel's j-th of its own group: `lanes` is a group */
     int vecs, tiles; /* 16 * vecs out-channels are a tile; how many tiles */
 } ConvShape;
 
@@ -34,6 +35,7 @@ typedef struct ConvBandArgs {
     int rows, band_rows;      /* out-rows (per phase) and in-rows of a band */
     int item_tiles;           /* tiles of out-channels per work-item */
     int chunk;                /* in-blocks that fit in local memory at once */
+    int parts, part_cols;     /* pieces of an out-row (of a phase), and out-columns of each: whole tiles */
     int relu, accumulate;
 } ConvBandArgs;
 
@@ -44,6 +46,17 @@ typedef struct ConvPointArgs {
     int item_tiles;
     int relu, accumulate;
 } ConvPointArgs;
+
+/* Squares: 2 x 2 out-pixels, which share a transformation. */
+typedef struct ConvWinogradArgs {
+    ConvShape s;
+    int columns, height; /* squares of a row, rows of squares of an image */
+    int rows;            /* rows of squares per work-item */
+    int places;          /* squares of a work-item, rounded up to a multiple of the tile */
+    int item_tiles;      /* tiles of out-channels per work-item */
+    int relu, accumulate;
+    int reserved;
+} ConvWinogradArgs;
 
 typedef struct ConvTileArgs {
     ConvShape s;
@@ -67,10 +80,23 @@ typedef struct ConvWeightArgs {
     int row_pitch,
         col_pitch; /* in-rows and in-columns of a band from one out-row or -column to the next */
     int cols, rows, bands; /* in-columns and out-rows of a band, bands per image */
+    int parts, part_cols;  /* bands side by side in an out-row, and out-columns of each */
     int taps;              /* S * lanes, rounded up to the tile */
     int item_tiles, item_blocks;
     int splits;
 } ConvWeightArgs;
+
+typedef struct ConvWinogradWeightArgs {
+    ConvShape s;
+    long split_floats; /* floats of one split's sums */
+    int images;
+    int columns, height; /* squares of a row, rows of squares of an image */
+    int rows, bands;     /* rows of squares of a band, bands per image */
+    int group;           /* images whose only bands are taken together */
+    int places;          /* squares of a band, or of a group's */
+    int item_tiles, item_blocks;
+    int splits;
+} ConvWinogradWeightArgs;
 
 typedef struct ConvUnpackArgs {
     ConvShape s;

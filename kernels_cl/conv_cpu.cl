@@ -7,50 +7,6 @@
  *
  * 1x1 kernels of stride 1 need no band: conv_point reads the image in place, all rows as one. */
 
-#define KT (VECS * 16)
-#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
-
-/* First in-block of a tile's groups. */
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
-}
-
-/* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
-#define ACCUMULATE(x)                                  \
-    for (int c = 0; c < lanes; c++) {                  \
-        vec wv[VECS];                                  \
-        UNROLL                                         \
-        for (int k = 0; k < VECS; k++)                 \
-            wv[k] = LOAD(w + k * 16);                  \
-        UNROLL                                         \
-        for (int p = 0; p < TILE; p++) {               \
-            vec xv = (vec)((x)[p * 16 + c]);           \
-            UNROLL                                     \
-            for (int k = 0; k < VECS; k++)             \
-                acc[p][k] = fma(xv, wv[k], acc[p][k]); \
-        }                                              \
-        w += KT;                                       \
-    }
-
-/* What happens to a finished or partial sum on its way to memory. */
-typedef struct Ending {
-    GLOBAL const float *bias;     /* or NULL */
-    GLOBAL const float *residual; /* like out, or NULL */
-    int add;                      /* out holds a part of the sum already */
-    int relu;
-} Ending;
-
-static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
-{
-    if (k + 16 <= channels)
-        return LOAD(bias + k);
-    float lanes[16];
-    for (int i = 0; i < 16; i++)
-        lanes[i] = k + i < channels ? bias[k + i] : 0.f;
-    return LOAD(lanes);
-}
-
 /* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
 static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid,
                               int tile, const ConvShape *s, const Ending *end)
@@ -65,15 +21,7 @@ static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, i
         for (int p = 0; p < TILE; p++) {
             if (p >= valid)
                 continue;
-            long place = at + block * s->out_block + p * pitch;
-            vec v = acc[p][k] + bias;
-            if (end->add)
-                v += LOAD(out + place);
-            if (end->residual)
-                v += LOAD(end->residual + place);
-            if (end->relu)
-                v = v < 0.f ? (vec)(0.f) : v; /* not-a-number stays */
-            STORE(out + place, v);
+            store_ended(acc[p][k] + bias, out, at + block * s->out_block + p * pitch, end);
         }
     }
 }
@@ -98,15 +46,15 @@ static inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, in
         STORE(d + i * 16, (vec)(0.f));
 }
 
-/* Copies the in-rows of out-rows i0... of `blocks` blocks: [block][row][phase][cols][16]. */
-static inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0,
+/* Copies what out-rows i0... from out-column j0 on need of `blocks` blocks: [block][row][phase][cols][16]. */
+static inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0, int j0,
                              const ConvBandArgs *a)
 {
     for (int b = 0; b < blocks; b++, image += a->s.in_block)
         for (int l = 0; l < a->band_rows; l++) {
             int y = (i0 + l / a->row_pitch) * a->s.in_stride + l % a->row_pitch + a->row_base;
             for (int f = 0; f < a->col_pitch; f++, band += a->cols * 16)
-                copy_row(band, image, y, f + a->col_base, a);
+                copy_row(band, image, y, f + a->col_base + j0 * a->s.in_stride, a);
         }
 }
 
@@ -135,11 +83,7 @@ static inline void band_row(LOCAL const float *row, GLOBAL const float *weights,
     for (int j = 0; j < pixels; j += TILE) {
         GLOBAL const float *w = weights;
         vec acc[TILE][VECS];
-        UNROLL
-        for (int p = 0; p < TILE; p++)
-            UNROLL
-        for (int k = 0; k < VECS; k++)
-            acc[p][k] = (vec)(0.f);
+        CLEAR(acc)
         for (int b = 0; b < blocks; b++)
             for (int t = 0; t < rows.count; t++) {
                 LOCAL const float *x = row + b * plane + t * line + (j + cols.shift) * 16;
@@ -160,7 +104,7 @@ static inline void band_row(LOCAL const float *row, GLOBAL const float *weights,
 /* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done
  * before. */
 static inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out,
-                             int i0, int first, int blocks, int tile, const ConvBandArgs *a,
+                             int i0, int j0, int first, int blocks, int tile, const ConvBandArgs *a,
                              const Ending *end)
 {
     const ConvShape *s = &a->s;
@@ -170,19 +114,19 @@ static inline void band_tile(LOCAL const float *band, GLOBAL const float *weight
         int height = (s->out_height - pa + s->out_stride - 1) / s->out_stride;
         for (int pb = 0; pb < s->out_stride; pb++) {
             Taps cols = phase_taps(pb, s->S, s->pad, a->col_base, s);
-            int width = (s->out_width - pb + s->out_stride - 1) / s->out_stride;
+            int width = min((s->out_width - pb + s->out_stride - 1) / s->out_stride - j0, a->part_cols);
             long tap_floats = (long)rows.count * cols.count * s->lanes * KT;
             for (int i = i0; i < min(i0 + a->rows, height); i++)
                 band_row(band + ((i - i0) * a->row_pitch + rows.shift) * line,
                          weights + first * tap_floats, out,
-                         ((long)(pa + i * s->out_stride) * s->out_width + pb) * 16, width, blocks,
+                         ((long)(pa + i * s->out_stride) * s->out_width + pb + j0 * s->out_stride) * 16, width, blocks,
                          rows, cols, tile, a, end);
             weights += s->tile_blocks * tap_floats;
         }
     }
 }
 
-/* Items: (tiles / item_tiles, images, bands). refs in, packed weights, bias or none, residual or
+/* Items: (tiles / item_tiles, images, bands * parts). refs in, packed weights, bias or none, residual or
  * none, out. */
 KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
                           REF(float, y), LOCAL float *band, ConvBandArgs a)
@@ -193,7 +137,7 @@ KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CRE
     PLACE_OR_NULL(const float, residual);
     PLACE(float, y);
     const ConvShape *s = &a.s;
-    const int n = ITEM(1), i0 = ITEM(2) * a.rows;
+    const int n = ITEM(1), i0 = ITEM(2) / a.parts * a.rows, j0 = ITEM(2) % a.parts * a.part_cols;
     const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
     x += n * s->in_image;
     y += n * s->out_image;
@@ -209,9 +153,9 @@ KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CRE
                 last = done + blocks == s->tile_blocks;
             Ending end = {last ? bias : 0, last ? residual : 0, a.accumulate || done,
                           last && a.relu};
-            copy_band(band, x + (block + done) * s->in_block, blocks, i0, &a);
+            copy_band(band, x + (block + done) * s->in_block, blocks, i0, j0, &a);
             for (int i = 0; i < together; i++)
-                band_tile(band, w + (tile + i) * s->w_tile, y, i0, done, blocks, tile + i, &a,
+                band_tile(band, w + (tile + i) * s->w_tile, y, i0, j0, done, blocks, tile + i, &a,
                           &end);
         }
     }
@@ -237,11 +181,7 @@ KERNEL ONE void conv_point(CREF(float, x), CREF(float, w), CREF(float, bias), CR
         for (int j = p0; j < p1; j += TILE) {
             GLOBAL const float *weights = w + tile * s->w_tile;
             vec acc[TILE][VECS];
-            UNROLL
-            for (int p = 0; p < TILE; p++)
-                UNROLL
-            for (int k = 0; k < VECS; k++)
-                acc[p][k] = (vec)(0.f);
+            CLEAR(acc)
             for (int b = 0; b < s->tile_blocks; b++) {
                 GLOBAL const float *xp = image + b * s->in_block + (long)j * 16;
                 GLOBAL const float *w = weights + (long)b * lanes * KT;

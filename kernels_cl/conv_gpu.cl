@@ -11,11 +11,6 @@ enum { BN = VECS * 16, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM
 
 #define GROUP __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * BN / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
-}
-
 /* acc += rows^T columns over `depth` steps: rows [depth][PITCH], columns [depth][BN] in local
  * memory. */
 static inline void multiply(float4 acc[TM], LOCAL const float *rows, LOCAL const float *columns, int depth)

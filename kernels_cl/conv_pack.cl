@@ -2,8 +2,6 @@
  * kernels. Loops keep to what lies together in the master copy; the tile they meet fits the first
  * cache. */
 
-#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
-
 /* Where the weights between an out-channel and the in-channels of a block begin in the master copy:
  * those of its own group, lanes [from, to) of the block; the pair of (out, lane) is at start +
  * (lane - from) * step taps. */
@@ -17,26 +15,14 @@ static inline Lanes group_lanes(const ConvShape *s, int out, int block, int back
     if (out >= s->out_channels)
         return (Lanes){0, 0, 0, 0};
     int group = out / s->out_group, begin = group * s->in_group;
-    int from = max(begin, block * 16), to = min(begin + s->in_group, block * 16 + s->lanes);
+    int from = max(begin, block * 16), to = min(begin + s->in_group, block * 16 + s->lanes), origin = block * 16;
+    if (s->spread) {
+        from = origin = begin;
+        to = begin + s->in_group;
+    }
     long start = backward ? (long)from * s->out_group + out - group * s->out_group
                           : (long)out * s->in_group + from - begin;
-    return (Lanes){from - block * 16, to - block * 16, start, backward ? s->out_group : 1};
-}
-
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16,
-               s->in_blocks - s->tile_blocks);
-}
-
-/* Sixteen floats, `step` apart. */
-static inline vec gather(GLOBAL const float *p, long step)
-{
-    float lanes[16];
-    #pragma unroll
-    for (int i = 0; i < 16; i++)
-        lanes[i] = p[i * step];
-    return LOAD(lanes);
+    return (Lanes){from - origin, to - origin, start, backward ? s->out_group : 1};
 }
 
 /* The taps of one phase: rows x cols of them, tap (t, u) at row r0 + t * step of the kernel, counted from its
@@ -53,19 +39,41 @@ static inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
     return r * a->s.S + c;
 }
 
-/* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. */
-static inline void pack_dense(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p, const ConvPackArgs *a)
+/* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. Forward, the
+ * weights of an out-channel and a block lie together, [lane][tap]: sixteen out-channels are transposed at a time. */
+static inline void pack_forward(GLOBAL const float *w, GLOBAL float *to, int out, int block, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
-    const long taps = s->R * s->S;
-    const long out_step = a->backward ? taps : s->in_group * taps, in_step = a->backward ? s->out_group * taps : taps;
-    w += out * out_step + block * 16 * in_step;
+    const int taps = s->R * s->S, width = s->vecs * 16;
+    const long row = (long)s->in_group * taps;
+    w += out * row + (long)block * 16 * taps;
+    for (int v = 0; v < s->vecs; v++, w += 16 * row)
+        for (int at = 0, tap = 0, lane = 0; at < taps; at++) {
+            vec columns[16];
+            load_columns(columns, w + at * 16, row);
+            for (int i = 0; i < 16; i++) {
+                STORE(to + (tap * 16 + lane) * width + v * 16, columns[i]);
+                if (++tap == taps) {
+                    tap = 0;
+                    lane++;
+                }
+            }
+        }
+}
+
+/* Backward, those of an in-channel (K) and sixteen out-channels (C) do, [out][tap]. */
+static inline void pack_backward(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p, const ConvPackArgs *a)
+{
+    const ConvShape *s = &a->s;
+    const int taps = s->R * s->S;
+    const long in_step = (long)s->out_group * taps;
+    w += (long)out * taps + block * 16 * in_step;
     for (int t = 0; t < p.rows; t++)
         for (int u = 0; u < p.cols; u++) {
             GLOBAL const float *from = w + tap_at(a, p, t, u);
             for (int lane = 0; lane < 16; lane++, from += in_step)
                 for (int v = 0; v < s->vecs; v++, to += 16)
-                    STORE(to, gather(from + v * 16 * out_step, out_step));
+                    STORE(to, taps == 1 ? LOAD(from + v * 16) : gather(from + v * 16 * taps, taps));
         }
 }
 
@@ -105,8 +113,11 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
         const int floats = p.rows * p.cols * s->lanes * width; /* of a block */
         for (int b = b0; b < b1; b++) {
             int block = first_block(s, tile) + b;
-            if (one_group && (block + 1) * 16 <= s->in_channels)
-                pack_dense(w, packed + (long)b * floats, tile * width, block, p, &a);
+            bool dense = one_group && (block + 1) * 16 <= s->in_channels;
+            if (dense && a.backward)
+                pack_backward(w, packed + (long)b * floats, tile * width, block, p, &a);
+            else if (dense)
+                pack_forward(w, packed + (long)b * floats, tile * width, block, &a);
             else
                 pack_sparse(w, packed + (long)b * floats, tile, block, p, &a);
         }

@@ -5,14 +5,6 @@
  * in-channels of a kernel row are neighbours in a band, so [S][lanes] is one axis: a register tile
  * is TILE places of it times VECS vectors of out-channels, summed over the band's pixels. */
 
-#define KT (VECS * 16)
-#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
-
-static inline int first_block(const ConvShape *s, int tile)
-{
-    return min(tile * KT / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
-}
-
 /* Offsets of the out-blocks of a tile; those past the end repeat the last, and nobody reads their
  * sums. */
 #define BLOCK_OFFSETS(offset, s, tile) \
@@ -38,6 +30,20 @@ static inline int first_block(const ConvShape *s, int tile)
             STORE((sums) + q * KT + k * 16, acc[q][k]); \
     }
 
+/* Floats of a pixel in a band, and where places of the axis [S][lanes] begin in a row of one: groups (conv_common.h)
+ * are spread out of whole blocks, TILE being the group. */
+#ifdef GROUP
+#define BAND_LANES(s) 16
+#define BAND_PLACE(q) ((q) / GROUP * 16)
+#define PLACES(x) vec block_ = LOAD(x);
+#define PLACE_AT(x, q) SPREAD(block_, q)
+#else
+#define BAND_LANES(s) (s)->lanes
+#define BAND_PLACE(q) (q)
+#define PLACES(x)
+#define PLACE_AT(x, q) (vec)((x)[q])
+#endif
+
 /* Adds x[q] dy over `count` pixels: x moves on by `step` floats, dy by 16. */
 #define PIXELS(x, dy, step, count)                     \
     for (int p = 0; p < (count); p++) {                \
@@ -45,9 +51,10 @@ static inline int first_block(const ConvShape *s, int tile)
         UNROLL                                         \
         for (int k = 0; k < VECS; k++)                 \
             yv[k] = LOAD((dy) + offset[k]);            \
+        PLACES(x)                                      \
         UNROLL                                         \
         for (int q = 0; q < TILE; q++) {               \
-            vec xv = (vec)((x)[q]);                    \
+            vec xv = PLACE_AT(x, q);                   \
             UNROLL                                     \
             for (int k = 0; k < VECS; k++)             \
                 acc[q][k] = fma(xv, yv[k], acc[q][k]); \
@@ -56,22 +63,23 @@ static inline int first_block(const ConvShape *s, int tile)
         dy += 16;                                      \
     }
 
-/* Copies the in-rows of out-rows i0... of one block: [row][cols][lanes], zeros where there is no
+/* Copies what out-rows i0... from out-column j0 on need of one block: [row][cols][lanes], zeros where there is no
  * pixel, and TILE zeros behind the end, which the last register tile of a row may reach. */
-static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int band_rows,
+static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int j0, int band_rows,
                              const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
+    const int lanes = BAND_LANES(s);
     for (int l = 0; l < band_rows; l++) {
         int y = (i0 + l / a->row_pitch) * s->in_stride + l % a->row_pitch - s->pad;
-        for (int i = 0; i < a->cols; i++, band += s->lanes) {
-            int x = i / a->col_pitch * s->in_stride + i % a->col_pitch - s->pad;
+        for (int i = 0; i < a->cols; i++, band += lanes) {
+            int x = (j0 + i / a->col_pitch) * s->in_stride + i % a->col_pitch - s->pad;
             bool inside = y >= 0 && y < s->in_height && x >= 0 && x < s->in_width;
             GLOBAL const float *from = plane + ((long)y * s->in_width + x) * 16;
-            if (s->lanes == 16)
+            if (lanes == 16)
                 STORE(band, inside ? LOAD(from) : (vec)(0.f));
             else
-                for (int c = 0; c < s->lanes; c++)
+                for (int c = 0; c < lanes; c++)
                     band[c] = inside ? from[c] : 0.f;
         }
     }
@@ -79,20 +87,20 @@ static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i
         band[i] = 0.f;
 }
 
-/* Adds a band to the sums [R][taps][KT] of one tile and block. */
+/* Adds a band of rows x count out-pixels to the sums [R][taps][KT] of one tile and block. */
 static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int rows,
-                            int tile, int fresh, const ConvWeightArgs *a)
+                            int count, int tile, int fresh, const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
-    const int line = a->cols * s->lanes, step = a->col_pitch * s->lanes;
+    const int line = a->cols * BAND_LANES(s), step = a->col_pitch * BAND_LANES(s);
     BLOCK_OFFSETS(offset, s, tile)
     for (int r = 0; r < s->R; r++)
         for (int q0 = 0; q0 < a->taps; q0 += TILE, sums += TILE * KT) {
             TILE_LOAD(sums, fresh)
             for (int i = 0; i < rows; i++) {
-                LOCAL const float *x = band + (i * a->row_pitch + r) * line + q0;
+                LOCAL const float *x = band + (i * a->row_pitch + r) * line + BAND_PLACE(q0);
                 GLOBAL const float *y = dy + (long)i * s->out_width * 16;
-                PIXELS(x, y, step, s->out_width)
+                PIXELS(x, y, step, count)
             }
             TILE_STORE(sums)
         }
@@ -114,17 +122,18 @@ KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sum
     const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
-        const int n = unit / a.bands, i0 = unit % a.bands * a.rows,
-                  rows = min(a.rows, s->out_height - i0);
+        const int n = unit / a.bands, i0 = unit % a.bands / a.parts * a.rows,
+                  j0 = unit % a.bands % a.parts * a.part_cols;
+        const int rows = min(a.rows, s->out_height - i0), count = min(a.part_cols, s->out_width - j0);
         const int band_rows = (rows - 1) * a.row_pitch + s->R;
         for (int block = block0; block < block1; block++) {
-            copy_band(band, x + n * s->in_image + block * s->in_block, i0, band_rows, &a);
+            copy_band(band, x + n * s->in_image + block * s->in_block, i0, j0, band_rows, &a);
             for (int tile = tile0; tile < tile1; tile++) {
                 int b = block - first_block(s, tile);
                 if (b >= 0 && b < s->tile_blocks)
-                    band_add(band, dy + n * s->out_image + (long)i0 * s->out_width * 16,
+                    band_add(band, dy + n * s->out_image + ((long)i0 * s->out_width + j0) * 16,
                              sums + ((long)tile * s->tile_blocks + b) * s->R * a.taps * KT, rows,
-                             tile, unit == unit0, &a);
+                             count, tile, unit == unit0, &a);
             }
         }
     }

@@ -68,7 +68,9 @@ typedef PASTE(uchar, LANES) bvec;
 #define team_sum_vec(own, shared, apart) (own)
 #define team_wait()
 #else
-#define TEAM 128 /* LOWER_TEAM of src/graph/lower.h */
+#ifndef TEAM
+#define TEAM 128 /* the table's kernels are built with device_team of device/backend.h */
+#endif
 #define MEMBER ((int)get_local_id(0))
 #define TEAM_MEMORY(T, count, name) LOCAL T name[(count) * TEAM]
 #define team_wait() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)

@@ -96,21 +96,32 @@ KERNEL void ema(CREF(float, q), REF(float, k), RangeArgs a)
         k[i] = a.a * k[i] + a.b * q[i];
 }
 
-/* Nothing but fused multiply-adds, 16 chains of n: what the device can compute at most. */
+/* `count` chains of a.n multiply-adds, in registers where the compiler keeps them there. */
+#define CHAINS(count)                                  \
+    {                                                  \
+        vec s[count];                                  \
+        for (int i = 0; i < count; i++)                \
+            s[i] = (vec)((float)(ITEM(0) % 7 + i));    \
+        for (long r = 0; r < a.n; r++) {               \
+            UNROLL                                     \
+            for (int i = 0; i < count; i++)            \
+                s[i] = fma(s[i], m, c);                \
+        }                                              \
+        for (int i = 0; i < count; i++)                \
+            sum += s[i];                               \
+    }
+
+/* Nothing but fused multiply-adds, a.chunk chains of n: what the device can compute at most. Few chains wait for each
+ * other, many do not fit the registers: 4, 8 or 16. */
 KERNEL void peak_fma(REF(float, y), RangeArgs a)
 {
     PLACE(float, y);
-    vec s[16];
-    for (int i = 0; i < 16; i++)
-        s[i] = (vec)((float)(ITEM(0) % 7 + i));
-    vec m = (vec)(a.a), c = (vec)(a.b);
-    for (long r = 0; r < a.n; r++) {
-        #pragma unroll
-        for (int i = 0; i < 16; i++)
-            s[i] = fma(s[i], m, c);
-    }
-    vec sum = 0.0f;
-    for (int i = 0; i < 16; i++)
-        sum += s[i];
-    STORE(y + ITEM(0) % 1024 * 16, sum);
+    vec m = (vec)(a.a), c = (vec)(a.b), sum = 0.0f;
+    if (a.chunk == 4)
+        CHAINS(4)
+    else if (a.chunk == 8)
+        CHAINS(8)
+    else
+        CHAINS(16)
+    STORE(y + (long)ITEM(0) * LANES, sum);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,19 @@ char *test_read_text(const char *path)
     uint8_t *bytes;
     size_t size;
     return file_read(path, 1 << 28, &bytes, &size) == STATUS_OK ? (char *)bytes : NULL;
+}
+
+int test_files_ending(const char *where, const char *ending)
+{
+    DIR *dir = opendir(where);
+    int n = 0;
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        size_t a = strlen(e->d_name), b = strlen(ending);
+        n += a >= b && strcmp(e->d_name + a - b, ending) == 0;
+    }
+    if (dir)
+        closedir(dir);
+    return n;
 }
 
 const char *test_shared(const char *name)

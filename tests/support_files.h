@@ -14,6 +14,8 @@ const char *test_write(const char *name, const void *bytes, size_t size);
 const char *test_write_text(const char *name, const char *text);
 /* The whole file as a string, malloc'd; NULL when there is none. */
 char *test_read_text(const char *path);
+/* How many names in a folder end so; 0 where there is no such folder. */
+int test_files_ending(const char *folder, const char *ending);
 /* Path of a file of the shared material; skips the test program's current test (cmocka) when
  * absent. */
 const char *test_shared(const char *name);

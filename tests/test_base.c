@@ -6,11 +6,16 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/status.h"
 
+#include "support_files.h"
+
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Known answers of the Random123 distribution (kat_vectors, philox4x32 10). */
 static void philox_known_answers(void **state)
@@ -77,11 +82,54 @@ static void status_text_is_clean(void **state)
     assert_string_equal(status_text(), "file: a\\x1b[2Jb\\xff\xc3\xa9");
 }
 
+static void assert_holds(const char *path, const char *text)
+{
+    char *seen = test_read_text(path);
+    assert_non_null(seen);
+    assert_string_equal(seen, text);
+    free(seen);
+}
+
+/* A file keeps its old contents until the new ones are whole; a link is written through and stays. */
+static void output_replaces_whole_files(void **state)
+{
+    (void)state;
+    const char *path = test_write_text("whole/old", "old"), *link = test_path("whole/link");
+    FileOutput out;
+    assert_int_equal(file_output_open(&out, path), STATUS_OK);
+    fputs("new", out.file);
+    fflush(out.file);
+    assert_holds(path, "old");
+    file_output_abandon(&out);
+    assert_holds(path, "old");
+    assert_int_equal(test_files_ending(test_path("whole"), ".tmp"), 0);
+
+    assert_int_equal(file_output_open(&out, path), STATUS_OK);
+    fputs("new", out.file);
+    assert_int_equal(file_output_close(&out), STATUS_OK);
+    assert_holds(path, "new");
+    assert_int_equal(test_files_ending(test_path("whole"), ".tmp"), 0);
+
+    assert_int_equal(symlink("old", link), 0);
+    assert_int_equal(file_output_open(&out, link), STATUS_OK);
+    fputs("through", out.file);
+    assert_int_equal(file_output_close(&out), STATUS_OK);
+    assert_holds(path, "through");
+    assert_int_equal(file_output_open(&out, link), STATUS_OK);
+    file_output_abandon(&out);
+    assert_int_equal(readlink(link, (char[8]){0}, 8), 3);
+    assert_true(file_exists(path));
+    assert_int_equal(file_output_open(&out, test_path("whole")), STATUS_IO); /* a folder */
+    assert_true(file_missing(test_path("whole/none")) && file_missing(test_path("whole/old/none")));
+    assert_true(!file_missing(path));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers), cmocka_unit_test(permutation_is_one),
         cmocka_unit_test(json_accepts_and_refuses), cmocka_unit_test(status_text_is_clean),
+        cmocka_unit_test(output_replaces_whole_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

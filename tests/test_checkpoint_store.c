@@ -14,6 +14,7 @@
 #include "checkpoint/store.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
+#include "support_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -86,15 +87,7 @@ static int64_t last_step(void)
 
 static int files_ending(const char *ending)
 {
-    DIR *dir = opendir(folder);
-    int n = 0;
-    for (const struct dirent *e; dir && (e = readdir(dir));) {
-        size_t a = strlen(e->d_name), b = strlen(ending);
-        n += a >= b && strcmp(e->d_name + a - b, ending) == 0;
-    }
-    if (dir)
-        closedir(dir);
-    return n;
+    return test_files_ending(folder, ending);
 }
 
 static void in_folder(const char *name, char path[4096])
@@ -675,6 +668,7 @@ static void file_size_limit(void **state)
     if (child == 0) {
         struct rlimit limit = {100000, 100000};
         StoreOptions options = {.keep = 2};
+        signal(SIGXFSZ, SIG_IGN); /* as main does */
         setrlimit(RLIMIT_FSIZE, &limit);
         if (store_open(folder, &options, &store) != STATUS_OK)
             _exit(99);

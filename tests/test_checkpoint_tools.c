@@ -111,6 +111,7 @@ static void architectures_have_their_sizes(void **state)
         {"resnet50", "fc", 1000, 25557032},         {"resnet101", "fc", 1000, 44549160},
         {"resnet152", "fc", 1000, 60192808},        {"resnext50_32x4d", "fc", 1000, 25028904},
         {"resnext101_32x8d", "fc", 1000, 88791336}, {"wide_resnet50_2", "fc", 1000, 68883240},
+        {"resnet200", "fc", 1000, 64673832},        {"resnext101_32x4d", "fc", 1000, 44177704},
         {"resnet20", "linear", 10, 269722},         {"resnet32", "linear", 10, 464154},
         {"resnet110", "linear", 10, 1727962}};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {

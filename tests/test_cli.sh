@@ -270,5 +270,10 @@ for verb in $("$paco" help | awk '/^  / { print $1 }'); do
         { echo "FAIL: $verb --help says:"; cat ../stdout ../stderr; failed=1; }
     awk -v verb=$verb 'length > 120 { print "FAIL: " verb " --help: a line of " length " columns"; bad = 1 } END { exit bad }' \
         ../stdout || failed=1
+    for words in -h "what -h" "step --batch --help" "a b c d -h"; do
+        # shellcheck disable=SC2086
+        "$paco" $verb $words >../again 2>../stderr && cmp -s ../stdout ../again && [ ! -s ../stderr ] ||
+            { echo "FAIL: $verb $words says:"; cat ../again ../stderr; failed=1; }
+    done
 done
 exit $failed

@@ -19,7 +19,7 @@
 
 static TestDevice device;
 static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
-static int candidates_run;
+static int candidates_run, cases_run;
 
 static int div_up(int a, int b)
 {
@@ -157,6 +157,7 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
         return;
     step.algorithm = wanted;
     candidates_run++;
+    cases_run++;
     float *seen = mem_alloc(out.count * 4);
     step_check_twice(&device, &step, &out, before, seen);
     if (wanted)
@@ -175,11 +176,13 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
     free(seen);
 }
 
-static void check_forward(const Case *c, bool bias, bool residual, bool relu)
+/* residual: an operand, or, when accumulating, what lies where the result goes. */
+static void check_forward(const Case *c, bool bias, bool residual, bool relu, bool accumulate)
 {
     ConvDesc d = c->d;
     d.op = CONV_FORWARD;
     d.relu = relu;
+    d.accumulate = accumulate;
     size_t count = y_count(&d), plane = (size_t)d.P * d.Q;
     double *expected = mem_alloc(count * sizeof *expected);
     for (size_t i = 0; i < count; i++) {
@@ -195,11 +198,13 @@ static void check_forward(const Case *c, bool bias, bool residual, bool relu)
     Operand b = {0}, res = {0};
     if (bias)
         b = operand_new(&device, c->bias, (size_t)d.K, false);
-    if (residual)
+    if (residual && !accumulate)
         res = blocked_operand(c->residual, d.N, d.K, (int)plane);
-    run_and_compare(&d, x, w, y, b, res, NULL, d.K, (int)plane, expected,
+    float *before = accumulate ? to_blocks(c->residual, d.N, d.K, (int)plane) : NULL;
+    run_and_compare(&d, x, w, y, b, res, before, d.K, (int)plane, expected,
                     (double)(d.C / d.groups) * d.R * d.S + 2);
-    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, residual ? &res : NULL};
+    free(before);
+    Operand *all[] = {&x, &w, &y, bias ? &b : NULL, res.count ? &res : NULL};
     for (int i = 0; i < 5; i++)
         if (all[i])
             operand_free(&device, all[i]);
@@ -261,8 +266,9 @@ static void check_shape(int N, int C, int H, int W, int K, int R, int S, int str
     Rng rng = rng_stream(11, 0, (uint64_t)(C * 1000003 + K * 1009 + H * 31 + R), RNG_TEST);
     Case c = case_new(d, &rng);
     reference_sums(&c);
-    check_forward(&c, false, false, false);
-    check_forward(&c, true, true, true);
+    check_forward(&c, false, false, false, false);
+    check_forward(&c, true, true, true, false);
+    check_forward(&c, true, true, true, true);
     check_data(&c, false);
     check_data(&c, true);
     check_weight(&c);
@@ -316,6 +322,10 @@ static void groups(void **state)
     check_shape(1, 24, 7, 6, 24, 3, 3, 2, 1, 24);
     check_shape(1, 96, 5, 5, 48, 1, 1, 2, 0, 3);
     check_shape(1, 36, 5, 6, 72, 3, 3, 1, 1, 3);
+    check_shape(2, 36, 9, 17, 36, 3, 3, 1, 1, 9);
+    check_shape(1, 64, 11, 15, 64, 3, 3, 2, 1, 16);
+    check_shape(2, 40, 9, 13, 40, 3, 3, 1, 1, 5);
+    check_shape(1, 72, 12, 7, 72, 5, 3, 2, 2, 9);
 }
 
 static void many_channels(void **state)
@@ -324,6 +334,16 @@ static void many_channels(void **state)
     check_shape(1, 520, 7, 7, 40, 3, 3, 1, 1, 1);
     check_shape(1, 1030, 4, 30, 24, 3, 3, 1, 1, 1);
     check_shape(1, 24, 7, 7, 520, 1, 1, 1, 0, 1);
+}
+
+/* Rows of more pixels than a local memory of 1 MiB holds, and of no whole number of pieces. */
+static void wide(void **state)
+{
+    (void)state;
+    check_shape(1, 3, 8, 2050, 17, 7, 7, 2, 3, 1);
+    check_shape(1, 16, 3, 5601, 4, 3, 3, 1, 1, 1);
+    check_shape(1, 4, 3, 5601, 16, 3, 3, 2, 1, 1);
+    check_shape(2, 4, 3, 9001, 4, 3, 3, 3, 1, 2);
 }
 
 /* Forced algorithms run, and give the same sums; the device's own choice for these shapes is
@@ -397,6 +417,26 @@ static void gpu_candidates(void **state)
     assert_true(count >= (large ? 8 : 3));
 }
 
+/* Every tile of the kernels for processors, Winograd's form among them. */
+static void cpu_candidates(void **state)
+{
+    (void)state;
+    if (!(device.backend->opened(device.device)->caps & CAP_CPU))
+        skip();
+    int count = 0;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 68, 12, 14, 72, 1, 1, 1, 0, 1);
+        check_shape(2, 35, 9, 14, 36, 3, 3, 1, 1, 1);
+        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+        check_shape(2, 40, 9, 15, 40, 3, 3, 1, 1, 10);
+        count += candidates_run > 0;
+    } while (candidates_run);
+    candidate = -1;
+    assert_true(count >= (device.backend->opened(device.device)->local_memory >= 1 << 19 ? 14 : 7));
+}
+
 /* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
 static void small_devices(void **state)
 {
@@ -464,6 +504,7 @@ static void tiny(void **state)
     check_shape(1, 34, 3, 3, 68, 1, 1, 1, 0, 2);
     check_shape(3, 3, 1, 1, 20, 1, 1, 1, 0, 1);
     check_shape(1, 20, 9, 9, 3, 1, 1, 1, 0, 1);
+    check_shape(1, 17, 2, 180, 3, 3, 3, 1, 1, 1); /* rows in pieces where local memory is 32 KiB, as the simulator's */
 }
 
 int bench_conv(TestDevice *t);
@@ -477,10 +518,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(gpu_candidates), cmocka_unit_test(small_devices),
+        cmocka_unit_test(wide),   cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(small_devices),
     };
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
+    printf("conv                 %3d cases, each run twice\n", cases_run);
     test_device_close(&device);
     return failed;
 }

@@ -32,6 +32,8 @@ expect_error() {
 expect 0 'imagenet_lt_x101  60.0 %  README' presets
 expect 0 'cifar100_lt_100   52.0 %  paper' presets
 expect 0 'std=0.195,0.194,0.192' presets inat_r50
+expect 0 'randaug-m=10' presets inat_r50
+grep -q '=[0-9.]*e+' <<<"$output" && { echo "FAIL: numbers with exponents: $output"; failed=1; }
 expect_error 2 "Did you mean inat_r50?" presets inat_r51
 expect_error 2 "at most one name" presets a b
 expect 0 'usage: paco presets' presets --help
@@ -49,18 +51,44 @@ expect_error 4 "1 images missing, 1 unreadable" \
 grep -qF 'missing 1, unreadable 1, listed twice 0' <<<"$output" ||
     { echo "FAIL: $output"; failed=1; }
 printf 'junk' >"$folder/b.jpg"
-expect_error 3 "2 images unreadable" data check --train-list "$folder/list.txt" --data "$folder"
-expect 0 'missing 0, unreadable 0, listed twice 0, copies under other names 1' \
+expect_error 3 "0 images missing, 2 unreadable" data check --train-list "$folder/list.txt" --data "$folder"
+expect_error 3 'copies under other names 1' data check --train-list "$folder/list.txt" --data "$folder"
+expect 0 'missing 0, unreadable 0, listed twice 0, with conflicting labels 0, copies not looked for' \
     data check --train-list "$folder/list.txt" --data "$folder" --no-decode
-expect 0 'test images that are training images too: 2 by path' \
+expect 0 'test images that are training images too: 2 by path, contents not compared' \
     data check --train-list "$folder/list.txt" --test-list "$folder/list.txt" \
     --data "$folder" --decode off
+# the status that a run over the files would end with, decoded or only looked at
+printf 'a.jpg 0\nfolder 0\n' >"$folder/folder.txt"
+mkdir "$folder/folder"
+expect_error 4 "0 images missing, 1 unreadable" \
+    data check --train-list "$folder/folder.txt" --data "$folder" --no-decode
+grep -qF 'folder: not a regular file' <<<"$output" || { echo "FAIL: $output"; failed=1; }
+printf 'large.jpg 0\na.jpg 0\n' >"$folder/large.txt"
+truncate -s 600M "$folder/large.jpg"
+expect_error 5 "0 images missing, 2 unreadable" data check --train-list "$folder/large.txt" --data "$folder"
+expect_error 5 "0 images missing, 1 unreadable" data check --test-list "$folder/large.txt" --data "$folder" --no-decode
+{ # a header of 100000 x 100000 pixels
+    printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\1\206\240\0\1\206\240\10\2\0\0\0\047\060\234\237'
+    printf '\0\0\0\0IDAT'
+} >"$folder/huge.png"
+printf 'huge.png 0\n' >"$folder/huge.txt"
+expect_error 5 "0 images missing, 1 unreadable" data check --train-list "$folder/huge.txt" --data "$folder"
+printf 'huge.png 0\nb.jpg 0\nnone.jpg 0\n' >"$folder/both.txt" # a missing file is told first
+expect_error 4 "1 images missing, 2 unreadable" data check --train-list "$folder/both.txt" --data "$folder"
+printf 'a.jpg 0\nb.jpg 1\na.jpg 1\nb.jpg 1\n' >"$folder/labels.txt"
+expect_error 3 "0 unreadable, 1 with conflicting labels" \
+    data check --train-list "$folder/labels.txt" --data "$folder" --no-decode
+grep -qF 'listed twice 2, with conflicting labels 1,' <<<"$output" || { echo "FAIL: $output"; failed=1; }
+expect 0 'only look for the files' data check --help
+grep -qF 'neither damage nor copies by content' <<<"$output" || { echo "FAIL: $output"; failed=1; }
 expect 0 'many-shot 5, medium-shot 3, few-shot 2 classes' data check --dataset synthetic
 if [ -e "${PACO_SHARED:-../shared}/data/imagenet_samples/list.txt" ]; then
     samples=${PACO_SHARED:-../shared}/data/imagenet_samples
     expect 0 '120 images, 1000 classes' \
         data check --train-list "$samples/list.txt" --data "$samples" --classes 1000
-    grep -qF 'missing 0, unreadable 0, listed twice 0, copies under other names 0' <<<"$output" ||
+    grep -qF 'missing 0, unreadable 0, listed twice 0, with conflicting labels 0, copies under other names 0' \
+        <<<"$output" ||
         { echo "FAIL: $output"; failed=1; }
 fi
 exit $failed

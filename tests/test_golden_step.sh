@@ -1,8 +1,7 @@
 #!/bin/bash
-# paco verify on golden files of training steps: the CIFAR family on the float64 reference and on OpenCL, fused and
-# not, and with the kernels of GPUs. The reference takes a minute for all of them, so it gets the small ones here.
-# PACO_FULL=1 takes every file, those of ImageNet models too, on everything; programs with sanitizers are slow and get
-# two.
+# paco verify on golden files of training steps: the CIFAR family and one ImageNet model on OpenCL, fused and not,
+# and with the kernels of GPUs. The reference takes a minute for all of them, so it gets the smallest here. PACO_FULL=1
+# takes every file on everything; programs with sanitizers are slow and get two.
 set -u
 paco=$1
 folder=${PACO_SHARED:-../shared}/golden/step
@@ -16,9 +15,10 @@ if [ "${PACO_FULL:-0}" = 1 ]; then
     few=("${opencl[@]}")
 else
     ref=("$folder"/resnet20_sharp.json "$folder"/resnet20_balanced_softmax.json)
-    opencl=("$folder"/resnet20*.json "$folder"/resnet32*.json)
-    few=("$folder"/resnet20_sharp.json)
+    opencl=("$folder"/resnet20*.json "$folder"/resnet32*.json "$folder"/resnet18.json)
+    few=("$folder"/resnet20_sharp.json "$folder"/resnet18.json)
     if ldd "$paco" | grep -qE 'lib(asan|ubsan|tsan)'; then
+        few=("$folder"/resnet20_sharp.json)
         ref=("${few[@]}")
         opencl=("$folder"/resnet20_sharp.json "$folder"/resnet20_balanced_softmax.json)
     fi

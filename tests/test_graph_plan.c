@@ -673,9 +673,9 @@ static void refused_but(int batch, uint64_t memory, uint64_t max_alloc, const ch
 {
     long long fits = 0;
     refused(batch, 37, memory, max_alloc, why);
-    const char *hint = strstr(status_text(), "A batch of ");
+    const char *hint = strstr(status_text(), "--batch ");
     assert_non_null(hint);
-    assert_int_equal(sscanf(hint, "A batch of %lld images per rank fits", &fits), 1);
+    assert_int_equal(sscanf(hint, "--batch %lld fits", &fits), 1);
     assert_in_range(fits, batch / 4, batch - 1);
     if (!compile_sized((int)fits, 37, memory, max_alloc).fits)
         fail_msg("a batch of %lld does not fit: %s", fits, status_text());
@@ -693,6 +693,33 @@ static void sizes(void **unused)
     refused(4, 100000, much, 1 << 22,
             "queue is larger than a buffer of the device may be (12 vs 4 MiB). No batch fits: ");
     refused(4, 100000, 1 << 23, much, " MiB do not depend on it, of them 12 MiB are queue");
+}
+
+/* Values that are small one by one: the slab is named, and a batch of several ranks as the option wants it. */
+static void refusal_names(void **unused)
+{
+    (void)unused;
+    ModelConfig config = model_small(arch_find("resnet20"), 16, 32, 2);
+    Paper paper = paper_new((uint64_t)1 << 40);
+    Plan *plan;
+    PlanOptions look = {.plan_only = true};
+    assert_int_equal(plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &look, &plan), STATUS_OK);
+    assert_int_equal(paper.live, 0);
+    assert_int_equal(plan_fits(plan), STATUS_OK);
+    paper.info.memory = plan_bytes(plan) - plan_slab_bytes(plan, SLAB_ACTIVATION) / 3;
+    assert_int_equal(plan_fits(plan), STATUS_LIMIT);
+    int all = 0, each = 0;
+    const char *hint = strstr(status_text(), "--batch ");
+    if (!hint)
+        fail_msg("no batch: %s", status_text());
+    assert_int_equal(sscanf(hint, "--batch %d (%d per rank) fits", &all, &each), 2);
+    assert_int_equal(all, 2 * each);
+    assert_in_range(each, 1, config.batch - 1);
+    paper.info.memory = 1000;
+    assert_int_equal(plan_fits(plan), STATUS_LIMIT);
+    if (!strstr(status_text(), " MiB are parameters"))
+        fail_msg("%s", status_text());
+    plan_free(plan);
 }
 
 static void limits(void **unused)
@@ -723,7 +750,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
-        cmocka_unit_test(sizes),
+        cmocka_unit_test(sizes), cmocka_unit_test(refusal_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,7 +242,7 @@ static void unwritable_places(void **state)
     Metrics *m = example();
     mkdir(test_path("taken.csv"), 0777);
     assert_int_equal(metrics_write_confusion(m, test_path("taken.csv")), STATUS_IO);
-    assert_null(test_read_text(test_path("taken.csv.tmp")));
+    assert_int_equal(test_files_ending(test_folder(), ".tmp"), 0);
     assert_int_equal(metrics_write_confusion(m, "/nonexistent folder/c.csv"), STATUS_IO);
     assert_int_equal(metrics_append_epoch("/nonexistent folder/c.csv", &(EpochRow){0}), STATUS_IO);
     metrics_free(m);

@@ -47,6 +47,7 @@ static void defaults(void **state)
     assert_null(o.out);
     assert_string_equal(o.device, "auto");
     assert_true(o.given[OPTION_ID_dataset] && !o.given[OPTION_ID_batch]);
+    assert_int_equal(o.on_corrupt, CORRUPT_FAIL); /* in training as in evaluation */
     options_free(&o);
 }
 
@@ -192,41 +193,42 @@ typedef struct Published {
     const char *name, *dataset, *arch, *recipe, *schedule, *freeze, *colours;
     int batch, ranks, epochs, warmup, queue, dim, classes, n, m, long_tailed;
     double lr, wd, alpha, temperature, lt_factor, accuracy;
+    const char *source, *script, *precision;
 } Published;
 
 /* Every published row, typed in again here; classes 0: as the data says. */
 static const Published PUBLISHED[] = {
 #define LARGE(name, data, arch, recipe, freeze, colours, batch, epochs, warmup, classes, n, m, lt, \
-              lr, wd, temperature, accuracy)                                                      \
+              lr, wd, temperature, accuracy, script, precision)                                   \
     {name, data, arch, recipe, "cosine", freeze, colours, batch, 4, epochs, warmup, 8192, 128,    \
-     classes, n, m, lt, lr, wd, 0.05, temperature, 1, accuracy}
-#define CIFAR(name, data, factor, accuracy)                                                       \
+     classes, n, m, lt, lr, wd, 0.05, temperature, 1, accuracy, "README", script, precision}
+#define CIFAR(name, data, factor, accuracy, source, script)                                       \
     {name, data, "resnet32", "cifar100", "cifar", "none", "CIFAR", 128, 1, 400, 10, 1024, 32, 0,  \
-     2, 10, 1, 0.05, 5e-4, 0.01, 0.05, factor, accuracy}
+     2, 10, 1, 0.05, 5e-4, 0.01, 0.05, factor, accuracy, source, script, "fp32"}
     LARGE("imagenet_lt_r50", "list", "resnet50", "randcls_sim", "none", "ImageNet",
-          128, 400, 10, 1000, 2, 10, 1, 0.02, 5e-4, 0.2, 57.0),
+          128, 400, 10, 1000, 2, 10, 1, 0.02, 5e-4, 0.2, 57.0, "published", "fp32"),
     LARGE("imagenet_lt_x50", "list", "resnext50_32x4d", "randclsstack_sim", "none", "ImageNet",
-          128, 400, 10, 1000, 2, 10, 1, 0.02, 5e-4, 0.07, 58.2),
+          128, 400, 10, 1000, 2, 10, 1, 0.02, 5e-4, 0.07, 58.2, "published", "fp32"),
     LARGE("imagenet_lt_x101", "list", "resnext101_32x4d", "randclsstack_sim", "none", "ImageNet",
-          128, 400, 10, 1000, 3, 10, 1, 0.03, 5e-4, 0.2, 60.0),
+          128, 400, 10, 1000, 3, 10, 1, 0.03, 5e-4, 0.2, 60.0, "published", "fp32"),
     LARGE("inat_r50", "list", "resnet50", "randcls_sim", "none", "iNaturalist",
-          128, 400, 10, 8142, 2, 10, 1, 0.02, 1e-4, 0.2, 73.2),
+          128, 400, 10, 8142, 2, 10, 1, 0.02, 1e-4, 0.2, 73.2, "published", "fp32"),
     LARGE("inat_r152", "list", "resnet152", "randcls_sim", "none", "iNaturalist",
-          128, 400, 10, 8142, 2, 10, 1, 0.02, 1e-4, 0.2, 75.2),
+          128, 400, 10, 8142, 2, 10, 1, 0.02, 1e-4, 0.2, 75.2, "none: as inat_r50", "fp32"),
     LARGE("places_lt_r152", "list", "resnet152", "sim_sim", "convs_but_last_block", "ImageNet",
-          128, 30, 5, 365, 2, 10, 1, 0.02, 5e-4, 0.2, 41.2),
+          128, 30, 5, 365, 2, 10, 1, 0.02, 5e-4, 0.2, 41.2, "published", "fp16"),
     LARGE("imagenet_r50", "folder", "resnet50", "randcls_sim", "none", "ImageNet",
-          256, 400, 10, 1000, 2, 10, 0, 0.04, 1e-4, 0.2, 79.3),
+          256, 400, 10, 1000, 2, 10, 0, 0.04, 1e-4, 0.2, 79.3, "published", "fp32"),
     LARGE("imagenet_r101", "folder", "resnet101", "randcls_sim", "none", "ImageNet",
-          256, 400, 10, 1000, 2, 10, 0, 0.04, 1e-4, 0.2, 80.9),
+          256, 400, 10, 1000, 2, 10, 0, 0.04, 1e-4, 0.2, 80.9, "published", "fp32"),
     LARGE("imagenet_r200", "folder", "resnet200", "randclsstack_sim", "none", "ImageNet",
-          256, 400, 10, 1000, 3, 12, 0, 0.04, 1e-4, 0.2, 81.8),
-    CIFAR("cifar100_lt_100", "cifar100", 0.01, 52.0),
-    CIFAR("cifar100_lt_50", "cifar100", 0.02, 56.0),
-    CIFAR("cifar100_lt_10", "cifar100", 0.1, 64.2),
-    CIFAR("cifar10_lt_100", "cifar10", 0.01, 85.1),
-    CIFAR("cifar10_lt_50", "cifar10", 0.02, 87.1),
-    CIFAR("cifar10_lt_10", "cifar10", 0.1, 90.8),
+          256, 400, 10, 1000, 3, 12, 0, 0.04, 1e-4, 0.2, 81.8, "published", "fp16"),
+    CIFAR("cifar100_lt_100", "cifar100", 0.01, 52.0, "paper", "published"),
+    CIFAR("cifar100_lt_50", "cifar100", 0.02, 56.0, "paper", "published"),
+    CIFAR("cifar100_lt_10", "cifar100", 0.1, 64.2, "paper", "published"),
+    CIFAR("cifar10_lt_100", "cifar10", 0.01, 85.1, "later papers", "none: as cifar100_lt_100"),
+    CIFAR("cifar10_lt_50", "cifar10", 0.02, 87.1, "later papers", "none: as cifar100_lt_50"),
+    CIFAR("cifar10_lt_10", "cifar10", 0.1, 90.8, "later papers", "none: as cifar100_lt_10"),
 #undef LARGE
 #undef CIFAR
 };
@@ -291,8 +293,9 @@ static void presets_are_the_published_ones(void **state)
         parse(&o, OPTION_TRAIN, line); /* lists may be missing: the values are there all the same */
         assert_published(&o, &PUBLISHED[i]);
         assert_true(preset->accuracy == PUBLISHED[i].accuracy);
-        assert_true(strncmp(preset->script, "published", 9) == 0 ||
-                    strncmp(preset->script, "none: ", 6) == 0);
+        assert_string_equal(preset->source, PUBLISHED[i].source);
+        assert_string_equal(preset->script, PUBLISHED[i].script);
+        assert_string_equal(preset->precision, PUBLISHED[i].precision);
         options_free(&o);
     }
     int claimed = 0;
@@ -334,18 +337,21 @@ static void dump_reads_back(void **state)
     assert_int_equal(
         parse(&a, OPTION_TRAIN,
               "--preset cifar100_lt_50 --data some/where --lr 0.1234567890123456 "
-              "--no-mlp --seed 9007199254740993 --std 0.3333333333333333 --ranks 2 --out x=y"),
+              "--no-mlp --seed 9007199254740993 --std 0.3333333333333333 --ranks 2 --out x=y --supt 1e-4 "
+              "--gamma 99.99999999999999"),
         STATUS_OK);
     char *text = options_dump(&a, &arena);
     assert_non_null(strstr(text, "preset=cifar100_lt_50\n"));
-    assert_non_null(strstr(text, "\nwd=5e-04\n") ? text : strstr(text, "\nwd=0.0005\n"));
+    assert_non_null(strstr(text, "\nwd=0.0005\n"));
+    assert_non_null(strstr(text, "\nrandaug-m=10\n")); /* not 1e+01 */
+    assert_non_null(strstr(text, "\nbase-temperature=0\n"));
     assert_non_null(strstr(text, "\nmean=0.4914,0.4822,0.4465\n"));
     assert_non_null(strstr(text, "\ntrain-list=\n"));
     options_init(&b);
     assert_int_equal(options_read(&b, "checkpoint", text), STATUS_OK);
     assert_string_equal(options_dump(&b, &arena), text);
-    assert_true(b.lr == a.lr && b.seed == a.seed && b.std[1] == a.std[1] && b.batch == 256 &&
-                !b.mlp);
+    assert_true(b.lr == a.lr && b.seed == a.seed && b.std[1] == a.std[1] && b.batch == 256 && !b.mlp);
+    assert_true(b.supt == a.supt && b.gamma == a.gamma);
     assert_string_equal(b.out, "x=y");
     assert_string_equal(b.preset, "cifar100_lt_50");
     assert_int_equal(options_read(&b, "c.pth", "batch=8\nnovel=1\n"), STATUS_INPUT);
@@ -361,18 +367,20 @@ static void dump_reads_back(void **state)
 static void help_lists_what_applies(void **state)
 {
     (void)state;
-    static const OptionVerb verbs[] = {OPTION_TRAIN, OPTION_EVAL, OPTION_BENCH, OPTION_DATA};
-    static const struct { const char *line; bool shown[4];
+    static const OptionVerb verbs[] = {OPTION_TRAIN, OPTION_EVAL, OPTION_BENCH, OPTION_DATA, OPTION_AUGMENT};
+    static const struct { const char *line; bool shown[5];
     } lines[] = {
-        {"--epochs N", {true, false, false, false}},
-        {"--batch N", {true, true, true, false}},
-        {"--repeats N", {false, false, true, false}},
-        {"--train-list FILE", {true, true, false, true}},
-        {"--[no-]mlp", {true, false, true, false}},
-        {"--preset NAME", {true, true, true, true}},
-        {"resnet20, resnet32, ", {true, true, true, false}},
+        {"--epochs N", {true, false, false, false, false}},
+        {"--batch N", {true, true, true, false, false}},
+        {"--repeats N", {false, false, true, false, false}},
+        {"--train-list FILE", {true, true, false, true, false}},
+        {"--[no-]mlp", {true, false, true, false, false}},
+        {"--preset NAME", {true, true, true, true, true}},
+        {"--randaug-m X", {true, false, false, false, true}},
+        {"resnet20, resnet32, ", {true, true, true, false, false}},
+        {"more than 1 % of the images of one list (one epoch of it", {true, true, false, false, false}},
     };
-    for (int v = 0; v < 4; v++) {
+    for (int v = 0; v < 5; v++) {
         char *text = NULL;
         size_t size;
         FILE *out = open_memstream(&text, &size);

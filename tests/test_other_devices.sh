@@ -1,5 +1,5 @@
 #!/bin/bash
-# The kernels of GPUs on devices unlike this one: many compute units or few, small work-groups, little local memory, wide
+# Kernels on devices unlike this one: many compute units or few, small work-groups, little local memory, wide
 # alignment, and memory that is not zero (opencl_other_device.c). Products and convolutions of odd shapes, operators,
 # and a golden step. Programs with sanitizers cannot be preloaded into.
 set -u
@@ -15,23 +15,53 @@ if ldd "$1" | grep -qE 'lib(asan|ubsan|tsan)'; then
 fi
 golden=${PACO_SHARED:-../shared}/golden/step/resnet20.json
 
-looks_like() { # units, group, local memory, alignment in bits, command...
-    OTHER_UNITS=$1 OTHER_GROUP=$2 OTHER_LOCAL=$3 OTHER_ALIGN=$4 LD_PRELOAD=$device "${@:5}" >"$log" 2>&1 && return
+# Runs a command with OTHER_* in its environment.
+other() {
+    LD_PRELOAD=$device "$@" >"$log" 2>&1 && return
     [ $? = 77 ] && { cat "$log"; exit 77; }
-    echo "FAILED as a device of $1 units, groups of $2, $3 bytes of local memory: ${*:5}"
+    echo "FAILED as a device of$(env | sed -n 's/^OTHER_/ /p' | tr '\n' ' '): $*"
     tail -20 "$log"
     failed=1
+}
+
+looks_like() { # units, group, local memory, alignment in bits, command...
+    OTHER_UNITS=$1 OTHER_GROUP=$2 OTHER_LOCAL=$3 OTHER_ALIGN=$4 other "${@:5}"
 }
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
 "$1" devices | grep -q '^opencl' || { echo "skipped: no OpenCL device"; exit 77; }
-for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024"; do
+for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024" "8 64 32768 1024"; do
     read -ra look <<<"$look"
     for test in gemm conv ops; do
         PACO_TEST_TINY=1 PACO_TEST_KERNELS=gpu looks_like "${look[@]}" "$build/tests/test_$test"
     done
     [ -e "$golden" ] && looks_like "${look[@]}" "$1" verify --device opencl --kernels gpu "$golden"
 done
+# Processors whose local memory is small: rows are cut into pieces, also those of an image of 224.
+for local in 32768 65536 262144; do
+    export OTHER_LOCAL=$local
+    for test in gemm conv; do PACO_TEST_KERNELS=cpu other "$build/tests/test_$test"; done
+    other "$1" bench step --arch resnet18 --batch 2 --queue 64 --repeats 1 --untimed 0 --kernels cpu
+    [ -e "$golden" ] && other "$1" verify --device opencl --kernels cpu "$golden"
+    unset OTHER_LOCAL
+done
+# A GPU, and what a driver calls neither GPU nor processor.
+for type in 4 8; do
+    OTHER_TYPE=$type looks_like 16 256 32768 1024 "$build/tests/test_backend"
+done
+# A clock that sees no kernel's time: no figure is infinite.
+OTHER_CLOCK=7 other "$1" bench op conv 1 16 4 4 16 3 1 --profile
+grep -q 'conv_forward .* 0\.0%' "$log" && ! grep -qiE '\b(nan|inf)\b' "$log" || { echo "FAILED: $(cat "$log")"; failed=1; }
+# Of two devices the processor is taken before an accelerator, and a GPU before both. PoCL can be two devices.
+export POCL_DEVICES="basic pthread"
+if [ "$("$1" devices | grep -cE '^opencl:[01]  (basic|pthread)')" = 2 ]; then
+    for of in "8 basic pthread" "8 pthread basic" "4 basic basic" "4 pthread pthread"; do
+        read -r OTHER_TYPE OTHER_DEVICE chosen <<<"$of"
+        export OTHER_TYPE OTHER_DEVICE
+        other "$1" bench op sgd 1 16 --repeats 1
+        grep -q "\"device\": \"$chosen" "$log" || { echo "FAILED: type $OTHER_TYPE is $OTHER_DEVICE: $(cat "$log")"; failed=1; }
+    done
+fi
 exit $failed

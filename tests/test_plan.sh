@@ -52,11 +52,23 @@ for kind in conv_forward conv_grad_data conv_grad_weight bn_apply gemm sgd ema; 
 # what does not fit
 "$paco" plan step --arch resnet20 --batch 8 --dim 4096 --queue 16777216 >"$work/out" 2>"$work/errors"
 [ $? = 5 ] || fail "a queue of 256 GiB: not exit 5"
+seen "$work/out" '^in all +[0-9]+\.[0-9]$' # the plan itself comes before its refusal
+seen "$work/out" ' conv_forward '
 seen "$work/errors" '^paco: error: .*: memory: queue is larger than a buffer of the device may be \([0-9]+ vs [0-9]+ MiB\)\. '
 seen "$work/errors" 'No batch fits: [0-9]+ MiB do not depend on it, of them [0-9]+ MiB are queue$'
 "$paco" plan step --arch resnet50 --batch 200000 --ranks 4 >"$work/out" 2>"$work/errors"
 [ $? = 5 ] || fail "a batch of 200000: not exit 5"
-seen "$work/errors" '^paco: error: .*: memory: .* \([0-9]+ vs [0-9]+ MiB.*\)\. A batch of [0-9]+ images per rank fits$'
+seen "$work/errors" '^paco: error: .*: memory: .* \([0-9]+ vs [0-9]+ MiB.*\)\. --batch [0-9]+ \([0-9]+ per rank\) fits$'
+read -r all each < <(sed -E 's/.*--batch ([0-9]+) \(([0-9]+) per rank.*/\1 \2/' "$work/errors")
+[ "$all" = $((4 * each)) ] || fail "four times $each is not $all"
+"$paco" plan step --arch resnet50 --batch "$all" --ranks 4 >"$work/out" 2>"$work/errors" || fail "--batch $all: $(cat "$work/errors")"
+"$paco" plan eval --arch resnet50 --batch 20000 --ranks 4 >"$work/out" 2>"$work/errors"
+seen "$work/errors" '\. --batch [0-9]+ fits$'
+seen "$work/out" '^activations: .* the peak is at '
+# a plan takes no memory, and a row of any image size has its place
+"$paco" plan step --arch resnet50 --size 2048 --batch 2 --queue 64 >"$work/out" 2>"$work/errors"
+seen "$work/out" '^in all +[0-9]+\.[0-9]$'
+unseen "$work/errors" 'local memory'
 
 # evaluation has no batch norm to feed
 "$paco" bench eval --arch resnet20 --size 16 --batch 1 --ranks 2 --repeats 1 >"$work/json" 2>"$work/errors" ||

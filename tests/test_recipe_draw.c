@@ -155,6 +155,49 @@ static void crop_is_uniform(void **state)
     free(area), free(ratio), free(left), free(top);
 }
 
+/* The same of an image of 4 to 3: no box is too wide for it, and those of a ratio below 4/3 u are too high; that is
+ * of log ratios, 2 log 4/3 up to u 9/16, then -log u. */
+static double wide_fits(double u)
+{
+    double low = 2 * log(4.0 / 3) * fmin(u, 9.0 / 16);
+    return u <= 9.0 / 16 ? low : low + (u - u * log(u)) - (9.0 / 16 - 9.0 / 16 * log(9.0 / 16));
+}
+
+static double wide_area_cdf(double u, const double *scale)
+{
+    return (wide_fits(u) - wide_fits(*scale)) / (wide_fits(1) - wide_fits(*scale));
+}
+
+/* Sides in whole pixels blur the definition: too little to be seen in so many draws, ratios of small boxes
+ * apart. Places have few values where the box is nearly as large as the image, so that they are smeared over their
+ * pixel. */
+static void crop_of_a_photo(void **state)
+{
+    (void)state;
+    const int width = 500, height = 375;
+    const double scale = 0.08;
+    double *area = values_new(), *ratio = values_new(), *left = values_new(), *top = values_new();
+    size_t inner = 0;
+    Rng smear = rng_stream(6, 0, 0, RNG_TEST);
+    for (int i = 0; i < DRAWS; i++) {
+        Augment drawn;
+        draw("randcls", RECIPE_QUERY, 10, width, height, (uint64_t)i, &drawn);
+        ImageBox b = drawn.step[0].box;
+        assert_true(b.left >= 0 && b.top >= 0 && b.left + b.width <= width && b.top + b.height <= height);
+        area[i] = (double)b.width * b.height / (width * height);
+        left[i] = (b.left + rng_uniform(&smear)) / (width - b.width + 1);
+        top[i] = (b.top + rng_uniform(&smear)) / (height - b.height + 1);
+        if (area[i] > 0.3 && area[i] < 0.55)
+            ratio[inner++] = log((double)b.width / b.height);
+    }
+    printf("randcls of 500 x 375\n");
+    assert_ks("crop area", area, DRAWS, wide_area_cdf, &scale);
+    assert_ks("crop log ratio", ratio, inner, uniform_cdf, (double[2]){log(0.75), -log(0.75)});
+    assert_ks("crop left", left, DRAWS, uniform_cdf, (double[2]){0, 1});
+    assert_ks("crop top", top, DRAWS, uniform_cdf, (double[2]){0, 1});
+    free(area), free(ratio), free(left), free(top);
+}
+
 /* Where no box fits ten times: the clamped centre. */
 static void crop_falls_back(void **state)
 {
@@ -296,6 +339,29 @@ static void randaugment_is_as_defined(void **state)
     assert_even("RandAugment operation", counts, 15);
 }
 
+/* The two operations of RandAugment are drawn with replacement, the second whatever the first: every pair as often. */
+static void randaugment_pairs(void **state)
+{
+    (void)state;
+    double pairs[AUGMENT_OP_COUNT][AUGMENT_OP_COUNT] = {{0}}, counts[15 * 15];
+    for (int i = 0; i < 4 * DRAWS; i++) { /* a quarter applies both */
+        Augment drawn = {.size = 224};
+        Rng rng = rng_stream(13, 1, (uint64_t)i, RNG_TEST);
+        randaugment_draw(2, 5, &rng, &drawn);
+        if (drawn.count == 2)
+            pairs[drawn.step[0].op][drawn.step[1].op]++;
+    }
+    int used = 0;
+    for (int a = 0; a < AUGMENT_OP_COUNT; a++)
+        for (int b = 0; b < AUGMENT_OP_COUNT; b++)
+            if (pairs[a][b] > 0) {
+                assert_true(used < 15 * 15);
+                counts[used++] = pairs[a][b];
+            }
+    assert_int_equal(used, 15 * 15);
+    assert_even("RandAugment pairs", counts, used);
+}
+
 /* Integers 0 to 256 cut from normal amounts, by chi-square; values too rare for it share a cell. */
 static void assert_cut_normal(const char *what, const double *values, size_t n,
                               const double *normal)
@@ -372,8 +438,8 @@ static void randaugment_amounts(void **state)
     free(values);
 }
 
-/* Amounts at the ends of the range, clipped: m 12 is always 10, m 10 half of the time; 0 at m 0
- * likewise. */
+/* Amounts at the ends of the range, clipped: m 10 half of the time, m 12 but for 3 of 100,000 (4 deviations off), m 14
+ * always; 0 at m 0 likewise. */
 static void randaugment_clips(void **state)
 {
     (void)state;
@@ -383,31 +449,35 @@ static void randaugment_clips(void **state)
         {AUGMENT_BRIGHTNESS, 0.1, 1.9}, {AUGMENT_SHARPNESS, 0.1, 1.9}, {AUGMENT_SHEAR_X, 0, 0.3},
         {AUGMENT_SHEAR_Y, 0, 0.3}, {AUGMENT_TRANSLATE_X, 0, 0.45}, {AUGMENT_TRANSLATE_Y, 0, 0.45},
     };
+    static const int levels[] = {0, 10, 12, 14};
     double full = 0, rotations = 0;
+    int amounts_of_12 = 0, below_of_12 = 0;
     for (int i = 0; i < DRAWS; i++)
-        for (int m = 0; m < 3; m++) {
+        for (int l = 0; l < 4; l++) {
+            int m = levels[l];
             Augment drawn;
-            draw("randcls", RECIPE_QUERY,
-                 m == 0   ? 0
-                 : m == 1 ? 10
-                          : 14,
-                 500, 375, (uint64_t)i, &drawn);
+            draw("randcls", RECIPE_QUERY, m, 500, 375, (uint64_t)i, &drawn);
             for (int k = randaugment_begin(&drawn); k < drawn.count; k++) {
                 const AugmentStep *s = &drawn.step[k];
                 for (size_t e = 0; e < sizeof ends / sizeof *ends; e++) {
                     if (ends[e].op != s->op)
                         continue;
                     assert_true(fabs(s->amount) <= ends[e].high + 1e-12);
-                    assert_true(m == 2 ? fabs(fabs(s->amount) - ends[e].high) < 1e-12
-                                       : fabs(s->amount) >= ends[e].low - 1e-12);
+                    assert_true(fabs(s->amount) >= ends[e].low - 1e-12);
+                    bool most = fabs(fabs(s->amount) - ends[e].high) < 1e-12;
+                    assert_true(m < 14 || most);
+                    amounts_of_12 += m == 12;
+                    below_of_12 += m == 12 && !most;
                 }
-                if (m == 1 && s->op == AUGMENT_ROTATE) {
+                if (m == 10 && s->op == AUGMENT_ROTATE) {
                     rotations++;
                     full += fabs(s->amount) == 30;
                 }
             }
         }
     assert_share("clipped at m 10", full, rotations, 0.5);
+    printf("  %-28s %7d draws, %d below 10\n", "m 12", amounts_of_12, below_of_12);
+    assert_true(amounts_of_12 > 75000 && below_of_12 <= 10); /* 2.5 on average */
 }
 
 typedef struct PolicyRow {
@@ -423,6 +493,20 @@ static const PolicyRow POLICY[25] = {
 #undef ROW
 #undef RANGE
 };
+
+/* Chi-square over the cells that can occur: `used` of them. */
+static void assert_possible(const char *what, const double *counts, const double *expected, int cells, int used)
+{
+    double c[AUGMENT_OP_COUNT + 25], e[AUGMENT_OP_COUNT + 25];
+    int n = 0;
+    for (int i = 0; i < cells; i++) {
+        assert_true(expected[i] > 0 || counts[i] == 0);
+        if (expected[i] > 0)
+            c[n] = counts[i], e[n++] = expected[i];
+    }
+    assert_int_equal(n, used);
+    assert_chi(what, c, e, n);
+}
 
 static void autoaugment_is_as_defined(void **state)
 {
@@ -446,14 +530,108 @@ static void autoaugment_is_as_defined(void **state)
             assert_true(s->op != AUGMENT_SHEAR_Y || s->filter == IMAGE_BICUBIC);
         }
     }
-    double c[AUGMENT_OP_COUNT], e[AUGMENT_OP_COUNT];
-    int used = 0;
-    for (int op = 0; op < AUGMENT_OP_COUNT; op++) {
-        assert_true(expected[op] > 0 || counts[op] == 0);
-        if (expected[op] > 0)
-            c[used] = counts[op], e[used++] = expected[op];
+    assert_possible("AutoAugment operation", counts, expected, AUGMENT_OP_COUNT, 13);
+}
+
+/* What an operation of the policy has at an index, without its sign. */
+static double policy_amount(AugmentOp op, int index)
+{
+    switch (op) {
+    case AUGMENT_SHEAR_X:
+    case AUGMENT_SHEAR_Y:
+        return 0.3 * index / 9;
+    case AUGMENT_TRANSLATE_X:
+    case AUGMENT_TRANSLATE_Y:
+        return 150.0 / 331 * index / 9;
+    case AUGMENT_ROTATE:
+        return 30.0 * index / 9;
+    case AUGMENT_COLOR:
+    case AUGMENT_CONTRAST:
+    case AUGMENT_SHARPNESS:
+    case AUGMENT_BRIGHTNESS:
+        return 0.9 * index / 9; /* off 1 */
+    case AUGMENT_POSTERIZE:
+        return nearbyint(8 - 4.0 * index / 9);
+    case AUGMENT_SOLARIZE:
+        return 256 - 256.0 * index / 9; /* no whole number: the threshold is a float */
+    default:
+        return 0;
     }
-    assert_chi("AutoAugment operation", c, e, used);
+}
+
+static double drawn_amount(const AugmentStep *s)
+{
+    bool around_one = s->op == AUGMENT_COLOR || s->op == AUGMENT_CONTRAST || s->op == AUGMENT_SHARPNESS ||
+                      s->op == AUGMENT_BRIGHTNESS;
+    return fabs(around_one ? s->amount - 1 : s->amount);
+}
+
+/* The first row that looks like these two operations with their amounts, or -1: some rows look alike. */
+static int policy_row(const AugmentOp op[2], const double amount[2])
+{
+    for (int row = 0; row < 25; row++) {
+        bool same = true;
+        for (int k = 0; k < 2; k++)
+            same &= POLICY[row].op[k] == op[k] &&
+                    fabs(policy_amount(op[k], POLICY[row].index[k]) - amount[k]) < 1e-9;
+        if (same)
+            return row;
+    }
+    return -1;
+}
+
+/* Both operations are of one row, each applied by a coin of its own; every amount is its row's. */
+static void autoaugment_rows(void **state)
+{
+    (void)state;
+    double counts[25] = {0}, expected[25] = {0}, number[3] = {0}, share[3] = {0};
+    for (int row = 0; row < 25; row++) {
+        const PolicyRow *r = &POLICY[row];
+        double n = 16.0 * DRAWS / 25, both = r->p[0] * r->p[1];
+        int first = policy_row(r->op, (double[2]){policy_amount(r->op[0], r->index[0]),
+                                                  policy_amount(r->op[1], r->index[1])});
+        expected[first] += n * both;
+        share[2] += n * both;
+        share[1] += n * (r->p[0] + r->p[1] - 2 * both);
+        share[0] += n * (1 - r->p[0]) * (1 - r->p[1]);
+    }
+    for (int i = 0; i < 16 * DRAWS; i++) {
+        Augment drawn = {.size = 32};
+        Rng rng = rng_stream(14, 1, (uint64_t)i, RNG_TEST);
+        autoaugment_draw(&rng, &drawn);
+        number[drawn.count]++;
+        if (drawn.count < 2)
+            continue;
+        int row = policy_row((AugmentOp[2]){drawn.step[0].op, drawn.step[1].op},
+                             (double[2]){drawn_amount(&drawn.step[0]), drawn_amount(&drawn.step[1])});
+        assert_true(row >= 0); /* else of two rows */
+        counts[row]++;
+    }
+    /* 25 but for two that look like others and one whose second is never applied */
+    assert_possible("AutoAugment rows", counts, expected, 25, 22);
+    assert_chi("AutoAugment applied", number, share, 3);
+}
+
+/* Solarize, which has no sign, has the threshold of an index in use, and each of them. */
+static void autoaugment_solarizes(void **state)
+{
+    (void)state;
+    double counts[10] = {0}, expected[10] = {0};
+    for (int k = 0; k < 50; k++)
+        if (POLICY[k / 2].op[k % 2] == AUGMENT_SOLARIZE)
+            expected[POLICY[k / 2].index[k % 2]] += DRAWS / 25.0 * POLICY[k / 2].p[k % 2];
+    for (int i = 0; i < DRAWS; i++) {
+        Augment drawn = {.size = 32};
+        Rng rng = rng_stream(15, 1, (uint64_t)i, RNG_TEST);
+        autoaugment_draw(&rng, &drawn);
+        const AugmentStep *s = find(&drawn, AUGMENT_SOLARIZE);
+        int index = s ? (int)nearbyint((256 - s->amount) * 9 / 256) : 0;
+        if (!s)
+            continue;
+        assert_true(index >= 0 && index < 10 && fabs(s->amount - (256 - 256.0 * index / 9)) < 1e-9);
+        counts[index]++;
+    }
+    assert_possible("AutoAugment solarize", counts, expected, 10, 4);
 }
 
 /* AutoAugment's operations with a sign draw it evenly, at the amount of an index of the policy. */
@@ -670,7 +848,29 @@ static void draws_keep_the_order(void **state)
         }
 }
 
-/* Streams decide: the same one draws the same, another another; query and key differ. */
+/* The streams of the two views of a sample draw apart: equal boxes are chance, and flips are independent. */
+static void views_draw_apart(void **state)
+{
+    (void)state;
+    const RecipeView *view = recipe_find("sim")->view[RECIPE_QUERY];
+    RecipeOptions options = recipe_options(recipe_find("sim"));
+    double flips[4] = {0};
+    int equal = 0;
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        Augment drawn[2];
+        for (int side = 0; side < 2; side++) {
+            Rng rng = rng_stream(5, 3, i, side ? RNG_VIEW_K : RNG_VIEW_Q);
+            assert_int_equal(recipe_draw(view, &options, "test", 500, 375, &rng, &drawn[side]), STATUS_OK);
+        }
+        flips[2 * (find(&drawn[0], AUGMENT_FLIP) != NULL) + (find(&drawn[1], AUGMENT_FLIP) != NULL)]++;
+        equal += memcmp(&drawn[0].step[0].box, &drawn[1].step[0].box, sizeof(ImageBox)) == 0;
+    }
+    printf("sim twice: %d of %d boxes equal\n", equal, DRAWS);
+    assert_true(equal < DRAWS / 1000);
+    assert_even("flips of both views", flips, 4);
+}
+
+/* Streams decide: the same one draws the same, another another. */
 static void draws_follow_streams(void **state)
 {
     (void)state;
@@ -692,19 +892,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crop_is_uniform),
+        cmocka_unit_test(crop_of_a_photo),
         cmocka_unit_test(crop_falls_back),
         cmocka_unit_test(jitter_is_as_defined),
         cmocka_unit_test(coins_and_blur),
         cmocka_unit_test(randaugment_is_as_defined),
+        cmocka_unit_test(randaugment_pairs),
         cmocka_unit_test(randaugment_amounts),
         cmocka_unit_test(randaugment_clips),
         cmocka_unit_test(autoaugment_is_as_defined),
+        cmocka_unit_test(autoaugment_rows),
+        cmocka_unit_test(autoaugment_solarizes),
         cmocka_unit_test(autoaugment_signs),
         cmocka_unit_test(autoaugment_table),
         cmocka_unit_test(cifar_crop_and_cutout),
         cmocka_unit_test(recipes_are_the_published_ones),
         cmocka_unit_test(draws_keep_the_order),
         cmocka_unit_test(draws_follow_streams),
+        cmocka_unit_test(views_draw_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,27 @@ cpu_sum=$(sha256sum <"${other[0]}")
 [ "$(sha256sum <"${other[0]}")" = "$cpu_sum" ] || fail "tuning the GPU's kernels changed the processors' file"
 [ "$(ls "$work"/openpaco/tuning-*.txt | wc -l)" = 2 ] || fail "expected two tuning files"
 
+# What is forced by name is no winner: the table keeps what it knew.
+algorithms() { sed -n 's,^\(conv.forward.* = [^ ]*\) .*,\1,p' "${table[0]}"; }
+algorithms >"$work/before"
+"$paco" tune eval "${model[@]}" --kernels gpu,conv.forward=gpu-tile-64x16 >"$work/tuned" 2>"$work/errors" || fail "tune, forced"
+grep -q '^conv.forward .* gpu-tile-64x16 *forced by --kernels, not tuned$' "$work/tuned" || fail "tune does not say what is forced"
+algorithms | diff "$work/before" - || fail "tuning kept an algorithm that was forced"
+
+# Devices of another kind. A program with sanitizers cannot be preloaded into.
+other=$(dirname "$paco")/tests/libopencl_other_device.so
+if [ -e "$other" ] && ! ldd "$paco" | grep -qE 'lib(asan|ubsan|tsan)'; then
+    sed -i "s/^$key = .*/$key = gpu-tile-64x16 0.1/" "${table[0]}"
+    OTHER_UNITS=7 LD_PRELOAD=$other "$paco" "${layer[@]}" --kernels gpu >"$work/json" 2>"$work/profile" || fail "seven units"
+    grep -q 'gpu-tile-64x16$' "$work/profile" && fail "the tuning of two units was taken for that of seven"
+    # A driver that refuses the default tile of 64 channels: the others are measured.
+    OTHER_UNITS=7 OTHER_REFUSES="-DBM=64 -DVECS=4" LD_PRELOAD=$other "$paco" tune eval "${model[@]}" --kernels gpu \
+        >"$work/tuned" 2>"$work/errors" || { cat "$work/errors"; fail "tune where the default is refused"; }
+    grep -q '^paco: warning: gpu-tile-64x64 is left out: ' "$work/errors" || { cat "$work/errors"; fail "what is left out is not said"; }
+    grep -qE "^$key +gpu-tile" "$work/tuned" || fail "no tile but the default was tried"
+    grep -q ' gpu-tile-64x64 ' "$work/tuned" && fail "a tile was kept that the driver refuses"
+fi
+
 "$paco" bench op paco 4 8 10 16 --repeats 3 >"$work/json" 2>"$work/errors" || { cat "$work/errors"; fail "bench op"; }
 for field in ms_median ms_min ms_max gflops gb_per_s percent_of_peak peak_mib device_mib; do
     grep -qE "\"$field\": [0-9]+\.[0-9]" "$work/json" || fail "bench op: no $field"

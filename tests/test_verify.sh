@@ -60,6 +60,8 @@ image=$golden/../data/imagenet_samples/n02091032_Italian_greyhound.JPEG
 cp -r "$images" cases
 chmod -R u+w cases
 gives 0 PASS --image "$image" cases
+gives 0 PASS --verbose --image "$image" cases
+gives 0 PASS cases --image "$image"
 cp cases/resized_crop_0.png cases/resized_crop_1.png
 gives 1 FAIL --image "$image" cases
 cp "$images/resized_crop_1.png" cases/

@@ -5,6 +5,7 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +60,21 @@ static int finish(int code)
     return code;
 }
 
+/* Whether --help or -h is among the words: it is for every verb, wherever it stands. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+static int run_verb(int verb, int argc, char **argv)
+{
+    char *help[] = {argv[0], "--help", NULL};
+    return asks_for_help(argc, argv) ? verbs[verb].run(2, help) : verbs[verb].run(argc, argv);
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2)
@@ -67,11 +83,12 @@ static int run(int argc, char **argv)
         return usage(stdout);
     for (int i = 0; i < VERB_COUNT; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return run_verb(i, argc - 1, argv + 1);
     return unknown(argv[1]);
 }
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a failed write with a text and exit code 4 */
     return finish(run(argc, argv));
 }

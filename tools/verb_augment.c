@@ -16,63 +16,71 @@
 
 enum { GAP = 4, VIEWS_MAX = 1024, BACKGROUND = 255 };
 
+/* What the table of options does not know. */
 typedef struct AugmentRequest {
-    const char *recipe, *image, *out;
-    long long n, seed, size,
-        randaugment_n; /* size, randaugment_n: -1 where the recipe's own counts */
-    double randaugment_m;                   /* likewise, NaN */
+    const char *image, *out;
+    int n;
 } AugmentRequest;
 
-static void usage(FILE *file)
+static const char USAGE[] =
+    "usage: paco augment --image FILE --out SHEET.png [--recipe NAME] [options]\n\n"
+    "Draws the query view above the key view, as training sees them in as many epochs.\n\n"
+    "  --image FILE             a JPEG or PNG file\n"
+    "  --out SHEET.png          the sheet; a file that is there stays until the new one is whole\n"
+    "  --n N                    views of each kind [16]";
+
+static void help(void)
 {
-    fprintf(file,
-            "usage: paco augment --recipe NAME --image FILE --out SHEET.png [--n 16] [--seed 0]\n"
-            "                    [--size PIXELS] [--randaugment-n 2] [--randaugment-m 10]\n"
-            "recipes, of two views or one:");
+    options_help(stdout, OPTION_AUGMENT, USAGE);
+    printf("\nrecipes, of two views or one:");
     const Recipe *recipe;
     for (int i = 0; (recipe = recipe_at(i)); i++)
-        fprintf(file, "%s%s", i % 6 ? " " : "\n  ", recipe->name);
-    fprintf(file, "\n");
+        printf("%s%s", i % 6 ? " " : "\n  ", recipe->name);
+    printf("\n");
 }
 
-static Status read_integer(const char *name, const char *text, long long low, long long high,
-                           long long *out)
+static Status read_count(const char *text, int *out)
 {
     char *end;
     errno = 0;
-    *out = strtoll(text, &end, 10);
-    if (errno || end == text || *end || *out < low || *out > high)
-        return status_fail(STATUS_USAGE, "augment: %s: '%s' is no integer from %lld to %lld", name,
-                           text, low, high);
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 1 || value > VIEWS_MAX)
+        return status_fail(STATUS_USAGE, "--n: no whole number from 1 to %d ('%.60s')", VIEWS_MAX, text);
+    *out = (int)value;
     return STATUS_OK;
 }
 
-static Status read_option(AugmentRequest *r, const char *name, const char *value)
+/* Takes `--name value` or `--name=value` out of the words from `at` on. *value stays where they are another option. */
+static Status take(const char *name, int *argc, char **argv, int at, const char **value)
 {
-    if (!value)
-        return status_fail(STATUS_USAGE, "augment: %s: value missing", name);
-    if (strcmp(name, "--recipe") == 0)
-        r->recipe = value;
-    else if (strcmp(name, "--image") == 0)
-        r->image = value;
-    else if (strcmp(name, "--out") == 0)
-        r->out = value;
-    else if (strcmp(name, "--n") == 0)
-        return read_integer(name, value, 1, VIEWS_MAX, &r->n);
-    else if (strcmp(name, "--seed") == 0)
-        return read_integer(name, value, 0, INT64_MAX, &r->seed);
-    else if (strcmp(name, "--size") == 0)
-        return read_integer(name, value, 1, RECIPE_SIZE_MAX, &r->size);
-    else if (strcmp(name, "--randaugment-n") == 0)
-        return read_integer(name, value, 0, 16, &r->randaugment_n);
-    else if (strcmp(name, "--randaugment-m") == 0) {
-        char *end;
-        r->randaugment_m = strtod(value, &end);
-        if (end == value || *end || !(r->randaugment_m >= 0 && r->randaugment_m <= 100))
-            return status_fail(STATUS_USAGE, "augment: %s: '%s' is no number from 0 to 100", name,
-                               value);
-    } else
-        return status_fail(STATUS_USAGE, "augment: unknown option '%s'", name);
+    size_t length = strlen(name);
+    if (strncmp(argv[at], name, length) != 0 || (argv[at][length] && argv[at][length] != '='))
+        return STATUS_OK;
+    bool own = argv[at][length] == '=', follows = !own && at + 1 < *argc && strncmp(argv[at + 1], "--", 2) != 0;
+    if (!own && !follows)
+        return status_fail(STATUS_USAGE, "%s: value missing", name);
+    *value = own ? argv[at] + length + 1 : argv[at + 1];
+    int taken = own ? 1 : 2;
+    memmove(argv + at, argv + at + taken, (size_t)(*argc - at - taken) * sizeof *argv);
+    *argc -= taken;
+    return STATUS_OK;
+}
+
+/* The options of this verb alone; the words that stay are the table's. */
+static Status take_own(AugmentRequest *r, int *argc, char **argv)
+{
+    for (int i = 0; i < *argc;) {
+        const char *count = NULL;
+        int before = *argc;
+        TRY(take("--image", argc, argv, i, &r->image));
+        if (*argc == before)
+            TRY(take("--out", argc, argv, i, &r->out));
+        if (*argc == before)
+            TRY(take("--n", argc, argv, i, &count));
+        if (count)
+            TRY(read_count(count, &r->n));
+        i += *argc == before;
+    }
     return STATUS_OK;
 }
 
@@ -83,12 +91,11 @@ static void paste(Image *sheet, int left, int top, const uint8_t *view, int size
                view + (size_t)y * (size_t)size * 3, (size_t)size * 3);
 }
 
-static Status draw_sheet(const AugmentRequest *r, const Recipe *recipe,
-                         const RecipeOptions *options, const uint8_t *bytes, size_t bytes_size,
-                         Image *sheet)
+static Status draw_sheet(const AugmentRequest *r, uint64_t seed, const Recipe *recipe, const RecipeOptions *options,
+                         const uint8_t *bytes, size_t bytes_size, Image *sheet)
 {
     int size = options->size, columns = (int)ceil(sqrt((double)r->n));
-    int rows = ((int)r->n + columns - 1) / columns, cell = 2 * size + GAP;
+    int rows = (r->n + columns - 1) / columns, cell = 2 * size + GAP;
     size_t view = (size_t)size * (size_t)size * 3;
     uint64_t width = (uint64_t)columns * (uint64_t)(size + GAP) + GAP;
     uint64_t height = (uint64_t)rows * (uint64_t)(cell + GAP) + GAP;
@@ -102,8 +109,8 @@ static Status draw_sheet(const AugmentRequest *r, const Recipe *recipe,
     uint8_t *views = mem_alloc(2 * view);
     Status status = STATUS_OK;
     for (int i = 0; i < r->n && status == STATUS_OK; i++) {
-        Rng query = rng_stream((uint64_t)r->seed, (uint32_t)i, 0, RNG_VIEW_Q);
-        Rng key = rng_stream((uint64_t)r->seed, (uint32_t)i, 0, RNG_VIEW_K);
+        Rng query = rng_stream(seed, (uint32_t)i, 0, RNG_VIEW_Q);
+        Rng key = rng_stream(seed, (uint32_t)i, 0, RNG_VIEW_K);
         status = recipe_views(recipe, options, r->image, bytes, bytes_size, &query, &key, views,
                               views + view);
         int left = GAP + i % columns * (size + GAP), top = GAP + i / columns * (cell + GAP);
@@ -116,52 +123,41 @@ static Status draw_sheet(const AugmentRequest *r, const Recipe *recipe,
     return status;
 }
 
-static Status augment(const AugmentRequest *r)
+static Status augment(const AugmentRequest *r, const Options *o)
 {
-    if (!r->recipe || !r->image || !r->out)
-        return status_fail(STATUS_USAGE, "augment: --recipe, --image and --out are needed");
-    const Recipe *recipe = recipe_find(r->recipe);
-    if (!recipe)
-        return status_fail(STATUS_USAGE,
-                           "augment: unknown recipe '%s'. paco augment --help lists them",
-                           r->recipe);
-    RecipeOptions options = recipe_options(recipe);
-    if (r->size > 0)
-        options.size = (int)r->size;
-    if (r->randaugment_n >= 0)
-        options.randaugment_n = (int)r->randaugment_n;
-    if (!isnan(r->randaugment_m))
-        options.randaugment_m = r->randaugment_m;
+    if (!r->image || !r->out)
+        return status_fail(STATUS_USAGE, "augment: --image and --out are needed");
+    RecipeOptions options;
+    const Recipe *recipe = options_recipe(o, &options);
     uint8_t *bytes;
     size_t size;
     Image sheet = {0};
     TRY(file_read(r->image, IMAGE_MAX_BYTES, &bytes, &size));
-    Status status = draw_sheet(r, recipe, &options, bytes, size, &sheet);
+    Status status = draw_sheet(r, o->seed, recipe, &options, bytes, size, &sheet);
     free(bytes);
     if (status == STATUS_OK)
         status = image_write_png(r->out, &sheet);
     if (status == STATUS_OK)
-        log_info("%s: %lld views of %s, query (%s) above key (%s), %d x %d pixels", r->out, r->n,
-                 r->image, recipe_view_name(recipe, RECIPE_QUERY),
-                 recipe_view_name(recipe, RECIPE_KEY), sheet.width, sheet.height);
+        log_info("%s: %d views of %s, query (%s) above key (%s), %d x %d pixels", r->out, r->n, r->image,
+                 recipe_view_name(recipe, RECIPE_QUERY), recipe_view_name(recipe, RECIPE_KEY), sheet.width,
+                 sheet.height);
     image_free(&sheet);
     return status;
 }
 
+static Status run(int argc, char **argv, Options *options)
+{
+    AugmentRequest request = {.n = 16};
+    argc--, argv++;
+    TRY(take_own(&request, &argc, argv));
+    TRY(options_parse(options, OPTION_AUGMENT, 0, argc, argv));
+    if (!options->help)
+        return augment(&request, options);
+    help();
+    return STATUS_OK;
+}
+
 int verb_augment(int argc, char **argv)
 {
-    AugmentRequest request = {.n = 16, .size = -1, .randaugment_n = -1, .randaugment_m = NAN};
-    Status status = STATUS_OK;
-    for (int i = 1; i < argc && status == STATUS_OK; i += 2) {
-        if (strcmp(argv[i], "--help") == 0) {
-            usage(stdout);
-            return 0;
-        }
-        status = read_option(&request, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
-    }
-    if (status == STATUS_OK)
-        status = augment(&request);
-    if (status != STATUS_OK)
-        log_error("%s", status_text());
-    return status;
+    return run_with_options(run, argc, argv);
 }

@@ -38,33 +38,43 @@ static void print_half(const char *title, const Dataset *d, const DataCheck *che
         return;
     printf("%s set %s: %lld images, %d classes, checksum %016llx\n", title, d->source,
            (long long)d->count, d->classes, (unsigned long long)d->checksum);
-    printf("  missing %lld, unreadable %lld, listed twice %lld, copies under other names %lld\n",
+    printf("  missing %lld, unreadable %lld, listed twice %lld, with conflicting labels %lld, ",
            (long long)check->missing, (long long)check->unreadable, (long long)check->duplicates,
-           (long long)check->copies);
+           (long long)check->conflicts);
+    if (check->compared)
+        printf("copies under other names %lld\n", (long long)check->copies);
+    else
+        printf("copies not looked for (--decode off)\n");
     printf("  images per class %lld to %lld, imbalance %.4g, empty classes %d\n",
            (long long)check->smallest, (long long)check->largest,
            (double)check->largest / (double)check->smallest, check->empty_classes);
 }
 
-/* Damage makes the exit status that a run over these files would end with. */
+/* Damage makes the exit status that a run over these files would end with; labels that contradict each
+ * other end no run, but whoever checks wants to know: they are malformed input. */
 static Status verdict(const DataCheck *train, const DataCheck *test)
 {
     long long missing = (long long)(train->missing + test->missing);
     long long unreadable = (long long)(train->unreadable + test->unreadable);
-    if (missing)
-        return status_fail(STATUS_IO, "data check: %lld images missing, %lld unreadable", missing,
-                           unreadable);
-    if (unreadable)
-        return status_fail(STATUS_INPUT, "data check: %lld images unreadable", unreadable);
-    return STATUS_OK;
+    long long conflicts = (long long)(train->conflicts + test->conflicts);
+    Status status = train->missing || (train->status != STATUS_OK && !test->missing) ? train->status : test->status;
+    if (status == STATUS_OK && conflicts)
+        status = STATUS_INPUT;
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    return status_fail(status, "data check: %lld images missing, %lld unreadable, %lld with conflicting labels",
+                       missing, unreadable, conflicts);
 }
 
 static void print_overlap(const DataCheck *train, const DataCheck *test)
 {
     int64_t names, contents;
     datacheck_overlap(train, test, &names, &contents);
-    printf("test images that are training images too: %lld by path, %lld more by content\n",
-           (long long)names, (long long)contents);
+    printf("test images that are training images too: %lld by path, ", (long long)names);
+    if (train->compared && test->compared)
+        printf("%lld more by content\n", (long long)contents);
+    else
+        printf("contents not compared (--decode off)\n");
     if (names + contents)
         log_warn("%lld test images are in the training set", (long long)(names + contents));
 }

@@ -10,7 +10,7 @@
 /* CAP(name) of DeviceCaps as words. */
 #define CAPS(X)                                                                                  \
     X(CPU, "processor") X(UNIFIED_MEMORY, "unified-memory") X(SUBGROUPS, "subgroups")            \
-    X(FP16, "fp16") X(FP64, "fp64") X(COLLECTIVES, "collectives")
+    X(FP16, "fp16") X(FP64, "fp64") X(COLLECTIVES, "collectives") X(ACCELERATOR, "accelerator")
 
 static void print_caps(uint32_t caps)
 {

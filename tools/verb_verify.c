@@ -21,8 +21,9 @@ static const char HELP[] =
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
     "  --verbose     name the worst tensor of each category\n"
-    "  --image       every case of FOLDER/cases.json (written by image_oracle.py) on IMAGE, pixel "
-    "by pixel\n";
+    "  --image I     every case of FOLDER/cases.json (written by image_oracle.py) on image I, pixel "
+    "by pixel; that is the\n"
+    "                processor's work, whatever the device\n";
 
 /* The argument of an option: `--name value`. */
 static const char *argument(int argc, char **argv, int *i)
@@ -54,12 +55,12 @@ static int run_files(int count, char **files, const GoldenOptions *options)
     return failed ? 1 : 0;
 }
 
-static int verify_image(int argc, char **argv)
+static int verify_image(const char *image, int count, char **folders)
 {
     int failed = 0;
-    if (argc != 4)
+    if (count != 1)
         return usage_error("--image needs an image and a folder");
-    Status status = image_cases_run(argv[2], argv[3], stdout, &failed);
+    Status status = image_cases_run(image, folders[0], stdout, &failed);
     if (status != STATUS_OK)
         log_error("%s", status_text());
     else if (failed)
@@ -69,9 +70,8 @@ static int verify_image(int argc, char **argv)
 
 int verb_verify(int argc, char **argv)
 {
-    if (argc > 1 && !strcmp(argv[1], "--image"))
-        return verify_image(argc, argv);
     GoldenOptions options = {0};
+    const char *image = NULL;
     int files = 0;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
@@ -83,12 +83,14 @@ int verb_verify(int argc, char **argv)
             options.verbose = true;
         else if (!strcmp(a, "--no-fuse"))
             options.session.plan.no_fuse = true;
-        else if (!strcmp(a, "--device") || !strcmp(a, "--kernels") || !strcmp(a, "--steps")) {
+        else if (!strcmp(a, "--device") || !strcmp(a, "--kernels") || !strcmp(a, "--steps") || !strcmp(a, "--image")) {
             const char *value = argument(argc, argv, &i);
             if (!value)
                 return usage_error("an option lacks its value");
             if (a[2] == 'd')
                 options.session.device = value;
+            else if (a[2] == 'i')
+                image = value;
             else if (a[2] == 'k')
                 options.session.on.kernels = value;
             else if ((options.steps = atoi(value)) < 1)
@@ -98,6 +100,8 @@ int verb_verify(int argc, char **argv)
         else
             argv[1 + files++] = argv[i];
     }
+    if (image)
+        return verify_image(image, files, argv + 1);
     if (files == 0)
         return usage_error("no golden file given");
     return run_files(files, argv + 1, &options);

@@ -1,4 +1,4 @@
-/* Files: whole reads with limits, and paths. */
+/* Files: whole reads with limits, whole writes, and paths. */
 #include "base/file.h"
 
 #include "base/arena.h"
@@ -29,32 +29,51 @@ static Status read_all(int fd, const char *path, uint8_t *to, size_t size)
     return STATUS_OK;
 }
 
-Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+/* Opens a regular file of at most `limit` bytes. */
+static Status open_regular(const char *path, size_t limit, int *fd, size_t *size)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
         return status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
     Status status = STATUS_OK;
-    uint8_t *buffer = NULL;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode))
         status = status_fail(STATUS_IO, "%s: not a regular file", path);
     else if ((uint64_t)st.st_size > limit)
         status = status_fail(STATUS_LIMIT, "%s: file too large (%lld vs at most %zu bytes)", path,
                              (long long)st.st_size, limit);
-    else if (!(buffer = malloc((size_t)st.st_size + 1)))
-        status = status_fail(STATUS_LIMIT, "%s: out of memory for %lld bytes", path,
-                             (long long)st.st_size);
+    if (status != STATUS_OK)
+        close(*fd);
     else
-        status = read_all(fd, path, buffer, (size_t)st.st_size);
+        *size = (size_t)st.st_size;
+    return status;
+}
+
+Status file_look(const char *path, size_t limit)
+{
+    int fd;
+    size_t size;
+    TRY(open_regular(path, limit, &fd, &size));
+    close(fd);
+    return STATUS_OK;
+}
+
+Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+    int fd;
+    size_t length = 0;
+    TRY(open_regular(path, limit, &fd, &length));
+    uint8_t *buffer = malloc(length + 1);
+    Status status = buffer ? read_all(fd, path, buffer, length)
+                           : status_fail(STATUS_LIMIT, "%s: out of memory for %zu bytes", path, length);
     close(fd);
     if (status != STATUS_OK) {
         free(buffer);
         return status;
     }
-    buffer[st.st_size] = 0;
+    buffer[length] = 0;
     *bytes = buffer;
-    *size = (size_t)st.st_size;
+    *size = length;
     return STATUS_OK;
 }
 
@@ -89,6 +108,11 @@ bool file_exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
+bool file_missing(const char *path)
+{
+    return access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 Status file_make_folder(const char *path)
 {
     char *copy = mem_string(path);
@@ -109,4 +133,50 @@ Status file_make_folder(const char *path)
     }
     free(copy);
     return STATUS_OK;
+}
+
+Status file_output_open(FileOutput *out, const char *path)
+{
+    struct stat st;
+    size_t n = strlen(path) + 20;
+    *out = (FileOutput){.path = path};
+    if (lstat(path, &st) != 0 || S_ISREG(st.st_mode)) { /* else: a rename would replace a device or a link */
+        out->temporary = mem_alloc(n);
+        snprintf(out->temporary, n, "%s.%d.tmp", path, (int)getpid()); /* processes may share a cache folder */
+    }
+    const char *name = out->temporary ? out->temporary : path;
+    out->file = fopen(name, "w");
+    if (out->file)
+        return STATUS_OK;
+    Status status = status_fail(STATUS_IO, "%s: %s", name, strerror(errno));
+    free(out->temporary);
+    return status;
+}
+
+/* Everything written and, where it is a file of its own, on the disk. */
+static bool is_written(const FileOutput *out)
+{
+    return fflush(out->file) == 0 && !ferror(out->file) && (!out->temporary || fsync(fileno(out->file)) == 0);
+}
+
+Status file_output_close(FileOutput *out)
+{
+    bool good = is_written(out);
+    int error = errno;
+    if (fclose(out->file) != 0 && good)
+        good = false, error = errno;
+    if (good && out->temporary && rename(out->temporary, out->path) != 0)
+        good = false, error = errno;
+    if (!good && out->temporary)
+        unlink(out->temporary);
+    free(out->temporary);
+    return good ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", out->path, strerror(error));
+}
+
+void file_output_abandon(FileOutput *out)
+{
+    fclose(out->file);
+    if (out->temporary)
+        unlink(out->temporary);
+    free(out->temporary);
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +47,6 @@ static Status failed(const char *path, uint64_t at, const char *what)
 Status sink_open(Sink *sink, const FileOps *ops, const char *path)
 {
     *sink = (Sink){.ops = ops, .path = path};
-    signal(SIGXFSZ, SIG_IGN);
     sink->fd = ops->create(path);
     if (sink->fd < 0)
         return failed(path, 0, "create");

@@ -35,8 +35,8 @@ typedef struct Sink {
     Sha256 sha;
 } Sink;
 
-/* Creates the file. A full disk or a size limit is then a failed write (SIGXFSZ is ignored from
- * here on). */
+/* Creates the file. A full disk is then a failed write; so is a size limit, as the program ignores
+ * SIGXFSZ. */
 Status sink_open(Sink *sink, const FileOps *ops, const char *path);
 Status sink_write(Sink *sink, const void *bytes, size_t size);
 /* Writes what is buffered, syncs and closes; the digest of all bytes comes back (may be NULL). The

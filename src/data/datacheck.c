@@ -13,13 +13,11 @@
 
 enum { NAME_ROOM = 8400 };
 
-typedef enum Verdict { GOOD, MISSING, UNREADABLE } Verdict;
-
 typedef struct Pass {
     const Dataset *data;
     bool decode;
     uint64_t *names, *contents;
-    uint8_t *verdicts; /* [count] */
+    uint8_t *statuses; /* [count] each image's Status */
     atomic_llong done, bad;
     double start;
 } Pass;
@@ -32,8 +30,8 @@ static uint64_t hash_bytes(const uint8_t *bytes, size_t n)
     return h ? h : 1; /* 0 means "not read" */
 }
 
-/* Reads image i; its failure text, if any, is this thread's status text. */
-static Verdict judge(const Dataset *d, int64_t i, bool decode, uint64_t *content)
+/* Reads image i, or looks for its file; its failure text, if any, is this thread's status text. */
+static Status judge(const Dataset *d, int64_t i, bool decode, uint64_t *content)
 {
     char name[NAME_ROOM];
     uint8_t *bytes;
@@ -43,17 +41,16 @@ static Verdict judge(const Dataset *d, int64_t i, bool decode, uint64_t *content
     if (!d->encoded) {
         size_t n = (size_t)d->side * (size_t)d->side * 3;
         *content = hash_bytes(d->pixels + (size_t)i * n, n);
-        return GOOD;
+        return STATUS_OK;
     }
-    if (dataset_read(d, i, &bytes, &size) != STATUS_OK)
-        return MISSING;
+    if (!decode)
+        return dataset_look(d, i);
+    TRY(dataset_read(d, i, &bytes, &size));
     *content = hash_bytes(bytes, size);
-    Status status = decode
-                        ? image_decode(dataset_name(d, i, name, sizeof name), bytes, size, &image)
-                        : STATUS_OK;
+    Status status = image_decode(dataset_name(d, i, name, sizeof name), bytes, size, &image);
     image_free(&image);
     free(bytes);
-    return status == STATUS_OK ? GOOD : UNREADABLE;
+    return status;
 }
 
 static void check_one(int64_t i, void *context)
@@ -61,10 +58,10 @@ static void check_one(int64_t i, void *context)
     Pass *pass = context;
     char name[NAME_ROOM];
     pass->names[i] = rng_hash(dataset_name(pass->data, i, name, sizeof name));
-    pass->verdicts[i] = (uint8_t)judge(pass->data, i, pass->decode, &pass->contents[i]);
+    pass->statuses[i] = (uint8_t)judge(pass->data, i, pass->decode, &pass->contents[i]);
     long long done = atomic_fetch_add(&pass->done, 1) + 1;
     long long bad =
-        pass->verdicts[i] != GOOD ? atomic_fetch_add(&pass->bad, 1) + 1 : atomic_load(&pass->bad);
+        pass->statuses[i] != STATUS_OK ? atomic_fetch_add(&pass->bad, 1) + 1 : atomic_load(&pass->bad);
     double seconds = clock_seconds() - pass->start;
     if (done % 64 == 0)
         log_progress(10, "checked %lld of %lld images, %lld bad, %.0f s left", done,
@@ -72,9 +69,10 @@ static void check_one(int64_t i, void *context)
                      seconds / (double)done * (double)(pass->data->count - done));
 }
 
-/* Number of an image with its two hashes, for sorting. */
+/* An image's two hashes and its label, for sorting. */
 typedef struct Entry {
     uint64_t name, content;
+    int32_t label; /* of count_repeats alone */
 } Entry;
 
 static int by_name(const void *a, const void *b)
@@ -94,17 +92,29 @@ static Entry *entries_of(const DataCheck *check)
 {
     Entry *entries = mem_alloc(((size_t)check->images + 1) * sizeof *entries);
     for (int64_t i = 0; i < check->images; i++)
-        entries[i] = (Entry){check->names[i], check->contents[i]};
+        entries[i] = (Entry){check->names[i], check->contents[i], 0};
     return entries;
 }
 
-/* Names listed again, and contents that occur under further names. */
-static void count_repeats(DataCheck *check)
+static int by_name_and_label(const void *a, const void *b)
+{
+    const Entry *p = a, *q = b;
+    int order = by_name(a, b);
+    return order ? order : (p->label > q->label) - (p->label < q->label);
+}
+
+/* Names listed again, with the same or another label, and contents that occur under further names. */
+static void count_repeats(const Dataset *d, DataCheck *check)
 {
     Entry *entries = entries_of(check);
-    qsort(entries, (size_t)check->images, sizeof *entries, by_name);
-    for (int64_t i = 1; i < check->images; i++)
-        check->duplicates += entries[i].name == entries[i - 1].name;
+    for (int64_t i = 0; i < check->images; i++)
+        entries[i].label = d->labels[i];
+    qsort(entries, (size_t)check->images, sizeof *entries, by_name_and_label);
+    for (int64_t i = 1; i < check->images; i++) {
+        bool again = entries[i].name == entries[i - 1].name;
+        check->duplicates += again;
+        check->conflicts += again && entries[i].label != entries[i - 1].label;
+    }
     qsort(entries, (size_t)check->images, sizeof *entries, by_content);
     for (int64_t i = 1; i < check->images; i++)
         check->copies += entries[i].content && entries[i].content == entries[i - 1].content &&
@@ -130,32 +140,46 @@ static void print_bad(const Pass *pass, int64_t lines, FILE *out)
 {
     uint64_t content;
     for (int64_t i = 0; i < pass->data->count && lines > 0; i++) {
-        if (pass->verdicts[i] == GOOD)
+        if (pass->statuses[i] == STATUS_OK)
             continue;
         lines--;
-        if (judge(pass->data, i, pass->decode, &content) != GOOD)
+        if (judge(pass->data, i, pass->decode, &content) != STATUS_OK)
             fprintf(out, "%s\n", status_text());
     }
 }
 
+/* Counts the bad images, and chooses among their failures the one that a user must hear of. */
+static void count_bad(const Pass *pass, DataCheck *check)
+{
+    Status missing = STATUS_OK, unreadable = STATUS_OK;
+    for (int64_t i = 0; i < check->images; i++) {
+        Status status = (Status)pass->statuses[i];
+        if (status == STATUS_OK)
+            continue;
+        bool gone = status == STATUS_IO && dataset_missing(pass->data, i);
+        Status *first = gone ? &missing : &unreadable;
+        ++*(gone ? &check->missing : &check->unreadable);
+        if (*first == STATUS_OK)
+            *first = status;
+    }
+    check->status = missing != STATUS_OK ? missing : unreadable;
+}
+
 void datacheck_run(const Dataset *d, bool decode, int64_t lines, FILE *out, DataCheck *result)
 {
-    *result = (DataCheck){.images = d->count};
+    *result = (DataCheck){.images = d->count, .compared = decode || !d->encoded};
     result->names = mem_alloc((size_t)d->count * sizeof *result->names);
     result->contents = mem_alloc((size_t)d->count * sizeof *result->contents);
     Pass pass = {.data = d, .decode = decode, .names = result->names, .contents = result->contents,
                  .start = clock_seconds()};
-    pass.verdicts = mem_zero((size_t)d->count, 1);
+    pass.statuses = mem_zero((size_t)d->count, 1);
     threads_for(d->count, check_one, &pass);
     log_progress_end();
-    for (int64_t i = 0; i < d->count; i++) {
-        result->missing += pass.verdicts[i] == MISSING;
-        result->unreadable += pass.verdicts[i] == UNREADABLE;
-    }
+    count_bad(&pass, result);
     count_classes(d, result);
-    count_repeats(result);
+    count_repeats(d, result);
     print_bad(&pass, lines, out);
-    free(pass.verdicts);
+    free(pass.statuses);
 }
 
 void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *names,
@@ -169,7 +193,7 @@ void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *n
         other[i].name = 0;
     *names = *contents = 0;
     for (int64_t i = 0; i < test->images; i++) {
-        Entry key = {test->names[i], 0}, same = {0, test->contents[i]};
+        Entry key = {.name = test->names[i]}, same = {.content = test->contents[i]};
         if (bsearch(&key, sorted, n, sizeof *sorted, by_name))
             ++*names;
         else if (same.content && bsearch(&same, other, n, sizeof *other, by_content))

@@ -102,6 +102,7 @@ Status dataset_open(const DatasetSpec *spec, Dataset **out)
 {
     Dataset *d = mem_zero(1, sizeof *d);
     d->kind = spec->kind;
+    d->train = spec->train;
     d->source = mem_string(source_of(spec));
     Status status = open_kind(spec, d);
     if (status != STATUS_OK) {
@@ -136,7 +137,9 @@ const char *dataset_name(const Dataset *d, int64_t i, char *text, size_t room)
 {
     CHECKF(i >= 0 && i < d->count, "image %lld", (long long)i);
     if (!d->names) {
-        snprintf(text, room, "%s: image %lld", d->source, (long long)i);
+        /* The source of a procedural set names its half. */
+        const char *half = d->kind == DATASET_SYNTHETIC ? "" : d->train ? "training " : "test ";
+        snprintf(text, room, "%s: %simage %lld", d->source, half, (long long)i);
         return text;
     }
     char *path = file_join(d->root, d->names[i]);
@@ -145,12 +148,17 @@ const char *dataset_name(const Dataset *d, int64_t i, char *text, size_t room)
     return text;
 }
 
-Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
+/* The path of the file of image i, malloc'd. */
+static char *path_of(const Dataset *d, int64_t i)
 {
     CHECKF(d->encoded && i >= 0 && i < d->count, "image %lld", (long long)i);
-    char *path = file_join(d->root, d->names[i]);
-    Status status = file_read(path, DATASET_FILE_MAX, bytes, size);
-    if (status == STATUS_IO && !file_exists(path))
+    return file_join(d->root, d->names[i]);
+}
+
+/* Adds to a failure who asked for the file; frees the path. */
+static Status explain(const Dataset *d, Status status, char *path)
+{
+    if (status == STATUS_IO && file_missing(path))
         status_fail(STATUS_IO,
                     "%s: listed by %s, but missing. Is --data the folder that its paths start "
                     "from?",
@@ -159,12 +167,32 @@ Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
     return status;
 }
 
+Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
+{
+    char *path = path_of(d, i);
+    return explain(d, file_read(path, DATASET_FILE_MAX, bytes, size), path);
+}
+
+Status dataset_look(const Dataset *d, int64_t i)
+{
+    char *path = path_of(d, i);
+    return explain(d, file_look(path, DATASET_FILE_MAX), path);
+}
+
+bool dataset_missing(const Dataset *d, int64_t i)
+{
+    char *path = path_of(d, i);
+    bool missing = file_missing(path);
+    free(path);
+    return missing;
+}
+
 static Status decode_file(const Dataset *d, int64_t i, Image *out)
 {
     uint8_t *bytes;
     size_t size;
     TRY(dataset_read(d, i, &bytes, &size));
-    char *path = file_join(d->root, d->names[i]);
+    char *path = path_of(d, i);
     Status status = image_decode(path, bytes, size, out);
     free(path);
     free(bytes);

@@ -62,6 +62,7 @@ struct Dataset {
     const char *root;        /* folder before relative paths, or NULL */
     const char **names;      /* [count] path of each image as listed; NULL when in memory */
     uint8_t *pixels;         /* [count][side][side][3] in memory, or NULL */
+    bool train;              /* DatasetSpec.train */
     int side;
 };
 
@@ -72,12 +73,16 @@ struct Dataset {
 Status dataset_open(const DatasetSpec *spec, Dataset **out);
 void dataset_close(Dataset *dataset);
 
-/* What to call image i in a message: its path, or "SOURCE: image I". Written to text[room]; returns
- * text. */
+/* What to call image i in a message: its path, or "SOURCE: training image I" ("test image I") where it
+ * has no file. No other image of either half is called so. Written to text[room]; returns text. */
 const char *dataset_name(const Dataset *dataset, int64_t i, char *text, size_t room);
 /* The bytes of the file of image i (malloc'd); only where dataset->encoded. STATUS_IO when it is
  * missing. */
 Status dataset_read(const Dataset *dataset, int64_t i, uint8_t **bytes, size_t *size);
+/* Its failures without reading it: only whether there is a file that could be. */
+Status dataset_look(const Dataset *dataset, int64_t i);
+/* Whether there is no file of image i, which is not to say that one that is there can be read. */
+bool dataset_missing(const Dataset *dataset, int64_t i);
 /* Image i, decoded; image_free it. STATUS_IO when missing, STATUS_INPUT when no image. */
 Status dataset_fetch(const Dataset *dataset, int64_t i, Image *out);
 

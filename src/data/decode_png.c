@@ -4,6 +4,7 @@
 #include "data/decode.h"
 
 #include "base/arena.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -153,9 +154,12 @@ Status image_write_png(const char *path, const Image *image)
     png_image png = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGB};
     png.width = (png_uint_32)image->width;
     png.height = (png_uint_32)image->height;
+    FileOutput out;
+    TRY(file_output_open(&out, path));
     errno = 0;
-    if (png_image_write_to_file(&png, path, 0, image->pixels, 0, NULL))
-        return STATUS_OK;
+    if (png_image_write_to_stdio(&png, out.file, 0, image->pixels, 0, NULL))
+        return file_output_close(&out);
     const char *reason = errno ? strerror(errno) : png.message;
+    file_output_abandon(&out);
     return status_fail(STATUS_IO, "%s: cannot write the PNG: %s", path, reason);
 }

@@ -20,7 +20,8 @@ typedef enum OnCorrupt {
     CORRUPT_FAIL, /* the batch that needs it fails */
     CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a
                      function of seed, epoch and sample); LOADER_EVAL leaves it out instead;
-                     reported; above 1 % of the data set the loader fails */
+                     reported; when above 1 % of the images of the data set, each counted once,
+                     are found unreadable, the loader fails */
 } OnCorrupt;
 
 typedef enum LoaderViews {

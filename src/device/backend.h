@@ -50,9 +50,11 @@ typedef struct GemmDesc {
 /* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c] with the
  * device's channel block c and zero lanes beyond C; weights are the master copy [K][C/groups][R][S].
  * refs by op (all float32):
- *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:  y = act(conv(x, w) + bias + residual)
+ *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:
+ *                                      y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
  *   GRAD_DATA    dy, w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w)
  *   GRAD_WEIGHT  x, dy, dw                                     dw[K][C/groups][R][S] (overwritten)
+ *   FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent.
  *   PACK         w, packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
  *                                convolution it packs for, and choose need not be asked */
 typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
@@ -109,6 +111,7 @@ typedef enum DeviceCaps {
     CAP_FP16 = 8,
     CAP_FP64 = 16,
     CAP_COLLECTIVES = 32,
+    CAP_ACCELERATOR = 64,    /* neither a processor nor a GPU: never chosen before one */
 } DeviceCaps;
 
 typedef struct DeviceInfo {
@@ -123,6 +126,13 @@ typedef struct DeviceInfo {
     int channel_block;       /* c of the activation layout */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
+
+/* Work-items of a team (kernels_cl/dialect.h), which does together what one work-item does on a processor. The kernels
+ * are built for it and the plan counts with it. */
+static inline uint32_t device_team(const DeviceInfo *info)
+{
+    return info->caps & CAP_CPU ? 1 : info->max_group < 128 ? 64 : 128;
+}
 
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {

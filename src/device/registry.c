@@ -116,17 +116,22 @@ const BackendRow *registry_row(int i)
     return &modules[i].row;
 }
 
-/* A card of its own before a GPU that shares the processor's memory, and that before a processor. */
+/* A card of its own before a GPU that shares the processor's memory, that before a processor, and last what is
+ * neither: simulators of hardware, signal processors. */
+enum { RANK_NONE, RANK_ACCELERATOR, RANK_PROCESSOR, RANK_SHARED, RANK_CARD };
+
 static int device_rank(const DeviceInfo *info)
 {
-    return info->caps & CAP_CPU ? 1 : info->caps & CAP_UNIFIED_MEMORY ? 2 : 3;
+    if (info->caps & CAP_ACCELERATOR)
+        return RANK_ACCELERATOR;
+    return info->caps & CAP_CPU ? RANK_PROCESSOR : info->caps & CAP_UNIFIED_MEMORY ? RANK_SHARED : RANK_CARD;
 }
 
-/* The best usable device: the first backend that has any but processors decides. */
+/* The best usable device: the first backend that has a GPU decides. */
 static Status find_best(const BackendRow **best, int *index)
 {
     char why[STATUS_TEXT_MAX] = "";
-    int rank = 0;
+    int rank = RANK_NONE;
     *best = NULL;
     for (int i = 0; i < MODULES; i++) {
         const BackendRow *row = registry_row(i);
@@ -142,7 +147,7 @@ static Status find_best(const BackendRow **best, int *index)
             *best = row;
             *index = d;
         }
-        if (rank > 1)
+        if (rank > RANK_PROCESSOR)
             return STATUS_OK;
     }
     if (*best)

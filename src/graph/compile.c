@@ -75,6 +75,8 @@ static void count_bytes(Plan *plan)
             if (value >= 0 && value != plan->state)
                 moved += times * (int64_t)plan->values[value].bytes;
         }
+        if (plan->plan_steps[i].packed.value >= 0)
+            moved += (int64_t)plan->values[plan->plan_steps[i].packed.value].bytes;
         if (step->bytes == 0)
             step->bytes = moved;
     }
@@ -165,14 +167,20 @@ static void coalesce(Plan *plan)
     }
 }
 
-/* Images of one pass, as the first node of the graph takes them in. */
-static int64_t batch_of(const Graph *graph)
+/* Images of one pass, as the first node of the graph takes them in: of training, else of evaluation. */
+static int64_t batch_of(const Graph *graph, bool *training)
 {
-    int64_t batch = 0;
-    for (int i = 0; i < graph->nodes_count; i++)
-        if (graph->nodes[i]->op == OP_images && graph->nodes[i]->out[0]->dims.d[0] > batch)
-            batch = graph->nodes[i]->out[0]->dims.d[0];
-    return batch;
+    int64_t batch = 0, of_evaluation = 0;
+    for (int i = 0; i < graph->nodes_count; i++) {
+        const Node *n = graph->nodes[i];
+        if (n->op != OP_images)
+            continue;
+        int64_t *largest = n->segment == SEGMENT_EVAL ? &of_evaluation : &batch;
+        if (n->out[0]->dims.d[0] > *largest)
+            *largest = n->out[0]->dims.d[0];
+    }
+    *training = batch > 0;
+    return *training ? batch : of_evaluation;
 }
 
 /* The largest value of those that grow with the batch, or of the others. */
@@ -187,6 +195,24 @@ static const PlanValue *largest_value(const Plan *plan, bool growing)
             most = v;
     }
     return most;
+}
+
+static const char *const slab_titles[SLAB_COUNT] = {"parameters", "gradients", "gradient sums", "momentum", "key copy",
+                                                    "state", "inputs and outputs", "activations"};
+
+/* The name of the largest slab of those that do not grow with the batch, or of the value that makes up most of it. */
+static const char *largest_fixed(const Plan *plan, uint64_t *bytes)
+{
+    int slab = SLAB_PARAM;
+    const PlanValue *most = largest_value(plan, false);
+    for (int s = SLAB_PARAM; s < SLAB_IO; s++)
+        if (plan_slab_bytes(plan, (Slab)s) > plan_slab_bytes(plan, (Slab)slab))
+            slab = s;
+    *bytes = plan_slab_bytes(plan, (Slab)slab);
+    if (most->bytes <= *bytes / 2)
+        return slab_titles[slab];
+    *bytes = most->bytes;
+    return most->value->name;
 }
 
 /* Bytes that grow with the batch: inputs, and activations without the packed weights and scratch among them. */
@@ -212,7 +238,22 @@ static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
     double room = (double)(plan->info->memory - fixed) / (double)growing_bytes(plan) * (1 - gaps);
     double largest = (double)plan->info->max_alloc / (double)largest_value(plan, true)->bytes;
     double share = room < largest ? room : largest;
-    return (int64_t)((share < 1 ? share : 1) * (double)batch_of(plan->graph));
+    bool training;
+    return (int64_t)((share < 1 ? share : 1) * (double)batch_of(plan->graph, &training));
+}
+
+/* In the words of the option: the batch of all ranks together. */
+static void batch_hint(const Plan *plan, int64_t fits, char *hint, size_t size)
+{
+    bool training;
+    int64_t all = batch_of(plan->graph, &training);
+    int ranks = training ? plan->graph->ranks : 1;
+    if (fits < 1 || all < 1)
+        snprintf(hint, size, "Not even a batch of one image%s fits", ranks > 1 ? " per rank" : "");
+    else if (ranks > 1)
+        snprintf(hint, size, "--batch %lld (%lld per rank) fits", (long long)fits * ranks, (long long)fits);
+    else
+        snprintf(hint, size, "--batch %lld fits", (long long)fits);
 }
 
 /* Ends a refusal: which batch would fit, or why none does. */
@@ -220,23 +261,22 @@ static Status refuse(const Plan *plan, uint64_t need, const char *what)
 {
     uint64_t fixed = need - growing_bytes(plan);
     if (!fixed_part_fits(plan, fixed)) {
-        const PlanValue *most = largest_value(plan, false);
+        uint64_t bytes;
+        const char *most = largest_fixed(plan, &bytes);
         return status_fail(STATUS_LIMIT,
                            "%s: memory: %s. No batch fits: %llu MiB do not depend on it, of them %llu MiB are %s",
-                           plan->info->name, what, (unsigned long long)(fixed >> 20),
-                           (unsigned long long)(most->bytes >> 20), most->value->name);
+                           plan->info->name, what, (unsigned long long)(fixed >> 20), (unsigned long long)(bytes >> 20),
+                           most);
     }
-    int64_t fits = batch_that_fits(plan, fixed);
-    char hint[96] = "Not even a batch of one image fits";
-    if (fits > 0)
-        snprintf(hint, sizeof hint, "A batch of %lld images per rank fits", (long long)fits);
+    char hint[96];
+    batch_hint(plan, batch_that_fits(plan, fixed), hint, sizeof hint);
     return status_fail(STATUS_LIMIT, "%s: memory: %s. %s", plan->info->name, what, hint);
 }
 
-/* Refuses what can be seen to be too large before any memory is taken. */
-static Status check_size(const Plan *plan)
+Status plan_fits(const Plan *plan)
 {
     char what[192];
+    bool training;
     uint64_t need = plan_bytes(plan), memory = plan->info->memory, limit = plan->info->max_alloc;
     const PlanValue *most = largest_value(plan, false);
     if (most->bytes <= limit)
@@ -250,17 +290,14 @@ static Status check_size(const Plan *plan)
         return STATUS_OK;
     snprintf(what, sizeof what, "the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB activations "
              "of %lld images)", (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
-             (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20), (long long)batch_of(plan->graph));
+             (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20), (long long)batch_of(plan->graph, &training));
     return refuse(plan, need, what);
 }
 
 static Status take_memory(Plan *plan)
 {
-    static const char *const names[] = {"parameters",         "gradients",  "gradient sums",
-                                        "momentum",           "key copy",   "state",
-                                        "inputs and outputs", "activations"};
     uint64_t need = plan_bytes(plan);
-    TRY(check_size(plan));
+    TRY(plan_fits(plan));
     for (int s = 0; s < SLAB_COUNT; s++) {
         PlanSlab *slab = &plan->slabs[s];
         slab->buffers = mem_zero((size_t)slab->count, sizeof *slab->buffers);
@@ -268,7 +305,7 @@ static Status take_memory(Plan *plan)
             Status status = plan->backend->alloc(plan->device, slab->sizes[i], &slab->buffers[i]);
             if (status != STATUS_OK)
                 return status_prefix(status, "%s: memory for %s (%llu MiB of %llu MiB in all)",
-                                     plan->info->name, names[s],
+                                     plan->info->name, slab_titles[s],
                                      (unsigned long long)(slab->sizes[i] >> 20),
                                      (unsigned long long)(need >> 20));
         }
@@ -289,7 +326,7 @@ Ref plan_ref(const Plan *plan, const Value *value)
     return resolve(plan, (PlanOperand){value->id, 0});
 }
 
-static Status prepare_steps(Plan *plan)
+static void resolve_refs(Plan *plan)
 {
     for (int i = 0; i < plan->steps_count; i++) {
         Step *step = &plan->steps[i];
@@ -298,9 +335,15 @@ static Status prepare_steps(Plan *plan)
             step->refs[j] = resolve(plan, place->operands[j]);
         step->packed = resolve(plan, place->packed);
         step->workspace = resolve(plan, place->workspace);
-        Status status = plan->backend->prepare(plan->device, step);
+    }
+}
+
+static Status prepare_steps(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++) {
+        Status status = plan->backend->prepare(plan->device, &plan->steps[i]);
         if (status != STATUS_OK)
-            return status_prefix(status, "%s", step->name);
+            return status_prefix(status, "%s", plan->steps[i].name);
     }
     return STATUS_OK;
 }
@@ -334,8 +377,11 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
         plan_dump_steps(plan, stderr);
     if (!strcmp(dump, "memory") || log_level() >= 4)
         plan_dump_memory(plan, stderr);
+    if (options->plan_only)
+        return STATUS_OK;
     TRY(take_memory(plan));
-    return prepare_steps(plan);
+    resolve_refs(plan);
+    return options->unbuilt ? STATUS_OK : prepare_steps(plan);
 }
 
 /* State and constants start as zeros; padded lanes stay so. */
@@ -370,7 +416,7 @@ Status plan_compile(Graph *graph, const Backend *backend, Device *device,
     plan->tuning = options->tuning;
     plan->apart = options->apart;
     Status status = run_passes(plan, options);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && !options->plan_only)
         status = clear_slabs(plan);
     if (status != STATUS_OK) {
         plan_free(plan);

@@ -133,8 +133,9 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
         return;
     Step whole = *step;
     PlanStep place = *last_place(l);
-    plan->steps_count--; /* the pack step goes before it */
+    plan->steps_count--; /* the pack step goes before it, and the weights need not live on */
     place.packed.value = packed_weight(l, &whole, operands[weight]);
+    place.operands[weight] = operand_place((Operand){0});
     append(l, STEP_CONV, l->segment, count, operands);
     plan->steps[plan->steps_count - 1] = whole;
     *last_place(l) = place;
@@ -209,11 +210,20 @@ static bool on_cpu(const Lowering *l)
     return l->plan->info->caps & CAP_CPU;
 }
 
-/* Work-items that keep a device busy: a few per core of a CPU, on a GPU so many per unit that the memory never
- * waits for them. */
+/* A few per core of a CPU, on a GPU so many per unit that the memory never waits for them. */
+int64_t lower_busy_items(const DeviceInfo *info)
+{
+    return (info->caps & CAP_CPU ? 4 : 1024) * (int64_t)info->units;
+}
+
 static int64_t busy_items(const Lowering *l)
 {
-    return (on_cpu(l) ? 4 : 1024) * (int64_t)l->plan->info->units;
+    return lower_busy_items(l->plan->info);
+}
+
+static uint32_t team(const Lowering *l)
+{
+    return device_team(l->plan->info);
 }
 
 static int64_t divide_up(int64_t a, int64_t b)
@@ -225,25 +235,24 @@ Grid lower_range(const Lowering *l, int64_t n, long *chunk)
 {
     int64_t each = divide_up(n, busy_items(l)), least = on_cpu(l) ? 4096 : 16;
     *chunk = (long)(divide_up(each < least ? least : each, 16) * 16);
-    return lower_teams(l, divide_up(divide_up(n, *chunk), on_cpu(l) ? 1 : LOWER_TEAM), 1, 1);
+    return lower_teams(l, divide_up(divide_up(n, *chunk), team(l)), 1, 1);
 }
 
 Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z)
 {
-    uint32_t team = on_cpu(l) ? 1 : LOWER_TEAM;
-    return (Grid){{(uint32_t)x * team, (uint32_t)y, (uint32_t)z}, team};
+    return (Grid){{(uint32_t)x * team(l), (uint32_t)y, (uint32_t)z}, team(l)};
 }
 
 Grid lower_planes(const Lowering *l, Shape s, int64_t least)
 {
     int64_t planes = (int64_t)s.CB * s.N;
-    /* On GPUs a team takes four vectors of channels at LOWER_TEAM / 4 pixels at a time. */
-    int64_t parts = on_cpu(l) ? divide_up(s.HW, least) : divide_up(s.HW, LOWER_TEAM / 4);
+    /* On GPUs a team takes the four vectors of a block of channels, one by each of its members. */
+    int64_t parts = divide_up(s.HW, on_cpu(l) ? least : team(l) / 4);
     return lower_teams(l, lower_splits(l, planes, parts), s.CB, s.N);
 }
 
 int lower_splits(const Lowering *l, int64_t teams, int64_t parts)
 {
-    int64_t splits = divide_up(busy_items(l) / (on_cpu(l) ? 1 : LOWER_TEAM), teams);
+    int64_t splits = divide_up(busy_items(l) / team(l), teams);
     return (int)(splits < 1 ? 1 : splits > parts ? parts : splits);
 }

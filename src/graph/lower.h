@@ -35,8 +35,6 @@ typedef struct Grid {
     uint32_t items[3], group;
 } Grid;
 
-enum { LOWER_TEAM = 128 }; /* work-items of a team on GPUs: TEAM of kernels_cl/dialect.h */
-
 /* A kernel launch; the operands are the kernel's refs in order. `flops` may be 0. */
 void lower_kernel(Lowering *l, KernelId id, const void *args, size_t args_bytes, Grid grid, int64_t flops,
                   int count, const Operand *operands);
@@ -63,6 +61,8 @@ void lower_accumulate(Lowering *l, const Value *out, const Value *in);
 Value *lower_temp(Lowering *l, int64_t count);
 /* The StepState, as an operand. */
 Operand lower_state(const Lowering *l);
+/* Work-items that keep a device busy. */
+int64_t lower_busy_items(const DeviceInfo *info);
 /* Work-items that a loop over `n` floats is split into, and, on CPUs, the floats of each (a multiple of 16). */
 Grid lower_range(const Lowering *l, int64_t n, long *chunk);
 /* Teams (kernels_cl/dialect.h) along three dimensions; 0 counts as 1. On CPUs a team is a work-item. */

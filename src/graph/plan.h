@@ -65,6 +65,8 @@ typedef struct PlanOptions {
     bool no_recompute; /* keep every activation for the backward pass */
     const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
     bool apart;        /* a buffer of its own for every value: tests put guards around it */
+    bool plan_only;    /* to be looked at: takes no memory of the device, builds no kernels, cannot run */
+    bool unbuilt;      /* takes memory but builds no kernels: for tuning, which builds its own */
     const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
 } PlanOptions;
 
@@ -96,6 +98,8 @@ typedef struct Plan {
 Status plan_compile(Graph *graph, const Backend *backend, Device *device,
                     const PlanOptions *options, Plan **plan);
 void plan_free(Plan *plan);
+/* STATUS_LIMIT, as plan_compile fails, when the device cannot hold it. */
+Status plan_fits(const Plan *plan);
 /* Sets the step state and runs one segment. */
 Status plan_run(Plan *plan, Segment segment, const StepParams *state);
 /* Moves a value between host (logical row-major, `type` F32, F64, I32 or U8) and device. */

@@ -8,11 +8,9 @@
 #include "base/rng.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { FILE_LIMIT = 16 << 20, VERSION = 1 };
 
@@ -52,8 +50,8 @@ static char *head_of(const DeviceInfo *info)
 {
     char head[700];
     snprintf(head, sizeof head,
-             "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nkernels %s\n", VERSION,
-             info->name, info->driver, info->version, kernels_of(info));
+             "openpaco tuning %d\ndevice %s\ndriver %s\nversion %s\nunits %u\nkernels %s\n", VERSION,
+             info->name, info->driver, info->version, info->units, kernels_of(info));
     return mem_string(head);
 }
 
@@ -170,23 +168,16 @@ Status tuning_save(const Tuning *t)
     if (!t->path)
         return status_fail(
             STATUS_IO, "tuning: there is no cache folder: neither XDG_CACHE_HOME nor HOME is set");
-    char temporary[4200], *slash = strrchr(t->path, '/');
+    FileOutput out;
+    char *slash = strrchr(t->path, '/');
     char *folder = mem_string(t->path);
     folder[slash ? slash - t->path : 0] = 0;
     Status status = file_make_folder(folder);
     free(folder);
     TRY(status);
-    snprintf(temporary, sizeof temporary, "%s.%d", t->path, (int)getpid());
-    FILE *file = fopen(temporary, "w");
-    bool good = file && fputs(t->head, file) >= 0;
-    for (int i = 0; i < t->count && good; i++)
-        good = fprintf(file, "%s = %s %.4f\n", t->entries[i].key, t->entries[i].algorithm,
-                       t->entries[i].ms) > 0;
-    if (file && fclose(file) != 0)
-        good = false;
-    if (good && rename(temporary, t->path) == 0)
-        return STATUS_OK;
-    int error = errno;
-    unlink(temporary);
-    return status_fail(STATUS_IO, "%s: cannot write: %s", t->path, strerror(error));
+    TRY(file_output_open(&out, t->path));
+    fputs(t->head, out.file);
+    for (int i = 0; i < t->count; i++)
+        fprintf(out.file, "%s = %s %.4f\n", t->entries[i].key, t->entries[i].algorithm, t->entries[i].ms);
+    return file_output_close(&out);
 }

@@ -211,7 +211,10 @@ void conv_bias_act_lower(Lowering *l, const Node *n)
     const ConvActAttrs *a = n->attrs;
     ConvDesc d = describe(&a->conv, n->in[0], n->in[1], n->out[0]);
     d.relu = a->relu;
-    lower_conv(l, d, 1, 5, (Operand[]){IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), IN(n->in[2]), IN(n->in[3])});
+    /* A residual that nobody else needs lies where the result goes. */
+    d.accumulate = n->in[3] && lower_over(l, n->out[0], n->in[3]);
+    const Value *residual = d.accumulate ? NULL : n->in[3];
+    lower_conv(l, d, 1, 5, (Operand[]){IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), IN(n->in[2]), IN(residual)});
 }
 
 void conv_bias_act_reference(const RefCall *call)

@@ -133,6 +133,12 @@ static double plan_flops(const Bench *b)
     return flops;
 }
 
+/* a / b; 0 where the device's clock is too coarse for b. */
+static double per(double a, double b)
+{
+    return b > 0 ? a / b : 0;
+}
+
 static void print_json(const Bench *b, const double *seconds, FILE *out)
 {
     int n = b->options->repeats;
@@ -143,7 +149,7 @@ static void print_json(const Bench *b, const double *seconds, FILE *out)
             "\"gflops\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, \"open_s\": %.2f}\n",
             b->evaluation ? "eval" : "step", b->config.arch->name, method_name(b->config.method), b->options->batch,
             b->config.ranks, b->config.size, session_device(b->session), 1e3 * median, 1e3 * seconds[0],
-            1e3 * seconds[n - 1], images / median, 1e-9 * plan_flops(b) / median,
+            1e3 * seconds[n - 1], per(images, median), 1e-9 * per(plan_flops(b), median),
             (double)(clock_peak_memory() - b->idle) / (1 << 20), plan ? (double)plan_bytes(plan) / (1 << 20) : 0,
             b->open_seconds);
 }
@@ -170,7 +176,7 @@ static int slower_first(const void *a, const void *b)
 /* How much of what the device can do a step reaches: of its multiply-adds or of its memory, whichever is more. */
 static double share_of_peak(double flops, double bytes, double seconds, const Peak *peak)
 {
-    double f = flops / seconds / peak->flops, b = bytes / seconds / peak->bandwidth;
+    double f = per(per(flops, seconds), peak->flops), b = per(per(bytes, seconds), peak->bandwidth);
     return 100 * (f > b ? f : b);
 }
 
@@ -196,8 +202,8 @@ static void print_groups(const Line *lines, int count, double total, const Peak 
             "of peak");
     for (int g = 0; g < used; g++)
         fprintf(stderr, "%-18s %6d %10.2f %6.1f%% %9.1f %8.1f %7.1f%%\n", groups[g].label, groups[g].count,
-                1e3 * groups[g].seconds, 100 * groups[g].seconds / total, 1e-9 * groups[g].flops / groups[g].seconds,
-                1e-9 * groups[g].bytes / groups[g].seconds,
+                1e3 * groups[g].seconds, 100 * per(groups[g].seconds, total),
+                1e-9 * per(groups[g].flops, groups[g].seconds), 1e-9 * per(groups[g].bytes, groups[g].seconds),
                 share_of_peak(groups[g].flops, groups[g].bytes, groups[g].seconds, peak));
 }
 
@@ -207,8 +213,8 @@ static void print_lines(const Line *lines, int count, double total, const Peak *
     for (int i = 0; i < count; i++) {
         const Step *s = lines[i].step;
         double flops = (double)s->flops, bytes = (double)s->bytes, seconds = lines[i].seconds;
-        fprintf(stderr, "%10.3f %6.2f%% %9.1f %8.1f %7.1f%%  %-16s %-34s %s\n", 1e3 * seconds, 100 * seconds / total,
-                1e-9 * flops / seconds, 1e-9 * bytes / seconds, share_of_peak(flops, bytes, seconds, peak),
+        fprintf(stderr, "%10.3f %6.2f%% %9.1f %8.1f %7.1f%%  %-16s %-34s %s\n", 1e3 * seconds, 100 * per(seconds, total),
+                1e-9 * per(flops, seconds), 1e-9 * per(bytes, seconds), share_of_peak(flops, bytes, seconds, peak),
                 plan_step_label(s), s->name, s->algorithm ? s->algorithm : "");
     }
 }
@@ -281,12 +287,15 @@ Status bench_plan(Options *options, bool evaluation, const char *dump)
     b.model = model_build(&b.config);
     SessionOptions session = setup_session(options);
     session.plan.dump = dump;
+    session.plan.plan_only = true;
     Status status = session_open(b.model.graph, &session, &b.session);
     const Plan *plan = status == STATUS_OK ? session_plan(b.session) : NULL;
     if (plan && !dump) {
         plan_dump_steps(plan, stdout);
         plan_dump_memory(plan, stdout);
     }
+    if (plan)
+        status = plan_fits(plan);
     session_close(b.session);
     return status;
 }
@@ -449,7 +458,7 @@ static Status print_op(const Bench *b, const double *seconds, FILE *out)
     fprintf(out, "{\"what\": \"op\", \"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, "
             "\"gflops\": %.1f, \"gb_per_s\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, "
             "\"device_mib\": %.1f}\n", session_device(b->session), 1e3 * median, 1e3 * seconds[0],
-            1e3 * seconds[n - 1], 1e-9 * flops / median, 1e-9 * bytes / median,
+            1e3 * seconds[n - 1], 1e-9 * per(flops, median), 1e-9 * per(bytes, median),
             share_of_peak(flops, bytes, median, &peak), memory / (1 << 20),
             plan ? (double)plan_bytes(plan) / (1 << 20) : 0);
     return STATUS_OK;

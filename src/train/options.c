@@ -28,7 +28,7 @@ typedef struct Row {
     size_t offset; /* of the field in Options */
 } Row;
 
-enum { T = OPTION_TRAIN, E = OPTION_EVAL, B = OPTION_BENCH, D = OPTION_DATA };
+enum { T = OPTION_TRAIN, E = OPTION_EVAL, B = OPTION_BENCH, D = OPTION_DATA, A = OPTION_AUGMENT };
 
 static const Row rows[OPTION_COUNT] = {
 #define OPTION(type, field, name, standard, low, high, values, verbs, help) \
@@ -458,7 +458,12 @@ static void print_usage(FILE *out, const Row *row)
     else
         snprintf(left, sizeof left, "--%s %s", row->name,
                  row->type == TYPE_SEED ? "N" : row->values);
-    fprintf(out, "  %-24s %s", left, row->help);
+    fprintf(out, "  %-24s ", left);
+    for (const char *c = row->help; *c; c++) {
+        fputc(*c, out);
+        if (*c == '\n')
+            fprintf(out, "%27s", "");
+    }
     if (*row->standard)
         fprintf(out, " [%s]", row->standard);
     fputc('\n', out);
@@ -489,9 +494,13 @@ void options_help(FILE *out, OptionVerb verb, const char *usage)
     }
 }
 
-/* The shortest text that reads back as the same number. */
+/* The shortest text that reads back as the same number; whole ones without an exponent. */
 static void print_real(char *text, size_t room, double value)
 {
+    if (fabs(value) < 1e15 && value == trunc(value)) {
+        snprintf(text, room, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, room, "%.*g", digits, value);
         if (strtod(text, NULL) == value)

@@ -1,4 +1,4 @@
-/* Options of `paco train`, `eval`, `bench` and `data check`: parsing, checking, help, and their
+/* Options of `paco train`, `eval`, `bench`, `data check` and `augment`: parsing, checking, help, and their
  * text form.
  *
  * Values come from the defaults of options.def, then from the preset, then from the words of the
@@ -29,7 +29,7 @@ typedef enum Sampling { SAMPLING_UNIFORM, SAMPLING_BALANCED } Sampling;
  * .on_corrupt an OnCorrupt (loader.h), .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
 
 typedef enum OptionVerb {
-    OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8
+    OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8, OPTION_AUGMENT = 16
 } OptionVerb;
 
 typedef enum OptionId {

@@ -101,8 +101,9 @@ Status options_check(const Options *o, OptionVerb verb)
     bool evaluates = verb == OPTION_BENCH && o->word_count > 0 && strcmp(o->words[0], "eval") == 0;
     if ((verb == OPTION_TRAIN || verb == OPTION_BENCH) && !evaluates)
         TRY(check_ranks(o));
-    if (verb == OPTION_TRAIN) {
+    if (verb == OPTION_TRAIN || verb == OPTION_AUGMENT)
         TRY(check_recipe_name(o));
+    if (verb == OPTION_TRAIN) {
         if (o->warmup > o->epochs)
             return status_fail(STATUS_USAGE, "--warmup: longer than the run (%d vs %d epochs). A shorter run needs a shorter --warmup",
                                o->warmup, o->epochs);
@@ -113,7 +114,7 @@ Status options_check(const Options *o, OptionVerb verb)
                                "--init-from: contradicts --resume, which brings its weights");
         TRY(options_check_frozen(o, o->resume != NULL));
     }
-    return verb == OPTION_BENCH ? STATUS_OK : check_data(o, verb);
+    return verb == OPTION_BENCH || verb == OPTION_AUGMENT ? STATUS_OK : check_data(o, verb);
 }
 
 Schedule options_schedule(const Options *o)

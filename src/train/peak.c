@@ -3,12 +3,13 @@
 
 #include "base/arena.h"
 #include "device/kernels.h"
+#include "graph/lower.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS = 5, ACCUMULATORS = 16 };
+enum { RUNS = 5 };
 static const uint64_t COPY_BYTES = (uint64_t)64 << 20;
 
 /* Seconds of the fastest of several runs of one kernel. */
@@ -37,37 +38,50 @@ static Step range_step(int id, RangeArgs args, uint32_t items, int refs)
     return step;
 }
 
-static Status measure_flops(const Backend *backend, Device *device, Buffer *buffer, double *flops)
+/* With so many chains of multiply-adds in each item. */
+static Status measure_chains(const Backend *backend, Device *device, Buffer *buffer, int chains, double *flops)
 {
     const DeviceInfo *info = backend->opened(device);
     bool cpu = info->caps & CAP_CPU;
+    uint32_t lanes = cpu ? 16 : 4, room = (uint32_t)(2 * COPY_BYTES / (4 * lanes));
     uint32_t items = cpu ? info->units * 4 : info->units * 4096;
-    long rounds = cpu ? 1 << 20 : 1 << 14;
+    items = items < room ? items : room;
+    long rounds = (cpu ? 1 << 24 : 1 << 18) / chains;
     double seconds;
-    Step step =
-        range_step(KERNEL_peak_fma, (RangeArgs){.n = rounds, .a = 0.999f, .b = 1e-3f}, items, 1);
+    RangeArgs args = {.n = rounds, .chunk = chains, .a = 0.999f, .b = 1e-3f};
+    Step step = range_step(KERNEL_peak_fma, args, items, 1);
     step.refs[0] = (Ref){buffer, 0};
     step.writes = 1;
     TRY(fastest(backend, device, &step, &seconds));
-    double lanes = cpu ? 16 : 4;
-    *flops = 2.0 * lanes * ACCUMULATORS * (double)rounds * items / seconds;
+    *flops = seconds > 0 ? 2.0 * lanes * chains * (double)rounds * items / seconds : 0;
+    return STATUS_OK;
+}
+
+/* How many chains fit the registers and hide a multiply-add's latency is the device's own. */
+static Status measure_flops(const Backend *backend, Device *device, Buffer *buffer, double *flops)
+{
+    static const int chains[] = {4, 8, 16};
+    *flops = 0;
+    for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
+        double seen;
+        TRY(measure_chains(backend, device, buffer, chains[i], &seen));
+        *flops = fmax(*flops, seen);
+    }
     return STATUS_OK;
 }
 
 static Status measure_bandwidth(const Backend *backend, Device *device, Buffer *buffer,
                                 double *bandwidth)
 {
-    const DeviceInfo *info = backend->opened(device);
-    long n = (long)(COPY_BYTES / 4);
-    uint32_t items = info->caps & CAP_CPU ? info->units * 4 : info->units * 256;
+    long n = (long)(COPY_BYTES / 4), items = lower_busy_items(backend->opened(device));
     double seconds;
     Step step =
-        range_step(KERNEL_relu, (RangeArgs){.n = n, .chunk = (n / items + 15) / 16 * 16}, items, 2);
+        range_step(KERNEL_relu, (RangeArgs){.n = n, .chunk = (n / items / 16 + 1) * 16}, (uint32_t)items, 2);
     step.refs[0] = (Ref){buffer, 0};
     step.refs[1] = (Ref){buffer, COPY_BYTES};
     step.writes = 2;
     TRY(fastest(backend, device, &step, &seconds));
-    *bandwidth = 2.0 * (double)COPY_BYTES / seconds;
+    *bandwidth = seconds > 0 ? 2.0 * (double)COPY_BYTES / seconds : 0;
     return STATUS_OK;
 }
 

@@ -10,7 +10,7 @@ typedef struct Peak {
     double bandwidth; /* bytes per second, read and written together */
 } Peak;
 
-/* The best of several runs. The device must have been opened with profiling. */
+/* The best of several runs; 0 where the device's clock saw no time go by. The device must have been opened with profiling. */
 Status peak_measure(const Backend *backend, Device *device, Peak *peak);
 
 #endif

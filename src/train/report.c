@@ -1,5 +1,5 @@
-/* The files of metrics.h. Whole files are written beside their place and renamed, so that a reader
- * never sees half of one; the record of a run is appended to row by row. */
+/* The files of metrics.h. Whole files never show half of themselves (FileOutput); the record of a run
+ * is appended to row by row. */
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -14,45 +14,6 @@
 #include <unistd.h>
 
 enum { RUN_RECORD_MAX = 1 << 28 };
-
-/* ---- files written whole ---- */
-
-typedef struct Output {
-    const char *path;
-    char *temporary;
-    FILE *file;
-} Output;
-
-static Status output_open(Output *out, const char *path)
-{
-    size_t n = strlen(path) + 5;
-    out->path = path;
-    out->temporary = mem_alloc(n);
-    snprintf(out->temporary, n, "%s.tmp", path);
-    out->file = fopen(out->temporary, "w");
-    if (out->file)
-        return STATUS_OK;
-    Status status = status_fail(STATUS_IO, "%s: %s", out->temporary, strerror(errno));
-    free(out->temporary);
-    return status;
-}
-
-/* Puts the file in its place; removes it where anything failed. */
-static Status output_close(Output *out)
-{
-    bool good = fflush(out->file) == 0 && !ferror(out->file) && fsync(fileno(out->file)) == 0;
-    int error = errno;
-    if (fclose(out->file) != 0 && good)
-        good = false, error = errno;
-    if (good && rename(out->temporary, out->path) != 0)
-        good = false, error = errno;
-    Status status = good ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", out->path,
-                                                   strerror(error));
-    if (!good)
-        unlink(out->temporary);
-    free(out->temporary);
-    return status;
-}
 
 /* A CSV field, quoted where it must be. */
 static void put_field(FILE *file, const char *text)
@@ -79,8 +40,8 @@ static void put_number(FILE *file, double value)
 
 Status metrics_write_classes(const Metrics *m, const char *const *class_names, const char *path)
 {
-    Output out;
-    TRY(output_open(&out, path));
+    FileOutput out;
+    TRY(file_output_open(&out, path));
     fputs("class,name,train_images,test_images,correct,accuracy\n", out.file);
     for (int c = 0; c < m->classes; c++) {
         fprintf(out.file, "%d,", c);
@@ -93,7 +54,7 @@ Status metrics_write_classes(const Metrics *m, const char *const *class_names, c
         put_number(out.file, m->tests[c] ? (double)m->correct[c] / (double)m->tests[c] : NAN);
         fputc('\n', out.file);
     }
-    return output_close(&out);
+    return file_output_close(&out);
 }
 
 static int by_value(const void *a, const void *b)
@@ -104,8 +65,8 @@ static int by_value(const void *a, const void *b)
 
 Status metrics_write_confusion(const Metrics *m, const char *path)
 {
-    Output out;
-    TRY(output_open(&out, path));
+    FileOutput out;
+    TRY(file_output_open(&out, path));
     uint64_t *pairs = mem_alloc(((size_t)m->count + 1) * sizeof *pairs);
     for (int64_t i = 0; i < m->count; i++)
         pairs[i] = (uint64_t)m->records[i].label << 32 | (uint32_t)m->records[i].top[0];
@@ -118,7 +79,7 @@ Status metrics_write_confusion(const Metrics *m, const char *path)
                 (long long)(next - i));
     }
     free(pairs);
-    return output_close(&out);
+    return file_output_close(&out);
 }
 
 static int by_sample(const void *a, const void *b)
@@ -131,8 +92,8 @@ static int by_sample(const void *a, const void *b)
 Status metrics_write_predictions(const Metrics *m, const char *path,
                                  const char *(*name)(uint32_t image, void *context), void *context)
 {
-    Output out;
-    TRY(output_open(&out, path));
+    FileOutput out;
+    TRY(file_output_open(&out, path));
     const MetricsRecord **order = mem_alloc(((size_t)m->count + 1) * sizeof *order);
     for (int64_t i = 0; i < m->count; i++)
         order[i] = &m->records[i];
@@ -152,7 +113,7 @@ Status metrics_write_predictions(const Metrics *m, const char *path,
         fputc('\n', out.file);
     }
     free(order);
-    return output_close(&out);
+    return file_output_close(&out);
 }
 
 static void put_json_number(FILE *file, const char *key, double value, const char *after)
@@ -186,9 +147,9 @@ static void put_facts(FILE *file, const ReportFacts *facts)
 
 Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const char *path)
 {
-    Output out;
+    FileOutput out;
     MetricsSummary s = metrics_summary(m);
-    TRY(output_open(&out, path));
+    TRY(file_output_open(&out, path));
     fputs("{\n", out.file);
     put_facts(out.file, facts);
     fprintf(out.file, "  \"images\": %lld,\n", (long long)s.images);
@@ -210,7 +171,7 @@ Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const ch
             fputs("null", out.file);
     }
     fputs("]\n}\n", out.file);
-    return output_close(&out);
+    return file_output_close(&out);
 }
 
 /* ---- the record of a run ---- */
@@ -268,15 +229,15 @@ Status metrics_truncate(const char *path, int epoch)
 {
     uint8_t *bytes;
     size_t size, length = 0;
-    Output out;
+    FileOutput out;
     if (!file_exists(path))
         return STATUS_OK;
     TRY(file_read(path, RUN_RECORD_MAX, &bytes, &size));
     Status status = size ? kept_length(path, (char *)bytes, epoch, &length) : STATUS_OK;
     if (status == STATUS_OK && size && length < size &&
-        (status = output_open(&out, path)) == STATUS_OK) {
+        (status = file_output_open(&out, path)) == STATUS_OK) {
         fwrite(bytes, 1, length, out.file);
-        status = output_close(&out);
+        status = file_output_close(&out);
     }
     free(bytes);
     return status;

@@ -276,6 +276,15 @@ static bool is_free(const char *name, size_t length)
     return false;
 }
 
+/* Whether two values are the same, also where an earlier version wrote a number otherwise (1e+01, now 10). */
+static bool same_value(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    char *a_end, *b_end;
+    double x = strtod(a, &a_end), y = strtod(b, &b_end);
+    bool numbers = a_length > 0 && b_length > 0 && a_end == a + a_length && b_end == b + b_length;
+    return (a_length == b_length && memcmp(a, b, a_length) == 0) || (numbers && x == y);
+}
+
 /* Says which other options differ from those that the run was saved with: allowed, but seldom
  * meant. */
 static void warn_of_changes(const Snapshot *s, const TrainingState *state)
@@ -291,7 +300,7 @@ static void warn_of_changes(const Snapshot *s, const TrainingState *state)
         const char *key = arena_printf(&arena, "\n%.*s", (int)name, then);
         const char *here = strstr(now, key), *value = here ? here + strlen(key) : "";
         size_t other = strcspn(value, "\n");
-        if (here && (other != length - name || memcmp(value, then + name, other) != 0))
+        if (here && !same_value(value, other, then + name, length - name))
             log_warn("--%.*s: %.*s now, %.*s when the run was saved", (int)name - 1, then,
                      (int)other, value, (int)(length - name), then + name);
     }

@@ -173,12 +173,12 @@ static Status write_options(Trainer *t)
         return STATUS_OK;
     Arena arena = {0};
     char *path = file_join(t->options->out, "options.txt");
-    FILE *file = fopen(path, "w");
-    bool written = file && fputs(options_dump(t->options, &arena), file) >= 0;
-    if (file && fclose(file) != 0)
-        written = false;
-    Status status =
-        written ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
+    FileOutput out;
+    Status status = file_output_open(&out, path);
+    if (status == STATUS_OK) {
+        fputs(options_dump(t->options, &arena), out.file);
+        status = file_output_close(&out);
+    }
     free(path);
     arena_free(&arena);
     return status;

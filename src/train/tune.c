@@ -69,31 +69,60 @@ static Status time_candidate(Tuner *t, const Step *planned, const char *candidat
     return status;
 }
 
+/* Whether the backend takes another algorithm than it is asked for, since one is forced by name. */
+static bool is_forced(Tuner *t, const Step *planned)
+{
+    const char *candidate;
+    for (int i = 0; (candidate = t->backend->candidate(t->device, planned, i)); i++) {
+        Step step = *planned;
+        step.algorithm = candidate;
+        if (t->backend->choose(t->device, &step) == STATUS_OK && strcmp(step.algorithm, candidate) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The fastest so far; NULL: none ran. */
+typedef struct Best {
+    const char *name;
+    double seconds;
+} Best;
+
+/* Times a candidate; *name is what ran, or was refused: a driver may do so with a large tile, also the default. */
+static double try_candidate(Tuner *t, const Step *step, const char *candidate, const char **name, Best *best)
+{
+    double seconds;
+    *name = candidate;
+    if (time_candidate(t, step, candidate, name, &seconds) != STATUS_OK) {
+        log_warn("%s is left out: %s", *name ? *name : "the default", status_text());
+        return INFINITY;
+    }
+    if (seconds < best->seconds)
+        *best = (Best){*name, seconds};
+    return seconds;
+}
+
 static Status tune_step(Tuner *t, const Step *step)
 {
     char key[192];
-    const char *name, *best_name, *candidate;
-    double own, best, seconds;
-    TRY(time_candidate(t, step, NULL, &name, &own));
-    best = own;
-    best_name = name;
-    for (int i = 0; (candidate = t->backend->candidate(t->device, step, i)); i++) {
-        if (strcmp(candidate, best_name) == 0)
-            continue;
-        if (time_candidate(t, step, candidate, &name, &seconds) != STATUS_OK) {
-            log_warn("%s is left out: %s", candidate, status_text()); /* a driver may refuse a large tile */
-            continue;
-        }
-        if (seconds < best) {
-            best = seconds;
-            best_name = name;
-        }
+    const char *own_name, *name, *candidate;
+    Best best = {NULL, INFINITY};
+    if (is_forced(t, step)) {
+        fprintf(t->out, "%-72s %-20s forced by --kernels, not tuned\n", tuning_key(step, key), step->algorithm);
+        return STATUS_OK;
     }
-    tuning_set(t->tuning, step, best_name, best);
-    t->before += own;
-    t->after += best;
-    fprintf(t->out, "%-72s %-20s %8.3f ms  %7.1f GFLOP/s%s\n", tuning_key(step, key), best_name,
-            1e3 * best, 1e-9 * (double)step->flops / best, best < own ? "  (changed)" : "");
+    double own = try_candidate(t, step, NULL, &own_name, &best);
+    for (int i = 0; (candidate = t->backend->candidate(t->device, step, i)); i++)
+        if (!own_name || strcmp(candidate, own_name) != 0)
+            try_candidate(t, step, candidate, &name, &best);
+    if (!best.name)
+        return status_fail(STATUS_DEVICE, "tune: %s: the device runs none of its kernels. The last: %s",
+                           tuning_key(step, key), status_text());
+    tuning_set(t->tuning, step, best.name, best.seconds);
+    t->before += isfinite(own) ? own : best.seconds;
+    t->after += best.seconds;
+    fprintf(t->out, "%-72s %-20s %8.3f ms  %7.1f GFLOP/s%s\n", tuning_key(step, key), best.name, 1e3 * best.seconds,
+            best.seconds > 0 ? 1e-9 * (double)step->flops / best.seconds : 0, best.seconds < own ? "  (changed)" : "");
     return STATUS_OK;
 }
 
@@ -135,6 +164,7 @@ Status tune_model(Options *o, bool evaluation, FILE *out)
     Model model = model_build(&config);
     SessionOptions options = setup_session(o);
     options.on.profile = true;
+    options.plan.unbuilt = true;
     Session *session;
     TRY(session_open(model.graph, &options, &session));
     const Plan *plan = session_plan(session);

@@ -1,0 +1,163 @@
+/* What the convolution kernels share; the text follows conv_args.h in every conv_*.cl. */
+#ifndef PACO_CONV_COMMON_H
+#define PACO_CONV_COMMON_H
+
+#define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
+
+/* First in-block that a tile of `vecs` vectors of out-channels meets: that of its groups. */
+static inline int first_block(const ConvShape *s, int tile)
+{
+    return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
+}
+
+#if LANES == 16
+/* Sixteen floats, `step` apart. */
+static inline vec gather(GLOBAL const float *p, long step)
+{
+    float lanes[16];
+    UNROLL
+    for (int i = 0; i < 16; i++)
+        lanes[i] = p[i * step];
+    return LOAD(lanes);
+}
+
+/* a0 b0 a1 b1 ...: of the first eight lanes, and of the last. */
+#define INTERLEAVE_LOW(a, b)                                                                        \
+    (vec)((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3, (a).s4, (b).s4, (a).s5,   \
+          (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
+#define INTERLEAVE_HIGH(a, b)                                                                       \
+    (vec)((a).s8, (b).s8, (a).s9, (b).s9, (a).sa, (b).sa, (a).sb, (b).sb, (a).sc, (b).sc, (a).sd,   \
+          (b).sd, (a).se, (b).se, (a).sf, (b).sf)
+#define TRANSPOSE_ROUND(to, from)                                       \
+    UNROLL                                                              \
+    for (int i = 0; i < 8; i++) {                                       \
+        (to)[2 * i] = INTERLEAVE_LOW((from)[i], (from)[i + 8]);         \
+        (to)[2 * i + 1] = INTERLEAVE_HIGH((from)[i], (from)[i + 8]);    \
+    }
+
+static inline void transpose(vec v[16])
+{
+    vec other[16];
+    TRANSPOSE_ROUND(other, v)
+    TRANSPOSE_ROUND(v, other)
+    TRANSPOSE_ROUND(other, v)
+    TRANSPOSE_ROUND(v, other)
+}
+
+/* The columns of sixteen rows of sixteen floats, the rows `pitch` apart: every row is read once, as a whole, where
+ * gathering would meet rows that lie in the same set of a cache again and again. */
+static inline void load_columns(vec columns[16], GLOBAL const float *rows, long pitch)
+{
+    UNROLL
+    for (int i = 0; i < 16; i++)
+        columns[i] = LOAD(rows + i * pitch);
+    transpose(columns);
+}
+
+static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16])
+{
+    transpose(columns);
+    UNROLL
+    for (int i = 0; i < 16; i++)
+        STORE(rows + i * pitch, columns[i]);
+}
+#endif
+
+#if LANES == 16 && defined(VECS) /* a register tile on a processor: TILE pixels times VECS vectors of out-channels */
+#define KT (VECS * 16)
+
+#define CLEAR(acc)                      \
+    UNROLL                              \
+    for (int p = 0; p < TILE; p++)      \
+        UNROLL                          \
+    for (int k = 0; k < VECS; k++)      \
+        acc[p][k] = (vec)(0.f);
+
+#ifdef GROUP /* 4 or 8 channels in and out of each group: whole groups in a vector */
+/* The j-th channel of its own group in every lane. */
+#if GROUP == 4
+#define SPREAD_OF(a, b, c, d) (vec)(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d)
+#define SPREAD(v, j)                                                                          \
+    ((j) == 0   ? SPREAD_OF((v).s0, (v).s4, (v).s8, (v).sc)                                   \
+     : (j) == 1 ? SPREAD_OF((v).s1, (v).s5, (v).s9, (v).sd)                                   \
+     : (j) == 2 ? SPREAD_OF((v).s2, (v).s6, (v).sa, (v).se)                                   \
+                : SPREAD_OF((v).s3, (v).s7, (v).sb, (v).sf))
+#else
+#define SPREAD_OF(a, b) (vec)(a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b)
+#define SPREAD(v, j)                                                                          \
+    ((j) == 0   ? SPREAD_OF((v).s0, (v).s8)                                                   \
+     : (j) == 1 ? SPREAD_OF((v).s1, (v).s9)                                                   \
+     : (j) == 2 ? SPREAD_OF((v).s2, (v).sa)                                                   \
+     : (j) == 3 ? SPREAD_OF((v).s3, (v).sb)                                                   \
+     : (j) == 4 ? SPREAD_OF((v).s4, (v).sc)                                                   \
+     : (j) == 5 ? SPREAD_OF((v).s5, (v).sd)                                                   \
+     : (j) == 6 ? SPREAD_OF((v).s6, (v).se)                                                   \
+                : SPREAD_OF((v).s7, (v).sf))
+#endif
+
+/* Adds the GROUP in-channels of TILE pixels at x times the weights at w, which moves on. */
+#define ACCUMULATE(x)                                            \
+    {                                                            \
+        vec wv[GROUP];                                           \
+        UNROLL                                                   \
+        for (int j = 0; j < GROUP; j++, w += 16)                 \
+            wv[j] = LOAD(w);                                     \
+        UNROLL                                                   \
+        for (int p = 0; p < TILE; p++) {                         \
+            vec xv = LOAD((x) + p * 16);                         \
+            UNROLL                                               \
+            for (int j = 0; j < GROUP; j++)                      \
+                acc[p][0] = fma(SPREAD(xv, j), wv[j], acc[p][0]); \
+        }                                                        \
+    }
+#else
+/* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */
+#define ACCUMULATE(x)                                  \
+    for (int c = 0; c < lanes; c++) {                  \
+        vec wv[VECS];                                  \
+        UNROLL                                         \
+        for (int k = 0; k < VECS; k++)                 \
+            wv[k] = LOAD(w + k * 16);                  \
+        UNROLL                                         \
+        for (int p = 0; p < TILE; p++) {               \
+            vec xv = (vec)((x)[p * 16 + c]);           \
+            UNROLL                                     \
+            for (int k = 0; k < VECS; k++)             \
+                acc[p][k] = fma(xv, wv[k], acc[p][k]); \
+        }                                              \
+        w += KT;                                       \
+    }
+#endif
+
+/* What happens to a finished or partial sum on its way to memory. */
+typedef struct Ending {
+    GLOBAL const float *bias;     /* or NULL */
+    GLOBAL const float *residual; /* like out, or NULL */
+    int add;                      /* out holds a part of the sum already */
+    int relu;
+} Ending;
+
+static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
+{
+    if (k + 16 <= channels)
+        return LOAD(bias + k);
+    float lanes[16];
+    for (int i = 0; i < 16; i++)
+        lanes[i] = k + i < channels ? bias[k + i] : 0.f;
+    return LOAD(lanes);
+}
+
+/* Stores the sums of one pixel, `bias` among them, at out + place. */
+static inline void store_ended(vec sum, GLOBAL float *out, long place, const Ending *end)
+{
+    if (end->add)
+        sum += LOAD(out + place);
+    if (end->residual)
+        sum += LOAD(end->residual + place);
+    if (end->relu)
+        sum = sum < 0.f ? (vec)(0.f) : sum; /* not-a-number stays */
+    STORE(out + place, sum);
+}
+#endif
+
+#endif
