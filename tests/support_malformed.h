@@ -41,8 +41,8 @@ void put(Bytes *b, size_t at, uint64_t value, int count);
 
 /* At the begin of main: whether this is the child that measures memory, and its exit code. */
 bool malformed_child(int argc, char **argv, int *code);
-/* Group teardown: says how many files, how slow, how much memory; a failure when one took over a
- * second. */
+/* Group teardown: says how many files, how slow, how much memory; a failure when one took over 20
+ * seconds, which only a hang does. */
 int malformed_report(void **state);
 
 #endif

@@ -232,6 +232,26 @@ static void values_out_of_range_are_refused(void **state)
     arena_free(&arena);
 }
 
+/* An accuracy that no later one could exceed counts as none. */
+static void accuracies_of_nonsense_are_zero(void **state)
+{
+    (void)state;
+    static const double nonsense[] = {NAN, INFINITY, -INFINITY, -1, 100.5};
+    Arena arena = {0};
+    char *path = file_join(folder, "accuracy.pth.tar");
+    for (int i = 0; i < 10; i++) {
+        TrainingState s = make_state(&arena, i % 2 ? TRAINING_LT : TRAINING_FULL);
+        TrainingLoad load;
+        s.accuracy = nonsense[i / 2];
+        assert_int_equal(training_save(path, &s, &file_ops_system), STATUS_OK);
+        assert_int_equal(training_load(path, &s, NULL, &load), STATUS_OK);
+        assert_true(load.state.accuracy == 0);
+        training_load_free(&load);
+    }
+    free(path);
+    arena_free(&arena);
+}
+
 /* The oracle's own checkpoint against its own names: what PyTorch wrote can be resumed. */
 static void published_checkpoint_is_resumed(void **state)
 {
@@ -547,6 +567,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(states_come_back_whole),
         cmocka_unit_test(every_mismatch_is_listed),
         cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(accuracies_of_nonsense_are_zero),
         cmocka_unit_test(published_checkpoint_is_resumed),
     };
     if (argc == 3 && strcmp(argv[1], "emit") == 0)

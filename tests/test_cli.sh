@@ -144,11 +144,11 @@ paco=$built
 cp -r run ../kept
 again=("${train[@]}" --out run --resume auto)
 alone 2 "--out run: holds checkpoints of an earlier run. --resume auto goes on" "${train[@]}" --out run
-alone 2 "options: not those of the run to resume (--seed 1 vs 0). --init-from starts" "${again[@]}" --seed 1
-alone 2 "(--batch 4 vs 8)" "${again[@]}" --batch 4
-alone 2 "(--ranks 2 vs 1)" "${again[@]}" --ranks 2
-alone 2 "(--arch resnet32 vs resnet20)" "${again[@]}" --arch resnet32
-alone 2 "(--arch resnet32 vs resnet20, --seed 1 vs 0, --batch 4 vs 8, --ranks 2 vs 1)" \
+alone 3 "options: not those of the run to resume (--seed 1 vs 0). --init-from starts" "${again[@]}" --seed 1
+alone 3 "(--batch 4 vs 8)" "${again[@]}" --batch 4
+alone 3 "(--ranks 2 vs 1)" "${again[@]}" --ranks 2
+alone 3 "(--arch resnet32 vs resnet20)" "${again[@]}" --arch resnet32
+alone 3 "(--arch resnet32 vs resnet20, --seed 1 vs 0, --batch 4 vs 8, --ranks 2 vs 1)" \
     "${again[@]}" --arch resnet32 --seed 1 --batch 4 --ranks 2
 error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
 grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }
@@ -191,7 +191,14 @@ for signs in '"step"' step-; do # every checkpoint damaged is no reason to begin
     for file in ../damaged/step-*; do printf x | dd of="$file" bs=1 seek=5000 conv=notrunc 2>/dev/null; done
     [ "$signs" = step- ] && rm ../damaged/manifest.json
     error 3 "checkpoints is intact" "${train[@]}" --out ../damaged --resume auto
+    error 3 "checkpoints is intact" "${train[@]}" --out ../damaged --resume auto
 done
+for file in ../damaged/step-*.pth.tar; do mv "$file" "$file.damaged"; done
+error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged --resume auto
+error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged
+
+# Exit code 75 promises a checkpoint to go on from.
+error 4 "stopped on request at epoch 1, step 2 of 6: nothing was saved. --out saves" "${train[@]}" --stop-after 2
 
 # evaluation
 echo "absent.png 0" >absent.txt
@@ -206,9 +213,29 @@ alone 3 "range.txt: line 3: label out of range (7 vs 0 to 4)" "${good[@]}" --lis
 error 4 "absent.png" "${good[@]}" --list absent.txt
 alone 4 "file/reports" "${good[@]}" --out file/reports
 
+# A limit on the size of files is an error, not the end by SIGXFSZ. On the reference: OpenCL drivers may catch it.
+limited=$(ulimit -f 0; "$paco" "${good[@]}" --device ref --out limited 2>&1 >/dev/null; echo "exit $?")
+{ [ "$(tail -1 <<<"$limited")" = "exit 4" ] && grep -qE '^paco: error: limited/.*File too large' <<<"$limited" &&
+    [ "$(grep -c '^paco: error: ' <<<"$limited")" = 1 ]; } ||
+    { echo "FAIL: paco eval --out under ulimit -f:"; echo "$limited"; failed=1; }
+rm -rf limited
+
+# Output that does not arrive.
+for arguments in "inspect run/last.pth.tar" "${good[*]}" help "presets imagenet_lt_r50" "eval --help"; do
+    # shellcheck disable=SC2086
+    "$paco" $arguments >/dev/full 2>../stderr
+    status=$?
+    [ $status = 4 ] && [ "$(grep -c '^paco: error: standard output: cannot write: No space left' ../stderr)" = 1 ] ||
+        { echo "FAIL: paco $arguments >/dev/full: exit $status"; cat ../stderr; failed=1; }
+done
+
 # the other verbs
-alone 2 "bench: 'stepp': expected step, eval, op or image" bench stepp
-alone 2 "bench: say what: step, eval, op or image" bench
+alone 2 "bench: 'stepp': expected step, eval, op, image or checkpoint" bench stepp
+alone 2 "bench: say what: step, eval, op, image or checkpoint" bench
+alone 2 "bench checkpoint: needs a mode and a file" bench checkpoint read
+alone 2 "bench checkpoint: unknown mode 'reed'. Modes: write, read, crc" bench checkpoint reed run/last.pth.tar
+alone 4 "absent.pth" bench checkpoint crc absent.pth
+alone 3 "run/last.pth.tar" bench checkpoint read run/last.pth.tar
 alone 2 "bench image: needs a mode and a folder" bench image
 alone 2 "batch norm needs two images per rank" bench step --batch 1
 alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8

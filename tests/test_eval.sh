@@ -115,6 +115,9 @@ printf '\0\0\xc0\x7f\0\0\x80\xff' |
     dd of=nan.safetensors bs=1 seek="$(at nan.safetensors layer1.2.bn1.bias)" conv=notrunc 2>/dev/null
 "$paco" "${short[@]}" --checkpoint nan.safetensors >stdout 2>stderr
 says 'warning: nan.safetensors: elements that are NaN or infinite: 2, the first in layer1.2.bn1.bias'
+strict="nan.safetensors: key 'layer1.2.bn1.bias': element 0 is not finite (2 such elements in all)"
+refused 6 "$strict" "${short[@]}" --checkpoint nan.safetensors --strict-finite
+ok "${short[@]}" --checkpoint plain.safetensors --strict-finite
 
 # Names like those of PaCo are no such names: in a plain network none is passed over, in PaCo's only the published.
 ok convert "$models/paco_lt.pth.tar" bare.safetensors --bare
@@ -155,6 +158,7 @@ tiny_data "$paco" data || fail "tiny data"
 from=(train "${tiny_options[@]}" --train-list data/ten.txt --test-list data/ten.txt)
 { cat data/train.txt; printf '%d.png %d\n' 0 5 1 6 2 7 3 8 4 9; } >data/ten.txt
 refused 3 "missing: " "${from[@]}" --init-from "$plain" --out started
+refused 6 "$strict" "${from[@]}" --init-from nan.safetensors --partial --strict-finite --out started
 [ -e started ] && fail "a refused run left its folder"
 ok "${from[@]}" --init-from "$plain" --partial --epochs 1 --warmup 0 --out started
 says "missing: encoder_q.fc.0.weight"
@@ -205,6 +209,8 @@ ok convert "$models/paco_cifar.pth.tar" nan.pth.tar --format legacy
 printf '\0\0\xc0\x7f' | dd of=nan.pth.tar bs=1 seek=$(($(stat -c %s nan.pth.tar) - 4)) conv=notrunc 2>/dev/null
 "$paco" "${resume[@]}" --epochs 3 --resume nan.pth.tar --out nan >stdout 2>stderr
 says 'warning: nan.pth.tar: elements that are NaN or infinite: 1, the first in optimizer/state/'
+refused 6 "nan.pth.tar: key 'optimizer/state/" "${resume[@]}" --epochs 3 --resume nan.pth.tar --strict-finite --out not
+[ -e not ] && fail "a refused run left its folder"
 
 # A zip without CRCs: a warning, or with --require-crc an error.
 cp "$models/paco_cifar.pth.tar" unchecked.pth.tar

@@ -136,6 +136,18 @@ run "$folder/run" --resume auto --device ref --stop-after 1
 [ $status = 75 ] || { fail "resume on another device: exit $status"; cat "$folder/stderr"; }
 grep -q 'warning: this run goes on with other arithmetic' "$folder/stderr" || fail "no warning of another device"
 
+# A best accuracy that is NaN counts as none: the run has a best checkpoint again. A legacy stream has no CRC.
+rm -rf "$folder/run" "$folder/nan"
+run "$folder/run" --stop-after 6
+"$paco" convert "$folder/run/last.pth.tar" "$folder/nan.pth" --format legacy >/dev/null 2>&1 || fail "convert to legacy"
+at=$(LC_ALL=C grep -obUaP 'X\x04\x00\x00\x00best.{0,5}?G\x00{8}' "$folder/nan.pth" | cut -d: -f1)
+printf '\x7f\xf8' | dd of="$folder/nan.pth" bs=1 conv=notrunc 2>/dev/null \
+    seek=$((at + $(LC_ALL=C grep -oUaP 'X\x04\x00\x00\x00best.{0,5}?G(?=\x00{8})' "$folder/nan.pth" | tr -d '\n' | wc -c)))
+[ "$(wc -w <<<"$at")" = 1 ] || fail "the best accuracy is not found in the stream"
+run "$folder/nan" --resume "$folder/nan.pth"
+[ $status = 0 ] || { fail "resume with a best accuracy of NaN: exit $status"; cat "$folder/stderr"; }
+[ -e "$folder/nan/best.pth.tar" ] || fail "after a best accuracy of NaN no checkpoint is the best"
+
 # A stop during evaluation, which takes a while: the delay after the last step but one is saved is tried until it hits.
 for ((i = 0; i < 150; i++)); do cat "$folder/data/test.txt"; done >"$folder/data/long.txt"
 variant=(--test-list "$folder/data/long.txt" --eval-every 2 --save-steps 1)

@@ -4,7 +4,9 @@
 #include "train/suggest.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +45,21 @@ static int unknown(const char *name)
     return STATUS_USAGE;
 }
 
+/* The exit code of a verb, once all it printed has arrived: output is lost at the latest when stdio
+ * gives its buffer to a full disk. */
+static int finish(int code)
+{
+    bool lost = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) != 0 || lost) {
+        if (code != STATUS_OK)
+            return code; /* that was said already */
+        log_error("standard output: cannot write: %s", errno ? strerror(errno) : "an earlier write failed");
+        return STATUS_IO;
+    }
+    return code;
+}
+
 /* Whether --help or -h is among the words: it is for every verb, wherever it stands. */
 static bool asks_for_help(int argc, char **argv)
 {
@@ -58,9 +75,8 @@ static int run_verb(int verb, int argc, char **argv)
     return asks_for_help(argc, argv) ? verbs[verb].run(2, help) : verbs[verb].run(argc, argv);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a failed write with a text and exit code 4 */
     if (argc < 2)
         return usage(stderr);
     if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
@@ -69,4 +85,10 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return run_verb(i, argc - 1, argv + 1);
     return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is a failed write with a text and exit code 4 */
+    return finish(run(argc, argv));
 }

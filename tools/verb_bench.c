@@ -1,4 +1,5 @@
-/* paco bench: speeds of training steps, evaluation and image views. */
+/* paco bench: speeds of training steps, evaluation, image views and checkpoints. */
+#include "checkpoint/speed.h"
 #include "data/image_bench.h"
 #include "train/bench.h"
 #include "verbs.h"
@@ -8,7 +9,8 @@
 static const char USAGE[] =
     "usage: paco bench step|eval [options]        one training step, or one batch of evaluation\n"
     "       paco bench op NAME SIZES...           one operator (conv, bn, pool, linear, paco, sgd, ema)\n"
-    "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n\n"
+    "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n"
+    "       paco bench checkpoint MODE FILE       write, read or crc: a training checkpoint, once\n\n"
     "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, peak memory; of an operator also\n"
     "GB/s and the share of the device's measured peak, that of what limits it.";
 
@@ -17,6 +19,13 @@ static Status image_bench(int argc, char **argv)
     if (argc != 4)
         return status_fail(STATUS_USAGE, "bench image: needs a mode and a folder. `paco bench --help` explains");
     return image_bench_run(argv[2], argv[3], 3, stdout);
+}
+
+static Status checkpoint_bench(int argc, char **argv)
+{
+    if (argc != 4 && argc != 5)
+        return status_fail(STATUS_USAGE, "bench checkpoint: needs a mode and a file. `paco bench --help` explains");
+    return checkpoint_bench_run(argv[2], argv[3], argc == 5 ? argv[4] : "resnet50", stdout);
 }
 
 static Status model_bench(int argc, char **argv, Options *options)
@@ -41,6 +50,8 @@ static Status run(int argc, char **argv, Options *options)
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "image") == 0)
         return image_bench(argc, argv);
+    if (strcmp(what, "checkpoint") == 0)
+        return checkpoint_bench(argc, argv);
     if (strcmp(what, "op") == 0)
         return op_bench(argc, argv, options);
     return model_bench(argc, argv, options);

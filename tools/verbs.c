@@ -14,7 +14,7 @@ Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *opt
         return STATUS_OK;
     }
     bool bench = strcmp(argv[0], "bench") == 0;
-    const char *choices = bench ? "step, eval, op or image" : "step or eval";
+    const char *choices = bench ? "step, eval, op, image or checkpoint" : "step or eval";
     if (!options->word_count)
         return status_fail(STATUS_USAGE, "%s: say what: %s", argv[0], choices);
     const char *what = options->words[0];

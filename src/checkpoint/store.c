@@ -21,8 +21,20 @@
 
 #define MANIFEST "manifest.json"
 #define ENDING ".pth.tar"
+#define DAMAGED ".damaged"
 
-enum { MANIFEST_FORMAT = 1, NAME_BYTES = 64 };
+/* The manifest's last line: the SHA-256 of all bytes before it. With it a damaged manifest is not
+ * taken for damaged checkpoints. Format 1 had none. */
+#define SEAL ",\n \"sha256\": \""
+#define SEAL_END "\"\n}\n"
+
+enum {
+    MANIFEST_FORMAT = 2,
+    SEALED_FORMAT = 2,
+    MANIFEST_MOST = 256 << 20,
+    SEAL_BYTES = sizeof SEAL - 1 + SHA256_TEXT - 1 + sizeof SEAL_END - 1,
+    NAME_BYTES = 64
+};
 
 typedef struct Generation {
     char name[NAME_BYTES]; /* "step-000000001200.pth.tar" */
@@ -35,6 +47,7 @@ typedef struct Listing {
     Generation *items; /* [count], oldest save first */
     int count;
     char best[NAME_BYTES]; /* "" when there is none */
+    int set_aside;         /* files of the folder that are checkpoints renamed NAME.damaged */
 } Listing;
 
 struct Store {
@@ -66,6 +79,18 @@ static bool parse_name(const char *name, int64_t *step)
     return strcmp(name, again) == 0;
 }
 
+/* Whether a file name is that of a checkpoint that was set aside. */
+static bool is_set_aside(const char *name)
+{
+    char before[NAME_BYTES];
+    int64_t step;
+    size_t n = strlen(name), tail = sizeof DAMAGED - 1;
+    if (n <= tail || n - tail >= NAME_BYTES || strcmp(name + n - tail, DAMAGED) != 0)
+        return false;
+    snprintf(before, sizeof before, "%.*s", (int)(n - tail), name);
+    return parse_name(before, &step);
+}
+
 static void add(Listing *l, const Generation *g, int at)
 {
     l->items = mem_grow(l->items, (size_t)(l->count + 1) * sizeof *l->items);
@@ -82,12 +107,26 @@ static void drop(Listing *l, int at)
     l->count--;
 }
 
+/* As far as names tell: the later step, or a later copy of the same one ("-10" after "-2"). */
+static bool saved_after(const Generation *a, const Generation *b)
+{
+    size_t n = strlen(a->name), m = strlen(b->name);
+    return a->step != b->step ? a->step > b->step : n != m ? n > m : strcmp(a->name, b->name) > 0;
+}
+
 static int find(const Listing *l, const char *name)
 {
     for (int i = 0; i < l->count; i++)
         if (strcmp(l->items[i].name, name) == 0)
             return i;
     return -1;
+}
+
+/* Whether there is nothing of this name (not: nothing that this process may look at). */
+static bool is_absent(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
 /* One entry of the manifest; false when it is not what we write. */
@@ -107,7 +146,7 @@ static bool take_manifest(const Json *root, Listing *l)
 {
     const Json *list = json_get(root, "checkpoints");
     int64_t step;
-    if (json_number(root, "format", 0) != MANIFEST_FORMAT || !list || list->kind != JSON_ARRAY)
+    if (json_number(root, "format", 0) < 1 || !list || list->kind != JSON_ARRAY)
         return false;
     for (const Json *entry = list->child; entry; entry = entry->next) {
         Generation g = {0};
@@ -122,31 +161,68 @@ static bool take_manifest(const Json *root, Listing *l)
     return true;
 }
 
-/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says
- * which. That of a newer program is no damage: STATUS_INPUT, nothing is guessed and nothing replaced. */
+static void make_seal(const char *text, size_t size, char seal[SEAL_BYTES + 1])
+{
+    char hash[SHA256_TEXT];
+    uint8_t digest[SHA256_BYTES];
+    Sha256 sha;
+    sha256_begin(&sha);
+    sha256_add(&sha, text, size);
+    sha256_end(&sha, digest);
+    sha256_text(digest, hash);
+    snprintf(seal, SEAL_BYTES + 1, SEAL "%s" SEAL_END, hash);
+}
+
+static bool has_seal(const char *text, size_t size)
+{
+    return size > SEAL_BYTES && memcmp(text + size - SEAL_BYTES, SEAL, sizeof SEAL - 1) == 0;
+}
+
+static bool seal_is_right(const char *text, size_t size)
+{
+    char seal[SEAL_BYTES + 1];
+    make_seal(text, size - SEAL_BYTES, seal);
+    return memcmp(text + size - SEAL_BYTES, seal, SEAL_BYTES) == 0;
+}
+
+static Status judge_manifest(const char *path, const char *text, size_t size, Listing *l, bool *damaged)
+{
+    Arena arena = {0};
+    Json *root;
+    bool readable = json_parse(&arena, path, text, size, &root) == STATUS_OK;
+    double format = readable ? json_number(root, "format", 0) : 0;
+    bool sealed = has_seal(text, size), whole = sealed ? seal_is_right(text, size) : format < SEALED_FORMAT;
+    Status status = STATUS_OK;
+    if (format > MANIFEST_FORMAT && (whole || !sealed))
+        status = status_fail(STATUS_INPUT, "%s: format: written by a newer program (%g vs at most %d)", path, format,
+                             MANIFEST_FORMAT);
+    else
+        *damaged = !readable || !whole || !take_manifest(root, l);
+    arena_free(&arena);
+    return status;
+}
+
+/* Reads the manifest. One that is missing or damaged leaves the listing empty; *damaged says which.
+ * That of a newer program is no damage: STATUS_INPUT, nothing is guessed and nothing replaced; nor is
+ * one that cannot be read: STATUS_IO or STATUS_LIMIT. */
 static Status read_manifest(const char *folder, Listing *l, bool *damaged)
 {
     char *path = file_join(folder, MANIFEST);
-    Arena arena = {0};
-    Json *root;
-    Status status = STATUS_OK;
+    uint8_t *text = NULL;
+    size_t size;
     *l = (Listing){0};
     *damaged = false;
-    if (file_exists(path)) {
-        bool readable = json_read(&arena, path, &root) == STATUS_OK;
-        double format = readable ? json_number(root, "format", 0) : 0;
-        if (format > MANIFEST_FORMAT)
-            status = status_fail(STATUS_INPUT, "%s: format: written by a newer program (%g vs at most %d)", path,
-                                 format, MANIFEST_FORMAT);
-        else
-            *damaged = !readable || !take_manifest(root, l);
-        if (*damaged) {
-            log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
-            l->count = 0;
-            l->best[0] = 0;
-        }
+    Status status = file_read(path, MANIFEST_MOST, &text, &size);
+    if (status == STATUS_OK)
+        status = judge_manifest(path, (const char *)text, size, l, damaged);
+    else if (status == STATUS_IO && is_absent(path))
+        status = STATUS_OK;
+    if (*damaged) {
+        log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
+        l->count = 0;
+        l->best[0] = 0;
     }
-    arena_free(&arena);
+    free(text);
     free(path);
     return status;
 }
@@ -161,19 +237,21 @@ static Status add_unlisted(const char *folder, Listing *l)
     if (!dir)
         return errno == ENOENT ? STATUS_OK
                                : status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(errno));
-    for (const struct dirent *e; (e = readdir(dir));) {
+    for (const struct dirent *e; errno = 0, (e = readdir(dir));) {
         Generation g = {0};
+        l->set_aside += is_set_aside(e->d_name);
         if (!parse_name(e->d_name, &g.step) || find(l, e->d_name) >= 0)
             continue;
         snprintf(g.name, sizeof g.name, "%.63s", e->d_name);
         int at = g.step > last ? l->count : older, first = g.step > last ? l->count - 1 : older - 1;
-        while (first >= 0 && !l->items[first].sha[0] && l->items[first].step > g.step)
+        while (first >= 0 && !l->items[first].sha[0] && saved_after(&l->items[first], &g))
             at = first--;
         older += g.step <= last;
         add(l, &g, at);
     }
+    int error = errno;
     closedir(dir);
-    return STATUS_OK;
+    return error ? status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(error)) : STATUS_OK;
 }
 
 /* ---- verification */
@@ -229,45 +307,87 @@ static Status verify(const char *path, const Generation *g)
     return status;
 }
 
-/* The newest intact one. Damaged ones are dropped from the listing; with `set_aside` their files
- * are renamed too. */
+/* Whether a checkpoint that failed verification is lost: damaged, or not there. What could not be read
+ * for another reason (rights, a sick disk, memory) may well be intact: nothing goes on without it. */
+static bool is_lost(Status status, const char *path)
+{
+    return status == STATUS_INPUT || (status == STATUS_IO && is_absent(path));
+}
+
+/* The index of the newest intact one and its path; -1 and NULL when none is. */
+static Status find_intact(const char *folder, const Listing *l, int *at, char **path)
+{
+    for (*at = l->count - 1, *path = NULL; *at >= 0; --*at) {
+        *path = file_join(folder, l->items[*at].name);
+        Status status = verify(*path, &l->items[*at]);
+        if (status == STATUS_OK)
+            return STATUS_OK;
+        bool lost = is_lost(status, *path);
+        if (lost)
+            log_warn("%s", status_text());
+        free(*path);
+        *path = NULL;
+        if (!lost)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static void rename_damaged(const char *folder, const char *name)
+{
+    char *path = file_join(folder, name), *aside = mem_alloc(strlen(path) + sizeof DAMAGED);
+    sprintf(aside, "%s" DAMAGED, path);
+    if (rename(path, aside) != 0 && errno != ENOENT)
+        log_warn("%s: cannot be renamed: %s", path, strerror(errno));
+    free(aside);
+    free(path);
+}
+
+/* The newest intact one. Only when there is one are damaged newer ones dropped from the listing and,
+ * with `set_aside`, renamed: else the next call would find nothing and take the folder for a fresh one. */
 static Status newest(const char *folder, Listing *l, bool set_aside, char **path)
 {
-    int tried = l->count;
-    for (; l->count; drop(l, l->count - 1)) {
-        const Generation *g = &l->items[l->count - 1];
-        *path = file_join(folder, g->name);
-        if (verify(*path, g) == STATUS_OK) {
-            if (l->count < tried)
-                log_warn("%s: going back to step %lld (%s)", folder, (long long)g->step, g->name);
-            return STATUS_OK;
-        }
-        log_warn("%s", status_text());
-        if (set_aside && file_exists(*path)) {
-            char *aside = mem_alloc(strlen(*path) + 9);
-            sprintf(aside, "%s.damaged", *path);
-            if (rename(*path, aside) != 0)
-                log_warn("%s: cannot be renamed: %s", *path, strerror(errno));
-            free(aside);
-        }
-        free(*path);
+    int at;
+    TRY(find_intact(folder, l, &at, path));
+    if (at < 0 && l->count)
+        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder, l->count);
+    if (at < l->count - 1)
+        log_warn("%s: going back to step %lld (%s)", folder, (long long)l->items[at].step, l->items[at].name);
+    while (l->count - 1 > at) {
+        if (set_aside)
+            rename_damaged(folder, l->items[l->count - 1].name);
+        drop(l, l->count - 1);
     }
-    *path = NULL;
-    if (tried)
-        return status_fail(STATUS_INPUT, "%s: store: none of its %d checkpoints is intact", folder,
-                           tried);
     return STATUS_OK;
+}
+
+/* Without a manifest the link says which one is the best, or the next save would remove it. */
+static void find_best(const char *folder, Listing *l)
+{
+    char *link = file_join(folder, "best" ENDING), name[NAME_BYTES] = "";
+    ssize_t n = readlink(link, name, sizeof name - 1);
+    if (n > 0 && find(l, name) >= 0)
+        snprintf(l->best, sizeof l->best, "%s", name);
+    free(link);
 }
 
 static Status read_listing(const char *folder, Listing *l)
 {
     bool damaged;
     TRY(read_manifest(folder, l, &damaged));
+    bool unknown = l->count == 0;
     TRY(add_unlisted(folder, l));
+    if (unknown)
+        find_best(folder, l);
     if (damaged && l->count == 0)
         return status_fail(STATUS_INPUT,
                            "%s: store: its manifest is damaged and there are no checkpoints",
                            folder);
+    if (l->set_aside && l->count == 0)
+        return status_fail(STATUS_INPUT,
+                           "%s: store: there is no checkpoint beside %d damaged (*" DAMAGED "). Another folder, or "
+                           "this one without them, starts anew",
+                           folder, l->set_aside);
     return STATUS_OK;
 }
 
@@ -282,18 +402,26 @@ Status store_last(const char *folder, char **path)
     return status;
 }
 
+/* Where there is no best one to be had, the newest may do. */
+static Status no_best(const char *folder, Status status)
+{
+    char why[STATUS_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", status_text());
+    return status_fail(status, "%s. The newest is %s/last" ENDING, why, folder);
+}
+
 Status store_best(const char *folder, char **path)
 {
     Listing l;
     *path = NULL;
     Status status = read_listing(folder, &l);
-    int at = status == STATUS_OK && l.best[0] ? find(&l, l.best) : -1;
     if (status == STATUS_OK && l.best[0]) {
+        int at = find(&l, l.best);
         *path = file_join(folder, l.best);
-        status = at < 0
-                     ? status_fail(STATUS_INPUT,
-                                   "%s: store: the best checkpoint is not in the manifest", *path)
-                     : verify(*path, &l.items[at]);
+        status = at < 0 ? status_fail(STATUS_INPUT, "%s: store: the best checkpoint is not in the manifest", *path)
+                        : verify(*path, &l.items[at]);
+        if (status != STATUS_OK && at != l.count - 1)
+            status = no_best(folder, status);
     }
     if (status != STATUS_OK) {
         free(*path);
@@ -417,7 +545,7 @@ static Status write_checked(const Store *s, const char *name, StoreWrite write, 
 static Status write_manifest_text(Sink *sink, void *context)
 {
     const Listing *l = context;
-    char *text = NULL;
+    char *text = NULL, seal[SEAL_BYTES + 1];
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     CHECK(out);
@@ -431,9 +559,11 @@ static Status write_manifest_text(Sink *sink, void *context)
     fprintf(out, "\n ],\n \"last\": \"%s\"", l->count ? l->items[l->count - 1].name : "");
     if (l->best[0])
         fprintf(out, ",\n \"best\": \"%s\"", l->best);
-    fputs("\n}\n", out);
     fclose(out);
+    make_seal(text, length, seal);
     Status status = sink_write(sink, text, length);
+    if (status == STATUS_OK)
+        status = sink_write(sink, seal, SEAL_BYTES);
     free(text);
     return status;
 }

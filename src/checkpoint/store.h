@@ -2,8 +2,9 @@
  *
  * A save writes a temporary file, syncs it, reads it back and compares its SHA-256, renames it,
  * syncs the folder, then replaces the manifest (manifest.json: file, step, bytes, SHA-256, oldest
- * first) in the same way, sets the links last.pth.tar and best.pth.tar, and only then removes what
- * is no longer kept. One writer per folder, by a lock. Reading needs no lock. */
+ * first; last a hash of its own, which tells its damage from that of a checkpoint) in the same way,
+ * sets the links last.pth.tar and best.pth.tar, and only then removes what is no longer kept. One
+ * writer per folder, by a lock. Reading needs no lock. */
 #ifndef PACO_CHECKPOINT_STORE_H
 #define PACO_CHECKPOINT_STORE_H
 
@@ -34,12 +35,12 @@ Status store_save_training(Store *store, int64_t step, bool best, const Training
 /* The newest checkpoint that is intact, malloc'd: its bytes have the manifest's SHA-256 (or, where
  * the manifest does not know it, all its CRCs are right). Damaged newer ones are passed over with a
  * warning each. *path is NULL when nothing was ever saved here; when there were checkpoints and
- * none is intact, STATUS_INPUT. */
+ * none is intact, STATUS_INPUT. One that cannot be read is not passed over: STATUS_IO or STATUS_LIMIT. */
 Status store_last(const char *folder, char **path);
 /* The best one, if it is intact; NULL when there is none. A damaged one is STATUS_INPUT. */
 Status store_best(const char *folder, char **path);
-/* store_last for the writer: damaged checkpoints are renamed NAME.damaged, so that they do not
- * count as kept. */
+/* store_last for the writer: once an intact checkpoint is found, damaged newer ones are renamed
+ * NAME.damaged, so that they do not count as kept. */
 Status store_resume(Store *store, char **path);
 
 #endif

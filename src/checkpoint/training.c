@@ -3,7 +3,6 @@
 #include "checkpoint/training.h"
 
 #include "base/check.h"
-#include "checkpoint/finite.h"
 #include "checkpoint/writer.h"
 
 #include <math.h>
@@ -283,25 +282,24 @@ static Status read_tensor(Checkpoint *c, const CheckpointTensor *from, ElementTy
 {
     TRY(checkpoint_read(c, from, type, out));
     if (type == ELEMENT_FLOAT32)
-        not_finite_add(bad, from->key, not_finite_floats(out, from->tensor->count));
+        not_finite_look(bad, from->key, out, from->tensor->count);
     return STATUS_OK;
 }
 
 static Status read_tensors(TrainingLoad *load, const CheckpointTensor **momenta)
 {
     Checkpoint *c = load->checkpoint;
-    NotFinite bad = {0};
+    NotFinite *bad = &load->not_finite;
     TRY(make_slab(load, momenta));
     for (int i = 0; i < load->state.count; i++) {
         const TrainingTensor *t = &load->state.tensors[i];
         if (load->match.found[i])
-            TRY(read_tensor(c, load->match.found[i], t->type, t->data, &bad));
+            TRY(read_tensor(c, load->match.found[i], t->type, t->data, bad));
         else
             memset(t->data, 0, element_bytes(t->type));
         if (momenta[i])
-            TRY(read_tensor(c, momenta[i], ELEMENT_FLOAT32, t->momentum, &bad));
+            TRY(read_tensor(c, momenta[i], ELEMENT_FLOAT32, t->momentum, bad));
     }
-    not_finite_warn(&bad, checkpoint_path(c));
     return STATUS_OK;
 }
 
@@ -354,6 +352,8 @@ static Status read_scalars(TrainingLoad *load)
     TRY(checkpoint_integer(c, "epoch", &s->epoch));
     if (*kind->accuracy)
         TRY(checkpoint_number(c, kind->accuracy, &s->accuracy));
+    if (!(s->accuracy >= 0 && s->accuracy <= 100)) /* NaN would never be exceeded by a better one */
+        s->accuracy = 0;
     TRY(finite_number(load, "optimizer/param_groups/0/lr", &s->lr));
     TRY(finite_number(load, "optimizer/param_groups/0/momentum", &s->momentum));
     TRY(finite_number(load, "optimizer/param_groups/0/weight_decay", &s->weight_decay));

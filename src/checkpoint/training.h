@@ -11,6 +11,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/file_ops.h"
+#include "checkpoint/finite.h"
 #include "checkpoint/state.h"
 
 /* KIND(name, text, key of the accuracy or "", dimensions of that tensor, has linear_k) */
@@ -42,7 +43,7 @@ typedef struct TrainingState {
     TrainingKind kind;
     const char *arch;
     int64_t epoch;     /* epochs done */
-    double accuracy;   /* percent; written where the kind has a key for it */
+    double accuracy;   /* percent; written where the kind has a key for it; 0 where a file has nonsense */
     double lr, momentum, weight_decay;
     bool nesterov;
     TrainingTensor *tensors; /* [count], module order: queue, queue_l, queue_ptr, encoder_q, ... */
@@ -64,6 +65,7 @@ typedef struct TrainingLoad {
     Checkpoint *checkpoint;
     Arena arena;
     uint8_t *slab;       /* the elements of all tensors and momenta */
+    NotFinite not_finite; /* among the elements; its key lives as long as the load */
     StateMatch match;    /* every difference; filled on failure too */
 } TrainingLoad;
 
@@ -71,7 +73,8 @@ typedef struct TrainingLoad {
  * and shapes; the expected data pointers are not looked at. All or nothing: every missing,
  * unexpected, misshapen or unsuitable key is listed in load->match, and then STATUS_INPUT. Also
  * checked: queue_ptr and the labels of queue_l lie in range, the learning rate is finite, the
- * optimizer covers just these parameters. Elements that are not finite are loaded, with a warning.
+ * optimizer covers just these parameters. Elements that are not finite are loaded and counted: the
+ * caller says so (not_finite_tell).
  * `options` may be NULL. Call training_load_free in any case. */
 Status training_load(const char *path, const TrainingState *expected, const CheckpointOptions *options,
                      TrainingLoad *load);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "checkpoint/finite.h"
 
 #include <limits.h>
 #include <math.h>
@@ -236,7 +237,7 @@ static Status check_same(const Snapshot *s, const char *path, const TrainingStat
                           (long long)then);
     }
     if (n)
-        return status_fail(STATUS_USAGE,
+        return status_fail(STATUS_INPUT,
                            "%s: options: not those of the run to resume (%s). --init-from starts a new run from its "
                            "weights",
                            path, text + strlen(", "));
@@ -264,6 +265,7 @@ static Status check_data(const Snapshot *s, const char *path, const TrainingStat
 static bool is_free(const char *name, size_t length)
 {
     static const char *const names[] = {"preset",    "device",  "kernels",    "fuse",      "require-crc",
+                                        "strict-finite",
                                         "profile",   "threads", "out",        "resume",
                                         "init-from", "partial", "save-every", "save-steps",
                                         "keep",      "repeats", "untimed",    "stop-after",
@@ -324,6 +326,14 @@ static int64_t read_count(const TrainingState *state, const char *key)
     return count >= 0 && count < INT64_C(1) << 53 ? count : 0;
 }
 
+/* A number from 0 to `most`, 0 where the file claims nonsense: no accuracy is above a NaN, so no
+ * checkpoint would ever be the best again. */
+static double read_number(const TrainingState *state, const char *key, double otherwise, double most)
+{
+    double number = training_extra_float(state, key, otherwise);
+    return number >= 0 && number <= most ? number : 0;
+}
+
 /* Where the run stands. A file can claim anything. */
 static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
                             Progress *p)
@@ -341,8 +351,8 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->epoch = (int)epoch;
     p->step = step;
     p->done = done;
-    p->best = training_extra_float(state, "best", state->accuracy / 100);
-    p->loss_sum = training_extra_float(state, "loss_sum", 0);
+    p->best = read_number(state, "best", state->accuracy / 100, 1);
+    p->loss_sum = read_number(state, "loss_sum", 0, 1e300);
     p->correct = read_count(state, "correct");
     p->seen = read_count(state, "seen");
     p->skipped = read_count(state, "skipped");
@@ -355,11 +365,13 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     TrainingLoad load;
     CheckpointOptions open = {.require_crc = s->options->require_crc};
     Status status = training_load(path, &s->state, &open, &load);
+    if (status == STATUS_OK)
+        status = not_finite_tell(&load.not_finite, path, s->options->strict_finite);
     bool other =
         status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
     if (other)
         status = check_same(s, path, &load.state);
-    else if (status != STATUS_OK)
+    else if (status != STATUS_OK && status != STATUS_NAN)
         state_match_print(&load.match);
     if (status == STATUS_OK)
         status = check_same(s, path, &load.state);

@@ -110,6 +110,7 @@ static Status init_from(Trainer *t)
     if (!t->options->init_from)
         return STATUS_OK;
     TRY(weights_open(t->options->init_from, t->options->require_crc, &weights));
+    weights.strict_finite = t->options->strict_finite;
     Status status = weights_load(&weights, t->session, &t->model, t->options->partial);
     weights_close(&weights);
     return status;
@@ -330,15 +331,15 @@ static Status train_step(Trainer *t)
     return STATUS_OK;
 }
 
-/* After a request to stop: a checkpoint, and the status that says so. */
+/* After a request to stop: a checkpoint, and the status that says so. Whoever sees it runs the same
+ * command again, so a run that could not save must not return it. */
 static Status stop(Trainer *t, bool evaluating)
 {
     TRY(save(t, false));
-    return status_fail(
-        STATUS_STOPPED, "training: stopped on request at epoch %d, step %lld of %lld%s%s",
-        t->at.epoch + 1, (long long)t->at.step, (long long)t->steps,
-        evaluating ? ", during evaluation" : "",
-        t->store ? ". --resume auto goes on from here" : "; without --out nothing was saved");
+    return status_fail(t->store ? STATUS_STOPPED : STATUS_IO,
+                       "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
+                       (long long)t->at.step, (long long)t->steps, evaluating ? ", during evaluation" : "",
+                       t->store ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
 }
 
 static bool saves_now(const Trainer *t)

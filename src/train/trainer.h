@@ -15,7 +15,7 @@ typedef struct TrainResult {
 
 /* Trains as the options say. With an --out folder it leaves there options.txt, train.log,
  * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or
- * SIGUSR1. */
+ * SIGUSR1, once a checkpoint is saved; without a folder STATUS_IO. */
 Status train(Options *options, TrainResult *result);
 
 #endif

@@ -220,10 +220,9 @@ static Status read_all(Matching *m)
             return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for %zu bytes",
                                checkpoint_path(m->weights->checkpoint), t->key, bytes);
         TRY(checkpoint_read(m->weights->checkpoint, t, ELEMENT_FLOAT32, p->data));
-        not_finite_add(&bad, t->key, not_finite_floats(p->data, t->tensor->count));
+        not_finite_look(&bad, t->key, p->data, t->tensor->count);
     }
-    not_finite_warn(&bad, checkpoint_path(m->weights->checkpoint));
-    return STATUS_OK;
+    return not_finite_tell(&bad, checkpoint_path(m->weights->checkpoint), m->weights->strict_finite);
 }
 
 /* The value, and its copy on the key side: a new run begins with both equal. */

@@ -11,6 +11,7 @@ typedef struct Weights {
     Checkpoint *checkpoint;
     StateDict dict;
     Detected found; /* architecture, classes, names */
+    bool strict_finite; /* set it after weights_open: elements that are not finite are STATUS_NAN */
 } Weights;
 
 /* Opens a checkpoint, or the best (else the newest) one of a run's folder, and recognises its
@@ -23,7 +24,7 @@ void weights_close(Weights *weights);
  * shape and every tensor of the file must be known; all differences are printed, and then
  * STATUS_INPUT. With `partial`, what fits is loaded, what was loaded and what was not is printed,
  * and the rest of the session stays as it is: give it its initial values first. Elements that are
- * not finite are loaded, with a warning. */
+ * not finite are loaded, with a warning, unless weights->strict_finite. */
 Status weights_load(Weights *weights, Session *session, const Model *model, bool partial);
 
 #endif
