@@ -498,6 +498,8 @@ static void tiny_candidates(void **state)
         candidates_run = 0;
         check_shape(1, 66, 3, 3, 68, 1, 1, 1, 0, 2);
         check_shape(1, 3, 4, 3, 66, 3, 3, 2, 1, 1);
+        check_shape(1, 18, 3, 4, 17, 3, 3, 1, 1, 1);
+        check_shape(1, 16, 3, 2, 16, 3, 3, 1, 1, 4);
     } while (candidates_run);
     candidate = -1;
 }
