@@ -242,7 +242,7 @@ static void names_are_shown_clean(void **state)
     (void)state;
     Arena arena = {0};
     static const float values[2] = {1, 2};
-    static const char *const hostile[] = {"\x1b[31mred", "a\nfake: line", "b\xc2\x9b" "31m", "\x7f\x07"};
+    static const char *const hostile[] = {"\x1b[31mred", "a\nfake: line", ("b\xc2\x9b" "31m"), "\x7f\x07"};
     char *path = file_join(folder, "names.pth");
     Object *root = object_dict(&arena, true);
     for (int i = 0; i < 4; i++)

@@ -2,7 +2,8 @@
 # `paco bench` beside PyTorch on the same cores: both in one run, alternating, several rounds; medians and ratios.
 #     tools/bench_vs_pytorch.sh [--rounds N] [--out FILE] [CASE...]
 # A case is WHAT,ARCH,BATCH,SIZE,CLASSES,DIM,QUEUE, for example step,resnet50,8,224,1000,128,8192. PyTorch runs with both
-# memory layouts; the ratio is to the better one. Needs the yardstick bench/pytorch_step.py of the shared folder
+# memory layouts; the ratio is to the better one. GFLOP/s and the share of the measured peak count the multiplications of
+# direct convolution, of which Winograd's form does fewer. Needs the yardstick bench/pytorch_step.py of the shared folder
 # (PACO_SHARED) and a python3 with torch and torchvision (PYTHON).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,9 +36,9 @@ report() {
     awk "BEGIN {exit !($b < $a)}" && best=torch_nhwc
     awk -v case="$case" -v ms="$(median <"$work/paco.ms")" -v mib="$(median <"$work/paco.mib")" \
         -v tms="$(median <"$work/$best.ms")" -v tmib="$(median <"$work/$best.mib")" -v layout="$best" \
-        -v gflops="$(median <"$work/paco.gflops")" 'BEGIN {
-        printf "%-42s paco %9.1f ms %7.0f MiB %7.1f GFLOP/s | %s %9.1f ms %7.0f MiB | time ratio %.3f  memory ratio %.3f\n",
-               case, ms, mib, gflops, layout, tms, tmib, ms / tms, mib / tmib}'
+        -v gflops="$(median <"$work/paco.gflops")" -v peak="$(median <"$work/paco.peak")" 'BEGIN {
+        printf "%-42s paco %9.1f ms %7.0f MiB %7.1f GFLOP/s, %.0f %% of peak | %s %9.1f ms %7.0f MiB | time ratio %.3f  memory ratio %.3f\n",
+               case, ms, mib, gflops, peak, layout, tms, tmib, ms / tms, mib / tmib}'
 }
 
 {
@@ -45,7 +46,7 @@ report() {
     echo "# medians of $rounds alternating rounds; $("$paco" devices 2>/dev/null | head -1)"
     for case in "${cases[@]}"; do
         IFS=, read -r what arch batch size classes dim queue <<<"$case"
-        rm -f "$work"/*.ms "$work"/*.mib "$work"/*.gflops
+        rm -f "$work"/*.ms "$work"/*.mib "$work"/*.gflops "$work"/*.peak
         flags=(--arch "$arch" --batch "$batch" --size "$size" --classes "$classes" --dim "$dim" --queue "$queue")
         eval_flag=()
         [ "$what" = eval ] && eval_flag=(--eval)

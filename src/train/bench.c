@@ -139,19 +139,32 @@ static double per(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
-static void print_json(const Bench *b, const double *seconds, FILE *out)
+/* What the device can do, measured; nothing on the reference, which has no device. */
+static Status measure_peak(const Bench *b, Peak *peak)
+{
+    const Plan *plan = session_plan(b->session);
+    *peak = (Peak){0};
+    return plan ? peak_measure(plan->backend, plan->device, peak) : STATUS_OK;
+}
+
+static Status print_json(const Bench *b, const double *seconds, FILE *out)
 {
     int n = b->options->repeats;
     double median = seconds[n / 2], images = (double)b->options->batch;
+    int64_t memory = clock_peak_memory() - b->idle; /* before the peak is measured */
     const Plan *plan = session_plan(b->session);
+    Peak peak;
+    TRY(measure_peak(b, &peak));
     fprintf(out, "{\"what\": \"%s\", \"arch\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"ranks\": %d, \"size\": %d, "
             "\"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, \"images_per_s\": %.2f, "
-            "\"gflops\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, \"open_s\": %.2f}\n",
+            "\"gflops\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, "
+            "\"open_s\": %.2f}\n",
             b->evaluation ? "eval" : "step", b->config.arch->name, method_name(b->config.method), b->options->batch,
             b->config.ranks, b->config.size, session_device(b->session), 1e3 * median, 1e3 * seconds[0],
             1e3 * seconds[n - 1], per(images, median), 1e-9 * per(plan_flops(b), median),
-            (double)(clock_peak_memory() - b->idle) / (1 << 20), plan ? (double)plan_bytes(plan) / (1 << 20) : 0,
-            b->open_seconds);
+            100 * per(per(plan_flops(b), median), peak.flops), (double)memory / (1 << 20),
+            plan ? (double)plan_bytes(plan) / (1 << 20) : 0, b->open_seconds);
+    return STATUS_OK;
 }
 
 /* ------------------------------------------------------------------------------------ profile */
@@ -196,7 +209,8 @@ static void print_groups(const Line *lines, int count, double total, const Peak 
         groups[g].bytes += (double)lines[i].step->bytes;
         groups[g].count++;
     }
-    fprintf(stderr, "peak measured: %.1f GFLOP/s, %.1f GB/s; a step's share of it is that of what limits it\n",
+    fprintf(stderr, "peak measured: %.1f GFLOP/s, %.1f GB/s; a step's share of it is that of what limits it. Operations are "
+            "those of the textbook: Winograd's form does fewer, and caches move more than memory: shares may pass 100 %%\n",
             1e-9 * peak->flops, 1e-9 * peak->bandwidth);
     fprintf(stderr, "%-18s %6s %10s %7s %9s %8s %8s\n", "kind of step", "steps", "ms", "share", "GFLOP/s", "GB/s",
             "of peak");
@@ -219,51 +233,75 @@ static void print_lines(const Line *lines, int count, double total, const Peak *
     }
 }
 
-/* Times of the last run's steps, slowest first, with a summary by kind. */
-static Status print_profile(Session *session, bool evaluation)
+/* Notes what every step took in the last run: times[step][repeats]. */
+static Status note_times(const Bench *b, double *times, int repeat)
 {
-    const Plan *plan = session_plan(session);
+    const Plan *plan = session_plan(b->session);
+    for (int i = 0; i < plan->steps_count; i++)
+        if ((plan->plan_steps[i].segment >= SEGMENT_FOLD) == b->evaluation)
+            TRY(plan->backend->elapsed(plan->device, &plan->steps[i], &times[i * b->options->repeats + repeat]));
+    return STATUS_OK;
+}
+
+/* The steps' medians, slowest first, with a summary by kind. */
+static Status print_profile(const Bench *b, double *times)
+{
+    const Plan *plan = session_plan(b->session);
+    int repeats = b->options->repeats;
     Peak peak;
-    if (!plan)
-        return status_fail(STATUS_USAGE, "--profile: the reference has no steps to time");
-    TRY(peak_measure(plan->backend, plan->device, &peak));
+    TRY(measure_peak(b, &peak));
     Line *lines = mem_zero((size_t)plan->steps_count, sizeof *lines);
     double total = 0;
     int count = 0;
-    Status status = STATUS_OK;
-    for (int i = 0; i < plan->steps_count && status == STATUS_OK; i++) {
-        if ((plan->plan_steps[i].segment >= SEGMENT_FOLD) != evaluation)
+    for (int i = 0; i < plan->steps_count; i++) {
+        if ((plan->plan_steps[i].segment >= SEGMENT_FOLD) != b->evaluation)
             continue;
-        lines[count].step = &plan->steps[i];
-        status = plan->backend->elapsed(plan->device, lines[count].step, &lines[count].seconds);
-        total += lines[count++].seconds;
+        double *own = times + i * repeats;
+        qsort(own, (size_t)repeats, sizeof *own, by_value);
+        lines[count++] = (Line){&plan->steps[i], own[repeats / 2]};
+        total += own[repeats / 2];
     }
     qsort(lines, (size_t)count, sizeof *lines, slower_first);
-    if (status == STATUS_OK) {
-        print_groups(lines, count, total, &peak);
-        print_lines(lines, count, total, &peak);
-    }
+    print_groups(lines, count, total, &peak);
+    print_lines(lines, count, total, &peak);
     free(lines);
-    return status;
+    return STATUS_OK;
+}
+
+static Status time_runs(Bench *b, double *seconds, double *times)
+{
+    for (int i = -b->options->untimed; i < b->options->repeats; i++) {
+        double started = clock_seconds();
+        TRY(run_once(b));
+        if (i < 0)
+            continue;
+        seconds[i] = clock_seconds() - started;
+        if (times)
+            TRY(note_times(b, times, i));
+    }
+    return STATUS_OK;
 }
 
 static Status run_bench(Bench *b, FILE *out)
 {
     StepParams params = {0};
-    int n = b->options->repeats;
-    double *seconds = mem_zero((size_t)n, sizeof *seconds);
+    const Plan *plan = session_plan(b->session);
+    size_t n = (size_t)b->options->repeats;
+    if (b->options->profile && !plan)
+        return status_fail(STATUS_USAGE, "--profile: the reference has no steps to time");
+    double *seconds = mem_zero(n, sizeof *seconds);
+    double *times = b->options->profile ? mem_zero((size_t)plan->steps_count * n, sizeof *times) : NULL;
     Status status = b->evaluation ? session_run(b->session, SEGMENT_FOLD, &params) : STATUS_OK;
-    for (int i = 0; i < b->options->untimed + n && status == STATUS_OK; i++) {
-        double started = clock_seconds();
-        status = run_once(b);
-        if (i >= b->options->untimed)
-            seconds[i - b->options->untimed] = clock_seconds() - started;
-    }
-    qsort(seconds, (size_t)n, sizeof *seconds, by_value);
     if (status == STATUS_OK)
-        print_json(b, seconds, out);
+        status = time_runs(b, seconds, times);
+    qsort(seconds, n, sizeof *seconds, by_value);
+    if (status == STATUS_OK)
+        status = print_json(b, seconds, out);
+    if (status == STATUS_OK && times)
+        status = print_profile(b, times);
+    free(times);
     free(seconds);
-    return status == STATUS_OK && b->options->profile ? print_profile(b->session, b->evaluation) : status;
+    return status;
 }
 
 Status bench_model(Options *options, bool evaluation, FILE *out)
