@@ -139,12 +139,17 @@ static double per(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
-/* What the device can do, measured; nothing on the reference, which has no device. */
-static Status measure_peak(const Bench *b, Peak *peak)
+/* The device's peak, on a device opened for it: what times operators has no profile. */
+static Status measure_peak(const Options *options, Peak *peak)
 {
-    const Plan *plan = session_plan(b->session);
-    *peak = (Peak){0};
-    return plan ? peak_measure(plan->backend, plan->device, peak) : STATUS_OK;
+    const Backend *backend;
+    Device *device;
+    SessionOptions session = setup_session(options);
+    session.on.profile = true;
+    TRY(device_open(session.device ? session.device : "auto", &session.on, &backend, &device));
+    Status status = peak_measure(backend, device, peak);
+    backend->close(device);
+    return status;
 }
 
 static Status print_json(const Bench *b, const double *seconds, FILE *out)
@@ -153,8 +158,9 @@ static Status print_json(const Bench *b, const double *seconds, FILE *out)
     double median = seconds[n / 2], images = (double)b->options->batch;
     int64_t memory = clock_peak_memory() - b->idle; /* before the peak is measured */
     const Plan *plan = session_plan(b->session);
-    Peak peak;
-    TRY(measure_peak(b, &peak));
+    Peak peak = {0}; /* of the reference, which has no plan, nothing is known */
+    if (plan)
+        TRY(measure_peak(b->options, &peak));
     fprintf(out, "{\"what\": \"%s\", \"arch\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"ranks\": %d, \"size\": %d, "
             "\"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, \"images_per_s\": %.2f, "
             "\"gflops\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, "
@@ -249,7 +255,7 @@ static Status print_profile(const Bench *b, double *times)
     const Plan *plan = session_plan(b->session);
     int repeats = b->options->repeats;
     Peak peak;
-    TRY(measure_peak(b, &peak));
+    TRY(measure_peak(b->options, &peak));
     Line *lines = mem_zero((size_t)plan->steps_count, sizeof *lines);
     double total = 0;
     int count = 0;
@@ -268,33 +274,40 @@ static Status print_profile(const Bench *b, double *times)
     return STATUS_OK;
 }
 
-static Status time_runs(Bench *b, double *seconds, double *times)
+/* Seconds of every repeat, and of every step in each with a profile, else *times is NULL. */
+static double *times_new(const Bench *b, double **times)
+{
+    const Plan *plan = session_plan(b->session);
+    size_t n = (size_t)b->options->repeats;
+    *times = plan && b->options->profile ? mem_zero((size_t)plan->steps_count * n, sizeof **times) : NULL;
+    return mem_zero(n, sizeof **times);
+}
+
+/* Untimed runs, then timed ones; seconds come sorted. */
+static Status time_runs(Bench *b, Status (*once)(Bench *), double *seconds, double *times)
 {
     for (int i = -b->options->untimed; i < b->options->repeats; i++) {
         double started = clock_seconds();
-        TRY(run_once(b));
+        TRY(once(b));
         if (i < 0)
             continue;
         seconds[i] = clock_seconds() - started;
         if (times)
             TRY(note_times(b, times, i));
     }
+    qsort(seconds, (size_t)b->options->repeats, sizeof *seconds, by_value);
     return STATUS_OK;
 }
 
 static Status run_bench(Bench *b, FILE *out)
 {
     StepParams params = {0};
-    const Plan *plan = session_plan(b->session);
-    size_t n = (size_t)b->options->repeats;
-    if (b->options->profile && !plan)
+    if (b->options->profile && !session_plan(b->session))
         return status_fail(STATUS_USAGE, "--profile: the reference has no steps to time");
-    double *seconds = mem_zero(n, sizeof *seconds);
-    double *times = b->options->profile ? mem_zero((size_t)plan->steps_count * n, sizeof *times) : NULL;
+    double *times, *seconds = times_new(b, &times);
     Status status = b->evaluation ? session_run(b->session, SEGMENT_FOLD, &params) : STATUS_OK;
     if (status == STATUS_OK)
-        status = time_runs(b, seconds, times);
-    qsort(seconds, n, sizeof *seconds, by_value);
+        status = time_runs(b, run_once, seconds, times);
     if (status == STATUS_OK)
         status = print_json(b, seconds, out);
     if (status == STATUS_OK && times)
@@ -454,31 +467,11 @@ static Status fill_labels(Bench *b, const Graph *g)
     return STATUS_OK;
 }
 
-static Status time_op(Session *s, const Options *o, double *seconds)
+static Status run_op_once(Bench *b)
 {
     StepParams params = {.grad_scale = 1};
-    for (int i = -o->untimed; i < o->repeats; i++) {
-        double started = clock_seconds();
-        TRY(session_run(s, SEGMENT_QUERY, &params));
-        TRY(session_sync(s));
-        if (i >= 0)
-            seconds[i] = clock_seconds() - started;
-    }
-    qsort(seconds, (size_t)o->repeats, sizeof *seconds, by_value);
-    return STATUS_OK;
-}
-
-/* The device's peak, on a device opened for it: what times operators has no profile. */
-static Status measure_peak(const Options *options, Peak *peak)
-{
-    const Backend *backend;
-    Device *device;
-    SessionOptions session = setup_session(options);
-    session.on.profile = true;
-    TRY(device_open(session.device ? session.device : "auto", &session.on, &backend, &device));
-    Status status = peak_measure(backend, device, peak);
-    backend->close(device);
-    return status;
+    TRY(session_run(b->session, SEGMENT_QUERY, &params));
+    return session_sync(b->session);
 }
 
 static Status print_op(const Bench *b, const double *seconds, FILE *out)
@@ -509,17 +502,16 @@ static Status run_op(Graph *g, int classes, Options *options, FILE *out)
     session.on.profile = options->profile;
     TRY(measure_idle(&b));
     TRY(session_open(g, &session, &b.session));
-    const Plan *plan = session_plan(b.session);
-    int n = options->repeats;
-    double *seconds = mem_zero((size_t)n, sizeof *seconds);
+    double *times, *seconds = times_new(&b, &times);
     Status status = fill_labels(&b, g);
     if (status == STATUS_OK)
-        status = time_op(b.session, options, seconds);
+        status = time_runs(&b, run_op_once, seconds, times);
     if (status == STATUS_OK)
         status = print_op(&b, seconds, out);
+    if (status == STATUS_OK && times)
+        status = print_profile(&b, times);
+    free(times);
     free(seconds);
-    if (status == STATUS_OK && plan && options->profile)
-        status = print_profile(b.session, false);
     session_close(b.session);
     return status;
 }
