@@ -26,18 +26,19 @@ typedef enum Form {
     FORM_COUNT
 } Form;
 
-/* Register tiles: pixels x vectors of out-channels, their worth relative to the best, and the names of the
- * algorithms that use them. */
-#define TILE(pixels, vecs, worth)                                             \
-    {pixels, vecs, worth,                                                     \
+/* Register tiles: pixels x vectors of out-channels; their worth relative to the best where registers hold sixteen
+ * floats, and where a vector takes several (measured on AVX-512 and AVX2); and the names of the algorithms that use them. */
+#define TILE(pixels, vecs, wide, narrow)                                                                      \
+    {pixels, vecs, {wide, narrow},                                                                            \
      {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs, "cpu-winograd-" #pixels "x" #vecs,       \
       "cpu-group-" #pixels "x" #vecs}}
 static const struct {
     int tile, vecs;
-    double worth;
+    double worth[2]; /* by Device.narrow */
     const char *names[FORM_COUNT];
-} tiles[] = {TILE(14, 2, 1.0), TILE(7, 4, 0.99), TILE(8, 2, 0.93), TILE(16, 1, 0.93),
-             TILE(14, 1, 0.92), TILE(7, 2, 0.9), TILE(8, 1, 0.8)};
+} tiles[] = {TILE(14, 2, 1.0, 0.5),  TILE(7, 4, 0.99, 0.5), TILE(8, 2, 0.93, 0.55),
+             TILE(16, 1, 0.93, 0.6), TILE(14, 1, 0.92, 0.65), TILE(7, 2, 0.9, 0.6),
+             TILE(8, 1, 0.8, 0.7),   TILE(6, 1, 0.6, 1.0),   TILE(4, 1, 0.5, 0.9)};
 enum { TILE_COUNT = sizeof tiles / sizeof *tiles };
 
 typedef struct DirectPlan {
@@ -111,7 +112,7 @@ static double expected_worth(const Device *device, const ConvDesc *d, ConvOp op,
     int t = tiles[i].tile, v = tiles[i].vecs;
     int width = back ? div_up(d->W, d->stride) : d->Q, blocks = div_up(back ? d->C : d->K, 16);
     double zeros = form == FORM_GROUP ? SPREAD_WORTH : group_worth(d, op, v);
-    double channels = tiles[i].worth * blocks / round_up(blocks, v) * zeros;
+    double channels = tiles[i].worth[device->narrow] * blocks / round_up(blocks, v) * zeros;
     if (form == FORM_WINOGRAD)
         return channels * winograd_worth(device, d, op, t, v);
     return channels * (form == FORM_POINT ? 1.05 : (double)width / round_up(width, t));
@@ -375,9 +376,12 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
 static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point", "cpu-weight-winograd",
                                                      "cpu-weight-group"};
 
-/* Vectors of out-channels in a register tile: two, where the second is not padding or another group's zeros. */
-static int weight_vecs(const ConvDesc *d)
+/* Vectors of out-channels in a register tile: two, where registers are wide and the second vector is not padding or
+ * another group's zeros. */
+static int weight_vecs(const Device *device, const ConvDesc *d)
 {
+    if (device->narrow)
+        return 1;
     int blocks = div_up(d->K, 16);
     double two = (double)blocks / round_up(blocks, 2) * group_worth(d, CONV_GRAD_WEIGHT, 2);
     return two > 0.95 * group_worth(d, CONV_GRAD_WEIGHT, 1) ? 2 : 1;
@@ -435,8 +439,8 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
 {
     const ConvDesc *d = &step->conv;
     ConvWeightArgs *a = &plan->args;
-    *plan = (WeightPlan){.vecs = weight_vecs(d)};
-    plan->tile = plan->vecs == 2 ? 8 : 16;
+    *plan = (WeightPlan){.vecs = weight_vecs(device, d)};
+    plan->tile = device->narrow ? 4 : plan->vecs == 2 ? 8 : 16;
     plan->form = weight_form(device, d, step->algorithm, plan->vecs);
     if (plan->form == FORM_WINOGRAD) {
         weight_winograd(device, d, plan);
@@ -518,7 +522,7 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 static const char *weight_candidate(const Device *device, const ConvDesc *d, int number)
 {
     for (int form = 0; form < FORM_COUNT; form++)
-        if (weight_can(device, d, (Form)form, weight_vecs(d)) && number-- == 0)
+        if (weight_can(device, d, (Form)form, weight_vecs(device, d)) && number-- == 0)
             return weight_names[form];
     return NULL;
 }

@@ -337,6 +337,7 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
     if (device->info.why[0])
         return status_fail(STATUS_DEVICE, "opencl: %s: %s", device->info.name, device->info.why);
     bool processor = device->info.caps & CAP_CPU;
+    device->narrow = get_number(device->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT) < 16;
     TRY(read_forced(device, options->kernels));
     TRY(choose_teams(device));
     clblast_open(device, processor, forced_is(device, "gemm", "clblast"));

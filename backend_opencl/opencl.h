@@ -44,6 +44,7 @@ struct Device {
     char *forced; /* algorithms forced by name: "conv.forward=NAME,..." */
     bool profile;
     bool clblast;     /* products may run through CLBlast */
+    bool narrow;      /* a processor whose registers hold fewer than sixteen floats */
     bool cpu_kernels; /* few work-items with long loops; else work-groups */
     char team_options[64]; /* options of the kernel table's programs: lanes, sub-groups */
 };

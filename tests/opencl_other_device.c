@@ -93,6 +93,8 @@ SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t by
         replace("OTHER_LOCAL", value, sizeof(cl_ulong));
     else if (what == CL_DEVICE_MEM_BASE_ADDR_ALIGN)
         replace("OTHER_ALIGN", value, sizeof(cl_uint)); /* bits */
+    else if (what == CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT)
+        replace("OTHER_VECTOR", value, sizeof(cl_uint));
     return code;
 }
 

@@ -47,6 +47,13 @@ for local in 32768 65536 262144; do
     [ -e "$golden" ] && other "$1" verify --device opencl --kernels cpu "$golden"
     unset OTHER_LOCAL
 done
+# A processor of narrow registers takes small tiles.
+export OTHER_VECTOR=8
+PACO_TEST_KERNELS=cpu other "$build/tests/test_conv"
+[ -e "$golden" ] && other "$1" verify --device opencl --kernels cpu "$golden"
+other "$1" bench op conv 1 32 12 12 32 3 1 --kernels cpu --profile --repeats 1
+[ "$(grep -cE 'cpu-(band|winograd)-(6|4)x1' "$log")" -ge 2 ] || { echo "FAILED: $(cat "$log")"; failed=1; }
+unset OTHER_VECTOR
 # A GPU, and what a driver calls neither GPU nor processor.
 for type in 4 8; do
     OTHER_TYPE=$type looks_like 16 256 32768 1024 "$build/tests/test_backend"
