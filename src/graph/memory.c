@@ -218,6 +218,7 @@ static void find_peak(Plan *plan)
         }
         if (alive > most) {
             most = alive;
+            plan->peak_bytes = alive;
             plan->peak_derived = derived;
             plan->peak = plan->steps[s].name;
         }

@@ -142,7 +142,7 @@ void plan_dump_memory(const Plan *plan, void *file)
     fprintf(file, "in all           %10.1f\n", (double)plan_bytes(plan) / (1 << 20));
     fprintf(
         file,
-        "activations: %.1f MiB if each had its own place, %.1f MiB planned; the peak is at %s\n",
-        (double)plan->requested / (1 << 20),
-        (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20), plan->peak ? plan->peak : "-");
+        "activations: %.1f MiB if each had its own place, %.1f MiB planned; the peak is at %s, where %.1f MiB are alive\n",
+        (double)plan->requested / (1 << 20), (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20),
+        plan->peak ? plan->peak : "-", (double)plan->peak_bytes / (1 << 20));
 }

@@ -90,6 +90,7 @@ typedef struct Plan {
     Status status;         /* of lowering: the backend's first refusal */
     uint64_t requested;    /* bytes of all activations, had each its own place */
     const char *peak;      /* node at which most activation bytes are alive */
+    uint64_t peak_bytes;   /* how many those are: no plan needs less */
     uint64_t peak_derived; /* bytes of packed weights and scratch among them */
 } Plan;
 

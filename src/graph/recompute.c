@@ -1,9 +1,9 @@
-/* Recomputation: outputs of batch norm with ReLU need not wait for the backward pass.
+/* Recomputation: outputs of batch norm with ReLU need not wait for the backward pass, and neither do the images.
  *
  * The convolution's output must be kept for the gradient of the batch norm anyway; normalising it
  * again costs one pass over memory, and the output's place is free in between. Outputs with a
- * residual are kept: computing them again would need their own inputs' inputs. The values are the
- * same bits as before. */
+ * residual are kept: computing them again would need their own inputs' inputs. Images take sixteen lanes of floats for
+ * three bytes, which stay where the host wrote them. The values are the same bits as before. */
 #include "graph/plan.h"
 
 #include "base/check.h"
@@ -36,17 +36,25 @@ static int first_backward_use(const Graph *graph, int loss, const Value *value)
     return -1;
 }
 
-/* Appends the node that normalises again, and lets the backward pass use its output. */
-static Node *again(Graph *graph, Node *bn, int first)
+/* Whether what the node makes is made again rather than kept. */
+static bool is_cheap(const Node *n)
+{
+    return n->op == OP_images || (n->op == OP_bn_relu && n->in[0]->dims.rank == 4);
+}
+
+/* Appends the node that computes n's output again, and lets the backward pass use that. */
+static Node *again(Graph *graph, Node *n, int first)
 {
     int known = graph->nodes_count;
-    graph->segment = bn->segment;
-    graph->scope = bn->name;
-    Node *node = NODE(graph, bn_relu_again, (const BnAttrs *)bn->attrs, bn->in[0], bn->in[1],
-                      bn->in[2], bn->out[1], bn->out[2]);
+    graph->segment = n->segment;
+    graph->scope = n->name;
+    Node *node = n->op == OP_images
+                     ? NODE(graph, images, (const ImagesAttrs *)n->attrs, n->in[0], n->in[1])
+                     : NODE(graph, bn_relu_again, (const BnAttrs *)n->attrs, n->in[0], n->in[1], n->in[2], n->out[1],
+                            n->out[2]);
     for (int i = first; i < known; i++)
         for (int j = 0; j < graph->nodes[i]->in_count; j++)
-            if (graph->nodes[i]->in[j] == bn->out[0])
+            if (graph->nodes[i]->in[j] == n->out[0])
                 graph->nodes[i]->in[j] = node->out[0];
     return node;
 }
@@ -74,11 +82,10 @@ void graph_recompute(Graph *graph)
     int loss = find_loss(graph), count = graph->nodes_count;
     Node **before = mem_zero((size_t)count + 1, sizeof *before);
     for (int i = 0; i < loss; i++) {
-        Node *bn = graph->nodes[i];
-        bool images = bn->op == OP_bn_relu && bn->in[0]->dims.rank == 4;
-        int first = images ? first_backward_use(graph, loss, bn->out[0]) : -1;
+        Node *n = graph->nodes[i];
+        int first = is_cheap(n) ? first_backward_use(graph, loss, n->out[0]) : -1;
         if (first >= 0 && !before[first])
-            before[first] = again(graph, bn, first);
+            before[first] = again(graph, n, first);
     }
     insert(graph, before, count);
     graph->scope = NULL;
