@@ -11,8 +11,9 @@ static const char USAGE[] =
     "       paco bench op NAME SIZES...           one operator (conv, bn, pool, linear, paco, sgd, ema)\n"
     "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n"
     "       paco bench checkpoint MODE FILE       write, read or crc: a training checkpoint, once\n\n"
-    "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, peak memory; of an operator also\n"
-    "GB/s and the share of the device's measured peak, that of what limits it.";
+    "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, their share of the device's measured peak,\n"
+    "peak memory; of an operator also GB/s, and the share is that of what limits it. Multiplications are counted as in\n"
+    "direct convolution; Winograd's form does fewer, so that shares may pass 100 %.";
 
 static Status image_bench(int argc, char **argv)
 {
