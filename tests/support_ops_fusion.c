@@ -94,22 +94,23 @@ static void build_bn_relu_backward(Trial *t)
     trial_output(t, n->out[2], SUM(terms(t->p)));
 }
 
-/* Variants: the other contribution is the first or the second operand; 2: it is read again. */
+/* Variants: the other contribution is the first or the second operand; 2: it is read again; 3: it is dy itself. */
 static void build_conv_accumulate(Trial *t)
 {
     expect(t, OP_conv_grad_data, OP_add);
     const int *p = t->p;
     ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
-    Value *dy = trial_features(t, "dy", DIMS4(p[0], 19, p[2], p[3]), FILL_NORMAL);
-    Value *w = trial_param(t, "w", DIMS4(19, p[1], 3, 3), FILL_NORMAL);
+    int channels = p[4] == 3 ? p[1] : 19;
+    Value *w = trial_param(t, "w", DIMS4(channels, p[1], 3, 3), FILL_NORMAL);
     Value *other =
         NODE(t->graph, relu, &none, trial_features(t, "other", map_dims(p), FILL_NORMAL))->out[0];
+    Value *dy = p[4] == 3 ? other : trial_features(t, "dy", DIMS4(p[0], 19, p[2], p[3]), FILL_NORMAL);
     Value *dx = NODE(t->graph, conv_grad_data, &attrs, dy, w, NULL)->out[0];
     Value *sum = p[4] == 1 ? NODE(t->graph, add, &none, dx, other)->out[0]
                            : NODE(t->graph, add, &none, other, dx)->out[0];
     if (p[4] == 2)
         trial_output(t, NODE(t->graph, relu, &none, other)->out[0], EXACT);
-    trial_output(t, sum, SUM(19 * 9 + 1));
+    trial_output(t, p[4] == 3 ? NODE(t->graph, relu, &none, sum)->out[0] : sum, SUM(channels * 9 + 1));
 }
 
 static void build_linear_accumulate(Trial *t)
@@ -156,12 +157,34 @@ static void build_folded(Trial *t)
     trial_output(t, y, SUM(63 + 4));
 }
 
+/* The sum may lie where the residual lay. Variants: 0 nobody else needs the residual; 1 it is read again; 2 it is what
+ * the convolution reads. */
+static void build_folded_over(Trial *t)
+{
+    expect(t, OP_conv_bias_act, OP_bn_eval);
+    const int *p = t->p, terms = p[1] * 9 + 4;
+    t->graph->segment = SEGMENT_EVAL;
+    ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
+    Value *x = NODE(t->graph, relu, &none, trial_features(t, "x", map_dims(p), FILL_NORMAL))->out[0];
+    Value *residual = x;
+    if (p[4] != 2)
+        residual = NODE(t->graph, relu, &none, trial_features(t, "residual", map_dims(p), FILL_NORMAL))->out[0];
+    Norm v = norm_values(t, p[1]);
+    Value *y = NODE(t->graph, conv, &attrs, x, trial_param(t, "w", DIMS4(p[1], p[1], 3, 3), FILL_NORMAL))->out[0];
+    y = NODE(t->graph, bn_eval, &bn_attrs, y, v.gamma, v.beta, v.mean, v.var)->out[0];
+    y = NODE(t->graph, relu, &none, NODE(t->graph, add, &none, y, residual)->out[0])->out[0];
+    if (p[4] == 1)
+        trial_output(t, NODE(t->graph, relu, &none, residual)->out[0], EXACT);
+    trial_output(t, NODE(t->graph, relu, &none, y)->out[0], SUM(terms));
+}
+
 void cases_fusion(Rig *rig)
 {
     TRIALS(rig, build_bn_then_relu, MAPS(0));
     TRIALS(rig, build_bn_then_add_relu, MAPS(0), MAPS(1), MAPS(2));
     TRIALS(rig, build_bn_relu_backward, MAPS(0), MAPS(1), MAPS(2));
-    TRIALS(rig, build_conv_accumulate, MAPS(0), MAPS(1), MAPS(2));
+    TRIALS(rig, build_conv_accumulate, MAPS(0), MAPS(1), MAPS(2), MAPS(3));
     TRIALS(rig, build_linear_accumulate, MAPS(0), MAPS(2));
     TRIALS(rig, build_folded, MAPS(0), MAPS(1), MAPS(2), MAPS(3));
+    TRIALS(rig, build_folded_over, MAPS(0), MAPS(1), MAPS(2));
 }

@@ -2,7 +2,7 @@
  * size x stride x groups x odd sizes, with bias, residual, ReLU and accumulation; guard bytes, two
  * runs, forced algorithms.
  *
- * PACO_BENCH=1 prints speeds of ResNet layers instead. */
+ * PACO_TEST_ONLY=PATTERN runs the tests that match it; PACO_BENCH=1 prints speeds of ResNet layers instead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -437,6 +437,26 @@ static void cpu_candidates(void **state)
     assert_true(count >= (device.backend->opened(device.device)->local_memory >= 1 << 19 ? 14 : 7));
 }
 
+/* Images of one or two pixels in a row or column, and of many together, through every algorithm. */
+static void edges(void **state)
+{
+    (void)state;
+    do {
+        candidate++;
+        candidates_run = 0;
+        check_shape(1, 16, 1, 1, 16, 3, 3, 1, 1, 1);
+        check_shape(3, 17, 1, 5, 33, 3, 3, 1, 1, 1);
+        check_shape(1, 49, 2, 1, 18, 3, 3, 1, 1, 1);
+        check_shape(2, 31, 5, 2, 83, 3, 3, 1, 1, 1);
+        check_shape(19, 33, 3, 3, 34, 3, 3, 1, 1, 1);
+        check_shape(9, 24, 2, 1, 24, 3, 3, 1, 1, 3);
+        check_shape(17, 20, 3, 3, 20, 3, 3, 2, 1, 5);
+        check_shape(1, 12, 1, 1, 12, 1, 1, 1, 0, 3);
+        check_shape(23, 40, 2, 2, 40, 1, 1, 1, 0, 5);
+    } while (candidates_run);
+    candidate = -1;
+}
+
 /* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
 static void small_devices(void **state)
 {
@@ -542,9 +562,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
-        cmocka_unit_test(wide),   cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
+        cmocka_unit_test(wide),   cmocka_unit_test(edges), cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
         cmocka_unit_test(small_devices), cmocka_unit_test(many_units),
     };
+    if (getenv("PACO_TEST_ONLY"))
+        cmocka_set_test_filter(getenv("PACO_TEST_ONLY"));
     int failed = getenv("PACO_TEST_TINY") ? cmocka_run_group_tests(small, NULL, NULL)
                                           : cmocka_run_group_tests(tests, NULL, NULL);
     printf("conv                 %3d cases, each run twice\n", cases_run);
