@@ -1,5 +1,4 @@
-/* Convolutions on processors: which register tile, how the work is cut into items, and the
- * launches.
+/* Convolutions on processors: which form and register tile, how the work is cut into items, and the launches.
  *
  * choose and prepare make the same plan from the same description; nothing is kept in between. */
 #include "conv.h"
@@ -27,7 +26,8 @@ typedef enum Form {
 } Form;
 
 /* Register tiles: pixels x vectors of out-channels; their worth relative to the best where registers hold sixteen
- * floats, and where a vector takes several (measured on AVX-512 and AVX2); and the names of the algorithms that use them. */
+ * floats, and where a vector takes several (measured on AVX-512 and AVX2); and the names of the algorithms that use
+ * them. */
 #define TILE(pixels, vecs, wide, narrow)                                                                      \
     {pixels, vecs, {wide, narrow},                                                                            \
      {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs, "cpu-winograd-" #pixels "x" #vecs,       \
@@ -498,8 +498,8 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
         strcat(options, " -DWEIGHT_GRADIENT");
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options, kernels[plan.form], global,
-                   (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options, kernels[plan.form],
+                   global, (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     TRY(launch_ref(device, launch, step->workspace));

@@ -158,7 +158,6 @@ static ConvWeightArgs plan_weight(const Device *device, const ConvDesc *d, const
     a.taps = d->S * a.s.lanes;
     a.split_floats = (long)a.s.tiles * a.s.tile_blocks * d->R * a.taps * t->vecs * 16;
     int groups = div_up(a.s.tile_blocks * d->R * a.taps, t->rows) * a.s.tiles;
-    a.rows = DEPTH;
     a.bands = div_up(d->P * d->Q, DEPTH);
     int64_t most = ((int64_t)d->N * a.bands + LEAST_BANDS - 1) / LEAST_BANDS;
     int wanted = max_int(1, GROUPS_PER_UNIT * (int)device->info.units / groups);

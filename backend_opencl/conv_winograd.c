@@ -1,5 +1,5 @@
-/* Winograd's form of 3x3 convolutions on processors (kernels_cl/conv_winograd.cl): where it applies, how an image is cut
- * into work-items, and what that is worth. */
+/* Winograd's form of 3x3 convolutions on processors (kernels_cl/conv_winograd.cl): where it applies, how an image is
+ * cut into work-items, and what that is worth. */
 #include "conv.h"
 
 enum {

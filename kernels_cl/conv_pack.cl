@@ -62,7 +62,8 @@ static inline void pack_forward(GLOBAL const float *w, GLOBAL float *to, int out
 }
 
 /* Backward, those of an in-channel (K) and sixteen out-channels (C) do, [out][tap]. */
-static inline void pack_backward(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p, const ConvPackArgs *a)
+static inline void pack_backward(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p,
+                                 const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const int taps = s->R * s->S;
@@ -78,7 +79,8 @@ static inline void pack_backward(GLOBAL const float *w, GLOBAL float *to, int ou
 }
 
 /* Any block: channels beyond the last and lanes of other groups are zero. */
-static inline void pack_sparse(GLOBAL const float *w, GLOBAL float *to, int tile, int block, Phase p, const ConvPackArgs *a)
+static inline void pack_sparse(GLOBAL const float *w, GLOBAL float *to, int tile, int block, Phase p,
+                               const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const int width = s->vecs * 16;
@@ -107,7 +109,11 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
     const bool one_group = s->in_group == s->in_channels && (tile + 1) * width <= s->out_channels;
     packed += tile * s->w_tile;
     for (int phase = 0; phase < step * step; phase++) {
-        Phase p = {0, 0, a.backward ? (phase / step + s->pad) % step : 0, a.backward ? (phase % step + s->pad) % step : 0};
+        Phase p = {0, 0, 0, 0};
+        if (a.backward) {
+            p.r0 = (phase / step + s->pad) % step;
+            p.s0 = (phase % step + s->pad) % step;
+        }
         p.rows = max((s->R - p.r0 + step - 1) / step, 0);
         p.cols = max((s->S - p.s0 + step - 1) / step, 0);
         const int floats = p.rows * p.cols * s->lanes * width; /* of a block */

@@ -153,8 +153,8 @@ KERNEL ONE void conv_winograd(CREF(float, x), CREF(float, w), CREF(float, bias),
 
 /* ---- packing of weights */
 
-/* The 3 x 3 taps between 16 out-channels from `out` on and the 16 in-channels of a block, [lane][tap]; zeros where there
- * is no channel. Backward they are turned by 180 degrees. */
+/* The 3 x 3 taps between 16 out-channels from `out` on and the 16 in-channels of a block, [lane][tap]; zeros where
+ * there is no channel. Backward they are turned by 180 degrees. */
 static inline void load_taps(vec g[16 * 9], GLOBAL const float *w, int out, int block, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
@@ -320,8 +320,9 @@ KERNEL ONE void conv_winograd_weight(CREF(float, x), CREF(float, dy), REF(float,
         }
         for (int tile = tile0; tile < tile1; tile++)
             for (int b = block0; b < block1; b++)
-                add_squares(sums + ((long)tile * s->in_blocks + b) * FREQUENCIES * 16 * KT, xs + (b - block0) * x_floats,
-                            ys + (tile - tile0) * y_floats, squares, unit == unit0, a.places);
+                add_squares(sums + ((long)tile * s->in_blocks + b) * FREQUENCIES * 16 * KT,
+                            xs + (b - block0) * x_floats, ys + (tile - tile0) * y_floats, squares, unit == unit0,
+                            a.places);
     }
 }
 

@@ -19,7 +19,9 @@ typedef struct Bench {
     Model model;
     Session *session;
     double open_seconds;
-    int64_t idle;  /* peak memory before */
+    int64_t idle;   /* peak memory before */
+    int64_t memory; /* peak memory of what ran, beyond that */
+    Peak peak;      /* the device's; zeros of the reference, of which nothing is known */
 } Bench;
 
 static Status fill_bytes(Bench *b, const Value *v)
@@ -152,15 +154,11 @@ static Status measure_peak(const Options *options, Peak *peak)
     return status;
 }
 
-static Status print_json(const Bench *b, const double *seconds, FILE *out)
+static void print_json(const Bench *b, const double *seconds, FILE *out)
 {
     int n = b->options->repeats;
     double median = seconds[n / 2], images = (double)b->options->batch;
-    int64_t memory = clock_peak_memory() - b->idle; /* before the peak is measured */
     const Plan *plan = session_plan(b->session);
-    Peak peak = {0}; /* of the reference, which has no plan, nothing is known */
-    if (plan)
-        TRY(measure_peak(b->options, &peak));
     fprintf(out, "{\"what\": \"%s\", \"arch\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"ranks\": %d, \"size\": %d, "
             "\"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, \"images_per_s\": %.2f, "
             "\"gflops\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, "
@@ -168,9 +166,8 @@ static Status print_json(const Bench *b, const double *seconds, FILE *out)
             b->evaluation ? "eval" : "step", b->config.arch->name, method_name(b->config.method), b->options->batch,
             b->config.ranks, b->config.size, session_device(b->session), 1e3 * median, 1e3 * seconds[0],
             1e3 * seconds[n - 1], per(images, median), 1e-9 * per(plan_flops(b), median),
-            100 * per(per(plan_flops(b), median), peak.flops), (double)memory / (1 << 20),
+            100 * per(per(plan_flops(b), median), b->peak.flops), (double)b->memory / (1 << 20),
             plan ? (double)plan_bytes(plan) / (1 << 20) : 0, b->open_seconds);
-    return STATUS_OK;
 }
 
 /* ------------------------------------------------------------------------------------ profile */
@@ -215,8 +212,9 @@ static void print_groups(const Line *lines, int count, double total, const Peak 
         groups[g].bytes += (double)lines[i].step->bytes;
         groups[g].count++;
     }
-    fprintf(stderr, "peak measured: %.1f GFLOP/s, %.1f GB/s; a step's share of it is that of what limits it. Operations are "
-            "those of the textbook: Winograd's form does fewer, and caches move more than memory: shares may pass 100 %%\n",
+    fprintf(stderr, "peak measured: %.1f GFLOP/s, %.1f GB/s; a step's share of it is that of what limits it. Operations "
+            "are those of the textbook: Winograd's form does fewer, and caches move more than memory: shares may pass "
+            "100 %%\n",
             1e-9 * peak->flops, 1e-9 * peak->bandwidth);
     fprintf(stderr, "%-18s %6s %10s %7s %9s %8s %8s\n", "kind of step", "steps", "ms", "share", "GFLOP/s", "GB/s",
             "of peak");
@@ -234,8 +232,9 @@ static void print_lines(const Line *lines, int count, double total, const Peak *
         const Step *s = lines[i].step;
         double flops = (double)s->flops, bytes = (double)s->bytes, seconds = lines[i].seconds;
         fprintf(stderr, "%10.3f %6.2f%% %9.1f %8.1f %7.1f%%  %-16s %-34s %s\n", 1e3 * seconds,
-                100 * per(seconds, total), 1e-9 * per(flops, seconds), 1e-9 * per(bytes, seconds), share_of_peak(flops, bytes, seconds, peak),
-                plan_step_label(s), s->name, s->algorithm ? s->algorithm : "");
+                100 * per(seconds, total), 1e-9 * per(flops, seconds), 1e-9 * per(bytes, seconds),
+                share_of_peak(flops, bytes, seconds, peak), plan_step_label(s), s->name,
+                s->algorithm ? s->algorithm : "");
     }
 }
 
@@ -250,12 +249,10 @@ static Status note_times(const Bench *b, double *times, int repeat)
 }
 
 /* The steps' medians, slowest first, with a summary by kind. */
-static Status print_profile(const Bench *b, double *times)
+static void print_profile(const Bench *b, double *times)
 {
     const Plan *plan = session_plan(b->session);
     int repeats = b->options->repeats;
-    Peak peak;
-    TRY(measure_peak(b->options, &peak));
     Line *lines = mem_zero((size_t)plan->steps_count, sizeof *lines);
     double total = 0;
     int count = 0;
@@ -268,10 +265,9 @@ static Status print_profile(const Bench *b, double *times)
         total += own[repeats / 2];
     }
     qsort(lines, (size_t)count, sizeof *lines, slower_first);
-    print_groups(lines, count, total, &peak);
-    print_lines(lines, count, total, &peak);
+    print_groups(lines, count, total, &b->peak);
+    print_lines(lines, count, total, &b->peak);
     free(lines);
-    return STATUS_OK;
 }
 
 /* Seconds of every repeat, and of every step in each with a profile, else *times is NULL. */
@@ -299,22 +295,32 @@ static Status time_runs(Bench *b, Status (*once)(Bench *), double *seconds, doub
     return STATUS_OK;
 }
 
-static Status run_bench(Bench *b, FILE *out)
+/* Times the runs, then measures the device, and prints a line and, where asked for, the profile. */
+static Status time_and_print(Bench *b, Status (*once)(Bench *), void (*print)(const Bench *, const double *, FILE *),
+                             FILE *out)
 {
-    StepParams params = {0};
     if (b->options->profile && !session_plan(b->session))
         return status_fail(STATUS_USAGE, "--profile: the reference has no steps to time");
     double *times, *seconds = times_new(b, &times);
-    Status status = b->evaluation ? session_run(b->session, SEGMENT_FOLD, &params) : STATUS_OK;
+    Status status = time_runs(b, once, seconds, times);
+    b->memory = clock_peak_memory() - b->idle; /* before the device's peak is measured */
+    if (status == STATUS_OK && session_plan(b->session))
+        status = measure_peak(b->options, &b->peak);
     if (status == STATUS_OK)
-        status = time_runs(b, run_once, seconds, times);
-    if (status == STATUS_OK)
-        status = print_json(b, seconds, out);
+        print(b, seconds, out);
     if (status == STATUS_OK && times)
-        status = print_profile(b, times);
+        print_profile(b, times);
     free(times);
     free(seconds);
     return status;
+}
+
+static Status run_bench(Bench *b, FILE *out)
+{
+    StepParams params = {0};
+    if (b->evaluation)
+        TRY(session_run(b->session, SEGMENT_FOLD, &params));
+    return time_and_print(b, run_once, print_json, out);
 }
 
 Status bench_model(Options *options, bool evaluation, FILE *out)
@@ -435,8 +441,8 @@ static void build_ema(Graph *g, const int *n)
 static Status read_shape(const char *op, int needed, int count, char **words, int *n)
 {
     if (count < needed || count > needed + 1)
-        return status_fail(STATUS_USAGE, "bench op %s: needs %d numbers (got %d). `paco bench op` lists the operators", op,
-                           needed, count);
+        return status_fail(STATUS_USAGE, "bench op %s: needs %d numbers (got %d). `paco bench op` lists the operators",
+                           op, needed, count);
     for (int i = 0; i < count; i++)
         if ((n[i] = atoi(words[i])) < 1 || n[i] > 1 << 20)
             return status_fail(STATUS_USAGE, "bench op %s: '%s' is no size", op, words[i]);
@@ -474,14 +480,11 @@ static Status run_op_once(Bench *b)
     return session_sync(b->session);
 }
 
-static Status print_op(const Bench *b, const double *seconds, FILE *out)
+static void print_op(const Bench *b, const double *seconds, FILE *out)
 {
     int n = b->options->repeats;
     const Plan *plan = session_plan(b->session);
-    double flops = 0, bytes = 0, median = seconds[n / 2], memory = (double)(clock_peak_memory() - b->idle);
-    Peak peak = {1, 1}; /* of the reference, which has no plan, nothing is known */
-    if (plan)
-        TRY(measure_peak(b->options, &peak));
+    double flops = 0, bytes = 0, median = seconds[n / 2];
     for (int i = 0; plan && i < plan->steps_count; i++) {
         flops += (double)plan->steps[i].flops;
         bytes += (double)plan->steps[i].bytes;
@@ -490,9 +493,8 @@ static Status print_op(const Bench *b, const double *seconds, FILE *out)
             "\"gflops\": %.1f, \"gb_per_s\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, "
             "\"device_mib\": %.1f}\n", session_device(b->session), 1e3 * median, 1e3 * seconds[0],
             1e3 * seconds[n - 1], 1e-9 * per(flops, median), 1e-9 * per(bytes, median),
-            share_of_peak(flops, bytes, median, &peak), memory / (1 << 20),
+            share_of_peak(flops, bytes, median, &b->peak), (double)b->memory / (1 << 20),
             plan ? (double)plan_bytes(plan) / (1 << 20) : 0);
-    return STATUS_OK;
 }
 
 static Status run_op(Graph *g, int classes, Options *options, FILE *out)
@@ -502,16 +504,9 @@ static Status run_op(Graph *g, int classes, Options *options, FILE *out)
     session.on.profile = options->profile;
     TRY(measure_idle(&b));
     TRY(session_open(g, &session, &b.session));
-    double *times, *seconds = times_new(&b, &times);
     Status status = fill_labels(&b, g);
     if (status == STATUS_OK)
-        status = time_runs(&b, run_op_once, seconds, times);
-    if (status == STATUS_OK)
-        status = print_op(&b, seconds, out);
-    if (status == STATUS_OK && times)
-        status = print_profile(&b, times);
-    free(times);
-    free(seconds);
+        status = time_and_print(&b, run_op_once, print_op, out);
     session_close(b.session);
     return status;
 }
