@@ -144,6 +144,15 @@ static void output_replaces_whole_files(void **state)
     assert_holds(path, "new");
     assert_int_equal(test_files_ending(test_path("whole"), ".tmp"), 0);
 
+    char planted[4096]; /* a link in the temporary's place is not written through */
+    snprintf(planted, sizeof planted, "%s.%d.tmp", path, (int)getpid());
+    const char *precious = test_write_text("whole/precious", "precious");
+    assert_int_equal(symlink("precious", planted), 0);
+    assert_int_equal(file_output_open(&out, path), STATUS_OK);
+    assert_int_equal(file_output_close(&out), STATUS_OK);
+    assert_holds(path, "");
+    assert_holds(precious, "precious");
+
     assert_int_equal(symlink("old", link), 0);
     assert_int_equal(file_output_open(&out, link), STATUS_OK);
     fputs("through", out.file);
@@ -154,6 +163,9 @@ static void output_replaces_whole_files(void **state)
     assert_int_equal(readlink(link, (char[8]){0}, 8), 3);
     assert_true(file_exists(path));
     assert_int_equal(file_output_open(&out, test_path("whole")), STATUS_IO); /* a folder */
+    snprintf(planted, sizeof planted, "%s/new", path);
+    assert_int_equal(file_output_open(&out, planted), STATUS_IO);
+    assert_non_null(strstr(status_text(), "whole/old/new: cannot create: Not a directory")); /* no temporary's name */
     assert_true(file_missing(test_path("whole/none")) && file_missing(test_path("whole/old/none")));
     assert_true(!file_missing(path));
 }

@@ -65,6 +65,9 @@ for name, value in beside.items():
 for protocol in 3, 4:
     torch.save(sd, f"beside_legacy{protocol}.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=False)
     torch.save(sd, f"beside_zip{protocol}.pth", pickle_protocol=protocol)
+for protocol in 2, 5:
+    torch.save({"state_dict": sd, "sets": [{1, 2}, frozenset("ab"), bytearray(b"x")]}, f"beside_sets{protocol}.pth",
+               pickle_protocol=protocol)
 torch.save({f"module.module.{k}": v for k, v in sd.items()}, "beside_modules.pth")
 for prefix in "backbone", "model":
     torch.save({f"{prefix}.{k}": v for k, v in sd.items()}, f"no_{prefix}.pth")

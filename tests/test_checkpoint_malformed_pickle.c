@@ -102,7 +102,10 @@ static void b_calls(void **state)
         OPAQUE("ccode.model\nNet\n)\x81"),
         OPAQUE("ctrace.x\nY\n)R"),
         OPAQUE("cprofile.data\nSet\n)R"),
-        OPAQUE("ccommands.base\nRun\n)R")};
+        OPAQUE("ccommands.base\nRun\n)R"),
+        OPAQUE("\x8f(K\1K\2\x90"),
+        OPAQUE("(K\1K\2\x91"),
+        OPAQUE("\x96\2\0\0\0\0\0\0\0ab")};
 #undef OPAQUE
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
         Bytes o = {0};
@@ -126,8 +129,8 @@ static void b_calls(void **state)
     expect("B09 long", zip_of(p, NULL, 0), STATUS_INPUT, "without an end", NULL);
     expect("B10", OPS("K\1K\2\x93."), STATUS_INPUT, "STACK_GLOBAL with an integer", NULL);
     static const char *const refused[] = {"(i",      "(o",    "\x82\1", "\x83\1\1", "\x84\1\1\1\1",
-                                          "}}}\x92", "Pid\n", "I1\n",   "S'a'\n",   "\x8f",
-                                          "\x96",    "\x97",  "\x98"};
+                                          "}}}\x92", "Pid\n", "I1\n",   "S'a'\n",
+                                          "\x97",    "\x98"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         Bytes q = {0};
         begin(&q);
@@ -135,6 +138,10 @@ static void b_calls(void **state)
         bytes_text(&q, ".");
         expect("B11", zip_of(q, NULL, 0), STATUS_INPUT, "is not one a checkpoint uses", NULL);
     }
+    expect("B20 set", OPS("](K\1\x90."), STATUS_INPUT, "items added to a list (only a set takes them)", NULL);
+    expect("B20 set", OPS("(K\1\x91(K\1\x90."), STATUS_INPUT, "items added to an opaque object", NULL);
+    expect("B13 set", OPS("((K\1\x90."), STATUS_INPUT, "ADDITEMS without a set (1 items)", NULL);
+    expect("B13 set", OPS("\x8f\x90."), STATUS_INPUT, "without a mark", NULL);
     expect("B11 reduce", OPS("}K\1)R."), STATUS_INPUT, "a call of an integer", NULL);
     expect("B11 reduce", OPS("cx\ny\nK\1R."), STATUS_INPUT, "with an integer (needs a tuple)",
            NULL);

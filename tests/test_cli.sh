@@ -247,9 +247,17 @@ alone 2 "demo: --out" demo --out run
 alone 2 "--epochs: out of range (0 vs" demo --epochs 0
 alone 2 "inspect: no FILE given" inspect
 alone 2 "inspect: unexpected argument '--nothing'" inspect --nothing
+alone 2 "inspect: --arch: unknown 'resnt50'. Did you mean resnet50" inspect run/last.pth.tar --arch resnt50
 alone 4 "absent.pth" inspect absent.pth
 alone 2 "convert: FROM and TO are needed" convert run/last.pth.tar
 alone 4 "no/such/folder.pth" convert run/last.pth.tar no/such/folder.pth
+mkfifo pipe
+ln -s /proc/self/fd/1 stream
+alone 4 "pipe: file@0: cannot be replaced: not a regular file" convert run/last.pth.tar pipe
+alone 4 "stream: file@0: cannot be replaced: not a regular file" convert run/last.pth.tar stream
+[ -p pipe ] && [ -L stream ] || { echo "FAIL: convert replaced a pipe or a stream"; failed=1; }
+rm pipe stream
+alone 4 "no/such/sheet.png: cannot create: No such file" augment --image data/0.png --out no/such/sheet.png
 alone 4 "absent.json" verify absent.json
 
 # plan --dump: each stage has a word that the one before it lacks

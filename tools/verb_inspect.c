@@ -1,6 +1,8 @@
 /* paco inspect: what a checkpoint is. */
 #include "base/log.h"
+#include "checkpoint/detect.h"
 #include "checkpoint/inspect.h"
+#include "train/suggest.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -13,6 +15,19 @@ static const char usage[] =
     "  --quiet          no list of tensors\n"
     "  --require-crc    refuse a zip that was written without CRCs\n"
     "  --strict-finite  a NaN or infinity is an error (exit code 6)\n";
+
+static Status check_arch(const char *arch)
+{
+    const char *name;
+    Suggest near = suggest_begin(arch);
+    for (int i = 0; (name = detect_name(i)); i++) {
+        if (strcmp(name, arch) == 0)
+            return STATUS_OK;
+        suggest_try(&near, name);
+    }
+    return status_fail(STATUS_USAGE, "inspect: --arch: unknown '%.60s'. %s%s", arch,
+                       near.best ? "Did you mean " : "`paco train --help` lists them", near.best ? near.best : "");
+}
 
 int verb_inspect(int argc, char **argv)
 {
@@ -42,7 +57,9 @@ int verb_inspect(int argc, char **argv)
         log_error("inspect: no FILE given. `paco inspect --help` explains");
         return STATUS_USAGE;
     }
-    Status status = inspect_file(path, &options, stdout);
+    Status status = options.arch ? check_arch(options.arch) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = inspect_file(path, &options, stdout);
     if (status != STATUS_OK)
         log_error("%s", status_text());
     return (int)status;

@@ -144,18 +144,21 @@ Status file_output_open(FileOutput *out, const char *path)
         out->temporary = mem_alloc(n);
         snprintf(out->temporary, n, "%s.%d.tmp", path, (int)getpid()); /* processes may share a cache folder */
     }
-    const char *name = out->temporary ? out->temporary : path;
-    out->file = fopen(name, "w");
+    if (out->temporary)
+        unlink(out->temporary); /* one that a killed process of this number left */
+    out->file = out->temporary ? fopen(out->temporary, "wx") : fopen(path, "w"); /* x: not through a planted link */
     if (out->file)
         return STATUS_OK;
-    Status status = status_fail(STATUS_IO, "%s: %s", name, strerror(errno));
+    Status status = status_fail(STATUS_IO, "%s: cannot create: %s", path, strerror(errno));
     free(out->temporary);
     return status;
 }
 
-/* Everything written and, where it is a file of its own, on the disk. */
+/* Everything written and, where it is a file of its own, on the disk; else errno, EIO where it was an earlier
+ * write that failed. */
 static bool is_written(const FileOutput *out)
 {
+    errno = EIO;
     return fflush(out->file) == 0 && !ferror(out->file) && (!out->temporary || fsync(fileno(out->file)) == 0);
 }
 

@@ -88,7 +88,9 @@ static Status check_key(const Copy *c, const Object *key)
     if (key->kind <= OBJECT_TEXT && key->kind != OBJECT_BIG)
         return STATUS_OK;
     Place place = {c->checkpoint->source.path, c->checkpoint->entry, c->checkpoint->pickle.begin + key->at, NULL};
-    return place_fail(STATUS_INPUT, &place, "a dict whose key is %s cannot be converted", object_kind_name(key));
+    return place_fail(STATUS_INPUT, &place,
+                      "a dict whose key is %s cannot be converted. --bare and safetensors take the state dict alone",
+                      object_kind_name(key));
 }
 
 static Status copy_tree(Copy *c, Object *object, Object **out);

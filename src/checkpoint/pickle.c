@@ -182,6 +182,26 @@ static Status op_setitem(Machine *m, bool many)
     return machine_extend(m, dict, from, n);
 }
 
+/* EMPTY_SET, FROZENSET and ADDITEMS of protocol 4. A set is as opaque as the call that makes one in protocol 2:
+ * its items are let go. */
+static Status op_set(Machine *m)
+{
+    uint32_t from = 0;
+    if (m->op == 0x8f)
+        return machine_push_opaque(m, "builtins.set");
+    TRY(close_mark(m, &from));
+    uint32_t n = m->depth - from;
+    m->depth = from;
+    if (m->op == 0x91)
+        return machine_push_opaque(m, "builtins.frozenset");
+    if (available(m) < 1)
+        FAIL(STATUS_INPUT, "ADDITEMS without a set (%u items)", n);
+    const Object *set = m->stack[from - 1];
+    if (set->kind != OBJECT_CALL || !object_is(set->call->callee, "builtins.set"))
+        FAIL(STATUS_INPUT, "items added to %s (only a set takes them)", object_kind_name(set));
+    return STATUS_OK;
+}
+
 /* ---- numbers and texts */
 
 static Status push_int(Machine *m, int64_t value)
@@ -439,6 +459,7 @@ static Status step(Machine *m)
     case 'B': return op_text(m, OBJECT_BYTES, 4);
     case 'C': return op_text(m, OBJECT_BYTES, 1);
     case 0x8e: return op_text(m, OBJECT_BYTES, 8);
+    case 0x96: return op_text(m, OBJECT_BYTES, 8);
     case ')': return make_tuple(m, m->depth, OBJECT_TUPLE);
     case 0x85: return op_small_tuple(m, 1);
     case 0x86: return op_small_tuple(m, 2);
@@ -449,6 +470,9 @@ static Status step(Machine *m)
     case 'e': return op_append(m, true);
     case 's': return op_setitem(m, false);
     case 'u': return op_setitem(m, true);
+    case 0x8f:
+    case 0x90:
+    case 0x91: return op_set(m);
     case 'q': return op_memo(m, true, 1);
     case 'r': return op_memo(m, true, 4);
     case 'h': return op_memo(m, false, 1);

@@ -112,6 +112,20 @@ Status op_call(Machine *m)
     return machine_push(m, object);
 }
 
+Status machine_push_opaque(Machine *m, const char *name)
+{
+    Object *callee = machine_make(m, OBJECT_GLOBAL), *arguments = machine_make(m, OBJECT_TUPLE);
+    Object *object = machine_make(m, OBJECT_CALL);
+    Call *call = pool_alloc(m->pool, sizeof *call);
+    if (!callee || !arguments || !object || !call)
+        return machine_full(m);
+    callee->text = name;
+    callee->count = (uint32_t)strlen(name);
+    *call = (Call){callee, arguments, NULL};
+    object->call = call;
+    return machine_push(m, object);
+}
+
 /* State of an opaque object is kept unseen; an OrderedDict's attributes (_metadata) are let go. */
 Status op_build(Machine *m)
 {

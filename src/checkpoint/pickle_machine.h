@@ -62,5 +62,7 @@ Status op_stack_global(Machine *m);
 Status op_call(Machine *m);
 Status op_build(Machine *m);
 Status op_persistent(Machine *m);
+/* Pushes an opaque object, as a call of `name` ("module.name", static) without arguments would be. */
+Status machine_push_opaque(Machine *m, const char *name);
 
 #endif

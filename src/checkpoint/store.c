@@ -586,7 +586,7 @@ static Status set_link(const Store *s, const char *name, const char *target)
 }
 
 /* A checkpoint that was found but not listed enters the manifest with its own hash. */
-static Status complete(const Store *s, Listing *l)
+static void complete(const Store *s, Listing *l)
 {
     for (int i = 0; i < l->count; i++) {
         Generation *g = &l->items[i];
@@ -602,7 +602,6 @@ static Status complete(const Store *s, Listing *l)
         }
         free(path);
     }
-    return STATUS_OK;
 }
 
 /* Splits off what is no longer kept: all but the newest `keep` and the best. */
@@ -666,13 +665,12 @@ Status store_save(Store *s, int64_t step, bool best, StoreWrite write, void *con
                  (long long)s->listing.items[s->listing.count - 1].step);
     TRY(write_checked(s, g.name, write, context, &g));
     copy_listing(&s->listing, &next);
-    Status status = complete(s, &next);
+    complete(s, &next);
     add(&next, &g, next.count);
     if (best)
         snprintf(next.best, sizeof next.best, "%s", g.name);
     split(&next, s->options.keep, &gone);
-    if (status == STATUS_OK)
-        status = publish_listing(s, &next);
+    Status status = publish_listing(s, &next);
     if (status == STATUS_OK) {
         remove_gone(s, &gone);
         free(s->listing.items);

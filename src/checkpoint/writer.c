@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ALIGN = 64, BATCH = 1000, DOS_DATE = 0x0021, PADDING_ID = 0x4246 };
@@ -726,6 +727,19 @@ static char *reserve_temporary(Arena *arena, const char *path)
     return NULL;
 }
 
+/* Whether a rename may put a file in this place. It would also replace a device (/dev/null), a pipe, or the link
+ * to one (/dev/stdout) by a file. */
+static Status check_place(const char *path)
+{
+    struct stat st;
+    char to[6] = "";
+    bool other = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    bool stream = readlink(path, to, sizeof to) == sizeof to && memcmp(to, "/proc/", sizeof to) == 0;
+    if (other || stream)
+        return status_fail(STATUS_IO, "%s: file@0: cannot be replaced: not a regular file", path);
+    return STATUS_OK;
+}
+
 /* A failure that names the temporary file names the one that the user asked for. */
 static Status rename_failure(Status status, const char *temporary, const char *path)
 {
@@ -761,6 +775,7 @@ Status checkpoint_save(const char *path, CheckpointFormat format, const Object *
     CHECK(format != CHECKPOINT_TAR);
     Arena names = {0};
     Status status = STATUS_IO;
+    TRY(check_place(path));
     const char *temporary = reserve_temporary(&names, path);
     if (temporary) {
         status = write_as(temporary, format, root, fetch, ops);

@@ -27,7 +27,8 @@ Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a flat dict of tensors; a key "__metadata__" may hold a dict of texts. */
 Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a file so that it appears whole or not at all: a new temporary file beside it, sync, rename,
- * sync of the folder. `format` is any but CHECKPOINT_TAR. */
+ * sync of the folder. `format` is any but CHECKPOINT_TAR. A device, a pipe or a folder in its place is STATUS_IO and
+ * stays; a link is replaced, not what it points to. */
 Status checkpoint_save(const char *path, CheckpointFormat format, const Object *root,
                        const TensorFetch *fetch, const FileOps *ops);
 
