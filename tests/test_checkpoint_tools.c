@@ -118,7 +118,11 @@ static void classifiers_fit_their_network(void **state)
             Checkpoint *c = model("resnet20", paco ? "module.encoder_q." : "", paco ? "module.linear" : "fc",
                                   cases[i].classes, cases[i].width, 0, &bytes);
             assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
-            assert_int_equal(detect_architecture(&dict, &d), cases[i].status);
+            assert_int_equal(detect_architecture(&dict, &d), STATUS_OK);
+            assert_string_equal(d.arch, "resnet20");
+            assert_string_equal(d.classifier, paco ? "linear" : "fc");
+            assert_int_equal(d.classes, cases[i].status == STATUS_OK ? cases[i].classes : 0);
+            assert_int_equal(detect_classifier(&dict, &d), cases[i].status);
             if (cases[i].status != STATUS_OK &&
                 (!strstr(status_text(), paco ? "key 'module.linear.weight'" : "key 'fc.weight'") ||
                  !strstr(status_text(), "the classifier of resnet20 is [")))

@@ -172,6 +172,7 @@ static Status run(Eval *e)
                            "eval: --checkpoint FILE is missing. `paco eval --help` explains");
     TRY(weights_open(o->init_from, o->require_crc, &e->weights));
     e->weights.strict_finite = o->strict_finite;
+    TRY(detect_classifier(&e->weights.dict, &e->weights.found));
     if (e->weights.found.classes == 0)
         return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
                            o->init_from);

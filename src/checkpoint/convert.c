@@ -168,6 +168,7 @@ static Status add_bare(Arena *arena, Object *root, const StateDict *dict)
 {
     Detected d;
     TRY(detect_architecture(dict, &d));
+    TRY(detect_classifier(dict, &d));
     size_t n = strlen(d.prefix), classifier = strlen(d.classifier);
     for (int i = 0; i < dict->count; i++) {
         const StateTensor *t = &dict->tensors[i];

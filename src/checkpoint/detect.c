@@ -112,32 +112,36 @@ static void find_head(const StateDict *dict, Detected *d)
 }
 
 /* A row for each class, as wide as the pooled features: the number of classes is about to size everything. */
-static Status check_classifier(const StateDict *dict, const StateTensor *found, const Detected *d)
+static bool fits(const StoredTensor *t, const Detected *d)
 {
-    const StoredTensor *t = found->tensor->tensor;
-    char text[128];
-    if (!t)
-        return checkpoint_fail(dict->checkpoint, found->tensor->key, "the classifier is %.100s", found->tensor->why);
-    if (t->rank != 2 || t->shape[1] != d->width || t->shape[0] < 1 || t->shape[0] > DATASET_CLASSES_MAX)
-        return checkpoint_fail(dict->checkpoint, found->tensor->key,
-                               "the classifier of %s is %s (expected [1 to %d classes, %lld])", d->arch,
-                               shape_text(t->rank, t->shape, text), DATASET_CLASSES_MAX, (long long)d->width);
-    return STATUS_OK;
+    return t && t->rank == 2 && t->shape[1] == d->width && t->shape[0] >= 1 && t->shape[0] <= DATASET_CLASSES_MAX;
 }
 
-static Status find_classifier(const StateDict *dict, bool paco, Detected *d)
+static void find_classifier(const StateDict *dict, bool paco, Detected *d)
 {
     static const char *const names[] = {"linear", "fc"}, *const weights[] = {"linear.weight", "fc.weight"};
-    for (int i = 0; i < (paco ? 1 : 2); i++) {
+    for (int i = 0; i < (paco ? 1 : 2) && !*d->classifier; i++) {
         const StateTensor *found = state_dict_find(dict, weights[i]);
         if (!found)
             continue;
-        TRY(check_classifier(dict, found, d));
         d->classifier = names[i];
-        d->classes = found->tensor->tensor->shape[0];
-        break;
+        d->classes = fits(found->tensor->tensor, d) ? found->tensor->tensor->shape[0] : 0;
     }
-    return STATUS_OK;
+}
+
+Status detect_classifier(const StateDict *dict, const Detected *d)
+{
+    char name[32], text[128];
+    snprintf(name, sizeof name, "%s.weight", d->classifier);
+    const StateTensor *found = *d->classifier ? state_dict_find(dict, name) : NULL;
+    const StoredTensor *t = found ? found->tensor->tensor : NULL;
+    if (!found || d->classes)
+        return STATUS_OK;
+    if (!t)
+        return checkpoint_fail(dict->checkpoint, found->tensor->key, "the classifier is %.100s", found->tensor->why);
+    return checkpoint_fail(dict->checkpoint, found->tensor->key,
+                           "the classifier of %s is %s (expected [1 to %d classes, %lld])", d->arch,
+                           shape_text(t->rank, t->shape, text), DATASET_CLASSES_MAX, (long long)d->width);
 }
 
 Status detect_architecture(const StateDict *dict, Detected *out)
@@ -163,7 +167,8 @@ Status detect_architecture(const StateDict *dict, Detected *out)
     out->cifar = is_cifar(row);
     out->width = features(row);
     find_head(dict, out);
-    return find_classifier(dict, paco, out);
+    find_classifier(dict, paco, out);
+    return STATUS_OK;
 }
 
 /* ---- the tensors of an architecture */

@@ -12,16 +12,19 @@ typedef struct Detected {
     bool module;            /* the file's names have "module." before all of this */
     const char *classifier; /* whole name without ".weight": "linear", "fc"; "" when there is none;
                                static */
-    int64_t classes;        /* rows of the classifier, at most DATASET_CLASSES_MAX; 0 */
+    int64_t classes;        /* rows of the classifier, at most DATASET_CLASSES_MAX; 0: there is none, or
+                               none that fits (detect_classifier) */
     int64_t width;          /* pooled features */
     int head_layers; /* of the projection head: 0 none, 1 Linear, 2 Linear-BatchNorm-ReLU-Linear */
     int64_t head_width, head_dim; /* hidden and final dimensions of the head; 0 */
 } Detected;
 
 /* Recognises resnet20 to resnet110 (CIFAR), resnet18 to resnet200, the ResNeXts and
- * wide_resnet50_2. STATUS_INPUT with what does not fit when it is none of them, or when its classifier is none for
- * it. */
+ * wide_resnet50_2. STATUS_INPUT with what does not fit when it is none of them. A classifier that is none for it does
+ * not matter to who wants the backbone. */
 Status detect_architecture(const StateDict *dict, Detected *out);
+/* For who wants the classifier, too: STATUS_INPUT when there is one that is none for this network. */
+Status detect_classifier(const StateDict *dict, const Detected *found);
 
 /* The tensors of a backbone with a classifier of this name ("" for none), named without prefix,
  * from the arena. STATUS_INPUT for an unknown name. num_batches_tracked is optional. */

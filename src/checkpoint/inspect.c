@@ -153,11 +153,13 @@ static void print_scalars(Checkpoint *c, FILE *out)
     }
 }
 
-static void print_detected(const Detected *d, FILE *out)
+static void print_detected(const StateDict *dict, const Detected *d, FILE *out)
 {
     fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", d->arch,
             d->cifar ? "CIFAR" : "ImageNet", d->module ? "module." : "", d->prefix);
-    if (*d->classifier)
+    if (detect_classifier(dict, d) != STATUS_OK)
+        fprintf(out, "classifier: unsuitable: %s\n", status_text());
+    else if (*d->classifier)
         fprintf(out, "classifier: %s, %" PRId64 " classes\n", d->classifier, d->classes);
     else
         fprintf(out, "classifier: none\n");
@@ -193,7 +195,7 @@ static Status print_differences(const StateDict *dict, const Detected *d, const 
     char head[32];
     int n = snprintf(head, sizeof head, "unexpected: %sfc.", d->prefix ? d->prefix : "");
     Status status =
-        detect_tensors(&arena, arch, paco ? "" : d->classifier, d->classes, &wanted, &count);
+        detect_tensors(&arena, arch, paco || !d->classes ? "" : d->classifier, d->classes, &wanted, &count);
     if (status == STATUS_OK) {
         state_match(dict, d->prefix, wanted, count, &match);
         for (int i = 0; i < match.fault_count; i++) {
@@ -221,7 +223,7 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
     }
     Status status = STATUS_OK;
     if (detect_architecture(&dict, &d) == STATUS_OK) {
-        print_detected(&d, out);
+        print_detected(&dict, &d, out);
         status = print_differences(&dict, &d, arch ? arch : d.arch, out);
     } else {
         fprintf(out, "architecture: not recognised: %s\n", status_text());
