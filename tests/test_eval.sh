@@ -162,6 +162,11 @@ refused 6 "$strict" "${from[@]}" --init-from nan.safetensors --partial --strict-
 [ -e started ] && fail "a refused run left its folder"
 ok "${from[@]}" --init-from "$plain" --partial --epochs 1 --warmup 0 --out started
 says "missing: encoder_q.fc.0.weight"
+# A classifier of another kind is no reason to refuse the backbone.
+sed 's/"shape":\[10,64\]/"shape":[64,10]/' plain.safetensors >turned.safetensors
+cmp -s turned.safetensors plain.safetensors && fail "nothing was changed"
+refused 3 "linear.weight" "${short[@]}" --checkpoint turned.safetensors
+ok "${from[@]}" --init-from turned.safetensors --partial --epochs 1 --warmup 0 --out backbone
 
 # A run's folder is evaluated with the run's normalisation; its checkpoint loads in PyTorch.
 ok train "${tiny_options[@]}" --mean 0.3,0.4,0.5 --std 0.2 --epochs 1 --warmup 0 --out run
