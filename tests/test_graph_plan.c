@@ -478,6 +478,16 @@ static void harm_unpacked(Plan *plan)
         }
 }
 
+/* A convolution adds to what nothing wrote. */
+static void harm_accumulate(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++)
+        if (plan->steps[i].kind == STEP_CONV && plan->steps[i].conv.op == CONV_FORWARD) {
+            plan->steps[i].conv.accumulate = true;
+            return;
+        }
+}
+
 static void harm_alignment(Plan *plan)
 {
     plan->values[plan->values_count / 2].off += 2;
@@ -505,6 +515,7 @@ static void violations(void **unused)
     assert_true(aborts(harm_overlap));
     assert_true(aborts(harm_read_early));
     assert_true(aborts(harm_unpacked));
+    assert_true(aborts(harm_accumulate));
     assert_true(aborts(harm_alignment));
     assert_true(aborts(harm_over));
 }

@@ -32,6 +32,8 @@ seen "$work/memory" '^in all +[0-9]+\.[0-9]$'
 unseen "$work/steps" ' 0\.00 KiB'
 ! grep -vE '^ *[0-9]+ (PROLOGUE|KEY|QUERY|EPILOGUE) +[a-z_0-9]+ +.+ [0-9.]+ KiB +[0-9.]+ Mflop [%=].*\[[0-9,]+\]@' "$work/steps" |
     grep . || fail "lines of another form"
+! grep -E ' conv_(forward|grad_data) ' "$work/steps" | grep -vE ' packed %[0-9]+\[[0-9]+\]@act' | grep . ||
+    fail "a convolution without its weights"
 parameters=$(awk '/^param / { print $3 }' "$work/memory")
 awk -v mib="$parameters" '/ sgd / { for (i = 1; i < NF; i++) if ($i == "elements") at = $(i - 1)
         if ($(NF) == "elements") at = $(NF - 1)
@@ -48,6 +50,11 @@ lines=$(sed '1,/ step$/d' "$work/profile" | wc -l)
     grep . || fail "profile: lines of another form"
 seen "$work/profile" '^peak measured: [0-9.]+ GFLOP/s, [0-9.]+ GB/s'
 for kind in conv_forward conv_grad_data conv_grad_weight bn_apply gemm sgd ema; do seen "$work/profile" "^$kind +[0-9]"; done
+for what in "step --arch resnet20 --size 16 --batch 4 --dim 16 --queue 32" "op conv 1 4 4 4 4 3 1"; do
+    "$paco" bench $what --device ref --profile --repeats 1 --untimed 0 >"$work/out" 2>"$work/errors"
+    [ $? = 2 ] || fail "bench $what --profile on the reference: not exit 2"
+    seen "$work/errors" '^paco: error: --profile: the reference has no steps to time'
+done
 
 # what does not fit
 "$paco" plan step --arch resnet20 --batch 8 --dim 4096 --queue 16777216 >"$work/out" 2>"$work/errors"

@@ -11,6 +11,21 @@ static bool planned(const PlanValue *v)
     return v->first >= 0 && (v->value->role == ROLE_ACTIVATION || v->value->role == ROLE_DERIVED);
 }
 
+/* Whether the step adds to what lies where it writes. */
+static bool adds(const Step *step)
+{
+    return (step->kind == STEP_CONV && step->conv.accumulate) || (step->kind == STEP_GEMM && step->gemm.beta != 0);
+}
+
+/* Whether the value was written, or what it stands over. */
+static bool place_written(const Plan *plan, const bool *written, int id)
+{
+    for (; id >= 0; id = plan->values[id].over)
+        if (written[id])
+            return true;
+    return false;
+}
+
 static void check_reads(const Plan *plan)
 {
     bool *written = mem_zero((size_t)plan->values_count, sizeof *written);
@@ -18,9 +33,13 @@ static void check_reads(const Plan *plan)
         const PlanStep *place = &plan->plan_steps[i];
         for (int j = 0; j < plan->steps[i].refs_count; j++) {
             int id = place->operands[j].value;
-            if (id >= 0 && planned(&plan->values[id]) && !(plan->steps[i].writes >> j & 1))
-                CHECKF(written[id], "step %d (%s) reads %s, which nothing wrote", i,
-                       plan->steps[i].name, plan->values[id].value->name);
+            if (id < 0 || !planned(&plan->values[id]))
+                continue;
+            bool writes = plan->steps[i].writes >> j & 1;
+            CHECKF(writes || written[id], "step %d (%s) reads %s, which nothing wrote", i, plan->steps[i].name,
+                   plan->values[id].value->name);
+            CHECKF(!writes || !adds(&plan->steps[i]) || place_written(plan, written, id),
+                   "step %d (%s) adds to %s, which nothing wrote", i, plan->steps[i].name, plan->values[id].value->name);
         }
         if (place->packed.value >= 0)
             CHECKF(written[place->packed.value], "step %d (%s): weights not packed", i,

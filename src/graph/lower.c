@@ -116,6 +116,7 @@ static int packed_weight(Lowering *l, const Step *conv, Operand weight)
     step->conv = conv->conv;
     step->conv.op = CONV_PACK;
     step->conv.packed_for = conv->conv.op;
+    step->conv.relu = step->conv.accumulate = false; /* of the convolution, not of packing */
     step->packed_layout = conv->packed_layout;
     step->algorithm = conv->algorithm;
     return packed->id;

@@ -124,6 +124,10 @@ void plan_dump_steps(const Plan *plan, void *file)
                 (double)s->bytes / 1024, 1e-6 * (double)s->flops);
         for (int j = 0; j < s->refs_count; j++)
             print_operand(file, plan, plan->plan_steps[i].operands[j], s->writes >> j & 1);
+        if (plan->plan_steps[i].packed.value >= 0) {
+            fputs(" packed", file);
+            print_operand(file, plan, plan->plan_steps[i].packed, false);
+        }
         if (plan->plan_steps[i].joined) {
             RangeArgs args;
             memcpy(&args, s->kernel.args, sizeof args);
@@ -142,7 +146,8 @@ void plan_dump_memory(const Plan *plan, void *file)
     fprintf(file, "in all           %10.1f\n", (double)plan_bytes(plan) / (1 << 20));
     fprintf(
         file,
-        "activations: %.1f MiB if each had its own place, %.1f MiB planned; the peak is at %s, where %.1f MiB are alive\n",
+        "activations: %.1f MiB if each had its own place, %.1f MiB planned; the peak is at %s, where %.1f MiB are "
+        "alive\n",
         (double)plan->requested / (1 << 20), (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20),
         plan->peak ? plan->peak : "-", (double)plan->peak_bytes / (1 << 20));
 }
