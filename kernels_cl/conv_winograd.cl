@@ -7,6 +7,9 @@
  * transformed when packed, GgG'; the products of TILE squares go through local memory, [16][TILE][KT], to the
  * transformation back, A'mA. Places beyond the last square are zero.
  *
+ * Sums and differences of pixels make a not-a-number of an infinity: it reaches its whole square, where direct convolution
+ * would leave it to the pixels that see it.
+ *
  * The weight gradient is the transpose of that: G'[(B'dB) (A dy A')]G, summed over all squares between the brackets. */
 
 enum { FREQUENCIES = 16 };

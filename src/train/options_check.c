@@ -71,7 +71,7 @@ static Status check_data(const Options *o, OptionVerb verb)
         if (verb == OPTION_TRAIN)
             TRY(need(o->train_list, "train-list", "FILE", "the images to train with"));
         if (verb != OPTION_DATA)
-            return need(o->test_list, "test-list", "FILE", "the images to evaluate with");
+            return need(o->test_list, verb == OPTION_EVAL ? "list" : "test-list", "FILE", "the images to evaluate with");
         return need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
                     "nothing to check");
     }
