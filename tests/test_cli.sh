@@ -64,7 +64,7 @@ alone 2 "unknown recipe 'randcls_sin'. Did you mean randcls_sim?" "${train[@]}" 
 
 # lists and images
 alone 2 "--train-list FILE: missing" train
-alone 2 "--test-list FILE: missing" eval --checkpoint x.pth
+alone 2 "--list FILE: missing" eval --checkpoint x.pth
 alone 4 "none.txt" train "${few[@]}" --train-list none.txt --data data
 printf '0.png 0\n1.png 1\n2.png 7\n' >range.txt
 alone 3 "range.txt: line 3: label out of range (7 vs 0 to 4)" train "${few[@]}" --classes 5 --train-list range.txt --data data

@@ -139,7 +139,7 @@ static void mistakes(void **state)
         {OPTION_TRAIN, "--preset places_lt_r152 --train-list a --test-list b", "--freeze: without --init-from"},
         {OPTION_TRAIN, "", "--train-list FILE: missing"},
         {OPTION_TRAIN, "--train-list a", "--test-list FILE: missing"},
-        {OPTION_EVAL, "--train-list a", "--test-list FILE: missing"},
+        {OPTION_EVAL, "--train-list a", "--list FILE: missing"},
         {OPTION_DATA, "", "--train-list FILE: missing; nothing to check"},
         {OPTION_TRAIN, "--dataset folder", "--data FOLDER: missing"},
         {OPTION_TRAIN, "--dataset folder --data a", "--test-data FOLDER: missing"},
