@@ -6,6 +6,8 @@
 
 #include "conv_args.h"
 
+enum { ITEMS_PER_UNIT = 4 }; /* work-items per core of a processor, so that none waits long for the last */
+
 static inline int div_up(int a, int b)
 {
     return (a + b - 1) / b;

@@ -12,7 +12,6 @@ enum {
     BAND_BYTES = 256 << 10,  /* in-rows that a forward item keeps in local memory: second cache */
     GROUP_PIXELS = 512,      /* of small images that a weight gradient takes together */
     WEIGHT_BYTES = 64 << 10, /* in- and out-rows of a band that a weight-gradient item sums over */
-    ITEMS_PER_UNIT = 4,      /* work-items per core, so that none waits long for the last */
 };
 
 /* ---- forward and data gradient */

@@ -3,11 +3,9 @@
 #include "conv.h"
 
 enum {
-    FREQUENCIES = 16,             /* of the 4 x 4 pixels that a square of 2 x 2 out-pixels needs */
-    SPECTRUM_BYTES = 256 << 10,   /* transformed pixels of a work-item: second cache */
-    LARGE_WEIGHTS = 8 << 20,
-    ITEMS_PER_UNIT = 4,           /* work-items per core */
-    TRANSFORM_COST = 48,          /* of a square of one block there or back, in multiplications of vectors */
+    SPECTRUM_BYTES = 256 << 10, /* transformed pixels of a work-item: second cache */
+    LARGE_WEIGHTS = 8 << 20,    /* bytes that no private cache holds */
+    TRANSFORM_COST = 48,        /* of a square of one block there or back, in multiplications of vectors */
 };
 
 long winograd_tile_floats(const ConvShape *s)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { DEPTH = 16, GROUPS_PER_UNIT = 4, EACH_GROUP = 64 };
-enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128, ITEMS_PER_UNIT = 4 };
+enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128 };
 
 /* What a group of gemm_gpu.cl makes, and the rows of each of its work-items. The first that fits is the default. */
 typedef struct GroupTile {

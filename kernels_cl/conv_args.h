@@ -47,7 +47,9 @@ typedef struct ConvPointArgs {
     int relu, accumulate;
 } ConvPointArgs;
 
-/* Squares: 2 x 2 out-pixels, which share a transformation. */
+/* Winograd's transformation of the 4 x 4 in-pixels that a square, 2 x 2 out-pixels, needs. */
+enum { FREQUENCIES = 16 };
+
 typedef struct ConvWinogradArgs {
     ConvShape s;
     int columns, height; /* squares of a row, rows of squares of an image */

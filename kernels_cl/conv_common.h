@@ -73,6 +73,24 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
     for (int k = 0; k < VECS; k++)      \
         acc[p][k] = (vec)(0.f);
 
+/* Sums of a weight gradient, TILE places times VECS vectors, from memory into registers (`fresh`: from zero) and back. */
+#define TILE_LOAD(sums, fresh)                                                 \
+    vec acc[TILE][VECS];                                                       \
+    UNROLL                                                                     \
+    for (int q = 0; q < TILE; q++) {                                           \
+        UNROLL                                                                 \
+        for (int k = 0; k < VECS; k++)                                         \
+            acc[q][k] = (fresh) ? (vec)(0.f) : LOAD((sums) + q * KT + k * 16); \
+    }
+
+#define TILE_STORE(sums)                                \
+    UNROLL                                              \
+    for (int q = 0; q < TILE; q++) {                    \
+        UNROLL                                          \
+        for (int k = 0; k < VECS; k++)                  \
+            STORE((sums) + q * KT + k * 16, acc[q][k]); \
+    }
+
 #ifdef GROUP /* 4 or 8 channels in and out of each group: whole groups in a vector */
 /* The j-th channel of its own group in every lane. */
 #if GROUP == 4

@@ -14,23 +14,6 @@
     for (int k = 0; k < VECS; k++)     \
         offset[k] = min((tile)*VECS + k, (s)->out_blocks - 1) * (s)->out_block;
 
-#define TILE_LOAD(sums, fresh)                                                 \
-    vec acc[TILE][VECS];                                                       \
-    UNROLL                                                                     \
-    for (int q = 0; q < TILE; q++) {                                           \
-        UNROLL                                                                 \
-        for (int k = 0; k < VECS; k++)                                         \
-            acc[q][k] = (fresh) ? (vec)(0.f) : LOAD((sums) + q * KT + k * 16); \
-    }
-
-#define TILE_STORE(sums)                                \
-    UNROLL                                              \
-    for (int q = 0; q < TILE; q++) {                    \
-        UNROLL                                          \
-        for (int k = 0; k < VECS; k++)                  \
-            STORE((sums) + q * KT + k * 16, acc[q][k]); \
-    }
-
 /* Floats of a pixel in a band, and where places of the axis [S][lanes] begin in a row of one: groups (conv_common.h)
  * are spread out of whole blocks, TILE being the group. */
 #ifdef GROUP

@@ -12,8 +12,6 @@
  *
  * The weight gradient is the transpose of that: G'[(B'dB) (A dy A')]G, summed over all squares between the brackets. */
 
-enum { FREQUENCIES = 16 };
-
 /* B'dB of the 4 x 4 pixels of a plane from (y, x) on, zeros outside; the frequencies `step` floats apart. */
 static inline void transform_in(LOCAL float *to, long step, GLOBAL const float *plane, int y, int x,
                                 const ConvShape *s)
@@ -266,12 +264,7 @@ static inline void add_squares(GLOBAL float *sums, LOCAL const float *x, LOCAL c
 {
     for (int f = 0; f < FREQUENCIES; f++, x += places * 16, dy += places * KT)
         for (int lane = 0; lane < 16; lane += TILE, sums += TILE * KT) {
-            vec acc[TILE][VECS];
-            UNROLL
-            for (int q = 0; q < TILE; q++)
-                UNROLL
-            for (int k = 0; k < VECS; k++)
-                acc[q][k] = fresh ? (vec)(0.f) : LOAD(sums + q * KT + k * 16);
+            TILE_LOAD(sums, fresh)
             for (int p = 0; p < squares; p++) {
                 vec yv[VECS];
                 UNROLL
@@ -285,11 +278,7 @@ static inline void add_squares(GLOBAL float *sums, LOCAL const float *x, LOCAL c
                         acc[q][k] = fma(xv, yv[k], acc[q][k]);
                 }
             }
-            UNROLL
-            for (int q = 0; q < TILE; q++)
-                UNROLL
-            for (int k = 0; k < VECS; k++)
-                STORE(sums + q * KT + k * 16, acc[q][k]);
+            TILE_STORE(sums)
         }
 }
 

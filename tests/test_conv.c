@@ -389,19 +389,26 @@ static void forced(void **state)
     device = usual;
 }
 
-static int shape_candidates(void)
+/* Runs the shapes through every algorithm of the backend, by its number; how many there were. */
+static int each_candidate(void (*shapes)(void))
 {
     int count = 0;
-    do {
-        candidate++;
+    for (candidate = 0;; candidate++) {
         candidates_run = 0;
-        check_shape(1, 68, 12, 13, 72, 1, 1, 1, 0, 1);
-        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
-        check_shape(2, 5, 7, 6, 17, 3, 3, 1, 1, 1);
-        count += candidates_run > 0;
-    } while (candidates_run);
+        shapes();
+        if (!candidates_run)
+            break;
+        count++;
+    }
     candidate = -1;
     return count;
+}
+
+static void gpu_shapes(void)
+{
+    check_shape(1, 68, 12, 13, 72, 1, 1, 1, 0, 1);
+    check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+    check_shape(2, 5, 7, 6, 17, 3, 3, 1, 1, 1);
 }
 
 /* Every tile of the kernels for GPUs. */
@@ -410,11 +417,19 @@ static void gpu_candidates(void **state)
     (void)state;
     TestDevice usual = device;
     device = test_device_open("gpu", false);
-    int count = shape_candidates();
+    int count = each_candidate(gpu_shapes);
     bool large = device.backend->opened(device.device)->max_group >= 256;
     test_device_close(&device);
     device = usual;
     assert_true(count >= (large ? 8 : 3));
+}
+
+static void cpu_shapes(void)
+{
+    check_shape(1, 68, 12, 14, 72, 1, 1, 1, 0, 1);
+    check_shape(2, 35, 9, 14, 36, 3, 3, 1, 1, 1);
+    check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
+    check_shape(2, 40, 9, 15, 40, 3, 3, 1, 1, 10);
 }
 
 /* Every tile of the kernels for processors, Winograd's form among them. */
@@ -423,38 +438,28 @@ static void cpu_candidates(void **state)
     (void)state;
     if (!(device.backend->opened(device.device)->caps & CAP_CPU))
         skip();
-    int count = 0;
-    do {
-        candidate++;
-        candidates_run = 0;
-        check_shape(1, 68, 12, 14, 72, 1, 1, 1, 0, 1);
-        check_shape(2, 35, 9, 14, 36, 3, 3, 1, 1, 1);
-        check_shape(1, 66, 9, 8, 68, 3, 3, 2, 1, 2);
-        check_shape(2, 40, 9, 15, 40, 3, 3, 1, 1, 10);
-        count += candidates_run > 0;
-    } while (candidates_run);
-    candidate = -1;
+    int count = each_candidate(cpu_shapes);
     assert_true(count >= (device.backend->opened(device.device)->local_memory >= 1 << 19 ? 14 : 7));
+}
+
+static void edge_shapes(void)
+{
+    check_shape(1, 16, 1, 1, 16, 3, 3, 1, 1, 1);
+    check_shape(3, 17, 1, 5, 33, 3, 3, 1, 1, 1);
+    check_shape(1, 49, 2, 1, 18, 3, 3, 1, 1, 1);
+    check_shape(2, 31, 5, 2, 83, 3, 3, 1, 1, 1);
+    check_shape(19, 33, 3, 3, 34, 3, 3, 1, 1, 1);
+    check_shape(9, 24, 2, 1, 24, 3, 3, 1, 1, 3);
+    check_shape(17, 20, 3, 3, 20, 3, 3, 2, 1, 5);
+    check_shape(1, 12, 1, 1, 12, 1, 1, 1, 0, 3);
+    check_shape(23, 40, 2, 2, 40, 1, 1, 1, 0, 5);
 }
 
 /* Images of one or two pixels in a row or column, and of many together, through every algorithm. */
 static void edges(void **state)
 {
     (void)state;
-    do {
-        candidate++;
-        candidates_run = 0;
-        check_shape(1, 16, 1, 1, 16, 3, 3, 1, 1, 1);
-        check_shape(3, 17, 1, 5, 33, 3, 3, 1, 1, 1);
-        check_shape(1, 49, 2, 1, 18, 3, 3, 1, 1, 1);
-        check_shape(2, 31, 5, 2, 83, 3, 3, 1, 1, 1);
-        check_shape(19, 33, 3, 3, 34, 3, 3, 1, 1, 1);
-        check_shape(9, 24, 2, 1, 24, 3, 3, 1, 1, 3);
-        check_shape(17, 20, 3, 3, 20, 3, 3, 2, 1, 5);
-        check_shape(1, 12, 1, 1, 12, 1, 1, 1, 0, 3);
-        check_shape(23, 40, 2, 2, 40, 1, 1, 1, 0, 5);
-    } while (candidates_run);
-    candidate = -1;
+    each_candidate(edge_shapes);
 }
 
 /* A device of small work-groups or little local memory gets the first tile that fits it, or a refusal. */
@@ -509,19 +514,19 @@ static void many_units(void **state)
     device = usual;
 }
 
+static void tiny_shapes(void)
+{
+    check_shape(1, 66, 3, 3, 68, 1, 1, 1, 0, 2);
+    check_shape(1, 3, 4, 3, 66, 3, 3, 2, 1, 1);
+    check_shape(1, 18, 3, 4, 17, 3, 3, 1, 1, 1);
+    check_shape(1, 16, 3, 2, 16, 3, 3, 1, 1, 4);
+}
+
 /* One small shape through every algorithm; for the simulator too. */
 static void tiny_candidates(void **state)
 {
     (void)state;
-    do {
-        candidate++;
-        candidates_run = 0;
-        check_shape(1, 66, 3, 3, 68, 1, 1, 1, 0, 2);
-        check_shape(1, 3, 4, 3, 66, 3, 3, 2, 1, 1);
-        check_shape(1, 18, 3, 4, 17, 3, 3, 1, 1, 1);
-        check_shape(1, 16, 3, 2, 16, 3, 3, 1, 1, 4);
-    } while (candidates_run);
-    candidate = -1;
+    each_candidate(tiny_shapes);
 }
 
 /* Small shapes, for runs under a simulator that is thousands of times slower: PACO_TEST_TINY=1. */
