@@ -1,18 +1,19 @@
-/* CLBlast, a library of tuned OpenCL linear algebra, as one more algorithm for matrix products: "clblast".
+/* CLBlast, a library of tuned OpenCL linear algebra, as one more algorithm for matrix products:
+ * "clblast".
  *
- * The library is looked for when a device is opened. Nothing of it is needed to build this module: the two
- * functions used are declared here (its C interface, row-major, sizes in elements), and a machine without it
- * lacks the candidate. On processors, where it is far slower than our own kernels, it is loaded only when
- * gemm=clblast asks for it.
+ * The library is looked for when a device is opened. Nothing of it is needed to build this module:
+ * the two functions used are declared here (its C interface, row-major, sizes in elements), and a
+ * machine without it lacks the candidate. On processors, where it is far slower than our own
+ * kernels, it is loaded only when gemm=clblast asks for it.
  *
- * Version: releases up to 1.6.2 compute wrong products on some Intel Arc devices. No release tells its version
- * at run time, and the defines of its header are those of the machine that built this module. What does tell
- * is the name of the shared library's file, libclblast.so.MAJOR.MINOR.PATCH. With an older release, or a file
- * whose name does not say, the candidate is offered on no GPU of Intel's: names of devices do not tell reliably
- * which are Arc.
+ * Version: releases up to 1.6.2 compute wrong products on some Intel Arc devices. No release tells
+ * its version at run time, and the defines of its header are those of the machine that built this
+ * module. What does tell is the name of the shared library's file, libclblast.so.MAJOR.MINOR.PATCH.
+ * With an older release, or a file whose name does not say, the candidate is offered on no GPU of
+ * Intel's: names of devices do not tell reliably which are Arc.
  *
- * Large products use copies padded by the library in memory of its own, made and released at every call: that
- * memory is not in the plan. */
+ * Large products use copies padded by the library in memory of its own, made and released at every
+ * call: that memory is not in the plan. */
 #define _GNU_SOURCE /* dladdr */
 #include "opencl.h"
 
@@ -29,9 +30,10 @@
 
 enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112, SAFE_VERSION = 10603, BIAS_GROUP = 64 };
 
-typedef int SgemmFunction(int layout, int trans_a, int trans_b, size_t m, size_t n, size_t k, float alpha, cl_mem a,
-                          size_t a_offset, size_t lda, cl_mem b, size_t b_offset, size_t ldb, float beta, cl_mem c,
-                          size_t c_offset, size_t ldc, cl_command_queue *queue, cl_event *event);
+typedef int SgemmFunction(int layout, int trans_a, int trans_b, size_t m, size_t n, size_t k,
+                          float alpha, cl_mem a, size_t a_offset, size_t lda, cl_mem b,
+                          size_t b_offset, size_t ldb, float beta, cl_mem c, size_t c_offset,
+                          size_t ldc, cl_command_queue *queue, cl_event *event);
 typedef int ClearFunction(void);
 
 /* Loaded once per process and never unloaded: it keeps built programs of its own. */
@@ -103,12 +105,14 @@ Status clblast_run(Device *device, const Step *step, cl_event *event)
 {
     const GemmDesc *d = &step->gemm;
     Ref a = step->refs[0], b = step->refs[1], c = step->refs[2];
-    int code = library.sgemm(ROW_MAJOR, d->trans_a ? TRANSPOSED : PLAIN, d->trans_b ? TRANSPOSED : PLAIN,
-                             (size_t)d->M, (size_t)d->N, (size_t)d->K, d->alpha, a.buf->mem, a.off / 4,
-                             (size_t)d->lda, b.buf->mem, b.off / 4, (size_t)d->ldb, d->beta, c.buf->mem, c.off / 4,
-                             (size_t)d->ldc, &device->queue, event);
-    return code == 0 ? STATUS_OK
-                     : status_fail(STATUS_DEVICE, "opencl: %s: CLBlastSgemm: code %d", step->name, code);
+    int code =
+        library.sgemm(ROW_MAJOR, d->trans_a ? TRANSPOSED : PLAIN, d->trans_b ? TRANSPOSED : PLAIN,
+                      (size_t)d->M, (size_t)d->N, (size_t)d->K, d->alpha, a.buf->mem, a.off / 4,
+                      (size_t)d->lda, b.buf->mem, b.off / 4, (size_t)d->ldb, d->beta, c.buf->mem,
+                      c.off / 4, (size_t)d->ldc, &device->queue, event);
+    return code == 0
+               ? STATUS_OK
+               : status_fail(STATUS_DEVICE, "opencl: %s: CLBlastSgemm: code %d", step->name, code);
 }
 
 Status clblast_prepare(Device *device, const Step *step, const char *options, Prepared *prepared)

@@ -82,7 +82,8 @@ const char *conv_candidate(const Device *device, const Step *step, bool processo
 Status conv_choose(Device *device, Step *step)
 {
     TRY(conv_check(step));
-    return on_processor(device, step) ? conv_cpu_choose(device, step) : conv_gpu_choose(device, step);
+    return on_processor(device, step) ? conv_cpu_choose(device, step)
+                                      : conv_gpu_choose(device, step);
 }
 
 Status conv_prepare(Device *device, Step *step, Prepared *prepared)

@@ -6,7 +6,9 @@
 
 #include "conv_args.h"
 
-enum { ITEMS_PER_UNIT = 4 }; /* work-items per core of a processor, so that none waits long for the last */
+enum {
+    ITEMS_PER_UNIT = 4
+}; /* work-items per core of a processor, so that none waits long for the last */
 
 static inline int div_up(int a, int b)
 {
@@ -42,24 +44,30 @@ const char *conv_cpu_candidate(const Device *device, const Step *step, int i);
 Status conv_cpu_choose(Device *device, Step *step);
 Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
 
-/* conv_winograd.c: 3x3 convolutions of stride 1 on processors, in squares of 2 x 2 out-pixels; op FORWARD or GRAD_DATA,
- * for a register tile of `tile` squares times `vecs` vectors of out-channels. */
-/* Whether it can run: the right kernel, at least 16 channels in one group, and a row of squares fits local memory. */
+/* conv_winograd.c: 3x3 convolutions of stride 1 on processors, in squares of 2 x 2 out-pixels; op
+ * FORWARD or GRAD_DATA, for a register tile of `tile` squares times `vecs` vectors of out-channels.
+ */
+/* Whether it can run: the right kernel, at least 16 channels in one group, and a row of squares
+ * fits local memory. */
 bool winograd_applies(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs);
-/* Multiplications of the direct form per multiplication of this one, transformations and waste included: up to 2.25. */
+/* Multiplications of the direct form per multiplication of this one, transformations and waste
+ * included: up to 2.25. */
 double winograd_worth(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs);
 /* All but item_tiles; returns the work-items per image. */
-int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs, ConvWinogradArgs *args);
+int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs,
+                  ConvWinogradArgs *args);
 /* Local memory for that many places (squares, rounded up to the tile). */
 size_t winograd_bytes(const ConvShape *s, int places, int tile);
 /* Floats of a tile of transformed weights: ConvShape.w_tile. */
 long winograd_tile_floats(const ConvShape *s);
 
-/* The weight gradient in the same squares: whether it can run, and whether it takes fewer multiplications. */
+/* The weight gradient in the same squares: whether it can run, and whether it takes fewer
+ * multiplications. */
 bool winograd_weight_applies(const Device *device, const ConvDesc *d, int vecs);
 bool winograd_weight_pays(const ConvDesc *d);
 /* All but splits; returns the bytes of local memory. */
-size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs, ConvWinogradWeightArgs *args);
+size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs,
+                            ConvWinogradWeightArgs *args);
 
 /* conv_gpu.c: kernels in work-groups. */
 const char *conv_gpu_candidate(const Device *device, const Step *step, int i);

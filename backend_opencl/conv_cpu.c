@@ -1,4 +1,5 @@
-/* Convolutions on processors: which form and register tile, how the work is cut into items, and the launches.
+/* Convolutions on processors: which form and register tile, how the work is cut into items, and the
+ * launches.
  *
  * choose and prepare make the same plan from the same description; nothing is kept in between. */
 #include "conv.h"
@@ -24,13 +25,17 @@ typedef enum Form {
     FORM_COUNT
 } Form;
 
-/* Register tiles: pixels x vectors of out-channels; their worth relative to the best where registers hold sixteen
- * floats, and where a vector takes several (measured on AVX-512 and AVX2); and the names of the algorithms that use
- * them. */
-#define TILE(pixels, vecs, wide, narrow)                                                                      \
-    {pixels, vecs, {wide, narrow},                                                                            \
-     {"cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs, "cpu-winograd-" #pixels "x" #vecs,       \
-      "cpu-group-" #pixels "x" #vecs}}
+/* Register tiles: pixels x vectors of out-channels; their worth relative to the best where
+ * registers hold sixteen floats, and where a vector takes several (measured on AVX-512 and AVX2);
+ * and the names of the algorithms that use them. */
+#define TILE(pixels, vecs, wide, narrow)                                                           \
+    {                                                                                              \
+        pixels, vecs, {wide, narrow},                                                              \
+        {                                                                                          \
+            "cpu-band-" #pixels "x" #vecs, "cpu-point-" #pixels "x" #vecs,                         \
+                "cpu-winograd-" #pixels "x" #vecs, "cpu-group-" #pixels "x" #vecs                  \
+        }                                                                                          \
+    }
 static const struct {
     int tile, vecs;
     double worth[2]; /* by Device.narrow */
@@ -53,7 +58,8 @@ typedef struct DirectPlan {
 
 static bool can_point(const ConvDesc *d, int i)
 {
-    return d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 && d->H * d->W % tiles[i].tile == 0;
+    return d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0 &&
+           d->H * d->W % tiles[i].tile == 0;
 }
 
 /* The channels of a group where vectors hold whole groups, in and out; else 0. */
@@ -104,7 +110,8 @@ static double group_worth(const ConvDesc *d, ConvOp op, int vecs)
     return (double)s.in_group / (s.tile_blocks * s.lanes);
 }
 
-/* What a tile is expected to reach: padding of rows and of channels costs, and multiplying other groups' zeros. */
+/* What a tile is expected to reach: padding of rows and of channels costs, and multiplying other
+ * groups' zeros. */
 static double expected_worth(const Device *device, const ConvDesc *d, ConvOp op, int i, Form form)
 {
     bool back = op == CONV_GRAD_DATA;
@@ -118,7 +125,8 @@ static double expected_worth(const Device *device, const ConvDesc *d, ConvOp op,
 }
 
 /* The tile of the algorithm asked for by name, if it can run here; else the most promising one. */
-static void plan_tile(const Device *device, const ConvDesc *d, ConvOp op, const char *wanted, DirectPlan *plan)
+static void plan_tile(const Device *device, const ConvDesc *d, ConvOp op, const char *wanted,
+                      DirectPlan *plan)
 {
     double best = 0;
     for (int i = 0; i < TILE_COUNT; i++)
@@ -181,14 +189,17 @@ static void band_axis(const ConvDesc *d, ConvOp op, int extent, int *base, int *
     *span = end - *base;
 }
 
-/* Cuts rows of `width` out-pixels where the in-rows of a single one, of one block, do not fit the local memory. */
-static Status band_columns(const Step *step, size_t room, int width, int tile, int beyond, int row_span,
-                           ConvBandArgs *a)
+/* Cuts rows of `width` out-pixels where the in-rows of a single one, of one block, do not fit the
+ * local memory. */
+static Status band_columns(const Step *step, size_t room, int width, int tile, int beyond,
+                           int row_span, ConvBandArgs *a)
 {
     int fit = (int)(room * 3 / 4 / ((size_t)row_span * (size_t)a->col_pitch * 64)) - beyond;
     if (fit < tile)
-        return status_fail(STATUS_LIMIT, "opencl: %s: %d x %d pixels do not fit the device's local memory of %zu bytes",
-                           step->name, row_span, (tile + beyond) * a->col_pitch, room);
+        return status_fail(
+            STATUS_LIMIT,
+            "opencl: %s: %d x %d pixels do not fit the device's local memory of %zu bytes",
+            step->name, row_span, (tile + beyond) * a->col_pitch, room);
     a->parts = div_up(width, fit / tile * tile);
     a->part_cols = div_up(div_up(width, a->parts), tile) * tile;
     a->parts = div_up(width, a->part_cols);
@@ -221,8 +232,8 @@ static Status plan_band(const Device *device, const Step *step, DirectPlan *plan
         rows_fit = row_span;
     }
     a->rows = min_int((rows_fit - row_span) / a->row_pitch + 1, height);
-    int bands =
-        max_int(div_up(height, a->rows), div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N * a->parts));
+    int bands = max_int(div_up(height, a->rows),
+                        div_up(ITEMS_PER_UNIT * (int)device->info.units, d->N * a->parts));
     a->rows = max_int(div_up(height, bands), min_int(a->rows, 2));
     bands = div_up(height, a->rows);
     a->band_rows = (a->rows - 1) * a->row_pitch + row_span;
@@ -241,7 +252,8 @@ static void plan_winograd(const Device *device, const Step *step, DirectPlan *pl
     int bands = winograd_args(device, &step->conv, step->conv.op, plan->tile, plan->vecs, a);
     a->item_tiles = split_tiles(device, a->s.tiles, step->conv.N * bands);
     plan->local = winograd_bytes(&a->s, a->places, plan->tile);
-    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), step->conv.N, bands}, sizeof plan->items);
+    memcpy(plan->items, (int[3]){div_up(a->s.tiles, a->item_tiles), step->conv.N, bands},
+           sizeof plan->items);
 }
 
 static Status plan_direct(const Device *device, const Step *step, DirectPlan *plan)
@@ -276,9 +288,10 @@ static Status pack_prepare(Device *device, Step *step, const DirectPlan *plan, P
     size_t global[3] = {(size_t)a.s.tiles, (size_t)div_up(a.s.tile_blocks, a.chunk), 1};
     char options[64];
     Launch *launch;
-    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_pack",
-                   winograd ? tile_options(plan->tile, plan->vecs, 0, options, sizeof options) : "-DLANES=16",
-                   winograd ? "conv_winograd_pack" : "conv_pack", global, (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_add(
+        device, prepared, winograd ? "conv_winograd" : "conv_pack",
+        winograd ? tile_options(plan->tile, plan->vecs, 0, options, sizeof options) : "-DLANES=16",
+        winograd ? "conv_winograd_pack" : "conv_pack", global, (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     return launch_value(launch, &a, sizeof a);
@@ -291,9 +304,11 @@ static Status direct_prepare(Device *device, Step *step, Prepared *prepared)
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     char options[64];
     Launch *launch;
-    static const char *const kernels[FORM_COUNT] = {"conv_band", "conv_point", "conv_winograd", "conv_band"};
+    static const char *const kernels[FORM_COUNT] = {"conv_band", "conv_point", "conv_winograd",
+                                                    "conv_band"};
     TRY(launch_add(device, prepared, plan.form == FORM_WINOGRAD ? "conv_winograd" : "conv_cpu",
-                   tile_options(plan.tile, plan.vecs, plan.form == FORM_GROUP ? spread_group(&step->conv) : 0, options,
+                   tile_options(plan.tile, plan.vecs,
+                                plan.form == FORM_GROUP ? spread_group(&step->conv) : 0, options,
                                 sizeof options),
                    kernels[plan.form], global, (size_t[3]){1, 1, 1}, &launch));
     bool forward = step->conv.op == CONV_FORWARD;
@@ -338,8 +353,9 @@ static Status weight_columns(const Step *step, int fit, ConvWeightArgs *a)
 {
     const ConvDesc *d = &step->conv;
     if (fit < d->S)
-        return status_fail(STATUS_LIMIT, "opencl: %s: %d x %d pixels do not fit the device's local memory", step->name,
-                           d->R, d->S);
+        return status_fail(STATUS_LIMIT,
+                           "opencl: %s: %d x %d pixels do not fit the device's local memory",
+                           step->name, d->R, d->S);
     a->parts = div_up(d->Q, (fit - d->S) / a->col_pitch + 1);
     a->part_cols = div_up(d->Q, a->parts);
     a->parts = div_up(d->Q, a->part_cols);
@@ -372,11 +388,11 @@ static Status weight_band(const Device *device, const Step *step, WeightPlan *pl
     return STATUS_OK;
 }
 
-static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point", "cpu-weight-winograd",
-                                                     "cpu-weight-group"};
+static const char *const weight_names[FORM_COUNT] = {"cpu-weight-band", "cpu-weight-point",
+                                                     "cpu-weight-winograd", "cpu-weight-group"};
 
-/* Vectors of out-channels in a register tile: two, where registers are wide and the second vector is not padding or
- * another group's zeros. */
+/* Vectors of out-channels in a register tile: two, where registers are wide and the second vector
+ * is not padding or another group's zeros. */
 static int weight_vecs(const Device *device, const ConvDesc *d)
 {
     if (device->narrow)
@@ -389,7 +405,8 @@ static int weight_vecs(const Device *device, const ConvDesc *d)
 static bool weight_can(const Device *device, const ConvDesc *d, Form form, int vecs)
 {
     bool point = d->R == 1 && d->S == 1 && d->stride == 1 && d->pad == 0;
-    bool can[FORM_COUNT] = {true, point, winograd_weight_applies(device, d, vecs), spread_group(d) != 0};
+    bool can[FORM_COUNT] = {true, point, winograd_weight_applies(device, d, vecs),
+                            spread_group(d) != 0};
     return can[form];
 }
 
@@ -428,7 +445,8 @@ static void weight_winograd(const Device *device, const ConvDesc *d, WeightPlan 
 {
     ConvWinogradWeightArgs *a = &plan->squares;
     plan->local = winograd_weight_args(device, d, plan->vecs, a);
-    int columns = div_up(a->s.tiles, a->item_tiles), blocks = div_up(a->s.in_blocks, a->item_blocks);
+    int columns = div_up(a->s.tiles, a->item_tiles),
+        blocks = div_up(a->s.in_blocks, a->item_blocks);
     a->splits = weight_splits(device, columns * blocks, div_up(a->images, a->group) * a->bands);
     plan->workspace = 4 * (uint64_t)a->split_floats * (uint64_t)a->splits;
     memcpy(plan->items, (int[3]){columns, blocks, a->splits}, sizeof plan->items);
@@ -463,7 +481,8 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
         a->item_blocks = a->s.in_blocks;
     }
     a->split_floats = (long)a->s.tiles * a->s.tile_blocks * d->R * a->taps * plan->vecs * 16;
-    int columns = div_up(a->s.tiles, a->item_tiles), blocks = div_up(a->s.in_blocks, a->item_blocks);
+    int columns = div_up(a->s.tiles, a->item_tiles),
+        blocks = div_up(a->s.in_blocks, a->item_blocks);
     a->group = weight_group(device, d, plan, columns * blocks);
     plan->local *= (size_t)a->group;
     a->splits = weight_splits(device, columns * blocks, div_up(d->N, a->group) * a->bands);
@@ -473,8 +492,8 @@ static Status plan_weight(const Device *device, const Step *step, WeightPlan *pl
 }
 
 /* Sums of the splits, from workspace into the gradient. */
-static Status unpack_add(Device *device, const Step *step, const char *file, const char *options, const char *kernel,
-                         const ConvUnpackArgs *args, Prepared *prepared)
+static Status unpack_add(Device *device, const Step *step, const char *file, const char *options,
+                         const char *kernel, const ConvUnpackArgs *args, Prepared *prepared)
 {
     size_t global[3] = {(size_t)args->s.tiles, (size_t)args->s.tile_blocks, 1};
     Launch *launch;
@@ -486,19 +505,20 @@ static Status unpack_add(Device *device, const Step *step, const char *file, con
 
 static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
 {
-    static const char *const kernels[FORM_COUNT] = {"conv_weight_band", "conv_weight_point", "conv_winograd_weight",
-                                                     "conv_weight_band"};
+    static const char *const kernels[FORM_COUNT] = {"conv_weight_band", "conv_weight_point",
+                                                    "conv_winograd_weight", "conv_weight_band"};
     WeightPlan plan;
     TRY(plan_weight(device, step, &plan));
     bool winograd = plan.form == FORM_WINOGRAD;
     char options[96];
-    tile_options(plan.tile, plan.vecs, plan.form == FORM_GROUP ? plan.tile : 0, options, sizeof options);
+    tile_options(plan.tile, plan.vecs, plan.form == FORM_GROUP ? plan.tile : 0, options,
+                 sizeof options);
     if (winograd)
         strcat(options, " -DWEIGHT_GRADIENT");
     size_t global[3] = {(size_t)plan.items[0], (size_t)plan.items[1], (size_t)plan.items[2]};
     Launch *launch;
-    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options, kernels[plan.form],
-                   global, (size_t[3]){1, 1, 1}, &launch));
+    TRY(launch_add(device, prepared, winograd ? "conv_winograd" : "conv_weight_cpu", options,
+                   kernels[plan.form], global, (size_t[3]){1, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->refs[0]));
     TRY(launch_ref(device, launch, step->refs[1]));
     TRY(launch_ref(device, launch, step->workspace));
@@ -508,11 +528,13 @@ static Status weight_prepare(Device *device, Step *step, Prepared *prepared)
         const ConvWinogradWeightArgs *a = &plan.squares;
         TRY(launch_value(launch, a, sizeof *a));
         ConvUnpackArgs unpack = {.s = a->s, .split_floats = a->split_floats, .splits = a->splits};
-        return unpack_add(device, step, "conv_winograd", options, "conv_winograd_unpack", &unpack, prepared);
+        return unpack_add(device, step, "conv_winograd", options, "conv_winograd_unpack", &unpack,
+                          prepared);
     }
     const ConvWeightArgs *a = &plan.args;
     TRY(launch_value(launch, a, sizeof *a));
-    ConvUnpackArgs unpack = {.s = a->s, .split_floats = a->split_floats, .taps = a->taps, .splits = a->splits};
+    ConvUnpackArgs unpack = {
+        .s = a->s, .split_floats = a->split_floats, .taps = a->taps, .splits = a->splits};
     return unpack_add(device, step, "conv_pack", "-DLANES=16", "conv_unpack", &unpack, prepared);
 }
 
@@ -559,7 +581,8 @@ Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared)
     const ConvDesc *d = &step->conv;
     if (d->op == CONV_PACK) {
         DirectPlan plan = {0};
-        plan_tile(device, d, d->packed_for, step->algorithm, &plan); /* the name is that of the convolution */
+        plan_tile(device, d, d->packed_for, step->algorithm,
+                  &plan); /* the name is that of the convolution */
         return pack_prepare(device, step, &plan, prepared);
     }
     return d->op == CONV_GRAD_WEIGHT ? weight_prepare(device, step, prepared)

@@ -6,9 +6,9 @@
 
 enum { GROUPS_PER_UNIT = 4, EACH_GROUP = 64, DEPTH = 16 };
 
-/* What a group makes: rows (pixels, or taps) x vecs * 16 out-channels, item_rows x 4 of them by each
- * work-item; and the names of the two algorithms that use it. A group's work-items are a multiple of its
- * rows: conv_weight_tile relies on it. */
+/* What a group makes: rows (pixels, or taps) x vecs * 16 out-channels, item_rows x 4 of them by
+ * each work-item; and the names of the two algorithms that use it. A group's work-items are a
+ * multiple of its rows: conv_weight_tile relies on it. */
 typedef struct GroupTile {
     int rows, vecs, item_rows;
     const char *names[2]; /* forward and data gradient; weight gradient */
@@ -54,8 +54,8 @@ static int shared_blocks(const ConvDesc *d, ConvOp op)
     return d->groups == 1 ? div_up(channels, 16) : max_int(1, channels / d->groups / 16);
 }
 
-/* Without tuning: 64 rows, and no more columns than share their in-channels; where the device cannot run that, the
- * first after it that it can run. */
+/* Without tuning: 64 rows, and no more columns than share their in-channels; where the device
+ * cannot run that, the first after it that it can run. */
 static const GroupTile *default_tile(const Device *device, const ConvDesc *d, ConvOp op)
 {
     int blocks = shared_blocks(d, op);
@@ -71,7 +71,8 @@ static const GroupTile *group_tile(const Device *device, const Step *step)
 {
     ConvOp op = op_of(&step->conv);
     for (int i = 0; i < TILE_COUNT; i++)
-        if (step->algorithm && strcmp(step->algorithm, tiles[i].names[op == CONV_GRAD_WEIGHT]) == 0 &&
+        if (step->algorithm &&
+            strcmp(step->algorithm, tiles[i].names[op == CONV_GRAD_WEIGHT]) == 0 &&
             tile_fits(device, &tiles[i]))
             return &tiles[i];
     return default_tile(device, &step->conv, op);
@@ -92,9 +93,10 @@ static Status tile_launch(Device *device, Prepared *prepared, const GroupTile *t
                           const size_t global[3], size_t threads, Launch **launch)
 {
     char options[64];
-    snprintf(options, sizeof options, "-DLANES=4 -DBM=%d -DVECS=%d -DTM=%d", t->rows, t->vecs, t->item_rows);
-    return launch_add(device, prepared, "conv_gpu", options, name, global, (size_t[3]){threads, 1, 1},
-                      launch);
+    snprintf(options, sizeof options, "-DLANES=4 -DBM=%d -DVECS=%d -DTM=%d", t->rows, t->vecs,
+             t->item_rows);
+    return launch_add(device, prepared, "conv_gpu", options, name, global,
+                      (size_t[3]){threads, 1, 1}, launch);
 }
 
 /* A launch of the convolution file with `groups` groups of a tile's work-items. */
@@ -197,7 +199,8 @@ const char *conv_gpu_candidate(const Device *device, const Step *step, int i)
     if (i == 0)
         return own->names[kind];
     for (int t = 0; t < TILE_COUNT; t++)
-        if (&tiles[t] != own && tile_fits(device, &tiles[t]) && tiles[t].vecs < 2 * blocks && --i == 0)
+        if (&tiles[t] != own && tile_fits(device, &tiles[t]) && tiles[t].vecs < 2 * blocks &&
+            --i == 0)
             return tiles[t].names[kind];
     return NULL;
 }

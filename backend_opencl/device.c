@@ -1,7 +1,8 @@
 /* Devices of all OpenCL platforms: discovery, what they can do, opening and closing.
  *
  * DeviceOptions.threads limits a processor to some of its cores through a sub-device where the
- * driver can partition (PoCL can); where it cannot, the option is refused. Other devices pass over it. */
+ * driver can partition (PoCL can); where it cannot, the option is refused. Other devices pass over
+ * it. */
 #include "opencl.h"
 
 #include "base/arena.h"
@@ -94,8 +95,10 @@ static Status find_all(Found *found, int *count)
     }
     if (*count == 0)
         return status_fail(STATUS_DEVICE,
-                           "opencl: %u platform%s, but no device. Install the driver of your device, for processors "
-                           "pocl-opencl-icd, which needs a cache folder that it can write (HOME, XDG_CACHE_HOME or "
+                           "opencl: %u platform%s, but no device. Install the driver of your "
+                           "device, for processors "
+                           "pocl-opencl-icd, which needs a cache folder that it can write (HOME, "
+                           "XDG_CACHE_HOME or "
                            "POCL_CACHE_DIR)",
                            platform_count, platform_count == 1 ? "" : "s");
     return STATUS_OK;
@@ -194,11 +197,12 @@ static Status device_info(int index, DeviceInfo *info)
 /* ---- opening */
 
 /* OP(op, names): what "op=name" may force; a name may go on with its tile, "cpu-band-14x2". */
-#define FORCED_LIST(OP)                                \
-    OP("conv.forward", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile") \
-    OP("conv.grad-data", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile") \
-    OP("conv.grad-weight", "cpu-weight-band cpu-weight-point cpu-weight-winograd cpu-weight-group gpu-weight-tile") \
-    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast") \
+#define FORCED_LIST(OP)                                                                            \
+    OP("conv.forward", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile")                       \
+    OP("conv.grad-data", "cpu-band cpu-point cpu-winograd cpu-group gpu-tile")                     \
+    OP("conv.grad-weight",                                                                         \
+       "cpu-weight-band cpu-weight-point cpu-weight-winograd cpu-weight-group gpu-weight-tile")    \
+    OP("gemm", "cpu-gemm cpu-gemm-swapped gpu-gemm clblast")                                       \
     OP("teams", "local subgroups")
 
 /* Whether name[0..length) begins with one of the words of `names`. */
@@ -271,28 +275,32 @@ static bool forced_is(const Device *device, const char *op, const char *name)
     return forced && length == strlen(name) && memcmp(forced, name, length) == 0;
 }
 
-/* Teams join what their members found through sub-groups where the device shuffles within them. Teams of 64 do without:
- * a sub-group may be larger than they are. */
+/* Teams join what their members found through sub-groups where the device shuffles within them.
+ * Teams of 64 do without: a sub-group may be larger than they are. */
 static Status choose_teams(Device *device)
 {
     unsigned team = device_team(&device->info);
     bool can = (device->info.caps & CAP_SUBGROUPS) && team >= 128;
     if (forced_is(device, "teams", "subgroups") && !can)
-        return status_fail(STATUS_USAGE, "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle, or too "
-                           "small work-groups", device->info.name);
+        return status_fail(
+            STATUS_USAGE,
+            "opencl: kernels teams=subgroups: %s has no cl_khr_subgroup_shuffle, or too "
+            "small work-groups",
+            device->info.name);
     bool subgroups = can && !device->cpu_kernels && !forced_is(device, "teams", "local");
     const char *version = strstr(device->info.version, "OpenCL 3") ? "3.0" : "2.0";
     if (device->cpu_kernels)
         snprintf(device->team_options, sizeof device->team_options, "-DLANES=16");
     else if (subgroups)
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u -DSUBGROUPS -cl-std=CL%s",
-                 team, version);
+        snprintf(device->team_options, sizeof device->team_options,
+                 "-DLANES=4 -DTEAM=%u -DSUBGROUPS -cl-std=CL%s", team, version);
     else
         snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u", team);
     return STATUS_OK;
 }
 
-/* Narrows a processor to `threads` cores; units of other devices are no cores, and few drivers part them. */
+/* Narrows a processor to `threads` cores; units of other devices are no cores, and few drivers part
+ * them. */
 static Status take_cores(Device *device, bool processor, int threads)
 {
     if (!processor || threads <= 0 || (uint32_t)threads >= device->info.units)
@@ -395,12 +403,15 @@ static const char *device_candidate(Device *device, const Step *step, int i)
     return candidate_of(device, step, device->cpu_kernels, i);
 }
 
-/* The algorithm forced by name goes before the one asked for; where it cannot run a shape, the choice stays. */
+/* The algorithm forced by name goes before the one asked for; where it cannot run a shape, the
+ * choice stays. */
 static void apply_forced(const Device *device, Step *step)
 {
-    static const char *const ops[] = {"conv.forward", "conv.grad-data", "conv.grad-weight", "conv.pack"};
+    static const char *const ops[] = {"conv.forward", "conv.grad-data", "conv.grad-weight",
+                                      "conv.pack"};
     size_t length;
-    const char *forced = forced_algorithm(device, step->kind == STEP_CONV ? ops[step->conv.op] : "gemm", &length);
+    const char *forced =
+        forced_algorithm(device, step->kind == STEP_CONV ? ops[step->conv.op] : "gemm", &length);
     const char *name;
     for (int processor = 0; forced && processor < 2; processor++)
         for (int i = 0; (name = candidate_of(device, step, processor, i)); i++)
@@ -414,7 +425,8 @@ static Status device_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
     if (step->kind == STEP_COMM)
-        return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives", step->name);
+        return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives",
+                           step->name);
     if (step->kind != STEP_CONV && step->kind != STEP_GEMM)
         return STATUS_OK;
     apply_forced(device, step);
@@ -428,12 +440,24 @@ static Status device_sync(Device *device)
 }
 
 static const Backend backend = {
-    .abi = BACKEND_ABI, .name = "opencl",
-    .count = device_count, .info = device_info,
-    .open = device_open_index, .close = device_close, .opened = device_opened,
-    .alloc = memory_alloc, .release = memory_release, .write = memory_write, .read = memory_read,
-    .choose = device_choose, .candidate = device_candidate, .prepare = launch_prepare, .discard = launch_discard,
-    .run = launch_run, .sync = device_sync, .elapsed = launch_elapsed,
+    .abi = BACKEND_ABI,
+    .name = "opencl",
+    .count = device_count,
+    .info = device_info,
+    .open = device_open_index,
+    .close = device_close,
+    .opened = device_opened,
+    .alloc = memory_alloc,
+    .release = memory_release,
+    .write = memory_write,
+    .read = memory_read,
+    .choose = device_choose,
+    .candidate = device_candidate,
+    .prepare = launch_prepare,
+    .discard = launch_discard,
+    .run = launch_run,
+    .sync = device_sync,
+    .elapsed = launch_elapsed,
 };
 
 __attribute__((visibility("default"))) BackendEntry paco_backend;

@@ -12,7 +12,8 @@
 enum { DEPTH = 16, GROUPS_PER_UNIT = 4, EACH_GROUP = 64 };
 enum { ROWS = 8, PANEL = 32, CHUNK = 256, ITEM_V = 128 };
 
-/* What a group of gemm_gpu.cl makes, and the rows of each of its work-items. The first that fits is the default. */
+/* What a group of gemm_gpu.cl makes, and the rows of each of its work-items. The first that fits is
+ * the default. */
 typedef struct GroupTile {
     int rows, columns, item_rows;
     const char *name;
@@ -70,7 +71,8 @@ static double gemm_cost(const GemmArgs *g)
            stored * (g->out_v == 1 ? 0.1 : 1.0);
 }
 
-/* The vectors that an item keeps in local memory: fewer at a time, then of fewer columns, where it is small. */
+/* The vectors that an item keeps in local memory: fewer at a time, then of fewer columns, where it
+ * is small. */
 static void fit_panel(const Device *device, GemmArgs *g)
 {
     enum { LEAST = 32 };
@@ -150,19 +152,22 @@ static const GroupTile *default_tile(const Device *device)
 static const GroupTile *group_tile(const Device *device, const Step *step)
 {
     for (int i = 0; i < TILE_COUNT; i++)
-        if (step->algorithm && strcmp(step->algorithm, tiles[i].name) == 0 && tile_fits(device, &tiles[i]))
+        if (step->algorithm && strcmp(step->algorithm, tiles[i].name) == 0 &&
+            tile_fits(device, &tiles[i]))
             return &tiles[i];
     return default_tile(device);
 }
 
-/* On GPUs the default, then what fits the device and is not mostly idle (or small), then the library. */
+/* On GPUs the default, then what fits the device and is not mostly idle (or small), then the
+ * library. */
 const char *gemm_candidate(const Device *device, const Step *step, bool processor, int i)
 {
     const GemmDesc *d = &step->gemm;
     if (processor)
         return i < 2 ? cpu_names[i] : NULL;
     for (int t = 0; t < TILE_COUNT; t++) {
-        bool full = tiles[t].rows < 2 * max_int(d->M, 16) && tiles[t].columns < 2 * max_int(d->N, 64);
+        bool full =
+            tiles[t].rows < 2 * max_int(d->M, 16) && tiles[t].columns < 2 * max_int(d->N, 64);
         bool usable = &tiles[t] == default_tile(device) || (full && tile_fits(device, &tiles[t]));
         if (usable && i-- == 0)
             return tiles[t].name;
@@ -213,9 +218,12 @@ Status gemm_choose(Device *device, Step *step)
     gemm_plan(device, step, &plan);
     step->algorithm = plan.processor ? cpu_names[plan.swapped] : plan.tile->name;
     if (!plan.processor && !tile_fits(device, plan.tile))
-        return status_fail(STATUS_DEVICE, "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
-                           "products need %zu and %zu", step->name, device->info.name, device->info.max_group,
-                           device->info.local_memory, tile_threads(plan.tile), tile_local(plan.tile));
+        return status_fail(
+            STATUS_DEVICE,
+            "opencl: %s: %s allows groups of %u and %u bytes of local memory, matrix "
+            "products need %zu and %zu",
+            step->name, device->info.name, device->info.max_group, device->info.local_memory,
+            tile_threads(plan.tile), tile_local(plan.tile));
     step->workspace_bytes = 4 * (uint64_t)plan.args.split_floats * (uint64_t)plan.args.splits;
     return STATUS_OK;
 }
@@ -248,8 +256,8 @@ static Status reduce_add(Device *device, const Step *step, const GemmPlan *plan,
         TRY(launch_add(device, prepared, "gemm_cpu", "-DLANES=16", "gemm_reduce", global,
                        (size_t[3]){1, 1, 1}, &launch));
     else
-        TRY(launch_add(device, prepared, "gemm_gpu", tile_options(plan->tile, options), "gemm_reduce_each", each,
-                       (size_t[3]){EACH_GROUP, 1, 1}, &launch));
+        TRY(launch_add(device, prepared, "gemm_gpu", tile_options(plan->tile, options),
+                       "gemm_reduce_each", each, (size_t[3]){EACH_GROUP, 1, 1}, &launch));
     TRY(launch_ref(device, launch, step->workspace));
     TRY(launch_ref(device, launch, bias));
     TRY(launch_ref(device, launch, step->refs[2]));
@@ -275,8 +283,8 @@ Status gemm_prepare(Device *device, Step *step, Prepared *prepared)
     } else {
         size_t threads = tile_threads(plan.tile);
         global[0] *= threads;
-        TRY(launch_add(device, prepared, "gemm_gpu", tile_options(plan.tile, options), "gemm_tile", global,
-                       (size_t[3]){threads, 1, 1}, &launch));
+        TRY(launch_add(device, prepared, "gemm_gpu", tile_options(plan.tile, options), "gemm_tile",
+                       global, (size_t[3]){threads, 1, 1}, &launch));
     }
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 1 : 0]));
     TRY(launch_ref(device, launch, step->refs[plan.swapped ? 0 : 1]));

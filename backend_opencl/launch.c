@@ -191,10 +191,11 @@ Status launch_elapsed(Device *device, const Step *step, double *seconds)
             continue;
         CL_TRY(clWaitForEvents(1, &prepared->events[i]), "clWaitForEvents");
         bool library = prepared->launches[i].library;
-        CL_TRY(clGetEventProfilingInfo(library ? prepared->before : prepared->events[i],
-                                       library ? CL_PROFILING_COMMAND_END : CL_PROFILING_COMMAND_START,
-                                       sizeof start, &start, NULL),
-               "profile");
+        CL_TRY(
+            clGetEventProfilingInfo(library ? prepared->before : prepared->events[i],
+                                    library ? CL_PROFILING_COMMAND_END : CL_PROFILING_COMMAND_START,
+                                    sizeof start, &start, NULL),
+            "profile");
         CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_END, sizeof end,
                                        &end, NULL),
                "profile");

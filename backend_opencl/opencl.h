@@ -66,7 +66,8 @@ typedef struct Prepared {
     int count;
     Launch launches[LAUNCHES_MAX];
     cl_event events[LAUNCHES_MAX];
-    cl_event before; /* ends when the library's first kernel may begin; its event is that of its last kernel */
+    cl_event before; /* ends when the library's first kernel may begin; its event is that of its
+                        last kernel */
 } Prepared;
 
 /* ---- device.c */
@@ -113,8 +114,10 @@ void launch_discard(Device *device, Step *step);
 Status launch_run(Device *device, const Step *steps, int count);
 Status launch_elapsed(Device *device, const Step *step, double *seconds);
 
-/* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare appends launches */
-/* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the last. */
+/* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare
+ * appends launches */
+/* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the
+ * last. */
 const char *conv_candidate(const Device *device, const Step *step, bool processor, int i);
 const char *gemm_candidate(const Device *device, const Step *step, bool processor, int i);
 Status conv_choose(Device *device, Step *step);
@@ -123,7 +126,8 @@ Status gemm_choose(Device *device, Step *step);
 Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
 
 /* ---- clblast.c */
-/* Sets device->clblast. processor: the device is one, whatever its kernels; forced: asked for by name. */
+/* Sets device->clblast. processor: the device is one, whatever its kernels; forced: asked for by
+ * name. */
 void clblast_open(Device *device, bool processor, bool forced);
 void clblast_close(Device *device);
 /* Launches for a GEMM; options: those that gemm_gpu.cl is built with, for the bias. */

@@ -158,8 +158,8 @@ static void cache_store(cl_program program, const char *path, const char *key)
 }
 
 /* Shows the compiler's log and fails with its first line of error. */
-static Status build_fail(const Device *device, cl_program program, const char *file, const char *options,
-                         cl_int code)
+static Status build_fail(const Device *device, cl_program program, const char *file,
+                         const char *options, cl_int code)
 {
     size_t size = 0;
     clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
@@ -172,9 +172,10 @@ static Status build_fail(const Device *device, cl_program program, const char *f
         line += n;
     }
     const char *error = strstr(log, "error");
-    Status status = status_fail(STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s%s", file, code,
-                                error ? error : log,
-                                strstr(options, "SUBGROUPS") ? ". Without sub-groups: --kernels teams=local" : "");
+    Status status = status_fail(
+        STATUS_DEVICE, "opencl: %s.cl: kernels do not build (code %d): %.300s%s", file, code,
+        error ? error : log,
+        strstr(options, "SUBGROUPS") ? ". Without sub-groups: --kernels teams=local" : "");
     free(log);
     return status;
 }
@@ -208,11 +209,12 @@ static Status program_make(const Device *device, const char *file, const char *o
     snprintf(own, sizeof own, "%.*s_args.h", family, file);
     snprintf(common, sizeof common, "%.*s_common.h", family, file);
     const char *body = text_find(name), *dialect = text_find("dialect.h");
-    const char *args = text_find("kernel_args.h"), *own_args = text_find(own), *own_common = text_find(common);
+    const char *args = text_find("kernel_args.h"), *own_args = text_find(own),
+               *own_common = text_find(common);
     if (!body || !dialect || !args)
         return status_fail(STATUS_DEVICE, "opencl: %s: no such kernel file in this module", name);
-    const char *sources[SOURCES] = {dialect, args, own_args ? own_args : "", own_common ? own_common : "",
-                                          line, body};
+    const char *sources[SOURCES] = {
+        dialect, args, own_args ? own_args : "", own_common ? own_common : "", line, body};
     char *key = cache_key(device, file, options, sources);
     char *path = device->cache ? cache_path(device, file, key) : NULL;
     Status status = STATUS_OK;

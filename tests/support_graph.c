@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/rng.h"
 #include "device/registry.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #ifndef PACO_TESTS_SUPPORT_GRAPH_H
 #define PACO_TESTS_SUPPORT_GRAPH_H
 
-#include "graph/session.h"
+#include "plan/session.h"
 
 /* ------------------------------------------------------------------------------------ guarded devices */
 

@@ -2,7 +2,7 @@
 #ifndef PACO_TESTS_SUPPORT_IMAGE_H
 #define PACO_TESTS_SUPPORT_IMAGE_H
 
-#include "data/image.h"
+#include "image/image.h"
 
 #include <stdbool.h>
 

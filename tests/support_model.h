@@ -2,7 +2,7 @@
 #ifndef PACO_TESTS_SUPPORT_MODEL_H
 #define PACO_TESTS_SUPPORT_MODEL_H
 
-#include "graph/session.h"
+#include "plan/session.h"
 #include "model/paco.h"
 
 /* A PaCo step of small images: method, head and loss as in the long-tailed recipes. */

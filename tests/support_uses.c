@@ -2,9 +2,9 @@
 #include "support_uses.h"
 
 #include "base/check.h"
-#include "checkpoint/convert.h"
-#include "checkpoint/detect.h"
-#include "checkpoint/inspect.h"
+#include "state/convert.h"
+#include "state/detect.h"
+#include "state/inspect.h"
 #include "data/dataset.h"
 
 #include <time.h>

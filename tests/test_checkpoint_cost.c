@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "checkpoint/convert.h"
-#include "checkpoint/inspect.h"
+#include "state/convert.h"
+#include "state/inspect.h"
 #include "support_malformed.h"
 
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "support_checkpoint.h"
-#include "train/oracle_numbers.h"
+#include "verify/oracle_numbers.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "checkpoint/store.h"
+#include "state/store.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
 #include "support_files.h"

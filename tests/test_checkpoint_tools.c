@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "checkpoint/convert.h"
-#include "checkpoint/detect.h"
-#include "checkpoint/inspect.h"
+#include "state/convert.h"
+#include "state/detect.h"
+#include "state/inspect.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
 

@@ -9,11 +9,11 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "checkpoint/crc.h"
-#include "checkpoint/training.h"
+#include "checkpoint/bytes/crc.h"
+#include "state/training.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
-#include "train/oracle_numbers.h"
+#include "verify/oracle_numbers.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "graph/plan.h"
+#include "plan/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "data/image_cases.h"
+#include "verify/image_cases.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/rng.h"
-#include "data/image.h"
+#include "image/image.h"
 #include "support_image.h"
 
 #include <png.h>

@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "data/kernels.h"
+#include "image/kernels.h"
 
 #include <math.h>
 #include <stdio.h>

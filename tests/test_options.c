@@ -9,8 +9,8 @@
 #include "base/status.h"
 #include "data/loader.h"
 #include "support_files.h"
-#include "train/options.h"
-#include "train/presets.h"
+#include "options/options.h"
+#include "options/presets.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
-#include "data/recipe_draw.h"
+#include "image/recipe_draw.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -489,7 +489,7 @@ typedef struct PolicyRow {
 static const PolicyRow POLICY[25] = {
 #define RANGE(op, low, high, kind, filter)
 #define ROW(op1, p1, i1, op2, p2, i2) {{AUGMENT_##op1, AUGMENT_##op2}, {p1, p2}, {i1, i2}},
-#include "data/autoaugment.def"
+#include "image/autoaugment.def"
 #undef ROW
 #undef RANGE
 };

@@ -8,8 +8,8 @@
 
 #include "base/arena.h"
 #include "data/dataset.h"
-#include "data/image_ops.h"
-#include "data/recipe.h"
+#include "image/image_ops.h"
+#include "image/recipe.h"
 #include "support_files.h"
 #include "support_image.h"
 

@@ -64,8 +64,9 @@ Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
     size_t length = 0;
     TRY(open_regular(path, limit, &fd, &length));
     uint8_t *buffer = malloc(length + 1);
-    Status status = buffer ? read_all(fd, path, buffer, length)
-                           : status_fail(STATUS_LIMIT, "%s: out of memory for %zu bytes", path, length);
+    Status status =
+        buffer ? read_all(fd, path, buffer, length)
+               : status_fail(STATUS_LIMIT, "%s: out of memory for %zu bytes", path, length);
     close(fd);
     if (status != STATUS_OK) {
         free(buffer);
@@ -140,13 +141,16 @@ Status file_output_open(FileOutput *out, const char *path)
     struct stat st;
     size_t n = strlen(path) + 20;
     *out = (FileOutput){.path = path};
-    if (lstat(path, &st) != 0 || S_ISREG(st.st_mode)) { /* else: a rename would replace a device or a link */
+    if (lstat(path, &st) != 0 ||
+        S_ISREG(st.st_mode)) { /* else: a rename would replace a device or a link */
         out->temporary = mem_alloc(n);
-        snprintf(out->temporary, n, "%s.%d.tmp", path, (int)getpid()); /* processes may share a cache folder */
+        snprintf(out->temporary, n, "%s.%d.tmp", path,
+                 (int)getpid()); /* processes may share a cache folder */
     }
     if (out->temporary)
         unlink(out->temporary); /* one that a killed process of this number left */
-    out->file = out->temporary ? fopen(out->temporary, "wx") : fopen(path, "w"); /* x: not through a planted link */
+    out->file = out->temporary ? fopen(out->temporary, "wx")
+                               : fopen(path, "w"); /* x: not through a planted link */
     if (out->file)
         return STATUS_OK;
     Status status = status_fail(STATUS_IO, "%s: cannot create: %s", path, strerror(errno));
@@ -154,12 +158,13 @@ Status file_output_open(FileOutput *out, const char *path)
     return status;
 }
 
-/* Everything written and, where it is a file of its own, on the disk; else errno, EIO where it was an earlier
- * write that failed. */
+/* Everything written and, where it is a file of its own, on the disk; else errno, EIO where it was
+ * an earlier write that failed. */
 static bool is_written(const FileOutput *out)
 {
     errno = EIO;
-    return fflush(out->file) == 0 && !ferror(out->file) && (!out->temporary || fsync(fileno(out->file)) == 0);
+    return fflush(out->file) == 0 && !ferror(out->file) &&
+           (!out->temporary || fsync(fileno(out->file)) == 0);
 }
 
 Status file_output_close(FileOutput *out)
@@ -173,7 +178,8 @@ Status file_output_close(FileOutput *out)
     if (!good && out->temporary)
         unlink(out->temporary);
     free(out->temporary);
-    return good ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", out->path, strerror(error));
+    return good ? STATUS_OK
+                : status_fail(STATUS_IO, "%s: cannot write: %s", out->path, strerror(error));
 }
 
 void file_output_abandon(FileOutput *out)

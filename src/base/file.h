@@ -27,10 +27,10 @@ bool file_missing(const char *path);
 /* Makes the folder and its parents. */
 Status file_make_folder(const char *path);
 
-/* A file that is written whole. The text goes to `file`; it lands in PATH.PID.tmp, which takes the place of
- * PATH when all of it is on the disk, so that whoever had a good file keeps it until there is a better
- * one. What is there and is no regular file (a device, a pipe, a link: /dev/stdout) is written directly
- * instead, and never removed. */
+/* A file that is written whole. The text goes to `file`; it lands in PATH.PID.tmp, which takes the
+ * place of PATH when all of it is on the disk, so that whoever had a good file keeps it until there
+ * is a better one. What is there and is no regular file (a device, a pipe, a link: /dev/stdout) is
+ * written directly instead, and never removed. */
 typedef struct FileOutput {
     const char *path; /* not owned */
     char *temporary;  /* NULL where PATH is written directly */
@@ -38,7 +38,8 @@ typedef struct FileOutput {
 } FileOutput;
 
 Status file_output_open(FileOutput *out, const char *path);
-/* Puts the file in its place. Where anything failed, also a write before, the temporary is removed. */
+/* Puts the file in its place. Where anything failed, also a write before, the temporary is removed.
+ */
 Status file_output_close(FileOutput *out);
 /* Gives up: removes the temporary. */
 void file_output_abandon(FileOutput *out);

@@ -17,8 +17,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool progress_shown;
 static double progress_time;
 
-/* The message, malloc'd, with nothing in it that a terminal would obey: names of files and tensors come from
- * outside. */
+/* The message, malloc'd, with nothing in it that a terminal would obey: names of files and tensors
+ * come from outside. */
 static char *message(const char *format, va_list args)
 {
     va_list again;

@@ -2,8 +2,8 @@
 #ifndef PACO_BASE_LOG_H
 #define PACO_BASE_LOG_H
 
-/* A line for the user: "paco: ..." on stderr. Clears a progress line first. Controls in it, a newline too, are shown as
- * utf8_clean does. */
+/* A line for the user: "paco: ..." on stderr. Clears a progress line first. Controls in it, a
+ * newline too, are shown as utf8_clean does. */
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Something the user should look at: "paco: warning: ..." */
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -4,11 +4,12 @@
 
 #include <stddef.h>
 
-/* Bytes of the well-formed sequence that begins at s, of which `left` >= 1 bytes may be read; 0 when
- * it is malformed. */
+/* Bytes of the well-formed sequence that begins at s, of which `left` >= 1 bytes may be read; 0
+ * when it is malformed. */
 size_t utf8_sequence(const char *s, size_t left);
-/* Copies as much of a text as fits `room` >= 1 bytes, its end included. Controls, also those of two bytes, and bytes
- * that are no well-formed UTF-8 arrive as \xNN: text of files may be shown to a terminal so. Returns `to`. */
+/* Copies as much of a text as fits `room` >= 1 bytes, its end included. Controls, also those of two
+ * bytes, and bytes that are no well-formed UTF-8 arrive as \xNN: text of files may be shown to a
+ * terminal so. Returns `to`. */
 char *utf8_clean(char *to, size_t room, const char *from);
 
 #endif

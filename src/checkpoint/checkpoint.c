@@ -1,7 +1,7 @@
 /* Checkpoint: finds out what a file is, has it read, and answers questions about it. */
 #include "checkpoint/checkpoint.h"
 
-#include "checkpoint/document.h"
+#include "checkpoint/formats/document.h"
 #include "checkpoint/limits.h"
 
 #include <stdarg.h>
@@ -77,7 +77,8 @@ static bool may_be_tar(const uint8_t *head, size_t n)
 static bool may_be_legacy(const uint8_t *head, size_t n)
 {
     size_t at = n > 13 && head[1] >= 4 && head[2] == 0x95 ? 11 : 2;
-    return n >= 4 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5 && head[at] == 0x8a && head[at + 1] == 10;
+    return n >= 4 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5 && head[at] == 0x8a &&
+           head[at + 1] == 10;
 }
 
 static Status read_format(Checkpoint *c)
@@ -107,8 +108,8 @@ static int by_key(const void *a, const void *b)
     return strcmp((*(CheckpointTensor *const *)a)->key, (*(CheckpointTensor *const *)b)->key);
 }
 
-/* Two paths can spell one key, {"a/b": T, "a": {"b": U}} or {5: T, "5": U}: nobody could tell which of them is
- * meant. */
+/* Two paths can spell one key, {"a/b": T, "a": {"b": U}} or {5: T, "5": U}: nobody could tell which
+ * of them is meant. */
 static Status sort_keys(Checkpoint *c)
 {
     c->by_key = mem_alloc(c->count * sizeof *c->by_key);
@@ -119,7 +120,8 @@ static Status sort_keys(Checkpoint *c)
         const CheckpointTensor *t = c->by_key[i];
         Place place = {c->source.path, c->entry ? c->entry : "header", t->at, t->key};
         if (strcmp(c->by_key[i - 1]->key, t->key) == 0)
-            return place_fail(STATUS_INPUT, &place, "two tensors have this key, on different paths");
+            return place_fail(STATUS_INPUT, &place,
+                              "two tensors have this key, on different paths");
     }
     return STATUS_OK;
 }

@@ -10,7 +10,7 @@
 #define PACO_CHECKPOINT_CHECKPOINT_H
 
 #include "base/status.h"
-#include "checkpoint/object.h"
+#include "checkpoint/objects/object.h"
 
 #include <stdbool.h>
 #include <stddef.h>

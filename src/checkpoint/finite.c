@@ -32,8 +32,8 @@ void not_finite_add(NotFinite *found, const char *key, uint64_t count)
 void not_finite_warn(const NotFinite *found, const char *path)
 {
     if (found->count)
-        log_warn("%s: elements that are NaN or infinite: %" PRIu64 ", the first in %.200s", path, found->count,
-                 found->first);
+        log_warn("%s: elements that are NaN or infinite: %" PRIu64 ", the first in %.200s", path,
+                 found->count, found->first);
 }
 
 void not_finite_look(NotFinite *found, const char *key, const float *values, uint64_t n)
@@ -51,7 +51,8 @@ Status not_finite_tell(const NotFinite *found, const char *path, bool strict)
 {
     if (strict && found->count)
         return status_fail(STATUS_NAN,
-                           "%s: key '%.200s': element %" PRIu64 " is not finite (%" PRIu64 " such elements in all)",
+                           "%s: key '%.200s': element %" PRIu64 " is not finite (%" PRIu64
+                           " such elements in all)",
                            path, found->first, found->index, found->count);
     not_finite_warn(found, path);
     return STATUS_OK;

@@ -1,8 +1,8 @@
 /* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view
  * has its storage checked once, and then only the window it shows is read, in the order of the
  * file; a deflated storage is inflated whole and kept for the next view. */
-#include "checkpoint/crc.h"
-#include "checkpoint/document.h"
+#include "checkpoint/bytes/crc.h"
+#include "checkpoint/formats/document.h"
 #include "checkpoint/limits.h"
 
 #include <stdlib.h>
@@ -146,7 +146,8 @@ static Status inflate_storage(Checkpoint *c, Storage *s, const char *key, uint8_
     return STATUS_OK;
 }
 
-/* The deflated storage in memory: the last one stays there, for views of one storage come together. */
+/* The deflated storage in memory: the last one stays there, for views of one storage come together.
+ */
 static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
 {
     uint64_t bytes = storage_bytes(s);
@@ -165,13 +166,15 @@ static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
     free(c->inflated);
     c->inflated_of = NULL;
     if (!(c->inflated = malloc((size_t)bytes + 1)))
-        return place_fail(STATUS_LIMIT, &place, "no memory for %llu bytes", (unsigned long long)bytes);
+        return place_fail(STATUS_LIMIT, &place, "no memory for %llu bytes",
+                          (unsigned long long)bytes);
     TRY(inflate_storage(c, s, key, c->inflated));
     c->inflated_of = s;
     return STATUS_OK;
 }
 
-/* A deflated storage is in memory whole; of a stored one a window is made ready, once its bytes are checked. */
+/* A deflated storage is in memory whole; of a stored one a window is made ready, once its bytes are
+ * checked. */
 static Status window_open(Checkpoint *c, Storage *s, const char *key, Window *w)
 {
     *w = (Window){.source = &c->source, .offset = s->offset, .bytes = storage_bytes(s)};

@@ -31,7 +31,8 @@ static const char *list_keys(const Object *dict, char text[200])
             snprintf(text + used, 200 - used, ", ...");
             break;
         }
-        used += (size_t)snprintf(text + used, 200 - used, "%s'%.40s'", used ? ", " : " with ", key->text);
+        used += (size_t)snprintf(text + used, 200 - used, "%s'%.40s'", used ? ", " : " with ",
+                                 key->text);
     }
     return text;
 }
@@ -46,8 +47,8 @@ static Status find_dict(const Checkpoint *c, const char **where)
             return STATUS_OK;
         }
     char keys[200];
-    return checkpoint_fail(c, "state_dict", "no state dict in this file (its top is %s%s)", object_kind_name(root),
-                           list_keys(root, keys));
+    return checkpoint_fail(c, "state_dict", "no state dict in this file (its top is %s%s)",
+                           object_kind_name(root), list_keys(root, keys));
 }
 
 static int by_name(const void *a, const void *b)
@@ -143,7 +144,8 @@ void state_match_add(StateMatch *match, const char *format, ...)
             memcpy(faults, match->faults, (size_t)n * sizeof *faults);
         match->faults = faults;
     }
-    match->faults[match->fault_count++] = arena_printf(&match->arena, "%s", utf8_clean(text, sizeof text, line));
+    match->faults[match->fault_count++] =
+        arena_printf(&match->arena, "%s", utf8_clean(text, sizeof text, line));
 }
 
 /* Whether the file's tensor is the wanted one; a fault when not. */

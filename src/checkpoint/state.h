@@ -27,8 +27,8 @@ typedef struct StateDict {
 } StateDict;
 
 /* Finds the state dict: under "state_dict", "model", "model_state_dict", "net", or the root itself.
- * STATUS_INPUT when there is none (with the keys that there are), or when two names are the same without "module.".
- * Free it in any case that succeeded; the checkpoint stays the caller's. */
+ * STATUS_INPUT when there is none (with the keys that there are), or when two names are the same
+ * without "module.". Free it in any case that succeeded; the checkpoint stays the caller's. */
 Status state_dict_open(Checkpoint *checkpoint, StateDict *dict);
 void state_dict_free(StateDict *dict);
 const StateTensor *state_dict_find(const StateDict *dict, const char *name);

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
-#include "checkpoint/crc.h"
+#include "checkpoint/bytes/crc.h"
 #include "checkpoint/limits.h"
 
 #include <errno.h>
@@ -37,12 +37,14 @@ typedef struct Writer {
     Sink *sink;
     const TensorFetch *fetch;
     bool legacy;
-    bool full; /* the pickle has outgrown what a reader takes, or the memory: nothing more is added to it */
+    bool full; /* the pickle has outgrown what a reader takes, or the memory: nothing more is added
+                  to it */
     uint8_t *pickle; /* [size]; of the legacy stream, all pickles */
     size_t size, room;
     bool known[KNOWN_COUNT];
     Arena arena;
-    const StoredTensor **tensors; /* [tensor_count], record i is data/i: no two with the same elements */
+    const StoredTensor *
+        *tensors; /* [tensor_count], record i is data/i: no two with the same elements */
     uint32_t tensor_count, tensor_room;
     uint32_t *slots; /* [slot_room], a hash table of numbers of records, 1 and up */
     uint32_t slot_room;
@@ -207,9 +209,9 @@ static uint64_t hash_elements(const StoredTensor *t)
 static bool same_elements(const StoredTensor *a, const StoredTensor *b)
 {
     size_t bytes = (size_t)a->rank * sizeof *a->shape;
-    return a->storage->same == b->storage->same && a->start == b->start && a->type == b->type && a->rank == b->rank &&
-           memcmp(a->shape, b->shape, bytes) == 0 && !a->stride == !b->stride &&
-           (!a->stride || memcmp(a->stride, b->stride, bytes) == 0);
+    return a->storage->same == b->storage->same && a->start == b->start && a->type == b->type &&
+           a->rank == b->rank && memcmp(a->shape, b->shape, bytes) == 0 &&
+           !a->stride == !b->stride && (!a->stride || memcmp(a->stride, b->stride, bytes) == 0);
 }
 
 static uint32_t *find_slot(const Writer *w, const StoredTensor *t)
@@ -236,12 +238,13 @@ static void grow_records(Writer *w)
 
 static Status over_limit(const Sink *sink, const TensorFetch *fetch)
 {
-    return status_fail(STATUS_LIMIT, "%s: file@0: the tensors expand to more than %llu bytes", sink->path,
-                       (unsigned long long)fetch->limit);
+    return status_fail(STATUS_LIMIT, "%s: file@0: the tensors expand to more than %llu bytes",
+                       sink->path, (unsigned long long)fetch->limit);
 }
 
 /* Adds to the sum of bytes to write. */
-static Status count_bytes(const Sink *sink, const TensorFetch *fetch, const StoredTensor *t, uint64_t *sum)
+static Status count_bytes(const Sink *sink, const TensorFetch *fetch, const StoredTensor *t,
+                          uint64_t *sum)
 {
     uint64_t bytes = t->count * element_bytes(t->type);
     if (fetch && fetch->limit && (bytes > fetch->limit || *sum > fetch->limit - bytes))
@@ -258,7 +261,11 @@ static StoredTensor *whole_storage(Arena *arena, const StoredTensor *t)
     int64_t *sizes = arena_alloc(arena, 2 * sizeof *sizes);
     sizes[0] = (int64_t)s->count;
     sizes[1] = 1;
-    *all = (StoredTensor){.type = s->type, .rank = 1, .shape = sizes, .stride = sizes + 1, .count = s->count,
+    *all = (StoredTensor){.type = s->type,
+                          .rank = 1,
+                          .shape = sizes,
+                          .stride = sizes + 1,
+                          .count = s->count,
                           .storage = s};
     return all;
 }
@@ -319,8 +326,8 @@ static Status emit_tensor(Writer *w, const StoredTensor *t)
 
 static Status pickle_full(const Writer *w)
 {
-    return status_fail(STATUS_LIMIT, "%s: %s@0: the objects take more than %zu MiB", w->sink->path, entry_name(w),
-                       most_pickle(w) >> 20);
+    return status_fail(STATUS_LIMIT, "%s: %s@0: the objects take more than %zu MiB", w->sink->path,
+                       entry_name(w), most_pickle(w) >> 20);
 }
 
 static Status emit_object(Writer *w, const Object *object, int depth);
@@ -371,8 +378,8 @@ static Status emit_object(Writer *w, const Object *object, int depth)
         }
         return emit_items(w, object, 2 * object->count, 'u', depth);
     default:
-        return status_fail(STATUS_INPUT, "%s: %s@0: %s cannot be written", w->sink->path, entry_name(w),
-                           object_kind_name(object));
+        return status_fail(STATUS_INPUT, "%s: %s@0: %s cannot be written", w->sink->path,
+                           entry_name(w), object_kind_name(object));
     }
 }
 
@@ -495,8 +502,8 @@ static Status tensor_bytes(const Sink *sink, const TensorFetch *fetch, const Sto
     CHECKF(fetch, "%s: a tensor without elements", sink->path);
     *bytes = *held = malloc((size_t)t->count * element_bytes(t->type));
     if (!*held)
-        return status_fail(STATUS_LIMIT, "%s: file@%llu: no memory for a tensor of %llu bytes", sink->path,
-                           (unsigned long long)(sink->at + sink->used),
+        return status_fail(STATUS_LIMIT, "%s: file@%llu: no memory for a tensor of %llu bytes",
+                           sink->path, (unsigned long long)(sink->at + sink->used),
                            (unsigned long long)t->count * element_bytes(t->type));
     return fetch->fetch(fetch->context, t, *held);
 }
@@ -710,7 +717,8 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
     return status;
 }
 
-/* A name beside `path` that nobody has, and now an empty file. NULL, with a failure, when there is none. */
+/* A name beside `path` that nobody has, and now an empty file. NULL, with a failure, when there is
+ * none. */
 static char *reserve_temporary(Arena *arena, const char *path)
 {
     for (int i = 0; i < 1000; i++) {
@@ -723,18 +731,20 @@ static char *reserve_temporary(Arena *arena, const char *path)
         if (errno != EEXIST)
             break;
     }
-    status_fail(STATUS_IO, "%s: file@0: cannot create a temporary file beside it: %s", path, strerror(errno));
+    status_fail(STATUS_IO, "%s: file@0: cannot create a temporary file beside it: %s", path,
+                strerror(errno));
     return NULL;
 }
 
-/* Whether a rename may put a file in this place. It would also replace a device (/dev/null), a pipe, or the link
- * to one (/dev/stdout) by a file. */
+/* Whether a rename may put a file in this place. It would also replace a device (/dev/null), a
+ * pipe, or the link to one (/dev/stdout) by a file. */
 static Status check_place(const char *path)
 {
     struct stat st;
     char to[6] = "";
     bool other = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
-    bool stream = readlink(path, to, sizeof to) == sizeof to && memcmp(to, "/proc/", sizeof to) == 0;
+    bool stream =
+        readlink(path, to, sizeof to) == sizeof to && memcmp(to, "/proc/", sizeof to) == 0;
     if (other || stream)
         return status_fail(STATUS_IO, "%s: file@0: cannot be replaced: not a regular file", path);
     return STATUS_OK;

@@ -60,8 +60,8 @@ static void check_one(int64_t i, void *context)
     pass->names[i] = rng_hash(dataset_name(pass->data, i, name, sizeof name));
     pass->statuses[i] = (uint8_t)judge(pass->data, i, pass->decode, &pass->contents[i]);
     long long done = atomic_fetch_add(&pass->done, 1) + 1;
-    long long bad =
-        pass->statuses[i] != STATUS_OK ? atomic_fetch_add(&pass->bad, 1) + 1 : atomic_load(&pass->bad);
+    long long bad = pass->statuses[i] != STATUS_OK ? atomic_fetch_add(&pass->bad, 1) + 1
+                                                   : atomic_load(&pass->bad);
     double seconds = clock_seconds() - pass->start;
     if (done % 64 == 0)
         log_progress(10, "checked %lld of %lld images, %lld bad, %.0f s left", done,
@@ -103,7 +103,8 @@ static int by_name_and_label(const void *a, const void *b)
     return order ? order : (p->label > q->label) - (p->label < q->label);
 }
 
-/* Names listed again, with the same or another label, and contents that occur under further names. */
+/* Names listed again, with the same or another label, and contents that occur under further names.
+ */
 static void count_repeats(const Dataset *d, DataCheck *check)
 {
     Entry *entries = entries_of(check);

@@ -21,17 +21,18 @@ typedef struct DataCheck {
     int64_t conflicts;  /* those of them with another label than before */
     int64_t copies;     /* images with the content of an earlier one of another name */
     bool compared;      /* whether contents were: else copies and shared contents are not known */
-    Status status;      /* what ends a run that needs all these images: the failure of the first missing
-                           one, else of the first unreadable one */
+    Status status; /* what ends a run that needs all these images: the failure of the first missing
+                      one, else of the first unreadable one */
     int64_t smallest, largest; /* images of the smallest and the largest class that has any */
     int empty_classes;  /* classes without images */
     uint64_t *names;    /* [images] hash of each path */
     uint64_t *contents; /* [images] hash of each file's bytes; 0 where it was not read */
 } DataCheck;
 
-/* Reads and decodes every image, or without `decode` only looks for the files, which is quick but finds
- * neither damage nor copies; images in memory are compared all the same. Progress on stderr; writes one
- * line per bad file to `out`, at most `lines` of them, in order. Bad files are counted, not failed for. */
+/* Reads and decodes every image, or without `decode` only looks for the files, which is quick but
+ * finds neither damage nor copies; images in memory are compared all the same. Progress on stderr;
+ * writes one line per bad file to `out`, at most `lines` of them, in order. Bad files are counted,
+ * not failed for. */
 void datacheck_run(const Dataset *dataset, bool decode, int64_t lines, FILE *out,
                    DataCheck *result);
 /* Images of `test` that `train` has too, by path (`by_name`) or by content under another path. */

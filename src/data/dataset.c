@@ -41,7 +41,8 @@ static const char *name_below_root(const Dataset *d, int64_t i)
 {
     const char *name = d->names[i];
     size_t n = d->root ? strlen(d->root) : 0;
-    if (n == 0 || name[0] != '/' || strncmp(name, d->root, n) != 0 || (d->root[n - 1] != '/' && name[n] != '/'))
+    if (n == 0 || name[0] != '/' || strncmp(name, d->root, n) != 0 ||
+        (d->root[n - 1] != '/' && name[n] != '/'))
         return name;
     return name + n + strspn(name + n, "/");
 }

@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "data/image.h"
+#include "image/image.h"
 #include "data/longtail.h"
 
 #include <stdbool.h>
@@ -56,7 +56,7 @@ struct Dataset {
     int64_t *first;          /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
     uint32_t *members;       /* [count] image numbers by class, ascending within a class */
     const char **class_names; /* [classes], or NULL when unknown */
-    uint64_t checksum;       /* FNV-1a 64 over paths from the root on (or pixels) and labels, in order */
+    uint64_t checksum; /* FNV-1a 64 over paths from the root on (or pixels) and labels, in order */
     bool encoded;            /* the images are files: dataset_read works */
 
     /* Private to src/data. */
@@ -76,8 +76,9 @@ struct Dataset {
 Status dataset_open(const DatasetSpec *spec, Dataset **out);
 void dataset_close(Dataset *dataset);
 
-/* What to call image i in a message: its path, or "SOURCE: training image I" ("test image I") where it
- * has no file. No other image of either half is called so. Written to text[room]; returns text. */
+/* What to call image i in a message: its path, or "SOURCE: training image I" ("test image I") where
+ * it has no file. No other image of either half is called so. Written to text[room]; returns text.
+ */
 const char *dataset_name(const Dataset *dataset, int64_t i, char *text, size_t room);
 /* The bytes of the file of image i (malloc'd); only where dataset->encoded. STATUS_IO when it is
  * missing. */

@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 #include "data/dataset.h"
-#include "data/recipe.h"
+#include "image/recipe.h"
 
 #include <stdbool.h>
 #include <stdint.h>

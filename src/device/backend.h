@@ -1,11 +1,13 @@
-/* The contract between the portable program and a backend (OpenCL, CUDA): steps and buffers, nothing else.
+/* The contract between the portable program and a backend (OpenCL, CUDA): steps and buffers,
+ * nothing else.
  *
- * A backend is a module with one exported symbol, `paco_backend`, a function that returns a const Backend.
- * The module includes only src/base and src/device. Above this line nothing includes an OpenCL or CUDA
- * header.
+ * A backend is a module with one exported symbol, `paco_backend`, a function that returns a const
+ * Backend. The module includes only src/base and src/device. Above this line nothing includes an
+ * OpenCL or CUDA header.
  *
- * Order: steps, writes, reads and marks of one device take effect in the order of the calls. `run` and
- * `write` may return before the work is done; `read` and `sync` wait. A device is used by one thread. */
+ * Order: steps, writes, reads and marks of one device take effect in the order of the calls. `run`
+ * and `write` may return before the work is done; `read` and `sync` wait. A device is used by one
+ * thread. */
 #ifndef PACO_DEVICE_BACKEND_H
 #define PACO_DEVICE_BACKEND_H
 
@@ -28,34 +30,42 @@ typedef struct Ref {
 
 /* ------------------------------------------------------------------------------------ steps */
 
-typedef enum StepKind { STEP_KERNEL, STEP_GEMM, STEP_CONV, STEP_COPY, STEP_FILL, STEP_COMM } StepKind;
+typedef enum StepKind {
+    STEP_KERNEL,
+    STEP_GEMM,
+    STEP_CONV,
+    STEP_COPY,
+    STEP_FILL,
+    STEP_COMM
+} StepKind;
 
-/* KERNEL: one launch of a kernel of kernels.def. The argument struct is the one kernels.def names. */
+/* KERNEL: one launch of a kernel of kernels.def. The argument struct is the one kernels.def names.
+ */
 typedef struct KernelStep {
     int id;                        /* KernelId */
-    uint32_t global[3], local[3];  /* work-items in all, and per group; zeros in local: the backend chooses */
+    uint32_t global[3],
+        local[3]; /* work-items in all, and per group; zeros in local: the backend chooses */
     uint32_t args_bytes;
     _Alignas(8) uint8_t args[KERNEL_ARGS_MAX];
 } KernelStep;
 
 /* GEMM: C[M,N] = alpha op(A)[M,K] op(B)[K,N] + beta C + bias[N], row-major float32.
- * refs: A, B, C, bias (absent: none). A is [M,K] with row stride lda, or [K,M] when trans_a; B is [K,N] with
- * row stride ldb, or [N,K] when trans_b. beta is 0 (C is not read) or 1. */
+ * refs: A, B, C, bias (absent: none). A is [M,K] with row stride lda, or [K,M] when trans_a; B is
+ * [K,N] with row stride ldb, or [N,K] when trans_b. beta is 0 (C is not read) or 1. */
 typedef struct GemmDesc {
     int32_t M, N, K, lda, ldb, ldc;
     bool trans_a, trans_b;
     float alpha, beta;
 } GemmDesc;
 
-/* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c] with the
- * device's channel block c and zero lanes beyond C; weights are the master copy [K][C/groups][R][S].
- * refs by op (all float32):
- *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:
- *                                      y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
- *   GRAD_DATA    dy, w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w)
- *   GRAD_WEIGHT  x, dy, dw                                     dw[K][C/groups][R][S] (overwritten)
- *   FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent.
- *   PACK         w, packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
+/* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c]
+ * with the device's channel block c and zero lanes beyond C; weights are the master copy
+ * [K][C/groups][R][S]. refs by op (all float32): FORWARD      x, w, y, bias[K] or absent, residual
+ * (like y) or absent: y = act((accumulate ? y : 0) + conv(x, w) + bias + residual) GRAD_DATA    dy,
+ * w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w) GRAD_WEIGHT
+ * x, dy, dw                                     dw[K][C/groups][R][S] (overwritten) FORWARD and
+ * GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. PACK w,
+ * packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
  *                                convolution it packs for, and choose need not be asked */
 typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
 
@@ -84,13 +94,15 @@ typedef struct Step {
     int refs_count;
     Ref refs[STEP_MAX_REFS];
     uint32_t writes;          /* bit i: refs[i] is written */
-    Ref packed;               /* CONV: the packed weights, made by a PACK step; absent when packed_bytes is 0 */
-    Ref workspace;            /* scratch of workspace_bytes, its contents undefined before and after */
+    Ref packed; /* CONV: the packed weights, made by a PACK step; absent when packed_bytes is 0 */
+    Ref workspace; /* scratch of workspace_bytes, its contents undefined before and after */
     uint64_t packed_bytes;    /* set by choose */
-    uint64_t packed_layout;   /* set by choose: steps on one weight with the same layout share one packed copy */
+    uint64_t packed_layout;   /* set by choose: steps on one weight with the same layout share one
+                                 packed copy */
     uint64_t workspace_bytes; /* set by choose */
-    const char *algorithm;    /* wanted of choose (a candidate's name, or NULL); set by it: what will run */
-    int64_t bytes, flops;     /* what the step moves and computes at least; COPY and FILL: how much */
+    const char
+        *algorithm; /* wanted of choose (a candidate's name, or NULL); set by it: what will run */
+    int64_t bytes, flops; /* what the step moves and computes at least; COPY and FILL: how much */
     const char *name;         /* for messages and profiles: the node it came from */
     void *prepared;           /* the backend's own, made by prepare */
     union {
@@ -127,8 +139,8 @@ typedef struct DeviceInfo {
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
-/* Work-items of a team (kernels_cl/dialect.h), which does together what one work-item does on a processor. The kernels
- * are built for it and the plan counts with it. */
+/* Work-items of a team (kernels_cl/dialect.h), which does together what one work-item does on a
+ * processor. The kernels are built for it and the plan counts with it. */
 static inline uint32_t device_team(const DeviceInfo *info)
 {
     return info->caps & CAP_CPU ? 1 : info->max_group < 128 ? 64 : 128;
@@ -137,9 +149,10 @@ static inline uint32_t device_team(const DeviceInfo *info)
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */
-    const char *kernels;    /* force kernels: "cpu" or "gpu" in place of the device's own kind, or an algorithm
-                               name for one op: "conv.forward=NAME", comma-separated */
-    const char *cache;      /* folder of built programs and tuning results; NULL: the user's cache folder */
+    const char *kernels; /* force kernels: "cpu" or "gpu" in place of the device's own kind, or an
+                            algorithm name for one op: "conv.forward=NAME", comma-separated */
+    const char
+        *cache; /* folder of built programs and tuning results; NULL: the user's cache folder */
     bool profile;           /* per-step times are wanted */
 } DeviceOptions;
 
@@ -147,7 +160,8 @@ typedef struct Backend {
     uint32_t abi;      /* BACKEND_ABI */
     const char *name;  /* "opencl" */
 
-    /* How many devices there are; STATUS_DEVICE with the reason when the backend cannot work at all. */
+    /* How many devices there are; STATUS_DEVICE with the reason when the backend cannot work at
+     * all. */
     Status (*count)(int *count);
     Status (*info)(int index, DeviceInfo *info);
     Status (*open)(int index, const DeviceOptions *options, Device **device);
@@ -160,10 +174,12 @@ typedef struct Backend {
     Status (*write)(Device *device, Ref to, const void *from, uint64_t bytes);
     Status (*read)(Device *device, void *to, Ref from, uint64_t bytes);
 
-    /* Before memory is planned: picks an algorithm (the one asked for in step->algorithm, if it can run the
-     * step); fills packed_bytes, packed_layout, workspace_bytes and algorithm. refs are not looked at. */
+    /* Before memory is planned: picks an algorithm (the one asked for in step->algorithm, if it can
+     * run the step); fills packed_bytes, packed_layout, workspace_bytes and algorithm. refs are not
+     * looked at. */
     Status (*choose)(Device *device, Step *step);
-    /* Name of the i-th algorithm that could run this convolution or GEMM, NULL behind the last; for tuning. */
+    /* Name of the i-th algorithm that could run this convolution or GEMM, NULL behind the last; for
+     * tuning. */
     const char *(*candidate)(Device *device, const Step *step, int i);
     /* Once its refs are final: builds what is needed to run the step; discard undoes it. */
     Status (*prepare)(Device *device, Step *step);
@@ -171,7 +187,8 @@ typedef struct Backend {
     Status (*run)(Device *device, const Step *steps, int count);
     Status (*sync)(Device *device);
 
-    /* Profiling: seconds each of the last run's steps took, with options.profile. STATUS_DEVICE otherwise. */
+    /* Profiling: seconds each of the last run's steps took, with options.profile. STATUS_DEVICE
+     * otherwise. */
     Status (*elapsed)(Device *device, const Step *step, double *seconds);
     /* Joins `count` devices into a group for COMM steps. NULL where CAP_COLLECTIVES is absent. */
     Status (*join)(Device *device, const void *id, int rank, int count);

@@ -1,12 +1,15 @@
-/* Argument structs of the kernels: one text for the host, OpenCL C and CUDA. Only int, unsigned, float and
- * long members (32, 32, 32 and 64 bits on all three), the longs first; no pointers: places are refs.
+/* Argument structs of the kernels: one text for the host, OpenCL C and CUDA. Only int, unsigned,
+ * float and long members (32, 32, 32 and 64 bits on all three), the longs first; no pointers:
+ * places are refs.
  *
- * Kernels of activations see them as [N][CB][HW][16] float32 with 16 lanes per channel block. "chunk"
- * splits a range over the work-items of CPUs: item i does [i * chunk, min(n, (i + 1) * chunk)). */
+ * Kernels of activations see them as [N][CB][HW][16] float32 with 16 lanes per channel block.
+ * "chunk" splits a range over the work-items of CPUs: item i does [i * chunk, min(n, (i + 1) *
+ * chunk)). */
 #ifndef PACO_KERNEL_ARGS_H
 #define PACO_KERNEL_ARGS_H
 
-/* What changes from step to step and rank to rank: one small device value, read by kernels. 64 bytes. */
+/* What changes from step to step and rank to rank: one small device value, read by kernels. 64
+ * bytes. */
 typedef struct StepState {
     float lr;         /* learning rate */
     float grad_scale; /* loss scale / ranks: factor of the gradient at its root */

@@ -116,15 +116,17 @@ const BackendRow *registry_row(int i)
     return &modules[i].row;
 }
 
-/* A card of its own before a GPU that shares the processor's memory, that before a processor, and last what is
- * neither: simulators of hardware, signal processors. */
+/* A card of its own before a GPU that shares the processor's memory, that before a processor, and
+ * last what is neither: simulators of hardware, signal processors. */
 enum { RANK_NONE, RANK_ACCELERATOR, RANK_PROCESSOR, RANK_SHARED, RANK_CARD };
 
 static int device_rank(const DeviceInfo *info)
 {
     if (info->caps & CAP_ACCELERATOR)
         return RANK_ACCELERATOR;
-    return info->caps & CAP_CPU ? RANK_PROCESSOR : info->caps & CAP_UNIFIED_MEMORY ? RANK_SHARED : RANK_CARD;
+    return info->caps & CAP_CPU              ? RANK_PROCESSOR
+           : info->caps & CAP_UNIFIED_MEMORY ? RANK_SHARED
+                                             : RANK_CARD;
 }
 
 /* The best usable device: the first backend that has a GPU decides. */

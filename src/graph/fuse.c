@@ -3,7 +3,7 @@
  * A row looks at one node and its producers. When it matches, the node becomes the fused one (same
  * place in the order, same output values), and the nodes it swallowed are marked dead; dead nodes
  * are removed at the end. A node may be swallowed only when nothing else uses its outputs. */
-#include "graph/plan.h"
+#include "plan/plan.h"
 
 #include "base/check.h"
 

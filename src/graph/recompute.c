@@ -1,10 +1,12 @@
-/* Recomputation: outputs of batch norm with ReLU need not wait for the backward pass, and neither do the images.
+/* Recomputation: outputs of batch norm with ReLU need not wait for the backward pass, and neither
+ * do the images.
  *
  * The convolution's output must be kept for the gradient of the batch norm anyway; normalising it
  * again costs one pass over memory, and the output's place is free in between. Outputs with a
- * residual are kept: computing them again would need their own inputs' inputs. Images take sixteen lanes of floats for
- * three bytes, which stay where the host wrote them. The values are the same bits as before. */
-#include "graph/plan.h"
+ * residual are kept: computing them again would need their own inputs' inputs. Images take sixteen
+ * lanes of floats for three bytes, which stay where the host wrote them. The values are the same
+ * bits as before. */
+#include "plan/plan.h"
 
 #include "base/check.h"
 
@@ -50,8 +52,8 @@ static Node *again(Graph *graph, Node *n, int first)
     graph->scope = n->name;
     Node *node = n->op == OP_images
                      ? NODE(graph, images, (const ImagesAttrs *)n->attrs, n->in[0], n->in[1])
-                     : NODE(graph, bn_relu_again, (const BnAttrs *)n->attrs, n->in[0], n->in[1], n->in[2], n->out[1],
-                            n->out[2]);
+                     : NODE(graph, bn_relu_again, (const BnAttrs *)n->attrs, n->in[0], n->in[1],
+                            n->in[2], n->out[1], n->out[2]);
     for (int i = first; i < known; i++)
         for (int j = 0; j < graph->nodes[i]->in_count; j++)
             if (graph->nodes[i]->in[j] == n->out[0])

@@ -1,6 +1,6 @@
 /* ReLU, addition, and the parameter-free shortcut of the CIFAR ResNets (option A). */
 #include "base/check.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <string.h>
 
@@ -30,8 +30,9 @@ void relu_infer(Graph *graph, Node *n) { same_shape(graph, n, "y"); }
 void relu_grad(Graph *graph, Node *n, Gradients *g)
 {
     if (gradient_wanted(g, n->in[0]))
-        gradient_add(g, n->in[0],
-                     NODE(graph, relu_grad, &(NoAttrs){0}, gradient_of(g, n->out[0]), n->out[0])->out[0]);
+        gradient_add(
+            g, n->in[0],
+            NODE(graph, relu_grad, &(NoAttrs){0}, gradient_of(g, n->out[0]), n->out[0])->out[0]);
 }
 
 void relu_lower(Lowering *l, const Node *n)
@@ -46,7 +47,8 @@ void relu_reference(const RefCall *call)
 {
     int64_t count = dims_count(call->node->in[0]->dims);
     for (int64_t i = 0; i < count; i++)
-        call->out[0][i] = call->in[0][i] < 0 ? 0 : call->in[0][i]; /* not fmax: not-a-number stays */
+        call->out[0][i] =
+            call->in[0][i] < 0 ? 0 : call->in[0][i]; /* not fmax: not-a-number stays */
 }
 
 void relu_grad_infer(Graph *graph, Node *n) { same_shape(graph, n, "dx"); }
@@ -97,15 +99,18 @@ void add_reference(const RefCall *call)
         call->out[0][i] = call->in[0][i] + call->in[1][i];
 }
 
-/* ------------------------------------------------------------------------------------ shortcut_a */
+/* ------------------------------------------------------------------------------------ shortcut_a
+ */
 
 /* y[n, shift + c, p, q] = x[n, c, 2p, 2q], zeros in the other channels: x's lie in the middle. */
 void shortcut_a_infer(Graph *graph, Node *n)
 {
     const ShortcutAttrs *a = n->attrs;
     Dims x = n->in[0]->dims;
-    CHECK(a->channels >= x.d[1] && (a->channels - x.d[1]) % 2 == 0 && a->H == x.d[2] && a->W == x.d[3]);
-    node_output(graph, n, "y", DTYPE_F32, DIMS4(x.d[0], a->channels, (x.d[2] + 1) / 2, (x.d[3] + 1) / 2));
+    CHECK(a->channels >= x.d[1] && (a->channels - x.d[1]) % 2 == 0 && a->H == x.d[2] &&
+          a->W == x.d[3]);
+    node_output(graph, n, "y", DTYPE_F32,
+                DIMS4(x.d[0], a->channels, (x.d[2] + 1) / 2, (x.d[3] + 1) / 2));
 }
 
 void shortcut_a_grad(Graph *graph, Node *n, Gradients *g)
@@ -121,8 +126,15 @@ void shortcut_a_grad(Graph *graph, Node *n, Gradients *g)
 static ShortcutArgs shortcut_args(const Value *big, const Value *small)
 {
     Shape b = shape_of(big), s = shape_of(small);
-    return (ShortcutArgs){.N = b.N, .C = b.C, .CB = b.CB, .K = s.C, .KB = s.CB, .H = (int)big->dims.d[2],
-                          .W = (int)big->dims.d[3], .P = (int)small->dims.d[2], .Q = (int)small->dims.d[3],
+    return (ShortcutArgs){.N = b.N,
+                          .C = b.C,
+                          .CB = b.CB,
+                          .K = s.C,
+                          .KB = s.CB,
+                          .H = (int)big->dims.d[2],
+                          .W = (int)big->dims.d[3],
+                          .P = (int)small->dims.d[2],
+                          .Q = (int)small->dims.d[3],
                           .shift = (s.C - b.C) / 2};
 }
 

@@ -1,10 +1,12 @@
-/* Batch normalisation over images and pixels of a channel, and its fusions with residual addition and ReLU.
+/* Batch normalisation over images and pixels of a channel, and its fusions with residual addition
+ * and ReLU.
  *
- * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics move by
- * `momentum` towards the batch's mean and unbiased variance, on rank 0 only (design section 5, point 7).
- * The plan needs three kernels: partial statistics per split, their merge, and the application. */
+ * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics
+ * move by `momentum` towards the batch's mean and unbiased variance, on rank 0 only (design section
+ * 5, point 7). The plan needs three kernels: partial statistics per split, their merge, and the
+ * application. */
 #include "base/check.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <math.h>
 
@@ -124,30 +126,33 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
     LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(n->in[X]),
                  OUT(partial));
-    LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial), OUT(mean), OUT(invstd),
-                 OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
+    LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial), OUT(mean),
+                 OUT(invstd), OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
     lower_over(l, y, n->in[X]);
-    LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]), IN(n->in[GAMMA]),
-                 IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual), OUT(y));
+    LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
+                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual), OUT(y));
 }
 
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
 {
     Shape s = shape_of(n->in[1]);
-    const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3], *invstd = n->in[4];
+    const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3],
+                *invstd = n->in[4];
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
     LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(dy), IN(x),
                  IN(mean), IN(invstd), IN(y), OUT(partial));
-    LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial), OUT(n->out[1]),
-                 OUT(n->out[2]));
+    LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial),
+                 OUT(n->out[1]), OUT(n->out[2]));
     lower_over(l, masked ? masked : n->out[0], dy);
-    LOWER_KERNEL(l, bn_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(dy), IN(x), IN(gamma), IN(mean),
-                 IN(invstd), IN(n->out[1]), IN(n->out[2]), IN(y), OUT(n->out[0]), OUT(masked));
+    LOWER_KERNEL(l, bn_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(dy), IN(x),
+                 IN(gamma), IN(mean), IN(invstd), IN(n->out[1]), IN(n->out[2]), IN(y),
+                 OUT(n->out[0]), OUT(masked));
 }
 
-/* ------------------------------------------------------------------------------------ the slices */
+/* ------------------------------------------------------------------------------------ the slices
+ */
 
 void bn_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
 void bn_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, false); }
@@ -156,7 +161,8 @@ void bn_reference(const RefCall *call) { forward_reference(call, NULL, false); }
 void bn_grad(Graph *graph, Node *n, Gradients *g)
 {
     Value *dy = gradient_of(g, n->out[0]);
-    Node *back = NODE(graph, bn_grad, (const BnAttrs *)n->attrs, dy, n->in[X], n->in[GAMMA], n->out[1], n->out[2]);
+    Node *back = NODE(graph, bn_grad, (const BnAttrs *)n->attrs, dy, n->in[X], n->in[GAMMA],
+                      n->out[1], n->out[2]);
     if (gradient_wanted(g, n->in[GAMMA]))
         gradient_add(g, n->in[GAMMA], back->out[1]);
     if (gradient_wanted(g, n->in[BETA]))
@@ -182,8 +188,9 @@ void bn_relu_again_lower(Lowering *l, const Node *n)
     Shape s = shape_of(n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     args.relu = true;
-    LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]), IN(n->in[GAMMA]),
-                 IN(n->in[BETA]), IN(n->in[3]), IN(n->in[4]), IN(NULL), OUT(n->out[0]));
+    LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
+                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[3]), IN(n->in[4]), IN(NULL),
+                 OUT(n->out[0]));
 }
 
 void bn_relu_again_reference(const RefCall *call)
@@ -191,7 +198,8 @@ void bn_relu_again_reference(const RefCall *call)
     Shape s = shape_of(call->node->in[X]);
     for (int c = 0; c < s.C; c++)
         EACH_OF_CHANNEL(s, c, i) {
-            double v = call->in[GAMMA][c] * call->in[4][c] * (call->in[X][i] - call->in[3][c]) + call->in[BETA][c];
+            double v = call->in[GAMMA][c] * call->in[4][c] * (call->in[X][i] - call->in[3][c]) +
+                       call->in[BETA][c];
             call->out[0][i] = v < 0 ? 0 : v;
         }
 }
@@ -203,7 +211,10 @@ void bn_add_relu_infer(Graph *graph, Node *n)
 }
 
 void bn_add_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, n->in[RESIDUAL], true); }
-void bn_add_relu_reference(const RefCall *call) { forward_reference(call, call->in[RESIDUAL], true); }
+void bn_add_relu_reference(const RefCall *call)
+{
+    forward_reference(call, call->in[RESIDUAL], true);
+}
 
 void bn_grad_infer(Graph *graph, Node *n) { infer_backward(graph, n); }
 void bn_grad_lower(Lowering *l, const Node *n) { lower_backward(l, n, NULL, NULL); }
@@ -219,10 +230,17 @@ void bn_add_relu_grad_infer(Graph *graph, Node *n)
     node_output(graph, n, "dresidual", DTYPE_F32, n->in[1]->dims);
 }
 
-void bn_add_relu_grad_lower(Lowering *l, const Node *n) { lower_backward(l, n, n->in[5], n->out[3]); }
-void bn_add_relu_grad_reference(const RefCall *call) { backward_reference(call, call->in[5], call->out[3]); }
+void bn_add_relu_grad_lower(Lowering *l, const Node *n)
+{
+    lower_backward(l, n, n->in[5], n->out[3]);
+}
+void bn_add_relu_grad_reference(const RefCall *call)
+{
+    backward_reference(call, call->in[5], call->out[3]);
+}
 
-/* ------------------------------------------------------------------------------------ evaluation */
+/* ------------------------------------------------------------------------------------ evaluation
+ */
 
 void bn_eval_infer(Graph *graph, Node *n)
 {
@@ -236,8 +254,9 @@ void bn_eval_lower(Lowering *l, const Node *n)
     Shape s = shape_of(n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     lower_over(l, n->out[0], n->in[X]);
-    LOWER_KERNEL(l, bn_eval, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]), IN(n->in[GAMMA]),
-                 IN(n->in[BETA]), IN(n->in[MEAN]), IN(n->in[VAR]), OUT(n->out[0]));
+    LOWER_KERNEL(l, bn_eval, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
+                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[MEAN]), IN(n->in[VAR]),
+                 OUT(n->out[0]));
 }
 
 void bn_eval_reference(const RefCall *call)
@@ -264,8 +283,8 @@ void bn_fold_lower(Lowering *l, const Node *n)
     const BnAttrs *a = n->attrs;
     int K = (int)n->in[0]->dims.d[0];
     FoldArgs args = {.K = K, .row = (int)(dims_count(n->in[0]->dims) / K), .eps = (float)a->eps};
-    LOWER_KERNEL(l, bn_fold, &args, lower_teams(l, K, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), IN(n->in[2]),
-                 IN(n->in[3]), IN(n->in[4]), OUT(n->out[0]), OUT(n->out[1]));
+    LOWER_KERNEL(l, bn_fold, &args, lower_teams(l, K, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
+                 IN(n->in[2]), IN(n->in[3]), IN(n->in[4]), OUT(n->out[0]), OUT(n->out[1]));
 }
 
 void bn_fold_reference(const RefCall *call)

@@ -1,8 +1,8 @@
-/* Convolution: forward, gradient of the data, gradient of the weights, and the fused form of evaluation.
- * Cross-correlation with zero padding, as in every deep learning framework. */
+/* Convolution: forward, gradient of the data, gradient of the weights, and the fused form of
+ * evaluation. Cross-correlation with zero padding, as in every deep learning framework. */
 #include "base/check.h"
 #include "base/threads.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <string.h>
 
@@ -13,9 +13,18 @@ static ConvDesc describe(const ConvAttrs *a, const Value *x, const Value *w, con
 {
     CHECK(x->dims.d[1] == w->dims.d[1] * a->groups && w->dims.d[0] % a->groups == 0);
     return (ConvDesc){
-        .N = (int)x->dims.d[0], .C = (int)x->dims.d[1], .H = (int)x->dims.d[2], .W = (int)x->dims.d[3],
-        .K = (int)y->dims.d[1], .R = (int)w->dims.d[2], .S = (int)w->dims.d[3], .P = (int)y->dims.d[2],
-        .Q = (int)y->dims.d[3], .stride = a->stride, .pad = a->pad, .groups = a->groups,
+        .N = (int)x->dims.d[0],
+        .C = (int)x->dims.d[1],
+        .H = (int)x->dims.d[2],
+        .W = (int)x->dims.d[3],
+        .K = (int)y->dims.d[1],
+        .R = (int)w->dims.d[2],
+        .S = (int)w->dims.d[3],
+        .P = (int)y->dims.d[2],
+        .Q = (int)y->dims.d[3],
+        .stride = a->stride,
+        .pad = a->pad,
+        .groups = a->groups,
     };
 }
 
@@ -36,7 +45,8 @@ typedef struct Loop {
     double *out;
 } Loop;
 
-/* Outputs [from, to) along one axis whose input position o * stride - pad + tap lies inside [0, size). */
+/* Outputs [from, to) along one axis whose input position o * stride - pad + tap lies inside [0,
+ * size). */
 static void valid_range(const ConvDesc *d, int tap, int size, int outputs, int *from, int *to)
 {
     int first = d->pad - tap, last = size - 1 + d->pad - tap;
@@ -46,7 +56,8 @@ static void valid_range(const ConvDesc *d, int tap, int size, int outputs, int *
         *to = outputs;
 }
 
-/* One tap (r, s) of one pair of planes: visits every (output row, input row) with the range of columns. */
+/* One tap (r, s) of one pair of planes: visits every (output row, input row) with the range of
+ * columns. */
 #define EACH_ROW(d, r, s, body)                                                            \
     do {                                                                                   \
         int p0, p1, q0, q1;                                                                \
@@ -80,14 +91,16 @@ static void grad_data_plane(int64_t i, void *context)
 {
     Loop *l = context;
     ConvDesc d = l->d;
-    int Cg = d.C / d.groups, Kg = d.K / d.groups, c = (int)(i % d.C), n = (int)(i / d.C), k0 = c / Cg * Kg;
+    int Cg = d.C / d.groups, Kg = d.K / d.groups, c = (int)(i % d.C), n = (int)(i / d.C),
+        k0 = c / Cg * Kg;
     double *dx = l->out + i * d.H * d.W;
     for (int k = k0; k < k0 + Kg; k++) {
         const double *dy = l->dy + ((int64_t)n * d.K + k) * d.P * d.Q;
         const double *w = l->w + ((int64_t)k * Cg + c % Cg) * d.R * d.S;
         for (int r = 0; r < d.R; r++)
             for (int s = 0; s < d.S; s++)
-                EACH_ROW(d, r, s, dx[xrow + (int64_t)q * d.stride] += w[r * d.S + s] * dy[yrow + q]);
+                EACH_ROW(d, r, s,
+                         dx[xrow + (int64_t)q * d.stride] += w[r * d.S + s] * dy[yrow + q]);
     }
 }
 
@@ -196,7 +209,8 @@ void conv_grad_weight_reference(const RefCall *call)
     threads_for((int64_t)loop.d.K * (loop.d.C / loop.d.groups), grad_weight_plane, &loop);
 }
 
-/* ------------------------------------------------------------------------------------ evaluation */
+/* ------------------------------------------------------------------------------------ evaluation
+ */
 
 void conv_bias_act_infer(Graph *graph, Node *n)
 {
@@ -214,7 +228,8 @@ void conv_bias_act_lower(Lowering *l, const Node *n)
     /* A residual that nobody else needs lies where the result goes. */
     d.accumulate = n->in[3] && lower_over(l, n->out[0], n->in[3]);
     const Value *residual = d.accumulate ? NULL : n->in[3];
-    lower_conv(l, d, 1, 5, (Operand[]){IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), IN(n->in[2]), IN(residual)});
+    lower_conv(l, d, 1, 5,
+               (Operand[]){IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), IN(n->in[2]), IN(residual)});
 }
 
 void conv_bias_act_reference(const RefCall *call)
@@ -226,7 +241,8 @@ void conv_bias_act_reference(const RefCall *call)
     threads_for((int64_t)loop.d.N * loop.d.K, forward_plane, &loop);
     int64_t plane = (int64_t)loop.d.P * loop.d.Q, count = dims_count(n->out[0]->dims);
     for (int64_t i = 0; i < count; i++) {
-        double y = loop.out[i] + call->in[2][i / plane % loop.d.K] + (call->in[3] ? call->in[3][i] : 0);
+        double y =
+            loop.out[i] + call->in[2][i / plane % loop.d.K] + (call->in[3] ? call->in[3][i] : 0);
         loop.out[i] = a->relu && y < 0 ? 0 : y; /* not-a-number stays */
     }
 }

@@ -1,6 +1,6 @@
 /* Fully connected layers: y = x w^T + b, and their gradients. */
 #include "base/check.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 void linear_infer(Graph *graph, Node *n)
 {
@@ -23,7 +23,8 @@ void linear_grad(Graph *graph, Node *n, Gradients *g)
         gradient_add(g, x, NODE(graph, linear_grad_data, &(NoAttrs){0}, dy, w, NULL)->out[0]);
 }
 
-/* Features have zero lanes beyond their width; a GEMM writes only the width, so the rest is cleared first. */
+/* Features have zero lanes beyond their width; a GEMM writes only the width, so the rest is cleared
+ * first. */
 static void clear_padding(Lowering *l, const Value *features)
 {
     Shape s = shape_of(features);
@@ -35,8 +36,15 @@ void linear_lower(Lowering *l, const Node *n)
 {
     Shape x = shape_of(n->in[0]), y = shape_of(n->out[0]);
     clear_padding(l, n->out[0]);
-    lower_gemm(l, (GemmDesc){.M = x.N, .N = y.C, .K = x.C, .lda = x.CB * 16, .ldb = x.C, .ldc = y.CB * 16,
-                             .trans_b = true, .alpha = 1},
+    lower_gemm(l,
+               (GemmDesc){.M = x.N,
+                          .N = y.C,
+                          .K = x.C,
+                          .lda = x.CB * 16,
+                          .ldb = x.C,
+                          .ldc = y.CB * 16,
+                          .trans_b = true,
+                          .alpha = 1},
                IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), IN(n->in[2]));
 }
 
@@ -100,11 +108,19 @@ void linear_grad_weight_lower(Lowering *l, const Node *n)
 {
     Shape x = shape_of(n->in[0]), dy = shape_of(n->in[1]);
     /* A weight's gradient is a parameter's companion: it lies without padding. */
-    lower_gemm(l, (GemmDesc){.M = dy.C, .N = x.C, .K = x.N, .lda = dy.CB * 16, .ldb = x.CB * 16, .ldc = x.C,
-                             .trans_a = true, .alpha = 1},
+    lower_gemm(l,
+               (GemmDesc){.M = dy.C,
+                          .N = x.C,
+                          .K = x.N,
+                          .lda = dy.CB * 16,
+                          .ldb = x.CB * 16,
+                          .ldc = x.C,
+                          .trans_a = true,
+                          .alpha = 1},
                IN(n->in[1]), IN(n->in[0]), OUT(n->out[0]), (Operand){0});
     ColumnArgs args = {.N = dy.N, .C = dy.C, .stride = dy.CB * 16};
-    LOWER_KERNEL(l, column_sum, &args, lower_teams(l, dy.CB, 1, 1), 0, IN(n->in[1]), OUT(n->out[1]));
+    LOWER_KERNEL(l, column_sum, &args, lower_teams(l, dy.CB, 1, 1), 0, IN(n->in[1]),
+                 OUT(n->out[1]));
 }
 
 void linear_grad_weight_reference(const RefCall *call)

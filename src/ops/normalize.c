@@ -1,5 +1,5 @@
 /* L2 normalisation of feature rows, as torch.nn.functional.normalize: y = x / max(|x|, 1e-12). */
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <math.h>
 
@@ -56,8 +56,8 @@ void l2norm_grad_infer(Graph *graph, Node *n)
 void l2norm_grad_lower(Lowering *l, const Node *n)
 {
     RowArgs args = row_args(n->in[0]);
-    LOWER_KERNEL(l, l2norm_grad, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
-                 IN(n->in[2]), OUT(n->out[0]));
+    LOWER_KERNEL(l, l2norm_grad, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
+                 IN(n->in[1]), IN(n->in[2]), OUT(n->out[0]));
 }
 
 void l2norm_grad_reference(const RefCall *call)

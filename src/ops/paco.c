@@ -1,12 +1,13 @@
-/* The losses: PaCo (arXiv 2107.12028, section 3, equation 9 with the class prior of the long-tailed recipes),
- * and softmax cross-entropy with the same prior (balanced softmax) or without it.
+/* The losses: PaCo (arXiv 2107.12028, section 3, equation 9 with the class prior of the long-tailed
+ * recipes), and softmax cross-entropy with the same prior (balanced softmax) or without it.
  *
- * They are the roots of the gradient, so each computes its gradient beside its value: for rank r, loss[r] and
- * d(grad_scale * loss)/d(q, logits). PaCo's logits and similarities z[B, L + 2B + M] are stored once; its row
- * kernel turns them into the gradient in place, comparing labels as it goes: there are no masks. */
+ * They are the roots of the gradient, so each computes its gradient beside its value: for rank r,
+ * loss[r] and d(grad_scale * loss)/d(q, logits). PaCo's logits and similarities z[B, L + 2B + M]
+ * are stored once; its row kernel turns them into the gradient in place, comparing labels as it
+ * goes: there are no masks. */
 #include "base/check.h"
 #include "base/threads.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -55,7 +56,12 @@ static void gradients_of_q(Lowering *l, const Node *n, Value *dz, PacoShape s, l
     const PacoAttrs *a = n->attrs;
     const Value *q = n->in[Q], *dq = n->out[0];
     int lda = (int)padded(s.D);
-    GemmDesc gemm = {.M = (int)s.B, .N = (int)s.D, .K = (int)s.B, .lda = (int)ldz, .ldb = lda, .ldc = lda,
+    GemmDesc gemm = {.M = (int)s.B,
+                     .N = (int)s.D,
+                     .K = (int)s.B,
+                     .lda = (int)ldz,
+                     .ldb = lda,
+                     .ldc = lda,
                      .alpha = (float)(1 / a->temperature)};
     if (s.D % 16)
         lower_fill(l, OUT(dq), (uint64_t)(s.B * lda * 4), 0);
@@ -81,12 +87,13 @@ void paco_loss_lower(Lowering *l, const Node *n)
                      .gamma = (float)a->gamma, .inv_supt = (float)(1 / a->supt),
                      .scale = (float)(a->temperature / a->base_temperature),
                      .has_prior = n->in[PRIOR] != NULL};
-    LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]), IN(n->in[PRIOR]),
-                 OUT(z), IN(n->in[LABELS]), IN(n->in[QUEUE_LABELS]), lower_state(l), OUT(n->out[1]),
-                 OUT(row_loss));
+    LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]),
+                 IN(n->in[PRIOR]), OUT(z), IN(n->in[LABELS]), IN(n->in[QUEUE_LABELS]),
+                 lower_state(l), OUT(n->out[1]), OUT(row_loss));
     gradients_of_q(l, n, z, s, ldz);
     MeanArgs mean = {.n = (int)s.B};
-    LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l), OUT(n->in[LOSS]));
+    LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l),
+                 OUT(n->in[LOSS]));
 }
 
 typedef struct PacoLoop {
@@ -146,7 +153,8 @@ static void paco_row(int64_t i, void *context)
         weight += w;
         weighted += w * (z[j] - log_part);
     }
-    double scale = temperature / a->base_temperature, base = scale * call->state->grad_scale / (double)s.B;
+    double scale = temperature / a->base_temperature,
+           base = scale * call->state->grad_scale / (double)s.B;
     loop->loss[i] = -scale * weighted / weight;
     for (int64_t j = 0; j < s.L + s.F; j++) {
         bool self = j == s.L + i;
@@ -188,7 +196,8 @@ void paco_loss_reference(const RefCall *call)
     free(loop.loss);
 }
 
-/* ------------------------------------------------------------------------------------ softmax_loss */
+/* ------------------------------------------------------------------------------------ softmax_loss
+ */
 
 void softmax_loss_infer(Graph *graph, Node *n)
 {
@@ -203,10 +212,11 @@ void softmax_loss_lower(Lowering *l, const Node *n)
     PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.CB * 16, .beta = 1, .inv_supt = 1, .scale = 1,
                      .has_prior = n->in[2] != NULL};
     Value *row_loss = lower_temp(l, s.N);
-    LOWER_KERNEL(l, softmax_rows, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[2]), IN(n->in[1]),
-                 lower_state(l), OUT(n->out[0]), OUT(row_loss));
+    LOWER_KERNEL(l, softmax_rows, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[2]),
+                 IN(n->in[1]), lower_state(l), OUT(n->out[0]), OUT(row_loss));
     MeanArgs mean = {.n = s.N};
-    LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l), OUT(n->in[3]));
+    LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l),
+                 OUT(n->in[3]));
 }
 
 void softmax_loss_reference(const RefCall *call)
@@ -230,10 +240,11 @@ void softmax_loss_reference(const RefCall *call)
     call->in[3][call->state->rank] = total / (double)B;
 }
 
-/* ------------------------------------------------------------------------------------ count_correct */
+/* ------------------------------------------------------------------------------------
+ * count_correct */
 
-/* counts[rank][0] images whose label has the highest logit, [1] whose label is among the five highest; among
- * equal logits the lower class comes first. */
+/* counts[rank][0] images whose label has the highest logit, [1] whose label is among the five
+ * highest; among equal logits the lower class comes first. */
 void count_correct_infer(Graph *graph, Node *n)
 {
     (void)graph;
@@ -245,8 +256,10 @@ void count_correct_lower(Lowering *l, const Node *n)
     Shape s = shape_of(n->in[0]);
     Value *place = lower_temp(l, s.N);
     RowArgs args = {.rows = s.N, .D = s.C, .stride = s.CB * 16};
-    LOWER_KERNEL(l, label_place, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), OUT(place));
-    LOWER_KERNEL(l, count_places, &args, lower_teams(l, 1, 1, 1), 0, IN(place), lower_state(l), OUT(n->in[2]));
+    LOWER_KERNEL(l, label_place, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
+                 OUT(place));
+    LOWER_KERNEL(l, count_places, &args, lower_teams(l, 1, 1, 1), 0, IN(place), lower_state(l),
+                 OUT(n->in[2]));
 }
 
 void count_correct_reference(const RefCall *call)

@@ -1,8 +1,9 @@
-/* Max pooling and global average pooling. Max pooling keeps the place of each maximum within its window (row
- * times window plus column; the first in reading order), so that its gradient is a gather. As in PyTorch,
- * not-a-number counts as the largest, and the last one of a window as its maximum. */
+/* Max pooling and global average pooling. Max pooling keeps the place of each maximum within its
+ * window (row times window plus column; the first in reading order), so that its gradient is a
+ * gather. As in PyTorch, not-a-number counts as the largest, and the last one of a window as its
+ * maximum. */
 #include "base/check.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,9 +13,16 @@ enum { LEAST_PIXELS = 64 }; /* of a work-item of a CPU that goes over a plane */
 static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
 {
     Shape s = shape_of(x);
-    return (PoolArgs){.N = s.N, .C = s.C, .CB = s.CB, .H = (int)x->dims.d[2], .W = (int)x->dims.d[3],
-                      .P = (int)y->dims.d[2], .Q = (int)y->dims.d[3], .window = a->window,
-                      .stride = a->stride, .pad = a->pad};
+    return (PoolArgs){.N = s.N,
+                      .C = s.C,
+                      .CB = s.CB,
+                      .H = (int)x->dims.d[2],
+                      .W = (int)x->dims.d[3],
+                      .P = (int)y->dims.d[2],
+                      .Q = (int)y->dims.d[3],
+                      .window = a->window,
+                      .stride = a->stride,
+                      .pad = a->pad};
 }
 
 /* Teams: parts of the rows that are written; blocks of channels; images. */
@@ -47,10 +55,12 @@ void max_pool_grad(Graph *graph, Node *n, Gradients *g)
 void max_pool_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = pool_args(n->attrs, n->in[0], n->out[0]);
-    LOWER_KERNEL(l, max_pool, &args, row_grid(l, &args, args.P), 0, IN(n->in[0]), OUT(n->out[0]), OUT(n->out[1]));
+    LOWER_KERNEL(l, max_pool, &args, row_grid(l, &args, args.P), 0, IN(n->in[0]), OUT(n->out[0]),
+                 OUT(n->out[1]));
 }
 
-static void max_pool_window(const PoolArgs *a, const double *x, int p, int q, double *best, int *where)
+static void max_pool_window(const PoolArgs *a, const double *x, int p, int q, double *best,
+                            int *where)
 {
     *where = -1;
     for (int r = 0; r < a->window; r++)
@@ -91,7 +101,8 @@ void max_pool_grad_infer(Graph *graph, Node *n)
 void max_pool_grad_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = pool_args(n->attrs, n->out[0], n->in[0]);
-    LOWER_KERNEL(l, max_pool_grad, &args, row_grid(l, &args, args.H), 0, IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]));
+    LOWER_KERNEL(l, max_pool_grad, &args, row_grid(l, &args, args.H), 0, IN(n->in[0]), IN(n->in[1]),
+                 OUT(n->out[0]));
 }
 
 void max_pool_grad_reference(const RefCall *call)
@@ -102,7 +113,8 @@ void max_pool_grad_reference(const RefCall *call)
     memset(call->out[0], 0, (size_t)dims_count(n->out[0]->dims) * sizeof(double));
     for (int64_t i = 0; i < planes * a.P * a.Q; i++) {
         int q = (int)(i % a.Q), p = (int)(i / a.Q % a.P), where = (int)call->in[1][i];
-        int h = p * a.stride - a.pad + where / a.window, w = q * a.stride - a.pad + where % a.window;
+        int h = p * a.stride - a.pad + where / a.window,
+            w = q * a.stride - a.pad + where % a.window;
         call->out[0][(i / (a.P * a.Q) * a.H + h) * a.W + w] += call->in[0][i];
     }
 }
@@ -121,19 +133,22 @@ void avg_pool_grad(Graph *graph, Node *n, Gradients *g)
     Dims x = n->in[0]->dims;
     PoolAttrs back = {.H = (int)x.d[2], .W = (int)x.d[3]};
     if (gradient_wanted(g, n->in[0]))
-        gradient_add(g, n->in[0], NODE(graph, avg_pool_grad, &back, gradient_of(g, n->out[0]))->out[0]);
+        gradient_add(g, n->in[0],
+                     NODE(graph, avg_pool_grad, &back, gradient_of(g, n->out[0]))->out[0]);
 }
 
 static PoolArgs avg_args(const Value *image)
 {
     Shape s = shape_of(image);
-    return (PoolArgs){.N = s.N, .C = s.C, .CB = s.CB, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
+    return (PoolArgs){
+        .N = s.N, .C = s.C, .CB = s.CB, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
 }
 
 void avg_pool_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = avg_args(n->in[0]);
-    LOWER_KERNEL(l, avg_pool, &args, lower_teams(l, args.CB, args.N, 1), 0, IN(n->in[0]), OUT(n->out[0]));
+    LOWER_KERNEL(l, avg_pool, &args, lower_teams(l, args.CB, args.N, 1), 0, IN(n->in[0]),
+                 OUT(n->out[0]));
 }
 
 void avg_pool_reference(const RefCall *call)
@@ -157,8 +172,8 @@ void avg_pool_grad_infer(Graph *graph, Node *n)
 void avg_pool_grad_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = avg_args(n->out[0]);
-    LOWER_KERNEL(l, avg_pool_grad, &args, lower_planes(l, shape_of(n->out[0]), LEAST_PIXELS), 0, IN(n->in[0]),
-                 OUT(n->out[0]));
+    LOWER_KERNEL(l, avg_pool_grad, &args, lower_planes(l, shape_of(n->out[0]), LEAST_PIXELS), 0,
+                 IN(n->in[0]), OUT(n->out[0]));
 }
 
 void avg_pool_grad_reference(const RefCall *call)

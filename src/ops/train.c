@@ -1,20 +1,22 @@
-/* What surrounds a forward and backward pass: images in, keys and queue, sums over ranks, SGD and the key
- * encoder's moving average. */
+/* What surrounds a forward and backward pass: images in, keys and queue, sums over ranks, SGD and
+ * the key encoder's moving average. */
 #include "base/check.h"
-#include "graph/lower.h"
+#include "plan/lower.h"
 
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------ images */
 
-/* raw is uint8 [R*B][H][W][3], normalised here, or float32 [R*B,3,H,W]. Image i of rank r is raw image
- * order[r B + i], or r B + i without an order: this is where keys are shuffled across ranks. */
+/* raw is uint8 [R*B][H][W][3], normalised here, or float32 [R*B,3,H,W]. Image i of rank r is raw
+ * image order[r B + i], or r B + i without an order: this is where keys are shuffled across ranks.
+ */
 void images_infer(Graph *graph, Node *n)
 {
     const ImagesAttrs *a = n->attrs;
     Dims raw = n->in[0]->dims;
     CHECK(raw.rank == 4 && raw.d[a->bytes ? 3 : 1] == 3);
-    Dims x = a->bytes ? DIMS4(a->batch, 3, raw.d[1], raw.d[2]) : DIMS4(a->batch, 3, raw.d[2], raw.d[3]);
+    Dims x =
+        a->bytes ? DIMS4(a->batch, 3, raw.d[1], raw.d[2]) : DIMS4(a->batch, 3, raw.d[2], raw.d[3]);
     node_output(graph, n, "x", DTYPE_F32, x);
 }
 
@@ -29,7 +31,8 @@ void images_lower(Lowering *l, const Node *n)
     }
     Grid grid = lower_planes(l, s, 256);
     if (a->bytes)
-        LOWER_KERNEL(l, images_bytes, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l), OUT(n->out[0]));
+        LOWER_KERNEL(l, images_bytes, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
+                     OUT(n->out[0]));
     else
         LOWER_KERNEL(l, images_floats, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
                      OUT(n->out[0]));
@@ -42,14 +45,17 @@ void images_reference(const RefCall *call)
     const ImagesAttrs *a = call->node->attrs;
     Shape s = shape_of(call->node->out[0]);
     for (int64_t i = 0; i < (int64_t)s.N * 3 * s.HW; i++) {
-        int64_t pixel = i % s.HW, c = i / s.HW % 3, row = call->state->rank * (int64_t)a->batch + i / s.HW / 3;
+        int64_t pixel = i % s.HW, c = i / s.HW % 3,
+                row = call->state->rank * (int64_t)a->batch + i / s.HW / 3;
         int64_t n = call->in[1] ? (int64_t)call->in[1][row] : row;
-        call->out[0][i] = a->bytes ? (call->in[0][(n * s.HW + pixel) * 3 + c] / 255 - a->mean[c]) / a->std[c]
-                                   : call->in[0][(n * 3 + c) * s.HW + pixel];
+        call->out[0][i] =
+            a->bytes ? (call->in[0][(n * s.HW + pixel) * 3 + c] / 255 - a->mean[c]) / a->std[c]
+                     : call->in[0][(n * 3 + c) * s.HW + pixel];
     }
 }
 
-/* ------------------------------------------------------------------------------------ rows of ranks */
+/* ------------------------------------------------------------------------------------ rows of
+ * ranks */
 
 /* Rows of features or labels, as the device sees them: 4-byte elements. */
 static CopyRowsArgs rows_args(const Value *all, int64_t rows)
@@ -69,8 +75,8 @@ void take_rank_infer(Graph *graph, Node *n)
 void take_rank_lower(Lowering *l, const Node *n)
 {
     CopyRowsArgs args = rows_args(n->in[0], n->out[0]->dims.d[0]);
-    LOWER_KERNEL(l, take_rank, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), lower_state(l),
-                 OUT(n->out[0]));
+    LOWER_KERNEL(l, take_rank, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
+                 lower_state(l), OUT(n->out[0]));
     lower_moves(l, 8 * (int64_t)args.rows * args.width);
 }
 
@@ -83,14 +89,15 @@ void take_rank_reference(const RefCall *call)
 /* keys[order[r B + i]] = k[i]: undoes the shuffle. */
 void store_keys_infer(Graph *graph, Node *n)
 {
-    CHECK(n->in[2]->dims.d[0] == n->in[0]->dims.d[0] * graph->ranks && n->in[2]->dims.d[1] == n->in[0]->dims.d[1]);
+    CHECK(n->in[2]->dims.d[0] == n->in[0]->dims.d[0] * graph->ranks &&
+          n->in[2]->dims.d[1] == n->in[0]->dims.d[1]);
 }
 
 void store_keys_lower(Lowering *l, const Node *n)
 {
     CopyRowsArgs args = rows_args(n->in[0], n->in[0]->dims.d[0]);
-    LOWER_KERNEL(l, store_keys, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
-                 lower_state(l), OUT(n->in[2]));
+    LOWER_KERNEL(l, store_keys, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
+                 IN(n->in[1]), lower_state(l), OUT(n->in[2]));
     lower_moves(l, 8 * (int64_t)args.rows * args.width);
 }
 
@@ -103,21 +110,22 @@ void store_keys_reference(const RefCall *call)
     }
 }
 
-/* Keys of all ranks, in rank order, go to rows head, head + 1, ... of the ring. Where there are more keys than
- * rows, the last ones stay, as if pushed one by one. */
+/* Keys of all ranks, in rank order, go to rows head, head + 1, ... of the ring. Where there are
+ * more keys than rows, the last ones stay, as if pushed one by one. */
 void queue_push_infer(Graph *graph, Node *n)
 {
     (void)graph;
-    CHECK(n->in[0]->dims.d[1] == n->in[2]->dims.d[1] && n->in[0]->dims.d[0] == n->in[1]->dims.d[0] &&
-          n->in[2]->dims.d[0] == n->in[3]->dims.d[0]);
+    CHECK(n->in[0]->dims.d[1] == n->in[2]->dims.d[1] &&
+          n->in[0]->dims.d[0] == n->in[1]->dims.d[0] && n->in[2]->dims.d[0] == n->in[3]->dims.d[0]);
 }
 
 void queue_push_lower(Lowering *l, const Node *n)
 {
     int rows = (int)n->in[0]->dims.d[0];
-    PushArgs args = {.rows = rows, .width = (int)padded(n->in[0]->dims.d[1]), .M = (int)n->in[2]->dims.d[0]};
-    LOWER_KERNEL(l, queue_push, &args, lower_teams(l, rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
-                 OUT(n->in[2]), OUT(n->in[3]));
+    PushArgs args = {
+        .rows = rows, .width = (int)padded(n->in[0]->dims.d[1]), .M = (int)n->in[2]->dims.d[0]};
+    LOWER_KERNEL(l, queue_push, &args, lower_teams(l, rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
+                 lower_state(l), OUT(n->in[2]), OUT(n->in[3]));
     lower_moves(l, 8 * (int64_t)rows * (args.width + 1));
 }
 
@@ -173,7 +181,8 @@ void sgd_lower(Lowering *l, const Node *n)
     const SgdAttrs *a = n->attrs;
     Grid grid;
     RangeArgs args = range_of(l, n->in[0], (float)a->momentum, (float)a->weight_decay, &grid);
-    LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]), OUT(n->in[2]));
+    LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]),
+                 OUT(n->in[2]));
 }
 
 void sgd_reference(const RefCall *call)

@@ -3,7 +3,7 @@
 #define PACO_TRAIN_EVALUATOR_H
 
 #include "data/loader.h"
-#include "graph/session.h"
+#include "plan/session.h"
 #include "model/paco.h"
 #include "train/metrics.h"
 

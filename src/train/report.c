@@ -1,5 +1,5 @@
-/* The files of metrics.h. Whole files never show half of themselves (FileOutput); the record of a run
- * is appended to row by row. */
+/* The files of metrics.h. Whole files never show half of themselves (FileOutput); the record of a
+ * run is appended to row by row. */
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -141,7 +141,8 @@ static void put_facts(FILE *file, const ReportFacts *facts)
     put_json_text(file, "data", facts->data);
     fprintf(file, "  \"checksum\": \"%016llx\",\n", (unsigned long long)facts->checksum);
     fprintf(file, "  \"skipped\": %lld,\n", (long long)facts->skipped);
-    put_json_number(file, "train_skipped", facts->train_skipped < 0 ? NAN : (double)facts->train_skipped, ",");
+    put_json_number(file, "train_skipped",
+                    facts->train_skipped < 0 ? NAN : (double)facts->train_skipped, ",");
     put_json_number(file, "loss", facts->loss, ",");
 }
 

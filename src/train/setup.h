@@ -2,9 +2,9 @@
 #ifndef PACO_TRAIN_SETUP_H
 #define PACO_TRAIN_SETUP_H
 
-#include "graph/session.h"
+#include "plan/session.h"
 #include "model/paco.h"
-#include "train/options.h"
+#include "options/options.h"
 
 /* The model that the options describe; `train` builds the training step, eval_batch > 0 the
  * evaluation. Completes the options' normalisation. */

@@ -9,15 +9,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "checkpoint/store.h"
+#include "state/store.h"
 #include "data/loader.h"
 #include "data/sampler.h"
 #include "train/evaluator.h"
-#include "train/presets.h"
+#include "options/presets.h"
 #include "train/setup.h"
-#include "train/snapshot.h"
+#include "state/snapshot.h"
 #include "train/stop.h"
-#include "train/weights.h"
+#include "state/weights.h"
 
 #include <errno.h>
 #include <math.h>
@@ -190,7 +190,8 @@ static void tell_precision(Trainer *t)
     const Preset *preset = t->options->preset ? preset_find(t->options->preset) : NULL;
     const char *used = options_word(t->options, OPTION_ID_amp);
     if (preset && strcmp(preset->precision, used) != 0)
-        SAY(t, "preset %s was published with %s; this run is in %s", preset->name, preset->precision, used);
+        SAY(t, "preset %s was published with %s; this run is in %s", preset->name,
+            preset->precision, used);
 }
 
 static void introduce(Trainer *t)
@@ -304,7 +305,8 @@ static Status give_up(Trainer *t, Status status)
     char why[STATUS_TEXT_MAX];
     snprintf(why, sizeof why, "%s", status_text());
     bool saved = t->store && t->at.done > 0 && save(t, false) == STATUS_OK;
-    return status_fail(status, "%s%s", why, saved ? ". What was trained is saved: --resume auto goes on" : "");
+    return status_fail(status, "%s%s", why,
+                       saved ? ". What was trained is saved: --resume auto goes on" : "");
 }
 
 static Status train_step(Trainer *t)
@@ -336,10 +338,11 @@ static Status train_step(Trainer *t)
 static Status stop(Trainer *t, bool evaluating)
 {
     TRY(save(t, false));
-    return status_fail(t->store ? STATUS_STOPPED : STATUS_IO,
-                       "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
-                       (long long)t->at.step, (long long)t->steps, evaluating ? ", during evaluation" : "",
-                       t->store ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
+    return status_fail(
+        t->store ? STATUS_STOPPED : STATUS_IO,
+        "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
+        (long long)t->at.step, (long long)t->steps, evaluating ? ", during evaluation" : "",
+        t->store ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
 }
 
 static bool saves_now(const Trainer *t)
@@ -482,8 +485,8 @@ static Status record_epoch(Trainer *t, bool evaluated)
         t->at.epoch + 1, t->options->epochs, row.lr, row.loss, 100 * row.train_top1,
         row.images_per_second, waited);
     if (t->at.skipped)
-        SAY(t, "  skipped %lld of %lld images: unreadable, others took their places", (long long)t->at.skipped,
-            (long long)t->at.seen);
+        SAY(t, "  skipped %lld of %lld images: unreadable, others took their places",
+            (long long)t->at.skipped, (long long)t->at.seen);
     if (evaluated)
         SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s",
             metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]),
@@ -550,8 +553,11 @@ static Status write_reports(Trainer *t)
     if (!t->options->out || !t->metrics)
         return STATUS_OK;
     const char *const *names = t->train->class_names;
-    ReportFacts facts = {.arch = t->config.arch->name, .data = t->test->source, .checksum = t->test->checksum,
-                         .loss = t->evaluation.loss, .skipped = t->evaluation.skipped,
+    ReportFacts facts = {.arch = t->config.arch->name,
+                         .data = t->test->source,
+                         .checksum = t->test->checksum,
+                         .loss = t->evaluation.loss,
+                         .skipped = t->evaluation.skipped,
                          .train_skipped = t->at.skipped_before + t->at.skipped};
     char *classes = file_join(t->options->out, "classes.csv");
     char *confusion = file_join(t->options->out, "confusion.csv");

@@ -3,7 +3,7 @@
 #define PACO_TRAIN_TRAINER_H
 
 #include "train/metrics.h"
-#include "train/options.h"
+#include "options/options.h"
 
 /* What a finished run reports. */
 typedef struct TrainResult {
@@ -14,8 +14,8 @@ typedef struct TrainResult {
 } TrainResult;
 
 /* Trains as the options say. With an --out folder it leaves there options.txt, train.log,
- * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or
- * SIGUSR1, once a checkpoint is saved; without a folder STATUS_IO. */
+ * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT,
+ * SIGHUP or SIGUSR1, once a checkpoint is saved; without a folder STATUS_IO. */
 Status train(Options *options, TrainResult *result);
 
 #endif

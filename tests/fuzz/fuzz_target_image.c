@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/rng.h"
-#include "checkpoint/crc.h"
-#include "data/recipe.h"
+#include "checkpoint/bytes/crc.h"
+#include "image/recipe.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,96 @@
+/* Images in memory, and the choice of decoder by a file's first bytes. Formats: decode_jpeg.c and
+ * decode_png.c. Orientation tags (EXIF) are ignored, as Pillow's open and convert ignore them. */
+#include "image/decode.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Image image_new(int width, int height)
+{
+    CHECKF(width > 0 && height > 0 && (int64_t)width * height <= IMAGE_MAX_PIXELS, "%d x %d", width,
+           height);
+    return (Image){width, height, mem_alloc((size_t)width * (size_t)height * 3)};
+}
+
+void image_free(Image *image)
+{
+    free(image->pixels);
+    *image = (Image){0};
+}
+
+Image image_copy(const Image *image)
+{
+    Image copy = image_new(image->width, image->height);
+    memcpy(copy.pixels, image->pixels, (size_t)image->width * (size_t)image->height * 3);
+    return copy;
+}
+
+Status decode_header(DecodeJob *job, uint32_t width, uint32_t height)
+{
+    if (width == 0 || height == 0)
+        return status_fail(STATUS_INPUT, "%s: header: empty image (%u x %u pixels)", job->name,
+                           width, height);
+    if (width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE ||
+        (uint64_t)width * height > IMAGE_MAX_PIXELS)
+        return status_fail(STATUS_LIMIT,
+                           "%s: header: image too large (%u x %u vs at most %d pixels, "
+                           "%d to a side)",
+                           job->name, width, height, IMAGE_MAX_PIXELS, IMAGE_MAX_SIDE);
+    job->whole = (ImageBox){0, 0, (int)width, (int)height};
+    job->box = job->want ? job->want((int)width, (int)height, job->context) : job->whole;
+    const ImageBox *box = &job->box;
+    CHECK(box->width > 0 && box->height > 0 && box->left >= 0 && box->top >= 0);
+    CHECK(box->width <= (int)width - box->left && box->height <= (int)height - box->top);
+    return STATUS_OK;
+}
+
+static Status decode(DecodeJob *job)
+{
+    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    if (job->size == 0)
+        return status_fail(STATUS_INPUT, "%s: empty file", job->name);
+    if (job->size >= 3 && job->bytes[0] == 0xff && job->bytes[1] == 0xd8 && job->bytes[2] == 0xff)
+        return decode_jpeg(job);
+    if (job->size >= sizeof png && memcmp(job->bytes, png, sizeof png) == 0)
+        return decode_png(job);
+    char seen[3 * 4 + 1] = "";
+    for (size_t i = 0; i < 4 && i < job->size; i++)
+        snprintf(seen + 3 * i, 4, " %02x", job->bytes[i]);
+    return status_fail(STATUS_INPUT, "%s: neither JPEG nor PNG (begins with%s)", job->name, seen);
+}
+
+Status image_decode_part(const char *name, const uint8_t *bytes, size_t size, ImageWant *want,
+                         void *context, Image *out, ImageBox *box, ImageBox *whole)
+{
+    DecodeJob job = {.name = name, .bytes = bytes, .size = size, .want = want, .context = context};
+    Status status = decode(&job);
+    if (status != STATUS_OK) {
+        image_free(&job.image);
+        return status;
+    }
+    *out = job.image;
+    *box = job.box;
+    *whole = job.whole;
+    return STATUS_OK;
+}
+
+Status image_decode(const char *name, const uint8_t *bytes, size_t size, Image *out)
+{
+    ImageBox box, whole;
+    return image_decode_part(name, bytes, size, NULL, NULL, out, &box, &whole);
+}
+
+Status image_read(const char *path, Image *out)
+{
+    uint8_t *bytes;
+    size_t size;
+    TRY(file_read(path, IMAGE_MAX_BYTES, &bytes, &size));
+    Status status = image_decode(path, bytes, size, out);
+    free(bytes);
+    return status;
+}

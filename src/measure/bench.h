@@ -1,0 +1,24 @@
+/* Benchmarks: one training step or one evaluation batch on made-up images, and where its time goes.
+ */
+#ifndef PACO_TRAIN_BENCH_H
+#define PACO_TRAIN_BENCH_H
+
+#include "options/options.h"
+
+#include <stdio.h>
+
+/* Runs `untimed` and then `repeats` steps (evaluation: batches) of the model that the options
+ * describe; prints one line of JSON with the median, and with --profile the time of every step of
+ * the plan to stderr. */
+Status bench_model(Options *options, bool evaluation, FILE *out);
+
+/* One operator, forward and backward, with made-up zeros: words are its name and sizes ("conv 8 64
+ * 56 56 64 3 1"). Prints a line of JSON, and every step's time, speed and share of the measured
+ * peak to stderr. */
+Status bench_op(Options *options, int count, char **words, FILE *out);
+
+/* Opens what the options describe on its device without running it, and prints the plan: steps,
+ * places, bytes. */
+Status bench_plan(Options *options, bool evaluation, const char *dump);
+
+#endif

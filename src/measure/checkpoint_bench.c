@@ -1,0 +1,125 @@
+/* The checkpoint has both encoders, and the momentum of the trained one: what makes up its size. */
+#include "measure/checkpoint_bench.h"
+
+#include "base/clock.h"
+#include "state/detect.h"
+#include "state/training.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+typedef struct Figures {
+    double seconds;
+    int64_t tensors; /* bytes */
+} Figures;
+
+typedef Status BenchMode(const char *file, const char *arch, Figures *figures);
+
+static void fill(Arena *arena, TrainingTensor *t, size_t elements)
+{
+    float *values = t->data = arena_alloc(arena, elements * element_bytes(t->type));
+    for (size_t i = 0; t->type == ELEMENT_FLOAT32 && i < elements; i++)
+        values[i] = (float)((uint32_t)i * 2654435761u >> 8) * 0x1p-24f;
+}
+
+static Status make_state(Arena *arena, const char *arch, bool values, TrainingState *s)
+{
+    WantedTensor *wanted;
+    int count;
+    *s = (TrainingState){.kind = TRAINING_LT, .arch = arch, .lr = 0.1, .momentum = 0.9};
+    TRY(detect_tensors(arena, arch, "", 0, &wanted, &count));
+    s->tensors = arena_alloc(arena, (size_t)(2 * count) * sizeof *s->tensors);
+    for (int i = 0; i < 2 * count; i++) {
+        const WantedTensor *w = &wanted[i % count];
+        TrainingTensor *t = &s->tensors[s->count++];
+        const char *name = arena_printf(arena, "encoder_%c.%s", i < count ? 'q' : 'k', w->name);
+        size_t elements = 1;
+        *t = (TrainingTensor){.name = name, .type = w->type, .rank = w->rank};
+        for (int d = 0; d < t->rank; d++)
+            elements *= (size_t)(t->shape[d] = w->shape[d]);
+        t->parameter = t->type == ELEMENT_FLOAT32 && !strstr(t->name, "running_");
+        if (values)
+            fill(arena, t, elements);
+        t->momentum = t->parameter && i < count ? t->data : NULL;
+    }
+    return STATUS_OK;
+}
+
+static Status bench_write(const char *file, const char *arch, Figures *figures)
+{
+    Arena arena = {0};
+    TrainingState state;
+    Status status = make_state(&arena, arch, true, &state);
+    double started = clock_seconds();
+    if (status == STATUS_OK)
+        status = training_save(file, &state, &file_ops_system);
+    figures->seconds = clock_seconds() - started;
+    arena_free(&arena);
+    return status;
+}
+
+static Status bench_read(const char *file, const char *arch, Figures *figures)
+{
+    Arena arena = {0};
+    TrainingState expected;
+    TrainingLoad load = {0};
+    Status status = make_state(&arena, arch, false, &expected);
+    double started = clock_seconds();
+    if (status == STATUS_OK)
+        status = training_load(file, &expected, NULL, &load);
+    figures->seconds = clock_seconds() - started;
+    for (uint32_t i = 0; status == STATUS_OK && i < checkpoint_count(load.checkpoint); i++) {
+        const CheckpointTensor *t = checkpoint_tensor(load.checkpoint, i);
+        figures->tensors += (int64_t)checkpoint_tensor_bytes(t, t->tensor->type);
+    }
+    training_load_free(&load);
+    arena_free(&arena);
+    return status;
+}
+
+static Status bench_crc(const char *file, const char *arch, Figures *figures)
+{
+    enum { CHUNK = 256 * 1024 };
+    static uint8_t buffer[CHUNK];
+    (void)arch;
+    double started = clock_seconds();
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    uLong crc = 0;
+    ssize_t n = fd < 0 ? -1 : 0;
+    while (fd >= 0 && (n = read(fd, buffer, CHUNK)) > 0)
+        crc = crc32(crc, buffer, (uInt)n);
+    Status status =
+        n < 0 ? status_fail(STATUS_IO, "%s: file@0: cannot read: %s", file, strerror(errno))
+              : STATUS_OK;
+    if (fd >= 0)
+        close(fd);
+    figures->seconds = clock_seconds() - started;
+    return status;
+}
+
+Status checkpoint_bench_run(const char *mode, const char *file, const char *arch, FILE *out)
+{
+    static const struct {
+        const char *name;
+        BenchMode *run;
+    } modes[] = {{"write", bench_write}, {"read", bench_read}, {"crc", bench_crc}};
+    enum { MODES = sizeof modes / sizeof *modes };
+    int m = 0;
+    while (m < MODES && strcmp(modes[m].name, mode) != 0)
+        m++;
+    if (m == MODES)
+        return status_fail(STATUS_USAGE,
+                           "bench checkpoint: unknown mode '%.60s'. Modes: write, read, crc", mode);
+    Figures figures = {0};
+    int64_t idle = clock_peak_memory();
+    TRY(modes[m].run(file, arch, &figures));
+    fprintf(out,
+            "{\"mode\": \"%s\", \"ms_median\": %.3f, \"peak_mib\": %.1f, \"tensors_mib\": %.1f}\n",
+            mode, 1e3 * figures.seconds, (double)(clock_peak_memory() - idle) / (1 << 20),
+            (double)figures.tensors / (1 << 20));
+    return STATUS_OK;
+}

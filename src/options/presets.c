@@ -1,0 +1,24 @@
+/* The table of presets.def. */
+#include "options/presets.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const Preset presets[] = {
+#define PRESET(name, options, accuracy, source, script, precision, about) \
+    {#name, options, accuracy, source, script, precision, about},
+#include "options/presets.def"
+};
+
+const Preset *preset_at(int i)
+{
+    return i >= 0 && (size_t)i < sizeof presets / sizeof *presets ? &presets[i] : NULL;
+}
+
+const Preset *preset_find(const char *name)
+{
+    for (int i = 0; preset_at(i); i++)
+        if (strcmp(presets[i].name, name) == 0)
+            return &presets[i];
+    return NULL;
+}

@@ -1,0 +1,83 @@
+/* What must hold for a plan, whatever made it: no step reads what no step wrote, and no two values
+ * that live at the same time share a byte. A failure is a defect of a pass, so it is a CHECK. */
+#include "plan/plan.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+
+static bool planned(const PlanValue *v)
+{
+    return v->first >= 0 && (v->value->role == ROLE_ACTIVATION || v->value->role == ROLE_DERIVED);
+}
+
+/* Whether the step adds to what lies where it writes. */
+static bool adds(const Step *step)
+{
+    return (step->kind == STEP_CONV && step->conv.accumulate) ||
+           (step->kind == STEP_GEMM && step->gemm.beta != 0);
+}
+
+/* Whether the value was written, or what it stands over. */
+static bool place_written(const Plan *plan, const bool *written, int id)
+{
+    for (; id >= 0; id = plan->values[id].over)
+        if (written[id])
+            return true;
+    return false;
+}
+
+static void check_reads(const Plan *plan)
+{
+    bool *written = mem_zero((size_t)plan->values_count, sizeof *written);
+    for (int i = 0; i < plan->steps_count; i++) {
+        const PlanStep *place = &plan->plan_steps[i];
+        for (int j = 0; j < plan->steps[i].refs_count; j++) {
+            int id = place->operands[j].value;
+            if (id < 0 || !planned(&plan->values[id]))
+                continue;
+            bool writes = plan->steps[i].writes >> j & 1;
+            CHECKF(writes || written[id], "step %d (%s) reads %s, which nothing wrote", i,
+                   plan->steps[i].name, plan->values[id].value->name);
+            CHECKF(!writes || !adds(&plan->steps[i]) || place_written(plan, written, id),
+                   "step %d (%s) adds to %s, which nothing wrote", i, plan->steps[i].name,
+                   plan->values[id].value->name);
+        }
+        if (place->packed.value >= 0)
+            CHECKF(written[place->packed.value], "step %d (%s): weights not packed", i,
+                   plan->steps[i].name);
+        for (int j = 0; j < plan->steps[i].refs_count; j++)
+            if (place->operands[j].value >= 0 && plan->steps[i].writes >> j & 1)
+                written[place->operands[j].value] = true;
+    }
+    free(written);
+}
+
+static bool stands_over(const Plan *plan, const PlanValue *a, const PlanValue *b)
+{
+    for (const PlanValue *v = a; v->over >= 0; v = &plan->values[v->over])
+        if (&plan->values[v->over] == b)
+            return true;
+    return false;
+}
+
+static void check_overlap(const Plan *plan)
+{
+    for (int i = 0; i < plan->values_count; i++)
+        for (int j = i + 1; planned(&plan->values[i]) && j < plan->values_count; j++) {
+            const PlanValue *a = &plan->values[i], *b = &plan->values[j];
+            if (!planned(b) || a->buffer != b->buffer || a->off >= b->off + b->bytes ||
+                b->off >= a->off + a->bytes || a->first > b->last || b->first > a->last)
+                continue;
+            CHECKF(stands_over(plan, a, b) || stands_over(plan, b, a), "%s and %s overlap",
+                   a->value->name, b->value->name);
+        }
+}
+
+void plan_check(const Plan *plan)
+{
+    check_reads(plan);
+    check_overlap(plan);
+    for (int i = 0; i < plan->values_count; i++)
+        CHECKF(plan->values[i].off % 4 == 0, "%s", plan->values[i].value->name);
+}

@@ -1,0 +1,132 @@
+/* Plan: a graph compiled for one device: a flat array of steps, and where each value lives.
+ *
+ * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie unpadded in the
+ * order of the parameters; a slab may need several buffers (max_alloc), but no value spans two.
+ * Activations share places by liveness. A prepared plan is immutable; what changes from step to
+ * step is in StepState. */
+#ifndef PACO_GRAPH_PLAN_H
+#define PACO_GRAPH_PLAN_H
+
+#include "device/backend.h"
+#include "device/kernels.h"
+#include "graph/op.h"
+#include "plan/tuning.h"
+
+typedef enum Slab {
+    SLAB_PARAM,
+    SLAB_GRAD,
+    SLAB_GRAD_SUM,
+    SLAB_MOMENTUM,
+    SLAB_EMA,
+    SLAB_STATE,
+    SLAB_IO,
+    SLAB_ACTIVATION,
+    SLAB_COUNT
+} Slab;
+
+/* Where one value lives. */
+typedef struct PlanValue {
+    Value *value;
+    uint64_t bytes;   /* on the device, with padded lanes */
+    bool blocked; /* [N][ceil(C/c)][H][W][c], zero lanes beyond C; else row-major without padding */
+    Slab slab;
+    int buffer;       /* of the slab */
+    uint64_t off;
+    int first, last;  /* steps between which it must keep its contents */
+    int over;         /* takes the place of this value, -1: its own place */
+} PlanValue;
+
+typedef struct PlanSlab {
+    uint64_t *sizes; /* bytes of each buffer */
+    Buffer **buffers;
+    int count;
+} PlanSlab;
+
+/* A step before its refs are known. */
+typedef struct PlanOperand {
+    int value;    /* id; -1: absent */
+    uint64_t off; /* bytes beyond the value's place */
+} PlanOperand;
+
+typedef struct PlanStep {
+    PlanOperand operands[STEP_MAX_REFS], packed, workspace;
+    Segment segment;
+    const Node *node;
+    int joined; /* steps over the ranges right behind the operands that coalescing made part of this
+                   one */
+} PlanStep;
+
+/* Value `out` takes the place of value `in`, whose last use is the step that writes `out`. */
+typedef struct PlanOver {
+    int out, in;
+} PlanOver;
+
+typedef struct PlanOptions {
+    bool no_fuse;      /* leave the graph as built */
+    bool no_recompute; /* keep every activation for the backward pass */
+    const Tuning *tuning; /* which algorithms were fastest here; NULL: the backend decides */
+    bool apart;        /* a buffer of its own for every value: tests put guards around it */
+    bool plan_only; /* to be looked at: takes no memory of the device, builds no kernels, cannot run
+                     */
+    bool unbuilt;      /* takes memory but builds no kernels: for tuning, which builds its own */
+    const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
+} PlanOptions;
+
+typedef struct Plan {
+    Graph *graph;
+    const Backend *backend;
+    Device *device;
+    const DeviceInfo *info;
+    Step *steps;
+    PlanStep *plan_steps;  /* parallel to steps */
+    int steps_count;
+    int begin[SEGMENT_COUNT + 1]; /* steps of segment s: begin[s] .. begin[s + 1] - 1 */
+    PlanValue *values;     /* by value id */
+    int values_count;
+    PlanSlab slabs[SLAB_COUNT];
+    const Tuning *tuning;
+    bool apart;
+    int state;             /* id of the StepState value */
+    PlanOver *overs;
+    int overs_count, overs_room;
+    Status status;         /* of lowering: the backend's first refusal */
+    uint64_t requested;    /* bytes of all activations, had each its own place */
+    const char *peak;      /* node at which most activation bytes are alive */
+    uint64_t peak_bytes;   /* how many those are: no plan needs less */
+    uint64_t peak_derived; /* bytes of packed weights and scratch among them */
+} Plan;
+
+/* Compiles the graph (which the plan then owns, also on failure) and takes the device's memory.
+ * STATUS_LIMIT, with what is too large and the batch that would fit, when it does not fit. */
+Status plan_compile(Graph *graph, const Backend *backend, Device *device,
+                    const PlanOptions *options, Plan **plan);
+void plan_free(Plan *plan);
+/* STATUS_LIMIT, as plan_compile fails, when the device cannot hold it. */
+Status plan_fits(const Plan *plan);
+/* Sets the step state and runs one segment. */
+Status plan_run(Plan *plan, Segment segment, const StepParams *state);
+/* Moves a value between host (logical row-major, `type` F32, F64, I32 or U8) and device. */
+Status plan_write(Plan *plan, const Value *value, const void *host, DType type);
+Status plan_read(Plan *plan, const Value *value, void *host, DType type);
+/* The place of a value. */
+Ref plan_ref(const Plan *plan, const Value *value);
+/* Bytes of a slab, or of all of them. */
+uint64_t plan_slab_bytes(const Plan *plan, Slab slab);
+uint64_t plan_bytes(const Plan *plan);
+/* What a step does, in one word ("conv_forward", "bn_apply"). */
+const char *plan_step_label(const Step *step);
+/* Prints steps, shapes, places, bytes and flops. */
+void plan_dump_steps(const Plan *plan, void *file);
+void plan_dump_memory(const Plan *plan, void *file);
+
+/* ---- memory.c: places for everything. check.c: what must hold afterwards. */
+void plan_liveness(Plan *plan);
+void plan_memory(Plan *plan);
+void plan_check(const Plan *plan);
+
+/* ---- fuse.c: rewrites the graph by the rows of fuse.def. recompute.c: lets the backward pass
+ * compute the outputs of batch norm with ReLU again, so that their places are free in between. */
+void graph_fuse(Graph *graph);
+void graph_recompute(Graph *graph);
+
+#endif

@@ -1,0 +1,137 @@
+/* Session: the same calls for a plan on a device and for the reference interpreter. */
+#include "plan/session.h"
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "device/registry.h"
+#include "graph/interp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Session {
+    Graph *graph;
+    Interp *interp;         /* the reference, or */
+    const Backend *backend; /* a device and its plan */
+    Device *device;
+    Plan *plan;
+    Tuning *tuning;         /* loaded for it */
+    const char *name;
+};
+
+static Status open_device(Session *s, Graph *graph, const SessionOptions *options)
+{
+    Status status = device_open(options->device ? options->device : "auto", &options->on,
+                                &s->backend, &s->device);
+    if (status != STATUS_OK) {
+        graph_free(graph);
+        return status;
+    }
+    s->name = s->backend->opened(s->device)->name;
+    PlanOptions plan = options->plan;
+    if (!plan.tuning)
+        plan.tuning = s->tuning = tuning_load(s->backend->opened(s->device), options->on.cache);
+    return plan_compile(graph, s->backend, s->device, &plan, &s->plan);
+}
+
+Status session_open(Graph *graph, const SessionOptions *options, Session **out)
+{
+    Session *s = mem_zero(1, sizeof *s);
+    const char *device = options->device ? options->device : "auto";
+    s->graph = graph;
+    bool ref64 = strcmp(device, "ref") == 0, ref32 = strcmp(device, "ref32") == 0;
+    if (ref64 || ref32) {
+        s->interp = interp_new(graph, ref64 ? DTYPE_F64 : DTYPE_F32);
+        s->name = ref64 ? "ref (float64)" : "ref (float32)";
+    } else {
+        Status status = open_device(s, graph, options);
+        if (status != STATUS_OK) {
+            session_close(s);
+            return status;
+        }
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+void session_close(Session *s)
+{
+    if (!s)
+        return;
+    plan_free(s->plan);
+    interp_free(s->interp);
+    tuning_free(s->tuning);
+    if (s->device)
+        s->backend->close(s->device);
+    free(s);
+}
+
+const Graph *session_graph(const Session *s)
+{
+    return s->graph;
+}
+
+const Plan *session_plan(const Session *s)
+{
+    return s->plan;
+}
+
+const char *session_device(const Session *s)
+{
+    return s->name;
+}
+
+void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
+{
+    uint64_t hash = 0;
+    for (int i = 0; s->plan && i < s->plan->steps_count; i++) {
+        const Step *step = &s->plan->steps[i];
+        hash = hash * 31 + rng_hash(plan_step_label(step));
+        hash = hash * 31 + rng_hash(step->algorithm ? step->algorithm : "");
+    }
+    const DeviceInfo *on = s->plan ? s->plan->info : NULL;
+    snprintf(text, SESSION_ARITHMETIC, "%s, %s, %u units, steps %016llx", s->name,
+             on ? on->driver : "host", on ? on->units : 0, (unsigned long long)hash);
+}
+
+Status session_write(Session *s, const Value *value, const void *host, DType type)
+{
+    if (s->plan)
+        return plan_write(s->plan, value, host, type);
+    interp_write(s->interp, value, host, type);
+    return STATUS_OK;
+}
+
+Status session_read(Session *s, const Value *value, void *host, DType type)
+{
+    if (s->plan)
+        return plan_read(s->plan, value, host, type);
+    interp_read(s->interp, value, host, type);
+    return STATUS_OK;
+}
+
+Status session_run(Session *s, Segment segment, const StepParams *state)
+{
+    if (s->plan)
+        return plan_run(s->plan, segment, state);
+    interp_run(s->interp, segment, state);
+    return STATUS_OK;
+}
+
+Status session_step(Session *s, StepParams state)
+{
+    state.rank = 0;
+    TRY(session_run(s, SEGMENT_PROLOGUE, &state));
+    for (state.rank = 0; state.rank < s->graph->ranks; state.rank++)
+        TRY(session_run(s, SEGMENT_KEY, &state));
+    for (state.rank = 0; state.rank < s->graph->ranks; state.rank++)
+        TRY(session_run(s, SEGMENT_QUERY, &state));
+    state.rank = 0;
+    return session_run(s, SEGMENT_EPILOGUE, &state);
+}
+
+Status session_sync(Session *s)
+{
+    return s->plan ? s->backend->sync(s->device) : STATUS_OK;
+}

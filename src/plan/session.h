@@ -1,0 +1,43 @@
+/* Session: a graph on a device, or on the reference. What training, verification and evaluation run
+ * on. */
+#ifndef PACO_GRAPH_SESSION_H
+#define PACO_GRAPH_SESSION_H
+
+#include "plan/plan.h"
+
+typedef struct Session Session;
+
+typedef struct SessionOptions {
+    const char *device;  /* "ref" (float64), "ref32", or a device of the registry ("opencl",
+                            "opencl:1", "auto") */
+    DeviceOptions on;    /* how to open it */
+    PlanOptions plan;
+} SessionOptions;
+
+enum { SESSION_ARITHMETIC = 384 };
+
+/* Takes the graph over, also on failure. */
+Status session_open(Graph *graph, const SessionOptions *options, Session **session);
+void session_close(Session *session);
+/* The graph, after fusion where the device fuses. */
+const Graph *session_graph(const Session *session);
+/* NULL on the reference. */
+const Plan *session_plan(const Session *session);
+/* "ref (float64)" or the device's name. */
+const char *session_device(const Session *session);
+
+/* What decides the bits of a step beside graph and state, in one line: device, driver, cores, and a
+ * hash of what runs each step. Equal lines: equal bits. */
+void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
+
+/* Moves a value between host (logical row-major elements of `type`) and device. */
+Status session_write(Session *session, const Value *value, const void *host, DType type);
+Status session_read(Session *session, const Value *value, void *host, DType type);
+Status session_run(Session *session, Segment segment, const StepParams *state);
+/* One whole training step: PROLOGUE, KEY and QUERY for every virtual rank, EPILOGUE. state->rank is
+ * set here. */
+Status session_step(Session *session, StepParams state);
+/* Waits until all is done. */
+Status session_sync(Session *session);
+
+#endif

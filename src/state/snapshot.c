@@ -1,0 +1,400 @@
+/* Snapshot. state_dict's order is that of PyTorch's modules: the queue's buffers, encoder_q,
+ * encoder_k, linear, linear_k; a batch norm's running statistics stand behind its bias. */
+#include "state/snapshot.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "checkpoint/finite.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the session knows of a tensor. */
+typedef struct Source {
+    const Value *value;    /* NULL: a counter of the host */
+    const Value *momentum; /* NULL: none */
+} Source;
+
+struct Snapshot {
+    Arena arena;
+    Arena extra;           /* of the latest progress taken */
+    Options *options;
+    const ModelConfig *config;
+    const Dataset *data;
+    TrainingState state;
+    Source *sources;       /* parallel to state.tensors */
+    int room;
+};
+
+/* ------------------------------------------------------------------------------------ description
+ */
+
+static TrainingTensor *add_tensor(Snapshot *s, const char *name, ElementType type, Dims dims)
+{
+    if (s->state.count == s->room) {
+        s->room = s->room ? 2 * s->room : 256;
+        s->state.tensors = mem_grow(s->state.tensors, (size_t)s->room * sizeof *s->state.tensors);
+        s->sources = mem_grow(s->sources, (size_t)s->room * sizeof *s->sources);
+    }
+    TrainingTensor *t = &s->state.tensors[s->state.count];
+    s->sources[s->state.count++] = (Source){0};
+    *t = (TrainingTensor){
+        .name = arena_printf(&s->arena, "%s", name), .type = type, .rank = dims.rank};
+    memcpy(t->shape, dims.d, (size_t)dims.rank * sizeof *dims.d);
+    t->data = mem_zero((size_t)dims_count(dims), element_bytes(type));
+    return t;
+}
+
+static void add_value(Snapshot *s, const char *name, const Value *value, const Value *momentum,
+                      bool parameter)
+{
+    if (!value)
+        return;
+    bool integer = value->dtype == DTYPE_I32;
+    TrainingTensor *t = add_tensor(s, name, integer ? ELEMENT_INT64 : ELEMENT_FLOAT32, value->dims);
+    t->parameter = parameter;
+    if (momentum)
+        t->momentum = mem_zero((size_t)dims_count(value->dims), sizeof(float));
+    s->sources[s->state.count - 1] = (Source){value, momentum};
+}
+
+/* The statistics that follow a batch norm's bias. */
+static void add_statistics(Snapshot *s, const Graph *g, const char *bias)
+{
+    char name[256];
+    int stem = (int)(strlen(bias) - strlen("bias"));
+    snprintf(name, sizeof name, "%.*srunning_mean", stem, bias);
+    const Value *mean = graph_find(g, name);
+    if (!mean)
+        return;
+    add_value(s, name, mean, NULL, false);
+    snprintf(name, sizeof name, "%.*srunning_var", stem, bias);
+    add_value(s, name, graph_find(g, name), NULL, false);
+    snprintf(name, sizeof name, "%.*snum_batches_tracked", stem, bias);
+    add_tensor(s, name, ELEMENT_INT64, (Dims){0});
+}
+
+/* The parameters whose name begins so, or their copies on the key side. */
+static void add_side(Snapshot *s, const Graph *g, const char *prefix, bool key)
+{
+    for (int i = 0; i < g->values_count; i++) {
+        const Value *param = g->values[i];
+        if (param->role != ROLE_PARAM || strncmp(param->name, prefix, strlen(prefix)) != 0)
+            continue;
+        const Value *v = key ? graph_companion_of(g, param, ROLE_EMA) : param;
+        if (!v)
+            continue;
+        add_value(s, v->name, v, key ? NULL : graph_companion_of(g, param, ROLE_MOMENTUM), true);
+        if (param->kind == PARAM_BN_BIAS)
+            add_statistics(s, g, v->name);
+    }
+}
+
+Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,
+                       const Dataset *data)
+{
+    Snapshot *s = mem_zero(1, sizeof *s);
+    s->options = options;
+    s->config = config;
+    s->data = data;
+    const Graph *g = model->graph;
+    bool cifar = config->arch->family == FAMILY_CIFAR;
+    s->state.kind = cifar ? TRAINING_CIFAR : config->prior ? TRAINING_LT : TRAINING_FULL;
+    s->state.arch = config->arch->name;
+    s->state.momentum = config->sgd.momentum;
+    s->state.weight_decay = config->sgd.weight_decay;
+    add_value(s, "queue", model->queue, NULL, false);
+    add_value(s, "queue_l", model->queue_labels, NULL, false);
+    if (model->queue)
+        add_tensor(s, "queue_ptr", ELEMENT_INT64, DIMS1(1));
+    add_side(s, g, "encoder_q.", false);
+    add_side(s, g, "encoder_q.", true);
+    add_side(s, g, "linear.", false);
+    if (s->state.kind != TRAINING_FULL)
+        add_side(s, g, "linear.", true);
+    return s;
+}
+
+void snapshot_free(Snapshot *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < s->state.count; i++) {
+        free(s->state.tensors[i].data);
+        free(s->state.tensors[i].momentum);
+    }
+    free(s->state.tensors);
+    free(s->sources);
+    arena_free(&s->extra);
+    arena_free(&s->arena);
+    free(s);
+}
+
+/* ------------------------------------------------------------------------------------ saving */
+
+static Status take_tensor(Session *session, const TrainingTensor *t, const Source *source)
+{
+    int64_t n = dims_count(source->value->dims);
+    if (source->momentum)
+        TRY(session_read(session, source->momentum, t->momentum, DTYPE_F32));
+    if (t->type == ELEMENT_FLOAT32)
+        return session_read(session, source->value, t->data, DTYPE_F32);
+    int32_t *small = mem_alloc((size_t)n * sizeof *small);
+    Status status = session_read(session, source->value, small, DTYPE_I32);
+    for (int64_t i = 0; i < n; i++)
+        ((int64_t *)t->data)[i] = small[i];
+    free(small);
+    return status;
+}
+
+/* What tells training data apart wherever their files lie. */
+static const char *name_data(const Dataset *d, Arena *arena)
+{
+    return arena_printf(arena, "%lld images, %d classes, checksum %016llx", (long long)d->count,
+                        d->classes, (unsigned long long)d->checksum);
+}
+
+static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p)
+{
+    Arena *a = &s->extra;
+    arena_free(a);
+    char arithmetic[SESSION_ARITHMETIC];
+    session_arithmetic(session, arithmetic);
+    Object *extra = object_dict(a, false);
+    object_set(a, extra, "step", object_int(a, p->done));
+    object_set(a, extra, "epoch", object_int(a, p->epoch));
+    object_set(a, extra, "epoch_step", object_int(a, p->step));
+    object_set(a, extra, "seed", object_int(a, (int64_t)s->options->seed));
+    object_set(a, extra, "batch", object_int(a, s->options->batch));
+    object_set(a, extra, "ranks", object_int(a, s->options->ranks));
+    object_set(a, extra, "loss_scale", object_float(a, 1));
+    object_set(a, extra, "best", object_float(a, p->best));
+    object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
+    object_set(a, extra, "correct", object_int(a, p->correct));
+    object_set(a, extra, "seen", object_int(a, p->seen));
+    object_set(a, extra, "skipped", object_int(a, p->skipped));
+    object_set(a, extra, "skipped_before", object_int(a, p->skipped_before));
+    object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
+    object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
+    object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
+    return extra;
+}
+
+Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr,
+                     const TrainingState **state)
+{
+    for (int i = 0; i < s->state.count; i++) {
+        TrainingTensor *t = &s->state.tensors[i];
+        if (s->sources[i].value)
+            TRY(take_tensor(session, t, &s->sources[i]));
+        else
+            *(int64_t *)t->data = strcmp(t->name, "queue_ptr") == 0 ? p->queue_head : p->done;
+    }
+    s->state.epoch = p->epoch;
+    s->state.accuracy = 100 * p->best;
+    s->state.lr = lr;
+    s->state.extra = describe_progress(s, session, p);
+    *state = &s->state;
+    return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ restoring */
+
+static Status restore_tensor(Session *session, const TrainingTensor *t, const Source *source)
+{
+    int64_t n = dims_count(source->value->dims);
+    if (source->momentum && t->momentum)
+        TRY(session_write(session, source->momentum, t->momentum, DTYPE_F32));
+    if (t->type == ELEMENT_FLOAT32)
+        return session_write(session, source->value, t->data, DTYPE_F32);
+    int32_t *small = mem_alloc((size_t)n * sizeof *small);
+    for (int64_t i = 0; i < n; i++)
+        small[i] = (int32_t)((const int64_t *)t->data)[i];
+    Status status = session_write(session, source->value, small, DTYPE_I32);
+    free(small);
+    return status;
+}
+
+/* The network and the options that decide which images come next must be those of the run. All that
+ * differ are listed. */
+static Status check_same(const Snapshot *s, const char *path, const TrainingState *state)
+{
+    const struct {
+        const char *key;
+        int64_t now;
+    } same[] = {{"seed", (int64_t)s->options->seed},
+                {"batch", s->options->batch},
+                {"ranks", s->options->ranks}};
+    char text[320] = "";
+    int n = 0;
+    if (strcmp(s->state.arch, state->arch) != 0)
+        n = snprintf(text, sizeof text, ", --arch %s vs %.60s", s->state.arch, state->arch);
+    for (int i = 0; i < 3; i++) {
+        int64_t then = training_extra_int(state, same[i].key, same[i].now);
+        if (then != same[i].now)
+            n += snprintf(text + n, sizeof text - (size_t)n, ", --%s %lld vs %lld", same[i].key,
+                          (long long)same[i].now, (long long)then);
+    }
+    if (n)
+        return status_fail(STATUS_INPUT,
+                           "%s: options: not those of the run to resume (%s). --init-from starts a "
+                           "new run from its "
+                           "weights",
+                           path, text + strlen(", "));
+    return STATUS_OK;
+}
+
+/* The images must be those of the run: its place in an epoch means others otherwise. The published
+ * code does not say what it trained on. */
+static Status check_data(const Snapshot *s, const char *path, const TrainingState *state)
+{
+    Arena arena = {0};
+    const char *now = name_data(s->data, &arena), *then = training_extra_text(state, "data", now);
+    Status status = STATUS_OK;
+    if (strcmp(then, now) != 0)
+        status = status_fail(STATUS_INPUT,
+                             "%s: %s: not the training data of the run to resume (%s vs %.100s). "
+                             "--init-from starts a new run from its weights",
+                             path, s->data->source, now, then);
+    arena_free(&arena);
+    return status;
+}
+
+/* Options that may change under a run without changing what it computes (of the training list, its
+ * contents count: check_data). */
+static bool is_free(const char *name, size_t length)
+{
+    static const char *const names[] = {
+        "preset",  "device",  "kernels", "fuse",       "require-crc", "strict-finite", "profile",
+        "threads", "out",     "resume",  "init-from",  "partial",     "save-every",    "save-steps",
+        "keep",    "repeats", "untimed", "stop-after", "train-list"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
+            return true;
+    return false;
+}
+
+/* Whether two values are the same, also where an earlier version wrote a number otherwise (1e+01,
+ * now 10). */
+static bool same_value(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    char *a_end, *b_end;
+    double x = strtod(a, &a_end), y = strtod(b, &b_end);
+    bool numbers = a_length > 0 && b_length > 0 && a_end == a + a_length && b_end == b + b_length;
+    return (a_length == b_length && memcmp(a, b, a_length) == 0) || (numbers && x == y);
+}
+
+/* Says which other options differ from those that the run was saved with: allowed, but seldom
+ * meant. */
+static void warn_of_changes(const Snapshot *s, const TrainingState *state)
+{
+    Arena arena = {0};
+    const char *then = training_extra_text(state, "options", "");
+    const char *now = arena_printf(&arena, "\n%s", options_dump(s->options, &arena));
+    for (size_t length; *then; then += length + (then[length] == '\n')) {
+        length = strcspn(then, "\n");
+        size_t name = strcspn(then, "=\n") + 1;
+        if (name > length || is_free(then, name - 1))
+            continue;
+        const char *key = arena_printf(&arena, "\n%.*s", (int)name, then);
+        const char *here = strstr(now, key), *value = here ? here + strlen(key) : "";
+        size_t other = strcspn(value, "\n");
+        if (here && !same_value(value, other, then + name, length - name))
+            log_warn("--%.*s: %.*s now, %.*s when the run was saved", (int)name - 1, then,
+                     (int)other, value, (int)(length - name), then + name);
+    }
+    arena_free(&arena);
+}
+
+/* Another device, driver or tuning rounds otherwise: allowed, but no longer the same bits. */
+static void warn_of_arithmetic(const Session *session, const TrainingState *state)
+{
+    char now[SESSION_ARITHMETIC];
+    session_arithmetic(session, now);
+    const char *then = training_extra_text(state, "arithmetic", now);
+    if (strcmp(then, now) != 0)
+        log_warn("this run goes on with other arithmetic (%s; saved with %.*s): its bits will "
+                 "differ from those of an "
+                 "uninterrupted run",
+                 now, SESSION_ARITHMETIC, then);
+}
+
+/* A number of images, 0 where the file claims nonsense. */
+static int64_t read_count(const TrainingState *state, const char *key)
+{
+    int64_t count = training_extra_int(state, key, 0);
+    return count >= 0 && count < INT64_C(1) << 53 ? count : 0;
+}
+
+/* A number from 0 to `most`, 0 where the file claims nonsense: no accuracy is above a NaN, so no
+ * checkpoint would ever be the best again. */
+static double read_number(const TrainingState *state, const char *key, double otherwise,
+                          double most)
+{
+    double number = training_extra_float(state, key, otherwise);
+    return number >= 0 && number <= most ? number : 0;
+}
+
+/* Where the run stands. A file can claim anything. */
+static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
+                            Progress *p)
+{
+    int64_t epoch = training_extra_int(state, "epoch", state->epoch);
+    int64_t step = training_extra_int(state, "epoch_step", 0);
+    bool sane = epoch >= 0 && epoch <= 1000000 && step >= 0 && step <= steps;
+    int64_t done = training_extra_int(state, "step", sane ? epoch * steps : 0);
+    if (!sane || done < 0 || done > INT_MAX)
+        return status_fail(
+            STATUS_INPUT,
+            "%s: openpaco: epoch %lld, step %lld of %lld: no place where this run can stand. "
+            "Was it trained on other data?",
+            path, (long long)epoch, (long long)step, (long long)steps);
+    p->epoch = (int)epoch;
+    p->step = step;
+    p->done = done;
+    p->best = read_number(state, "best", state->accuracy / 100, 1);
+    p->loss_sum = read_number(state, "loss_sum", 0, 1e300);
+    p->correct = read_count(state, "correct");
+    p->seen = read_count(state, "seen");
+    p->skipped = read_count(state, "skipped");
+    p->skipped_before = read_count(state, "skipped_before");
+    return STATUS_OK;
+}
+
+Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t steps, Progress *p)
+{
+    TrainingLoad load;
+    CheckpointOptions open = {.require_crc = s->options->require_crc};
+    Status status = training_load(path, &s->state, &open, &load);
+    if (status == STATUS_OK)
+        status = not_finite_tell(&load.not_finite, path, s->options->strict_finite);
+    bool other =
+        status != STATUS_OK && load.state.arch && strcmp(load.state.arch, s->state.arch) != 0;
+    if (other)
+        status = check_same(s, path, &load.state);
+    else if (status != STATUS_OK && status != STATUS_NAN)
+        state_match_print(&load.match);
+    if (status == STATUS_OK)
+        status = check_same(s, path, &load.state);
+    if (status == STATUS_OK)
+        status = check_data(s, path, &load.state);
+    for (int i = 0; i < s->state.count && status == STATUS_OK; i++) {
+        const TrainingTensor *t = &load.state.tensors[i];
+        CHECK(strcmp(t->name, s->state.tensors[i].name) == 0);
+        if (s->sources[i].value)
+            status = restore_tensor(session, t, &s->sources[i]);
+        else if (strcmp(t->name, "queue_ptr") == 0)
+            p->queue_head = (int)*(const int64_t *)t->data;
+    }
+    if (status == STATUS_OK)
+        status = read_progress(path, &load.state, steps, p);
+    if (status == STATUS_OK) {
+        warn_of_changes(s, &load.state);
+        warn_of_arithmetic(session, &load.state);
+    }
+    training_load_free(&load);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* Snapshot: the state of a training run on its way between a session and a checkpoint. Names, types
+ * and order are those of the published code; what only this program needs rides along (Progress).
+ */
+#ifndef PACO_TRAIN_SNAPSHOT_H
+#define PACO_TRAIN_SNAPSHOT_H
+
+#include "state/training.h"
+#include "data/dataset.h"
+#include "plan/session.h"
+#include "model/paco.h"
+#include "options/options.h"
+
+/* Where a run stands. */
+typedef struct Progress {
+    int epoch;                /* running or next */
+    int64_t step;             /* done within it */
+    int64_t done;             /* steps since the beginning */
+    int queue_head;
+    double best;              /* best top-1 so far, a fraction */
+    double loss_sum;          /* of the running epoch */
+    int64_t correct, seen;    /* likewise */
+    int64_t skipped;          /* likewise: unreadable images that others took the place of */
+    int64_t skipped_before;   /* in the epochs before */
+} Progress;
+
+typedef struct Snapshot Snapshot;
+
+/* Describes the tensors of a model that trains on `data`; host memory is taken for all of them. All
+ * arguments outlive the snapshot. */
+Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,
+                       const Dataset *data);
+void snapshot_free(Snapshot *snapshot);
+/* Copies the session's state and the progress into the snapshot; the result is valid until the next
+ * call. */
+Status snapshot_take(Snapshot *snapshot, Session *session, const Progress *progress, double lr,
+                     const TrainingState **state);
+/* Reads a checkpoint file into the session, all or nothing, and tells where its run stood. `steps`
+ * is the number of steps of an epoch. A checkpoint of the published code stands at the beginning of
+ * its epoch. STATUS_USAGE where options that decide what comes next (arch, seed, batch, ranks)
+ * differ, STATUS_INPUT where the run trained on other data. */
+Status snapshot_restore(Snapshot *snapshot, Session *session, const char *path, int64_t steps,
+                        Progress *progress);
+
+#endif

@@ -1,0 +1,47 @@
+/* Store: a folder of checkpoints of one run, none of which a kill or a full disk can take away.
+ *
+ * A save writes a temporary file, syncs it, reads it back and compares its SHA-256, renames it,
+ * syncs the folder, then replaces the manifest (manifest.json: file, step, bytes, SHA-256, oldest
+ * first; last a hash of its own, which tells its damage from that of a checkpoint) in the same way,
+ * sets the links last.pth.tar and best.pth.tar, and only then removes what is no longer kept. One
+ * writer per folder, by a lock. Reading needs no lock. */
+#ifndef PACO_CHECKPOINT_STORE_H
+#define PACO_CHECKPOINT_STORE_H
+
+#include "state/file_ops.h"
+#include "state/training.h"
+
+typedef struct Store Store;
+
+typedef struct StoreOptions {
+    int keep;           /* newest checkpoints kept, at least 1; the best is kept besides */
+    const FileOps *ops; /* NULL: the system's */
+} StoreOptions;
+
+/* Opens a folder for writing, makes it where needed, takes the lock, removes what a killed save
+ * left. STATUS_IO when another process has the lock; STATUS_INPUT, as of all that read the
+ * manifest, when a newer program wrote it. */
+Status store_open(const char *folder, const StoreOptions *options, Store **out);
+void store_close(Store *store);
+
+/* What a save writes; torch_write of some tree, as a rule. */
+typedef Status (*StoreWrite)(Sink *sink, void *context);
+/* Saves a checkpoint as of `step`; `best` makes it the best one so far. On failure everything that
+ * was there before is there still. */
+Status store_save(Store *store, int64_t step, bool best, StoreWrite write, void *context);
+/* The same for a training state. */
+Status store_save_training(Store *store, int64_t step, bool best, const TrainingState *state);
+
+/* The newest checkpoint that is intact, malloc'd: its bytes have the manifest's SHA-256 (or, where
+ * the manifest does not know it, all its CRCs are right). Damaged newer ones are passed over with a
+ * warning each. *path is NULL when nothing was ever saved here; when there were checkpoints and
+ * none is intact, STATUS_INPUT. One that cannot be read is not passed over: STATUS_IO or
+ * STATUS_LIMIT. */
+Status store_last(const char *folder, char **path);
+/* The best one, if it is intact; NULL when there is none. A damaged one is STATUS_INPUT. */
+Status store_best(const char *folder, char **path);
+/* store_last for the writer: once an intact checkpoint is found, damaged newer ones are renamed
+ * NAME.damaged, so that they do not count as kept. */
+Status store_resume(Store *store, char **path);
+
+#endif

@@ -1,0 +1,30 @@
+/* Weights: a network's tensors from a checkpoint of this program, of the published code, or of a
+ * plain ResNet. */
+#ifndef PACO_TRAIN_WEIGHTS_H
+#define PACO_TRAIN_WEIGHTS_H
+
+#include "state/detect.h"
+#include "plan/session.h"
+#include "model/paco.h"
+
+typedef struct Weights {
+    Checkpoint *checkpoint;
+    StateDict dict;
+    Detected found; /* architecture, classes, names */
+    bool strict_finite; /* set it after weights_open: elements that are not finite are STATUS_NAN */
+} Weights;
+
+/* Opens a checkpoint, or the best (else the newest) one of a run's folder, and recognises its
+ * network; with `require_crc`, a zip without CRCs is STATUS_INPUT. */
+Status weights_open(const char *path, bool require_crc, Weights *weights);
+void weights_close(Weights *weights);
+
+/* Puts the checkpoint's tensors into every parameter, key copy and running statistic of the session
+ * that it has. All or nothing: unless `partial`, every tensor of the model must be there in its
+ * shape and every tensor of the file must be known; all differences are printed, and then
+ * STATUS_INPUT. With `partial`, what fits is loaded, what was loaded and what was not is printed,
+ * and the rest of the session stays as it is: give it its initial values first. Elements that are
+ * not finite are loaded, with a warning, unless weights->strict_finite. */
+Status weights_load(Weights *weights, Session *session, const Model *model, bool partial);
+
+#endif

@@ -1,0 +1,96 @@
+/* paco: trains and evaluates PaCo (arXiv 2107.12028). This file only finds the verb. */
+#include "base/log.h"
+#include "base/status.h"
+#include "options/suggest.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verbs[] = {
+#define VERB(name, summary) {#name, verb_##name, summary},
+#include "verbs.def"
+#undef VERB
+};
+
+enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
+
+static int usage(FILE *file)
+{
+    fprintf(file, "paco: Parametric Contrastive Learning on any accelerator\n\nusage: paco VERB "
+                  "[options]\n\n");
+    for (int i = 0; i < VERB_COUNT; i++)
+        fprintf(file, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
+    fprintf(file, "\n`paco VERB --help` explains a verb.\n");
+    return file == stdout ? STATUS_OK : STATUS_USAGE;
+}
+
+static int unknown(const char *name)
+{
+    Suggest near = suggest_begin(name);
+    for (int i = 0; i < VERB_COUNT; i++)
+        suggest_try(&near, verbs[i].name);
+    if (near.best)
+        status_fail(STATUS_USAGE, "unknown verb '%.60s'. Did you mean %s?", name, near.best);
+    else
+        status_fail(STATUS_USAGE, "unknown verb '%.60s'. `paco help` lists them", name);
+    log_error("%s", status_text());
+    return STATUS_USAGE;
+}
+
+/* The exit code of a verb, once all it printed has arrived: output is lost at the latest when stdio
+ * gives its buffer to a full disk. */
+static int finish(int code)
+{
+    bool lost = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) != 0 || lost) {
+        if (code != STATUS_OK)
+            return code; /* that was said already */
+        log_error("standard output: cannot write: %s",
+                  errno ? strerror(errno) : "an earlier write failed");
+        return STATUS_IO;
+    }
+    return code;
+}
+
+/* Whether --help or -h is among the words: it is for every verb, wherever it stands. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+static int run_verb(int verb, int argc, char **argv)
+{
+    char *help[] = {argv[0], "--help", NULL};
+    return asks_for_help(argc, argv) ? verbs[verb].run(2, help) : verbs[verb].run(argc, argv);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2)
+        return usage(stderr);
+    if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+        return usage(stdout);
+    for (int i = 0; i < VERB_COUNT; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return run_verb(i, argc - 1, argv + 1);
+    return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file beyond `ulimit -f` is a failed write with a text and exit code 4 */
+    return finish(run(argc, argv));
+}

@@ -1,0 +1,167 @@
+/* paco augment: draws a contact sheet of a recipe's views, so that a user sees what the network
+ * sees. Each cell shows a query view above its key view; view i is the one training draws in
+ * epoch i. */
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "image/recipe.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GAP = 4, VIEWS_MAX = 1024, BACKGROUND = 255 };
+
+/* What the table of options does not know. */
+typedef struct AugmentRequest {
+    const char *image, *out;
+    int n;
+} AugmentRequest;
+
+static const char USAGE[] =
+    "usage: paco augment --image FILE --out SHEET.png [--recipe NAME] [options]\n\n"
+    "Draws the query view above the key view, as training sees them in as many epochs.\n\n"
+    "  --image FILE             a JPEG or PNG file\n"
+    "  --out SHEET.png          the sheet; a file that is there stays until the new one is whole\n"
+    "  --n N                    views of each kind [16]";
+
+static void help(void)
+{
+    options_help(stdout, OPTION_AUGMENT, USAGE);
+    printf("\nrecipes, of two views or one:");
+    const Recipe *recipe;
+    for (int i = 0; (recipe = recipe_at(i)); i++)
+        printf("%s%s", i % 6 ? " " : "\n  ", recipe->name);
+    printf("\n");
+}
+
+static Status read_count(const char *text, int *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 1 || value > VIEWS_MAX)
+        return status_fail(STATUS_USAGE, "--n: no whole number from 1 to %d ('%.60s')", VIEWS_MAX,
+                           text);
+    *out = (int)value;
+    return STATUS_OK;
+}
+
+/* Takes `--name value` or `--name=value` out of the words from `at` on. *value stays where they are
+ * another option. */
+static Status take(const char *name, int *argc, char **argv, int at, const char **value)
+{
+    size_t length = strlen(name);
+    if (strncmp(argv[at], name, length) != 0 || (argv[at][length] && argv[at][length] != '='))
+        return STATUS_OK;
+    bool own = argv[at][length] == '=',
+         follows = !own && at + 1 < *argc && strncmp(argv[at + 1], "--", 2) != 0;
+    if (!own && !follows)
+        return status_fail(STATUS_USAGE, "%s: value missing", name);
+    *value = own ? argv[at] + length + 1 : argv[at + 1];
+    int taken = own ? 1 : 2;
+    memmove(argv + at, argv + at + taken, (size_t)(*argc - at - taken) * sizeof *argv);
+    *argc -= taken;
+    return STATUS_OK;
+}
+
+/* The options of this verb alone; the words that stay are the table's. */
+static Status take_own(AugmentRequest *r, int *argc, char **argv)
+{
+    for (int i = 0; i < *argc;) {
+        const char *count = NULL;
+        int before = *argc;
+        TRY(take("--image", argc, argv, i, &r->image));
+        if (*argc == before)
+            TRY(take("--out", argc, argv, i, &r->out));
+        if (*argc == before)
+            TRY(take("--n", argc, argv, i, &count));
+        if (count)
+            TRY(read_count(count, &r->n));
+        i += *argc == before;
+    }
+    return STATUS_OK;
+}
+
+static void paste(Image *sheet, int left, int top, const uint8_t *view, int size)
+{
+    for (int y = 0; y < size; y++)
+        memcpy(sheet->pixels + ((size_t)(top + y) * (size_t)sheet->width + (size_t)left) * 3,
+               view + (size_t)y * (size_t)size * 3, (size_t)size * 3);
+}
+
+static Status draw_sheet(const AugmentRequest *r, uint64_t seed, const Recipe *recipe,
+                         const RecipeOptions *options, const uint8_t *bytes, size_t bytes_size,
+                         Image *sheet)
+{
+    int size = options->size, columns = (int)ceil(sqrt((double)r->n));
+    int rows = (r->n + columns - 1) / columns, cell = 2 * size + GAP;
+    size_t view = (size_t)size * (size_t)size * 3;
+    uint64_t width = (uint64_t)columns * (uint64_t)(size + GAP) + GAP;
+    uint64_t height = (uint64_t)rows * (uint64_t)(cell + GAP) + GAP;
+    if (width * height > IMAGE_MAX_PIXELS)
+        return status_fail(STATUS_LIMIT,
+                           "augment: the sheet is too large (%llu x %llu vs at most %d pixels). "
+                           "Use a smaller --n or --size",
+                           (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_PIXELS);
+    *sheet = image_new((int)width, (int)height);
+    memset(sheet->pixels, BACKGROUND, (size_t)width * (size_t)height * 3);
+    uint8_t *views = mem_alloc(2 * view);
+    Status status = STATUS_OK;
+    for (int i = 0; i < r->n && status == STATUS_OK; i++) {
+        Rng query = rng_stream(seed, (uint32_t)i, 0, RNG_VIEW_Q);
+        Rng key = rng_stream(seed, (uint32_t)i, 0, RNG_VIEW_K);
+        status = recipe_views(recipe, options, r->image, bytes, bytes_size, &query, &key, views,
+                              views + view);
+        int left = GAP + i % columns * (size + GAP), top = GAP + i / columns * (cell + GAP);
+        if (status == STATUS_OK) {
+            paste(sheet, left, top, views, size);
+            paste(sheet, left, top + size + GAP / 2, views + view, size);
+        }
+    }
+    free(views);
+    return status;
+}
+
+static Status augment(const AugmentRequest *r, const Options *o)
+{
+    if (!r->image || !r->out)
+        return status_fail(STATUS_USAGE, "augment: --image and --out are needed");
+    RecipeOptions options;
+    const Recipe *recipe = options_recipe(o, &options);
+    uint8_t *bytes;
+    size_t size;
+    Image sheet = {0};
+    TRY(file_read(r->image, IMAGE_MAX_BYTES, &bytes, &size));
+    Status status = draw_sheet(r, o->seed, recipe, &options, bytes, size, &sheet);
+    free(bytes);
+    if (status == STATUS_OK)
+        status = image_write_png(r->out, &sheet);
+    if (status == STATUS_OK)
+        log_info("%s: %d views of %s, query (%s) above key (%s), %d x %d pixels", r->out, r->n,
+                 r->image, recipe_view_name(recipe, RECIPE_QUERY),
+                 recipe_view_name(recipe, RECIPE_KEY), sheet.width, sheet.height);
+    image_free(&sheet);
+    return status;
+}
+
+static Status run(int argc, char **argv, Options *options)
+{
+    AugmentRequest request = {.n = 16};
+    argc--, argv++;
+    TRY(take_own(&request, &argc, argv));
+    TRY(options_parse(options, OPTION_AUGMENT, 0, argc, argv));
+    if (!options->help)
+        return augment(&request, options);
+    help();
+    return STATUS_OK;
+}
+
+int verb_augment(int argc, char **argv)
+{
+    return run_with_options(run, argc, argv);
+}

@@ -1,0 +1,71 @@
+/* paco bench: speeds of training steps, evaluation, image views and checkpoints. */
+#include "measure/checkpoint_bench.h"
+#include "measure/image_bench.h"
+#include "measure/bench.h"
+#include "verbs.h"
+
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: paco bench step|eval [options]        one training step, or one batch of evaluation\n"
+    "       paco bench op NAME SIZES...           one operator (conv, bn, pool, linear, paco, sgd, "
+    "ema)\n"
+    "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n"
+    "       paco bench checkpoint MODE FILE       write, read or crc: a training checkpoint, "
+    "once\n\n"
+    "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, their share of the "
+    "device's measured peak,\n"
+    "peak memory; of an operator also GB/s, and the share is that of what limits it. "
+    "Multiplications are counted as in\n"
+    "direct convolution; Winograd's form does fewer, so that shares may pass 100 %.";
+
+static Status image_bench(int argc, char **argv)
+{
+    if (argc != 4)
+        return status_fail(STATUS_USAGE,
+                           "bench image: needs a mode and a folder. `paco bench --help` explains");
+    return image_bench_run(argv[2], argv[3], 3, stdout);
+}
+
+static Status checkpoint_bench(int argc, char **argv)
+{
+    if (argc != 4 && argc != 5)
+        return status_fail(
+            STATUS_USAGE,
+            "bench checkpoint: needs a mode and a file. `paco bench --help` explains");
+    return checkpoint_bench_run(argv[2], argv[3], argc == 5 ? argv[4] : "resnet50", stdout);
+}
+
+static Status model_bench(int argc, char **argv, Options *options)
+{
+    bool evaluation = false;
+    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
+    return options->help ? STATUS_OK : bench_model(options, evaluation, stdout);
+}
+
+/* `bench op NAME SIZES... [--options]`: the words up to the first option are the operator's. */
+static Status op_bench(int argc, char **argv, Options *options)
+{
+    int words = 2;
+    while (words < argc && argv[words][0] != '-')
+        words++;
+    TRY(options_parse(options, OPTION_BENCH, 0, argc - words, argv + words));
+    return bench_op(options, words - 2, argv + 2, stdout);
+}
+
+static Status run(int argc, char **argv, Options *options)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "image") == 0)
+        return image_bench(argc, argv);
+    if (strcmp(what, "checkpoint") == 0)
+        return checkpoint_bench(argc, argv);
+    if (strcmp(what, "op") == 0)
+        return op_bench(argc, argv, options);
+    return model_bench(argc, argv, options);
+}
+
+int verb_bench(int argc, char **argv)
+{
+    return run_with_options(run, argc, argv);
+}

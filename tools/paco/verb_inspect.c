@@ -1,0 +1,67 @@
+/* paco inspect: what a checkpoint is. */
+#include "base/log.h"
+#include "state/detect.h"
+#include "state/inspect.h"
+#include "options/suggest.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: paco inspect FILE [--arch NAME] [--quiet] [--require-crc] [--strict-finite]\n"
+    "  prints format, architecture, differences from it, and every tensor with type, shape, norm\n"
+    "  --arch NAME      compare with this architecture instead of the one detected\n"
+    "  --quiet          no list of tensors\n"
+    "  --require-crc    refuse a zip that was written without CRCs\n"
+    "  --strict-finite  a NaN or infinity is an error (exit code 6)\n";
+
+static Status check_arch(const char *arch)
+{
+    const char *name;
+    Suggest near = suggest_begin(arch);
+    for (int i = 0; (name = detect_name(i)); i++) {
+        if (strcmp(name, arch) == 0)
+            return STATUS_OK;
+        suggest_try(&near, name);
+    }
+    return status_fail(STATUS_USAGE, "inspect: --arch: unknown '%.60s'. %s%s", arch,
+                       near.best ? "Did you mean " : "`paco train --help` lists them",
+                       near.best ? near.best : "");
+}
+
+int verb_inspect(int argc, char **argv)
+{
+    InspectOptions options = {0};
+    const char *path = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return STATUS_OK;
+        }
+        if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc) {
+            options.arch = argv[++i];
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            options.quiet = true;
+        } else if (strcmp(argv[i], "--require-crc") == 0) {
+            options.open.require_crc = true;
+        } else if (strcmp(argv[i], "--strict-finite") == 0) {
+            options.strict_finite = true;
+        } else if (argv[i][0] == '-' || path) {
+            log_error("inspect: unexpected argument '%s'. `paco inspect --help` explains", argv[i]);
+            return STATUS_USAGE;
+        } else {
+            path = argv[i];
+        }
+    }
+    if (!path) {
+        log_error("inspect: no FILE given. `paco inspect --help` explains");
+        return STATUS_USAGE;
+    }
+    Status status = options.arch ? check_arch(options.arch) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = inspect_file(path, &options, stdout);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    return (int)status;
+}
