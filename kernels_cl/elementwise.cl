@@ -49,18 +49,41 @@ KERNEL void add(CREF(float, x), CREF(float, z), REF(float, y), RangeArgs a)
         y[i] = x[i] + z[i];
 }
 
-/* sum = rank 0 ? g : sum + g */
-KERNEL void grad_sum(CREF(float, g), CREF(StepState, state), REF(float, sum), RangeArgs a)
+/* sums[held - merged] = sums[held - merged] + (... + (sums[held - 1] + g)): one rank's gradient on its way up the tree of
+ * comm/ranks.h. Sums that no rank of the share needs are absent. */
+KERNEL void grad_sum(CREF(float, g), CREF(StepState, state), REF(float, s0), REF(float, s1), REF(float, s2),
+                     REF(float, s3), REF(float, s4), REF(float, s5), REF(float, s6), REF(float, s7), REF(float, s8),
+                     REF(float, s9), REF(float, s10), REF(float, s11), RangeArgs a)
 {
     PLACE(const float, g);
     PLACE(const StepState, state);
-    PLACE(float, sum);
+    PLACE(float, s0);
+    PLACE(float, s1);
+    PLACE(float, s2);
+    PLACE(float, s3);
+    PLACE(float, s4);
+    PLACE(float, s5);
+    PLACE(float, s6);
+    PLACE(float, s7);
+    PLACE(float, s8);
+    PLACE(float, s9);
+    PLACE(float, s10);
+    PLACE(float, s11);
+    GLOBAL float *sums[] = {s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11};
+    int held = state->sums_held, to = held - state->sums_merged;
     RANGE(a);
-    int first = state->rank == 0;
-    for (; i + LANES <= end; i += next)
-        STORE(sum + i, first ? LOAD(g + i) : LOAD(sum + i) + LOAD(g + i));
-    for (; i < end; i++)
-        sum[i] = first ? g[i] : sum[i] + g[i];
+    for (; i + LANES <= end; i += next) {
+        vec sum = LOAD(g + i);
+        for (int s = held - 1; s >= to; s--)
+            sum = LOAD(sums[s] + i) + sum;
+        STORE(sums[to] + i, sum);
+    }
+    for (; i < end; i++) {
+        float sum = g[i];
+        for (int s = held - 1; s >= to; s--)
+            sum = sums[s][i] + sum;
+        sums[to][i] = sum;
+    }
 }
 
 /* v = momentum v + (g + decay w);  w -= lr v */

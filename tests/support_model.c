@@ -25,7 +25,7 @@ ModelConfig model_small(const Arch *arch, int size, int batch, int ranks)
         .classes = 11,
         .size = size,
         .batch = batch,
-        .ranks = ranks,
+        .ranks = ranks_whole(ranks),
         .dim = 20,
         .queue = 37,
         .mlp = true,

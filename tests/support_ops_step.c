@@ -17,7 +17,7 @@ static void build_images(Trial *t)
     Value *order = NULL;
     if (p[6])
         order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
-    t->graph->ranks = p[3];
+    t->graph->ranks = ranks_whole(p[3]);
     t->state.rank = p[4];
     trial_output(t, NODE(t->graph, images, &attrs, raw, order)->out[0], p[5] ? SUM(2) : EXACT);
 }
@@ -40,7 +40,7 @@ static void build_take_rank(Trial *t)
     int all = p[0] * p[2];
     Value *rows = p[1] ? trial_features(t, "rows", DIMS2(all, p[1]), FILL_NORMAL)
                        : trial_labels(t, "labels", all, 1000);
-    t->graph->ranks = p[2];
+    t->graph->ranks = ranks_whole(p[2]);
     t->state.rank = p[3];
     trial_output(t, NODE(t->graph, take_rank, &none, rows)->out[0], EXACT);
 }
@@ -57,7 +57,7 @@ static void build_store_keys(Trial *t)
     Value *k = trial_features(t, "k", DIMS2(p[0], p[1]), FILL_NORMAL);
     Value *order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
     Value *keys = trial_features(t, "keys", DIMS2(all, p[1]), FILL_NORMAL);
-    t->graph->ranks = p[2];
+    t->graph->ranks = ranks_whole(p[2]);
     t->state.rank = p[3];
     NODE(t->graph, store_keys, &none, k, order, keys);
     trial_mutated(t, keys, EXACT);
@@ -115,7 +115,7 @@ static Value *logits(Trial *t, int rows, int classes)
 
 static Value *rank_losses(Trial *t, int ranks, int rank)
 {
-    t->graph->ranks = ranks;
+    t->graph->ranks = ranks_whole(ranks);
     t->state.rank = rank;
     t->state.grad_scale = 1.0 / ranks;
     return trial_input(t, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(ranks), FILL_NORMAL);
@@ -178,7 +178,7 @@ static void build_count_correct(Trial *t)
     Value *z = trial_features(t, "logits", DIMS2(p[0], p[1]), FILL_COARSE),
           *labels = trial_labels(t, "labels", p[0], p[1]);
     Value *counts = trial_input(t, "counts", ROLE_OUTPUT, DTYPE_I32, DIMS2(p[2], 2), FILL_PERMUTATION);
-    t->graph->ranks = p[2];
+    t->graph->ranks = ranks_whole(p[2]);
     t->state.rank = p[3];
     NODE(t->graph, count_correct, &none, z, labels, counts);
     trial_mutated(t, counts, EXACT);

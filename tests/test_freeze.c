@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "device/registry.h"
-#include "train/setup.h"
+#include "train/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static ModelConfig frozen_model(const char *arch, int size)
     options_init(&o);
     must(options_set(&o, "arch", arch));
     must(options_set(&o, "freeze", "convs_but_last_block"));
-    ModelConfig asked = setup_model(&o, 11, size, true, 0), c = model_small(asked.arch, size, 4, 1);
+    ModelConfig asked = run_config(&o, 11, size, true, 0), c = model_small(asked.arch, size, 4, 1);
     c.trainable = asked.trainable;
     c.trainable_context = asked.trainable_context;
     options_free(&o);

@@ -201,9 +201,7 @@ static void walk_plan(const Plan *plan)
     for (int b = 0; b < plan->slabs[SLAB_ACTIVATION].count; b++)
         a.tags[b] = mem_zero((size_t)plan->slabs[SLAB_ACTIVATION].sizes[b] / 4 + 1, sizeof(int));
     for (int s = 0; s < SEGMENT_COUNT; s++) {
-        int turns = s == SEGMENT_KEY || s == SEGMENT_QUERY ? plan->graph->ranks
-                    : s == SEGMENT_EVAL                    ? 2
-                                                           : 1;
+        int turns = s == SEGMENT_EVAL ? 2 : segment_turns((Segment)s, plan->graph->ranks);
         for (int turn = 0; turn < turns; turn++)
             for (int i = plan->begin[s]; i < plan->begin[s + 1]; i++)
                 walk_step(&a, i);
@@ -220,7 +218,8 @@ static void check_places(const Plan *plan, const Paper *paper)
 {
     static const Slab slabs[ROLE_COUNT] = {
         [ROLE_PARAM] = SLAB_PARAM,       [ROLE_GRAD] = SLAB_GRAD,
-        [ROLE_GRAD_SUM] = SLAB_GRAD_SUM, [ROLE_MOMENTUM] = SLAB_MOMENTUM,
+        [ROLE_GRAD_SUM] = SLAB_GRAD_SUM, [ROLE_GRAD_PARTIAL] = SLAB_GRAD_SUM,
+        [ROLE_MOMENTUM] = SLAB_MOMENTUM,
         [ROLE_EMA] = SLAB_EMA,           [ROLE_STATE] = SLAB_STATE,
         [ROLE_CONSTANT] = SLAB_IO,       [ROLE_INPUT] = SLAB_IO,
         [ROLE_OUTPUT] = SLAB_IO,         [ROLE_ACTIVATION] = SLAB_ACTIVATION,
@@ -353,7 +352,7 @@ static Graph *random_graph(uint64_t seed, int ranks)
     static const Segment order[] = {SEGMENT_PROLOGUE, SEGMENT_KEY, SEGMENT_QUERY, SEGMENT_EPILOGUE,
                                     SEGMENT_EVAL};
     Maker m = {.g = graph_new(), .rng = rng_stream(9, 0, seed, RNG_TEST)};
-    m.g->ranks = ranks;
+    m.g->ranks = ranks_whole(ranks);
     m.pool[m.count++] = graph_value(m.g, "x", ROLE_STATE, DTYPE_F32, DIMS4(2, 5, 3, 4));
     m.pool[m.count++] = graph_value(m.g, "z", ROLE_STATE, DTYPE_F32, DIMS4(2, 20, 3, 4));
     for (size_t s = 0; s < sizeof order / sizeof *order; s++) {
@@ -574,9 +573,9 @@ static void check_ranges(const Plan *plan)
     assert_int_equal(sum.bytes, 12 * sum.elements);
     assert_int_equal(ema.steps, all.steps);
     assert_int_equal(ema.elements, all.elements);
-    assert_int_equal(sum.elements, plan->graph->ranks > 1 ? trained.elements : 0);
+    assert_int_equal(sum.elements, plan->graph->ranks.all > 1 ? trained.elements : 0);
     /* Frozen parameters have no gradients: those of their neighbours lie side by side. */
-    assert_true(plan->graph->ranks == 1 ? sum.steps == 0
+    assert_true(plan->graph->ranks.all == 1 ? sum.steps == 0
                                         : sum.steps >= 1 && sum.steps <= trained.steps);
 }
 

@@ -158,7 +158,7 @@ static void balanced_sampling_is_balanced(void **state)
 static LoaderSpec pair_spec(const Dataset *d, const char *recipe, int size, int ranks, int batch)
 {
     LoaderSpec spec = {.data = d, .views = LOADER_PAIR, .recipe = recipe_find(recipe), .seed = 11,
-                       .ranks = ranks, .batch = batch, .epochs = 3};
+                       .ranks = ranks_whole(ranks), .batch = batch, .epochs = 3};
     assert_non_null(spec.recipe);
     spec.options = recipe_options(spec.recipe);
     if (size)
@@ -345,8 +345,8 @@ static void ranks_can_be_split(void **state)
     Loader *all, *middle;
     const Batch *a, *m;
     assert_int_equal(loader_open(&spec, &all), STATUS_OK);
-    spec.first_rank = 1;
-    spec.own_ranks = 2;
+    spec.ranks.first = 1;
+    spec.ranks.own = 2;
     assert_int_equal(loader_open(&spec, &middle), STATUS_OK);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(loader_next(all, &a), STATUS_OK);

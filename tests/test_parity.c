@@ -61,12 +61,12 @@ static Run run_open(const ModelConfig *config, const char *device, bool no_fuse)
 /* `steps` steps from step 0 on. */
 static void run_steps(Run *r, int steps)
 {
-    StepParams params = {.lr = 0.05, .grad_scale = 1.0 / r->config.ranks};
+    StepParams params = {.lr = 0.05, .grad_scale = 1.0 / r->config.ranks.all};
     for (params.step = 0; params.step < steps; params.step++) {
         model_feed(r->session, &r->model, &r->config, params.step);
         must(session_step(r->session, params));
         params.queue_head =
-            (params.queue_head + r->config.batch * r->config.ranks) % r->config.queue;
+            (params.queue_head + r->config.batch * r->config.ranks.all) % r->config.queue;
     }
 }
 
@@ -80,7 +80,7 @@ static double *read_value(const Run *r, const Value *v)
 /* The gradient that SGD uses, or NULL. */
 static const Value *gradient(const Run *r, const Value *param)
 {
-    Role role = r->config.ranks > 1 ? ROLE_GRAD_SUM : ROLE_GRAD;
+    Role role = r->config.ranks.all > 1 ? ROLE_GRAD_SUM : ROLE_GRAD;
     return param->role == ROLE_PARAM ? graph_companion_of(r->model.graph, param, role) : NULL;
 }
 

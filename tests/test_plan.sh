@@ -56,6 +56,13 @@ for what in "step --arch resnet20 --size 16 --batch 4 --dim 16 --queue 32" "op c
     seen "$work/errors" '^paco: error: --profile: the reference has no steps to time'
 done
 
+# several steps to one wait
+"$paco" bench step --arch resnet20 --size 16 --batch 4 --dim 16 --queue 32 --repeats 1 --inner 3 >"$work/json" ||
+    fail "bench step --inner"
+seen "$work/json" '"inner": 3, .*"ms_median": [0-9.]+'
+"$paco" bench step --inner 0 >"$work/out" 2>"$work/errors"
+[ $? = 2 ] || fail "bench step --inner 0: not refused"
+
 # what does not fit
 "$paco" plan step --arch resnet20 --batch 8 --dim 4096 --queue 16777216 >"$work/out" 2>"$work/errors"
 [ $? = 5 ] || fail "a queue of 256 GiB: not exit 5"

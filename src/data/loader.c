@@ -200,8 +200,8 @@ static void open_slot(Loader *l)
         l->next_step++;
         return;
     }
-    for (int r = 0; r < l->spec.own_ranks; r++)
-        sampler_batch(l->sampler, l->next_epoch, l->next_step, l->spec.first_rank + r,
+    for (int r = 0; r < l->spec.ranks.own; r++)
+        sampler_batch(l->sampler, l->next_epoch, l->next_step, l->spec.ranks.first + r,
                       slot->keys + (size_t)r * (size_t)l->spec.batch);
     if (++l->next_step == l->steps) {
         l->next_step = 0;
@@ -280,9 +280,7 @@ static void slot_free(Slot *slot)
 static void complete_spec(LoaderSpec *spec)
 {
     if (spec->views == LOADER_EVAL)
-        spec->ranks = spec->own_ranks = 1, spec->first_rank = 0, spec->epoch = 0;
-    if (spec->own_ranks == 0)
-        spec->own_ranks = spec->ranks - spec->first_rank;
+        spec->ranks = ranks_whole(1), spec->epoch = 0;
     if (spec->threads == 0)
         spec->threads = threads_available();
     if (spec->threads > THREADS_MAX)
@@ -290,8 +288,8 @@ static void complete_spec(LoaderSpec *spec)
     if (spec->depth == 0)
         spec->depth = 3;
     CHECK(spec->depth >= 2 && spec->threads >= 1 && spec->batch >= 1 && spec->options.size >= 1);
-    CHECK(spec->first_rank >= 0 && spec->own_ranks >= 1 &&
-          spec->first_rank + spec->own_ranks <= spec->ranks);
+    CHECK(spec->ranks.first >= 0 && spec->ranks.own >= 1 &&
+          spec->ranks.first + spec->ranks.own <= spec->ranks.all);
     CHECK(spec->views == LOADER_EVAL || spec->recipe);
 }
 
@@ -302,7 +300,7 @@ static Status open_order(Loader *l)
         l->steps = (spec->data->count + spec->batch - 1) / spec->batch;
         return STATUS_OK;
     }
-    SamplerSpec order = {.seed = spec->seed, .ranks = spec->ranks, .batch = spec->batch,
+    SamplerSpec order = {.seed = spec->seed, .ranks = spec->ranks.all, .batch = spec->batch,
                          .balanced = spec->balanced};
     TRY(sampler_open(spec->data, &order, &l->sampler));
     l->steps = sampler_steps(l->sampler);
@@ -329,7 +327,7 @@ Status loader_open(const LoaderSpec *spec, Loader **out)
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->ready, NULL);
     size_t side = (size_t)l->spec.options.size;
-    l->n = l->spec.own_ranks * l->spec.batch;
+    l->n = l->spec.ranks.own * l->spec.batch;
     l->view_bytes = side * side * 3;
     l->chunk = side <= 64 ? 8 : 1; /* small images: fewer turns at the lock */
     l->next_epoch = l->spec.epoch;

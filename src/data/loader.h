@@ -9,6 +9,7 @@
 #define PACO_DATA_LOADER_H
 
 #include "base/status.h"
+#include "comm/ranks.h"
 #include "data/dataset.h"
 #include "image/recipe.h"
 
@@ -36,8 +37,7 @@ typedef struct LoaderSpec {
     const Recipe *recipe;     /* unused by LOADER_EVAL */
     RecipeOptions options;    /* options.size is the side of the images delivered */
     uint64_t seed;
-    int ranks;                /* R of the recipe; LOADER_EVAL: 1 */
-    int first_rank, own_ranks; /* which ranks' samples to deliver; own_ranks 0 means all */
+    Ranks ranks;              /* of the recipe, and whose samples to deliver; unused by LOADER_EVAL */
     int batch;                /* B, images per rank and step */
     bool balanced;            /* class-balanced sampling */
     OnCorrupt on_corrupt;

@@ -16,7 +16,8 @@ typedef struct StepState {
     int rank;         /* rank whose segment runs now */
     int queue_head;   /* row of the queue that the next key goes to */
     int step;         /* steps done so far */
-    int reserved[11];
+    int sums_held, sums_merged; /* of the rank's gradients: comm/ranks.h, RankSum */
+    int reserved[9];
 } StepState;
 
 /* Elementwise over n floats; a and b mean what the kernel says. */

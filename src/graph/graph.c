@@ -8,10 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct {
+    const char *name;
+    bool trains, ranked;
+} segments[] = {
+#define X(name, trains, ranked, what) {#name, trains, ranked},
+    SEGMENT_LIST(X)
+#undef X
+};
+
+const char *segment_name(Segment segment)
+{
+    return segments[segment].name;
+}
+
+bool segment_trains(Segment segment)
+{
+    return segments[segment].trains;
+}
+
+int segment_turns(Segment segment, Ranks ranks)
+{
+    return segments[segment].ranked ? ranks.own : 1;
+}
+
 Graph *graph_new(void)
 {
     Graph *graph = mem_zero(1, sizeof *graph);
-    graph->ranks = 1;
+    graph->ranks = ranks_whole(1);
     return graph;
 }
 
@@ -127,14 +151,9 @@ static void dump_value(FILE *file, const Value *value)
 
 void graph_dump(const Graph *graph, void *file)
 {
-    static const char *const segments[] = {
-#define X(name) #name,
-        SEGMENT_LIST(X)
-#undef X
-    };
     for (int i = 0; i < graph->nodes_count; i++) {
         const Node *n = graph->nodes[i];
-        fprintf(file, "%-8s %-18s", segments[n->segment], op_get(n->op)->name);
+        fprintf(file, "%-8s %-18s", segment_name(n->segment), op_get(n->op)->name);
         for (int j = 0; j < n->in_count; j++)
             dump_value(file, n->in[j]);
         fputs(" ->", file);

@@ -9,15 +9,17 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "comm/ranks.h"
 #include "graph/tensor.h"
 
-enum { NODE_MAX_IN = 12, NODE_MAX_OUT = 5 };
+enum { NODE_MAX_IN = 13, NODE_MAX_OUT = 5 };
 
 /* ROLE(name, what): what a value is for decides its slab and how long it lives. */
 #define ROLE_LIST(X)                                                             \
     X(PARAM, "trained parameters, PyTorch's order and shape")                    \
     X(GRAD, "gradients of parameters, laid out like them")                       \
-    X(GRAD_SUM, "gradients summed over virtual ranks, likewise")                 \
+    X(GRAD_SUM, "gradients summed over ranks, likewise")                         \
+    X(GRAD_PARTIAL, "partial sums of them, over neighbouring ranks, likewise")   \
     X(MOMENTUM, "SGD's velocity, likewise")                                      \
     X(EMA, "the key encoder's copy of the parameters, likewise")                 \
     X(STATE, "queue, running statistics: kept from step to step")                \
@@ -34,17 +36,30 @@ typedef enum Role {
     ROLE_COUNT
 } Role;
 
-/* The segments of a plan, in the order in which they stand. The runner loops KEY and QUERY over the
- * virtual ranks of its share. Evaluation is apart: FOLD once when the weights have changed, then
- * EVAL per batch. */
-#define SEGMENT_LIST(X) X(PROLOGUE) X(KEY) X(QUERY) X(EPILOGUE) X(FOLD) X(EVAL)
+/* SEGMENT(name, whether it belongs to a training step, whether it runs once for every rank, what):
+ * the segments of a plan, in the order in which they stand. Evaluation is apart. */
+#define SEGMENT_LIST(X)                                                                 \
+    X(PROLOGUE, true, false, "the key encoder follows, weights are packed")             \
+    X(KEY, true, true, "keys of one rank")                                              \
+    X(GATHER, true, false, "keys come from other processes; empty where there are none") \
+    X(QUERY, true, true, "queries, loss and gradients of one rank")                     \
+    X(REDUCE, true, false, "gradients go to and come from other processes; likewise")   \
+    X(EPILOGUE, true, false, "SGD, the queue")                                          \
+    X(FOLD, false, false, "once, when weights have changed: batch norm into convolutions") \
+    X(EVAL, false, false, "logits of one batch")
 
 typedef enum Segment {
-#define X(name) SEGMENT_##name,
+#define X(name, trains, ranked, what) SEGMENT_##name,
     SEGMENT_LIST(X)
 #undef X
     SEGMENT_COUNT
 } Segment;
+
+const char *segment_name(Segment segment);
+/* Whether it is part of a training step, else of evaluation. */
+bool segment_trains(Segment segment);
+/* How often it runs in a step (or a batch of evaluation): once, or for each rank of the share. */
+int segment_turns(Segment segment, Ranks ranks);
 
 typedef enum OpKind {
 #define OP(name, attrs, diff, mutates) OP_##name,
@@ -79,7 +94,7 @@ struct Value {
     int64_t fan_in; /* parameters of convolutions and linear layers; biases have their weight's */
     bool trainable;    /* PARAM: gets a gradient and SGD */
     Node *producer;    /* NULL for values that no node makes */
-    Value *of;         /* GRAD, GRAD_SUM, MOMENTUM, EMA: the parameter it belongs to */
+    Value *of;         /* GRAD to EMA: the parameter it belongs to */
 };
 
 struct Node {
@@ -100,7 +115,7 @@ typedef struct Graph {
     Node **nodes;
     int nodes_count, nodes_room;
     Segment segment;  /* of the nodes added next */
-    int ranks;        /* virtual ranks R */
+    Ranks ranks;      /* of the recipe, and which of them this process runs */
     const char *scope; /* name of the nodes added next */
 } Graph;
 

@@ -4,6 +4,9 @@
 
 #include "graph/graph.h"
 
+/* Partial sums over ranks that a share may hold: enough for 4096 ranks in one process. */
+enum { GRAD_SUMS_MAX = 12 };
+
 typedef struct NoAttrs {
     char none;
 } NoAttrs;
@@ -58,6 +61,7 @@ typedef struct Lowering Lowering;
 typedef struct StepParams {
     double lr, grad_scale; /* learning rate; loss scale / ranks */
     int rank, queue_head, step;
+    RankSum sum; /* what becomes of this rank's gradients */
 } StepParams;
 
 /* What a reference sees: every element as a double, logical shapes, row-major; integers too. */

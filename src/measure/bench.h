@@ -7,9 +7,9 @@
 
 #include <stdio.h>
 
-/* Runs `untimed` and then `repeats` steps (evaluation: batches) of the model that the options
- * describe; prints one line of JSON with the median, and with --profile the time of every step of
- * the plan to stderr. */
+/* Runs `untimed` and then `repeats` times `inner` steps (evaluation: batches) of the model that the
+ * options describe, waiting for the device after every `inner`; prints one line of JSON with the
+ * median time of one step, and with --profile the time of every step of the plan to stderr. */
 Status bench_model(Options *options, bool evaluation, FILE *out);
 
 /* One operator, forward and backward, with made-up zeros: words are its name and sizes ("conv 8 64

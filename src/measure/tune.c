@@ -2,8 +2,10 @@
  * own, several times; the fastest run counts. */
 #include "measure/tune.h"
 
+#include "base/arena.h"
 #include "base/log.h"
-#include "train/setup.h"
+#include "measure/bench_parts.h"
+#include "model/initial.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -162,26 +164,21 @@ static Status tune_plan(const Plan *plan, Tuning *tuning, FILE *out)
 
 Status tune_model(Options *o, bool evaluation, FILE *out)
 {
-    const Arch *arch = arch_find(options_word(o, OPTION_ID_arch));
-    int size = o->size ? o->size : arch->family == FAMILY_CIFAR ? 32 : 224;
-    ModelConfig config = setup_model(o, o->classes ? o->classes : 1000, size, !evaluation,
-                                     evaluation ? o->batch : 0);
-    TRY(model_check(&config));
-    Model model = model_build(&config);
-    SessionOptions options = setup_session(o);
+    Run run;
+    ModelConfig config = bench_config(o, evaluation);
+    SessionOptions options = run_session(o);
     options.on.profile = true;
     options.plan.unbuilt = true;
-    Session *session;
-    TRY(session_open(model.graph, &options, &session));
-    const Plan *plan = session_plan(session);
-    Status status =
-        plan ? STATUS_OK : status_fail(STATUS_USAGE, "tune: the reference has nothing to tune");
+    Status status = run_open(&config, &options, &run);
+    const Plan *plan = status == STATUS_OK ? session_plan(run.session) : NULL;
+    if (status == STATUS_OK && !plan)
+        status = status_fail(STATUS_USAGE, "tune: the reference has nothing to tune");
     Tuning *tuning = plan ? tuning_load(plan->info, NULL) : NULL;
-    if (plan)
-        status = setup_initial(session, &model, &config, 0);
+    if (status == STATUS_OK)
+        status = initial_write(run.session, &run.model, &run.config, 0);
     if (status == STATUS_OK)
         status = tune_plan(plan, tuning, out);
     tuning_free(tuning);
-    session_close(session);
+    run_close(&run);
     return status;
 }

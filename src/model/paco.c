@@ -63,7 +63,7 @@ static Value *images(Graph *g, const ModelConfig *c, const char *name, Value *ra
 static Value *own_rows(Graph *g, Value *all)
 {
     g->scope = "take_rank";
-    return g->ranks == 1 ? all : NODE(g, take_rank, &(NoAttrs){0}, all)->out[0];
+    return g->ranks.all == 1 ? all : NODE(g, take_rank, &(NoAttrs){0}, all)->out[0];
 }
 
 static void mark_trainable(const ModelConfig *c, Graph *g)
@@ -78,7 +78,7 @@ static void mark_trainable(const ModelConfig *c, Graph *g)
 static void build_keys(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
-    int all = c->batch * c->ranks;
+    int all = c->batch * c->ranks.all;
     g->segment = SEGMENT_KEY;
     m->images_k = image_input(g, c, "im_k", all);
     m->order = graph_value(g, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all));
@@ -127,12 +127,12 @@ static void build_softmax_loss(Model *m, const ModelConfig *c, Net *net, Value *
 static void build_queries(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
-    int all = c->batch * c->ranks;
+    int all = c->batch * c->ranks.all;
     g->segment = SEGMENT_QUERY;
     m->images_q = image_input(g, c, "im_q", all);
     m->labels = graph_value(g, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(all));
-    m->loss = graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(c->ranks));
-    m->correct = graph_value(g, "correct", ROLE_OUTPUT, DTYPE_I32, DIMS2(c->ranks, 2));
+    m->loss = graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(c->ranks.all));
+    m->correct = graph_value(g, "correct", ROLE_OUTPUT, DTYPE_I32, DIMS2(c->ranks.all, 2));
     if (c->prior)
         m->prior = graph_value(g, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(c->classes));
     Net net = {g, c->arch, NET_QUERY};
@@ -151,24 +151,56 @@ static Value *companion(Graph *g, Value *param, Role role, const char *prefix)
     return graph_companion(g, param, role, name);
 }
 
+/* The partial sums of a parameter's gradient that the share holds at most; number 0 ends as the
+ * sum of all its ranks. */
+static void declare_sums(Model *m, const ModelConfig *c)
+{
+    Graph *g = m->graph;
+    int count = g->values_count;
+    for (int s = 0; s < ranks_sums_held(c->ranks) && c->ranks.own > 1; s++)
+        for (int i = 0; i < count; i++) {
+            char name[256];
+            Value *w = g->values[i];
+            if (w->role != ROLE_PARAM || !graph_companion_of(g, w, ROLE_GRAD))
+                continue;
+            if (s == 0) {
+                companion(g, w, ROLE_GRAD_SUM, "sum");
+                continue;
+            }
+            snprintf(name, sizeof name, "sum%d.%s", s, w->name);
+            graph_value(g, name, ROLE_GRAD_PARTIAL, DTYPE_F32, w->dims)->of = w;
+        }
+}
+
+/* A rank's gradient on its way up the tree of comm/ranks.h. Returns the sum of all of them. */
+static Value *sum_ranks(Model *m, Value *w, Value *grad)
+{
+    Graph *g = m->graph;
+    Value *in[1 + GRAD_SUMS_MAX] = {grad, graph_companion_of(g, w, ROLE_GRAD_SUM)};
+    int count = 2;
+    for (int i = 0; i < g->values_count; i++)
+        if (g->values[i]->role == ROLE_GRAD_PARTIAL && g->values[i]->of == w)
+            in[count++] = g->values[i];
+    g->segment = SEGMENT_QUERY;
+    g->scope = "grad_sum";
+    graph_node(g, OP_grad_sum, &(NoAttrs){0}, sizeof(NoAttrs), count, in);
+    return in[1];
+}
+
 /* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD.
  */
 static void build_update(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
     int count = g->values_count;
+    declare_sums(m, c);
     for (int i = 0; i < count; i++) {
         Value *w = g->values[i];
         Value *grad = w->role == ROLE_PARAM ? graph_companion_of(g, w, ROLE_GRAD) : NULL;
         if (!grad)
             continue;
-        if (c->ranks > 1) {
-            g->segment = SEGMENT_QUERY;
-            g->scope = "grad_sum";
-            Value *sum = companion(g, w, ROLE_GRAD_SUM, "sum");
-            NODE(g, grad_sum, &(NoAttrs){0}, grad, sum);
-            grad = sum;
-        }
+        if (c->ranks.own > 1)
+            grad = sum_ranks(m, w, grad);
         g->segment = SEGMENT_EPILOGUE;
         g->scope = "sgd";
         NODE(g, sgd, &c->sgd, w, grad, companion(g, w, ROLE_MOMENTUM, "momentum"));

@@ -15,7 +15,8 @@ typedef struct ModelConfig {
     const Arch *arch;
     Method method;
     int classes, size;     /* size: height and width of the images */
-    int batch, ranks;      /* images per rank; virtual ranks */
+    int batch;             /* images per rank */
+    Ranks ranks;           /* of the recipe, and this process's share */
     int eval_batch;        /* images per evaluation; 0: no evaluation */
     int dim, queue;        /* of the projected features; rows of the queue */
     bool mlp;              /* two-layer projection head */

@@ -67,8 +67,8 @@ static CopyRowsArgs rows_args(const Value *all, int64_t rows)
 void take_rank_infer(Graph *graph, Node *n)
 {
     Dims d = n->in[0]->dims;
-    CHECK(d.rank <= 2 && d.d[0] % graph->ranks == 0);
-    d.d[0] /= graph->ranks;
+    CHECK(d.rank <= 2 && d.d[0] % graph->ranks.all == 0);
+    d.d[0] /= graph->ranks.all;
     node_output(graph, n, "rows", n->in[0]->dtype, d);
 }
 
@@ -89,7 +89,7 @@ void take_rank_reference(const RefCall *call)
 /* keys[order[r B + i]] = k[i]: undoes the shuffle. */
 void store_keys_infer(Graph *graph, Node *n)
 {
-    CHECK(n->in[2]->dims.d[0] == n->in[0]->dims.d[0] * graph->ranks &&
+    CHECK(n->in[2]->dims.d[0] == n->in[0]->dims.d[0] * graph->ranks.all &&
           n->in[2]->dims.d[1] == n->in[0]->dims.d[1]);
 }
 
@@ -149,24 +149,37 @@ static RangeArgs range_of(const Lowering *l, const Value *v, float a, float b, G
     return args;
 }
 
+/* sums[held - merged] = sums[held - merged] + (... + (sums[held - 1] + g)), as RankSum says: with
+ * nothing merged it is g. */
 void grad_sum_infer(Graph *graph, Node *n)
 {
-    (void)graph;
-    CHECK(dims_equal(n->in[0]->dims, n->in[1]->dims));
+    CHECK(n->in_count - 1 == ranks_sums_held(graph->ranks));
+    for (int i = 1; i < n->in_count; i++)
+        CHECK(dims_equal(n->in[0]->dims, n->in[i]->dims));
 }
 
 void grad_sum_lower(Lowering *l, const Node *n)
 {
     Grid grid;
     RangeArgs args = range_of(l, n->in[0], 0, 0, &grid);
-    LOWER_KERNEL(l, grad_sum, &args, grid, 0, IN(n->in[0]), lower_state(l), OUT(n->in[1]));
+    Operand operands[2 + GRAD_SUMS_MAX] = {IN(n->in[0]), lower_state(l)};
+    for (int i = 1; i < n->in_count; i++)
+        operands[1 + i] = OUT(n->in[i]);
+    lower_kernel(l, KERNEL_grad_sum, &args, sizeof args, grid, 0, 2 + GRAD_SUMS_MAX, operands);
+    lower_moves(l, 3 * 4 * (int64_t)args.n); /* one sum read and written, seen over all ranks */
 }
 
 void grad_sum_reference(const RefCall *call)
 {
     int64_t count = dims_count(call->node->in[0]->dims);
-    for (int64_t i = 0; i < count; i++)
-        call->in[1][i] = (call->state->rank ? call->in[1][i] : 0) + call->in[0][i];
+    RankSum sum = call->state->sum;
+    int to = sum.held - sum.merged;
+    for (int64_t i = 0; i < count; i++) {
+        double x = call->in[0][i];
+        for (int s = sum.held - 1; s >= to; s--)
+            x += call->in[1 + s][i];
+        call->in[1 + to][i] = x;
+    }
 }
 
 /* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero) */

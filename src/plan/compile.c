@@ -119,10 +119,12 @@ static bool continues(const Plan *plan, int a, int b)
     if (p.a != q.a || p.b != q.b)
         return false;
     for (int i = 0; i < x->refs_count; i++) {
-        const PlanValue *u = &plan->values[plan->plan_steps[a].operands[i].value];
-        const PlanValue *v = &plan->values[plan->plan_steps[b].operands[i].value];
-        if (u == v && u->value->id == plan->state)
+        int of_a = plan->plan_steps[a].operands[i].value, of_b = plan->plan_steps[b].operands[i].value;
+        if (of_a == of_b && (of_a < 0 || of_a == plan->state))
             continue;
+        if (of_a < 0 || of_b < 0)
+            return false;
+        const PlanValue *u = &plan->values[of_a], *v = &plan->values[of_b];
         if (u->slab != v->slab || u->buffer != v->buffer || u->off + (uint64_t)p.n * 4 != v->off)
             return false;
     }
@@ -257,7 +259,7 @@ static void batch_hint(const Plan *plan, int64_t fits, char *hint, size_t size)
 {
     bool training;
     int64_t all = batch_of(plan->graph, &training);
-    int ranks = training ? plan->graph->ranks : 1;
+    int ranks = training ? plan->graph->ranks.all : 1;
     if (fits < 1 || all < 1)
         snprintf(hint, size, "Not even a batch of one image%s fits", ranks > 1 ? " per rank" : "");
     else if (ranks > 1)

@@ -104,7 +104,7 @@ void lower_gemm(Lowering *l, GemmDesc gemm, Operand a, Operand b, Operand c, Ope
 static int packed_weight(Lowering *l, const Step *conv, Operand weight)
 {
     Plan *plan = l->plan;
-    bool often = plan->graph->ranks > 1 || l->segment == SEGMENT_EVAL;
+    bool often = plan->graph->ranks.own > 1 || l->segment == SEGMENT_EVAL;
     Segment segment = l->segment == SEGMENT_EVAL ? SEGMENT_FOLD
                       : often                    ? SEGMENT_PROLOGUE
                                                  : l->segment;

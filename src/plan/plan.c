@@ -19,7 +19,9 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state)
                      .grad_scale = (float)state->grad_scale,
                      .rank = state->rank,
                      .queue_head = state->queue_head,
-                     .step = state->step};
+                     .step = state->step,
+                     .sums_held = state->sum.held,
+                     .sums_merged = state->sum.merged};
     TRY(plan->backend->write(plan->device, place, &now, sizeof now));
     return plan->backend->run(plan->device, plan->steps + begin, count);
 }
@@ -80,12 +82,6 @@ uint64_t plan_bytes(const Plan *plan)
 
 static const char *const slab_names[SLAB_COUNT] = {"param", "grad",  "gsum", "mom",
                                                    "ema",   "state", "io",   "act"};
-static const char *const segment_names[SEGMENT_COUNT] = {
-#define X(name) #name,
-    SEGMENT_LIST(X)
-#undef X
-};
-
 const char *plan_step_label(const Step *step)
 {
     static const char *const kernels[] = {
@@ -120,7 +116,7 @@ void plan_dump_steps(const Plan *plan, void *file)
     for (int i = 0; i < plan->steps_count; i++) {
         const Step *s = &plan->steps[i];
         fprintf(file, "%4d %-8s %-17s %-34s %10.2f KiB %9.2f Mflop", i,
-                segment_names[plan->plan_steps[i].segment], plan_step_label(s), s->name,
+                segment_name(plan->plan_steps[i].segment), plan_step_label(s), s->name,
                 (double)s->bytes / 1024, 1e-6 * (double)s->flops);
         for (int j = 0; j < s->refs_count; j++)
             print_operand(file, plan, plan->plan_steps[i].operands[j], s->writes >> j & 1);

@@ -121,14 +121,14 @@ Status session_run(Session *s, Segment segment, const StepParams *state)
 
 Status session_step(Session *s, StepParams state)
 {
-    state.rank = 0;
-    TRY(session_run(s, SEGMENT_PROLOGUE, &state));
-    for (state.rank = 0; state.rank < s->graph->ranks; state.rank++)
-        TRY(session_run(s, SEGMENT_KEY, &state));
-    for (state.rank = 0; state.rank < s->graph->ranks; state.rank++)
-        TRY(session_run(s, SEGMENT_QUERY, &state));
-    state.rank = 0;
-    return session_run(s, SEGMENT_EPILOGUE, &state);
+    Ranks ranks = s->graph->ranks;
+    for (Segment segment = 0; segment_trains(segment); segment++)
+        for (int turn = 0; turn < segment_turns(segment, ranks); turn++) {
+            state.rank = ranks.first + turn;
+            state.sum = ranks_sum(ranks, state.rank);
+            TRY(session_run(s, segment, &state));
+        }
+    return STATUS_OK;
 }
 
 Status session_sync(Session *s)

@@ -34,8 +34,8 @@ void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 Status session_write(Session *session, const Value *value, const void *host, DType type);
 Status session_read(Session *session, const Value *value, void *host, DType type);
 Status session_run(Session *session, Segment segment, const StepParams *state);
-/* One whole training step: PROLOGUE, KEY and QUERY for every virtual rank, EPILOGUE. state->rank is
- * set here. */
+/* One whole training step: its segments in their order, those of ranks once for every rank of the
+ * share. The state's rank and sum are set here. */
 Status session_step(Session *session, StepParams state);
 /* Waits until all is done. */
 Status session_sync(Session *session);

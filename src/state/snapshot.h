@@ -9,19 +9,7 @@
 #include "plan/session.h"
 #include "model/paco.h"
 #include "options/options.h"
-
-/* Where a run stands. */
-typedef struct Progress {
-    int epoch;                /* running or next */
-    int64_t step;             /* done within it */
-    int64_t done;             /* steps since the beginning */
-    int queue_head;
-    double best;              /* best top-1 so far, a fraction */
-    double loss_sum;          /* of the running epoch */
-    int64_t correct, seen;    /* likewise */
-    int64_t skipped;          /* likewise: unreadable images that others took the place of */
-    int64_t skipped_before;   /* in the epochs before */
-} Progress;
+#include "state/progress.h"
 
 typedef struct Snapshot Snapshot;
 

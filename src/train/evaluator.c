@@ -28,14 +28,14 @@ static Status evaluate_batch(const Evaluation *e, const Batch *batch, const Eval
                              Metrics *metrics, double *loss)
 {
     size_t image = (size_t)e->views.size * (size_t)e->views.size * 3;
-    int classes = (int)e->model->eval_logits->dims.d[1];
-    StepParams params = {0};
+    const Value *logits = e->run->model.eval_logits;
+    int classes = (int)logits->dims.d[1];
     if (batch->n == 0)
         return STATUS_OK;
     memcpy(buffers->images, batch->query, (size_t)batch->n * image);
-    TRY(session_write(e->session, e->model->eval_images, buffers->images, DTYPE_U8));
-    TRY(session_run(e->session, SEGMENT_EVAL, &params));
-    TRY(session_read(e->session, e->model->eval_logits, buffers->logits, DTYPE_F32));
+    TRY(run_feed_eval(e->run, buffers->images, DTYPE_U8));
+    TRY(run_eval(e->run));
+    TRY(session_read(e->run->session, logits, buffers->logits, DTYPE_F32));
     for (int i = 0; i < batch->n; i++)
         *loss += cross_entropy(buffers->logits + (int64_t)i * classes, classes, batch->labels[i]);
     return metrics_add(metrics, buffers->logits, batch->labels, batch->samples, batch->n);
@@ -44,10 +44,9 @@ static Status evaluate_batch(const Evaluation *e, const Batch *batch, const Eval
 static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffers *buffers,
                            Metrics *metrics, EvaluationResult *result)
 {
-    StepParams params = {0};
     int64_t done = 0;
     double total = 0;
-    TRY(session_run(e->session, SEGMENT_FOLD, &params));
+    TRY(run_fold(e->run));
     for (;;) {
         const Batch *batch;
         TRY(loader_next(loader, &batch));
@@ -70,15 +69,15 @@ Status evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
     LoaderSpec spec = {.data = e->data,
                        .views = LOADER_EVAL,
                        .options = e->views,
-                       .ranks = 1,
-                       .batch = e->batch,
+                       .batch = e->run->config.eval_batch,
                        .on_corrupt = e->on_corrupt,
                        .threads = e->threads};
+    const Model *model = &e->run->model;
     Loader *loader;
     TRY(loader_open(&spec, &loader));
     EvalBuffers buffers = {
-        mem_zero((size_t)dims_count(e->model->eval_images->dims), 1),
-        mem_zero((size_t)dims_count(e->model->eval_logits->dims), sizeof(float))};
+        mem_zero((size_t)dims_count(model->eval_images->dims), 1),
+        mem_zero((size_t)dims_count(model->eval_logits->dims), sizeof(float))};
     Status status = evaluate_all(e, loader, &buffers, metrics, result);
     free(buffers.logits);
     free(buffers.images);

@@ -1,20 +1,17 @@
-/* Evaluation: every image of a data set through the EVAL segment of a session. */
+/* Evaluation: every image of a data set through the evaluation of a run. */
 #ifndef PACO_TRAIN_EVALUATOR_H
 #define PACO_TRAIN_EVALUATOR_H
 
 #include "data/loader.h"
-#include "plan/session.h"
-#include "model/paco.h"
 #include "train/metrics.h"
+#include "train/run.h"
 
 #include <stdatomic.h>
 
 typedef struct Evaluation {
-    Session *session;
-    const Model *model;
+    Run *run;            /* with an evaluation */
     const Dataset *data;
     RecipeOptions views; /* size and resize */
-    int batch;           /* of the model's evaluation */
     int threads;
     OnCorrupt on_corrupt;
     atomic_int *stop;    /* not zero: stop early with STATUS_STOPPED; may be NULL */

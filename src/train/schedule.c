@@ -4,6 +4,7 @@
 #include "base/check.h"
 
 #include <math.h>
+#include <string.h>
 
 static double cosine_lr(const Schedule *s, int epoch)
 {
@@ -31,6 +32,24 @@ double schedule_lr(const Schedule *schedule, int epoch)
            schedule->epochs);
     return schedule->kind == SCHEDULE_CIFAR ? cifar_lr(schedule, epoch)
                                             : cosine_lr(schedule, epoch);
+}
+
+Schedule schedule_constant(double lr)
+{
+    return (Schedule){.kind = SCHEDULE_COSINE, .lr = lr, .epochs = 1, .warmup = 1};
+}
+
+int schedule_find(const char *name)
+{
+    static const char *const names[] = {
+#define X(id, text, meaning) text,
+        SCHEDULE_KINDS(X)
+#undef X
+    };
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
 }
 
 double schedule_scale(double lr, int preset_ranks, int ranks)

@@ -25,6 +25,10 @@ typedef struct Schedule {
  * cifar:  epoch <= W: lr (epoch + 1) / W; then lr, x 0.1 beyond epoch 0.8 E, x 0.01 beyond 0.9 E
  *         (320 and 360 of 400). W = 0 means no warm-up. */
 double schedule_lr(const Schedule *schedule, int epoch);
+/* One epoch at this learning rate. */
+Schedule schedule_constant(double lr);
+/* The kind of this name, -1: there is none. */
+int schedule_find(const char *name);
 /* The base learning rate that belongs to `preset_ranks` ranks, scaled linearly to `ranks`. */
 double schedule_scale(double lr, int preset_ranks, int ranks);
 

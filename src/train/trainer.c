@@ -1,29 +1,25 @@
 /* The training loop.
  *
- * One step: the next batch of views goes to the device, the session runs the whole step, loss and
+ * One step: the next batch of views goes to the device, the run's step (run.h) is done, loss and
  * accuracy come back. Everything random is a function of (seed, epoch, step), so a run is the same
  * however it was cut. */
 #include "train/trainer.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/rng.h"
-#include "state/store.h"
 #include "data/loader.h"
 #include "data/sampler.h"
-#include "train/evaluator.h"
 #include "options/presets.h"
-#include "train/setup.h"
-#include "state/snapshot.h"
-#include "train/stop.h"
 #include "state/weights.h"
+#include "train/evaluator.h"
+#include "train/keeper.h"
+#include "train/records.h"
+#include "train/stop.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { EVAL_BATCH = 100 };
 
@@ -33,25 +29,23 @@ typedef struct Trainer {
     const Recipe *recipe;
     RecipeOptions views;
     Schedule schedule;
-    ModelConfig config;
-    Model model;
-    Session *session;
+    Run run;
+    Keeper keeper;
+    Records records;
     Loader *loader;
-    Metrics *metrics;      /* of the latest evaluation */
+    Metrics *metrics;            /* of the latest evaluation */
     EvaluationResult evaluation; /* likewise */
-    FILE *log;             /* train.log, or NULL */
-    int32_t *order;        /* [R*B] key shuffle */
-    int64_t steps;         /* of an epoch */
-    Store *store;          /* checkpoints, or NULL */
-    Snapshot *snapshot;
-    char *resumed;         /* the checkpoint that this run goes on from, or NULL */
+    int32_t *order;              /* [R*B] key shuffle */
+    int64_t steps;               /* of an epoch */
     Progress at;
     double started, epoch_started, waited;
-    int64_t first_step;    /* of the epoch that this process ran */
+    int64_t first_step;          /* of the epoch that this process ran */
     int64_t first_seen;
-    int own_steps;         /* done by this process, for --stop-after */
+    int own_steps;               /* done by this process, for --stop-after */
     TrainResult *result;
 } Trainer;
+
+#define SAY(t, ...) records_say(&(t)->records, __VA_ARGS__)
 
 /* ------------------------------------------------------------------------------------ opening */
 
@@ -87,12 +81,12 @@ static Status open_loader(Trainer *t)
         return STATUS_OK;
     LoaderSpec spec = {
         .data = t->train,
-        .views = t->config.method == METHOD_PACO ? LOADER_PAIR : LOADER_QUERY,
+        .views = t->run.config.method == METHOD_PACO ? LOADER_PAIR : LOADER_QUERY,
         .recipe = t->recipe,
         .options = t->views,
         .seed = o->seed,
-        .ranks = o->ranks,
-        .batch = t->config.batch,
+        .ranks = t->run.config.ranks,
+        .batch = t->run.config.batch,
         .balanced = o->sampling == SAMPLING_BALANCED,
         .on_corrupt = (OnCorrupt)o->on_corrupt,
         .threads = o->threads,
@@ -111,22 +105,20 @@ static Status init_from(Trainer *t)
         return STATUS_OK;
     TRY(weights_open(t->options->init_from, t->options->require_crc, &weights));
     weights.strict_finite = t->options->strict_finite;
-    Status status = weights_load(&weights, t->session, &t->model, t->options->partial);
+    Status status = weights_load(&weights, t->run.session, &t->run.model, t->options->partial);
     weights_close(&weights);
     return status;
 }
 
 static Status open_model(Trainer *t)
 {
-    t->config =
-        setup_model(t->options, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
-    TRY(model_check(&t->config));
-    t->model = model_build(&t->config);
-    SessionOptions session = setup_session(t->options);
-    TRY(session_open(t->model.graph, &session, &t->session));
-    t->order = mem_alloc((size_t)(t->config.batch * t->config.ranks) * sizeof *t->order);
-    TRY(setup_initial(t->session, &t->model, &t->config, t->options->seed));
-    TRY(setup_prior(t->session, &t->model, t->train->counts));
+    Options *o = t->options;
+    SessionOptions session = run_session(o);
+    ModelConfig config =
+        run_config(o, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
+    TRY(run_open(&config, &session, &t->run));
+    t->order = mem_alloc((size_t)(config.batch * config.ranks.all) * sizeof *t->order);
+    TRY(run_begin(&t->run, &t->schedule, o->seed, t->train->counts));
     return init_from(t);
 }
 
@@ -137,51 +129,6 @@ static int64_t count_parameters(const Graph *graph)
         if (graph->values[i]->role == ROLE_PARAM)
             count += dims_count(graph->values[i]->dims);
     return count;
-}
-
-/* A line on the terminal and in train.log. */
-#define SAY(t, ...)                              \
-    do {                                         \
-        log_info(__VA_ARGS__);                   \
-        if ((t)->log) {                          \
-            fprintf((t)->log, __VA_ARGS__);      \
-            fputc('\n', (t)->log);               \
-            fflush((t)->log);                    \
-        }                                        \
-    } while (0)
-
-/* train.log, and in a folder that is used again metrics.csv without the epochs that are to come. */
-static Status open_records(Trainer *t)
-{
-    if (!t->options->out)
-        return STATUS_OK;
-    char *path = file_join(t->options->out, "train.log");
-    t->log = fopen(path, "a");
-    Status status =
-        t->log ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
-    free(path);
-    TRY(status);
-    path = file_join(t->options->out, "metrics.csv");
-    status = metrics_truncate(path, t->at.epoch);
-    free(path);
-    return status;
-}
-
-static Status write_options(Trainer *t)
-{
-    if (!t->options->out)
-        return STATUS_OK;
-    Arena arena = {0};
-    char *path = file_join(t->options->out, "options.txt");
-    FileOutput out;
-    Status status = file_output_open(&out, path);
-    if (status == STATUS_OK) {
-        fputs(options_dump(t->options, &arena), out.file);
-        status = file_output_close(&out);
-    }
-    free(path);
-    arena_free(&arena);
-    return status;
 }
 
 /* A preset's accuracy was published with a number format that may not be this run's. */
@@ -196,70 +143,53 @@ static void tell_precision(Trainer *t)
 
 static void introduce(Trainer *t)
 {
-    const Plan *plan = session_plan(t->session);
-    const ModelConfig *c = &t->config;
+    const Plan *plan = session_plan(t->run.session);
+    const ModelConfig *c = &t->run.config;
     char normalisation[160];
-    t->result->parameters = count_parameters(t->model.graph);
+    t->result->parameters = count_parameters(t->run.model.graph);
     SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
-        1e-6 * (double)t->result->parameters, session_device(t->session),
-        c->ranks > 1 ? ", virtual ranks in turn" : "");
+        1e-6 * (double)t->result->parameters, session_device(t->run.session),
+        c->ranks.all > 1 ? ", virtual ranks in turn" : "");
     SAY(t,
         "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
         "an epoch",
         (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
-        c->ranks, c->ranks > 1 ? "s" : "", c->batch, (long long)t->steps);
+        c->ranks.all, c->ranks.all > 1 ? "s" : "", c->batch, (long long)t->steps);
     SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
     tell_precision(t);
     if (plan)
         SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
             (double)plan_bytes(plan) / (1 << 20),
             (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
-    if (t->resumed && t->at.epoch < t->options->epochs)
-        SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->resumed, t->at.epoch + 1,
+    if (t->keeper.resumed && t->at.epoch < t->options->epochs)
+        SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->keeper.resumed, t->at.epoch + 1,
             (long long)t->at.step, (long long)t->steps);
-    else if (t->resumed)
-        SAY(t, "resumed %s: all %d epochs are trained already", t->resumed, t->options->epochs);
+    else if (t->keeper.resumed)
+        SAY(t, "resumed %s: all %d epochs are trained already", t->keeper.resumed, t->options->epochs);
     else if (t->options->resume)
         SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
-    if (!t->store)
+    if (!t->keeper.store)
         SAY(t, "%s", "without --out nothing is saved: no checkpoints, no reports");
 }
 
 /* ------------------------------------------------------------------------------------ steps */
 
-static Status write_batch(Trainer *t, const Batch *batch)
+static Status feed(Trainer *t, const Batch *batch)
 {
-    uint32_t all = (uint32_t)(t->config.batch * t->config.ranks);
-    TRY(session_write(t->session, t->model.images_q, batch->query, DTYPE_U8));
-    TRY(session_write(t->session, t->model.labels, batch->labels, DTYPE_I32));
-    if (t->config.method != METHOD_PACO)
-        return STATUS_OK;
-    Rng rng = rng_stream(t->options->seed, batch->epoch, (uint64_t)batch->step, RNG_SHUFFLE);
-    rng_permutation(&rng, (uint32_t *)t->order, all);
-    TRY(session_write(t->session, t->model.images_k, batch->key, DTYPE_U8));
-    return session_write(t->session, t->model.order, t->order, DTYPE_I32);
+    run_shuffle(&t->run, t->options->seed, (int)batch->epoch, batch->step, t->order);
+    RunFeed views = {batch->query, batch->key, DTYPE_U8, batch->labels, t->order};
+    return run_feed(&t->run, &views);
 }
 
 static Status read_results(Trainer *t)
 {
-    float loss[4096];
-    int32_t correct[2 * 4096];
-    double sum = 0;
-    TRY(session_read(t->session, t->model.loss, loss, DTYPE_F32));
-    TRY(session_read(t->session, t->model.correct, correct, DTYPE_I32));
-    for (int r = 0; r < t->config.ranks; r++) {
-        sum += loss[r];
-        t->at.correct += correct[2 * r];
-    }
-    if (!isfinite(sum))
-        return status_fail(
-            STATUS_NAN,
-            "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
-            "--lr or a longer --warmup may help",
-            t->at.epoch + 1, (long long)t->at.step + 1, schedule_lr(&t->schedule, t->at.epoch));
-    t->at.loss_sum += sum / t->config.ranks;
-    t->at.seen += t->config.batch * t->config.ranks;
-    return STATUS_OK;
+    TRY(run_results(&t->run, &t->at));
+    if (isfinite(t->at.loss_sum))
+        return STATUS_OK;
+    return status_fail(STATUS_NAN,
+                       "training: epoch %d, step %lld: the loss is not a number (lr %g). A lower "
+                       "--lr or a longer --warmup may help",
+                       t->at.epoch + 1, (long long)t->at.step, run_lr(&t->run, &t->at));
 }
 
 static void format_time(double seconds, char *to, size_t room)
@@ -288,23 +218,13 @@ static void show_progress(Trainer *t)
 /* ------------------------------------------------------------------------------------ checkpoints
  */
 
-static Status save(Trainer *t, bool best)
-{
-    const TrainingState *state;
-    if (!t->store)
-        return STATUS_OK;
-    double lr = schedule_lr(
-        &t->schedule, t->at.epoch < t->options->epochs ? t->at.epoch : t->options->epochs - 1);
-    TRY(snapshot_take(t->snapshot, t->session, &t->at, lr, &state));
-    return store_save_training(t->store, t->at.done, best, state);
-}
-
 /* Images failed, the state did not: what was trained is saved. */
 static Status give_up(Trainer *t, Status status)
 {
     char why[STATUS_TEXT_MAX];
     snprintf(why, sizeof why, "%s", status_text());
-    bool saved = t->store && t->at.done > 0 && save(t, false) == STATUS_OK;
+    bool saved =
+        t->keeper.store && t->at.done > 0 && keeper_save(&t->keeper, &t->at, false) == STATUS_OK;
     return status_fail(status, "%s%s", why,
                        saved ? ". What was trained is saved: --resume auto goes on" : "");
 }
@@ -317,18 +237,9 @@ static Status train_step(Trainer *t)
     if (status != STATUS_OK)
         return give_up(t, status);
     t->at.skipped += loader_stats(t->loader).skipped - skipped;
-    TRY(write_batch(t, batch));
-    StepParams params = {.lr = schedule_lr(&t->schedule, t->at.epoch),
-                         .grad_scale = 1.0 / t->config.ranks,
-                         .queue_head = t->at.queue_head,
-                         .step = (int)t->at.done};
-    TRY(session_step(t->session, params));
+    TRY(feed(t, batch));
+    TRY(run_step(&t->run, &t->at));
     TRY(read_results(t));
-    if (t->model.queue)
-        t->at.queue_head = (int)((t->at.queue_head + (int64_t)t->config.batch * t->config.ranks) %
-                                 t->config.queue);
-    t->at.step++;
-    t->at.done++;
     show_progress(t);
     return STATUS_OK;
 }
@@ -337,94 +248,18 @@ static Status train_step(Trainer *t)
  * command again, so a run that could not save must not return it. */
 static Status stop(Trainer *t, bool evaluating)
 {
-    TRY(save(t, false));
+    TRY(keeper_save(&t->keeper, &t->at, false));
     return status_fail(
-        t->store ? STATUS_STOPPED : STATUS_IO,
+        t->keeper.store ? STATUS_STOPPED : STATUS_IO,
         "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
         (long long)t->at.step, (long long)t->steps, evaluating ? ", during evaluation" : "",
-        t->store ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
+        t->keeper.store ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
 }
 
 static bool saves_now(const Trainer *t)
 {
     int every = t->options->save_every;
     return t->at.epoch == t->options->epochs || (every > 0 && t->at.epoch % every == 0);
-}
-
-static Status restore(Trainer *t, const char *path)
-{
-    TRY(snapshot_restore(t->snapshot, t->session, path, t->steps, &t->at));
-    t->result->best = t->at.best;
-    t->resumed = mem_string(path);
-    return STATUS_OK;
-}
-
-static bool lies_in(const char *file, const char *folder)
-{
-    char *name = mem_string(file), *slash = strrchr(name, '/');
-    if (slash)
-        slash[slash == name] = 0;
-    struct stat a, b;
-    bool same = stat(slash ? name : ".", &a) == 0 && stat(folder, &b) == 0 &&
-                a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-    free(name);
-    return same;
-}
-
-/* A run does not write among the checkpoints of another one. */
-static Status check_folder(const Trainer *t)
-{
-    const char *out = t->options->out, *from = t->options->resume;
-    char *older = NULL;
-    if (from && lies_in(from, out))
-        return STATUS_OK;
-    TRY(store_last(out, &older));
-    Status status =
-        older ? status_fail(STATUS_USAGE,
-                            "--out %s: holds checkpoints of an earlier run. --resume auto goes "
-                            "on with it; another run needs another folder",
-                            out)
-              : STATUS_OK;
-    free(older);
-    return status;
-}
-
-/* With --resume auto frozen parameters come from a checkpoint of the folder, or from nowhere. */
-static Status check_frozen(const Trainer *t)
-{
-    char *newest = NULL;
-    if (t->options->freeze == FREEZE_NONE)
-        return STATUS_OK;
-    TRY(store_last(t->options->out, &newest));
-    Status status = options_check_frozen(t->options, newest != NULL);
-    free(newest);
-    return status;
-}
-
-/* auto: the newest intact checkpoint of --out, if there is one. */
-static Status resume_newest(Trainer *t)
-{
-    char *newest = NULL;
-    TRY(store_resume(t->store, &newest));
-    Status status = newest ? restore(t, newest) : STATUS_OK;
-    free(newest);
-    return status;
-}
-
-/* The folder is touched only when everything that can be wrong before has been looked at. */
-static Status open_store(Trainer *t)
-{
-    StoreOptions options = {.keep = t->options->keep};
-    const char *from = t->options->resume, *out = t->options->out;
-    bool newest = from && strcmp(from, "auto") == 0;
-    t->snapshot = snapshot_new(&t->model, &t->config, t->options, t->train);
-    if (from && !newest)
-        TRY(restore(t, from));
-    if (!out)
-        return STATUS_OK;
-    TRY(newest ? check_frozen(t) : check_folder(t));
-    TRY(store_open(out, &options, &t->store));
-    return newest ? resume_newest(t) : STATUS_OK;
 }
 
 /* ------------------------------------------------------------------------------------ epochs */
@@ -439,16 +274,19 @@ static Status evaluate_now(Trainer *t)
 {
     metrics_free(t->metrics);
     t->metrics = metrics_new(t->train->classes, t->train->counts);
-    Evaluation e = {.session = t->session, .model = &t->model, .data = t->test, .views = t->views,
-                    .batch = EVAL_BATCH, .threads = t->options->threads,
-                    .on_corrupt = (OnCorrupt)t->options->on_corrupt, .stop = &stop_asked};
+    Evaluation e = {.run = &t->run,
+                    .data = t->test,
+                    .views = t->views,
+                    .threads = t->options->threads,
+                    .on_corrupt = (OnCorrupt)t->options->on_corrupt,
+                    .stop = &stop_asked};
     Status status = evaluate(&e, t->metrics, &t->evaluation);
     if (status == STATUS_NAN)
         return status_prefix(
             status,
             "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
             "longer --warmup may help)",
-            t->at.epoch + 1, schedule_lr(&t->schedule, t->at.epoch));
+            t->at.epoch + 1, run_lr(&t->run, &t->at));
     TRY(status);
     t->result->last = metrics_summary(t->metrics);
     return STATUS_OK;
@@ -466,7 +304,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
     char text[5][16];
     EpochRow row = {
         .epoch = t->at.epoch,
-        .lr = schedule_lr(&t->schedule, t->at.epoch),
+        .lr = run_lr(&t->run, &t->at),
         .loss = t->at.loss_sum / (double)t->at.step,
         .train_top1 = (double)t->at.correct / (double)t->at.seen,
         .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
@@ -495,12 +333,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
     if (evaluated && t->evaluation.skipped)
         SAY(t, "  skipped %lld of %lld test images: unreadable", (long long)t->evaluation.skipped,
             (long long)t->test->count);
-    if (!t->options->out)
-        return STATUS_OK;
-    char *path = file_join(t->options->out, "metrics.csv");
-    Status status = metrics_append_epoch(path, &row);
-    free(path);
-    return status;
+    return records_epoch(&t->records, &row);
 }
 
 static void begin_epoch(Trainer *t)
@@ -525,7 +358,7 @@ static Status train_epoch(Trainer *t)
         if (atomic_load(&stop_asked) || (stop_after && ++t->own_steps >= stop_after))
             return stop(t, false);
         if (every && t->at.done % every == 0 && t->at.step < t->steps)
-            TRY(save(t, false));
+            TRY(keeper_save(&t->keeper, &t->at, false));
     }
     return STATUS_OK;
 }
@@ -545,41 +378,30 @@ static Status run_epoch(Trainer *t)
         t->result->best = t->at.best = t->result->last.top1;
     t->at.epoch++;
     t->at.step = 0;
-    return best || saves_now(t) ? save(t, best) : STATUS_OK;
+    return best || saves_now(t) ? keeper_save(&t->keeper, &t->at, best) : STATUS_OK;
 }
 
 static Status write_reports(Trainer *t)
 {
-    if (!t->options->out || !t->metrics)
+    if (!t->metrics)
         return STATUS_OK;
-    const char *const *names = t->train->class_names;
-    ReportFacts facts = {.arch = t->config.arch->name,
+    ReportFacts facts = {.arch = t->run.config.arch->name,
                          .data = t->test->source,
                          .checksum = t->test->checksum,
                          .loss = t->evaluation.loss,
                          .skipped = t->evaluation.skipped,
                          .train_skipped = t->at.skipped_before + t->at.skipped};
-    char *classes = file_join(t->options->out, "classes.csv");
-    char *confusion = file_join(t->options->out, "confusion.csv");
-    char *report = file_join(t->options->out, "report.json");
-    Status status = metrics_write_classes(t->metrics, names, classes);
-    if (status == STATUS_OK)
-        status = metrics_write_confusion(t->metrics, confusion);
-    if (status == STATUS_OK)
-        status = metrics_write_report(t->metrics, &facts, report);
-    free(report);
-    free(confusion);
-    free(classes);
-    return status;
+    return records_reports(&t->records, t->metrics, &facts, t->train->class_names);
 }
 
 static Status run_all(Trainer *t)
 {
     TRY(open_data(t));
     TRY(open_model(t));
-    TRY(open_store(t));
-    TRY(open_records(t));
-    TRY(write_options(t));
+    TRY(keeper_open(&t->keeper, t->options, &t->run, t->train, t->steps, &t->at));
+    t->result->best = t->at.best;
+    TRY(records_open(&t->records, t->options->out, t->at.epoch));
+    TRY(records_options(&t->records, t->options));
     introduce(t);
     TRY(open_loader(t));
     while (t->at.epoch < t->options->epochs)
@@ -598,17 +420,12 @@ Status train(Options *options, TrainResult *result)
     log_progress_end();
     result->seconds = clock_seconds() - t.started;
     loader_close(t.loader);
-    snapshot_free(t.snapshot);
-    store_close(t.store);
-    session_close(t.session);
+    keeper_close(&t.keeper);
+    run_close(&t.run);
     metrics_free(t.metrics);
     dataset_close(t.test);
     dataset_close(t.train);
-    free(t.resumed);
     free(t.order);
-    if (t.log && status != STATUS_OK)
-        fprintf(t.log, "%s\n", status_text());
-    if (t.log)
-        fclose(t.log);
+    records_close(&t.records, status);
     return status;
 }

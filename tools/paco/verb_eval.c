@@ -1,15 +1,6 @@
 /* paco eval: accuracy of a checkpoint on a data set. */
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/log.h"
-#include "train/evaluator.h"
-#include "train/setup.h"
-#include "state/weights.h"
+#include "train/eval.h"
 #include "verbs.h"
-
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const char USAGE[] =
     "usage: paco eval --checkpoint FILE --list FILE --data FOLDER [--train-list FILE] [options]\n\n"
@@ -26,198 +17,17 @@ static const char USAGE[] =
     "preset, else those published for the data set: CIFAR's, iNaturalist's for lists with its 8142 "
     "classes, else ImageNet's.";
 
-typedef struct Eval {
-    Options *options;
-    Weights weights;
-    Dataset *test, *train; /* train: for its class sizes, or NULL */
-    RecipeOptions views;
-    ModelConfig config;
-    Model model;
-    Session *session;
-    Metrics *metrics;
-    EvaluationResult result;
-    double seconds;
-} Eval;
-
-static Status open_data(Eval *e)
+static Status run(int argc, char **argv, Options *options)
 {
-    Options *o = e->options;
-    DatasetSpec spec = options_dataset(o, false);
-    spec.classes = (int)e->weights.found.classes;
-    TRY(dataset_open(&spec, &e->test));
-    if (o->dataset == DATASET_LIST && !o->train_list)
+    TRY(options_parse(options, OPTION_EVAL, 0, argc - 1, argv + 1));
+    if (options->help) {
+        options_help(stdout, OPTION_EVAL, USAGE);
         return STATUS_OK;
-    spec = options_dataset(o, true);
-    spec.classes = (int)e->weights.found.classes;
-    return dataset_open(&spec, &e->train);
-}
-
-static Status open_network(Eval *e)
-{
-    Options *o = e->options;
-    const Detected *found = &e->weights.found;
-    if (o->given[OPTION_ID_arch] && strcmp(options_word(o, OPTION_ID_arch), found->arch) != 0)
-        return status_fail(STATUS_USAGE, "--arch: the checkpoint is another network (%s vs %s)",
-                           options_word(o, OPTION_ID_arch), found->arch);
-    if (o->classes && o->classes != found->classes)
-        return status_fail(STATUS_USAGE,
-                           "--classes: the checkpoint's classifier has others (%d vs %lld)",
-                           o->classes, (long long)found->classes);
-    TRY(options_set(o, "arch", found->arch));
-    int size = o->size ? o->size : found->cifar ? 32 : 224;
-    e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
-    e->config = setup_model(o, (int)found->classes, size, false, o->batch);
-    TRY(model_check(&e->config));
-    e->model = model_build(&e->config);
-    SessionOptions session = setup_session(o);
-    TRY(session_open(e->model.graph, &session, &e->session));
-    if (o->partial) /* what the file lacks is as in a new network */
-        TRY(setup_initial(e->session, &e->model, &e->config, 0));
-    return weights_load(&e->weights, e->session, &e->model, o->partial);
-}
-
-static const char *image_name(uint32_t image, void *context)
-{
-    static char text[4200];
-    return dataset_name(context, image, text, sizeof text);
-}
-
-static Status write_file(Eval *e, const char *name)
-{
-    char *path = file_join(e->options->out, name);
-    const char *const *names = e->test->class_names;
-    ReportFacts facts = {.arch = e->config.arch->name,
-                         .checkpoint = checkpoint_path(e->weights.checkpoint),
-                         .data = e->test->source,
-                         .checksum = e->test->checksum,
-                         .loss = e->result.loss,
-                         .skipped = e->result.skipped,
-                         .train_skipped = -1};
-    Status status = !strcmp(name, "classes.csv") ? metrics_write_classes(e->metrics, names, path)
-                  : !strcmp(name, "confusion.csv") ? metrics_write_confusion(e->metrics, path)
-                  : !strcmp(name, "report.json") ? metrics_write_report(e->metrics, &facts, path)
-                  : metrics_write_predictions(e->metrics, path, image_name, e->test);
-    free(path);
-    return status;
-}
-
-static Status write_reports(Eval *e)
-{
-    static const char *const files[] = {"classes.csv", "confusion.csv", "report.json",
-                                        "predictions.csv"};
-    if (!e->options->out)
-        return STATUS_OK;
-    for (int i = 0; i < 4; i++)
-        TRY(write_file(e, files[i]));
-    return STATUS_OK;
-}
-
-static void print_result(const Eval *e)
-{
-    MetricsSummary m = metrics_summary(e->metrics);
-    printf("%s, %d classes, on %s\n", e->config.arch->name, e->config.classes,
-           session_device(e->session));
-    printf("%lld images of %s, checksum %016llx\n", (long long)m.images, e->test->source,
-           (unsigned long long)e->test->checksum);
-    if (e->result.skipped)
-        printf("skipped %lld of %lld images: unreadable, left out of all figures\n",
-               (long long)e->result.skipped, (long long)e->test->count);
-    char text[6][16], normalisation[160];
-    printf("normalisation: %s\n", options_normalisation(e->options, normalisation));
-    printf("top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n", metrics_percent(m.top1, text[0]),
-           metrics_percent(m.top5, text[1]), e->result.loss,
-           metrics_percent(m.class_mean, text[2]));
-    if (e->train)
-        printf("many %s (%d classes)  medium %s (%d)  few %s (%d)\n",
-               metrics_percent(m.many, text[3]), m.many_classes, metrics_percent(m.medium, text[4]),
-               m.medium_classes, metrics_percent(m.few, text[5]), m.few_classes);
-    printf("%.1f s, %.0f images/s\n", e->seconds, (double)m.images / e->seconds);
-}
-
-static void like_run(Options *o, const Options *run)
-{
-    RecipeOptions views;
-    if (!o->size && recipe_find(run->recipe ? run->recipe : "")) {
-        options_recipe(run, &views);
-        o->size = views.size;
-        if (!o->eval_resize)
-            o->eval_resize = views.eval_resize;
     }
-    if (!o->given[OPTION_ID_mean] && !isnan(run->mean[0]))
-        memcpy(o->mean, run->mean, sizeof o->mean);
-    if (!o->given[OPTION_ID_std] && !isnan(run->std[0]))
-        memcpy(o->std, run->std, sizeof o->std);
-    if (!o->preset && !o->given[OPTION_ID_lt_factor] && o->dataset == run->dataset) {
-        o->lt_factor = run->lt_factor; /* the class sizes behind many, medium and few */
-        o->lt_form = run->lt_form;
-    }
-}
-
-/* Images and class sizes as in the run that wrote the checkpoint, unless this command says
- * otherwise. */
-static Status take_preprocessing(Eval *e)
-{
-    const char *text = checkpoint_text(e->weights.checkpoint, "openpaco/options");
-    Options run;
-    if (!text)
-        return STATUS_OK;
-    options_init(&run);
-    Status status = options_read(&run, e->options->init_from, text);
-    if (status == STATUS_OK)
-        like_run(e->options, &run);
-    options_free(&run);
-    return status;
-}
-
-static Status run(Eval *e)
-{
-    const Options *o = e->options;
-    if (!o->init_from)
-        return status_fail(STATUS_USAGE,
-                           "eval: --checkpoint FILE is missing. `paco eval --help` explains");
-    TRY(weights_open(o->init_from, o->require_crc, &e->weights));
-    e->weights.strict_finite = o->strict_finite;
-    TRY(detect_classifier(&e->weights.dict, &e->weights.found));
-    if (e->weights.found.classes == 0)
-        return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
-                           o->init_from);
-    TRY(take_preprocessing(e));
-    TRY(open_data(e));
-    TRY(open_network(e));
-    if (o->out)
-        TRY(file_make_folder(o->out));
-    e->metrics = metrics_new(e->config.classes, e->train ? e->train->counts : NULL);
-    Evaluation evaluation = {.session = e->session,
-                             .model = &e->model,
-                             .data = e->test,
-                             .views = e->views,
-                             .batch = o->batch,
-                             .threads = o->threads,
-                             .on_corrupt = (OnCorrupt)o->on_corrupt};
-    double started = clock_seconds();
-    TRY(evaluate(&evaluation, e->metrics, &e->result));
-    log_progress_end();
-    e->seconds = clock_seconds() - started;
-    print_result(e);
-    return write_reports(e);
+    return eval_checkpoint(options, stdout);
 }
 
 int verb_eval(int argc, char **argv)
 {
-    Options options = {0};
-    Eval e = {.options = &options};
-    Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
-    if (status == STATUS_OK && options.help)
-        options_help(stdout, OPTION_EVAL, USAGE);
-    else if (status == STATUS_OK)
-        status = run(&e);
-    if (status != STATUS_OK)
-        log_error("%s", status_text());
-    metrics_free(e.metrics);
-    session_close(e.session);
-    dataset_close(e.train);
-    dataset_close(e.test);
-    weights_close(&e.weights);
-    options_free(&options);
-    return status;
+    return run_with_options(run, argc, argv);
 }

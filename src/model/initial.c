@@ -1,68 +1,14 @@
-/* Setup: options to model, and initial values. */
-#include "train/setup.h"
+/* Initial values: every number is a function of the seed and of its tensor's name, so that they do
+ * not depend on the order of tensors, on threads or on the device. */
+#include "model/initial.h"
 
 #include "base/arena.h"
 #include "base/rng.h"
 #include "base/threads.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Places-LT trains classifier, head and batch norms, and of the convolutions only those of the last
- * block. */
-static bool convs_but_last_block(const char *name, const void *context)
-{
-    const Arch *arch = context;
-    char last[64];
-    int stages = arch->layers[3] ? 4 : 3;
-    snprintf(last, sizeof last, "encoder_q.layer%d.%d.", stages, arch->layers[stages - 1] - 1);
-    bool conv = strstr(name, ".conv") || (strstr(name, ".downsample.0.") != NULL);
-    return !conv || strncmp(name, last, strlen(last)) == 0;
-}
-
-ModelConfig setup_model(Options *o, int classes, int size, bool train, int eval_batch)
-{
-    double base = o->base_temperature > 0 ? o->base_temperature : o->temperature;
-    ModelConfig c = {
-        .arch = arch_find(options_word(o, OPTION_ID_arch)),
-        .method = (Method)o->method,
-        .classes = classes,
-        .size = size,
-        .batch = o->batch / o->ranks,
-        .ranks = o->ranks,
-        .eval_batch = eval_batch,
-        .dim = o->dim,
-        .queue = o->queue,
-        .mlp = o->mlp,
-        .train = train,
-        .bytes = true,
-        .moco_m = o->moco_m,
-        .loss = {o->alpha, o->beta, o->gamma, o->supt, o->temperature, base},
-        .sgd = {o->momentum, o->wd},
-    };
-    c.prior = train &&
-              (c.method == METHOD_BALANCED_SOFTMAX || (c.method == METHOD_PACO && o->long_tailed));
-    options_normalise(o, classes);
-    memcpy(c.mean, o->mean, sizeof c.mean);
-    memcpy(c.std, o->std, sizeof c.std);
-    if (o->freeze == FREEZE_CONVS_BUT_LAST_BLOCK) {
-        c.trainable = convs_but_last_block;
-        c.trainable_context = c.arch;
-    }
-    return c;
-}
-
-SessionOptions setup_session(const Options *o)
-{
-    return (SessionOptions){.device = o->device,
-                            .on = {.kernels = o->kernels, .profile = o->profile},
-                            .plan = {.no_fuse = !o->fuse, .no_recompute = !o->recompute}};
-}
-
-/* ------------------------------------------------------------------------------------ initial
- * values */
 
 /* Standard deviation of a normal draw, 0 for a uniform one. */
 static double normal_scale(const ModelConfig *c, const Value *v)
@@ -141,7 +87,7 @@ static Status write_drawn(Session *session, const Graph *g, Draw *draws, int cou
     return status;
 }
 
-Status setup_initial(Session *session, const Model *model, const ModelConfig *c, uint64_t seed)
+Status initial_write(Session *session, const Model *model, const ModelConfig *c, uint64_t seed)
 {
     enum { AT_ONCE = 64 };
     const int64_t floats_at_once = 4 << 20; /* host memory for drawing stays small */
@@ -166,7 +112,7 @@ Status setup_initial(Session *session, const Model *model, const ModelConfig *c,
     return model->queue ? write_queue(session, model, c, seed) : STATUS_OK;
 }
 
-Status setup_prior(Session *session, const Model *model, const int64_t *counts)
+Status initial_prior(Session *session, const Model *model, const int64_t *counts)
 {
     if (!model->prior)
         return STATUS_OK;

@@ -1,0 +1,41 @@
+/* The tree of a sum over ranks, walked from its leaves in the order of the ranks: a new partial sum
+ * is merged with its left sibling as soon as both are complete, so that few are held at a time. */
+#include "comm/ranks.h"
+
+#include <stdbool.h>
+
+/* Merges that rank's gradient begins: from its leaf upwards, for as long as the node that is then
+ * complete is a right half whose left half belongs to the share, too. A node without a right half,
+ * as the ranks end before it, is complete with its left one. */
+static int merges(Ranks ranks, int rank)
+{
+    int merged = 0;
+    for (int size = 1; size < ranks.all; size *= 2) {
+        int node = rank / size;
+        bool right_half = node % 2 == 1;
+        if (right_half && (node - 1) * size < ranks.first)
+            return merged;
+        if (!right_half && (node + 1) * size < ranks.all)
+            return merged;
+        merged += right_half;
+    }
+    return merged;
+}
+
+RankSum ranks_sum(Ranks ranks, int rank)
+{
+    int held = 0;
+    for (int before = ranks.first; before < rank; before++)
+        held += 1 - merges(ranks, before);
+    return (RankSum){held, merges(ranks, rank)};
+}
+
+int ranks_sums_held(Ranks ranks)
+{
+    int most = 0, held = 0;
+    for (int rank = ranks.first; rank < ranks.first + ranks.own; rank++) {
+        held += 1 - merges(ranks, rank);
+        most = held > most ? held : most;
+    }
+    return most;
+}

@@ -1,0 +1,196 @@
+/* eval: a checkpoint names its network and, where a run of this program wrote it, how its images were
+ * prepared; the command line may say otherwise. */
+#include "train/eval.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "model/initial.h"
+#include "state/weights.h"
+#include "train/evaluator.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Eval {
+    Options *options;
+    Weights weights;
+    Dataset *test, *train; /* train: for its class sizes, or NULL */
+    RecipeOptions views;
+    Run run;
+    Metrics *metrics;
+    EvaluationResult result;
+    double seconds;
+} Eval;
+
+static Status open_data(Eval *e)
+{
+    Options *o = e->options;
+    DatasetSpec spec = options_dataset(o, false);
+    spec.classes = (int)e->weights.found.classes;
+    TRY(dataset_open(&spec, &e->test));
+    if (o->dataset == DATASET_LIST && !o->train_list)
+        return STATUS_OK;
+    spec = options_dataset(o, true);
+    spec.classes = (int)e->weights.found.classes;
+    return dataset_open(&spec, &e->train);
+}
+
+static Status open_network(Eval *e)
+{
+    Options *o = e->options;
+    const Detected *found = &e->weights.found;
+    if (o->given[OPTION_ID_arch] && strcmp(options_word(o, OPTION_ID_arch), found->arch) != 0)
+        return status_fail(STATUS_USAGE, "--arch: the checkpoint is another network (%s vs %s)",
+                           options_word(o, OPTION_ID_arch), found->arch);
+    if (o->classes && o->classes != found->classes)
+        return status_fail(STATUS_USAGE,
+                           "--classes: the checkpoint's classifier has others (%d vs %lld)",
+                           o->classes, (long long)found->classes);
+    TRY(options_set(o, "arch", found->arch));
+    int size = o->size ? o->size : found->cifar ? 32 : 224;
+    e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
+    ModelConfig config = run_config(o, (int)found->classes, size, false, o->batch);
+    SessionOptions session = run_session(o);
+    TRY(run_open(&config, &session, &e->run));
+    if (o->partial) /* what the file lacks is as in a new network */
+        TRY(initial_write(e->run.session, &e->run.model, &config, 0));
+    return weights_load(&e->weights, e->run.session, &e->run.model, o->partial);
+}
+
+static const char *image_name(uint32_t image, void *context)
+{
+    static char text[4200];
+    return dataset_name(context, image, text, sizeof text);
+}
+
+static Status write_file(Eval *e, const char *name)
+{
+    char *path = file_join(e->options->out, name);
+    const char *const *names = e->test->class_names;
+    ReportFacts facts = {.arch = e->run.config.arch->name,
+                         .checkpoint = checkpoint_path(e->weights.checkpoint),
+                         .data = e->test->source,
+                         .checksum = e->test->checksum,
+                         .loss = e->result.loss,
+                         .skipped = e->result.skipped,
+                         .train_skipped = -1};
+    Status status = !strcmp(name, "classes.csv") ? metrics_write_classes(e->metrics, names, path)
+                  : !strcmp(name, "confusion.csv") ? metrics_write_confusion(e->metrics, path)
+                  : !strcmp(name, "report.json") ? metrics_write_report(e->metrics, &facts, path)
+                  : metrics_write_predictions(e->metrics, path, image_name, e->test);
+    free(path);
+    return status;
+}
+
+static Status write_reports(Eval *e)
+{
+    static const char *const files[] = {"classes.csv", "confusion.csv", "report.json",
+                                        "predictions.csv"};
+    if (!e->options->out)
+        return STATUS_OK;
+    for (int i = 0; i < 4; i++)
+        TRY(write_file(e, files[i]));
+    return STATUS_OK;
+}
+
+static void print_result(const Eval *e, FILE *out)
+{
+    MetricsSummary m = metrics_summary(e->metrics);
+    fprintf(out, "%s, %d classes, on %s\n", e->run.config.arch->name, e->run.config.classes,
+           session_device(e->run.session));
+    fprintf(out, "%lld images of %s, checksum %016llx\n", (long long)m.images, e->test->source,
+           (unsigned long long)e->test->checksum);
+    if (e->result.skipped)
+        fprintf(out, "skipped %lld of %lld images: unreadable, left out of all figures\n",
+               (long long)e->result.skipped, (long long)e->test->count);
+    char text[6][16], normalisation[160];
+    fprintf(out, "normalisation: %s\n", options_normalisation(e->options, normalisation));
+    fprintf(out, "top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n", metrics_percent(m.top1, text[0]),
+           metrics_percent(m.top5, text[1]), e->result.loss,
+           metrics_percent(m.class_mean, text[2]));
+    if (e->train)
+        fprintf(out, "many %s (%d classes)  medium %s (%d)  few %s (%d)\n",
+               metrics_percent(m.many, text[3]), m.many_classes, metrics_percent(m.medium, text[4]),
+               m.medium_classes, metrics_percent(m.few, text[5]), m.few_classes);
+    fprintf(out, "%.1f s, %.0f images/s\n", e->seconds, (double)m.images / e->seconds);
+}
+
+static void like_run(Options *o, const Options *run)
+{
+    RecipeOptions views;
+    if (!o->size && recipe_find(run->recipe ? run->recipe : "")) {
+        options_recipe(run, &views);
+        o->size = views.size;
+        if (!o->eval_resize)
+            o->eval_resize = views.eval_resize;
+    }
+    if (!o->given[OPTION_ID_mean] && !isnan(run->mean[0]))
+        memcpy(o->mean, run->mean, sizeof o->mean);
+    if (!o->given[OPTION_ID_std] && !isnan(run->std[0]))
+        memcpy(o->std, run->std, sizeof o->std);
+    if (!o->preset && !o->given[OPTION_ID_lt_factor] && o->dataset == run->dataset) {
+        o->lt_factor = run->lt_factor; /* the class sizes behind many, medium and few */
+        o->lt_form = run->lt_form;
+    }
+}
+
+/* Images and class sizes as in the run that wrote the checkpoint, unless this command says
+ * otherwise. */
+static Status take_preprocessing(Eval *e)
+{
+    const char *text = checkpoint_text(e->weights.checkpoint, "openpaco/options");
+    Options run;
+    if (!text)
+        return STATUS_OK;
+    options_init(&run);
+    Status status = options_read(&run, e->options->init_from, text);
+    if (status == STATUS_OK)
+        like_run(e->options, &run);
+    options_free(&run);
+    return status;
+}
+
+static Status evaluate_all(Eval *e, FILE *out)
+{
+    const Options *o = e->options;
+    if (!o->init_from)
+        return status_fail(STATUS_USAGE,
+                           "eval: --checkpoint FILE is missing. `paco eval --help` explains");
+    TRY(weights_open(o->init_from, o->require_crc, &e->weights));
+    e->weights.strict_finite = o->strict_finite;
+    TRY(detect_classifier(&e->weights.dict, &e->weights.found));
+    if (e->weights.found.classes == 0)
+        return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
+                           o->init_from);
+    TRY(take_preprocessing(e));
+    TRY(open_data(e));
+    TRY(open_network(e));
+    if (o->out)
+        TRY(file_make_folder(o->out));
+    e->metrics = metrics_new(e->run.config.classes, e->train ? e->train->counts : NULL);
+    Evaluation evaluation = {.run = &e->run,
+                             .data = e->test,
+                             .views = e->views,
+                             .threads = o->threads,
+                             .on_corrupt = (OnCorrupt)o->on_corrupt};
+    double started = clock_seconds();
+    TRY(evaluate(&evaluation, e->metrics, &e->result));
+    log_progress_end();
+    e->seconds = clock_seconds() - started;
+    print_result(e, out);
+    return write_reports(e);
+}
+
+Status eval_checkpoint(Options *options, FILE *out)
+{
+    Eval e = {.options = options};
+    Status status = evaluate_all(&e, out);
+    metrics_free(e.metrics);
+    run_close(&e.run);
+    dataset_close(e.train);
+    dataset_close(e.test);
+    weights_close(&e.weights);
+    return status;
+}

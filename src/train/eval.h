@@ -1,0 +1,14 @@
+/* eval: accuracy of a checkpoint on a data set. */
+#ifndef PACO_TRAIN_EVAL_H
+#define PACO_TRAIN_EVAL_H
+
+#include "options/options.h"
+
+#include <stdio.h>
+
+/* Evaluates the checkpoint options->init_from on the test data of the options, prints the figures
+ * to `out`, and with --out leaves report.json, classes.csv, confusion.csv and predictions.csv.
+ * STATUS_INPUT where the file is no network that can be evaluated, or is another than asked for. */
+Status eval_checkpoint(Options *options, FILE *out);
+
+#endif

@@ -1,0 +1,103 @@
+/* Keeper: between the run's session (snapshot) and its folder (store). */
+#include "train/keeper.h"
+
+#include "base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static Status restore(Keeper *k, const char *path, int64_t steps, Progress *at)
+{
+    TRY(snapshot_restore(k->snapshot, k->run->session, path, steps, at));
+    k->resumed = mem_string(path);
+    return STATUS_OK;
+}
+
+static bool lies_in(const char *file, const char *folder)
+{
+    char *name = mem_string(file), *slash = strrchr(name, '/');
+    if (slash)
+        slash[slash == name] = 0;
+    struct stat a, b;
+    bool same = stat(slash ? name : ".", &a) == 0 && stat(folder, &b) == 0 &&
+                a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(name);
+    return same;
+}
+
+/* A run does not write among the checkpoints of another one. */
+static Status check_folder(const Options *o)
+{
+    const char *out = o->out, *from = o->resume;
+    char *older = NULL;
+    if (from && lies_in(from, out))
+        return STATUS_OK;
+    TRY(store_last(out, &older));
+    Status status =
+        older ? status_fail(STATUS_USAGE,
+                            "--out %s: holds checkpoints of an earlier run. --resume auto goes "
+                            "on with it; another run needs another folder",
+                            out)
+              : STATUS_OK;
+    free(older);
+    return status;
+}
+
+/* With --resume auto frozen parameters come from a checkpoint of the folder, or from nowhere. */
+static Status check_frozen(const Options *o)
+{
+    char *newest = NULL;
+    if (o->freeze == FREEZE_NONE)
+        return STATUS_OK;
+    TRY(store_last(o->out, &newest));
+    Status status = options_check_frozen(o, newest != NULL);
+    free(newest);
+    return status;
+}
+
+/* auto: the newest intact checkpoint of --out, if there is one. */
+static Status resume_newest(Keeper *k, int64_t steps, Progress *at)
+{
+    char *newest = NULL;
+    TRY(store_resume(k->store, &newest));
+    Status status = newest ? restore(k, newest, steps, at) : STATUS_OK;
+    free(newest);
+    return status;
+}
+
+Status keeper_open(Keeper *k, Options *options, Run *run, const Dataset *data, int64_t steps,
+                   Progress *at)
+{
+    StoreOptions store = {.keep = options->keep};
+    const char *from = options->resume, *out = options->out;
+    bool newest = from && strcmp(from, "auto") == 0;
+    *k = (Keeper){.options = options, .run = run};
+    k->snapshot = snapshot_new(&run->model, &run->config, options, data);
+    if (from && !newest)
+        TRY(restore(k, from, steps, at));
+    if (!out)
+        return STATUS_OK;
+    TRY(newest ? check_frozen(options) : check_folder(options));
+    TRY(store_open(out, &store, &k->store));
+    return newest ? resume_newest(k, steps, at) : STATUS_OK;
+}
+
+void keeper_close(Keeper *k)
+{
+    snapshot_free(k->snapshot);
+    store_close(k->store);
+    free(k->resumed);
+    *k = (Keeper){0};
+}
+
+Status keeper_save(Keeper *k, const Progress *at, bool best)
+{
+    const TrainingState *state;
+    const Options *o = k->options;
+    if (!k->store)
+        return STATUS_OK;
+    double lr = schedule_lr(&k->run->schedule, at->epoch < o->epochs ? at->epoch : o->epochs - 1);
+    TRY(snapshot_take(k->snapshot, k->run->session, at, lr, &state));
+    return store_save_training(k->store, at->done, best, state);
+}

@@ -1,0 +1,31 @@
+/* Records: what a training run leaves for people beside its checkpoints: train.log, options.txt,
+ * metrics.csv, and at its end report.json, classes.csv and confusion.csv. Without a folder lines go
+ * to the terminal only and nothing is written. */
+#ifndef PACO_TRAIN_RECORDS_H
+#define PACO_TRAIN_RECORDS_H
+
+#include "options/options.h"
+#include "train/metrics.h"
+
+#include <stdio.h>
+
+typedef struct Records {
+    const char *folder; /* NULL: none */
+    FILE *log;          /* train.log, or NULL */
+} Records;
+
+/* Opens train.log for more lines, and takes rows of epochs that are to come out of metrics.csv,
+ * where the folder has one already. folder may be NULL. */
+Status records_open(Records *records, const char *folder, int epoch);
+/* The text of a failed run is the last line of its log. */
+void records_close(Records *records, Status status);
+/* A line on the terminal and in train.log. */
+void records_say(const Records *records, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+Status records_options(const Records *records, const Options *options);
+Status records_epoch(const Records *records, const EpochRow *row);
+/* The reports of the last evaluation; class_names may be NULL. */
+Status records_reports(const Records *records, const Metrics *metrics, const ReportFacts *facts,
+                       const char *const *class_names);
+
+#endif

@@ -1,0 +1,163 @@
+/* Run: from options to a network on a device, and the training step. The step is one for whoever
+ * runs one: what a golden file proves is what a user trains with. */
+#include "train/run.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/rng.h"
+#include "model/initial.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------ opening */
+
+/* Places-LT trains classifier, head and batch norms, and of the convolutions only those of the last
+ * block. */
+static bool convs_but_last_block(const char *name, const void *context)
+{
+    const Arch *arch = context;
+    char last[64];
+    int stages = arch->layers[3] ? 4 : 3;
+    snprintf(last, sizeof last, "encoder_q.layer%d.%d.", stages, arch->layers[stages - 1] - 1);
+    bool conv = strstr(name, ".conv") || (strstr(name, ".downsample.0.") != NULL);
+    return !conv || strncmp(name, last, strlen(last)) == 0;
+}
+
+ModelConfig run_config(Options *o, int classes, int size, bool train, int eval_batch)
+{
+    double base = o->base_temperature > 0 ? o->base_temperature : o->temperature;
+    ModelConfig c = {
+        .arch = arch_find(options_word(o, OPTION_ID_arch)),
+        .method = (Method)o->method,
+        .classes = classes,
+        .size = size,
+        .batch = o->batch / o->ranks,
+        .ranks = ranks_whole(o->ranks),
+        .eval_batch = eval_batch,
+        .dim = o->dim,
+        .queue = o->queue,
+        .mlp = o->mlp,
+        .train = train,
+        .bytes = true,
+        .moco_m = o->moco_m,
+        .loss = {o->alpha, o->beta, o->gamma, o->supt, o->temperature, base},
+        .sgd = {o->momentum, o->wd},
+    };
+    c.prior = train &&
+              (c.method == METHOD_BALANCED_SOFTMAX || (c.method == METHOD_PACO && o->long_tailed));
+    options_normalise(o, classes);
+    memcpy(c.mean, o->mean, sizeof c.mean);
+    memcpy(c.std, o->std, sizeof c.std);
+    if (o->freeze == FREEZE_CONVS_BUT_LAST_BLOCK) {
+        c.trainable = convs_but_last_block;
+        c.trainable_context = c.arch;
+    }
+    return c;
+}
+
+SessionOptions run_session(const Options *o)
+{
+    return (SessionOptions){.device = o->device,
+                            .on = {.kernels = o->kernels, .profile = o->profile},
+                            .plan = {.no_fuse = !o->fuse, .no_recompute = !o->recompute}};
+}
+
+Status run_open(const ModelConfig *config, const SessionOptions *session, Run *run)
+{
+    *run = (Run){.config = *config};
+    TRY(model_check(config));
+    run->model = model_build(config);
+    run->loss = mem_zero((size_t)config->ranks.all, sizeof *run->loss);
+    run->correct = mem_zero((size_t)config->ranks.all, 2 * sizeof *run->correct);
+    return session_open(run->model.graph, session, &run->session);
+}
+
+void run_close(Run *run)
+{
+    session_close(run->session);
+    free(run->loss);
+    free(run->correct);
+    *run = (Run){0};
+}
+
+Status run_begin(Run *run, const Schedule *schedule, uint64_t seed, const int64_t *counts)
+{
+    run->schedule = *schedule;
+    TRY(initial_write(run->session, &run->model, &run->config, seed));
+    return initial_prior(run->session, &run->model, counts);
+}
+
+/* ------------------------------------------------------------------------------------ training */
+
+void run_shuffle(const Run *run, uint64_t seed, int epoch, int64_t step, int32_t *order)
+{
+    uint32_t all = (uint32_t)(run->config.batch * run->config.ranks.all);
+    Rng rng = rng_stream(seed, (uint32_t)epoch, (uint64_t)step, RNG_SHUFFLE);
+    rng_permutation(&rng, (uint32_t *)order, all);
+}
+
+Status run_feed(Run *run, const RunFeed *feed)
+{
+    const Model *m = &run->model;
+    TRY(session_write(run->session, m->images_q, feed->query, feed->images));
+    TRY(session_write(run->session, m->labels, feed->labels, DTYPE_I32));
+    if (run->config.method != METHOD_PACO)
+        return STATUS_OK;
+    TRY(session_write(run->session, m->images_k, feed->key, feed->images));
+    return session_write(run->session, m->order, feed->order, DTYPE_I32);
+}
+
+double run_lr(const Run *run, const Progress *at)
+{
+    return schedule_lr(&run->schedule, at->epoch);
+}
+
+Status run_step(Run *run, Progress *at)
+{
+    const ModelConfig *c = &run->config;
+    StepParams params = {.lr = run_lr(run, at),
+                         .grad_scale = 1.0 / c->ranks.all,
+                         .queue_head = at->queue_head,
+                         .step = (int)at->done};
+    TRY(session_step(run->session, params));
+    if (run->model.queue)
+        at->queue_head =
+            (int)((at->queue_head + (int64_t)c->batch * c->ranks.all) % c->queue);
+    at->step++;
+    at->done++;
+    return STATUS_OK;
+}
+
+Status run_results(Run *run, Progress *at)
+{
+    int ranks = run->config.ranks.all;
+    double sum = 0;
+    TRY(session_read(run->session, run->model.loss, run->loss, DTYPE_F64));
+    TRY(session_read(run->session, run->model.correct, run->correct, DTYPE_I32));
+    for (int r = 0; r < ranks; r++) {
+        sum += run->loss[r];
+        at->correct += run->correct[2 * r];
+    }
+    at->loss_sum += sum / ranks;
+    at->seen += (int64_t)run->config.batch * ranks;
+    return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ evaluation */
+
+Status run_fold(Run *run)
+{
+    return session_run(run->session, SEGMENT_FOLD, &(StepParams){0});
+}
+
+Status run_feed_eval(Run *run, const void *images, DType type)
+{
+    return session_write(run->session, run->model.eval_images, images, type);
+}
+
+Status run_eval(Run *run)
+{
+    return session_run(run->session, SEGMENT_EVAL, &(StepParams){0});
+}

@@ -1,0 +1,60 @@
+/* Run: a network on a device, and the training step of design section 5. Trainer, evaluation,
+ * verification, benchmarks and tuning open their networks here and run this step. */
+#ifndef PACO_TRAIN_RUN_H
+#define PACO_TRAIN_RUN_H
+
+#include "model/paco.h"
+#include "options/options.h"
+#include "plan/session.h"
+#include "state/progress.h"
+#include "train/schedule.h"
+
+typedef struct Run {
+    ModelConfig config;
+    Model model;
+    Session *session;
+    Schedule schedule; /* of the learning rate; run_begin sets it */
+    double *loss;      /* [R], of the step that run_results read */
+    int32_t *correct;  /* [R][2]: images whose class is among the first 1 and 5 */
+} Run;
+
+/* The model that the options describe: of `classes` classes and images of `size` x `size`; `train`
+ * builds the training step, eval_batch > 0 the evaluation. Completes the options' normalisation. */
+ModelConfig run_config(Options *options, int classes, int size, bool train, int eval_batch);
+/* The device and how the plan is made. */
+SessionOptions run_session(const Options *options);
+
+/* Builds the network and its plan. STATUS_USAGE where the configuration cannot be built, else as
+ * session_open fails. Close it in any case. */
+Status run_open(const ModelConfig *config, const SessionOptions *session, Run *run);
+void run_close(Run *run);
+/* What training starts from: initial values, and the prior of counts[classes] training images. */
+Status run_begin(Run *run, const Schedule *schedule, uint64_t seed, const int64_t *counts);
+
+/* What the host brings to a step: R B images of all ranks, rank after rank. */
+typedef struct RunFeed {
+    const void *query, *key; /* views; key: NULL for baselines */
+    DType images;            /* U8 [R B][H][W][3] where the config says bytes, else a float type
+                                [R B][3][H][W] */
+    const int32_t *labels;   /* [R B] */
+    const int32_t *order;    /* [R B] the key shuffle: place i encodes image order[i]; likewise */
+} RunFeed;
+
+/* The key shuffle of a step, a permutation order[R B]. */
+void run_shuffle(const Run *run, uint64_t seed, int epoch, int64_t step, int32_t *order);
+Status run_feed(Run *run, const RunFeed *feed);
+/* The learning rate of the epoch that runs. */
+double run_lr(const Run *run, const Progress *at);
+/* One training step of epoch at->epoch over what was fed; advances at's step, done and queue_head.
+ * Does not wait for the device. */
+Status run_step(Run *run, Progress *at);
+/* Waits for the step; sets loss and correct, and adds them to at's loss_sum, correct and seen. */
+Status run_results(Run *run, Progress *at);
+
+/* Evaluation: fold once the weights are final, then for each batch feed and evaluate; the model's
+ * eval_logits hold the result. */
+Status run_fold(Run *run);
+Status run_feed_eval(Run *run, const void *images, DType type);
+Status run_eval(Run *run);
+
+#endif
