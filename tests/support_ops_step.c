@@ -1,6 +1,8 @@
 /* Cases of the operators around a network: images, ranks, losses, counts, optimiser, queue. */
 #include "support_ops.h"
 
+#include <stdio.h>
+
 static const NoAttrs none = {0};
 
 /* ------------------------------------------------------------------------------------ images and ranks */
@@ -192,21 +194,39 @@ void cases_count_correct(Rig *rig)
 
 /* ------------------------------------------------------------------------------------ optimiser */
 
-/* p: elements, rank; long ranges go to several work-items. */
-#define RANGE_SIZES {1, 0}, {3, 1}, {15, 1}, {16, 1}, {17, 0}, {63, 2}, {513, 0}, {4097, 1}, {70001, 2}
+/* p: elements; long ranges go to several work-items. */
+#define RANGE_SIZES {1}, {3}, {15}, {16}, {17}, {63}, {513}, {4097}, {70001}
 
+/* p: elements, ranks, first and own ranks of the share, rank. Sums that the rank leaves alone keep their bits, and one
+ * addition is exact to the bit. */
 static void build_grad_sum(Trial *t)
 {
-    Value *g = trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL),
-          *sum = trial_param(t, "sum", DIMS1(t->p[0]), FILL_NORMAL);
-    t->state.rank = t->p[1];
-    NODE(t->graph, grad_sum, &none, g, sum);
-    trial_mutated(t, sum, EXACT);
+    Ranks ranks = {t->p[1], t->p[2], t->p[3]};
+    Value *in[1 + GRAD_SUMS_MAX] = {trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL)};
+    int sums = ranks_sums_held(ranks);
+    t->graph->ranks = ranks;
+    t->state.rank = t->p[4];
+    t->state.sum = ranks_sum(ranks, t->p[4]);
+    for (int s = 0; s < sums; s++) {
+        char name[16];
+        snprintf(name, sizeof name, "sum%d", s);
+        in[1 + s] = trial_param(t, name, DIMS1(t->p[0]), FILL_NORMAL);
+    }
+    graph_node(t->graph, OP_grad_sum, &none, sizeof none, 1 + sums, in);
+    for (int s = 0; s < sums; s++) {
+        bool sum_of_many = s == t->state.sum.held - t->state.sum.merged && t->state.sum.merged > 1;
+        if (sum_of_many)
+            trial_mutated(t, in[1 + s], SUM(t->state.sum.merged + 1));
+        else
+            trial_mutated(t, in[1 + s], EXACT);
+    }
 }
 
 void cases_grad_sum(Rig *rig)
 {
-    TRIALS(rig, build_grad_sum, RANGE_SIZES);
+    TRIALS(rig, build_grad_sum, {1, 1, 0, 1, 0}, {3, 2, 0, 2, 0}, {15, 2, 0, 2, 1}, {16, 4, 0, 4, 1}, {17, 4, 0, 4, 2},
+           {63, 4, 0, 4, 3}, {513, 3, 0, 3, 2}, {4097, 6, 3, 3, 5}, {70001, 4, 0, 4, 3}, {37, 4096, 0, 4096, 4095},
+           {40, 4096, 0, 4096, 2047});
 }
 
 static void build_sgd(Trial *t)
