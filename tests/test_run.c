@@ -196,7 +196,7 @@ static bool device_there(void)
 static void parse(Options *o, const char *out)
 {
     const char *args[] = {"--dataset", "synthetic", "--arch", "resnet20", "--size", "8", "--batch", "700", "--ranks",
-                          "2", "--epochs", "5", "--warmup", "2", "--lr", "0.08", "--queue", "300", "--dim", "16",
+                          "2", "--epochs", "5", "--warmup", "2", "--lr", "0.08", "--queue", "1000", "--dim", "16",
                           "--recipe", "cifar", "--eval-every", "0", "--seed", "3", "--device", test_device_name(),
                           "--out", out};
     must(options_parse(o, OPTION_TRAIN, 0, sizeof args / sizeof *args, (char **)args));
@@ -263,7 +263,7 @@ static void train_by_hand(const char *out, double *losses)
         StepParams state = {.lr = published_rate((int)batch->epoch), .grad_scale = 1.0 / RANKS, .queue_head = head,
                             .step = done++};
         losses[batch->epoch] += step_by_hand(&run, batch, state) / (double)steps;
-        head = (head + BATCH) % 300;
+        head = (head + BATCH) % 1000;
     }
     loader_close(loader);
     run_close(&run);
