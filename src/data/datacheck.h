@@ -40,4 +40,10 @@ void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *b
                        int64_t *by_content);
 void datacheck_free(DataCheck *result);
 
+/* Checks both halves (NULL: there is none) and prints the figures of each and what they share.
+ * Damage is the status that a run over these files would end with; labels that contradict each
+ * other are STATUS_INPUT: they end no run, but whoever checks wants to know. */
+Status datacheck_report(const Dataset *train, const Dataset *test, bool decode, int lines,
+                        FILE *out);
+
 #endif

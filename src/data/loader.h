@@ -37,7 +37,7 @@ typedef struct LoaderSpec {
     const Recipe *recipe;     /* unused by LOADER_EVAL */
     RecipeOptions options;    /* options.size is the side of the images delivered */
     uint64_t seed;
-    Ranks ranks;              /* of the recipe, and whose samples to deliver; unused by LOADER_EVAL */
+    Ranks ranks; /* of the recipe, and whose samples to deliver; unused by LOADER_EVAL */
     int batch;                /* B, images per rank and step */
     bool balanced;            /* class-balanced sampling */
     OnCorrupt on_corrupt;

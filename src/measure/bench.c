@@ -150,11 +150,12 @@ static void print_json(const Bench *b, const double *seconds, FILE *out)
         "\"images_per_s\": %.2f, "
         "\"gflops\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, "
         "\"open_s\": %.2f}\n",
-        b->evaluation ? "eval" : "step", b->run.config.arch->name, method_name(b->run.config.method),
-        b->options->batch, b->run.config.ranks.all, b->run.config.size, b->options->inner,
-        session_device(b->run.session),
-        1e3 * median, 1e3 * seconds[0], 1e3 * seconds[n - 1], bench_per(images, median),
-        1e-9 * bench_per(plan_flops(b), median), 100 * bench_per(bench_per(plan_flops(b), median), b->peak.flops),
+        b->evaluation ? "eval" : "step", b->run.config.arch->name,
+        method_name(b->run.config.method), b->options->batch, b->run.config.ranks.all,
+        b->run.config.size, b->options->inner, session_device(b->run.session), 1e3 * median,
+        1e3 * seconds[0], 1e3 * seconds[n - 1], bench_per(images, median),
+        1e-9 * bench_per(plan_flops(b), median),
+        100 * bench_per(bench_per(plan_flops(b), median), b->peak.flops),
         (double)b->memory / (1 << 20), plan ? (double)plan_bytes(plan) / (1 << 20) : 0,
         b->open_seconds);
 }

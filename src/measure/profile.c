@@ -88,9 +88,9 @@ static void print_lines(const Line *lines, int count, double total, const Peak *
         const Step *s = lines[i].step;
         double flops = (double)s->flops, bytes = (double)s->bytes, seconds = lines[i].seconds;
         fprintf(stderr, "%10.3f %6.2f%% %9.1f %8.1f %7.1f%%  %-16s %-34s %s\n", 1e3 * seconds,
-                100 * bench_per(seconds, total), 1e-9 * bench_per(flops, seconds), 1e-9 * bench_per(bytes, seconds),
-                bench_share_of_peak(flops, bytes, seconds, peak), plan_step_label(s), s->name,
-                s->algorithm ? s->algorithm : "");
+                100 * bench_per(seconds, total), 1e-9 * bench_per(flops, seconds),
+                1e-9 * bench_per(bytes, seconds), bench_share_of_peak(flops, bytes, seconds, peak),
+                plan_step_label(s), s->name, s->algorithm ? s->algorithm : "");
     }
 }
 

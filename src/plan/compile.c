@@ -119,7 +119,8 @@ static bool continues(const Plan *plan, int a, int b)
     if (p.a != q.a || p.b != q.b)
         return false;
     for (int i = 0; i < x->refs_count; i++) {
-        int of_a = plan->plan_steps[a].operands[i].value, of_b = plan->plan_steps[b].operands[i].value;
+        int of_a = plan->plan_steps[a].operands[i].value,
+            of_b = plan->plan_steps[b].operands[i].value;
         if (of_a == of_b && (of_a < 0 || of_a == plan->state))
             continue;
         if (of_a < 0 || of_b < 0)

@@ -100,7 +100,8 @@ static void place_parameters(Plan *plan)
             if (v)
                 place_behind(plan, &plan->values[v->id], companions[c].slab, 4);
         }
-    for (int i = 0; i < plan->values_count; i++) /* made sum after sum, each in the parameters' order */
+    for (int i = 0; i < plan->values_count;
+         i++) /* made sum after sum, each in the parameters' order */
         if (plan->values[i].value->role == ROLE_GRAD_PARTIAL)
             place_behind(plan, &plan->values[i], SLAB_GRAD_SUM, 4);
 }

@@ -1,5 +1,5 @@
-/* eval: a checkpoint names its network and, where a run of this program wrote it, how its images were
- * prepared; the command line may say otherwise. */
+/* eval: a checkpoint names its network and, where a run of this program wrote it, how its images
+ * were prepared; the command line may say otherwise. */
 #include "train/eval.h"
 
 #include "base/clock.h"
@@ -107,9 +107,9 @@ static void print_result(const Eval *e, FILE *out)
                (long long)e->result.skipped, (long long)e->test->count);
     char text[6][16], normalisation[160];
     fprintf(out, "normalisation: %s\n", options_normalisation(e->options, normalisation));
-    fprintf(out, "top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n", metrics_percent(m.top1, text[0]),
-           metrics_percent(m.top5, text[1]), e->result.loss,
-           metrics_percent(m.class_mean, text[2]));
+    fprintf(out, "top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n",
+            metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]), e->result.loss,
+            metrics_percent(m.class_mean, text[2]));
     if (e->train)
         fprintf(out, "many %s (%d classes)  medium %s (%d)  few %s (%d)\n",
                metrics_percent(m.many, text[3]), m.many_classes, metrics_percent(m.medium, text[4]),

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "data/shots.h"
 #include "train/metrics_record.h"
 
 #include <math.h>
@@ -114,24 +115,23 @@ static void count_top(const Metrics *m, MetricsSummary *s)
 MetricsSummary metrics_summary(const Metrics *m)
 {
     MetricsSummary s = {0};
-    Mean all = {0}, many = {0}, medium = {0}, few = {0};
+    Mean all = {0}, shots[SHOT_COUNT] = {{0}};
     count_top(m, &s);
     for (int c = 0; c < m->classes; c++) {
         if (m->tests[c] == 0)
             continue;
         double accuracy = (double)m->correct[c] / (double)m->tests[c];
         mean_add(&all, accuracy);
-        if (!m->train_counts)
-            continue;
-        int64_t trained = m->train_counts[c];
-        Mean *group = trained > METRICS_MANY_ABOVE ? &many
-                    : trained < METRICS_FEW_BELOW  ? &few : &medium;
-        mean_add(group, accuracy);
+        if (m->train_counts)
+            mean_add(&shots[shot_of(m->train_counts[c])], accuracy);
     }
     s.class_mean = mean_of(&all);
-    s.many = mean_of(&many), s.many_classes = many.n;
-    s.medium = mean_of(&medium), s.medium_classes = medium.n;
-    s.few = mean_of(&few), s.few_classes = few.n;
+    s.many = mean_of(&shots[SHOT_MANY]);
+    s.medium = mean_of(&shots[SHOT_MEDIUM]);
+    s.few = mean_of(&shots[SHOT_FEW]);
+    s.many_classes = shots[SHOT_MANY].n;
+    s.medium_classes = shots[SHOT_MEDIUM].n;
+    s.few_classes = shots[SHOT_FEW].n;
     return s;
 }
 

@@ -1,9 +1,9 @@
 /* Metrics: accuracies of an evaluation, and the files that report them.
  *
  * One record per test image is kept (label, five best classes); everything else is computed from
- * these. Many, medium and few are the published groups by number of training images: many > 100,
- * few < 20, the rest medium; a group's accuracy is the mean of its classes' accuracies, classes
- * without test images left out. All accuracies are fractions; NaN where nothing is counted. */
+ * these. Many, medium and few are the groups of data/shots.h; a group's accuracy is the mean of its
+ * classes' accuracies, classes without test images left out. All accuracies are fractions; NaN
+ * where nothing is counted. */
 #ifndef PACO_TRAIN_METRICS_H
 #define PACO_TRAIN_METRICS_H
 
@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-enum { METRICS_TOP = 5, METRICS_MANY_ABOVE = 100, METRICS_FEW_BELOW = 20 };
+enum { METRICS_TOP = 5 };
 
 typedef struct Metrics Metrics;
 

@@ -165,7 +165,8 @@ static void introduce(Trainer *t)
         SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->keeper.resumed, t->at.epoch + 1,
             (long long)t->at.step, (long long)t->steps);
     else if (t->keeper.resumed)
-        SAY(t, "resumed %s: all %d epochs are trained already", t->keeper.resumed, t->options->epochs);
+        SAY(t, "resumed %s: all %d epochs are trained already", t->keeper.resumed,
+            t->options->epochs);
     else if (t->options->resume)
         SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
     if (!t->keeper.store)

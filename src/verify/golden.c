@@ -1,5 +1,5 @@
-/* Golden files: configuration, and the verdict over all figures (golden_figures.c). Counts of correct
- * images and the queue's head must be equal. */
+/* Golden files: configuration, and the verdict over all figures (golden_figures.c). Counts of
+ * correct images and the queue's head must be equal. */
 #include "base/arena.h"
 #include "verify/golden_parts.h"
 
@@ -11,7 +11,8 @@ static bool flag(const Json *config, const char *key, bool otherwise)
     return m && m->kind == JSON_BOOL ? m->integer != 0 : otherwise;
 }
 
-/* The schedule that the file follows, one step an epoch; else one epoch whose rate is the file's. */
+/* The schedule that the file follows, one step an epoch; else one epoch whose rate is the file's.
+ */
 static Status read_schedule(Golden *g)
 {
     const Json *s = json_get(g->config, "schedule");
@@ -38,11 +39,17 @@ static Status read_config(Golden *g)
         return status_fail(STATUS_INPUT, "%s: config: unknown architecture '%s' or method '%s'",
                            g->path, arch, method);
     *m = (ModelConfig){
-        .arch = arch_find(arch), .method = (Method)method_find(method),
-        .classes = (int)json_number(c, "classes", 0), .size = (int)json_number(c, "size", 0),
-        .batch = (int)json_number(c, "batch", 0), .ranks = ranks_whole((int)json_number(c, "ranks", 0)),
-        .dim = (int)json_number(c, "dim", 0), .queue = (int)json_number(c, "queue", 0),
-        .mlp = flag(c, "mlp", true), .train = true, .moco_m = json_number(c, "moco_m", 0.999),
+        .arch = arch_find(arch),
+        .method = (Method)method_find(method),
+        .classes = (int)json_number(c, "classes", 0),
+        .size = (int)json_number(c, "size", 0),
+        .batch = (int)json_number(c, "batch", 0),
+        .ranks = ranks_whole((int)json_number(c, "ranks", 0)),
+        .dim = (int)json_number(c, "dim", 0),
+        .queue = (int)json_number(c, "queue", 0),
+        .mlp = flag(c, "mlp", true),
+        .train = true,
+        .moco_m = json_number(c, "moco_m", 0.999),
         .sgd = {json_number(c, "momentum", 0.9), json_number(c, "wd", 0)},
     };
     double T = json_number(c, "moco_t", 0.2);
@@ -66,7 +73,8 @@ static bool report(Golden *g)
     bool passed = !g->wrong[0] && g->categories_count > 0;
     for (int i = 0; i < g->categories_count; i++)
         passed &= g->categories[i].worst <= g->categories[i].bound;
-    fprintf(g->out, "%s %s on %s:", passed ? "PASS" : "FAIL", g->path, session_device(g->run.session));
+    fprintf(g->out, "%s %s on %s:", passed ? "PASS" : "FAIL", g->path,
+            session_device(g->run.session));
     for (int i = 0; i < g->categories_count; i++) {
         const Category *c = &g->categories[i];
         fprintf(g->out, " %s %.1e/%.1e", c->name, c->worst, c->bound);

@@ -1,20 +1,16 @@
 /* paco augment: draws a contact sheet of a recipe's views, so that a user sees what the network
  * sees. Each cell shows a query view above its key view; view i is the one training draws in
  * epoch i. */
-#include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "image/recipe.h"
+#include "image/sheet.h"
 #include "verbs.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { GAP = 4, VIEWS_MAX = 1024, BACKGROUND = 255 };
 
 /* What the table of options does not know. */
 typedef struct AugmentRequest {
@@ -44,9 +40,9 @@ static Status read_count(const char *text, int *out)
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < 1 || value > VIEWS_MAX)
-        return status_fail(STATUS_USAGE, "--n: no whole number from 1 to %d ('%.60s')", VIEWS_MAX,
-                           text);
+    if (errno || end == text || *end || value < 1 || value > SHEET_VIEWS_MAX)
+        return status_fail(STATUS_USAGE, "--n: no whole number from 1 to %d ('%.60s')",
+                           SHEET_VIEWS_MAX, text);
     *out = (int)value;
     return STATUS_OK;
 }
@@ -87,46 +83,6 @@ static Status take_own(AugmentRequest *r, int *argc, char **argv)
     return STATUS_OK;
 }
 
-static void paste(Image *sheet, int left, int top, const uint8_t *view, int size)
-{
-    for (int y = 0; y < size; y++)
-        memcpy(sheet->pixels + ((size_t)(top + y) * (size_t)sheet->width + (size_t)left) * 3,
-               view + (size_t)y * (size_t)size * 3, (size_t)size * 3);
-}
-
-static Status draw_sheet(const AugmentRequest *r, uint64_t seed, const Recipe *recipe,
-                         const RecipeOptions *options, const uint8_t *bytes, size_t bytes_size,
-                         Image *sheet)
-{
-    int size = options->size, columns = (int)ceil(sqrt((double)r->n));
-    int rows = (r->n + columns - 1) / columns, cell = 2 * size + GAP;
-    size_t view = (size_t)size * (size_t)size * 3;
-    uint64_t width = (uint64_t)columns * (uint64_t)(size + GAP) + GAP;
-    uint64_t height = (uint64_t)rows * (uint64_t)(cell + GAP) + GAP;
-    if (width * height > IMAGE_MAX_PIXELS)
-        return status_fail(STATUS_LIMIT,
-                           "augment: the sheet is too large (%llu x %llu vs at most %d pixels). "
-                           "Use a smaller --n or --size",
-                           (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_PIXELS);
-    *sheet = image_new((int)width, (int)height);
-    memset(sheet->pixels, BACKGROUND, (size_t)width * (size_t)height * 3);
-    uint8_t *views = mem_alloc(2 * view);
-    Status status = STATUS_OK;
-    for (int i = 0; i < r->n && status == STATUS_OK; i++) {
-        Rng query = rng_stream(seed, (uint32_t)i, 0, RNG_VIEW_Q);
-        Rng key = rng_stream(seed, (uint32_t)i, 0, RNG_VIEW_K);
-        status = recipe_views(recipe, options, r->image, bytes, bytes_size, &query, &key, views,
-                              views + view);
-        int left = GAP + i % columns * (size + GAP), top = GAP + i / columns * (cell + GAP);
-        if (status == STATUS_OK) {
-            paste(sheet, left, top, views, size);
-            paste(sheet, left, top + size + GAP / 2, views + view, size);
-        }
-    }
-    free(views);
-    return status;
-}
-
 static Status augment(const AugmentRequest *r, const Options *o)
 {
     if (!r->image || !r->out)
@@ -137,7 +93,8 @@ static Status augment(const AugmentRequest *r, const Options *o)
     size_t size;
     Image sheet = {0};
     TRY(file_read(r->image, IMAGE_MAX_BYTES, &bytes, &size));
-    Status status = draw_sheet(r, o->seed, recipe, &options, bytes, size, &sheet);
+    Status status =
+        sheet_draw(recipe, &options, o->seed, r->n, r->image, bytes, size, &sheet);
     free(bytes);
     if (status == STATUS_OK)
         status = image_write_png(r->out, &sheet);
