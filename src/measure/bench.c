@@ -4,6 +4,7 @@
 #include "measure/bench.h"
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "device/registry.h"
@@ -156,25 +157,42 @@ static Status measure_peak(const Options *options, Peak *peak)
     return status;
 }
 
-static void print_json(const Bench *b, const double *seconds, FILE *out)
+/* The device and its times, sorted; the memory: what every line of JSON holds. */
+static void put_times(JsonWriter *w, const Bench *b, const double *seconds)
 {
     int n = b->options->repeats;
-    double median = seconds[n / 2], images = (double)b->options->batch;
+    json_put_text(w, "device", session_device(b->session));
+    json_put_fixed(w, "ms_median", 1e3 * seconds[n / 2], 3);
+    json_put_fixed(w, "ms_min", 1e3 * seconds[0], 3);
+    json_put_fixed(w, "ms_max", 1e3 * seconds[n - 1], 3);
+}
+
+static void put_memory(JsonWriter *w, const Bench *b)
+{
     const Plan *plan = session_plan(b->session);
-    fprintf(
-        out,
-        "{\"what\": \"%s\", \"arch\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"ranks\": %d, "
-        "\"size\": %d, "
-        "\"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, "
-        "\"images_per_s\": %.2f, "
-        "\"gflops\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, "
-        "\"open_s\": %.2f}\n",
-        b->evaluation ? "eval" : "step", b->config.arch->name, method_name(b->config.method),
-        b->options->batch, b->config.ranks, b->config.size, session_device(b->session),
-        1e3 * median, 1e3 * seconds[0], 1e3 * seconds[n - 1], per(images, median),
-        1e-9 * per(plan_flops(b), median), 100 * per(per(plan_flops(b), median), b->peak.flops),
-        (double)b->memory / (1 << 20), plan ? (double)plan_bytes(plan) / (1 << 20) : 0,
-        b->open_seconds);
+    json_put_fixed(w, "peak_mib", (double)b->memory / (1 << 20), 1);
+    json_put_fixed(w, "device_mib", plan ? (double)plan_bytes(plan) / (1 << 20) : 0, 1);
+}
+
+static void print_json(const Bench *b, const double *seconds, FILE *out)
+{
+    double median = seconds[b->options->repeats / 2], images = (double)b->options->batch;
+    JsonWriter w = {.file = out};
+    json_begin_object(&w, NULL, JSON_LINE);
+    json_put_text(&w, "what", b->evaluation ? "eval" : "step");
+    json_put_text(&w, "arch", b->config.arch->name);
+    json_put_text(&w, "method", method_name(b->config.method));
+    json_put_integer(&w, "batch", b->options->batch);
+    json_put_integer(&w, "ranks", b->config.ranks);
+    json_put_integer(&w, "size", b->config.size);
+    put_times(&w, b, seconds);
+    json_put_fixed(&w, "images_per_s", per(images, median), 2);
+    json_put_fixed(&w, "gflops", 1e-9 * per(plan_flops(b), median), 1);
+    json_put_fixed(&w, "percent_of_peak", 100 * per(per(plan_flops(b), median), b->peak.flops), 1);
+    put_memory(&w, b);
+    json_put_fixed(&w, "open_s", b->open_seconds, 2);
+    json_end(&w);
+    fputc('\n', out);
 }
 
 /* ------------------------------------------------------------------------------------ profile */
@@ -507,22 +525,22 @@ static Status run_op_once(Bench *b)
 
 static void print_op(const Bench *b, const double *seconds, FILE *out)
 {
-    int n = b->options->repeats;
     const Plan *plan = session_plan(b->session);
-    double flops = 0, bytes = 0, median = seconds[n / 2];
+    double flops = 0, bytes = 0, median = seconds[b->options->repeats / 2];
     for (int i = 0; plan && i < plan->steps_count; i++) {
         flops += (double)plan->steps[i].flops;
         bytes += (double)plan->steps[i].bytes;
     }
-    fprintf(out,
-            "{\"what\": \"op\", \"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, "
-            "\"ms_max\": %.3f, "
-            "\"gflops\": %.1f, \"gb_per_s\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, "
-            "\"device_mib\": %.1f}\n",
-            session_device(b->session), 1e3 * median, 1e3 * seconds[0], 1e3 * seconds[n - 1],
-            1e-9 * per(flops, median), 1e-9 * per(bytes, median),
-            share_of_peak(flops, bytes, median, &b->peak), (double)b->memory / (1 << 20),
-            plan ? (double)plan_bytes(plan) / (1 << 20) : 0);
+    JsonWriter w = {.file = out};
+    json_begin_object(&w, NULL, JSON_LINE);
+    json_put_text(&w, "what", "op");
+    put_times(&w, b, seconds);
+    json_put_fixed(&w, "gflops", 1e-9 * per(flops, median), 1);
+    json_put_fixed(&w, "gb_per_s", 1e-9 * per(bytes, median), 1);
+    json_put_fixed(&w, "percent_of_peak", share_of_peak(flops, bytes, median, &b->peak), 1);
+    put_memory(&w, b);
+    json_end(&w);
+    fputc('\n', out);
 }
 
 static Status run_op(Graph *g, int classes, Options *options, FILE *out)
