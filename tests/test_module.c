@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -98,6 +99,7 @@ static void progress_line_is_one(void **state)
     module->progress("half");
     log_info("done");
     log_info("no line is left");
+    fflush(stderr);
     dup2(old, STDERR_FILENO);
     close(old);
     close(slave);
