@@ -302,17 +302,3 @@ const char *json_text(const Json *object, const char *key, const char *otherwise
     const Json *m = json_get(object, key);
     return m && m->kind == JSON_STRING ? m->text : otherwise;
 }
-
-void json_write_text(FILE *file, const char *text)
-{
-    fputc('"', file);
-    for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            fprintf(file, "\\%c", *s);
-        else if (*s < 0x20)
-            fprintf(file, "\\u%04x", *s);
-        else
-            fputc(*s, file);
-    }
-    fputc('"', file);
-}

@@ -1,6 +1,5 @@
 /* JSON (RFC 8259): a strict reader into an arena, for golden files, safetensors headers and the
- * program's own records, and a small writer. Duplicate keys are an error; nesting is limited to 64.
- */
+ * program's own records. Duplicate keys are an error; nesting is limited to 64. The writer: json_writer.h. */
 #ifndef PACO_BASE_JSON_H
 #define PACO_BASE_JSON_H
 
@@ -9,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 typedef enum JsonKind {
     JSON_NULL,
@@ -43,7 +41,5 @@ const Json *json_get(const Json *object, const char *key);
 double json_number(const Json *object, const char *key, double otherwise);
 /* A string member, or `otherwise`. */
 const char *json_text(const Json *object, const char *key, const char *otherwise);
-/* Writes text as a JSON string with quotes. */
-void json_write_text(FILE *file, const char *text);
 
 #endif

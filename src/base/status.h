@@ -3,6 +3,7 @@
  * A function that can fail returns a Status: STATUS_OK, or an exit code of the program. The text of
  * the failure waits in the calling thread until it is read: one line, without the leading
  * "paco: error: ". A worker thread hands its text over by copying status_text() before it ends.
+ * There is one text per thread, also for backend modules (libpaco_base is shared with them).
  * A broken invariant of the program is no Status: see check.h. */
 #ifndef PACO_BASE_STATUS_H
 #define PACO_BASE_STATUS_H
@@ -25,9 +26,6 @@ typedef enum Status {
 #undef X
 } Status;
 
-/* Visible to backend modules: one text per thread, whoever failed. */
-#pragma GCC visibility push(default)
-
 /* Longest text of a failure, with its end. Longer texts are cut. */
 enum { STATUS_TEXT_MAX = 1024 };
 
@@ -44,8 +42,6 @@ const char *status_text(void);
 
 /* One word for a code ("usage"), for logs. */
 const char *status_name(Status code);
-
-#pragma GCC visibility pop
 
 /* Returns from the calling function when `call` fails. */
 #define TRY(call)                                    \

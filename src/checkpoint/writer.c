@@ -4,7 +4,7 @@
 #include "checkpoint/writer.h"
 
 #include "base/check.h"
-#include "base/json.h"
+#include "base/json_writer.h"
 #include "checkpoint/bytes/crc.h"
 #include "checkpoint/limits.h"
 
@@ -634,30 +634,32 @@ static int by_alignment(const void *a, const void *b)
 
 static void write_header(FILE *out, const Named *named, uint32_t count, const Object *metadata)
 {
+    JsonWriter w = {.file = out};
     uint64_t at = 0;
-    bool first = true;
-    fputc('{', out);
-    for (uint32_t i = 0; metadata && i < metadata->count; i++) {
-        fputs(first ? "\"__metadata__\":{" : ",", out);
-        json_write_text(out, metadata->items[2 * i]->text);
-        fputc(':', out);
-        json_write_text(out, metadata->items[2 * i + 1]->text);
-        first = false;
+    json_begin_object(&w, NULL, JSON_TIGHT);
+    if (metadata && metadata->count) {
+        json_begin_object(&w, "__metadata__", JSON_TIGHT);
+        for (uint32_t i = 0; i < metadata->count; i++)
+            json_put_text(&w, metadata->items[2 * i]->text, metadata->items[2 * i + 1]->text);
+        json_end(&w);
     }
-    if (!first)
-        fputs(count ? "}," : "}", out);
     for (uint32_t i = 0; i < count; i++) {
         const StoredTensor *t = named[i].tensor;
         uint64_t bytes = t->count * element_bytes(t->type);
-        json_write_text(out, named[i].name);
-        fprintf(out, ":{\"dtype\":\"%s\",\"shape\":[", element_safetensors(t->type));
+        json_begin_object(&w, named[i].name, JSON_TIGHT);
+        json_put_text(&w, "dtype", element_safetensors(t->type));
+        json_begin_array(&w, "shape", JSON_TIGHT);
         for (int d = 0; d < t->rank; d++)
-            fprintf(out, "%s%lld", d ? "," : "", (long long)t->shape[d]);
-        fprintf(out, "],\"data_offsets\":[%llu,%llu]}%s", (unsigned long long)at,
-                (unsigned long long)(at + bytes), i + 1 < count ? "," : "");
+            json_put_integer(&w, NULL, t->shape[d]);
+        json_end(&w);
+        json_begin_array(&w, "data_offsets", JSON_TIGHT);
+        json_put_integer(&w, NULL, (int64_t)at);
+        json_put_integer(&w, NULL, (int64_t)(at + bytes));
+        json_end(&w);
+        json_end(&w);
         at += bytes;
     }
-    fputc('}', out);
+    json_end(&w);
 }
 
 static Status put_safetensors(Sink *sink, const Named *named, uint32_t count,

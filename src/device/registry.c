@@ -1,5 +1,6 @@
 /* Finds backend modules, checks that they speak this contract, and opens devices by name.
  *
+ * PACO_MODULES, the modules' folder as seen from the program's, comes from CMakeLists.txt.
  * Modules stay loaded until the program ends: drivers behind them do not survive dlclose. */
 #include "device/registry.h"
 
@@ -68,15 +69,14 @@ static void module_find(Module *m)
 {
     const char *chosen = getenv("PACO_BACKENDS");
     char *beside = program_folder();
-    char *installed = beside ? file_join(beside, "../lib/openpaco") : NULL;
+    char *installed = beside ? file_join(beside, PACO_MODULES) : NULL;
     const char *folders[] = {chosen, beside, installed};
     bool found = false;
     for (int i = 0; i < 3 && !found; i++)
         found = folders[i] && *folders[i] && module_load_from(m, folders[i]);
     if (!found)
         snprintf(m->row.why, sizeof m->row.why,
-                 "no module %s beside the program, in ../lib/openpaco or in "
-                 "PACO_BACKENDS",
+                 "no module %s beside the program, in " PACO_MODULES " or in PACO_BACKENDS",
                  m->file);
     free(beside);
     free(installed);

@@ -1,8 +1,8 @@
 /* The backends this program can use: modules loaded at run time, and the devices they find.
  *
- * A module is searched in the folder PACO_BACKENDS (environment), beside the program and in
- * ../lib/openpaco relative to it. A backend that is missing or cannot work is a row that says why.
- */
+ * A module is searched in the folder PACO_BACKENDS (environment), beside the program and where it
+ * is installed: in ../lib/openpaco relative to the program, or as the build has it. A backend that
+ * is missing or cannot work is a row that says why. */
 #ifndef PACO_DEVICE_REGISTRY_H
 #define PACO_DEVICE_REGISTRY_H
 

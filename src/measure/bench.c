@@ -3,6 +3,7 @@
  * is the process's peak beyond that of the idle program with its driver. */
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "device/registry.h"
@@ -137,27 +138,42 @@ static Status measure_peak(const Options *options, Peak *peak)
     return status;
 }
 
-static void print_json(const Bench *b, const double *seconds, FILE *out)
+void bench_put_times(JsonWriter *w, const Bench *b, const double *seconds)
 {
     int n = b->options->repeats;
-    double median = seconds[n / 2], images = (double)b->options->batch;
+    json_put_text(w, "device", session_device(b->run.session));
+    json_put_fixed(w, "ms_median", 1e3 * seconds[n / 2], 3);
+    json_put_fixed(w, "ms_min", 1e3 * seconds[0], 3);
+    json_put_fixed(w, "ms_max", 1e3 * seconds[n - 1], 3);
+}
+
+void bench_put_memory(JsonWriter *w, const Bench *b)
+{
     const Plan *plan = session_plan(b->run.session);
-    fprintf(
-        out,
-        "{\"what\": \"%s\", \"arch\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"ranks\": %d, "
-        "\"size\": %d, \"inner\": %d, "
-        "\"device\": \"%s\", \"ms_median\": %.3f, \"ms_min\": %.3f, \"ms_max\": %.3f, "
-        "\"images_per_s\": %.2f, "
-        "\"gflops\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, \"device_mib\": %.1f, "
-        "\"open_s\": %.2f}\n",
-        b->evaluation ? "eval" : "step", b->run.config.arch->name,
-        method_name(b->run.config.method), b->options->batch, b->run.config.ranks.all,
-        b->run.config.size, b->options->inner, session_device(b->run.session), 1e3 * median,
-        1e3 * seconds[0], 1e3 * seconds[n - 1], bench_per(images, median),
-        1e-9 * bench_per(plan_flops(b), median),
-        100 * bench_per(bench_per(plan_flops(b), median), b->peak.flops),
-        (double)b->memory / (1 << 20), plan ? (double)plan_bytes(plan) / (1 << 20) : 0,
-        b->open_seconds);
+    json_put_fixed(w, "peak_mib", (double)b->memory / (1 << 20), 1);
+    json_put_fixed(w, "device_mib", plan ? (double)plan_bytes(plan) / (1 << 20) : 0, 1);
+}
+
+static void print_json(const Bench *b, const double *seconds, FILE *out)
+{
+    double median = seconds[b->options->repeats / 2], images = (double)b->options->batch;
+    JsonWriter w = {.file = out};
+    json_begin_object(&w, NULL, JSON_LINE);
+    json_put_text(&w, "what", b->evaluation ? "eval" : "step");
+    json_put_text(&w, "arch", b->run.config.arch->name);
+    json_put_text(&w, "method", method_name(b->run.config.method));
+    json_put_integer(&w, "batch", b->options->batch);
+    json_put_integer(&w, "ranks", b->run.config.ranks.all);
+    json_put_integer(&w, "size", b->run.config.size);
+    json_put_integer(&w, "inner", b->options->inner);
+    bench_put_times(&w, b, seconds);
+    json_put_fixed(&w, "images_per_s", bench_per(images, median), 2);
+    json_put_fixed(&w, "gflops", 1e-9 * bench_per(plan_flops(b), median), 1);
+    json_put_fixed(&w, "percent_of_peak", 100 * bench_per(bench_per(plan_flops(b), median), b->peak.flops), 1);
+    bench_put_memory(&w, b);
+    json_put_fixed(&w, "open_s", b->open_seconds, 2);
+    json_end(&w);
+    fputc('\n', out);
 }
 
 /* Untimed repeats, then timed ones; seconds, those of one run, come sorted. A profile is that of

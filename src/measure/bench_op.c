@@ -136,23 +136,23 @@ static Status run_op_once(Bench *b)
 
 static void print_op(const Bench *b, const double *seconds, FILE *out)
 {
-    int n = b->options->repeats;
     const Plan *plan = session_plan(b->run.session);
-    double flops = 0, bytes = 0, median = seconds[n / 2];
+    double flops = 0, bytes = 0, median = seconds[b->options->repeats / 2];
     for (int i = 0; plan && i < plan->steps_count; i++) {
         flops += (double)plan->steps[i].flops;
         bytes += (double)plan->steps[i].bytes;
     }
-    fprintf(out,
-            "{\"what\": \"op\", \"inner\": %d, \"device\": \"%s\", \"ms_median\": %.3f, "
-            "\"ms_min\": %.3f, "
-            "\"ms_max\": %.3f, "
-            "\"gflops\": %.1f, \"gb_per_s\": %.1f, \"percent_of_peak\": %.1f, \"peak_mib\": %.1f, "
-            "\"device_mib\": %.1f}\n",
-            b->options->inner, session_device(b->run.session), 1e3 * median, 1e3 * seconds[0],
-            1e3 * seconds[n - 1], 1e-9 * bench_per(flops, median), 1e-9 * bench_per(bytes, median),
-            bench_share_of_peak(flops, bytes, median, &b->peak), (double)b->memory / (1 << 20),
-            plan ? (double)plan_bytes(plan) / (1 << 20) : 0);
+    JsonWriter w = {.file = out};
+    json_begin_object(&w, NULL, JSON_LINE);
+    json_put_text(&w, "what", "op");
+    json_put_integer(&w, "inner", b->options->inner);
+    bench_put_times(&w, b, seconds);
+    json_put_fixed(&w, "gflops", 1e-9 * bench_per(flops, median), 1);
+    json_put_fixed(&w, "gb_per_s", 1e-9 * bench_per(bytes, median), 1);
+    json_put_fixed(&w, "percent_of_peak", bench_share_of_peak(flops, bytes, median, &b->peak), 1);
+    bench_put_memory(&w, b);
+    json_end(&w);
+    fputc('\n', out);
 }
 
 static Status run_op(Graph *g, int classes, Options *options, FILE *out)

@@ -2,6 +2,7 @@
 #ifndef PACO_MEASURE_BENCH_PARTS_H
 #define PACO_MEASURE_BENCH_PARTS_H
 
+#include "base/json_writer.h"
 #include "measure/bench.h"
 #include "measure/peak.h"
 #include "train/run.h"
@@ -31,6 +32,9 @@ ModelConfig bench_config(Options *options, bool evaluation);
 /* Notes what program and driver take before there is a model. */
 Status bench_idle(Bench *b);
 Status bench_fill_integers(Bench *b, const Value *v, bool permutation, int below);
+/* The device and the times of its runs, sorted; the memory: members of every line of JSON. */
+void bench_put_times(JsonWriter *w, const Bench *b, const double *seconds);
+void bench_put_memory(JsonWriter *w, const Bench *b);
 /* Times the runs, then measures the device, and prints a line and, where asked for, the profile. */
 Status bench_time(Bench *b, Status (*once)(Bench *),
                   void (*print)(const Bench *, const double *, FILE *), FILE *out);

@@ -2,6 +2,7 @@
 #include "measure/checkpoint_bench.h"
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "state/detect.h"
 #include "state/training.h"
 
@@ -117,9 +118,13 @@ Status checkpoint_bench_run(const char *mode, const char *file, const char *arch
     Figures figures = {0};
     int64_t idle = clock_peak_memory();
     TRY(modes[m].run(file, arch, &figures));
-    fprintf(out,
-            "{\"mode\": \"%s\", \"ms_median\": %.3f, \"peak_mib\": %.1f, \"tensors_mib\": %.1f}\n",
-            mode, 1e3 * figures.seconds, (double)(clock_peak_memory() - idle) / (1 << 20),
-            (double)figures.tensors / (1 << 20));
+    JsonWriter w = {.file = out};
+    json_begin_object(&w, NULL, JSON_LINE);
+    json_put_text(&w, "mode", mode);
+    json_put_fixed(&w, "ms_median", 1e3 * figures.seconds, 3);
+    json_put_fixed(&w, "peak_mib", (double)(clock_peak_memory() - idle) / (1 << 20), 1);
+    json_put_fixed(&w, "tensors_mib", (double)figures.tensors / (1 << 20), 1);
+    json_end(&w);
+    fputc('\n', out);
     return STATUS_OK;
 }

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json_writer.h"
 #include "image/image.h"
 #include "image/kernels.h"
 #include "image/recipe.h"
@@ -113,10 +114,15 @@ static Status measure(Bench *bench, BenchMode *mode, const char *name, const cha
     if (status == STATUS_OK) {
         qsort(seconds + 1, (size_t)repetitions, sizeof *seconds, by_value);
         double median = seconds[1 + repetitions / 2];
-        fprintf(out,
-                "{\"mode\": \"%s\", \"images\": %d, \"images_per_s\": %.3f, \"seconds\": %.6f, "
-                "\"kernels\": \"%s\"}\n",
-                name, count, count / median, median, kernels()->name);
+        JsonWriter w = {.file = out};
+        json_begin_object(&w, NULL, JSON_LINE);
+        json_put_text(&w, "mode", name);
+        json_put_integer(&w, "images", count);
+        json_put_fixed(&w, "images_per_s", count / median, 3);
+        json_put_fixed(&w, "seconds", median, 6);
+        json_put_text(&w, "kernels", kernels()->name);
+        json_end(&w);
+        fputc('\n', out);
     }
     free(seconds);
     return status;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 #include "base/log.h"
 
 #include <dirent.h>
@@ -559,17 +560,24 @@ static Status write_manifest_text(Sink *sink, void *context)
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     CHECK(out);
-    fprintf(out, "{\n \"format\": %d,\n \"checkpoints\": [", MANIFEST_FORMAT);
+    JsonWriter w = {.file = out, .indent = 1};
+    json_begin_object(&w, NULL, JSON_LINES);
+    json_put_integer(&w, "format", MANIFEST_FORMAT);
+    json_begin_array(&w, "checkpoints", JSON_LINES);
     for (int i = 0; i < l->count; i++) {
         const Generation *g = &l->items[i];
-        fprintf(out,
-                "%s\n  {\"file\": \"%s\", \"step\": %lld, \"bytes\": %llu, \"sha256\": \"%s\"}",
-                i ? "," : "", g->name, (long long)g->step, (unsigned long long)g->bytes, g->sha);
+        json_begin_object(&w, NULL, JSON_LINE);
+        json_put_text(&w, "file", g->name);
+        json_put_integer(&w, "step", g->step);
+        json_put_integer(&w, "bytes", (int64_t)g->bytes);
+        json_put_text(&w, "sha256", g->sha);
+        json_end(&w);
     }
-    fprintf(out, "\n ],\n \"last\": \"%s\"", l->count ? l->items[l->count - 1].name : "");
+    json_end(&w);
+    json_put_text(&w, "last", l->count ? l->items[l->count - 1].name : "");
     if (l->best[0])
-        fprintf(out, ",\n \"best\": \"%s\"", l->best);
-    fclose(out);
+        json_put_text(&w, "best", l->best);
+    fclose(out); /* the object stays open: the seal is its last member */
     make_seal(text, length, seal);
     Status status = sink_write(sink, text, length);
     if (status == STATUS_OK)

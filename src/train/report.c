@@ -2,7 +2,7 @@
  * run is appended to row by row. */
 #include "base/arena.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "base/json_writer.h"
 #include "train/metrics.h"
 #include "train/metrics_record.h"
 
@@ -116,34 +116,20 @@ Status metrics_write_predictions(const Metrics *m, const char *path,
     return file_output_close(&out);
 }
 
-static void put_json_number(FILE *file, const char *key, double value, const char *after)
+static void put_facts(JsonWriter *w, const ReportFacts *facts)
 {
-    if (isnan(value))
-        fprintf(file, "  \"%s\": null%s\n", key, after);
+    char checksum[17];
+    snprintf(checksum, sizeof checksum, "%016llx", (unsigned long long)facts->checksum);
+    json_put_text(w, "architecture", facts->arch);
+    json_put_text(w, "checkpoint", facts->checkpoint);
+    json_put_text(w, "data", facts->data);
+    json_put_text(w, "checksum", checksum);
+    json_put_integer(w, "skipped", facts->skipped);
+    if (facts->train_skipped < 0)
+        json_put_null(w, "train_skipped");
     else
-        fprintf(file, "  \"%s\": %.17g%s\n", key, value, after);
-}
-
-static void put_json_text(FILE *file, const char *key, const char *text)
-{
-    fprintf(file, "  \"%s\": ", key);
-    if (text)
-        json_write_text(file, text);
-    else
-        fputs("null", file);
-    fputs(",\n", file);
-}
-
-static void put_facts(FILE *file, const ReportFacts *facts)
-{
-    put_json_text(file, "architecture", facts->arch);
-    put_json_text(file, "checkpoint", facts->checkpoint);
-    put_json_text(file, "data", facts->data);
-    fprintf(file, "  \"checksum\": \"%016llx\",\n", (unsigned long long)facts->checksum);
-    fprintf(file, "  \"skipped\": %lld,\n", (long long)facts->skipped);
-    put_json_number(file, "train_skipped",
-                    facts->train_skipped < 0 ? NAN : (double)facts->train_skipped, ",");
-    put_json_number(file, "loss", facts->loss, ",");
+        json_put_integer(w, "train_skipped", facts->train_skipped);
+    json_put_number(w, "loss", facts->loss, 17);
 }
 
 Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const char *path)
@@ -151,27 +137,28 @@ Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const ch
     FileOutput out;
     MetricsSummary s = metrics_summary(m);
     TRY(file_output_open(&out, path));
-    fputs("{\n", out.file);
-    put_facts(out.file, facts);
-    fprintf(out.file, "  \"images\": %lld,\n", (long long)s.images);
-    put_json_number(out.file, "top1", s.top1, ",");
-    put_json_number(out.file, "top5", s.top5, ",");
-    put_json_number(out.file, "class_mean", s.class_mean, ",");
-    put_json_number(out.file, "many", s.many, ",");
-    put_json_number(out.file, "medium", s.medium, ",");
-    put_json_number(out.file, "few", s.few, ",");
-    fprintf(out.file,
-            "  \"many_classes\": %d,\n  \"medium_classes\": %d,\n  \"few_classes\": %d,\n",
-            s.many_classes, s.medium_classes, s.few_classes);
-    fputs("  \"class_accuracy\": [", out.file);
-    for (int c = 0; c < m->classes; c++) {
-        fputs(c ? ", " : "", out.file);
+    JsonWriter w = {.file = out.file, .indent = 2};
+    json_begin_object(&w, NULL, JSON_LINES);
+    put_facts(&w, facts);
+    json_put_integer(&w, "images", s.images);
+    json_put_number(&w, "top1", s.top1, 17);
+    json_put_number(&w, "top5", s.top5, 17);
+    json_put_number(&w, "class_mean", s.class_mean, 17);
+    json_put_number(&w, "many", s.many, 17);
+    json_put_number(&w, "medium", s.medium, 17);
+    json_put_number(&w, "few", s.few, 17);
+    json_put_integer(&w, "many_classes", s.many_classes);
+    json_put_integer(&w, "medium_classes", s.medium_classes);
+    json_put_integer(&w, "few_classes", s.few_classes);
+    json_begin_array(&w, "class_accuracy", JSON_LINE);
+    for (int c = 0; c < m->classes; c++)
         if (m->tests[c])
-            fprintf(out.file, "%.9g", (double)m->correct[c] / (double)m->tests[c]);
+            json_put_number(&w, NULL, (double)m->correct[c] / (double)m->tests[c], 9);
         else
-            fputs("null", out.file);
-    }
-    fputs("]\n}\n", out.file);
+            json_put_null(&w, NULL);
+    json_end(&w);
+    json_end(&w);
+    fputc('\n', out.file);
     return file_output_close(&out);
 }
 

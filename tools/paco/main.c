@@ -28,7 +28,8 @@ static int usage(FILE *file)
                   "[options]\n\n");
     for (int i = 0; i < VERB_COUNT; i++)
         fprintf(file, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(file, "\n`paco VERB --help` explains a verb.\n");
+    fprintf(file, "\n`paco VERB --help` explains a verb, `paco --version` says which program this "
+                  "is.\n");
     return file == stdout ? STATUS_OK : STATUS_USAGE;
 }
 
@@ -82,6 +83,8 @@ static int run(int argc, char **argv)
         return usage(stderr);
     if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
         return usage(stdout);
+    if (!strcmp(argv[1], "--version"))
+        return print_version();
     for (int i = 0; i < VERB_COUNT; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return run_verb(i, argc - 1, argv + 1);

@@ -14,6 +14,9 @@ Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *opt
 typedef Status OptionsVerb(int argc, char **argv, Options *options);
 int run_with_options(OptionsVerb *run, int argc, char **argv);
 
+/* Prints version, commit and backends; the exit code. */
+int print_version(void);
+
 #define VERB(name, summary) int verb_##name(int argc, char **argv);
 #include "verbs.def"
 #undef VERB
