@@ -1,4 +1,4 @@
-# What the comparisons with PyTorch share; sourced by bench_vs_pytorch.sh and bench_loss.sh.
+# What the comparisons share; sourced by tools/bench_*.sh. The other side's programs lie in tools/oracle.
 threads=$(nproc)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -23,10 +23,6 @@ find_python() { # modules: sets python to the first python3 that has them all (P
     done
     echo "no python3 with $1: install $2" >&2
     exit 77
-}
-
-needs_file() { # path under the shared folder
-    [ -e "$shared/$1" ] || { echo "no $shared/$1: set PACO_SHARED" >&2; exit 77; }
 }
 
 machine() { sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1; }

@@ -3,12 +3,10 @@
 # rounds; medians and ratios of time and peak memory.
 #     tools/bench_loss.sh [--rounds N] [--repeats N] [--out FILE] [QUEUE...]
 # Batch 32, 1000 classes, 128 dimensions; queues of 8192 and 65536 unless others are named. PyTorch runs the loss in
-# three forms (tools/bench_loss.py); the ratio is to the quickest. Needs the oracle of the shared folder (PACO_SHARED) and
-# a python3 with torch and numpy (PYTHON).
+# three forms (tools/oracle/pytorch_loss.py); the ratio is to the quickest. Needs a python3 with torch and numpy (PYTHON).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-shared="${PACO_SHARED:-../shared}"
 paco="${PACO_BIN:-build/paco}"
 rounds=5 repeats=20 out=
 queues=()
@@ -25,7 +23,6 @@ done
 
 source tools/bench_common.sh
 find_python "torch, numpy" "python3-torch"
-needs_file oracle/paco_oracle.py
 [ -x "$paco" ] || { echo "bench_loss.sh: no $paco: build first" >&2; exit 2; }
 
 forms=(oracle masks parts)
@@ -52,8 +49,8 @@ report() { # queue
         for ((i = 0; i < rounds; i++)); do
             measure paco "$paco" bench op paco 32 128 1000 "$queue" --repeats "$repeats"
             for form in "${forms[@]}"; do
-                measure "$form" "$python" tools/bench_loss.py --oracle "$shared/oracle" --how "$form" --queue "$queue" \
-                    --threads "$threads" --repeats "$repeats"
+                measure "$form" "$python" tools/oracle/pytorch_loss.py --how "$form" --queue "$queue" --threads "$threads" \
+                    --repeats "$repeats"
             done
         done
         report "$queue"

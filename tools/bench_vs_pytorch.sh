@@ -3,12 +3,10 @@
 #     tools/bench_vs_pytorch.sh [--rounds N] [--out FILE] [CASE...]
 # A case is WHAT,ARCH,BATCH,SIZE,CLASSES,DIM,QUEUE, for example step,resnet50,8,224,1000,128,8192. PyTorch runs with both
 # memory layouts; the ratio is to the better one. GFLOP/s and the share of the measured peak count the multiplications of
-# direct convolution, of which Winograd's form does fewer. Needs the yardstick bench/pytorch_step.py of the shared folder
-# (PACO_SHARED) and a python3 with torch and torchvision (PYTHON).
+# direct convolution, of which Winograd's form does fewer. Needs a python3 with torch and torchvision (PYTHON).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-shared="${PACO_SHARED:-../shared}"
 paco="${PACO_BIN:-build/paco}"
 rounds=5
 out=
@@ -26,8 +24,6 @@ done
 
 source tools/bench_common.sh
 find_python "torch, torchvision" "python3-torch python3-torchvision"
-needs_file bench/pytorch_step.py
-
 
 report() {
     local case="$1" best=torch_nchw
@@ -52,8 +48,8 @@ report() {
         [ "$what" = eval ] && eval_flag=(--eval)
         for ((i = 0; i < rounds; i++)); do
             measure paco "$paco" bench "$what" "${flags[@]}" --repeats 5
-            measure torch_nchw "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 5 "${eval_flag[@]}"
-            measure torch_nhwc "$python" "$shared/bench/pytorch_step.py" "${flags[@]}" --threads "$threads" --steps 5 --channels-last "${eval_flag[@]}"
+            measure torch_nchw "$python" tools/oracle/pytorch_step.py "${flags[@]}" --threads "$threads" --steps 5 "${eval_flag[@]}"
+            measure torch_nhwc "$python" tools/oracle/pytorch_step.py "${flags[@]}" --threads "$threads" --steps 5 --channels-last "${eval_flag[@]}"
         done
         report "$case"
     done

@@ -5,7 +5,7 @@
 
 pair    two views of each image, `randcls` and `sim`, as the ImageNet-LT recipe draws them
 eval    short side 256, centre crop 224, normalised
-FOLDER holds *.JPEG or *.jpg. One thread. Prints one line of JSON with the median images/s over the
+FOLDER holds JPEG and PNG files. One thread. Prints one line of JSON with the median images/s over the
 repetitions.
 """
 import json
@@ -90,7 +90,7 @@ def main():
     repetitions = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     torch.set_num_threads(1)
     files = [os.path.join(folder, f) for f in sorted(os.listdir(folder))
-             if f.endswith((".JPEG", ".jpg"))]
+             if f.lower().endswith((".jpg", ".jpeg", ".png"))]
 
     def everything():
         for path in files:
