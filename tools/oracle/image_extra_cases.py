@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes image cases beyond the stored ones: odd and tiny sizes, extreme parameters, file kinds, at random.
+"""Writes image cases at random: odd and tiny sizes, extreme parameters, kinds of file.
 
     image_extra_cases.py PHOTOS OUTDIR COUNT SEED
     test_image_cases $(for d in OUTDIR/*; do echo $d/input.* $d; done)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Times the usual way to make training and evaluation images: torchvision's transforms on Pillow images.
+"""Times the usual way to make images: torchvision's transforms on Pillow images.
 
     pil_loader.py FOLDER pair|view|eval|decode [REPETITIONS]
 
 pair    two views of each image, `randcls` and `sim`, as the ImageNet-LT recipe draws them
 eval    short side 256, centre crop 224, normalised
-FOLDER holds JPEG and PNG files. One thread. Prints one line of JSON with the median images/s over the
+FOLDER holds JPEG and PNG files. One thread. Prints a line of JSON with the median images/s over the
 repetitions.
 """
 import json

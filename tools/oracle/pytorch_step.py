@@ -5,9 +5,9 @@
     pytorch_step.py --arch resnet50 --batch 32 --eval
     pytorch_step.py --device cuda --amp fp16 --batch 32 --compile       on a GPU
 
-One rank: key-encoder update, key forward, query forward, loss, backward, SGD, enqueue. Inputs lie on
-the device before the clock starts. Prints one line of JSON: median ms, images/s, peak memory (on a
-CPU beyond what Python and torch take when idle).
+One rank: key-encoder update, key forward, query forward, loss, backward, SGD, enqueue. Inputs lie
+on the device before the clock starts. Prints one line of JSON: median ms, images/s, peak memory (on
+a CPU beyond what Python and torch take when idle).
 """
 import argparse
 import json
