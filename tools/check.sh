@@ -20,7 +20,8 @@ build_and_test() { # folder, sanitizers, further arguments of ctest
     local folder="$1" sanitizers="$2"
     shift 2
     echo "== $folder${sanitizers:+: $sanitizers}"
-    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DBUILD_TESTING=ON >"$folder.log" 2>&1 ||
+    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DPACO_WERROR=ON -DBUILD_TESTING=ON \
+        >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; exit 1; }
     cmake --build "$folder" -j"$jobs" >>"$folder.log" 2>&1 || { tail -40 "$folder.log" >&2; exit 1; }
     ctest --test-dir "$folder" -j"$jobs" --output-on-failure "$@" || leak_checker_crashed "$folder" ||
@@ -35,7 +36,7 @@ leak_checker_crashed() { # folder
 }
 
 if [ "$mode" != --quick ]; then
-    export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}"
+    export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:detect_stack_use_after_return=1}"
     export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
     build_and_test build-asan address,undefined
     build_and_test build-tsan thread -R 'loader|datacheck'

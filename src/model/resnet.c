@@ -78,21 +78,21 @@ static Value *net_running(Net *net, const char *name, const char *what, int chan
     return value;
 }
 
-/* Names the nodes added next. The text is copied by each node. */
-static void enter(Net *net, char *scope, size_t room, const char *name)
+/* Names the nodes added next, also those that the caller of this function's caller adds: the text
+ * lives as long as the graph. */
+static void enter(Net *net, const char *name)
 {
     static const char *const names[] = {"encoder_q", "encoder_k", "eval"};
-    snprintf(scope, room, "%s.%s", names[net->mode], name);
-    net->graph->scope = scope;
+    net->graph->scope = arena_printf(&net->graph->arena, "%s.%s", names[net->mode], name);
 }
 
 /* ------------------------------------------------------------------------------------ layers */
 
 static Value *conv(Net *net, const char *name, Value *x, int K, int R, int stride, int groups)
 {
-    char scope[256], weight[256];
+    char weight[256];
     int C = (int)x->dims.d[1];
-    enter(net, scope, sizeof scope, name);
+    enter(net, name);
     snprintf(weight, sizeof weight, "%s.weight", name);
     Value *w = net_param(net, weight, DIMS4(K, C / groups, R, R), PARAM_CONV_WEIGHT,
                          (int64_t)C / groups * R * R);
@@ -102,9 +102,9 @@ static Value *conv(Net *net, const char *name, Value *x, int K, int R, int strid
 
 static Value *bn(Net *net, const char *name, Value *x, bool last)
 {
-    char scope[256], weight[256], bias[256];
+    char weight[256], bias[256];
     int C = (int)x->dims.d[1];
-    enter(net, scope, sizeof scope, name);
+    enter(net, name);
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias, sizeof bias, "%s.bias", name);
     Value *gamma =
@@ -138,8 +138,7 @@ static LinearParams linear_params(Net *net, const char *name, int in, int out)
 
 static Value *linear(Net *net, const char *name, Value *x, int out)
 {
-    char scope[256];
-    enter(net, scope, sizeof scope, name);
+    enter(net, name);
     LinearParams p = linear_params(net, name, (int)x->dims.d[1], out);
     return NODE(net->graph, linear, &(NoAttrs){0}, x, p.weight, p.bias)->out[0];
 }
@@ -161,11 +160,11 @@ static const char *part(const Block *b, const char *name, char *to, size_t room)
  * projected. */
 static Value *shortcut(Net *net, const Block *b, Value *x)
 {
-    char name[128], scope[256];
+    char name[128];
     if (b->stride == 1 && x->dims.d[1] == b->out)
         return x;
     if (net->arch->family == FAMILY_CIFAR) {
-        enter(net, scope, sizeof scope, part(b, "shortcut", name, sizeof name));
+        enter(net, part(b, "shortcut", name, sizeof name));
         ShortcutAttrs attrs = {b->out, (int)x->dims.d[2], (int)x->dims.d[3]};
         return NODE(net->graph, shortcut_a, &attrs, x)->out[0];
     }
@@ -175,7 +174,7 @@ static Value *shortcut(Net *net, const Block *b, Value *x)
 
 static Value *block(Net *net, const Block *b, Value *x)
 {
-    char name[128], scope[256];
+    char name[128];
     bool basic = net->arch->block == BLOCK_BASIC;
     Value *y = conv(net, part(b, "conv1", name, sizeof name), x, b->width, basic ? 3 : 1,
                     basic ? b->stride : 1, 1);
@@ -188,7 +187,7 @@ static Value *block(Net *net, const Block *b, Value *x)
         y = bn(net, part(b, "bn3", name, sizeof name), y, true);
     }
     Value *identity = shortcut(net, b, x);
-    enter(net, scope, sizeof scope, part(b, "add", name, sizeof name));
+    enter(net, part(b, "add", name, sizeof name));
     return relu(net, NODE(net->graph, add, &(NoAttrs){0}, y, identity)->out[0]);
 }
 
@@ -212,18 +211,17 @@ static Value *stage(Net *net, int number, Value *x)
 
 Value *net_pooled(Net *net, Value *x)
 {
-    char scope[256];
     if (net->arch->family == FAMILY_CIFAR) {
         x = relu(net, bn(net, "bn1", conv(net, "conv1", x, 16, 3, 1, 1), false));
     } else {
         x = relu(net, bn(net, "bn1", conv(net, "conv1", x, 64, 7, 2, 1), false));
-        enter(net, scope, sizeof scope, "maxpool");
+        enter(net, "maxpool");
         PoolAttrs attrs = {3, 2, 1, (int)x->dims.d[2], (int)x->dims.d[3]};
         x = NODE(net->graph, max_pool, &attrs, x)->out[0];
     }
     for (int i = 1; i <= 4; i++)
         x = stage(net, i, x);
-    enter(net, scope, sizeof scope, "avgpool");
+    enter(net, "avgpool");
     return NODE(net->graph, avg_pool, &(NoAttrs){0}, x)->out[0];
 }
 
