@@ -30,13 +30,19 @@ typedef struct Ref {
 
 /* ------------------------------------------------------------------------------------ steps */
 
+/* STEP(name, label): the kinds of steps, and what profiles call them. */
+#define STEP_LIST(STEP)    \
+    STEP(KERNEL, "kernel") \
+    STEP(GEMM, "gemm")     \
+    STEP(CONV, "conv")     \
+    STEP(COPY, "copy")     \
+    STEP(FILL, "fill")     \
+    STEP(COMM, "comm")
+
 typedef enum StepKind {
-    STEP_KERNEL,
-    STEP_GEMM,
-    STEP_CONV,
-    STEP_COPY,
-    STEP_FILL,
-    STEP_COMM
+#define STEP(name, label) STEP_##name,
+    STEP_LIST(STEP)
+#undef STEP
 } StepKind;
 
 /* KERNEL: one launch of a kernel of kernels.def. The argument struct is the one kernels.def names.
@@ -60,14 +66,33 @@ typedef struct GemmDesc {
 
 /* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c]
  * with the device's channel block c and zero lanes beyond C; weights are the master copy
- * [K][C/groups][R][S]. refs by op (all float32): FORWARD      x, w, y, bias[K] or absent, residual
- * (like y) or absent: y = act((accumulate ? y : 0) + conv(x, w) + bias + residual) GRAD_DATA    dy,
- * w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w) GRAD_WEIGHT
- * x, dy, dw                                     dw[K][C/groups][R][S] (overwritten) FORWARD and
- * GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. PACK w,
- * packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
- *                                convolution it packs for, and choose need not be asked */
-typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
+ * [K][C/groups][R][S]. refs by op (all float32):
+ *
+ *     FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent
+ *                  y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
+ *     GRAD_DATA    dy, w, dx      dx = (accumulate ? dx : 0) + conv^T(dy, w)
+ *     GRAD_WEIGHT  x, dy, dw      dw[K][C/groups][R][S] (overwritten)
+ *     PACK         w, packed      brings w into the form that `packed_for` wants; step->algorithm
+ *                                 is that of the convolution it packs for, and choose need not be
+ *                                 asked
+ *
+ * FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be
+ * absent.
+ *
+ * CONV_OP(name, label, option): what profiles call it; and options and tuning results. */
+#define CONV_OP_LIST(CONV_OP)                                    \
+    CONV_OP(FORWARD, "conv_forward", "conv.forward")             \
+    CONV_OP(GRAD_DATA, "conv_grad_data", "conv.grad-data")       \
+    CONV_OP(GRAD_WEIGHT, "conv_grad_weight", "conv.grad-weight") \
+    CONV_OP(PACK, "conv_pack", "conv.pack")
+#define GEMM_OPTION "gemm"
+
+typedef enum ConvOp {
+#define CONV_OP(name, label, option) CONV_##name,
+    CONV_OP_LIST(CONV_OP)
+#undef CONV_OP
+    CONV_OP_COUNT
+} ConvOp;
 
 typedef struct ConvDesc {
     ConvOp op, packed_for;                  /* packed_for: FORWARD or GRAD_DATA, when op is PACK */

@@ -28,15 +28,19 @@ struct Tuning {
 
 const char *tuning_key(const Step *step, char text[192])
 {
-    static const char *const ops[] = {"forward", "grad-data", "grad-weight", "pack"};
+    static const char *const ops[] = {
+#define CONV_OP(name, label, option) option,
+        CONV_OP_LIST(CONV_OP)
+#undef CONV_OP
+    };
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
     if (step->kind == STEP_CONV)
-        snprintf(text, 192, "conv.%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d",
+        snprintf(text, 192, "%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d",
                  ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
                  c->groups);
     else
-        snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
+        snprintf(text, 192, GEMM_OPTION " M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
                  g->trans_b ? "t" : "n");
     return text;
 }
