@@ -163,10 +163,10 @@ static const char *known_name(AlgorithmOp op, const char *word, size_t length)
 bool algorithms_force(Device *device, const char *word, size_t length)
 {
     static const char *const ops[ALGORITHM_OPS] = {
-#define CONV_OP(name, label, option) [CONV_##name] = option,
-        CONV_OP_LIST(CONV_OP)
-#undef CONV_OP
-        [ALGORITHM_GEMM] = GEMM_OPTION};
+#define X(name, label, algorithm) [CONV_##name] = algorithm,
+        CONV_OP_LIST(X)
+#undef X
+        [ALGORITHM_GEMM] = "gemm"};
     for (int op = 0; op < ALGORITHM_OPS; op++) {
         size_t before = strlen(ops[op]) + 1; /* "OP=" */
         if (length <= before || memcmp(word, ops[op], before - 1) || word[before - 1] != '=')

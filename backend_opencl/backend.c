@@ -19,16 +19,9 @@ static bool has_algorithm(const Step *step)
     return step->kind == STEP_CONV || step->kind == STEP_GEMM;
 }
 
-static Status no_collectives(void)
-{
-    return status_fail(STATUS_DEVICE, "opencl: this backend has no collectives");
-}
-
 static Status step_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
-    if (step->kind == STEP_COMM)
-        return status_prefix(no_collectives(), "%s", step->name);
     return has_algorithm(step) ? algorithms_choose(device, step) : STATUS_OK;
 }
 
@@ -39,20 +32,12 @@ static const char *step_candidate(Device *device, const Step *step, int i)
 
 static Status launches_add(const Device *device, const Step *step, Prepared *prepared)
 {
-    switch (step->kind) {
-    case STEP_KERNEL:
+    if (step->kind == STEP_KERNEL)
         return kernel_prepare(device, step, prepared);
-    case STEP_GEMM:
-    case STEP_CONV:
+    if (has_algorithm(step))
         return algorithms_prepare(device, step, prepared);
-    case STEP_COPY:
-    case STEP_FILL:
-        launch_add_call(prepared, memory_enqueue, false);
-        return STATUS_OK;
-    case STEP_COMM:
-        break;
-    }
-    return no_collectives();
+    launch_add_call(prepared, memory_enqueue, false); /* COPY or FILL */
+    return STATUS_OK;
 }
 
 static Status step_prepare(Device *device, Step *step)

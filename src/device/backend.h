@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 1, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 2, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
 
 typedef struct Buffer Buffer; /* the backend's own: memory on a device */
 typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */
@@ -30,19 +30,14 @@ typedef struct Ref {
 
 /* ------------------------------------------------------------------------------------ steps */
 
-/* STEP(name, label): the kinds of steps, and what profiles call them. */
-#define STEP_LIST(STEP)    \
-    STEP(KERNEL, "kernel") \
-    STEP(GEMM, "gemm")     \
-    STEP(CONV, "conv")     \
-    STEP(COPY, "copy")     \
-    STEP(FILL, "fill")     \
-    STEP(COMM, "comm")
+/* X(name, word for plans and profiles) */
+#define STEP_KIND_LIST(X)                                                                          \
+    X(KERNEL, "kernel") X(GEMM, "gemm") X(CONV, "conv") X(COPY, "copy") X(FILL, "fill")
 
 typedef enum StepKind {
-#define STEP(name, label) STEP_##name,
-    STEP_LIST(STEP)
-#undef STEP
+#define X(name, word) STEP_##name,
+    STEP_KIND_LIST(X)
+#undef X
 } StepKind;
 
 /* KERNEL: one launch of a kernel of kernels.def. The argument struct is the one kernels.def names.
@@ -66,32 +61,24 @@ typedef struct GemmDesc {
 
 /* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c]
  * with the device's channel block c and zero lanes beyond C; weights are the master copy
- * [K][C/groups][R][S]. refs by op (all float32):
- *
- *     FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent
- *                  y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
- *     GRAD_DATA    dy, w, dx      dx = (accumulate ? dx : 0) + conv^T(dy, w)
- *     GRAD_WEIGHT  x, dy, dw      dw[K][C/groups][R][S] (overwritten)
- *     PACK         w, packed      brings w into the form that `packed_for` wants; step->algorithm
- *                                 is that of the convolution it packs for, and choose need not be
- *                                 asked
- *
- * FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be
- * absent.
- *
- * CONV_OP(name, label, option): what profiles call it; and options and tuning results. */
-#define CONV_OP_LIST(CONV_OP)                                    \
-    CONV_OP(FORWARD, "conv_forward", "conv.forward")             \
-    CONV_OP(GRAD_DATA, "conv_grad_data", "conv.grad-data")       \
-    CONV_OP(GRAD_WEIGHT, "conv_grad_weight", "conv.grad-weight") \
-    CONV_OP(PACK, "conv_pack", "conv.pack")
-#define GEMM_OPTION "gemm"
+ * [K][C/groups][R][S]. refs by op (all float32): FORWARD      x, w, y, bias[K] or absent, residual
+ * (like y) or absent: y = act((accumulate ? y : 0) + conv(x, w) + bias + residual) GRAD_DATA    dy,
+ * w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w) GRAD_WEIGHT
+ * x, dy, dw                                     dw[K][C/groups][R][S] (overwritten) FORWARD and
+ * GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. PACK w,
+ * packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
+ *                                convolution it packs for, and choose need not be asked */
+/* X(name, word for plans and profiles, name in tuning files) */
+#define CONV_OP_LIST(X)                                                                            \
+    X(FORWARD, "conv_forward", "conv.forward")                                                     \
+    X(GRAD_DATA, "conv_grad_data", "conv.grad-data")                                               \
+    X(GRAD_WEIGHT, "conv_grad_weight", "conv.grad-weight")                                         \
+    X(PACK, "conv_pack", "conv.pack")
 
 typedef enum ConvOp {
-#define CONV_OP(name, label, option) CONV_##name,
-    CONV_OP_LIST(CONV_OP)
-#undef CONV_OP
-    CONV_OP_COUNT
+#define X(name, word, algorithm) CONV_##name,
+    CONV_OP_LIST(X)
+#undef X
 } ConvOp;
 
 typedef struct ConvDesc {
@@ -105,14 +92,6 @@ typedef struct ConvDesc {
 typedef struct FillDesc {
     uint32_t pattern; /* 32 bits, repeated */
 } FillDesc;
-
-/* COMM: collectives between ranks on different devices. */
-typedef enum CommOp { COMM_ALL_REDUCE, COMM_ALL_GATHER, COMM_BROADCAST } CommOp;
-
-typedef struct CommDesc {
-    CommOp op;
-    uint64_t count; /* float32 elements */
-} CommDesc;
 
 typedef struct Step {
     StepKind kind;
@@ -135,7 +114,6 @@ typedef struct Step {
         GemmDesc gemm;
         ConvDesc conv;
         FillDesc fill;
-        CommDesc comm;
     };
 } Step;
 
@@ -215,8 +193,6 @@ typedef struct Backend {
     /* Profiling: seconds each of the last run's steps took, with options.profile. STATUS_DEVICE
      * otherwise. */
     Status (*elapsed)(Device *device, const Step *step, double *seconds);
-    /* Joins `count` devices into a group for COMM steps. NULL where CAP_COLLECTIVES is absent. */
-    Status (*join)(Device *device, const void *id, int rank, int count);
 } Backend;
 
 /* The symbol of a module. */

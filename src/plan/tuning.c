@@ -29,9 +29,9 @@ struct Tuning {
 const char *tuning_key(const Step *step, char text[192])
 {
     static const char *const ops[] = {
-#define CONV_OP(name, label, option) option,
-        CONV_OP_LIST(CONV_OP)
-#undef CONV_OP
+#define X(name, word, algorithm) algorithm,
+        CONV_OP_LIST(X)
+#undef X
     };
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
@@ -40,7 +40,7 @@ const char *tuning_key(const Step *step, char text[192])
                  ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
                  c->groups);
     else
-        snprintf(text, 192, GEMM_OPTION " M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
+        snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
                  g->trans_b ? "t" : "n");
     return text;
 }
