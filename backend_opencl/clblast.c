@@ -15,20 +15,22 @@
  * Large products use copies padded by the library in memory of its own, made and released at every
  * call: that memory is not in the plan. */
 #define _GNU_SOURCE /* dladdr */
-#include "opencl.h"
+#include "clblast.h"
 
-#include "gemm_args.h"
+#include "gemm.h"
+#include "group.h"
 
 #include "base/check.h"
 #include "base/log.h"
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112, SAFE_VERSION = 10603, BIAS_GROUP = 64 };
+enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112, SAFE_VERSION = 10603 };
 
 typedef int SgemmFunction(int layout, int trans_a, int trans_b, size_t m, size_t n, size_t k,
                           float alpha, cl_mem a, size_t a_offset, size_t lda, cl_mem b,
@@ -101,7 +103,27 @@ void clblast_close(Device *device)
         library.clear();
 }
 
-Status clblast_run(Device *device, const Step *step, cl_event *event)
+static bool library_applies(const Device *device, const Step *step, const Algorithm *how)
+{
+    (void)step, (void)how;
+    return device->clblast;
+}
+
+/* Never the choice without a measurement. */
+static double library_worth(const Device *device, const Step *step, const Algorithm *how)
+{
+    (void)device, (void)step, (void)how;
+    return -HUGE_VAL;
+}
+
+static Status library_choose(const Device *device, Step *step, const Algorithm *how)
+{
+    (void)device, (void)step, (void)how;
+    return STATUS_OK;
+}
+
+/* The product, without bias. */
+static Status library_run(Device *device, const Step *step, cl_event *event)
 {
     const GemmDesc *d = &step->gemm;
     Ref a = step->refs[0], b = step->refs[1], c = step->refs[2];
@@ -115,20 +137,27 @@ Status clblast_run(Device *device, const Step *step, cl_event *event)
                : status_fail(STATUS_DEVICE, "opencl: %s: CLBlastSgemm: code %d", step->name, code);
 }
 
-Status clblast_prepare(Device *device, const Step *step, const char *options, Prepared *prepared)
+static Status library_prepare(const Device *device, const Step *step, const Algorithm *how,
+                              Prepared *prepared)
 {
+    (void)device, (void)how;
     const GemmDesc *d = &step->gemm;
     CHECKF(step->refs[0].off % 4 == 0 && step->refs[1].off % 4 == 0 && step->refs[2].off % 4 == 0,
            "%s: operands of a product lie at whole floats", step->name);
-    launch_add_library(prepared);
+    launch_add_call(prepared, library_run, true);
     if (step->refs_count < 4 || !step->refs[3].buf)
         return STATUS_OK;
     GemmReduceArgs args = {.M = d->M, .N = d->N, .ldc = d->ldc};
-    size_t global[3] = {((size_t)d->N + BIAS_GROUP - 1) / BIAS_GROUP * BIAS_GROUP, (size_t)d->M, 1};
-    Launch *launch;
-    TRY(launch_add(device, prepared, "gemm_gpu", options, "gemm_bias_each", global,
-                   (size_t[3]){BIAS_GROUP, 1, 1}, &launch));
-    TRY(launch_ref(device, launch, step->refs[3]));
-    TRY(launch_ref(device, launch, step->refs[2]));
-    return launch_value(launch, &args, sizeof args);
+    size_t each[3] = {group_each((uint64_t)d->N), (size_t)d->M, 1};
+    TRY(launch_add(prepared, "gemm_bias", "-DLANES=4", "gemm_bias_each", each,
+                   (size_t[3]){EACH_GROUP, 1, 1}));
+    TRY(launch_ref(prepared, step->refs[3]));
+    TRY(launch_ref(prepared, step->refs[2]));
+    return launch_value(prepared, &args, sizeof args);
 }
+
+const Method gemm_clblast = {.serves = 1 << ALGORITHM_GEMM,
+                             .applies = library_applies,
+                             .worth = library_worth,
+                             .choose = library_choose,
+                             .prepare = library_prepare};

@@ -1,77 +1,77 @@
-/* What the convolution files of the OpenCL backend share. */
+/* What the convolution files share: shapes, and what kernels for processors have in common. */
 #ifndef PACO_OPENCL_CONV_H
 #define PACO_OPENCL_CONV_H
 
-#include "opencl.h"
+#include "algorithm.h"
+#include "work.h"
 
 #include "conv_args.h"
 
-enum {
-    ITEMS_PER_UNIT = 4
-}; /* work-items per core of a processor, so that none waits long for the last */
+/* The methods, for the table. FORWARD and GRAD_DATA on processors (conv_direct.c,
+ * conv_winograd.c); GRAD_WEIGHT on processors (conv_weight.c, conv_winograd.c); GPUs (conv_gpu.c).
+ */
+extern const Method conv_band, conv_point, conv_winograd, conv_group;
+extern const Method conv_weight_band, conv_weight_point, conv_weight_winograd, conv_weight_group;
+extern const Method conv_tile, conv_weight_tile;
 
-static inline int div_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
+/* ---- conv_shape.c */
 
-static inline int round_up(int a, int b)
-{
-    return div_up(a, b) * b;
-}
-
-static inline int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static inline int max_int(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-/* A direction of a convolution as the kernels see it; op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as
- * FORWARD). */
-ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs);
+/* Sizes that contradict each other are a broken invariant; STATUS_LIMIT for an image that 32-bit
+ * offsets do not reach. */
+Status conv_check(const Step *step);
+/* A direction of a convolution as the kernels see it, for tiles of `vecs` vectors of out-channels;
+ * op FORWARD or GRAD_DATA, or GRAD_WEIGHT (as FORWARD). */
+ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs, Packing packing);
+/* The channels of a group where vectors hold whole groups, in and out; else 0. */
+int conv_spread_group(const ConvDesc *d);
 /* Floats of all packed weights. */
 uint64_t conv_packed_floats(const ConvShape *s);
-/* What packed weights look like, for Step.packed_layout; kernels: a number per set of kernels. */
-uint64_t conv_layout(const ConvDesc *d, int vecs, int kernels);
+/* Fills the step's packed members for a shape of conv_shape. */
+void conv_choose_packed(Step *step, const ConvShape *s, Packing packing);
+/* Appends the operands of a FORWARD or GRAD_DATA step: in, packed weights, bias, residual, out. */
+Status conv_refs(const Step *step, Prepared *prepared);
 
-/* conv_cpu.c: kernels for processors. */
-/* Name of the i-th algorithm that can run the step, NULL behind the last. */
-const char *conv_cpu_candidate(const Device *device, const Step *step, int i);
-Status conv_cpu_choose(Device *device, Step *step);
-Status conv_cpu_prepare(Device *device, Step *step, Prepared *prepared);
+/* ---- conv_cpu.c */
 
-/* conv_winograd.c: 3x3 convolutions of stride 1 on processors, in squares of 2 x 2 out-pixels; op
- * FORWARD or GRAD_DATA, for a register tile of `tile` squares times `vecs` vectors of out-channels.
+/* What a tile reaches beside its padding of pixels: that of channels costs, and multiplying other
+ * groups' zeros. */
+double conv_cpu_worth(const Device *device, const ConvDesc *d, const Algorithm *how, double zeros);
+/* The share of multiplications that are no zeros of other groups. */
+double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs);
+/* Tiles of out-channels per item, cut finer when `others` items alone do not keep all cores busy.
  */
-/* Whether it can run: the right kernel, at least 16 channels in one group, and a row of squares
- * fits local memory. */
-bool winograd_applies(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs);
-/* Multiplications of the direct form per multiplication of this one, transformations and waste
- * included: up to 2.25. */
-double winograd_worth(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs);
-/* All but item_tiles; returns the work-items per image. */
-int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs,
-                  ConvWinogradArgs *args);
-/* Local memory for that many places (squares, rounded up to the tile). */
-size_t winograd_bytes(const ConvShape *s, int places, int tile);
-/* Floats of a tile of transformed weights: ConvShape.w_tile. */
-long winograd_tile_floats(const ConvShape *s);
+int conv_split_tiles(const Device *device, int tiles, int others);
+/* Fills the packed members of a FORWARD or GRAD_DATA step. */
+void conv_cpu_choose(Step *step, const Algorithm *how);
+/* Options of a program for a tile; group: of the forms that spread groups, else 0. Returns text. */
+typedef char ConvOptions[96];
+const char *conv_cpu_options(int tile, int vecs, int group, ConvOptions text);
+/* Appends a FORWARD or GRAD_DATA kernel and its operands; what follows is up to the form. */
+Status conv_cpu_launch(const Step *step, const Algorithm *how, const char *file, const char *kernel,
+                       const int items[3], Prepared *prepared);
+/* Appends the kernel that packs weights for `how`. */
+Status conv_cpu_pack(const Device *device, const Step *step, const Algorithm *how, const char *file,
+                     const char *options, const char *kernel, Prepared *prepared);
 
-/* The weight gradient in the same squares: whether it can run, and whether it takes fewer
- * multiplications. */
-bool winograd_weight_applies(const Device *device, const ConvDesc *d, int vecs);
-bool winograd_weight_pays(const ConvDesc *d);
-/* All but splits; returns the bytes of local memory. */
-size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs,
-                            ConvWinogradWeightArgs *args);
+/* A weight gradient: a kernel makes sums of parts of the images ("splits") in workspace, another
+ * adds those up in one order and brings them into the weight's. */
+typedef struct ConvSums {
+    int vecs, tile; /* vectors of out-channels, and in-channels (of a column of the kernel) */
+    int items[3];   /* the last: splits */
+    size_t local;   /* bytes; 0: the kernel takes none */
+    ConvUnpackArgs unpack;
+} ConvSums;
 
-/* conv_gpu.c: kernels in work-groups. */
-const char *conv_gpu_candidate(const Device *device, const Step *step, int i);
-Status conv_gpu_choose(Device *device, Step *step);
-Status conv_gpu_prepare(Device *device, Step *step, Prepared *prepared);
+/* Vectors of out-channels, and in-channels, of the register tile that suits the device. */
+int conv_sums_vecs(const Device *device, const ConvDesc *d);
+int conv_sums_tile(const Device *device, int vecs);
+/* Parts of `units` units of work for `pairs` items of channels. */
+int conv_splits(const Device *device, int pairs, int units);
+uint64_t conv_sums_bytes(const ConvSums *sums);
+typedef struct ConvKernel {
+    const char *file, *options, *name;
+} ConvKernel;
+Status conv_sums_launch(const Step *step, const ConvSums *sums, ConvKernel add, const void *args,
+                        size_t args_bytes, ConvKernel unpack, Prepared *prepared);
 
 #endif

@@ -1,6 +1,10 @@
 /* Winograd's form of 3x3 convolutions on processors (kernels_cl/conv_winograd.cl): where it
- * applies, how an image is cut into work-items, and what that is worth. */
+ * applies, how an image is cut into work-items, what that is worth, and the launches. First forward
+ * and data gradient, for a register tile of `rows` squares of 2 x 2 out-pixels times vectors of
+ * out-channels; then the weight gradient in the same squares. */
 #include "conv.h"
+
+#include <string.h>
 
 enum {
     SPECTRUM_BYTES = 256 << 10, /* transformed pixels of a work-item: second cache */
@@ -8,12 +12,8 @@ enum {
     TRANSFORM_COST = 48, /* of a square of one block there or back, in multiplications of vectors */
 };
 
-long winograd_tile_floats(const ConvShape *s)
-{
-    return (long)s->in_blocks * FREQUENCIES * 16 * s->vecs * 16;
-}
-
-size_t winograd_bytes(const ConvShape *s, int places, int tile)
+/* Local memory for that many places (squares, rounded up to the tile). */
+static size_t spectrum_bytes(const ConvShape *s, int places, int tile)
 {
     size_t spectra = (size_t)s->in_blocks * (size_t)places,
            products = (size_t)tile * (size_t)s->vecs;
@@ -41,12 +41,13 @@ static int height_of(const ConvShape *s)
     return div_up(s->out_height, 2);
 }
 
-bool winograd_applies(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs)
+static bool winograd_applies(const Device *device, const Step *step, const Algorithm *how)
 {
+    const ConvDesc *d = &step->conv;
     if (!shape_applies(d))
         return false;
-    ConvShape s = conv_shape(d, op, vecs);
-    return winograd_bytes(&s, round_up(columns_of(&s), tile), tile) <= room(device);
+    ConvShape s = conv_shape(d, d->op, how->vecs, PACKING_WINOGRAD);
+    return spectrum_bytes(&s, round_up(columns_of(&s), how->rows), how->rows) <= room(device);
 }
 
 /* Places of an image cut into work-items of `rows` rows. */
@@ -62,7 +63,7 @@ static int choose_rows(const Device *device, const ConvShape *s, int images, int
 {
     int parts = div_up(ITEMS_PER_UNIT * (int)device->info.units, images), best = 1;
     for (int rows = 2; rows <= height_of(s) / parts; rows++) {
-        size_t bytes = winograd_bytes(s, round_up(rows * columns_of(s), tile), tile);
+        size_t bytes = spectrum_bytes(s, round_up(rows * columns_of(s), tile), tile);
         int places = image_places(s, rows, tile), least = image_places(s, best, tile);
         if (bytes > room(device))
             break;
@@ -72,9 +73,11 @@ static int choose_rows(const Device *device, const ConvShape *s, int images, int
     return best;
 }
 
-double winograd_worth(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs)
+/* Multiplications of the direct form per multiplication of this one, transformations and waste
+ * included: up to 2.25. */
+static double saved(const Device *device, const ConvDesc *d, int tile, int vecs)
 {
-    ConvShape s = conv_shape(d, op, vecs);
+    ConvShape s = conv_shape(d, d->op, vecs, PACKING_WINOGRAD);
     double places = image_places(&s, choose_rows(device, &s, d->N, tile), tile);
     double products = places * FREQUENCIES * s.in_channels * s.out_blocks;
     double transforms =
@@ -82,25 +85,61 @@ double winograd_worth(const Device *device, const ConvDesc *d, ConvOp op, int ti
     double worth =
         9.0 * s.out_height * s.out_width * s.in_channels * s.out_blocks / (products + transforms);
     /* Weights that no private cache holds arrive late, TILE products for each. */
-    bool large = winograd_tile_floats(&s) * 4 * s.tiles > LARGE_WEIGHTS;
+    bool large = sizeof(float) * conv_packed_floats(&s) > LARGE_WEIGHTS;
     return large ? worth * tile / (tile + 4) : worth;
 }
 
-int winograd_args(const Device *device, const ConvDesc *d, ConvOp op, int tile, int vecs,
-                  ConvWinogradArgs *args)
+static double winograd_worth(const Device *device, const Step *step, const Algorithm *how)
 {
-    ConvShape s = conv_shape(d, op, vecs);
-    s.w_tile = winograd_tile_floats(&s);
-    int rows = choose_rows(device, &s, d->N, tile);
-    *args = (ConvWinogradArgs){.s = s,
-                               .columns = columns_of(&s),
-                               .height = height_of(&s),
-                               .rows = rows,
-                               .places = round_up(rows * columns_of(&s), tile),
-                               .relu = d->relu,
-                               .accumulate = d->accumulate};
-    return div_up(height_of(&s), rows);
+    const ConvDesc *d = &step->conv;
+    double zeros = conv_group_worth(d, d->op, how->vecs);
+    return conv_cpu_worth(device, d, how, zeros) * saved(device, d, how->rows, how->vecs);
 }
+
+static Status winograd_choose(const Device *device, Step *step, const Algorithm *how)
+{
+    (void)device;
+    conv_cpu_choose(step, how);
+    return STATUS_OK;
+}
+
+static Status winograd_prepare(const Device *device, const Step *step, const Algorithm *how,
+                               Prepared *prepared)
+{
+    const ConvDesc *d = &step->conv;
+    ConvShape s = conv_shape(d, d->op, how->vecs, PACKING_WINOGRAD);
+    int rows = choose_rows(device, &s, d->N, how->rows), bands = div_up(height_of(&s), rows);
+    ConvWinogradArgs a = {.s = s,
+                          .columns = columns_of(&s),
+                          .height = height_of(&s),
+                          .rows = rows,
+                          .places = round_up(rows * columns_of(&s), how->rows),
+                          .item_tiles = conv_split_tiles(device, s.tiles, d->N * bands),
+                          .relu = d->relu,
+                          .accumulate = d->accumulate};
+    int items[3] = {div_up(s.tiles, a.item_tiles), d->N, bands};
+    TRY(conv_cpu_launch(step, how, "conv_winograd", "conv_winograd", items, prepared));
+    TRY(launch_local(prepared, spectrum_bytes(&s, a.places, how->rows)));
+    return launch_value(prepared, &a, sizeof a);
+}
+
+static Status winograd_pack(const Device *device, const Step *step, const Algorithm *how,
+                            Prepared *prepared)
+{
+    ConvOptions options;
+    return conv_cpu_pack(device, step, how, "conv_winograd",
+                         conv_cpu_options(how->rows, how->vecs, 0, options), "conv_winograd_pack",
+                         prepared);
+}
+
+const Method conv_winograd = {.serves = 1 << ALGORITHM_FORWARD | 1 << ALGORITHM_GRAD_DATA,
+                              .processor = true,
+                              .packing = PACKING_WINOGRAD,
+                              .applies = winograd_applies,
+                              .worth = winograd_worth,
+                              .choose = winograd_choose,
+                              .prepare = winograd_prepare,
+                              .pack = winograd_pack};
 
 /* ---- weight gradient */
 
@@ -118,21 +157,10 @@ static size_t weight_bytes(const ConvWinogradWeightArgs *a)
            64;
 }
 
-bool winograd_weight_applies(const Device *device, const ConvDesc *d, int vecs)
+/* All but splits. */
+static ConvWinogradWeightArgs weight_cut(const Device *device, const ConvDesc *d)
 {
-    ConvWinogradWeightArgs args;
-    return shape_applies(d) && winograd_weight_args(device, d, vecs, &args) <= room(device);
-}
-
-bool winograd_weight_pays(const ConvDesc *d)
-{
-    return 1.2 * FREQUENCIES * div_up(d->P, 2) * div_up(d->Q, 2) < 9.0 * d->P * d->Q;
-}
-
-size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs,
-                            ConvWinogradWeightArgs *args)
-{
-    ConvShape s = conv_shape(d, CONV_GRAD_WEIGHT, vecs);
+    ConvShape s = conv_shape(d, CONV_GRAD_WEIGHT, conv_sums_vecs(device, d), PACKING_WINOGRAD);
     ConvWinogradWeightArgs a = {.s = s,
                                 .images = d->N,
                                 .columns = columns_of(&s),
@@ -140,7 +168,7 @@ size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs,
                                 .group = 1,
                                 .item_tiles = min_int(s.tiles, ITEM_TILES),
                                 .item_blocks = min_int(s.in_blocks, ITEM_BLOCKS)};
-    a.split_floats = s.tiles * winograd_tile_floats(&s);
+    a.split_floats = (long)conv_packed_floats(&s);
     a.rows = min_int(div_up(BAND_SQUARES, a.columns), a.height);
     a.bands = div_up(a.height, a.rows);
     if (a.bands == 1)
@@ -157,6 +185,74 @@ size_t winograd_weight_args(const Device *device, const ConvDesc *d, int vecs,
         a.bands = div_up(a.height, a.rows);
         a.places = a.rows * a.columns * a.group;
     }
-    *args = a;
-    return weight_bytes(&a);
+    return a;
 }
+
+static bool weight_applies(const Device *device, const Step *step, const Algorithm *how)
+{
+    (void)how;
+    if (!shape_applies(&step->conv))
+        return false;
+    ConvWinogradWeightArgs a = weight_cut(device, &step->conv);
+    return weight_bytes(&a) <= room(device);
+}
+
+/* Behind all others where it does not take fewer multiplications. */
+static double weight_worth(const Device *device, const Step *step, const Algorithm *how)
+{
+    enum { BEHIND = 100 };
+    (void)device;
+    const ConvDesc *d = &step->conv;
+    bool pays = 1.2 * FREQUENCIES * div_up(d->P, 2) * div_up(d->Q, 2) < 9.0 * d->P * d->Q;
+    return pays ? -how->rank : -how->rank - BEHIND;
+}
+
+static void weight_plan(const Device *device, const ConvDesc *d, ConvSums *sums,
+                        ConvWinogradWeightArgs *args)
+{
+    ConvWinogradWeightArgs a = weight_cut(device, d);
+    int columns = div_up(a.s.tiles, a.item_tiles), blocks = div_up(a.s.in_blocks, a.item_blocks);
+    a.splits = conv_splits(device, columns * blocks, div_up(a.images, a.group) * a.bands);
+    *sums = (ConvSums){
+        .vecs = a.s.vecs,
+        .tile = conv_sums_tile(device, a.s.vecs),
+        .items = {columns, blocks, a.splits},
+        .local = weight_bytes(&a),
+        .unpack = {.s = a.s, .split_floats = a.split_floats, .splits = a.splits}};
+    *args = a;
+}
+
+static Status weight_choose(const Device *device, Step *step, const Algorithm *how)
+{
+    (void)how;
+    ConvSums sums;
+    ConvWinogradWeightArgs args;
+    weight_plan(device, &step->conv, &sums, &args);
+    step->workspace_bytes = conv_sums_bytes(&sums);
+    return STATUS_OK;
+}
+
+static Status weight_prepare(const Device *device, const Step *step, const Algorithm *how,
+                             Prepared *prepared)
+{
+    (void)how;
+    ConvSums sums;
+    ConvWinogradWeightArgs args;
+    ConvOptions options;
+    weight_plan(device, &step->conv, &sums, &args);
+    conv_cpu_options(sums.tile, sums.vecs, 0, options);
+    strcat(options, " -DWEIGHT_GRADIENT");
+    return conv_sums_launch(step, &sums,
+                            (ConvKernel){"conv_winograd", options, "conv_winograd_weight"}, &args,
+                            sizeof args,
+                            (ConvKernel){"conv_winograd", options, "conv_winograd_unpack"},
+                            prepared);
+}
+
+const Method conv_weight_winograd = {.serves = 1 << ALGORITHM_GRAD_WEIGHT,
+                                     .processor = true,
+                                     .packing = PACKING_WINOGRAD,
+                                     .applies = weight_applies,
+                                     .worth = weight_worth,
+                                     .choose = weight_choose,
+                                     .prepare = weight_prepare};

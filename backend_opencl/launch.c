@@ -2,37 +2,58 @@
  * run.
  *
  * An operand is two arguments, buffer and offset; an absent one is the device's dummy buffer and
- * the offset ABSENT of the dialect. */
-#include "opencl.h"
+ * the offset ABSENT of the dialect. Which launches a step takes is not known here. */
+#include "launch.h"
+
+#include "program.h"
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "device/kernels.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-static const struct {
-    const char *name, *file;
-    int refs;
-    size_t args_bytes;
-} kernels[] = {
-#define KERNEL(name, refs, args, file) {#name, #file, refs, sizeof(args)},
-#include "device/kernels.def"
-#undef KERNEL
+enum { LAUNCHES_MAX = 4 };
+
+typedef struct Launch {
+    cl_kernel kernel; /* or */
+    LaunchCall *call;
+    bool several;
+    cl_uint next_arg;
+    size_t global[3], local[3];
+    bool local_set; /* else the driver chooses */
+    cl_event event; /* of the latest run, when profiling */
+    cl_event before; /* several: ends when its first command may begin */
+} Launch;
+
+struct Prepared {
+    Device *device;
+    int count;
+    Launch launches[LAUNCHES_MAX];
 };
 
 static const uint64_t absent = UINT64_MAX; /* ABSENT of the dialect */
 
-Status launch_add(Device *device, Prepared *prepared, const char *file, const char *options,
-                  const char *name, const size_t global[3], const size_t local[3], Launch **launch)
+Prepared *launch_begin(Device *device)
+{
+    Prepared *prepared = mem_zero(1, sizeof *prepared);
+    prepared->device = device;
+    return prepared;
+}
+
+static Launch *launch_new(Prepared *prepared)
 {
     CHECK(prepared->count < LAUNCHES_MAX);
+    return &prepared->launches[prepared->count];
+}
+
+Status launch_add(Prepared *prepared, const char *file, const char *options, const char *name,
+                  const size_t global[3], const size_t local[3])
+{
     cl_program program;
-    TRY(program_get(device, file, options, &program));
-    Launch *l = &prepared->launches[prepared->count];
-    *l = (Launch){.local_set = local != NULL};
     cl_int code;
+    Launch *l = launch_new(prepared);
+    TRY(program_get(prepared->device, file, options, &program));
+    *l = (Launch){.local_set = local != NULL};
     l->kernel = clCreateKernel(program, name, &code);
     CL_TRY(code, name);
     prepared->count++;
@@ -42,96 +63,58 @@ Status launch_add(Device *device, Prepared *prepared, const char *file, const ch
         CHECKF(!local || l->global[d] % l->local[d] == 0, "%s: %zu items in groups of %zu", name,
                l->global[d], l->local[d]);
     }
-    *launch = l;
     return STATUS_OK;
 }
 
-void launch_add_library(Prepared *prepared)
+Status launch_add_items(Prepared *prepared, const char *file, const char *options, const char *name,
+                        const int items[3])
 {
-    CHECK(prepared->count < LAUNCHES_MAX);
-    prepared->launches[prepared->count++] = (Launch){.library = true};
+    const size_t global[3] = {(size_t)items[0], (size_t)items[1], (size_t)items[2]};
+    return launch_add(prepared, file, options, name, global, (size_t[3]){1, 1, 1});
 }
 
-Status launch_value(Launch *launch, const void *value, size_t bytes)
+void launch_add_call(Prepared *prepared, LaunchCall *call, bool several)
 {
-    CL_TRY(clSetKernelArg(launch->kernel, launch->next_arg++, bytes, value), "clSetKernelArg");
+    *launch_new(prepared) = (Launch){.call = call, .several = several};
+    prepared->count++;
+}
+
+Status launch_value(Prepared *prepared, const void *value, size_t bytes)
+{
+    Launch *l = &prepared->launches[prepared->count - 1];
+    CL_TRY(clSetKernelArg(l->kernel, l->next_arg++, bytes, value), "clSetKernelArg");
     return STATUS_OK;
 }
 
-Status launch_local(Launch *launch, size_t bytes)
+Status launch_local(Prepared *prepared, size_t bytes)
 {
-    return launch_value(launch, NULL, bytes);
+    return launch_value(prepared, NULL, bytes);
 }
 
-Status launch_ref(Device *device, Launch *launch, Ref ref)
+Status launch_ref(Prepared *prepared, Ref ref)
 {
-    TRY(launch_value(launch, ref.buf ? &ref.buf->mem : &device->dummy->mem, sizeof(cl_mem)));
-    return launch_value(launch, ref.buf ? &ref.off : &absent, sizeof(cl_ulong));
+    const Buffer *buffer = ref.buf ? ref.buf : prepared->device->dummy;
+    TRY(launch_value(prepared, &buffer->mem, sizeof(cl_mem)));
+    return launch_value(prepared, ref.buf ? &ref.off : &absent, sizeof(cl_ulong));
 }
 
-/* A step of the kernel table. On processors a work-item is a long loop: groups of one. */
-static Status kernel_prepare(Device *device, const Step *step, Prepared *prepared)
+static void drop_event(cl_event *event)
 {
-    const KernelStep *k = &step->kernel;
-    CHECKF(k->id >= 0 && k->id < KERNEL_COUNT && step->refs_count == kernels[k->id].refs &&
-               k->args_bytes == kernels[k->id].args_bytes,
-           "%s: step and kernels.def differ", step->name);
-    size_t global[3], local[3];
-    bool chosen = k->local[0] != 0;
-    for (int d = 0; d < 3; d++) {
-        global[d] = k->global[d];
-        local[d] = chosen ? k->local[d] : 1;
-    }
-    if (chosen && local[0] * local[1] * local[2] > device->info.max_group)
-        return status_fail(STATUS_DEVICE,
-                           "opencl: %s: %s allows groups of %u work-items, this kernel needs %zu",
-                           kernels[k->id].name, device->info.name, device->info.max_group,
-                           local[0] * local[1] * local[2]);
-    Launch *launch;
-    TRY(launch_add(device, prepared, kernels[k->id].file,
-                   device->team_options, kernels[k->id].name, global,
-                   chosen || device->cpu_kernels ? local : NULL, &launch));
-    for (int i = 0; i < step->refs_count; i++)
-        TRY(launch_ref(device, launch, step->refs[i]));
-    return launch_value(launch, k->args, k->args_bytes);
-}
-
-Status launch_prepare(Device *device, Step *step)
-{
-    Prepared *prepared = mem_zero(1, sizeof *prepared);
-    step->prepared = prepared;
-    Status status = STATUS_OK;
-    if (step->kind == STEP_KERNEL)
-        status = kernel_prepare(device, step, prepared);
-    else if (step->kind == STEP_CONV)
-        status = conv_prepare(device, step, prepared);
-    else if (step->kind == STEP_GEMM)
-        status = gemm_prepare(device, step, prepared);
-    else if (step->kind == STEP_COMM)
-        status = status_fail(STATUS_DEVICE, "opencl: this backend has no collectives");
-    if (status != STATUS_OK) {
-        launch_discard(device, step);
-        return status_prefix(status, "%s", step->name ? step->name : "step");
-    }
-    return STATUS_OK;
+    if (*event)
+        clReleaseEvent(*event);
+    *event = NULL;
 }
 
 static void drop_events(Prepared *prepared)
 {
-    for (int i = 0; i < LAUNCHES_MAX; i++) {
-        if (prepared->events[i])
-            clReleaseEvent(prepared->events[i]);
-        prepared->events[i] = NULL;
+    for (int i = 0; i < prepared->count; i++) {
+        drop_event(&prepared->launches[i].event);
+        drop_event(&prepared->launches[i].before);
     }
-    if (prepared->before)
-        clReleaseEvent(prepared->before);
-    prepared->before = NULL;
 }
 
-void launch_discard(Device *device, Step *step)
+void launch_free(Prepared *prepared)
 {
-    (void)device;
-    Prepared *prepared = step->prepared;
     if (!prepared)
         return;
     drop_events(prepared);
@@ -139,66 +122,52 @@ void launch_discard(Device *device, Step *step)
         if (prepared->launches[i].kernel)
             clReleaseKernel(prepared->launches[i].kernel);
     free(prepared);
-    step->prepared = NULL;
 }
 
-static Status library_run(Device *device, const Step *step, Prepared *prepared, cl_event *event)
+static Status call_run(Device *device, Launch *l, const Step *step)
 {
-    if (event)
-        CL_TRY(clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &prepared->before), step->name);
-    return clblast_run(device, step, event);
+    if (device->profile && l->several)
+        CL_TRY(clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &l->before), step->name);
+    return l->call(device, step, device->profile ? &l->event : NULL);
 }
 
-static Status step_run(Device *device, const Step *step)
+Status launch_run(Prepared *prepared, const Step *step)
 {
-    Prepared *prepared = step->prepared;
-    CHECKF(prepared, "%s was not prepared", step->name);
-    if (device->profile)
-        drop_events(prepared);
-    if (step->kind == STEP_COPY || step->kind == STEP_FILL)
-        return memory_enqueue(device, step, device->profile ? &prepared->events[0] : NULL);
+    Device *device = prepared->device;
+    drop_events(prepared);
     for (int i = 0; i < prepared->count; i++) {
-        const Launch *l = &prepared->launches[i];
-        cl_event *event = device->profile ? &prepared->events[i] : NULL;
-        if (l->library) {
-            TRY(library_run(device, step, prepared, event));
-            continue;
-        }
-        CL_TRY(clEnqueueNDRangeKernel(device->queue, l->kernel, 3, NULL, l->global,
-                                      l->local_set ? l->local : NULL, 0, NULL, event),
-               step->name);
+        Launch *l = &prepared->launches[i];
+        if (l->call)
+            TRY(call_run(device, l, step));
+        else
+            CL_TRY(clEnqueueNDRangeKernel(device->queue, l->kernel, 3, NULL, l->global,
+                                          l->local_set ? l->local : NULL, 0, NULL,
+                                          device->profile ? &l->event : NULL),
+                   step->name);
     }
     return STATUS_OK;
 }
 
-Status launch_run(Device *device, const Step *steps, int count)
+static Status profiled(cl_event event, cl_profiling_info what, cl_ulong *nanoseconds)
 {
-    for (int i = 0; i < count; i++)
-        TRY(step_run(device, &steps[i]));
-    CL_TRY(clFlush(device->queue), "clFlush");
+    CL_TRY(clGetEventProfilingInfo(event, what, sizeof *nanoseconds, nanoseconds, NULL), "profile");
     return STATUS_OK;
 }
 
-Status launch_elapsed(Device *device, const Step *step, double *seconds)
+Status launch_elapsed(const Prepared *prepared, double *seconds)
 {
-    if (!device->profile)
-        return status_fail(STATUS_DEVICE, "opencl: the device was opened without profiling");
-    const Prepared *prepared = step->prepared;
     *seconds = 0;
-    for (int i = 0; i < LAUNCHES_MAX; i++) {
+    if (!prepared->device->profile)
+        return status_fail(STATUS_DEVICE, "opencl: the device was opened without profiling");
+    for (int i = 0; i < prepared->count; i++) {
+        const Launch *l = &prepared->launches[i];
         cl_ulong start, end;
-        if (!prepared->events[i])
+        if (!l->event) /* nothing was to be moved */
             continue;
-        CL_TRY(clWaitForEvents(1, &prepared->events[i]), "clWaitForEvents");
-        bool library = prepared->launches[i].library;
-        CL_TRY(
-            clGetEventProfilingInfo(library ? prepared->before : prepared->events[i],
-                                    library ? CL_PROFILING_COMMAND_END : CL_PROFILING_COMMAND_START,
-                                    sizeof start, &start, NULL),
-            "profile");
-        CL_TRY(clGetEventProfilingInfo(prepared->events[i], CL_PROFILING_COMMAND_END, sizeof end,
-                                       &end, NULL),
-               "profile");
+        CL_TRY(clWaitForEvents(1, &l->event), "clWaitForEvents");
+        TRY(l->before ? profiled(l->before, CL_PROFILING_COMMAND_END, &start)
+                      : profiled(l->event, CL_PROFILING_COMMAND_START, &start));
+        TRY(profiled(l->event, CL_PROFILING_COMMAND_END, &end));
         *seconds += 1e-9 * (double)(end - start);
     }
     return STATUS_OK;

@@ -1,5 +1,5 @@
-/* Buffers: cl_mem objects, reads and writes in the queue's order, COPY and FILL steps. */
-#include "opencl.h"
+/* Buffers; see memory.h. */
+#include "memory.h"
 
 #include "base/arena.h"
 #include "base/check.h"

@@ -1,12 +1,18 @@
-/* Inside of the OpenCL backend: what its files share.
+/* Inside of the OpenCL backend: the handle of an opened device, and how OpenCL's calls fail.
  *
- *   device.c           discovery, opening, information
- *   memory.c           buffers, reads, writes, copies, fills
- *   program.c          kernel texts, builds, the cache on disk
- *   launch.c           kernels with their arguments set, running steps
- *   conv.c             convolutions: shapes and choice; conv_cpu.c and conv_gpu.c launch them
- *   gemm.c             matrix products
- *   clblast.c          matrix products by a library, where there is one */
+ * The files stand in layers; each includes and calls only those above it.
+ *
+ *   opencl, work        the device handle and errors; arithmetic of cutting work
+ *   memory, program     buffers; kernel texts, builds and their cache on disk
+ *   launch              kernels with their arguments set and other commands: a prepared step
+ *   kernel              launches of the steps of kernels.def
+ *   algorithm, group    a row of the table of algorithms; tiles of work-groups
+ *   conv*               convolutions: conv_shape and conv_cpu for conv_direct, conv_winograd and
+ *                       conv_weight (processors); conv_gpu
+ *   gemm*, clblast      matrix products, on processors, GPUs and by a library
+ *   algorithms          the table: every algorithm by its name; choosing one
+ *   discover, open      which devices there are; opening one
+ *   backend             the functions of the contract */
 #ifndef PACO_OPENCL_H
 #define PACO_OPENCL_H
 
@@ -14,34 +20,31 @@
 
 #include <CL/cl.h>
 
-/* A kernel text built into the module; tables of them end with a row without name. */
-typedef struct EmbeddedText {
-    const char *name, *text;
-} EmbeddedText;
-
-extern const EmbeddedText kernel_texts[];
+/* What an algorithm may be chosen for; a PACK step takes that of the convolution it packs for. */
+typedef enum AlgorithmOp {
+    ALGORITHM_FORWARD = CONV_FORWARD,
+    ALGORITHM_GRAD_DATA = CONV_GRAD_DATA,
+    ALGORITHM_GRAD_WEIGHT = CONV_GRAD_WEIGHT,
+    ALGORITHM_GEMM = CONV_PACK + 1,
+    ALGORITHM_OPS
+} AlgorithmOp;
 
 struct Buffer {
     cl_mem mem;
     uint64_t bytes;
 };
 
-/* A program that was built for this device: one file with one set of options. */
-typedef struct Program {
-    struct Program *next;
-    char *file, *options;
-    cl_program program;
-} Program;
+typedef struct Program Program;
 
 struct Device {
     DeviceInfo info;
     cl_device_id id, parent; /* parent: id is a sub-device of it, else NULL */
     cl_context context;
     cl_command_queue queue;
-    Buffer *dummy; /* stands for absent operands */
-    Program *programs;
-    char *cache;  /* folder of built programs; NULL: none could be made */
-    char *forced; /* algorithms forced by name: "conv.forward=NAME,..." */
+    Buffer *dummy;     /* stands for absent operands */
+    Program *programs; /* built so far */
+    char *cache;       /* folder of built programs; NULL: none could be made */
+    const char *forced[ALGORITHM_OPS]; /* an algorithm's name or family for each; NULL: none */
     bool profile;
     bool clblast;     /* products may run through CLBlast */
     bool narrow;      /* a processor whose registers hold fewer than sixteen floats */
@@ -49,28 +52,6 @@ struct Device {
     char team_options[64]; /* options of the kernel table's programs: lanes, sub-groups */
 };
 
-/* One kernel launch, arguments set. */
-typedef struct Launch {
-    cl_kernel kernel;
-    cl_uint next_arg;
-    size_t global[3], local[3];
-    bool local_set; /* else the driver chooses */
-    bool library;   /* no kernel of ours: CLBlast makes the step's product */
-} Launch;
-
-enum { LAUNCHES_MAX = 4 };
-
-/* What prepare leaves in a step: launches in order, and the events of the latest run when
- * profiling. */
-typedef struct Prepared {
-    int count;
-    Launch launches[LAUNCHES_MAX];
-    cl_event events[LAUNCHES_MAX];
-    cl_event before; /* ends when the library's first kernel may begin; its event is that of its
-                        last kernel */
-} Prepared;
-
-/* ---- device.c */
 /* Fails with "opencl: WHERE: NAME_OF_CODE" and STATUS_DEVICE, or STATUS_LIMIT when memory ran out.
  */
 Status opencl_fail(cl_int code, const char *where);
@@ -81,61 +62,5 @@ Status opencl_fail(cl_int code, const char *where);
         if (cl_code_ != CL_SUCCESS)              \
             return opencl_fail(cl_code_, where); \
     } while (0)
-
-/* ---- memory.c */
-Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer);
-void memory_release(Device *device, Buffer *buffer);
-Status memory_write(Device *device, Ref to, const void *from, uint64_t bytes);
-Status memory_read(Device *device, void *to, Ref from, uint64_t bytes);
-/* Enqueues a COPY or FILL step; event may be NULL. */
-Status memory_enqueue(Device *device, const Step *step, cl_event *event);
-
-/* ---- program.c */
-/* The built program of kernels_cl/FILE.cl with these options, from memory, the cache on disk, or
- * built. */
-Status program_get(Device *device, const char *file, const char *options, cl_program *program);
-void program_release_all(Device *device);
-/* The folder for built programs and tuning results, made; malloc'd, NULL where there is none. */
-char *program_cache_folder(const char *chosen);
-
-/* ---- launch.c */
-/* Appends a launch of kernel `name` of a file, with work-items and group size per dimension (local
- * NULL: the driver chooses); then its arguments in order. */
-Status launch_add(Device *device, Prepared *prepared, const char *file, const char *options,
-                  const char *name, const size_t global[3], const size_t local[3], Launch **launch);
-/* Appends the library's product. */
-void launch_add_library(Prepared *prepared);
-Status launch_ref(Device *device, Launch *launch, Ref ref);
-Status launch_value(Launch *launch, const void *value, size_t bytes);
-/* An argument in local memory. */
-Status launch_local(Launch *launch, size_t bytes);
-Status launch_prepare(Device *device, Step *step);
-void launch_discard(Device *device, Step *step);
-Status launch_run(Device *device, const Step *steps, int count);
-Status launch_elapsed(Device *device, const Step *step, double *seconds);
-
-/* ---- conv.c, gemm.c: choose fills the step's algorithm, packed and workspace members; prepare
- * appends launches */
-/* Name of the i-th algorithm for processors (or for GPUs) that can run the step, NULL behind the
- * last. */
-const char *conv_candidate(const Device *device, const Step *step, bool processor, int i);
-const char *gemm_candidate(const Device *device, const Step *step, bool processor, int i);
-Status conv_choose(Device *device, Step *step);
-Status conv_prepare(Device *device, Step *step, Prepared *prepared);
-Status gemm_choose(Device *device, Step *step);
-Status gemm_prepare(Device *device, Step *step, Prepared *prepared);
-
-/* ---- clblast.c */
-/* Sets device->clblast. processor: the device is one, whatever its kernels; forced: asked for by
- * name. */
-void clblast_open(Device *device, bool processor, bool forced);
-void clblast_close(Device *device);
-/* Launches for a GEMM; options: those that gemm_gpu.cl is built with, for the bias. */
-Status clblast_prepare(Device *device, const Step *step, const char *options, Prepared *prepared);
-/* Enqueues the product, without bias; event may be NULL. */
-Status clblast_run(Device *device, const Step *step, cl_event *event);
-
-/* Whether a step runs the kernels for processors: its algorithm says so, or else the device. */
-bool on_processor(const Device *device, const Step *step);
 
 #endif

@@ -4,7 +4,7 @@
  * that key in full and a checksum before the binary; one that does not match, or that the driver
  * refuses, is built anew and replaced. Files appear by rename: two processes may share the folder.
  */
-#include "opencl.h"
+#include "program.h"
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -18,6 +18,13 @@
 #include <unistd.h>
 
 enum { CACHE_FILE_MAX = 256 << 20, SOURCES = 6 };
+
+/* A program that was built for this device: one file with one set of options. */
+struct Program {
+    struct Program *next;
+    char *file, *options;
+    cl_program program;
+};
 
 /* First bytes of a cache file; then the key's text, then the binary. */
 typedef struct CacheHeader {

@@ -4,6 +4,28 @@
 
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
+/* Operands of a convolution and of a weight gradient's sums: parameters of the kernel, and the lines that it begins
+ * with. */
+#define CONV_REFS CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual), REF(float, y)
+#define CONV_PLACES                       \
+    PLACE(const float, x);                \
+    PLACE(const float, w);                \
+    PLACE_OR_NULL(const float, bias);     \
+    PLACE_OR_NULL(const float, residual); \
+    PLACE(float, y)
+#define SUMS_REFS CREF(float, x), CREF(float, dy), REF(float, sums)
+#define SUMS_PLACES         \
+    PLACE(const float, x);  \
+    PLACE(const float, dy); \
+    PLACE(float, sums)
+
+/* Work of an item on a processor: tiles of out-channels; and of a weight gradient, bands of groups of images. */
+#define ITEM_TILES(a) \
+    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles)
+#define ITEM_UNITS(a)                                                        \
+    const long units = (long)((a.images + a.group - 1) / a.group) * a.bands; \
+    const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits
+
 /* First in-block that a tile of `vecs` vectors of out-channels meets: that of its groups. */
 static inline int first_block(const ConvShape *s, int tile)
 {

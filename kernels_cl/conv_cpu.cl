@@ -128,17 +128,12 @@ static inline void band_tile(LOCAL const float *band, GLOBAL const float *weight
 
 /* Items: (tiles / item_tiles, images, bands * parts). refs in, packed weights, bias or none, residual or
  * none, out. */
-KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
-                          REF(float, y), LOCAL float *band, ConvBandArgs a)
+KERNEL ONE void conv_band(CONV_REFS, LOCAL float *band, ConvBandArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, w);
-    PLACE_OR_NULL(const float, bias);
-    PLACE_OR_NULL(const float, residual);
-    PLACE(float, y);
+    CONV_PLACES;
     const ConvShape *s = &a.s;
     const int n = ITEM(1), i0 = ITEM(2) / a.parts * a.rows, j0 = ITEM(2) % a.parts * a.part_cols;
-    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    ITEM_TILES(a);
     x += n * s->in_image;
     y += n * s->out_image;
     if (residual)
@@ -163,18 +158,13 @@ KERNEL ONE void conv_band(CREF(float, x), CREF(float, w), CREF(float, bias), CRE
 
 /* 1x1, stride 1. Items: (tiles / item_tiles, images, pixels / item_pixels); pixels is a multiple of
  * TILE. */
-KERNEL ONE void conv_point(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual),
-                           REF(float, y), ConvPointArgs a)
+KERNEL ONE void conv_point(CONV_REFS, ConvPointArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, w);
-    PLACE_OR_NULL(const float, bias);
-    PLACE_OR_NULL(const float, residual);
-    PLACE(float, y);
+    CONV_PLACES;
     const ConvShape *s = &a.s;
     const int lanes = s->lanes, n = ITEM(1);
     const int p0 = ITEM(2) * a.item_pixels, p1 = min(p0 + a.item_pixels, a.pixels);
-    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    ITEM_TILES(a);
     Ending end = {bias, residual ? residual + n * s->out_image : 0, a.accumulate, a.relu};
     for (int tile = tile0; tile < tile1; tile++) {
         GLOBAL const float *image = x + n * s->in_image + first_block(s, tile) * s->in_block;

@@ -44,17 +44,12 @@ static inline Phase phase_axis(int a, int extent, int out_size, const ConvShape 
 }
 
 /* Groups: (pixels of a phase / BM, tiles of out-channels, images * phases). refs as conv_band. */
-KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
-                            CREF(float, residual), REF(float, y), ConvTileArgs a)
+KERNEL GROUP void conv_tile(CONV_REFS, ConvTileArgs a)
 {
     enum { SLOTS = BM * 4 / THREADS, PIECES = DEPTH * BN / 4 / THREADS };
     LOCAL float rows[DEPTH * PITCH] __attribute__((aligned(16)));
     LOCAL float columns[DEPTH * BN] __attribute__((aligned(16)));
-    PLACE(const float, x);
-    PLACE(const float, w);
-    PLACE_OR_NULL(const float, bias);
-    PLACE_OR_NULL(const float, residual);
-    PLACE(float, y);
+    CONV_PLACES;
     const ConvShape *s = &a.s;
     const int id = get_local_id(0), tile = get_group_id(1), m0 = get_group_id(0) * BM,
               step = s->out_stride;
@@ -144,14 +139,11 @@ KERNEL GROUP void conv_tile(CREF(float, x), CREF(float, w), CREF(float, bias),
 
 /* Groups: (rows / BM, tiles * tile_blocks, splits); sums [split][tile][block][R * S * lanes][BN].
  * refs x, dy, workspace. */
-KERNEL GROUP void conv_weight_tile(CREF(float, x), CREF(float, dy), REF(float, sums),
-                                   ConvWeightArgs a)
+KERNEL GROUP void conv_weight_tile(SUMS_REFS, ConvWeightArgs a)
 {
     LOCAL float rows[DEPTH * PITCH] __attribute__((aligned(16)));
     LOCAL float columns[DEPTH * BN] __attribute__((aligned(16)));
-    PLACE(const float, x);
-    PLACE(const float, dy);
-    PLACE(float, sums);
+    SUMS_PLACES;
     const ConvShape *s = &a.s;
     const int id = get_local_id(0), tile = get_group_id(1);
     const int block_rows = s->R * s->S * s->lanes, all_rows = s->tile_blocks * block_rows;

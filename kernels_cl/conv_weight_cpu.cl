@@ -93,19 +93,15 @@ static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLO
 }
 
 /* Items: (tiles / item_tiles, in-blocks / item_blocks, splits). refs x, dy, workspace. */
-KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sums),
-                                 LOCAL float *band, ConvWeightArgs a)
+KERNEL ONE void conv_weight_band(SUMS_REFS, LOCAL float *band, ConvWeightArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, dy);
-    PLACE(float, sums);
+    SUMS_PLACES;
     const ConvShape *s = &a.s;
-    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    ITEM_TILES(a);
     const int block0 = max((int)ITEM(1) * a.item_blocks, first_block(s, tile0));
     const int block1 =
         min((int)(ITEM(1) + 1) * a.item_blocks, first_block(s, tile1 - 1) + s->tile_blocks);
-    const long units = (long)((a.images + a.group - 1) / a.group) * a.bands;
-    const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
+    ITEM_UNITS(a);
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
         const int n0 = unit / a.bands * a.group, images = min(a.group, a.images - n0);
@@ -128,17 +124,13 @@ KERNEL ONE void conv_weight_band(CREF(float, x), CREF(float, dy), REF(float, sum
 }
 
 /* 1x1, stride 1: x in place; bands are ranges of `rows` pixels. Otherwise as conv_weight_band. */
-KERNEL ONE void conv_weight_point(CREF(float, x), CREF(float, dy), REF(float, sums),
-                                  ConvWeightArgs a)
+KERNEL ONE void conv_weight_point(SUMS_REFS, ConvWeightArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, dy);
-    PLACE(float, sums);
+    SUMS_PLACES;
     const ConvShape *s = &a.s;
-    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    ITEM_TILES(a);
     const int pixels = s->out_height * s->out_width;
-    const long units = (long)((a.images + a.group - 1) / a.group) * a.bands;
-    const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
+    ITEM_UNITS(a);
     sums += ITEM(2) * a.split_floats;
     for (long unit = unit0; unit < unit1; unit++) {
         const int n0 = unit / a.bands * a.group, n1 = min(n0 + a.group, a.images);

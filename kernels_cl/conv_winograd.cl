@@ -123,17 +123,12 @@ static inline void transform_out(LOCAL const float *products, GLOBAL float *out,
 
 /* Items: (tiles / item_tiles, images, rows of squares / rows). refs in, packed weights, bias or none, residual or none,
  * out. */
-KERNEL ONE void conv_winograd(CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual), REF(float, y),
-                              LOCAL float *spectra, ConvWinogradArgs a)
+KERNEL ONE void conv_winograd(CONV_REFS, LOCAL float *spectra, ConvWinogradArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, w);
-    PLACE_OR_NULL(const float, bias);
-    PLACE_OR_NULL(const float, residual);
-    PLACE(float, y);
+    CONV_PLACES;
     const ConvShape *s = &a.s;
     const int n = ITEM(1), row0 = ITEM(2) * a.rows, squares = min(a.rows, a.height - row0) * a.columns;
-    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    ITEM_TILES(a);
     LOCAL float *products = spectra + s->in_blocks * FREQUENCIES * a.places * 16;
     Ending end = {bias, residual ? residual + n * s->out_image : 0, a.accumulate, a.relu};
     y += n * s->out_image;
@@ -284,17 +279,13 @@ static inline void add_squares(GLOBAL float *sums, LOCAL const float *x, LOCAL c
 
 /* Items: (tiles / item_tiles, in-blocks / item_blocks, splits of the images' bands). refs x, dy, workspace: sums
  * [split][tile][block][frequency][lane][KT]. */
-KERNEL ONE void conv_winograd_weight(CREF(float, x), CREF(float, dy), REF(float, sums), LOCAL float *xs,
-                                     ConvWinogradWeightArgs a)
+KERNEL ONE void conv_winograd_weight(SUMS_REFS, LOCAL float *xs, ConvWinogradWeightArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, dy);
-    PLACE(float, sums);
+    SUMS_PLACES;
     const ConvShape *s = &a.s;
-    const int tile0 = ITEM(0) * a.item_tiles, tile1 = min(tile0 + a.item_tiles, s->tiles);
+    ITEM_TILES(a);
     const int block0 = ITEM(1) * a.item_blocks, block1 = min(block0 + a.item_blocks, s->in_blocks);
-    const long units = (long)((a.images + a.group - 1) / a.group) * a.bands;
-    const long unit0 = units * ITEM(2) / a.splits, unit1 = units * (ITEM(2) + 1) / a.splits;
+    ITEM_UNITS(a);
     const int x_floats = FREQUENCIES * a.places * 16, y_floats = FREQUENCIES * a.places * KT;
     LOCAL float *ys = xs + a.item_blocks * x_floats;
     sums += ITEM(2) * a.split_floats;

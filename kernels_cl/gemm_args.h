@@ -1,4 +1,4 @@
-/* Argument structs of the matrix product kernels: one text for backend_opencl/gemm.c and gemm_*.cl.
+/* Argument structs of the matrix product kernels: one text for backend_opencl/gemm*.c and gemm_*.cl.
  */
 #ifndef PACO_GEMM_ARGS_H
 #define PACO_GEMM_ARGS_H

@@ -94,13 +94,3 @@ KERNEL void gemm_reduce_each(CREF(float, parts), CREF(float, bias), REF(float, o
     GLOBAL float *to = out + (long)i * a.ldc + j;
     *to = sum + (bias ? bias[j] : 0.f) + (a.beta ? *to : 0.f);
 }
-
-/* out += bias, one item per value: for a product that a library made. Items: (N, M). */
-KERNEL void gemm_bias_each(CREF(float, bias), REF(float, out), GemmReduceArgs a)
-{
-    PLACE(const float, bias);
-    PLACE(float, out);
-    const int j = get_global_id(0), i = get_global_id(1);
-    if (j < a.N)
-        out[(long)i * a.ldc + j] += bias[j];
-}

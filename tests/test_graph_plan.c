@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "plan/plan.h"
+#include "plan/passes.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* What must hold for a plan, whatever made it: no step reads what no step wrote, and no two values
  * that live at the same time share a byte. A failure is a defect of a pass, so it is a CHECK. */
-#include "plan/plan.h"
+#include "plan/passes.h"
 
 #include "base/check.h"
 
@@ -9,13 +9,6 @@
 static bool planned(const PlanValue *v)
 {
     return v->first >= 0 && (v->value->role == ROLE_ACTIVATION || v->value->role == ROLE_DERIVED);
-}
-
-/* Whether the step adds to what lies where it writes. */
-static bool adds(const Step *step)
-{
-    return (step->kind == STEP_CONV && step->conv.accumulate) ||
-           (step->kind == STEP_GEMM && step->gemm.beta != 0);
 }
 
 /* Whether the value was written, or what it stands over. */
@@ -39,7 +32,7 @@ static void check_reads(const Plan *plan)
             bool writes = plan->steps[i].writes >> j & 1;
             CHECKF(writes || written[id], "step %d (%s) reads %s, which nothing wrote", i,
                    plan->steps[i].name, plan->values[id].value->name);
-            CHECKF(!writes || !adds(&plan->steps[i]) || place_written(plan, written, id),
+            CHECKF(!writes || !step_adds(&plan->steps[i]) || place_written(plan, written, id),
                    "step %d (%s) adds to %s, which nothing wrote", i, plan->steps[i].name,
                    plan->values[id].value->name);
         }

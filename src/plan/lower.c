@@ -5,19 +5,6 @@
 
 #include <string.h>
 
-int64_t padded(int64_t channels)
-{
-    return (channels + 15) / 16 * 16;
-}
-
-Shape shape_of(const Value *value)
-{
-    Dims d = value->dims;
-    CHECKF(d.rank == 2 || d.rank == 4, "%s", value->name);
-    return (Shape){(int)d.d[0], (int)d.d[1], d.rank == 4 ? (int)(d.d[2] * d.d[3]) : 1,
-                   (int)(padded(d.d[1]) / 16)};
-}
-
 static void grow_steps(Lowering *l)
 {
     Plan *plan = l->plan;

@@ -1,8 +1,9 @@
 /* Lowering: what an operator's lower function emits steps with. */
-#ifndef PACO_GRAPH_LOWER_H
-#define PACO_GRAPH_LOWER_H
+#ifndef PACO_PLAN_LOWER_H
+#define PACO_PLAN_LOWER_H
 
 #include "plan/plan.h"
+#include "plan/types.h"
 
 struct Lowering {
     Plan *plan;
@@ -21,14 +22,6 @@ typedef struct Operand {
 #define IN(v) ((Operand){.value = (v)})
 #define OUT(v) ((Operand){.value = (v), .write = true})
 #define AT(v, bytes) ((Operand){.value = (v), .off = (uint64_t)(bytes)})
-
-/* Channels with padding, of an activation [N,C,...] */
-int64_t padded(int64_t channels);
-/* N, C and pixels of an activation of rank 2 or 4, and its blocks of channels. */
-typedef struct Shape {
-    int N, C, HW, CB;
-} Shape;
-Shape shape_of(const Value *value);
 
 /* Work-items along three dimensions, and along the first of a work-group; 0: the backend chooses.
  */

@@ -4,10 +4,9 @@
  * Activations are placed largest first, each at the lowest offset where nothing that lives at the
  * same time lies. What a looped segment (KEY and QUERY with several ranks, EVAL) needs from before
  * it or leaves behind it lives through the whole segment. */
-#include "plan/plan.h"
+#include "plan/passes.h"
 
 #include "base/check.h"
-#include "plan/lower.h"
 
 #include <stdlib.h>
 
@@ -100,8 +99,8 @@ static void place_parameters(Plan *plan)
             if (v)
                 place_behind(plan, &plan->values[v->id], companions[c].slab, 4);
         }
-    for (int i = 0; i < plan->values_count;
-         i++) /* made sum after sum, each in the parameters' order */
+    /* Partial sums were made one after another, each in the parameters' order. */
+    for (int i = 0; i < plan->values_count; i++)
         if (plan->values[i].value->role == ROLE_GRAD_PARTIAL)
             place_behind(plan, &plan->values[i], SLAB_GRAD_SUM, 4);
 }

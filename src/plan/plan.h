@@ -119,11 +119,6 @@ const char *plan_step_label(const Step *step);
 void plan_dump_steps(const Plan *plan, void *file);
 void plan_dump_memory(const Plan *plan, void *file);
 
-/* ---- memory.c: places for everything. check.c: what must hold afterwards. */
-void plan_liveness(Plan *plan);
-void plan_memory(Plan *plan);
-void plan_check(const Plan *plan);
-
 /* ---- fuse.c: rewrites the graph by the rows of fuse.def. recompute.c: lets the backward pass
  * compute the outputs of batch norm with ReLU again, so that their places are free in between. */
 void graph_fuse(Graph *graph);

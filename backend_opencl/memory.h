@@ -1,0 +1,16 @@
+/* Buffers: cl_mem objects, reads and writes in the queue's order, COPY and FILL steps. */
+#ifndef PACO_OPENCL_MEMORY_H
+#define PACO_OPENCL_MEMORY_H
+
+#include "opencl.h"
+
+/* STATUS_LIMIT when the device does not allow a buffer of so many bytes, or has no memory left. */
+Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer);
+void memory_release(Device *device, Buffer *buffer);
+/* write returns when the host memory may be reused, read when it is filled. */
+Status memory_write(Device *device, Ref to, const void *from, uint64_t bytes);
+Status memory_read(Device *device, void *to, Ref from, uint64_t bytes);
+/* Enqueues a COPY or FILL step; event may be NULL, and is not set where nothing is to be moved. */
+Status memory_enqueue(Device *device, const Step *step, cl_event *event);
+
+#endif

@@ -1,0 +1,91 @@
+/* Coalescing: neighbouring steps of one kernel over neighbouring ranges become one step.
+ *
+ * The steps of SGD, of the key encoder's average and of gradient sums are one per parameter when
+ * lowered; as parameters and their companions lie unpadded in one order, each becomes one pass over
+ * a slab. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and
+ * their companions live always. */
+#include "plan/lower.h"
+#include "plan/passes.h"
+
+#include <string.h>
+
+bool is_range_kernel(int id)
+{
+    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
+}
+
+/* Whether step b goes on where step a ends, in every operand but the step state. */
+static bool continues(const Plan *plan, int a, int b)
+{
+    const Step *x = &plan->steps[a], *y = &plan->steps[b];
+    if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
+        !is_range_kernel(x->kernel.id) ||
+        plan->plan_steps[a].segment != plan->plan_steps[b].segment)
+        return false;
+    RangeArgs p, q;
+    memcpy(&p, x->kernel.args, sizeof p);
+    memcpy(&q, y->kernel.args, sizeof q);
+    if (p.a != q.a || p.b != q.b)
+        return false;
+    for (int i = 0; i < x->refs_count; i++) {
+        int of_a = plan->plan_steps[a].operands[i].value;
+        int of_b = plan->plan_steps[b].operands[i].value;
+        if (of_a == of_b && (of_a < 0 || of_a == plan->state))
+            continue;
+        if (of_a < 0 || of_b < 0)
+            return false;
+        const PlanValue *u = &plan->values[of_a], *v = &plan->values[of_b];
+        if (u->slab != v->slab || u->buffer != v->buffer || u->off + (uint64_t)p.n * 4 != v->off)
+            return false;
+    }
+    return true;
+}
+
+/* Step b becomes part of step a. */
+static void join(Plan *plan, int a, int b)
+{
+    Step *step = &plan->steps[a];
+    RangeArgs p, q;
+    memcpy(&p, step->kernel.args, sizeof p);
+    memcpy(&q, plan->steps[b].kernel.args, sizeof q);
+    p.n += q.n;
+    memcpy(step->kernel.args, &p, sizeof p);
+    step->bytes += plan->steps[b].bytes;
+    plan->plan_steps[a].joined++;
+}
+
+/* The work-items of a step for the range that it has now, and a name that says what it joins. */
+static void cut_anew(Plan *plan, int i)
+{
+    const Lowering l = {.plan = plan};
+    Step *step = &plan->steps[i];
+    RangeArgs args;
+    memcpy(&args, step->kernel.args, sizeof args);
+    step->kernel.global[0] = lower_range(&l, args.n, &args.chunk).items[0];
+    memcpy(step->kernel.args, &args, sizeof args);
+    if (plan->plan_steps[i].joined)
+        step->name = arena_printf(&plan->graph->arena, "%s and %d more", step->name,
+                                  plan->plan_steps[i].joined);
+}
+
+void plan_coalesce(Plan *plan)
+{
+    int to = 0, begin[SEGMENT_COUNT + 1], segment = 0;
+    for (int i = 0; i < plan->steps_count; i++) {
+        for (; segment <= SEGMENT_COUNT && i >= plan->begin[segment]; segment++)
+            begin[segment] = to;
+        if (to > begin[segment - 1] && continues(plan, to - 1, i)) {
+            join(plan, to - 1, i);
+            continue;
+        }
+        plan->steps[to] = plan->steps[i];
+        plan->plan_steps[to++] = plan->plan_steps[i];
+    }
+    for (; segment <= SEGMENT_COUNT; segment++)
+        begin[segment] = to;
+    plan->steps_count = to;
+    memcpy(plan->begin, begin, sizeof begin);
+    for (int i = 0; i < to; i++)
+        if (plan->steps[i].kind == STEP_KERNEL && is_range_kernel(plan->steps[i].kernel.id))
+            cut_anew(plan, i);
+}

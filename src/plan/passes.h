@@ -1,0 +1,45 @@
+/* The passes of compile.c, each over the whole plan, and what they share. */
+#ifndef PACO_PLAN_PASSES_H
+#define PACO_PLAN_PASSES_H
+
+#include "plan/plan.h"
+
+/* ---- types.c: layout and bytes of every value of the graph. */
+void plan_types(Plan *plan);
+/* Where element i of the logical tensor lies among the device's elements. */
+int64_t plan_index(const PlanValue *v, int64_t i);
+
+/* ---- memory.c: between which steps values live, and places for everything. */
+void plan_liveness(Plan *plan);
+void plan_memory(Plan *plan);
+
+/* ---- check.c: what must hold afterwards. */
+void plan_check(const Plan *plan);
+
+/* ---- coalesce.c: runs of kernels over neighbouring ranges become one. */
+void plan_coalesce(Plan *plan);
+/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they
+ * write they also read. */
+bool is_range_kernel(int id);
+
+/* ---- slabs.c: the device's memory. */
+/* Takes it. STATUS_LIMIT where the device has not so much left. */
+Status plan_take(Plan *plan);
+/* Resolves the operands of all steps to places in it. */
+void plan_resolve(Plan *plan);
+/* Fills all slabs but that of activations with zeros: state and constants start so, and padded
+ * lanes stay so. */
+Status plan_clear(Plan *plan);
+/* Gives it back. */
+void plan_release(Plan *plan);
+/* What a slab is called in messages: "gradients". */
+const char *slab_title(Slab slab);
+
+/* Whether a step adds to what lies where it writes. */
+static inline bool step_adds(const Step *step)
+{
+    return (step->kind == STEP_CONV && step->conv.accumulate) ||
+           (step->kind == STEP_GEMM && step->gemm.beta != 0);
+}
+
+#endif
