@@ -10,39 +10,12 @@
 #define PACO_CHECKPOINT_CHECKPOINT_H
 
 #include "base/status.h"
-#include "checkpoint/objects/object.h"
+#include "checkpoint/bytes/place.h"
+#include "checkpoint/objects/format.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* FORMAT(name, word of `paco convert --format`, "" for one that is only read, text) */
-#define CHECKPOINT_FORMATS(X)                    \
-    X(ZIP, "zip", "PyTorch zip")                 \
-    X(LEGACY, "legacy", "PyTorch legacy stream") \
-    X(TAR, "", "PyTorch tar (0.1.9 and before)") \
-    X(SAFETENSORS, "safetensors", "safetensors")
-
-typedef enum CheckpointFormat {
-#define X(name, word, text) CHECKPOINT_##name,
-    CHECKPOINT_FORMATS(X)
-#undef X
-} CheckpointFormat;
-
-typedef struct CheckpointOptions {
-    bool require_crc; /* refuse a zip without CRCs instead of warning */
-    bool quiet;       /* no warnings */
-} CheckpointOptions;
-
-typedef struct CheckpointTensor {
-    const char *key; /* path through the tree */
-    StoredTensor *tensor; /* NULL where it is of a kind that cannot be read; then: */
-    const char *why; /* what it is */
-    bool parameter;  /* stored as nn.Parameter */
-    uint64_t at;     /* offset of its description in the file */
-} CheckpointTensor;
-
-typedef struct Checkpoint Checkpoint;
 
 /* Opens and checks a file; options may be NULL. *out is set on success only. */
 Status checkpoint_open(const char *path, const CheckpointOptions *options, Checkpoint **out);
@@ -81,6 +54,10 @@ Status checkpoint_read(Checkpoint *checkpoint, const CheckpointTensor *tensor, E
                        void *out);
 /* Reads every record once and checks what can be checked (CRCs, ends of deflated data). */
 Status checkpoint_verify(Checkpoint *checkpoint);
+/* Where an object of the tree stands in the file, without a key; NULL: where the tree begins. */
+Place checkpoint_place(const Checkpoint *checkpoint, const Object *object);
+/* What the elements of all tensors together may take in memory: no file has more. */
+uint64_t checkpoint_most_bytes(const Checkpoint *checkpoint);
 /* A failure at a tensor or key: "path: entry@offset: key 'key': ...". */
 Status checkpoint_fail(const Checkpoint *checkpoint, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,9 +1,12 @@
 /* Reading tensors. One that is its whole storage is read once, its CRC computed on the way. A view
  * has its storage checked once, and then only the window it shows is read, in the order of the
  * file; a deflated storage is inflated whole and kept for the next view. */
+#include "checkpoint/checkpoint.h"
+
+#include "base/arena.h"
 #include "checkpoint/bytes/crc.h"
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
+#include "checkpoint/bytes/limits.h"
+#include "checkpoint/objects/document.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +30,7 @@ size_t checkpoint_tensor_bytes(const CheckpointTensor *tensor, ElementType type)
     return tensor->tensor ? (size_t)tensor->tensor->count * element_bytes(type) : 0;
 }
 
-static uint64_t storage_bytes(const Storage *s)
+static uint64_t bytes_of(const Storage *s)
 {
     return s->count * element_bytes(s->type);
 }
@@ -37,7 +40,7 @@ static Status open_storage(const Checkpoint *c, const Storage *s, Stream *stream
     if (s->entry >= 0)
         return zip_stream(&c->zip, s->entry, stream);
     stream_open(stream, &c->source, c->format == CHECKPOINT_SAFETENSORS ? "data" : "storages",
-                s->offset, storage_bytes(s));
+                s->offset, bytes_of(s));
     return STATUS_OK;
 }
 
@@ -133,7 +136,7 @@ static Status verify_storage(Checkpoint *c, Storage *s, const char *key)
 static Status inflate_storage(Checkpoint *c, Storage *s, const char *key, uint8_t *to)
 {
     Stream stream;
-    uint64_t bytes = storage_bytes(s);
+    uint64_t bytes = bytes_of(s);
     TRY(open_storage(c, s, &stream));
     stream.key = key;
     Status status = stream_read(&stream, to, (size_t)bytes);
@@ -150,7 +153,7 @@ static Status inflate_storage(Checkpoint *c, Storage *s, const char *key, uint8_
  */
 static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
 {
-    uint64_t bytes = storage_bytes(s);
+    uint64_t bytes = bytes_of(s);
     Place place = {c->source.path, c->zip.entries[s->entry].name, s->offset, key};
     if (c->inflated_of == s)
         return STATUS_OK;
@@ -160,7 +163,7 @@ static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
                           "store it without compression",
                           (unsigned long long)bytes, LIMIT_INFLATED >> 20);
     c->inflations += bytes;
-    if (c->inflations > LIMIT_INFLATIONS * tensor_most_bytes(c))
+    if (c->inflations > LIMIT_INFLATIONS * document_most_bytes(c))
         return place_fail(STATUS_LIMIT, &place,
                           "views of deflated records cost too much: store it without compression");
     free(c->inflated);
@@ -177,7 +180,7 @@ static Status keep_inflated(Checkpoint *c, Storage *s, const char *key)
  * checked. */
 static Status window_open(Checkpoint *c, Storage *s, const char *key, Window *w)
 {
-    *w = (Window){.source = &c->source, .offset = s->offset, .bytes = storage_bytes(s)};
+    *w = (Window){.source = &c->source, .offset = s->offset, .bytes = bytes_of(s)};
     if (s->entry >= 0 && c->zip.entries[s->entry].deflated) {
         TRY(keep_inflated(c, s, key));
         w->buffer = c->inflated;
@@ -261,7 +264,7 @@ Status checkpoint_read(Checkpoint *c, const CheckpointTensor *ct, ElementType ty
                                element_name(type));
     Storage *s = t->storage->same;
     bool contiguous = is_contiguous(t);
-    if (contiguous && t->start == 0 && t->count * element_bytes(t->type) == storage_bytes(s))
+    if (contiguous && t->start == 0 && t->count * element_bytes(t->type) == bytes_of(s))
         return read_whole(c, ct, type, out);
     if (t->count == 0)
         return verify_storage(c, s, ct->key);

@@ -6,8 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "state/detect.h"
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
+#include "checkpoint/bytes/limits.h"
 #include "checkpoint/state.h"
 #include "checkpoint/writer.h"
 
@@ -64,7 +63,7 @@ typedef struct Copy {
 
 static Status check_arena(const Checkpoint *c, const Arena *arena)
 {
-    Place place = {c->source.path, c->entry, c->pickle.begin, NULL};
+    Place place = checkpoint_place(c, NULL);
     if (arena->total <= LIMIT_CONVERTED)
         return STATUS_OK;
     return place_fail(STATUS_LIMIT, &place, "converted objects need too much memory (limit %d MiB)",
@@ -78,20 +77,13 @@ static Object *wrap(Arena *arena, const Object *object)
     return copy;
 }
 
-static bool is_container(const Object *object)
-{
-    return object->kind == OBJECT_DICT || object->kind == OBJECT_LIST ||
-           object->kind == OBJECT_TUPLE;
-}
-
 /* Keys are written as they are: what could hold others, or stands for something else, cannot be
  * one. */
 static Status check_key(const Copy *c, const Object *key)
 {
     if (key->kind <= OBJECT_TEXT && key->kind != OBJECT_BIG)
         return STATUS_OK;
-    Place place = {c->checkpoint->source.path, c->checkpoint->entry,
-                   c->checkpoint->pickle.begin + key->at, NULL};
+    Place place = checkpoint_place(c->checkpoint, key);
     return place_fail(STATUS_INPUT, &place,
                       "a dict whose key is %s cannot be converted. --bare and safetensors take the "
                       "state dict alone",
@@ -135,7 +127,7 @@ static Status copy_tree(Copy *c, Object *object, Object **out)
         *out = wrap(c->arena, object);
     if (object->kind == OBJECT_TENSOR)
         return STATUS_OK;
-    if (!is_container(object) || object->walking) {
+    if (!object_is_container(object) || object->walking) {
         *out = NULL;
         c->dropped++;
         return STATUS_OK;
@@ -289,7 +281,7 @@ Status convert_checkpoint(Checkpoint *c, const char *to, const ConvertOptions *o
     Fetch context;
     fetch_open(&context, c);
     /* Where everything goes, storages go as they are. */
-    TensorFetch fetcher = {fetch, &context, !options->bare, tensor_most_bytes(c)};
+    TensorFetch fetcher = {fetch, &context, !options->bare, checkpoint_most_bytes(c)};
     Status status = make_tree(&arena, c, options, &root);
     if (status == STATUS_OK)
         status = checkpoint_save(to, options->format, root, &fetcher, ops);

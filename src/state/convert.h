@@ -4,7 +4,7 @@
 #ifndef PACO_CHECKPOINT_CONVERT_H
 #define PACO_CHECKPOINT_CONVERT_H
 
-#include "state/file_ops.h"
+#include "checkpoint/bytes/file_ops.h"
 #include "checkpoint/checkpoint.h"
 
 typedef struct ConvertOptions {

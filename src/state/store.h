@@ -8,7 +8,7 @@
 #ifndef PACO_CHECKPOINT_STORE_H
 #define PACO_CHECKPOINT_STORE_H
 
-#include "state/file_ops.h"
+#include "checkpoint/bytes/sink.h"
 #include "state/training.h"
 
 typedef struct Store Store;

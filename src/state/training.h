@@ -10,7 +10,7 @@
 #define PACO_CHECKPOINT_TRAINING_H
 
 #include "checkpoint/checkpoint.h"
-#include "state/file_ops.h"
+#include "checkpoint/bytes/sink.h"
 #include "checkpoint/finite.h"
 #include "checkpoint/state.h"
 

@@ -3,7 +3,8 @@
 #ifndef PACO_CHECKPOINT_ZIP_H
 #define PACO_CHECKPOINT_ZIP_H
 
-#include "checkpoint/bytes/source.h"
+#include "checkpoint/bytes/pool.h"
+#include "checkpoint/bytes/stream.h"
 
 typedef struct ZipEntry {
     const char *name;     /* whole, with the prefix */

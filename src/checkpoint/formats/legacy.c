@@ -1,8 +1,10 @@
 /* The legacy stream (0.1.10 to 1.5): magic number, protocol and system pickles, the object, the
  * sorted list of storage keys, then each storage as a count and its raw elements, to the end of the
- * file. */
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
+ * file. Big-endian files are refused. */
+#include "checkpoint/bytes/little.h"
+#include "checkpoint/formats/readers.h"
+#include "checkpoint/objects/storages.h"
+#include "checkpoint/objects/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +80,7 @@ static Status place_storages(Checkpoint *c, uint64_t at, Storage **by_key, uint3
         if (little64(raw) != s->count)
             return place_fail(STATUS_INPUT, &place, "storage has %lld elements (expected %llu)",
                               (long long)little64(raw), (unsigned long long)s->count);
-        if (__builtin_mul_overflow(s->count, element_bytes(s->type), &bytes) ||
-            bytes > c->source.size - at)
+        if (!storage_bytes(s, &bytes) || bytes > c->source.size - at)
             return place_fail(STATUS_INPUT, &place,
                               "storage of %llu elements reaches over the end of the "
                               "file (%llu bytes left)",
@@ -112,7 +113,7 @@ static Status read_all(Checkpoint *c, Stream *stream, Storage ***by_key)
     return tree_resolve(c, c->pickle.ops);
 }
 
-Status legacy_open(Checkpoint *c)
+Status legacy_read(Checkpoint *c)
 {
     Stream stream;
     Storage **by_key = NULL;

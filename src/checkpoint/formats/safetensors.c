@@ -2,10 +2,14 @@
  * knows strings and brackets only; each member is then parsed by the strict JSON reader, one at a
  * time, so that a header of any size costs little memory. Ranges must fill the file exactly: no
  * holes, no overlap. */
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
-
+#include "base/arena.h"
 #include "base/json.h"
+#include "base/utf8.h"
+#include "checkpoint/bytes/limits.h"
+#include "checkpoint/bytes/little.h"
+#include "checkpoint/formats/readers.h"
+#include "checkpoint/objects/object_pool.h"
+#include "checkpoint/objects/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +205,7 @@ static Status make_storage(Header *h, const Place *place, const char *key, Store
                            uint64_t begin, uint64_t end)
 {
     Storage *s;
-    TRY(storage_add(h->c, place, &s));
+    TRY(document_add_storage(h->c, place, &s));
     s->key = key;
     s->class_name = element_name(t->type);
     s->type = t->type;
@@ -214,26 +218,7 @@ static Status make_storage(Header *h, const Place *place, const char *key, Store
 
 static Status add_object(Header *h, Object *dict, const char *key, Object *value)
 {
-    Object *name = pool_alloc(&h->c->pool, sizeof *name);
-    if (!name || !value)
-        return full(h);
-    name->kind = OBJECT_TEXT;
-    name->text = key;
-    name->count = (uint32_t)strlen(key);
-    if (2 * dict->count == dict->room) {
-        uint32_t room = dict->room ? dict->room * 2 : 64;
-        Object **items = pool_alloc(&h->c->pool, room * sizeof *items);
-        if (!items)
-            return full(h);
-        if (dict->count)
-            memcpy(items, dict->items, 2 * dict->count * sizeof *items);
-        dict->items = items;
-        dict->room = room;
-    }
-    dict->items[2 * dict->count] = name;
-    dict->items[2 * dict->count + 1] = value;
-    dict->count++;
-    return STATUS_OK;
+    return value && object_pool_add(&h->c->pool, dict, key, value) ? STATUS_OK : full(h);
 }
 
 static Status add_tensor(Header *h, const char *key, const Json *json, uint64_t at)
@@ -265,13 +250,13 @@ static Status add_tensor(Header *h, const char *key, const Json *json, uint64_t 
         object->count = (uint32_t)strlen(dtype->text);
         /* Its range still takes part in the check for holes: keep it where the storage would be. */
         Storage *s;
-        TRY(storage_add(h->c, &place, &s));
+        TRY(document_add_storage(h->c, &place, &s));
         s->key = key;
         s->type = ELEMENT_UINT8;
         s->count = s->span = end - begin;
         s->offset = h->data + begin;
     }
-    TRY(tree_add(h->c, &place, &listed));
+    TRY(document_add_tensor(h->c, &place, &listed));
     return add_object(h, h->root, key, object);
 }
 
@@ -288,14 +273,10 @@ static Status add_metadata(Header *h, const Json *json)
         if (m->kind != JSON_STRING)
             FAIL("__metadata__ '%.100s' is no string", m->key);
         char *key = pool_text(&h->c->pool, m->key, strlen(m->key));
-        Object *value = pool_alloc(&h->c->pool, sizeof *value);
-        if (!key || !value)
+        char *text = pool_text(&h->c->pool, m->text, strlen(m->text));
+        if (!key || !text)
             return full(h);
-        value->kind = OBJECT_TEXT;
-        value->count = (uint32_t)strlen(m->text);
-        if (!(value->text = pool_text(&h->c->pool, m->text, value->count)))
-            return full(h);
-        TRY(add_object(h, h->metadata, key, value));
+        TRY(add_object(h, h->metadata, key, object_pool_text(&h->c->pool, text)));
     }
     return add_object(h, h->root, "__metadata__", h->metadata);
 }
@@ -447,7 +428,7 @@ static Status read_header(Checkpoint *c, uint64_t size)
     return status;
 }
 
-Status safetensors_open(Checkpoint *c)
+Status safetensors_read(Checkpoint *c)
 {
     uint8_t raw[8];
     c->format = CHECKPOINT_SAFETENSORS;

@@ -1,8 +1,10 @@
-/* PyTorch's zip: data.pkl, one record per storage, version, and perhaps byteorder. */
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
-
+/* PyTorch's zip (1.6 and later): data.pkl, one record per storage, version, and perhaps byteorder.
+ * Whether a storage's record is there and has its size is checked with the first tensor on it. */
 #include "base/log.h"
+#include "checkpoint/bytes/limits.h"
+#include "checkpoint/formats/readers.h"
+#include "checkpoint/objects/storages.h"
+#include "checkpoint/objects/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,12 +122,11 @@ static Status read_pickle(Checkpoint *c, int64_t entry)
 /* Every record is inflated once at least, whether a tensor is in it or not. */
 static Status check_inflated(const Checkpoint *c)
 {
-    uint64_t sum = 0, most = LIMIT_INFLATIONS * tensor_most_bytes(c);
+    uint64_t sum = 0, most = LIMIT_INFLATIONS * document_most_bytes(c);
     for (uint32_t i = 0; i < c->zip.count; i++) {
         const ZipEntry *e = &c->zip.entries[i];
-        sum += e->deflated
-                   ? e->size
-                   : 0; /* no overflow: see below, and a size is at most 1032 times the file's */
+        /* No overflow: the sum is looked at each time, and a size is at most 1032 times the file's. */
+        sum += e->deflated ? e->size : 0;
         Place place = entry_place(c, i);
         if (sum > most)
             return place_fail(STATUS_LIMIT, &place,
@@ -136,7 +137,7 @@ static Status check_inflated(const Checkpoint *c)
     return STATUS_OK;
 }
 
-Status torch_zip_open(Checkpoint *c)
+Status torch_zip_read(Checkpoint *c)
 {
     Storage **by_key;
     uint32_t distinct;

@@ -3,8 +3,8 @@
 #ifndef PACO_CHECKPOINT_MEMO_H
 #define PACO_CHECKPOINT_MEMO_H
 
+#include "checkpoint/bytes/pool.h"
 #include "checkpoint/objects/object.h"
-#include "checkpoint/bytes/source.h"
 
 typedef struct MemoSlot {
     Object *value; /* NULL: free */

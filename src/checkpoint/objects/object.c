@@ -75,6 +75,12 @@ Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *s
     return object;
 }
 
+uint32_t object_filled(const Object *object)
+{
+    return object->kind == OBJECT_DICT ? 2 * object->count : object->count;
+}
+
+/* Room grows by doubling; what it grew out of stays in the arena. */
 static void push(Arena *arena, Object *object, Object *value, uint32_t filled)
 {
     if (filled == object->room) {
@@ -144,6 +150,13 @@ bool object_is(const Object *object, const char *text)
            object->count == strlen(text) && memcmp(object->text, text, object->count) == 0;
 }
 
+bool object_is_container(const Object *object)
+{
+    return object->kind == OBJECT_DICT || object->kind == OBJECT_LIST ||
+           object->kind == OBJECT_TUPLE;
+}
+
+/* Kind, then value: the order is for finding equals alone. */
 static int compare_keys(const void *a, const void *b)
 {
     const Object *x = *(Object *const *)a, *y = *(Object *const *)b;

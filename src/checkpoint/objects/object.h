@@ -1,11 +1,11 @@
 /* Object: one inert value of a checkpoint's tree. A pickle becomes objects and nothing else: what
  * would be a call in Python stays a note of whom was called with what. The same objects, built by
- * hand, are what the writer writes. */
+ * hand, are what the writer writes. Objects own nothing: they lie in an arena or a file's pool. */
 #ifndef PACO_CHECKPOINT_OBJECT_H
 #define PACO_CHECKPOINT_OBJECT_H
 
 #include "base/arena.h"
-#include "checkpoint/element.h"
+#include "checkpoint/objects/element.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,6 +111,10 @@ const Object *object_get(const Object *dict, const char *key);
 const Object *object_get_int(const Object *dict, int64_t key);
 /* Whether a text or global has just this text. */
 bool object_is(const Object *object, const char *text);
+/* Whether it is a dict, a list or a tuple. */
+bool object_is_container(const Object *object);
+/* How many of its `items` are taken: two for each key of a dict. */
+uint32_t object_filled(const Object *object);
 /* A text or integer key that stands twice in a dict (the later one), or NULL. By sorting, so that
  * no choice of keys makes it slow. */
 const Object *object_duplicate(const Object *dict);

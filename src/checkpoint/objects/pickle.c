@@ -1,144 +1,15 @@
-/* The pickle machine: an explicit stack, open marks, a hash map for the memo, and a budget for
- * everything. Dicts are checked for duplicate keys once the pickle has ended. */
-#include "checkpoint/objects/pickle_machine.h"
+/* Opcodes. The machine is a loop over them, with a budget for everything and a hash map for the
+ * memo; dicts are checked for duplicate keys once the pickle has ended, when they are complete. */
+#include "checkpoint/objects/pickle.h"
+
+#include "base/utf8.h"
+#include "checkpoint/bytes/little.h"
+#include "checkpoint/objects/pickle_calls.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-Place machine_place(const Machine *m)
-{
-    return (Place){m->stream->source->path, m->stream->entry, m->stream->begin + m->op_at, NULL};
-}
-
-Status machine_full(const Machine *m)
-{
-    Place place = machine_place(m);
-    return place_full(&place);
-}
-
-/* ---- bytes of the pickle */
-
-Status machine_take(Machine *m, void *to, size_t bytes)
-{
-    if (m->frame_end && bytes > m->frame_end - m->stream->at)
-        FAIL(STATUS_INPUT, "opcode 0x%02x reaches over the end of its frame", m->op);
-    if (bytes > stream_left(m->stream))
-        FAIL(STATUS_INPUT, "opcode 0x%02x needs %zu bytes, the pickle has %llu left", m->op, bytes,
-             (unsigned long long)stream_left(m->stream));
-    return stream_read(m->stream, to, bytes);
-}
-
-/* A little-endian number of 1, 2, 4 or 8 bytes. */
-static Status take_number(Machine *m, int bytes, uint64_t *value)
-{
-    uint8_t raw[8] = {0};
-    TRY(machine_take(m, raw, (size_t)bytes));
-    *value = little64(raw);
-    return STATUS_OK;
-}
-
-/* ---- the stack */
-
-Object *machine_make(Machine *m, ObjectKind kind)
-{
-    Object *object = pool_alloc(m->pool, sizeof *object);
-    if (object) {
-        object->kind = (uint8_t)kind;
-        object->at = (uint32_t)(m->op_at - m->begin);
-    }
-    return object;
-}
-
-Status machine_push(Machine *m, Object *object)
-{
-    if (!object)
-        return machine_full(m);
-    if (m->depth == m->room) {
-        uint32_t room = m->room ? m->room * 2 : 256;
-        if (m->depth >= LIMIT_STACK)
-            FAIL(STATUS_LIMIT, "more than %d values on the pickle stack", LIMIT_STACK);
-        if (!pool_charge(m->pool, (room - m->room) * sizeof *m->stack))
-            return machine_full(m);
-        Object **grown = realloc(m->stack, room * sizeof *m->stack);
-        if (!grown) {
-            pool_release(m->pool, (room - m->room) * sizeof *m->stack);
-            return machine_full(m);
-        }
-        m->stack = grown;
-        m->room = room;
-    }
-    m->stack[m->depth++] = object;
-    return STATUS_OK;
-}
-
-/* Values above the latest mark. */
-static uint32_t available(const Machine *m)
-{
-    return m->depth - (m->open ? m->marks[m->open - 1] : 0);
-}
-
-Status machine_need(const Machine *m, uint32_t values)
-{
-    if (available(m) < values)
-        FAIL(STATUS_INPUT, "opcode 0x%02x underflows the stack (%u values vs %u needed)", m->op,
-             available(m), values);
-    return STATUS_OK;
-}
-
-/* Closes the latest mark: the values above it are stack[*from .. depth). */
-static Status close_mark(Machine *m, uint32_t *from)
-{
-    if (!m->open)
-        FAIL(STATUS_INPUT, "opcode 0x%02x without a mark", m->op);
-    *from = m->marks[--m->open];
-    return STATUS_OK;
-}
-
 /* ---- containers */
-
-static Status make_tuple(Machine *m, uint32_t from, ObjectKind kind)
-{
-    uint32_t n = m->depth - from;
-    Object *tuple = machine_make(m, kind);
-    if (!tuple || !(tuple->items = pool_alloc(m->pool, n * sizeof *tuple->items)))
-        return machine_full(m);
-    if (n)
-        memcpy(tuple->items, m->stack + from, n * sizeof *tuple->items);
-    tuple->count = tuple->room = n;
-    m->depth = from;
-    return machine_push(m, tuple);
-}
-
-Status machine_push_dict(Machine *m)
-{
-    Object *dict = machine_make(m, OBJECT_DICT);
-    DictList *link = pool_alloc(m->pool, sizeof *link);
-    if (!dict || !link)
-        return machine_full(m);
-    *link = (DictList){dict, m->dicts};
-    m->dicts = link;
-    return machine_push(m, dict);
-}
-
-Status machine_extend(Machine *m, Object *object, uint32_t from, uint32_t n)
-{
-    uint32_t filled = object->kind == OBJECT_DICT ? object->count * 2 : object->count;
-    if (n > object->room - filled) {
-        uint32_t room = object->room * 2 > filled + n ? object->room * 2 : filled + n;
-        Object **items = pool_alloc(m->pool, room * sizeof *items);
-        if (!items)
-            return machine_full(m);
-        if (filled)
-            memcpy(items, object->items, filled * sizeof *items);
-        object->items = items;
-        object->room = room;
-    }
-    if (n)
-        memcpy(object->items + filled, m->stack + from, n * sizeof *object->items);
-    object->count += object->kind == OBJECT_DICT ? n / 2 : n;
-    m->depth = from;
-    return STATUS_OK;
-}
 
 /* An opaque object that takes items (a deque, a defaultdict) stays opaque. Tensors are none of
  * those. */
@@ -150,8 +21,8 @@ static bool swallows_items(const Object *object)
 static Status op_append(Machine *m, bool many)
 {
     uint32_t from = m->depth - 1;
-    TRY(many ? close_mark(m, &from) : machine_need(m, 2));
-    if (many && available(m) - (m->depth - from) < 1)
+    TRY(many ? machine_close_mark(m, &from) : machine_need(m, 2));
+    if (many && machine_available(m) - (m->depth - from) < 1)
         FAIL(STATUS_INPUT, "APPENDS without a list");
     Object *list = m->stack[from - 1];
     if (swallows_items(list)) {
@@ -166,8 +37,8 @@ static Status op_append(Machine *m, bool many)
 static Status op_setitem(Machine *m, bool many)
 {
     uint32_t from = m->depth - 2;
-    TRY(many ? close_mark(m, &from) : machine_need(m, 3));
-    if (many && available(m) - (m->depth - from) < 1)
+    TRY(many ? machine_close_mark(m, &from) : machine_need(m, 3));
+    if (many && machine_available(m) - (m->depth - from) < 1)
         FAIL(STATUS_INPUT, "SETITEMS without a dict");
     Object *dict = m->stack[from - 1];
     uint32_t n = m->depth - from;
@@ -188,13 +59,13 @@ static Status op_set(Machine *m)
 {
     uint32_t from = 0;
     if (m->op == 0x8f)
-        return machine_push_opaque(m, "builtins.set");
-    TRY(close_mark(m, &from));
+        return push_opaque(m, "builtins.set");
+    TRY(machine_close_mark(m, &from));
     uint32_t n = m->depth - from;
     m->depth = from;
     if (m->op == 0x91)
-        return machine_push_opaque(m, "builtins.frozenset");
-    if (available(m) < 1)
+        return push_opaque(m, "builtins.frozenset");
+    if (machine_available(m) < 1)
         FAIL(STATUS_INPUT, "ADDITEMS without a set (%u items)", n);
     const Object *set = m->stack[from - 1];
     if (set->kind != OBJECT_CALL || !object_is(set->call->callee, "builtins.set"))
@@ -215,7 +86,7 @@ static Status push_int(Machine *m, int64_t value)
 static Status op_small_int(Machine *m)
 {
     uint64_t value = 0;
-    TRY(take_number(m, 1, &value));
+    TRY(machine_take_number(m, 1, &value));
     Object **object = &m->small[value];
     if (!*object && (*object = machine_make(m, OBJECT_INT)))
         (*object)->integer = (int64_t)value;
@@ -258,7 +129,7 @@ static Status push_text(Machine *m, ObjectKind kind, uint64_t length)
 static Status op_text(Machine *m, ObjectKind kind, int length_bytes)
 {
     uint64_t length = 0;
-    TRY(take_number(m, length_bytes, &length));
+    TRY(machine_take_number(m, length_bytes, &length));
     return push_text(m, kind, length);
 }
 
@@ -266,7 +137,7 @@ static Status op_text(Machine *m, ObjectKind kind, int length_bytes)
 static Status op_old_string(Machine *m, int length_bytes)
 {
     uint64_t length = 0;
-    TRY(take_number(m, length_bytes, &length));
+    TRY(machine_take_number(m, length_bytes, &length));
     if (length_bytes == 4 && length > INT32_MAX)
         FAIL(STATUS_INPUT, "string of negative length");
     TRY(push_text(m, OBJECT_BYTES, length));
@@ -280,7 +151,7 @@ static Status op_long(Machine *m, int length_bytes)
 {
     uint64_t length = 0;
     uint8_t raw[8] = {0};
-    TRY(take_number(m, length_bytes, &length));
+    TRY(machine_take_number(m, length_bytes, &length));
     if (length_bytes == 4 && length > INT32_MAX)
         FAIL(STATUS_INPUT, "integer of negative length");
     if (length > 8)
@@ -323,7 +194,7 @@ static Status op_mark(Machine *m)
 static Status op_protocol(Machine *m)
 {
     uint64_t version = 0;
-    TRY(take_number(m, 1, &version));
+    TRY(machine_take_number(m, 1, &version));
     if (m->ops != 1)
         FAIL(STATUS_INPUT, "PROTO within the pickle");
     if (version < 2 || version > 5)
@@ -337,7 +208,7 @@ static Status op_frame(Machine *m)
     uint64_t length = 0;
     if (m->frame_end)
         FAIL(STATUS_INPUT, "a frame within a frame");
-    TRY(take_number(m, 8, &length));
+    TRY(machine_take_number(m, 8, &length));
     if (length == 0 || length > stream_left(m->stream))
         FAIL(STATUS_INPUT, "frame of %llu bytes (1 to %llu are possible)",
              (unsigned long long)length, (unsigned long long)stream_left(m->stream));
@@ -392,7 +263,7 @@ static Status op_bool(Machine *m, bool value)
 static Status op_number(Machine *m, int bytes)
 {
     uint64_t value = 0;
-    TRY(take_number(m, bytes, &value));
+    TRY(machine_take_number(m, bytes, &value));
     return push_int(m, bytes == 4 ? (int64_t)(int32_t)(uint32_t)value : (int64_t)value);
 }
 
@@ -400,20 +271,20 @@ static Status op_number(Machine *m, int bytes)
 static Status op_small_tuple(Machine *m, uint32_t n)
 {
     TRY(machine_need(m, n));
-    return make_tuple(m, m->depth - n, OBJECT_TUPLE);
+    return machine_push_sequence(m, m->depth - n, OBJECT_TUPLE);
 }
 
 /* TUPLE, LIST, DICT and POP_MARK. */
 static Status op_marked(Machine *m)
 {
     uint32_t from = 0;
-    TRY(close_mark(m, &from));
+    TRY(machine_close_mark(m, &from));
     if (m->op == '1') {
         m->depth = from;
         return STATUS_OK;
     }
     if (m->op != 'd')
-        return make_tuple(m, from, m->op == 't' ? OBJECT_TUPLE : OBJECT_LIST);
+        return machine_push_sequence(m, from, m->op == 't' ? OBJECT_TUPLE : OBJECT_LIST);
     if ((m->depth - from) % 2)
         FAIL(STATUS_INPUT, "DICT with an odd number of values (%u)", m->depth - from);
     uint32_t n = m->depth - from;
@@ -426,7 +297,7 @@ static Status op_marked(Machine *m)
 static Status op_memo(Machine *m, bool put, int bytes)
 {
     uint64_t index = 0;
-    TRY(take_number(m, bytes, &index));
+    TRY(machine_take_number(m, bytes, &index));
     return put ? op_put(m, index) : op_get(m, index);
 }
 
@@ -460,7 +331,7 @@ static Status step(Machine *m)
     case 'C': return op_text(m, OBJECT_BYTES, 1);
     case 0x8e: return op_text(m, OBJECT_BYTES, 8);
     case 0x96: return op_text(m, OBJECT_BYTES, 8);
-    case ')': return make_tuple(m, m->depth, OBJECT_TUPLE);
+    case ')': return machine_push_sequence(m, m->depth, OBJECT_TUPLE);
     case 0x85: return op_small_tuple(m, 1);
     case 0x86: return op_small_tuple(m, 2);
     case 0x87: return op_small_tuple(m, 3);

@@ -5,8 +5,9 @@
 #ifndef PACO_CHECKPOINT_PICKLE_H
 #define PACO_CHECKPOINT_PICKLE_H
 
+#include "checkpoint/bytes/pool.h"
+#include "checkpoint/bytes/stream.h"
 #include "checkpoint/objects/object.h"
-#include "checkpoint/bytes/source.h"
 
 /* What the format around a pickle decides. */
 typedef struct PickleHooks {

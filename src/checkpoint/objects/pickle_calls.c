@@ -1,6 +1,7 @@
-/* Names and calls of a pickle. Nothing is imported, called or built: a name becomes a note, a call
- * a note of a call; only OrderedDict becomes what it stands for. */
-#include "checkpoint/objects/pickle_machine.h"
+/* Notes of names and calls. A name that no checkpoint needs is refused here (pickle_names.c). */
+#include "checkpoint/objects/pickle_calls.h"
+
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -90,6 +91,17 @@ static bool is_getattr(const Object *object)
                                            object_is(object->call->callee, "__builtin__.getattr"));
 }
 
+static Status push_call(Machine *m, Object *callee, Object *arguments)
+{
+    Object *object = machine_make(m, OBJECT_CALL);
+    Call *call = pool_alloc(m->pool, sizeof *call);
+    if (!object || !call)
+        return machine_full(m);
+    *call = (Call){callee, arguments, NULL};
+    object->call = call;
+    return machine_push(m, object);
+}
+
 Status op_call(Machine *m)
 {
     TRY(machine_need(m, 2));
@@ -104,27 +116,17 @@ Status op_call(Machine *m)
              object_kind_name(arguments));
     if (object_is(callee, "collections.OrderedDict"))
         return make_ordered(m, arguments);
-    Object *object = machine_make(m, OBJECT_CALL);
-    Call *call = pool_alloc(m->pool, sizeof *call);
-    if (!object || !call)
-        return machine_full(m);
-    *call = (Call){callee, arguments, NULL};
-    object->call = call;
-    return machine_push(m, object);
+    return push_call(m, callee, arguments);
 }
 
-Status machine_push_opaque(Machine *m, const char *name)
+Status push_opaque(Machine *m, const char *name)
 {
     Object *callee = machine_make(m, OBJECT_GLOBAL), *arguments = machine_make(m, OBJECT_TUPLE);
-    Object *object = machine_make(m, OBJECT_CALL);
-    Call *call = pool_alloc(m->pool, sizeof *call);
-    if (!callee || !arguments || !object || !call)
+    if (!callee || !arguments)
         return machine_full(m);
     callee->text = name;
     callee->count = (uint32_t)strlen(name);
-    *call = (Call){callee, arguments, NULL};
-    object->call = call;
-    return machine_push(m, object);
+    return push_call(m, callee, arguments);
 }
 
 /* State of an opaque object is kept unseen; an OrderedDict's attributes (_metadata) are let go. */

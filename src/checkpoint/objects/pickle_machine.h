@@ -1,11 +1,10 @@
-/* The pickle machine's state, and what its two files share: pickle.c holds the stack, containers
- * and opcodes, pickle_calls.c names and calls. Every function that can fail reports the opcode's
- * place in the file. */
+/* The pickle machine: a stack of values with open marks, the memo, and the pickle's bytes. What
+ * opcodes do is in pickle.c and, where names and calls are concerned, in pickle_calls.c; both stand
+ * on this. Every function that can fail reports the opcode's place in the file. */
 #ifndef PACO_CHECKPOINT_PICKLE_MACHINE_H
 #define PACO_CHECKPOINT_PICKLE_MACHINE_H
 
-#include "base/check.h"
-#include "checkpoint/limits.h"
+#include "checkpoint/bytes/limits.h"
 #include "checkpoint/objects/memo.h"
 #include "checkpoint/objects/pickle.h"
 
@@ -45,25 +44,23 @@ Status machine_full(const Machine *m);
 
 /* The next bytes of the pickle, within their frame. */
 Status machine_take(Machine *m, void *to, size_t bytes);
+/* A little-endian number of 1, 2, 4 or 8 bytes. */
+Status machine_take_number(Machine *m, int bytes, uint64_t *value);
+/* Values above the latest mark. */
+uint32_t machine_available(const Machine *m);
 /* At least so many values stand above the latest mark. */
 Status machine_need(const Machine *m, uint32_t values);
+/* Closes the latest mark: the values above it are stack[*from .. depth). */
+Status machine_close_mark(Machine *m, uint32_t *from);
 /* A new object that begins at the opcode; NULL: over the budget. */
 Object *machine_make(Machine *m, ObjectKind kind);
 /* Pushes an object; NULL is machine_full. */
 Status machine_push(Machine *m, Object *object);
+/* Pops stack[from .. depth) and pushes a tuple or list of them. */
+Status machine_push_sequence(Machine *m, uint32_t from, ObjectKind kind);
 /* Pushes a new dict, whose keys are checked at the end. */
 Status machine_push_dict(Machine *m);
 /* Moves the `n` values from stack[from] to the items of a list or dict. */
 Status machine_extend(Machine *m, Object *object, uint32_t from, uint32_t n);
-
-/* pickle_calls.c: GLOBAL, STACK_GLOBAL, REDUCE and NEWOBJ, BUILD, BINPERSID. */
-Status op_global(Machine *m);
-Status op_stack_global(Machine *m);
-Status op_call(Machine *m);
-Status op_build(Machine *m);
-Status op_persistent(Machine *m);
-/* Pushes an opaque object, as a call of `name` ("module.name", static) without arguments would be.
- */
-Status machine_push_opaque(Machine *m, const char *name);
 
 #endif

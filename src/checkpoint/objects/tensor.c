@@ -1,6 +1,9 @@
-/* Tensors: from the arguments of a rebuild to a view that is known to lie within its storage. */
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
+/* Checks of tensors. A file says sizes, strides and offsets; every product and sum of them is looked
+ * at for overflow before it is compared with what there is. */
+#include "checkpoint/objects/tensor.h"
+
+#include "checkpoint/bytes/limits.h"
+#include "checkpoint/objects/storages.h"
 
 #include <string.h>
 
@@ -55,11 +58,6 @@ static Status extent(const Place *place, const StoredTensor *t, uint64_t *last)
     return STATUS_OK;
 }
 
-uint64_t tensor_most_bytes(const Checkpoint *c)
-{
-    return c->source.size > LIMIT_VIEW / 4 ? c->source.size * 4 : LIMIT_VIEW;
-}
-
 /* Finds a zip storage's record and compares its size. */
 static Status place_record(Checkpoint *c, const Place *place, Storage *s)
 {
@@ -67,7 +65,7 @@ static Status place_record(Checkpoint *c, const Place *place, Storage *s)
     uint64_t bytes;
     memcpy(name, "data/", 5);
     memcpy(name + 5, s->key, strlen(s->key) + 1);
-    if (__builtin_mul_overflow(s->count, element_bytes(s->type), &bytes))
+    if (!storage_bytes(s, &bytes))
         return place_fail(STATUS_INPUT, place, "size of storage '%.100s' overflows", s->key);
     s->entry = zip_find(&c->zip, name);
     if (s->entry < 0)
@@ -77,12 +75,12 @@ static Status place_record(Checkpoint *c, const Place *place, Storage *s)
     if (e->size != bytes)
         return place_fail(STATUS_INPUT, place, "record %.100s: record %llu bytes, needs %llu",
                           e->name, (unsigned long long)e->size, (unsigned long long)bytes);
-    if (e->deflated && bytes > tensor_most_bytes(c))
+    if (e->deflated && bytes > document_most_bytes(c))
         return place_fail(STATUS_LIMIT, place,
                           "record %.100s inflates to %llu bytes (limit %llu for this "
                           "file)",
                           e->name, (unsigned long long)bytes,
-                          (unsigned long long)tensor_most_bytes(c));
+                          (unsigned long long)document_most_bytes(c));
     s->offset = e->data;
     s->placed = true;
     return STATUS_OK;
@@ -125,14 +123,14 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
                 (unsigned long long)(last > UINT64_MAX - t->start ? last : last + t->start),
                 (unsigned long long)span);
     }
-    if (bytes > tensor_most_bytes(c))
+    if (bytes > document_most_bytes(c))
         return place_fail(STATUS_LIMIT, place,
                           "tensor expands to %llu bytes (limit %llu for this file)",
-                          (unsigned long long)bytes, (unsigned long long)tensor_most_bytes(c));
+                          (unsigned long long)bytes, (unsigned long long)document_most_bytes(c));
     c->expanded += bytes; /* no overflow: the sum was within the limit */
-    if (c->expanded > tensor_most_bytes(c))
+    if (c->expanded > document_most_bytes(c))
         return place_fail(STATUS_LIMIT, place, "the file's tensors expand to more than %llu bytes",
-                          (unsigned long long)tensor_most_bytes(c));
+                          (unsigned long long)document_most_bytes(c));
     t->start += s->first;
     return STATUS_OK;
 }

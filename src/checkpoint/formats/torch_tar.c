@@ -1,29 +1,16 @@
-/* The oldest layout (0.1.9 and before): a tar of sys_info, pickle, tensors and storages. Nothing is
- * extracted; members are stretches of the file. Anything but four plain members is refused. */
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
+/* The oldest layout (0.1.9 and before): a tar of sys_info, storages, tensors and pickle, read in this
+ * order, for each refers to the one before. Storages lie in their member one after another, each
+ * behind its description; tensors are descriptions alone. */
+#include "checkpoint/bytes/limits.h"
+#include "checkpoint/bytes/little.h"
+#include "checkpoint/bytes/tar.h"
+#include "checkpoint/formats/readers.h"
+#include "checkpoint/objects/storages.h"
+#include "checkpoint/objects/tensor.h"
+#include "checkpoint/objects/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { BLOCK = 512 };
-
-/* MEMBER(index, name) */
-#define MEMBERS(X)                                                                                 \
-    X(SYS_INFO, "sys_info") X(PICKLE, "pickle") X(TENSORS, "tensors") X(STORAGES, "storages")
-
-typedef enum Member {
-#define X(id, name) MEMBER_##id,
-    MEMBERS(X)
-#undef X
-    MEMBER_COUNT
-} Member;
-
-static const char *const member_names[] = {
-#define X(id, name) name,
-    MEMBERS(X)
-#undef X
-};
 
 /* A tensor of the member `tensors`, found again by its key. */
 typedef struct TarTensor {
@@ -33,145 +20,11 @@ typedef struct TarTensor {
 
 typedef struct Tar {
     Checkpoint *c;
-    uint64_t offset[MEMBER_COUNT], size[MEMBER_COUNT]; /* offset 0: not there */
     Storage **storages; /* [storage_count], sorted by key */
     uint32_t storage_count;
     TarTensor *tensors; /* [tensor_count], sorted by key */
     uint32_t tensor_count;
 } Tar;
-
-#define FAIL_AT(at, ...)                                                   \
-    do {                                                                   \
-        Place place_ = {t->c->source.path, "tar", (at), NULL};             \
-        return place_fail(STATUS_INPUT, &place_, __VA_ARGS__);             \
-    } while (0)
-
-/* ---- the archive */
-
-/* An octal number that fills its field; false when it is anything else (base 256, signs). */
-static bool octal(const uint8_t *field, size_t length, uint64_t *value)
-{
-    size_t i = 0;
-    *value = 0;
-    while (i < length && field[i] == ' ')
-        i++;
-    size_t first = i;
-    for (; i < length && field[i] >= '0' && field[i] <= '7'; i++)
-        *value = *value << 3 | (uint64_t)(field[i] - '0');
-    bool digits = i > first;
-    while (i < length && (field[i] == ' ' || field[i] == 0))
-        i++;
-    return digits && i == length && length <= 12;
-}
-
-static bool checksum_fits(const uint8_t *header)
-{
-    uint64_t wanted, sum = 0;
-    for (int i = 0; i < BLOCK; i++)
-        sum += i >= 148 && i < 156 ? ' ' : header[i];
-    return octal(header + 148, 8, &wanted) && wanted == sum;
-}
-
-/* A PAX header may carry times and owners; one that renames or resizes what follows is refused. */
-static Status check_pax(const Tar *t, uint64_t at, uint64_t size)
-{
-    char text[4096];
-    if (size >= sizeof text)
-        FAIL_AT(at, "PAX header of %llu bytes (limit %zu)", (unsigned long long)size,
-                sizeof text - 1);
-    TRY(source_read(&t->c->source, at, text, (size_t)size));
-    text[size] = 0;
-    for (size_t from = 0; from < size;) {
-        char *after;
-        unsigned long n =
-            text[from] >= '0' && text[from] <= '9' ? strtoul(text + from, &after, 10) : 0;
-        if (n < 5 || n > size - from || *after != ' ' || text[from + n - 1] != '\n')
-            FAIL_AT(at + from, "PAX record with a wrong length");
-        static const char *const harmless[] = {
-            "mtime=", "atime=", "ctime=", "uid=", "gid=", "uname=", "gname=", "comment="};
-        bool fine = false;
-        for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
-            fine = fine || strncmp(after + 1, harmless[i], strlen(harmless[i])) == 0;
-        if (!fine)
-            FAIL_AT(at + from, "PAX record '%.*s' is not supported", (int)strcspn(after + 1, "=\n"),
-                    after + 1);
-        from += n;
-    }
-    return STATUS_OK;
-}
-
-static Status add_member(Tar *t, const uint8_t *header, uint64_t at, uint64_t data, uint64_t size)
-{
-    char name[101] = {0};
-    memcpy(name, header, 100);
-    if (header[156] != '0' && header[156] != 0)
-        FAIL_AT(at, "member '%s' of type 0x%02x (only plain files are read)", name, header[156]);
-    if (header[345] && memcmp(header + 257, "ustar", 5) == 0)
-        FAIL_AT(at, "member '%s' with a path prefix", name);
-    for (int i = 0; i < MEMBER_COUNT; i++) {
-        if (strcmp(name, member_names[i]) != 0)
-            continue;
-        if (t->offset[i])
-            FAIL_AT(at, "two members '%s'", name);
-        t->offset[i] = data;
-        t->size[i] = size;
-        return STATUS_OK;
-    }
-    FAIL_AT(at, "unexpected member '%s'", name);
-}
-
-/* Behind the two empty blocks only zeros may follow, as many as fill tar's records. */
-static Status check_end(const Tar *t, uint64_t at)
-{
-    uint64_t left = t->c->source.size - at;
-    uint8_t rest[64 * BLOCK];
-    if (left < BLOCK || left > sizeof rest)
-        FAIL_AT(at, "archive ends with %llu bytes of filling", (unsigned long long)left);
-    TRY(source_read(&t->c->source, at, rest, (size_t)left));
-    for (uint64_t i = 0; i < left; i++)
-        if (rest[i])
-            FAIL_AT(at + i, "bytes behind the end of the archive");
-    return STATUS_OK;
-}
-
-static Status read_members(Tar *t)
-{
-    const Source *source = &t->c->source;
-    uint64_t at = 0;
-    for (;;) {
-        uint8_t h[BLOCK];
-        uint64_t size;
-        if (source->size - at < BLOCK)
-            FAIL_AT(at, "archive ends without its end blocks");
-        TRY(source_read(source, at, h, BLOCK));
-        if (h[0] == 0)
-            break;
-        if (!checksum_fits(h))
-            FAIL_AT(at, "header with a wrong checksum");
-        if (!octal(h + 124, 12, &size))
-            FAIL_AT(at, "header with a malformed size");
-        uint64_t data = at + BLOCK;
-        if (size > source->size - data)
-            FAIL_AT(at, "member of %llu bytes reaches over the end of the file (%llu left)",
-                    (unsigned long long)size, (unsigned long long)(source->size - data));
-        TRY(h[156] == 'x' || h[156] == 'g' ? check_pax(t, data, size)
-                                           : add_member(t, h, at, data, size));
-        uint64_t padded = (size + BLOCK - 1) / BLOCK * BLOCK;
-        if (padded > source->size - data)
-            FAIL_AT(at, "archive ends within a block");
-        at = data + padded;
-    }
-    TRY(check_end(t, at));
-    for (int i = 0; i < MEMBER_COUNT; i++)
-        if (!t->offset[i])
-            FAIL_AT(at, "member '%s' is missing", member_names[i]);
-    return STATUS_OK;
-}
-
-static void open_member(const Tar *t, Member member, Stream *stream)
-{
-    stream_open(stream, &t->c->source, member_names[member], t->offset[member], t->size[member]);
-}
 
 /* ---- shared pieces */
 
@@ -194,18 +47,6 @@ static Status read_count(Tar *t, Stream *stream, uint32_t *count)
     return STATUS_OK;
 }
 
-static Status stream_skip(Stream *stream, uint64_t bytes)
-{
-    Place place = stream_place(stream);
-    if (bytes > stream_left(stream))
-        return place_fail(STATUS_INPUT, &place, "needs %llu bytes, %llu are left",
-                          (unsigned long long)bytes, (unsigned long long)stream_left(stream));
-    uint64_t ready = stream->have - stream->used;
-    stream->used = bytes < ready ? stream->used + (size_t)bytes : stream->have;
-    stream->at += bytes;
-    return STATUS_OK;
-}
-
 /* Storages have integer keys; their text is the storage's key. */
 static Status key_text(Tar *t, const Place *place, const Object *key, const char **text,
                        int64_t *number)
@@ -221,53 +62,47 @@ static Status key_text(Tar *t, const Place *place, const Object *key, const char
     return STATUS_OK;
 }
 
+/* Reads a tuple of a key, something and a class; `otherwise` is the failure where it is none. */
+static Status read_description(Tar *t, Stream *stream, const char *otherwise, Object ***items)
+{
+    PickleResult r;
+    Place place = stream_place(stream);
+    TRY(pickle_read(&t->c->pool, stream, NULL, &r));
+    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 ||
+        r.root->items[2]->kind != OBJECT_GLOBAL)
+        return place_fail(STATUS_INPUT, &place, "%s", otherwise);
+    *items = r.root->items;
+    return STATUS_OK;
+}
+
 /* ---- storages */
 
 static Status read_storage(Tar *t, Stream *stream)
 {
-    PickleResult r;
     Place place = stream_place(stream);
+    Object **items = NULL;
     Storage *s;
     uint8_t raw[8];
     int64_t number;
     uint64_t bytes;
-    TRY(pickle_read(&t->c->pool, stream, NULL, &r));
-    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 ||
-        r.root->items[2]->kind != OBJECT_GLOBAL)
-        return place_fail(STATUS_INPUT, &place,
-                          "storage is not described by (key, location, class)");
-    TRY(storage_add(t->c, &place, &s));
-    TRY(key_text(t, &place, r.root->items[0], &s->key, &number));
+    TRY(read_description(t, stream, "storage is not described by (key, location, class)", &items));
+    TRY(document_add_storage(t->c, &place, &s));
+    TRY(key_text(t, &place, items[0], &s->key, &number));
     place.key = s->key;
-    storage_classify(s, r.root->items[2]);
+    storage_classify(s, items[2]);
     if (!s->known)
         return place_fail(STATUS_INPUT, &place, "%.100s is not supported", s->class_name);
     TRY(stream_read(stream, raw, 8));
     s->count = s->span = little64(raw);
     s->offset = stream->begin + stream->at;
     s->placed = true;
-    if (__builtin_mul_overflow(s->count, element_bytes(s->type), &bytes) ||
-        bytes > stream_left(stream))
+    if (!storage_bytes(s, &bytes) || bytes > stream_left(stream))
         return place_fail(STATUS_INPUT, &place,
                           "storage of %lld elements reaches over its end (%llu bytes "
                           "left)",
                           (long long)s->count, (unsigned long long)stream_left(stream));
-    return stream_skip(stream, bytes);
-}
-
-static Storage *find_storage(const Tar *t, const char *key)
-{
-    for (uint32_t low = 0, high = t->storage_count; low < high;) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = strcmp(t->storages[middle]->key, key);
-        if (order == 0)
-            return t->storages[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    stream_skip(stream, bytes);
+    return STATUS_OK;
 }
 
 /* (target, root, offset, elements): the target is a part of the root, which must be a real
@@ -282,7 +117,7 @@ static Status read_view(Tar *t, const Place *place, const Object *view)
     TRY(key_text(t, place, view->items[0], &target, &number));
     TRY(key_text(t, place, view->items[1], &root_key, &number));
     const Object *first = view->items[2], *span = view->items[3];
-    const Storage *root = find_storage(t, root_key);
+    const Storage *root = storages_find(t->storages, t->storage_count, root_key);
     Place keyed = *place;
     keyed.key = target;
     if (!root)
@@ -294,7 +129,7 @@ static Status read_view(Tar *t, const Place *place, const Object *view)
         return place_fail(STATUS_INPUT, &keyed, "view lies outside storage %s (%llu elements)",
                           root_key, (unsigned long long)root->count);
     Storage *s;
-    TRY(storage_add(t->c, &keyed, &s));
+    TRY(document_add_storage(t->c, &keyed, &s));
     uint32_t order = s->order;
     *s = *root;
     s->key = target;
@@ -368,23 +203,20 @@ static Status read_geometry(Tar *t, Stream *stream, const Place *place, Storage 
 
 static Status read_tensor(Tar *t, Stream *stream, TarTensor *out)
 {
-    PickleResult r;
     Place place = stream_place(stream);
+    Object **items = NULL;
     const char *key = NULL, *storage_key = NULL;
     int64_t number;
-    TRY(pickle_read(&t->c->pool, stream, NULL, &r));
-    if (r.root->kind != OBJECT_TUPLE || r.root->count != 3 ||
-        r.root->items[2]->kind != OBJECT_GLOBAL)
-        return place_fail(STATUS_INPUT, &place,
-                          "tensor is not described by (key, storage key, class)");
-    TRY(key_text(t, &place, r.root->items[0], &key, &out->key));
+    TRY(read_description(t, stream, "tensor is not described by (key, storage key, class)",
+                         &items));
+    TRY(key_text(t, &place, items[0], &key, &out->key));
     place.key = key;
-    TRY(key_text(t, &place, r.root->items[1], &storage_key, &number));
-    Storage *s = find_storage(t, storage_key);
+    TRY(key_text(t, &place, items[1], &storage_key, &number));
+    Storage *s = storages_find(t->storages, t->storage_count, storage_key);
     if (!s)
         return place_fail(STATUS_INPUT, &place, "tensor on storage %s, which does not exist",
                           storage_key);
-    const char *class_name = r.root->items[2]->text, *dot = strrchr(class_name, '.');
+    const char *class_name = items[2]->text, *dot = strrchr(class_name, '.');
     const char *storage_dot = strrchr(s->class_name, '.');
     size_t stem = strlen(storage_dot) - strlen("Storage");
     if (strncmp(dot, storage_dot, stem) != 0 || strcmp(dot + stem, "Tensor") != 0)
@@ -467,19 +299,21 @@ static Status check_system(Tar *t, Stream *stream)
     return STATUS_OK;
 }
 
-Status tar_open(Checkpoint *c)
+Status torch_tar_read(Checkpoint *c)
 {
     static Status (*const readers[])(Tar *, Stream *) = {check_system, read_storages, read_tensors,
                                                          read_object};
-    static const Member members[] = {MEMBER_SYS_INFO, MEMBER_STORAGES, MEMBER_TENSORS,
-                                     MEMBER_PICKLE};
+    TarMember members[] = {{.name = "sys_info"}, {.name = "storages"}, {.name = "tensors"},
+                           {.name = "pickle"}};
+    enum { COUNT = sizeof readers / sizeof *readers };
     Tar tar = {.c = c};
     c->format = CHECKPOINT_TAR;
     c->entry = "pickle";
-    Status status = read_members(&tar);
-    for (int i = 0; i < MEMBER_COUNT && status == STATUS_OK; i++) {
+    Status status = tar_find(&c->source, members, COUNT);
+    for (int i = 0; i < COUNT && status == STATUS_OK; i++) {
+        const TarMember *m = &members[i];
         Stream stream;
-        open_member(&tar, members[i], &stream);
+        stream_open(&stream, &c->source, m->name, m->offset, m->size);
         status = readers[i](&tar, &stream);
         stream_close(&stream);
     }

@@ -1,55 +1,20 @@
-/* The system's file operations, and the sink. */
-#include "state/file_ops.h"
+/* Sinks: a buffer of 256 KiB, then write until all is written. */
+#include "checkpoint/bytes/sink.h"
 
 #include "base/arena.h"
-#include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BUFFER = 256 * 1024 };
-
-static int create_file(const char *path)
-{
-    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-}
-
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    int result = fsync(fd), error = errno;
-    close(fd);
-    errno = error;
-    return result;
-}
-
-const FileOps file_ops_system = {create_file, write,  fsync,   close,
-                                 rename,      unlink, symlink, sync_folder};
-
-static Status failed(const char *path, uint64_t at, const char *what)
-{
-    int error = errno;
-    const char *hint = error == ENOSPC || error == EDQUOT
-                           ? ". Make room and run again; older checkpoints "
-                             "are untouched"
-                       : error == EFBIG ? " (ulimit -f)"
-                                        : "";
-    return status_fail(STATUS_IO, "%s: file@%llu: cannot %s: %s%s", path, (unsigned long long)at,
-                       what, strerror(error), hint);
-}
 
 Status sink_open(Sink *sink, const FileOps *ops, const char *path)
 {
     *sink = (Sink){.ops = ops, .path = path};
     sink->fd = ops->create(path);
     if (sink->fd < 0)
-        return failed(path, 0, "create");
+        return file_ops_fail(path, 0, "create");
     sink->buffer = mem_alloc(BUFFER);
     sha256_begin(&sink->sha);
     return STATUS_OK;
@@ -66,7 +31,7 @@ static Status put(Sink *sink, const uint8_t *bytes, size_t size)
         if (n == 0)
             errno = EIO;
         if (n <= 0)
-            return failed(sink->path, sink->at, "write");
+            return file_ops_fail(sink->path, sink->at, "write");
         bytes += n;
         size -= (size_t)n;
         sink->at += (uint64_t)n;
@@ -97,12 +62,17 @@ Status sink_write(Sink *sink, const void *data, size_t size)
     return STATUS_OK;
 }
 
+uint64_t sink_position(const Sink *sink)
+{
+    return sink->at + sink->used;
+}
+
 Status sink_finish(Sink *sink, uint8_t digest[SHA256_BYTES])
 {
     Status status = put(sink, sink->buffer, sink->used);
     sink->used = 0;
     if (status == STATUS_OK && sink->ops->sync(sink->fd) != 0)
-        status = failed(sink->path, sink->at, "sync");
+        status = file_ops_fail(sink->path, sink->at, "sync");
     if (status != STATUS_OK) {
         sink_abandon(sink);
         return status;
@@ -110,7 +80,7 @@ Status sink_finish(Sink *sink, uint8_t digest[SHA256_BYTES])
     int fd = sink->fd;
     sink->fd = -1;
     if (sink->ops->close(fd) != 0) {
-        status = failed(sink->path, sink->at, "close");
+        status = file_ops_fail(sink->path, sink->at, "close");
         sink->ops->remove(sink->path);
     }
     free(sink->buffer);
@@ -129,20 +99,4 @@ void sink_abandon(Sink *sink)
     sink->fd = -1;
     free(sink->buffer);
     sink->buffer = NULL;
-}
-
-Status file_publish(const FileOps *ops, const char *from, const char *to)
-{
-    char *folder = mem_string(to), *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = 0;
-    Status status = STATUS_OK;
-    if (ops->rename(from, to) != 0) {
-        status = failed(to, 0, "rename");
-        ops->remove(from);
-    } else if (ops->sync_folder(slash ? folder : ".") != 0) {
-        status = failed(to, 0, "sync the folder");
-    }
-    free(folder);
-    return status;
 }

@@ -1,35 +1,11 @@
-/* Storages: what the persistent references of a pickle point to. References to one key must
- * agree. */
-#include "checkpoint/formats/document.h"
-#include "checkpoint/limits.h"
+/* References to storages, and their union by key: sorted by key and order, so that the first of each
+ * key leads the others. */
+#include "checkpoint/objects/storages.h"
+
+#include "base/arena.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-Status storage_add(Checkpoint *c, const Place *place, Storage **out)
-{
-    if (c->storage_count == LIMIT_TENSORS)
-        return place_fail(STATUS_LIMIT, place, "more than %d storages", LIMIT_TENSORS);
-    if (c->storage_count == c->storage_room) {
-        uint32_t room = c->storage_room ? c->storage_room * 2 : 256;
-        if (!pool_charge(&c->pool, (room - c->storage_room) * sizeof *c->storages))
-            return place_full(place);
-        Storage **grown = realloc(c->storages, room * sizeof *c->storages);
-        if (!grown)
-            return place_full(place);
-        c->storages = grown;
-        c->storage_room = room;
-    }
-    Storage *storage = pool_alloc(&c->pool, sizeof *storage);
-    if (!storage)
-        return place_full(place);
-    storage->entry = -1;
-    storage->order = c->storage_count;
-    storage->same = storage;
-    c->storages[c->storage_count++] = storage;
-    *out = storage;
-    return STATUS_OK;
-}
 
 void storage_classify(Storage *storage, const Object *class_object)
 {
@@ -47,6 +23,11 @@ void storage_classify(Storage *storage, const Object *class_object)
     size_t n = strlen(name);
     if (n > 7 && strcmp(name + n - 7, "Storage") == 0)
         storage->known = element_from_storage(name, n - 7, &storage->type);
+}
+
+bool storage_bytes(const Storage *storage, uint64_t *bytes)
+{
+    return !__builtin_mul_overflow(storage->count, element_bytes(storage->type), bytes);
 }
 
 /* Where the tensor lived does not matter; but a place without data has none to read. */
@@ -112,7 +93,7 @@ Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint3
                           item[2]->text, item[4]->kind == OBJECT_INT ? "a negative integer"
                                                                      : object_kind_name(item[4]));
     Storage *storage;
-    TRY(storage_add(c, place, &storage));
+    TRY(document_add_storage(c, place, &storage));
     storage->key = item[2]->text;
     storage->count = storage->span = (uint64_t)item[4]->integer;
     storage_classify(storage, item[1]);
@@ -135,15 +116,22 @@ static int by_key(const void *a, const void *b)
     return strcmp((*(Storage *const *)a)->key, (*(Storage *const *)b)->key);
 }
 
+Storage *storages_find(Storage *const *united, uint32_t distinct, const char *key)
+{
+    Storage wanted = {.key = key}, *place = &wanted;
+    Storage *const *found =
+        distinct ? bsearch(&place, united, distinct, sizeof *united, by_key) : NULL;
+    return found ? *found : NULL;
+}
+
 /* A view is a part of a storage, and none itself: views of each other would have no elements. */
 static Status check_views(const Checkpoint *c, const Place *place, Storage **storages,
                           uint32_t distinct)
 {
     for (uint32_t i = 0; i < c->storage_count; i++) {
-        Storage wanted = {.key = c->storages[i]->view}, *key = &wanted;
-        if (wanted.key && bsearch(&key, storages, distinct, sizeof *storages, by_key))
-            return place_fail(STATUS_INPUT, place, "view '%.100s' has the key of a storage",
-                              wanted.key);
+        const char *view = c->storages[i]->view;
+        if (view && storages_find(storages, distinct, view))
+            return place_fail(STATUS_INPUT, place, "view '%.100s' has the key of a storage", view);
     }
     return STATUS_OK;
 }
@@ -151,7 +139,7 @@ static Status check_views(const Checkpoint *c, const Place *place, Storage **sto
 Status storages_unite(Checkpoint *c, Storage ***united, uint32_t *distinct)
 {
     size_t bytes = c->storage_count * sizeof **united;
-    Place place = {c->source.path, c->entry, c->pickle.begin, NULL};
+    Place place = document_place(c, c->pickle.begin, NULL);
     if (!pool_charge(&c->pool, 2 * bytes))
         return place_full(&place);
     Storage **sorted = mem_alloc(bytes);

@@ -1,5 +1,5 @@
 /* Element types: tables from ELEMENT_LIST, half and bfloat16 expanded by hand. */
-#include "checkpoint/element.h"
+#include "checkpoint/objects/element.h"
 
 #include "base/check.h"
 

@@ -1,0 +1,59 @@
+/* The system's file operations. A rename is on the disk only once its folder is: hence
+ * file_publish. */
+#include "checkpoint/bytes/file_ops.h"
+
+#include "base/arena.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int create_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+}
+
+static int sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int result = fsync(fd), error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+const FileOps file_ops_system = {create_file, write,  fsync,   close,
+                                 rename,      unlink, symlink, sync_folder};
+
+Status file_ops_fail(const char *path, uint64_t at, const char *what)
+{
+    int error = errno;
+    const char *hint = error == ENOSPC || error == EDQUOT
+                           ? ". Make room and run again; older checkpoints "
+                             "are untouched"
+                       : error == EFBIG ? " (ulimit -f)"
+                                        : "";
+    return status_fail(STATUS_IO, "%s: file@%llu: cannot %s: %s%s", path, (unsigned long long)at,
+                       what, strerror(error), hint);
+}
+
+Status file_publish(const FileOps *ops, const char *from, const char *to)
+{
+    char *folder = mem_string(to), *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    Status status = STATUS_OK;
+    if (ops->rename(from, to) != 0) {
+        status = file_ops_fail(to, 0, "rename");
+        ops->remove(from);
+    } else if (ops->sync_folder(slash ? folder : ".") != 0) {
+        status = file_ops_fail(to, 0, "sync the folder");
+    }
+    free(folder);
+    return status;
+}
