@@ -8,7 +8,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/rng.h"
-#include "image/image.h"
+#include "image/decode.h"
+#include "image/encode_png.h"
 #include "support_image.h"
 
 #include <png.h>

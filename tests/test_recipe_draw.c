@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "image/randaugment.h"
 #include "image/recipe_draw.h"
 
 #include <math.h>

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "data/dataset.h"
+#include "image/decode.h"
 #include "image/image_ops.h"
 #include "image/recipe.h"
 #include "support_files.h"

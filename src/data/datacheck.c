@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "image/decode.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

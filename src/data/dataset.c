@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "data/kinds.h"
+#include "image/decode.h"
 
 #include <stdio.h>
 #include <stdlib.h>

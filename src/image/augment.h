@@ -1,6 +1,6 @@
 /* Augment: a view with every draw made, as a list of operations on an image. */
-#ifndef PACO_DATA_AUGMENT_H
-#define PACO_DATA_AUGMENT_H
+#ifndef PACO_IMAGE_AUGMENT_H
+#define PACO_IMAGE_AUGMENT_H
 
 #include "image/image_ops.h"
 

@@ -71,6 +71,18 @@ static void histogram(const Image *image, uint32_t counts[3][256])
     }
 }
 
+/* Maps each channel by the table that `make` makes of its histogram. */
+static void map_by_histogram(Image *image,
+                             void (*make)(const uint32_t counts[256], uint8_t table[256]))
+{
+    uint32_t counts[3][256];
+    uint8_t table[3][256];
+    histogram(image, counts);
+    for (int c = 0; c < 3; c++)
+        make(counts[c], table[c]);
+    map_channels(image, table);
+}
+
 static void identity(uint8_t table[256])
 {
     for (int i = 0; i < 256; i++)
@@ -82,6 +94,7 @@ static uint8_t clip8(int value)
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
+/* Autocontrast: the darkest value becomes 0, the brightest 255. */
 static void stretch(const uint32_t counts[256], uint8_t table[256])
 {
     int low = 0, high = 255;
@@ -99,14 +112,10 @@ static void stretch(const uint32_t counts[256], uint8_t table[256])
 
 void image_autocontrast(Image *image)
 {
-    uint32_t counts[3][256];
-    uint8_t table[3][256];
-    histogram(image, counts);
-    for (int c = 0; c < 3; c++)
-        stretch(counts[c], table[c]);
-    map_channels(image, table);
+    map_by_histogram(image, stretch);
 }
 
+/* Equalisation: as many pixels in every range of values. */
 static void flatten(const uint32_t counts[256], uint8_t table[256])
 {
     uint64_t total = 0;
@@ -129,12 +138,7 @@ static void flatten(const uint32_t counts[256], uint8_t table[256])
 
 void image_equalize(Image *image)
 {
-    uint32_t counts[3][256];
-    uint8_t table[3][256];
-    histogram(image, counts);
-    for (int c = 0; c < 3; c++)
-        flatten(counts[c], table[c]);
-    map_channels(image, table);
+    map_by_histogram(image, flatten);
 }
 
 void image_invert(Image *image)

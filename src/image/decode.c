@@ -1,53 +1,13 @@
-/* Images in memory, and the choice of decoder by a file's first bytes. Formats: decode_jpeg.c and
- * decode_png.c. Orientation tags (EXIF) are ignored, as Pillow's open and convert ignore them. */
+/* The choice of a decoder by a file's first bytes. Orientation tags (EXIF) are ignored, as Pillow's
+ * open and convert ignore them. */
 #include "image/decode.h"
 
-#include "base/arena.h"
-#include "base/check.h"
 #include "base/file.h"
+#include "image/decode_job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-Image image_new(int width, int height)
-{
-    CHECKF(width > 0 && height > 0 && (int64_t)width * height <= IMAGE_MAX_PIXELS, "%d x %d", width,
-           height);
-    return (Image){width, height, mem_alloc((size_t)width * (size_t)height * 3)};
-}
-
-void image_free(Image *image)
-{
-    free(image->pixels);
-    *image = (Image){0};
-}
-
-Image image_copy(const Image *image)
-{
-    Image copy = image_new(image->width, image->height);
-    memcpy(copy.pixels, image->pixels, (size_t)image->width * (size_t)image->height * 3);
-    return copy;
-}
-
-Status decode_header(DecodeJob *job, uint32_t width, uint32_t height)
-{
-    if (width == 0 || height == 0)
-        return status_fail(STATUS_INPUT, "%s: header: empty image (%u x %u pixels)", job->name,
-                           width, height);
-    if (width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE ||
-        (uint64_t)width * height > IMAGE_MAX_PIXELS)
-        return status_fail(STATUS_LIMIT,
-                           "%s: header: image too large (%u x %u vs at most %d pixels, "
-                           "%d to a side)",
-                           job->name, width, height, IMAGE_MAX_PIXELS, IMAGE_MAX_SIDE);
-    job->whole = (ImageBox){0, 0, (int)width, (int)height};
-    job->box = job->want ? job->want((int)width, (int)height, job->context) : job->whole;
-    const ImageBox *box = &job->box;
-    CHECK(box->width > 0 && box->height > 0 && box->left >= 0 && box->top >= 0);
-    CHECK(box->width <= (int)width - box->left && box->height <= (int)height - box->top);
-    return STATUS_OK;
-}
 
 static Status decode(DecodeJob *job)
 {

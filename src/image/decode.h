@@ -1,27 +1,32 @@
-/* Decoders of one format each, behind image_decode_part. */
-#ifndef PACO_DATA_DECODE_H
-#define PACO_DATA_DECODE_H
+/* Decoding of JPEG and PNG, whole or in part, the way Pillow's convert("RGB") makes pixels: grey,
+ * CMYK, palette and alpha become RGB. Damage anywhere in a file is found, also outside the part that
+ * is wanted. */
+#ifndef PACO_IMAGE_DECODE_H
+#define PACO_IMAGE_DECODE_H
 
+#include "base/status.h"
 #include "image/image.h"
 
-#include <stdbool.h>
+/* Larger files are refused. */
+enum { IMAGE_MAX_BYTES = 1 << 30 };
+/* Progressive JPEGs of more scans are refused: each costs a pass over the whole image. */
+enum { IMAGE_MAX_SCANS = 1000 };
 
-typedef struct DecodeJob {
-    const char *name; /* for messages */
-    const uint8_t *bytes;
-    size_t size;
-    ImageWant *want; /* NULL: everything */
-    void *context;
-    Image image;       /* result: the pixels of `box` */
-    ImageBox box;      /* result: what was decoded */
-    ImageBox whole;    /* result: the whole image, at 0, 0 */
-} DecodeJob;
+/* Decodes a JPEG or PNG (by its first bytes, not its name). `name` is for messages.
+ * STATUS_INPUT when malformed or no image, STATUS_LIMIT when larger than the limits. *out is
+ * untouched on failure. */
+Status image_decode(const char *name, const uint8_t *bytes, size_t size, Image *out);
+/* Reads and decodes a file. */
+Status image_read(const char *path, Image *out);
 
-/* Both leave job->image for the caller to free, on failure too. */
-Status decode_jpeg(DecodeJob *job);
-Status decode_png(DecodeJob *job);
+/* Says which part of a width x height image is wanted; the answer lies within the image, not
+ * empty. */
+typedef ImageBox ImageWant(int width, int height, void *context);
 
-/* Checks a header's size, sets job->whole and asks for the wanted box. */
-Status decode_header(DecodeJob *job, uint32_t width, uint32_t height);
+/* As image_decode, but only a part: out holds the pixels of *box, which contains what `want`
+ * asked for. They equal those of a whole decode, and the whole file is still read and checked.
+ * *whole: the image itself. */
+Status image_decode_part(const char *name, const uint8_t *bytes, size_t size, ImageWant *want,
+                         void *context, Image *out, ImageBox *box, ImageBox *whole);
 
 #endif

@@ -8,11 +8,12 @@
  *
  * libjpeg only warns of damaged data and goes on with grey: here such warnings are failures.
  * Warnings that leave the pixels alone (odd markers, filler between segments) are not. */
-#include "image/decode.h"
+#include "image/decode_job.h"
 
 #include "base/arena.h"
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

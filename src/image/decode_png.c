@@ -1,14 +1,12 @@
 /* PNG through libpng, the colours of Pillow's convert("RGB"): alpha and transparency are
  * dropped, 16-bit colours keep their high byte, 16-bit grey saturates at 255, palette indices
- * beyond the palette are grey. Ancillary chunks are not looked at. Also the PNG writer. */
-#include "image/decode.h"
+ * beyond the palette are grey. Ancillary chunks are not looked at. */
+#include "image/decode_job.h"
 
 #include "base/arena.h"
-#include "base/file.h"
 
-#include <errno.h>
 #include <setjmp.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,19 +145,4 @@ Status decode_png(DecodeJob *job)
     free(self.rows);
     png_destroy_read_struct(&self.png, &self.info, NULL);
     return self.status;
-}
-
-Status image_write_png(const char *path, const Image *image)
-{
-    png_image png = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGB};
-    png.width = (png_uint_32)image->width;
-    png.height = (png_uint_32)image->height;
-    FileOutput out;
-    TRY(file_output_open(&out, path));
-    errno = 0;
-    if (png_image_write_to_stdio(&png, out.file, 0, image->pixels, 0, NULL))
-        return file_output_close(&out);
-    const char *reason = errno ? strerror(errno) : png.message;
-    file_output_abandon(&out);
-    return status_fail(STATUS_IO, "%s: cannot write the PNG: %s", path, reason);
 }

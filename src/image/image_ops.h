@@ -4,9 +4,10 @@
  * All work in place: pixels may move to new memory, the old is freed. Images come from image_new
  * (or any malloc of width * height * 3 bytes). Factors are Pillow's: 1 leaves the image as it
  * is. */
-#ifndef PACO_DATA_IMAGE_OPS_H
-#define PACO_DATA_IMAGE_OPS_H
+#ifndef PACO_IMAGE_IMAGE_OPS_H
+#define PACO_IMAGE_IMAGE_OPS_H
 
+#include "base/status.h"
 #include "image/image.h"
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Inner loops of the image operations, in a plain version and one for AVX2, chosen when the
  * program runs. Both give the same bytes: tests/test_image_kernels.c. */
-#ifndef PACO_DATA_KERNELS_H
-#define PACO_DATA_KERNELS_H
+#ifndef PACO_IMAGE_KERNELS_H
+#define PACO_IMAGE_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>

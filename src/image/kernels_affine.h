@@ -1,7 +1,7 @@
 /* Affine maps pixel by pixel, in Pillow's double arithmetic. Used whole by the plain kernels,
  * and for the pixels near the edges by the AVX2 ones. */
-#ifndef PACO_DATA_KERNELS_AFFINE_H
-#define PACO_DATA_KERNELS_AFFINE_H
+#ifndef PACO_IMAGE_KERNELS_AFFINE_H
+#define PACO_IMAGE_KERNELS_AFFINE_H
 
 #include <math.h>
 #include <stdbool.h>

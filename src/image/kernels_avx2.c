@@ -280,28 +280,6 @@ static inline __m256d lerp_row(const uint8_t *p, double dx)
     return _mm256_add_pd(_mm256_cvtepi32_pd(a), _mm256_mul_pd(rise, _mm256_set1_pd(dx)));
 }
 
-static void affine_bilinear(const uint8_t *in, int width, int height, const double m[6], int y,
-                            uint8_t *out, int n)
-{
-    size_t stride = (size_t)width * 3;
-    AffineSource s;
-    for (int x = 0; x < n; x++, out += 3) {
-        if (!affine_source(m, x, y, width, height, &s))
-            continue;
-        if (s.x < 0 || s.x + 2 >= width || s.y < 0 || s.y + 1 >= height) {
-            affine_pixel_bilinear(in, width, height, &s, out);
-            continue;
-        }
-        const uint8_t *p = in + (size_t)s.y * stride + (size_t)s.x * 3;
-        __m256d v = lerp_row(p, s.dx);
-        if (s.dy != 0) {
-            __m256d w = lerp_row(p + stride, s.dx);
-            v = _mm256_add_pd(v, _mm256_mul_pd(_mm256_sub_pd(w, v), _mm256_set1_pd(s.dy)));
-        }
-        pixel_store(out, v);
-    }
-}
-
 /* v2 + d (p2 + d (p3 + d p4)) */
 static inline __m256d cubic(__m256d v2, __m256d p2, __m256d p3, __m256d p4, __m256d d)
 {
@@ -332,43 +310,65 @@ static inline __m256d cubic_column(__m256d v1, __m256d v2, __m256d v3, __m256d v
     return cubic(v2, _mm256_sub_pd(v3, v1), p3, p4, _mm256_set1_pd(dy));
 }
 
-static void affine_bicubic(const uint8_t *in, int width, int height, const double m[6], int y,
-                           uint8_t *out, int n)
+/* The sample right and below of p. */
+static inline __m256d sample_linear(const uint8_t *p, size_t stride, const AffineSource *s)
 {
+    __m256d v = lerp_row(p, s->dx);
+    if (s->dy == 0)
+        return v;
+    __m256d w = lerp_row(p + stride, s->dx);
+    return _mm256_add_pd(v, _mm256_mul_pd(_mm256_sub_pd(w, v), _mm256_set1_pd(s->dy)));
+}
+
+/* The sample among the 4 x 4 pixels from p on. */
+static inline __m256d sample_cubic(const uint8_t *p, size_t stride, const AffineSource *s)
+{
+    __m256d v = cubic_row(p + stride, s->dx);
+    if (s->dy == 0)
+        return v;
+    return cubic_column(cubic_row(p, s->dx), v, cubic_row(p + 2 * stride, s->dx),
+                        cubic_row(p + 3 * stride, s->dx), s->dy);
+}
+
+/* Where all pixels that a sample needs, and a byte beyond the last, are in the image they are taken
+ * as vectors; near its edges the plain arithmetic is. */
+static LOOP_INLINE void affine_row(const uint8_t *in, int width, int height, const double m[6],
+                                   int y, uint8_t *out, int n, bool is_cubic)
+{
+    const int before = is_cubic ? 1 : 0; /* pixels left of the sample and above it */
     size_t stride = (size_t)width * 3;
     AffineSource s;
     for (int x = 0; x < n; x++, out += 3) {
         if (!affine_source(m, x, y, width, height, &s))
             continue;
-        if (s.x < 1 || s.x + 3 >= width || s.y < 1 || s.y + 2 >= height) {
-            affine_pixel_bicubic(in, width, height, &s, out);
+        if (s.x < before || s.x + 2 + before >= width || s.y < before ||
+            s.y + 1 + before >= height) {
+            if (is_cubic)
+                affine_pixel_bicubic(in, width, height, &s, out);
+            else
+                affine_pixel_bilinear(in, width, height, &s, out);
             continue;
         }
-        const uint8_t *p = in + (size_t)(s.y - 1) * stride + (size_t)(s.x - 1) * 3;
-        __m256d v = cubic_row(p + stride, s.dx);
-        if (s.dy != 0)
-            v = cubic_column(cubic_row(p, s.dx), v, cubic_row(p + 2 * stride, s.dx),
-                             cubic_row(p + 3 * stride, s.dx), s.dy);
-        pixel_store(out, v);
+        const uint8_t *p = in + (size_t)(s.y - before) * stride + (size_t)(s.x - before) * 3;
+        pixel_store(out, is_cubic ? sample_cubic(p, stride, &s) : sample_linear(p, stride, &s));
     }
+}
+
+static void affine_bilinear(const uint8_t *in, int width, int height, const double m[6], int y,
+                            uint8_t *out, int n)
+{
+    affine_row(in, width, height, m, y, out, n, false);
+}
+
+static void affine_bicubic(const uint8_t *in, int width, int height, const double m[6], int y,
+                           uint8_t *out, int n)
+{
+    affine_row(in, width, height, m, y, out, n, true);
 }
 
 const Kernels *kernels_avx2(void)
 {
-    static const Kernels avx2 = {
-        .name = "avx2",
-        .resample_rows = resample_rows,
-        .resample_column = resample_column,
-        .blend_constant = blend_constant,
-        .blend_luma = blend_luma,
-        .luma_sum = luma_sum,
-        .grayscale = grayscale,
-        .hue = loop_hue,
-        .box = loop_box,
-        .sharpness = loop_sharpness,
-        .affine_bilinear = affine_bilinear,
-        .affine_bicubic = affine_bicubic,
-    };
+    static const Kernels avx2 = KERNELS_TABLE("avx2");
     return __builtin_cpu_supports("avx2") ? &avx2 : NULL;
 }
 

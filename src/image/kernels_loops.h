@@ -1,7 +1,7 @@
 /* Inner loops that a compiler turns into vector code by itself: compiled once for every processor
  * (kernels_plain.c) and once for AVX2 (kernels_avx2.c). No function here may leave its file. */
-#ifndef PACO_DATA_KERNELS_LOOPS_H
-#define PACO_DATA_KERNELS_LOOPS_H
+#ifndef PACO_IMAGE_KERNELS_LOOPS_H
+#define PACO_IMAGE_KERNELS_LOOPS_H
 
 #include <math.h>
 #include <stddef.h>
@@ -135,5 +135,16 @@ static void loop_hue(uint8_t *rgb, size_t pixels, int shift)
             rgb[i] = (uint8_t)channel[pick[sixth[i / 3]][i % 3]][i / 3];
     }
 }
+
+/* The table of a file of kernels, whose functions bear the names of the members; the loops above are
+ * everybody's. */
+#define KERNELS_TABLE(text)                                                                  \
+    {                                                                                        \
+        .name = (text), .resample_rows = resample_rows, .resample_column = resample_column,  \
+        .blend_constant = blend_constant, .blend_luma = blend_luma, .luma_sum = luma_sum,    \
+        .grayscale = grayscale, .hue = loop_hue, .box = loop_box,                            \
+        .sharpness = loop_sharpness, .affine_bilinear = affine_bilinear,                     \
+        .affine_bicubic = affine_bicubic,                                                    \
+    }
 
 #endif

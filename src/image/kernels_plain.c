@@ -1,11 +1,8 @@
-/* The plain inner loops, for every processor, and the choice of kernels. */
+/* The plain inner loops, for every processor. */
 #include "image/kernels.h"
 
 #include "image/kernels_affine.h"
 #include "image/kernels_loops.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 static uint8_t clip_fixed(int32_t sum)
 {
@@ -53,6 +50,11 @@ static void resample_column(const uint8_t *in, size_t stride, int taps, const in
     }
 }
 
+static void blend_constant(uint8_t *p, size_t n, int base, float factor)
+{
+    loop_blend_constant(p, n, base, factor);
+}
+
 static void blend_luma(uint8_t *rgb, size_t pixels, float factor)
 {
     for (size_t i = 0; i < pixels; i++, rgb += 3) {
@@ -96,33 +98,6 @@ static void affine_bicubic(const uint8_t *in, int width, int height, const doubl
 
 const Kernels *kernels_plain(void)
 {
-    static const Kernels plain = {
-        .name = "plain",
-        .resample_rows = resample_rows,
-        .resample_column = resample_column,
-        .blend_constant = loop_blend_constant,
-        .blend_luma = blend_luma,
-        .luma_sum = luma_sum,
-        .grayscale = grayscale,
-        .hue = loop_hue,
-        .box = loop_box,
-        .sharpness = loop_sharpness,
-        .affine_bilinear = affine_bilinear,
-        .affine_bicubic = affine_bicubic,
-    };
+    static const Kernels plain = KERNELS_TABLE("plain");
     return &plain;
-}
-
-const Kernels *kernels(void)
-{
-    static const Kernels *_Atomic chosen;
-    const Kernels *k = chosen;
-    if (!k) {
-        const char *wish = getenv("PACO_SIMD");
-        k = wish && strcmp(wish, "plain") == 0 ? NULL : kernels_avx2();
-        if (!k)
-            k = kernels_plain();
-        chosen = k;
-    }
-    return k;
 }

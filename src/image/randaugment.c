@@ -1,6 +1,6 @@
 /* RandAugment as timm draws it (deviation 0.5, probability 0.5 each) and AutoAugment's CIFAR-10
  * policy. */
-#include "image/recipe_draw.h"
+#include "image/randaugment.h"
 
 #include "base/check.h"
 

@@ -6,8 +6,8 @@
  * sample, RNG_VIEW_Q or RNG_VIEW_K). All functions may be called from any number of threads.
  * Pixels are those of torchvision 0.14 on Pillow 9.4 for the same draws. Normalisation is not
  * done here: the device does it. */
-#ifndef PACO_DATA_RECIPE_H
-#define PACO_DATA_RECIPE_H
+#ifndef PACO_IMAGE_RECIPE_H
+#define PACO_IMAGE_RECIPE_H
 
 #include "base/rng.h"
 #include "base/status.h"

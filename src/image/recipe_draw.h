@@ -1,7 +1,7 @@
 /* Drawing: from a recipe's view and a stream of random numbers to operations with all their
  * parameters. */
-#ifndef PACO_DATA_RECIPE_DRAW_H
-#define PACO_DATA_RECIPE_DRAW_H
+#ifndef PACO_IMAGE_RECIPE_DRAW_H
+#define PACO_IMAGE_RECIPE_DRAW_H
 
 #include "image/augment.h"
 #include "image/recipe.h"
@@ -36,10 +36,5 @@ struct RecipeView {
 /* Draws a view of a width x height image. STATUS_INPUT as recipe_view's. */
 Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const char *name,
                    int width, int height, Rng *rng, Augment *out);
-
-/* RandAugment alone: appends its operations. randaugment.c */
-void randaugment_draw(int n, double m, Rng *rng, Augment *out);
-/* AutoAugment's CIFAR-10 policy: appends its operations. randaugment.c */
-void autoaugment_draw(Rng *rng, Augment *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json_writer.h"
+#include "image/decode.h"
 #include "image/image.h"
 #include "image/kernels.h"
 #include "image/recipe.h"

@@ -1,8 +1,8 @@
 /* Conversion between formats: everything that is read can be written as a PyTorch zip or a legacy
  * stream; the state dict can be written as safetensors; and a PaCo checkpoint can be cut down to
  * what deployment needs. */
-#ifndef PACO_CHECKPOINT_CONVERT_H
-#define PACO_CHECKPOINT_CONVERT_H
+#ifndef PACO_STATE_CONVERT_H
+#define PACO_STATE_CONVERT_H
 
 #include "checkpoint/bytes/file_ops.h"
 #include "checkpoint/checkpoint.h"

@@ -1,7 +1,7 @@
 /* Inspection: what a file is, which architecture, its tensors with type, shape, norm and non-finite
  * elements, and where it differs from an architecture. */
-#ifndef PACO_CHECKPOINT_INSPECT_H
-#define PACO_CHECKPOINT_INSPECT_H
+#ifndef PACO_STATE_INSPECT_H
+#define PACO_STATE_INSPECT_H
 
 #include "checkpoint/checkpoint.h"
 

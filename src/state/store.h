@@ -5,8 +5,8 @@
  * first; last a hash of its own, which tells its damage from that of a checkpoint) in the same way,
  * sets the links last.pth.tar and best.pth.tar, and only then removes what is no longer kept. One
  * writer per folder, by a lock. Reading needs no lock. */
-#ifndef PACO_CHECKPOINT_STORE_H
-#define PACO_CHECKPOINT_STORE_H
+#ifndef PACO_STATE_STORE_H
+#define PACO_STATE_STORE_H
 
 #include "checkpoint/bytes/sink.h"
 #include "state/training.h"

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "image/decode.h"
 #include "image/image_ops.h"
 
 #include <math.h>

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/rng.h"
 #include "checkpoint/bytes/crc.h"
+#include "image/decode.h"
 #include "image/recipe.h"
 
 #include <stdlib.h>

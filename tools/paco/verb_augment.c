@@ -3,6 +3,8 @@
  * epoch i. */
 #include "base/file.h"
 #include "base/log.h"
+#include "image/decode.h"
+#include "image/encode_png.h"
 #include "image/sheet.h"
 #include "verbs.h"
 

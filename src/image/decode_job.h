@@ -1,0 +1,26 @@
+/* DecodeJob: what a decoder of one format is given and gives back, and those decoders. They stand
+ * behind decode.c alone. */
+#ifndef PACO_IMAGE_DECODE_JOB_H
+#define PACO_IMAGE_DECODE_JOB_H
+
+#include "image/decode.h"
+
+typedef struct DecodeJob {
+    const char *name; /* for messages */
+    const uint8_t *bytes;
+    size_t size;
+    ImageWant *want; /* NULL: everything */
+    void *context;
+    Image image;       /* result: the pixels of `box` */
+    ImageBox box;      /* result: what was decoded */
+    ImageBox whole;    /* result: the whole image, at 0, 0 */
+} DecodeJob;
+
+/* Both leave job->image for the caller to free, on failure too. */
+Status decode_jpeg(DecodeJob *job);
+Status decode_png(DecodeJob *job);
+
+/* Checks a header's size, sets job->whole and asks for the wanted box. */
+Status decode_header(DecodeJob *job, uint32_t width, uint32_t height);
+
+#endif
