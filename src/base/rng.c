@@ -1,7 +1,10 @@
 /* Philox 4x32-10 and the draws made from it. */
 #include "base/rng.h"
 
+#include "base/fnv.h"
+
 #include <math.h>
+#include <string.h>
 
 void rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
@@ -73,8 +76,5 @@ void rng_permutation(Rng *rng, uint32_t *order, uint32_t n)
 
 uint64_t rng_hash(const char *text)
 {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 0x100000001B3u;
-    return h;
+    return fnv_add(FNV_BEGIN, text, strlen(text));
 }

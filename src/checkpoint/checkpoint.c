@@ -1,5 +1,5 @@
-/* Opening and closing, and what can be answered from the tree and the list of tensors alone. Elements
- * are read in read.c, single numbers and texts looked up in values.c. */
+/* Opening and closing, and what can be answered from the tree and the list of tensors alone.
+ * Elements are read in read.c, single numbers and texts looked up in values.c. */
 #include "checkpoint/checkpoint.h"
 
 #include "base/arena.h"
@@ -86,11 +86,26 @@ void checkpoint_close(Checkpoint *c)
     free(c);
 }
 
-CheckpointFormat checkpoint_format(const Checkpoint *c) { return c->format; }
-const char *checkpoint_path(const Checkpoint *c) { return c->path; }
-uint64_t checkpoint_file_bytes(const Checkpoint *c) { return c->source.size; }
-const Object *checkpoint_root(const Checkpoint *c) { return c->root; }
-uint32_t checkpoint_count(const Checkpoint *c) { return c->count; }
+CheckpointFormat checkpoint_format(const Checkpoint *c)
+{
+    return c->format;
+}
+const char *checkpoint_path(const Checkpoint *c)
+{
+    return c->path;
+}
+uint64_t checkpoint_file_bytes(const Checkpoint *c)
+{
+    return c->source.size;
+}
+const Object *checkpoint_root(const Checkpoint *c)
+{
+    return c->root;
+}
+uint32_t checkpoint_count(const Checkpoint *c)
+{
+    return c->count;
+}
 const CheckpointTensor *checkpoint_tensor(const Checkpoint *c, uint32_t index)
 {
     return &c->tensors[index];

@@ -1,5 +1,5 @@
-/* Writer: a tree of objects becomes a file, in any format but CHECKPOINT_TAR. The formats themselves
- * are formats/writers.h's: this gives them a file, and the file its name. */
+/* Writer: a tree of objects becomes a file, in any format but CHECKPOINT_TAR. The formats
+ * themselves are formats/writers.h's: this gives them a file, and the file its name. */
 #ifndef PACO_CHECKPOINT_WRITER_H
 #define PACO_CHECKPOINT_WRITER_H
 

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
@@ -25,9 +26,7 @@ typedef struct Pass {
 
 static uint64_t hash_bytes(const uint8_t *bytes, size_t n)
 {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ bytes[i]) * 0x100000001B3u;
+    uint64_t h = fnv_add(FNV_BEGIN, bytes, n);
     return h ? h : 1; /* 0 means "not read" */
 }
 

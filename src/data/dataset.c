@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/fnv.h"
 #include "base/log.h"
 #include "data/kinds.h"
 #include "image/decode.h"
@@ -28,14 +29,6 @@ static void index_classes(Dataset *d)
     free(at);
 }
 
-static uint64_t fnv_bytes(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 0x100000001B3u;
-    return h;
-}
-
 /* The path of an image from the root on, also where a list spells the root out: the sum of a data
  * set does not change when its folder moves. */
 static const char *name_below_root(const Dataset *d, int64_t i)
@@ -50,7 +43,7 @@ static const char *name_below_root(const Dataset *d, int64_t i)
 
 static uint64_t sum_of(const Dataset *d)
 {
-    uint64_t h = 0xCBF29CE484222325u;
+    uint64_t h = FNV_BEGIN;
     size_t bytes = (size_t)d->side * (size_t)d->side * 3;
     for (int64_t i = 0; i < d->count; i++) {
         uint32_t label = (uint32_t)d->labels[i];
@@ -58,11 +51,11 @@ static uint64_t sum_of(const Dataset *d)
                                  (unsigned char)(label >> 16), (unsigned char)(label >> 24)};
         if (d->names) {
             const char *name = name_below_root(d, i);
-            h = fnv_bytes(h, name, strlen(name) + 1);
+            h = fnv_add(h, name, strlen(name) + 1);
         } else {
-            h = fnv_bytes(h, d->pixels + (size_t)i * bytes, bytes);
+            h = fnv_add(h, d->pixels + (size_t)i * bytes, bytes);
         }
-        h = fnv_bytes(h, four, sizeof four);
+        h = fnv_add(h, four, sizeof four);
     }
     return h;
 }

@@ -14,13 +14,14 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "data/sampler.h"
+#include "data/views.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS_MAX = 1024, SUBSTITUTE_TRIES = 16, NAME_ROOM = 4400 };
+enum { THREADS_MAX = 1024, SUBSTITUTE_TRIES = 16 };
 
 /* An image that could not be used. */
 typedef struct Trouble {
@@ -72,54 +73,14 @@ struct Loader {
 
 /* ---- making one sample ---- */
 
-/* Views of the encoded file of image `i`; `key` is NULL except for LOADER_PAIR. */
-static Status views_of_file(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k,
-                            uint8_t *query, uint8_t *key)
-{
-    const LoaderSpec *spec = &l->spec;
-    uint8_t *bytes;
-    size_t size;
-    TRY(dataset_read(spec->data, i, &bytes, &size));
-    Status status = spec->views == LOADER_EVAL
-                        ? view_eval_bytes(&spec->options, name, bytes, size, query)
-                        : recipe_views(spec->recipe, &spec->options, name, bytes, size, q, k, query,
-                                       key);
-    free(bytes);
-    return status;
-}
-
-/* Views of image `i`, whose pixels are in memory. */
-static Status views_of_pixels(const Loader *l, int64_t i, const char *name, Rng *q, Rng *k,
-                              uint8_t *query, uint8_t *key)
-{
-    const LoaderSpec *spec = &l->spec;
-    Image image;
-    TRY(dataset_fetch(spec->data, i, &image));
-    Status status = STATUS_OK;
-    if (spec->views == LOADER_EVAL)
-        view_eval(&spec->options, &image, query);
-    else
-        status = recipe_view(spec->recipe, RECIPE_QUERY, &spec->options, name, &image, q, query);
-    if (status == STATUS_OK && spec->views == LOADER_PAIR)
-        status = recipe_view(spec->recipe, RECIPE_KEY, &spec->options, name, &image, k, key);
-    image_free(&image);
-    return status;
-}
-
 /* Fills a position of a slot from image `i`, with the random streams of `sample`. */
 static Status make_views(const Loader *l, Slot *slot, int position, uint32_t i, uint64_t sample)
 {
-    char name[NAME_ROOM];
-    uint8_t *query = slot->query + (size_t)position * l->view_bytes;
-    uint8_t *key = slot->key ? slot->key + (size_t)position * l->view_bytes : NULL;
-    Rng q = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_VIEW_Q);
-    Rng k = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_VIEW_K);
-    dataset_name(l->spec.data, i, name, sizeof name);
-    Status status = l->spec.data->encoded ? views_of_file(l, i, name, &q, &k, query, key)
-                                          : views_of_pixels(l, i, name, &q, &k, query, key);
+    size_t at = (size_t)position * l->view_bytes;
     slot->samples[position] = i;
     slot->labels[position] = l->spec.data->labels[i];
-    return status;
+    return views_make(&l->spec, slot->batch.epoch, i, sample, slot->query + at,
+                      slot->key ? slot->key + at : NULL);
 }
 
 /* Notes that `image` failed with this thread's status text. */

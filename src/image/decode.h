@@ -1,6 +1,6 @@
 /* Decoding of JPEG and PNG, whole or in part, the way Pillow's convert("RGB") makes pixels: grey,
- * CMYK, palette and alpha become RGB. Damage anywhere in a file is found, also outside the part that
- * is wanted. */
+ * CMYK, palette and alpha become RGB. Damage anywhere in a file is found, also outside the part
+ * that is wanted. */
 #ifndef PACO_IMAGE_DECODE_H
 #define PACO_IMAGE_DECODE_H
 
@@ -9,8 +9,6 @@
 
 /* Larger files are refused. */
 enum { IMAGE_MAX_BYTES = 1 << 30 };
-/* Progressive JPEGs of more scans are refused: each costs a pass over the whole image. */
-enum { IMAGE_MAX_SCANS = 1000 };
 
 /* Decodes a JPEG or PNG (by its first bytes, not its name). `name` is for messages.
  * STATUS_INPUT when malformed or no image, STATUS_LIMIT when larger than the limits. *out is
@@ -18,10 +16,6 @@ enum { IMAGE_MAX_SCANS = 1000 };
 Status image_decode(const char *name, const uint8_t *bytes, size_t size, Image *out);
 /* Reads and decodes a file. */
 Status image_read(const char *path, Image *out);
-
-/* Says which part of a width x height image is wanted; the answer lies within the image, not
- * empty. */
-typedef ImageBox ImageWant(int width, int height, void *context);
 
 /* As image_decode, but only a part: out holds the pixels of *box, which contains what `want`
  * asked for. They equal those of a whole decode, and the whole file is still read and checked.

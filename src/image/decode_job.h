@@ -3,7 +3,8 @@
 #ifndef PACO_IMAGE_DECODE_JOB_H
 #define PACO_IMAGE_DECODE_JOB_H
 
-#include "image/decode.h"
+#include "base/status.h"
+#include "image/image.h"
 
 typedef struct DecodeJob {
     const char *name; /* for messages */

@@ -25,6 +25,8 @@
  * out. An arithmetic decoder goes on with zeros: the pixels it may make of one byte are limited
  * here. */
 enum { ARITHMETIC_PIXELS_PER_BYTE = 4096 };
+/* Progressive files of more scans are refused: each costs a pass over the whole image. */
+enum { MAX_SCANS = 1000 };
 enum { MARGIN = 32 }; /* two of the largest coding units: more than upsampling looks aside */
 
 typedef struct Jpeg {
@@ -85,10 +87,10 @@ static void on_output(j_common_ptr common)
 static void on_progress(j_common_ptr common)
 {
     Jpeg *jpeg = (Jpeg *)common->client_data;
-    if (jpeg->info.input_scan_number <= IMAGE_MAX_SCANS)
+    if (jpeg->info.input_scan_number <= MAX_SCANS)
         return;
     jpeg->status = status_fail(STATUS_LIMIT, "%s: JPEG: too many scans (more than %d)",
-                               jpeg->job->name, IMAGE_MAX_SCANS);
+                               jpeg->job->name, MAX_SCANS);
     longjmp(jpeg->escape, 1);
 }
 

@@ -16,6 +16,10 @@ typedef struct ImageBox {
     int left, top, width, height;
 } ImageBox;
 
+/* Says which part of a width x height image is wanted; the answer lies within the image, not
+ * empty. */
+typedef ImageBox ImageWant(int width, int height, void *context);
+
 /* Larger images are refused before anything is allocated for them (Pillow's decompression bomb
  * error). */
 enum { IMAGE_MAX_PIXELS = 178956970, IMAGE_MAX_SIDE = 65535 };

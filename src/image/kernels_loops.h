@@ -136,8 +136,8 @@ static void loop_hue(uint8_t *rgb, size_t pixels, int shift)
     }
 }
 
-/* The table of a file of kernels, whose functions bear the names of the members; the loops above are
- * everybody's. */
+/* The table of a file of kernels, whose functions bear the names of the members; the loops above
+ * are everybody's. */
 #define KERNELS_TABLE(text)                                                                  \
     {                                                                                        \
         .name = (text), .resample_rows = resample_rows, .resample_column = resample_column,  \

@@ -1,5 +1,5 @@
-/* The recipes' tables, and making their views: draws first (recipe_draw.c), then only the part of the
- * image that they need is decoded, then they are applied (augment.c). */
+/* The recipes' tables, and making their views: draws first (recipe_draw.c), then only the part of
+ * the image that they need is decoded, then they are applied (augment.c). */
 #include "image/recipe.h"
 
 #include "base/check.h"

@@ -1,5 +1,5 @@
-/* The draws of every kind of step, in a fixed order: a view is a function of its stream. RandAugment and
- * AutoAugment have tables of their own (randaugment.c). */
+/* The draws of every kind of step, in a fixed order: a view is a function of its stream.
+ * RandAugment and AutoAugment have tables of their own (randaugment.c). */
 #include "image/recipe_draw.h"
 
 #include "base/check.h"
@@ -97,24 +97,14 @@ Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const c
         case RECIPE_PAD_CROP:
             TRY(draw_pad_crop(name, (int)s->a[0], width, height, rng, out));
             break;
-        case RECIPE_FLIP:
-            augment_add(out, AUGMENT_FLIP, 0);
-            break;
-        case RECIPE_JITTER:
-            draw_jitter(rng, s->a, out);
-            break;
-        case RECIPE_GREY:
-            augment_add(out, AUGMENT_GRAYSCALE, 0);
-            break;
-        case RECIPE_BLUR:
-            augment_add(out, AUGMENT_BLUR, uniform(rng, s->a[0], s->a[1]));
-            break;
+        case RECIPE_FLIP: augment_add(out, AUGMENT_FLIP, 0); break;
+        case RECIPE_JITTER: draw_jitter(rng, s->a, out); break;
+        case RECIPE_GREY: augment_add(out, AUGMENT_GRAYSCALE, 0); break;
+        case RECIPE_BLUR: augment_add(out, AUGMENT_BLUR, uniform(rng, s->a[0], s->a[1])); break;
         case RECIPE_RANDAUGMENT:
             randaugment_draw(options->randaugment_n, options->randaugment_m, rng, out);
             break;
-        case RECIPE_AUTOAUGMENT:
-            autoaugment_draw(rng, out);
-            break;
+        case RECIPE_AUTOAUGMENT: autoaugment_draw(rng, out); break;
         case RECIPE_CUTOUT: {
             AugmentStep *step = augment_add(out, AUGMENT_CUTOUT, 0);
             step->box.top = (int)rng_below(rng, (uint32_t)out->size);
@@ -122,8 +112,7 @@ Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const c
             step->box.width = (int)s->a[0];
             break;
         }
-        case RECIPE_END:
-            break;
+        case RECIPE_END: break;
         }
     }
     return STATUS_OK;

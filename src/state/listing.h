@@ -1,6 +1,6 @@
-/* Listing: the checkpoints of a store's folder, oldest save first, and which of them is the best. Their
- * names say the step and nothing else; the order of saves is known to the manifest, and only guessed
- * from a folder without one. Private to src/state. */
+/* Listing: the checkpoints of a store's folder, oldest save first, and which of them is the best.
+ * Their names say the step and nothing else; the order of saves is known to the manifest, and only
+ * guessed from a folder without one. Private to src/state. */
 #ifndef PACO_STATE_LISTING_H
 #define PACO_STATE_LISTING_H
 

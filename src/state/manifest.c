@@ -1,5 +1,5 @@
-/* JSON in a fixed form, so that its last line can hold a hash of all before it. What does not read as
- * this program writes it is damaged: there is no half of a manifest. */
+/* JSON in a fixed form, so that its last line can hold a hash of all before it. What does not read
+ * as this program writes it is damaged: there is no half of a manifest. */
 #include "state/manifest.h"
 
 #include "base/arena.h"
@@ -30,7 +30,8 @@ static bool take_entry(const Json *json, Generation *g)
 {
     const Json *bytes = json_get(json, "bytes");
     const char *name = json_text(json, "file", ""), *sha = json_text(json, "sha256", "");
-    if (!generation_parse(name, &g->step) || strlen(sha) != SHA256_TEXT - 1 || !bytes || !bytes->integral)
+    if (!generation_parse(name, &g->step) || strlen(sha) != SHA256_TEXT - 1 || !bytes ||
+        !bytes->integral)
         return false;
     snprintf(g->name, sizeof g->name, "%s", name);
     snprintf(g->sum.sha, sizeof g->sum.sha, "%s", sha);

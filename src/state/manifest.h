@@ -1,5 +1,5 @@
-/* Manifest: manifest.json of a store's folder, the listing as it was after the latest save, with the
- * SHA-256 of every checkpoint, and at its end one of itself. Private to src/state. */
+/* Manifest: manifest.json of a store's folder, the listing as it was after the latest save, with
+ * the SHA-256 of every checkpoint, and at its end one of itself. Private to src/state. */
 #ifndef PACO_STATE_MANIFEST_H
 #define PACO_STATE_MANIFEST_H
 

@@ -1,6 +1,7 @@
 /* The policy: which checkpoint is the last, which the best, what is kept, what is passed over. The
- * manifest decides (manifest.c); the folder's listing fills in what a manifest lacks (listing.c): it
- * was lost, or a save was killed between the rename of the checkpoint and that of the manifest. */
+ * manifest decides (manifest.c); the folder's listing fills in what a manifest lacks (listing.c):
+ * it was lost, or a save was killed between the rename of the checkpoint and that of the manifest.
+ */
 #include "state/store.h"
 
 #include "base/check.h"

@@ -1,5 +1,5 @@
-/* Files of the store. Nothing is believed to be on the disk before it has been synced and read back;
- * nothing gets its name before that. */
+/* Files of the store. Nothing is believed to be on the disk before it has been synced and read
+ * back; nothing gets its name before that. */
 #define _DEFAULT_SOURCE /* flock */
 #include "state/store_files.h"
 

@@ -1,6 +1,6 @@
-/* Sink: a file being written through a table of file operations, buffered, with the SHA-256 of all its
- * bytes. It is synced when it is finished and removed when it fails; giving it its name is another
- * step (file_publish), and so is reading it back. */
+/* Sink: a file being written through a table of file operations, buffered, with the SHA-256 of all
+ * its bytes. It is synced when it is finished and removed when it fails; giving it its name is
+ * another step (file_publish), and so is reading it back. */
 #ifndef PACO_CHECKPOINT_SINK_H
 #define PACO_CHECKPOINT_SINK_H
 

@@ -1,5 +1,6 @@
-/* Streams over zlib's raw inflate. A deflated stretch must give exactly the bytes that it declares and
- * end where it should: one that gives fewer or more, or has bytes behind its end, is damaged. */
+/* Streams over zlib's raw inflate. A deflated stretch must give exactly the bytes that it declares
+ * and end where it should: one that gives fewer or more, or has bytes behind its end, is damaged.
+ */
 #include "checkpoint/bytes/stream.h"
 
 #include "base/arena.h"
@@ -22,7 +23,10 @@ struct Inflater {
 void stream_open(Stream *stream, const Source *source, const char *entry, uint64_t begin,
                  uint64_t size)
 {
-    *stream = (Stream){.source = source, .entry = entry, .begin = begin, .size = size,
+    *stream = (Stream){.source = source,
+                       .entry = entry,
+                       .begin = begin,
+                       .size = size,
                        .window = mem_alloc(WINDOW)};
 }
 
@@ -54,8 +58,7 @@ void stream_close(Stream *stream)
 
 Place stream_place(const Stream *stream)
 {
-    return (Place){stream->source->path, stream->entry, stream->begin + stream->at,
-                   stream->key};
+    return (Place){stream->source->path, stream->entry, stream->begin + stream->at, stream->key};
 }
 
 uint64_t stream_left(const Stream *stream)

@@ -24,10 +24,10 @@ typedef struct Archive {
 } Archive;
 
 /* Fails at an offset of `source`, which is in scope. */
-#define FAIL_AT(at, ...)                                  \
-    do {                                                  \
-        Place place_ = {source->path, "tar", (at), NULL}; \
-        return place_fail(STATUS_INPUT, &place_, __VA_ARGS__); \
+#define FAIL_AT(at, ...)                                                                           \
+    do {                                                                                           \
+        Place place_ = {source->path, "tar", (at), NULL};                                          \
+        return place_fail(STATUS_INPUT, &place_, __VA_ARGS__);                                     \
     } while (0)
 
 /* An octal number that fills its field; false when it is anything else (base 256, signs). */

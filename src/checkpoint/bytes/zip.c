@@ -52,8 +52,11 @@ static Status check_names(const Zip *zip, Sorted *sorted)
     for (uint32_t i = 1; i < zip->count; i++) {
         const ZipEntry *a = sorted[i - 1].entry, *b = sorted[i].entry;
         if (compare_folded(a->name, b->name) == 0)
-            ZIP_FAIL(b->name, b->local, strcmp(a->name, b->name) == 0 ? "entry stands twice in the "
-                    "directory (%.100s)" : "entry differs from %.100s in case only", a->name);
+            ZIP_FAIL(b->name, b->local,
+                     strcmp(a->name, b->name) == 0 ? "entry stands twice in the "
+                                                     "directory (%.100s)"
+                                                   : "entry differs from %.100s in case only",
+                     a->name);
     }
     return STATUS_OK;
 }
@@ -66,12 +69,12 @@ static Status check_overlaps(const Zip *zip, Sorted *sorted, uint64_t directory)
         const ZipEntry *a = sorted[i].entry, *b = i + 1 < zip->count ? sorted[i + 1].entry : NULL;
         if (a->end > (b ? b->local : directory))
             ZIP_FAIL(a->name, a->local, "entries %.100s and %.100s overlap", a->name,
-                    b ? b->name : "central directory");
+                     b ? b->name : "central directory");
     }
     if (sorted[0].entry->local != 0)
         ZIP_FAIL(sorted[0].entry->name, sorted[0].entry->local,
-                "%llu bytes stand before the first entry",
-                (unsigned long long)sorted[0].entry->local);
+                 "%llu bytes stand before the first entry",
+                 (unsigned long long)sorted[0].entry->local);
     return STATUS_OK;
 }
 
@@ -89,7 +92,7 @@ static Status check_prefix(Zip *zip, Pool *pool)
     for (uint32_t i = 0; i < zip->count; i++)
         if (strncmp(zip->entries[i].name, zip->prefix, zip->prefix_length) != 0)
             ZIP_FAIL(zip->entries[i].name, zip->entries[i].local,
-                    "entry lies outside the folder '%.100s'", zip->prefix);
+                     "entry lies outside the folder '%.100s'", zip->prefix);
     return STATUS_OK;
 }
 

@@ -40,10 +40,10 @@ static Status find_end(const Source *source, uint64_t *end)
         ZIP_FAIL("end", source->size, "no end of central directory (truncated file?)");
     if (found < 0)
         ZIP_FAIL("end", base + (uint64_t)last,
-                "end of central directory with a comment of %u bytes, but "
-                "%llu bytes follow at offset %llu",
-                comment, (unsigned long long)(n - (uint64_t)last - END_BYTES),
-                (unsigned long long)(base + (uint64_t)last + END_BYTES));
+                 "end of central directory with a comment of %u bytes, but "
+                 "%llu bytes follow at offset %llu",
+                 comment, (unsigned long long)(n - (uint64_t)last - END_BYTES),
+                 (unsigned long long)(base + (uint64_t)last + END_BYTES));
     *end = base + (uint64_t)found;
     return STATUS_OK;
 }
@@ -62,7 +62,7 @@ static Status read_wide_end(const Source *source, uint64_t *end, ZipDirectory *d
     if (!there) {
         if (needed)
             ZIP_FAIL("end", *end,
-                    "fields of the end record say Zip64, but there is no Zip64 record");
+                     "fields of the end record say Zip64, but there is no Zip64 record");
         return STATUS_OK;
     }
     uint64_t at = little64(raw + 8);
@@ -70,7 +70,7 @@ static Status read_wide_end(const Source *source, uint64_t *end, ZipDirectory *d
         ZIP_FAIL("zip64", locator, "file is part of a set of several disks");
     if (locator < WIDE_END_BYTES || at != locator - WIDE_END_BYTES)
         ZIP_FAIL("zip64", locator, "Zip64 locator points to offset %llu (expected %llu)",
-                (unsigned long long)at, (unsigned long long)(locator - WIDE_END_BYTES));
+                 (unsigned long long)at, (unsigned long long)(locator - WIDE_END_BYTES));
     TRY(source_read(source, at, raw, WIDE_END_BYTES));
     if (memcmp(raw, "PK\6\6", 4) != 0 || little64(raw + 4) != WIDE_END_BYTES - 12)
         ZIP_FAIL("zip64", at, "no Zip64 end record where the locator points");
@@ -82,7 +82,7 @@ static Status read_wide_end(const Source *source, uint64_t *end, ZipDirectory *d
         (d->size != 0xffffffff && d->size != wide.size) ||
         (d->offset != 0xffffffff && d->offset != wide.offset))
         ZIP_FAIL("zip64", at, "Zip64 end record contradicts the end record (%llu vs %llu entries)",
-                (unsigned long long)wide.count, (unsigned long long)d->count);
+                 (unsigned long long)wide.count, (unsigned long long)d->count);
     *d = wide;
     *end = at;
     return STATUS_OK;
@@ -107,12 +107,12 @@ Status zip_read_end(const Source *source, ZipDirectory *d)
                           (unsigned long long)d->count, LIMIT_ENTRIES);
     }
     if (__builtin_add_overflow(d->offset, d->size, &sum) || sum != end)
-        ZIP_FAIL("end", end, "central directory at offset %llu with %llu bytes does not end at %llu",
-                (unsigned long long)d->offset, (unsigned long long)d->size,
-                (unsigned long long)end);
+        ZIP_FAIL(
+            "end", end, "central directory at offset %llu with %llu bytes does not end at %llu",
+            (unsigned long long)d->offset, (unsigned long long)d->size, (unsigned long long)end);
     if (d->count > d->size / ZIP_CENTRAL_BYTES || (d->count == 0 && d->size))
         ZIP_FAIL("end", end, "%llu entries cannot lie in a central directory of %llu bytes",
-                (unsigned long long)d->count, (unsigned long long)d->size);
+                 (unsigned long long)d->count, (unsigned long long)d->size);
     if (d->count == 0)
         ZIP_FAIL("end", end, "zip without entries");
     return STATUS_OK;

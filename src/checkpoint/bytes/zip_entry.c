@@ -1,6 +1,6 @@
 /* One entry of a zip: its record in the directory, and its own header, extra fields and descriptor,
- * which must say the same. What only other writers use (encryption, methods but stored and deflated,
- * several disks) is refused. */
+ * which must say the same. What only other writers use (encryption, methods but stored and
+ * deflated, several disks) is refused. */
 #include "checkpoint/bytes/zip_parts.h"
 
 #include "base/arena.h"
@@ -96,15 +96,15 @@ static Status check_entry(const Source *source, const ZipEntry *e, unsigned meth
         ZIP_FAIL(e->name, at, "compression method %u is not supported (only 0 and 8)", method);
     if (method == 0 && e->packed != e->size)
         ZIP_FAIL(e->name, at, "stored entry with two sizes (%llu vs %llu)",
-                (unsigned long long)e->packed, (unsigned long long)e->size);
+                 (unsigned long long)e->packed, (unsigned long long)e->size);
     if (__builtin_add_overflow(e->local, e->packed, &sum) || sum > source->size)
         ZIP_FAIL(e->name, at,
-                "%llu bytes at offset %llu reach over the end of the file (%llu bytes)",
-                (unsigned long long)e->packed, (unsigned long long)e->local,
-                (unsigned long long)source->size);
+                 "%llu bytes at offset %llu reach over the end of the file (%llu bytes)",
+                 (unsigned long long)e->packed, (unsigned long long)e->local,
+                 (unsigned long long)source->size);
     if (method == 8 && e->size / 1032 > e->packed)
         ZIP_FAIL(e->name, at, "%llu bytes cannot inflate to %llu", (unsigned long long)e->packed,
-                (unsigned long long)e->size);
+                 (unsigned long long)e->size);
     return STATUS_OK;
 }
 
@@ -178,10 +178,10 @@ static Status check_local_sizes(const Source *source, const ZipEntry *e, const u
     if (crc == e->crc && packed == e->packed && size == e->size)
         return STATUS_OK;
     ZIP_FAIL(e->name, e->local,
-            "local header contradicts the directory (crc 0x%08x, %llu, %llu bytes vs "
-            "0x%08x, %llu, %llu)",
-            crc, (unsigned long long)packed, (unsigned long long)size, e->crc,
-            (unsigned long long)e->packed, (unsigned long long)e->size);
+             "local header contradicts the directory (crc 0x%08x, %llu, %llu bytes vs "
+             "0x%08x, %llu, %llu)",
+             crc, (unsigned long long)packed, (unsigned long long)size, e->crc,
+             (unsigned long long)e->packed, (unsigned long long)e->size);
 }
 
 static Status check_descriptor(const Source *source, ZipEntry *e)
@@ -207,7 +207,7 @@ Status zip_read_local(const Source *source, ZipEntry *e, uint64_t directory)
     uint8_t raw[LOCAL_BYTES];
     if (e->local > directory || directory - e->local < LOCAL_BYTES)
         ZIP_FAIL(e->name, e->local, "local header lies outside the data (they end at %llu)",
-                (unsigned long long)directory);
+                 (unsigned long long)directory);
     TRY(source_read(source, e->local, raw, LOCAL_BYTES));
     if (memcmp(raw, "PK\3\4", 4) != 0)
         ZIP_FAIL(e->name, e->local, "no local header here (signature 0x%08x)", little32(raw));
@@ -228,8 +228,8 @@ Status zip_read_local(const Source *source, ZipEntry *e, uint64_t directory)
     TRY(status);
     if (little16(raw + 6) != e->flags || little16(raw + 8) != (e->deflated ? 8 : 0))
         ZIP_FAIL(e->name, e->local,
-                "local header contradicts the directory (flags 0x%04x, method %u)",
-                little16(raw + 6), little16(raw + 8));
+                 "local header contradicts the directory (flags 0x%04x, method %u)",
+                 little16(raw + 6), little16(raw + 8));
     e->data = e->local + LOCAL_BYTES + n + extra;
     e->end = e->data + e->packed;
     return e->flags & FLAG_DESCRIPTOR ? check_descriptor(source, e) : STATUS_OK;

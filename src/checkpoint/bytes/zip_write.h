@@ -1,6 +1,6 @@
-/* Zip writing: stored records one after another, their data at multiples of 64, each with its CRC and
- * size in front; then the directory. Sizes and offsets beyond 32 bits go into Zip64 fields. It does
- * not compress, and needs all bytes of a record at once: their CRC stands before them. */
+/* Zip writing: stored records one after another, their data at multiples of 64, each with its CRC
+ * and size in front; then the directory. Sizes and offsets beyond 32 bits go into Zip64 fields. It
+ * does not compress, and needs all bytes of a record at once: their CRC stands before them. */
 #ifndef PACO_CHECKPOINT_ZIP_WRITE_H
 #define PACO_CHECKPOINT_ZIP_WRITE_H
 

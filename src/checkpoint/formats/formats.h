@@ -4,8 +4,8 @@
 
 #include "checkpoint/objects/document.h"
 
-/* Has the document read, whose source and path are set. STATUS_INPUT, which says what the file looks
- * like, where it is no checkpoint. */
+/* Has the document read, whose source and path are set. STATUS_INPUT, which says what the file
+ * looks like, where it is no checkpoint. */
 Status format_read(Checkpoint *c);
 
 #endif

@@ -1,5 +1,5 @@
-/* The legacy stream: magic number, protocol and system pickles, the object, the list of storage keys,
- * then each storage as a count and its raw elements. All pickles are made in memory first. */
+/* The legacy stream: magic number, protocol and system pickles, the object, the list of storage
+ * keys, then each storage as a count and its raw elements. All pickles are made in memory first. */
 #include "checkpoint/bytes/little.h"
 #include "checkpoint/formats/writers.h"
 #include "checkpoint/objects/pickle_write.h"

@@ -18,9 +18,9 @@ typedef struct Header {
     Checkpoint *c;
     const char *text; /* [size] */
     uint64_t size;
-    uint64_t at;      /* position of the scan */
-    uint64_t data;    /* offset of the data in the file */
-    uint64_t total;   /* bytes of all tensors so far */
+    uint64_t at;    /* position of the scan */
+    uint64_t data;  /* offset of the data in the file */
+    uint64_t total; /* bytes of all tensors so far */
     Object *root, *metadata;
 } Header;
 
@@ -35,10 +35,10 @@ static Place place_at(const Header *h, uint64_t at, const char *key)
     return (Place){h->c->source.path, "header", at + 8, key};
 }
 
-#define FAIL_KEY(key, ...)                                   \
-    do {                                                     \
-        Place place_ = place_at(h, h->at, (key));            \
-        return place_fail(STATUS_INPUT, &place_, __VA_ARGS__); \
+#define FAIL_KEY(key, ...)                                                                         \
+    do {                                                                                           \
+        Place place_ = place_at(h, h->at, (key));                                                  \
+        return place_fail(STATUS_INPUT, &place_, __VA_ARGS__);                                     \
     } while (0)
 
 #define FAIL(...) FAIL_KEY(NULL, __VA_ARGS__)

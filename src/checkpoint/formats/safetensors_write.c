@@ -1,5 +1,5 @@
-/* safetensors: the header is made in memory, padded to a multiple of 8, then the elements follow in its
- * order. */
+/* safetensors: the header is made in memory, padded to a multiple of 8, then the elements follow in
+ * its order. */
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/json_writer.h"

@@ -1,6 +1,6 @@
-/* The oldest layout (0.1.9 and before): a tar of sys_info, storages, tensors and pickle, read in this
- * order, for each refers to the one before. Storages lie in their member one after another, each
- * behind its description; tensors are descriptions alone. */
+/* The oldest layout (0.1.9 and before): a tar of sys_info, storages, tensors and pickle, read in
+ * this order, for each refers to the one before. Storages lie in their member one after another,
+ * each behind its description; tensors are descriptions alone. */
 #include "checkpoint/bytes/limits.h"
 #include "checkpoint/bytes/little.h"
 #include "checkpoint/bytes/tar.h"
@@ -266,8 +266,10 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
     char *end = NULL;
     TarTensor wanted = {.key = reference->kind == OBJECT_TEXT ? strtoll(reference->text, &end, 10)
                                                               : 0};
-    const TarTensor *found = end && *end == 0 && reference->count && t->tensor_count
-        ? bsearch(&wanted, t->tensors, t->tensor_count, sizeof wanted, by_tensor_key) : NULL;
+    const TarTensor *found =
+        end && *end == 0 && reference->count && t->tensor_count
+            ? bsearch(&wanted, t->tensors, t->tensor_count, sizeof wanted, by_tensor_key)
+            : NULL;
     if (!found)
         return place_fail(
             STATUS_INPUT, place, "persistent reference to a tensor that does not exist ('%.60s')",
@@ -303,8 +305,8 @@ Status torch_tar_read(Checkpoint *c)
 {
     static Status (*const readers[])(Tar *, Stream *) = {check_system, read_storages, read_tensors,
                                                          read_object};
-    TarMember members[] = {{.name = "sys_info"}, {.name = "storages"}, {.name = "tensors"},
-                           {.name = "pickle"}};
+    TarMember members[] = {
+        {.name = "sys_info"}, {.name = "storages"}, {.name = "tensors"}, {.name = "pickle"}};
     enum { COUNT = sizeof readers / sizeof *readers };
     Tar tar = {.c = c};
     c->format = CHECKPOINT_TAR;

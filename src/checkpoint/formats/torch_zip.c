@@ -125,7 +125,8 @@ static Status check_inflated(const Checkpoint *c)
     uint64_t sum = 0, most = LIMIT_INFLATIONS * document_most_bytes(c);
     for (uint32_t i = 0; i < c->zip.count; i++) {
         const ZipEntry *e = &c->zip.entries[i];
-        /* No overflow: the sum is looked at each time, and a size is at most 1032 times the file's. */
+        /* No overflow: the sum is looked at each time, and a size is at most 1032 times the file's.
+         */
         sum += e->deflated ? e->size : 0;
         Place place = entry_place(c, i);
         if (sum > most)

@@ -21,8 +21,7 @@ Status elements_count(const Sink *sink, const TensorFetch *fetch, const StoredTe
     return STATUS_OK;
 }
 
-Status elements_open(const Sink *sink, const TensorFetch *fetch, const StoredTensor *t,
-                     Elements *e)
+Status elements_open(const Sink *sink, const TensorFetch *fetch, const StoredTensor *t, Elements *e)
 {
     *e = (Elements){.values = t->storage->memory, .bytes = bytes_of(t)};
     if (e->values || t->count == 0)

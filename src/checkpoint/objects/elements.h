@@ -1,5 +1,5 @@
-/* Elements of tensors on their way into a file: where they are, or fetched one tensor at a time from
- * whoever has them. It counts them against a limit; where in the file they go is the format's
+/* Elements of tensors on their way into a file: where they are, or fetched one tensor at a time
+ * from whoever has them. It counts them against a limit; where in the file they go is the format's
  * business. */
 #ifndef PACO_CHECKPOINT_ELEMENTS_H
 #define PACO_CHECKPOINT_ELEMENTS_H

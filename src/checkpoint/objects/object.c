@@ -13,9 +13,18 @@ static Object *make(Arena *arena, ObjectKind kind)
     return object;
 }
 
-Object *object_none(Arena *arena) { return make(arena, OBJECT_NONE); }
-Object *object_tuple(Arena *arena) { return make(arena, OBJECT_TUPLE); }
-Object *object_list(Arena *arena) { return make(arena, OBJECT_LIST); }
+Object *object_none(Arena *arena)
+{
+    return make(arena, OBJECT_NONE);
+}
+Object *object_tuple(Arena *arena)
+{
+    return make(arena, OBJECT_TUPLE);
+}
+Object *object_list(Arena *arena)
+{
+    return make(arena, OBJECT_LIST);
+}
 
 Object *object_bool(Arena *arena, bool value)
 {

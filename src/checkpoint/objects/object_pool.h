@@ -1,5 +1,5 @@
-/* Objects within the memory that a file may cost: what readers build. object.h has the same for trees
- * that the program itself makes, where memory is no question. */
+/* Objects within the memory that a file may cost: what readers build. object.h has the same for
+ * trees that the program itself makes, where memory is no question. */
 #ifndef PACO_CHECKPOINT_OBJECT_POOL_H
 #define PACO_CHECKPOINT_OBJECT_POOL_H
 

@@ -7,14 +7,7 @@
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/bytes/stream.h"
-#include "checkpoint/objects/object.h"
-
-/* What the format around a pickle decides. */
-typedef struct PickleHooks {
-    void *context;
-    /* BINPERSID: turns `reference`, its operand, into an object in place. NULL: refused. */
-    Status (*persistent)(void *context, Pool *pool, const Place *place, Object *reference);
-} PickleHooks;
+#include "checkpoint/objects/pickle_hooks.h"
 
 typedef struct PickleResult {
     Object *root;
@@ -22,8 +15,6 @@ typedef struct PickleResult {
     uint64_t ops;   /* opcodes read */
 } PickleResult;
 
-/* Whether "module.name" is a function that no checkpoint needs, such as os.system. */
-bool pickle_name_refused(const char *name);
 /* Reads one pickle from the stream, to just behind its STOP. */
 Status pickle_read(Pool *pool, Stream *stream, const PickleHooks *hooks, PickleResult *result);
 

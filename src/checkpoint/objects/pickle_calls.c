@@ -2,6 +2,7 @@
 #include "checkpoint/objects/pickle_calls.h"
 
 #include "base/utf8.h"
+#include "checkpoint/objects/pickle_names.h"
 
 #include <string.h>
 

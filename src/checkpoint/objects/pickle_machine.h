@@ -5,8 +5,9 @@
 #define PACO_CHECKPOINT_PICKLE_MACHINE_H
 
 #include "checkpoint/bytes/limits.h"
+#include "checkpoint/bytes/stream.h"
 #include "checkpoint/objects/memo.h"
-#include "checkpoint/objects/pickle.h"
+#include "checkpoint/objects/pickle_hooks.h"
 
 typedef struct DictList DictList;
 struct DictList {

@@ -1,7 +1,7 @@
 /* Names that a pickle may not hold. The pickle machine calls nothing, so this protects whoever
  * hands the file on to Python, and says at once what a hostile file is. Classes that are merely
  * unknown stay opaque. */
-#include "checkpoint/objects/pickle.h"
+#include "checkpoint/objects/pickle_names.h"
 
 #include <string.h>
 

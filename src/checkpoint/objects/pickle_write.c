@@ -133,7 +133,7 @@ static Status emit_tensor(PickleWriter *w, const StoredTensor *t)
     emit_known(w, KNOWN_CPU);
     emit_int(&w->out, (int64_t)w->records.tensors[record]->count);
     if (w->legacy)
-        emit_byte(&w->out, 'N'); /* no view of another storage */
+        emit_byte(&w->out, 'N');  /* no view of another storage */
     emit_bytes(&w->out, "tQ", 2); /* persistent reference */
     emit_int(&w->out, whole ? (int64_t)t->start : 0);
     emit_sizes(w, t->rank, t->shape);
@@ -154,7 +154,8 @@ static Status emit_object(PickleWriter *w, const Object *object, int depth);
 
 /* Items in batches between a mark and `close` ('e' of a list, 'u' of a dict), as PyTorch writes
  * them. */
-static Status emit_items(PickleWriter *w, const Object *object, uint32_t items, int close, int depth)
+static Status emit_items(PickleWriter *w, const Object *object, uint32_t items, int close,
+                         int depth)
 {
     for (uint32_t i = 0; i < items; i++) {
         if (i % (2 * BATCH) == 0)

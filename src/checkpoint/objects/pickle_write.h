@@ -32,8 +32,8 @@ typedef struct PickleWriter {
 
 PickleWriter pickle_writer(const Sink *sink, const TensorFetch *fetch, bool legacy);
 void pickle_writer_free(PickleWriter *writer);
-/* Appends one pickle. STATUS_INPUT where something cannot be written, STATUS_LIMIT where it nests too
- * deep, or takes more than a reader (or a conversion) would. */
+/* Appends one pickle. STATUS_INPUT where something cannot be written, STATUS_LIMIT where it nests
+ * too deep, or takes more than a reader (or a conversion) would. */
 Status pickle_write(PickleWriter *writer, const Object *root);
 /* The failure of a writer whose `out` is full. */
 Status pickle_full(const PickleWriter *writer);

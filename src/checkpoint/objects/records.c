@@ -1,5 +1,5 @@
-/* A hash table with open addressing over what makes elements the same: storage, start, type, shape and
- * strides. At most half of it is taken. */
+/* A hash table with open addressing over what makes elements the same: storage, start, type, shape
+ * and strides. At most half of it is taken. */
 #include "checkpoint/objects/records.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* References to storages, and their union by key: sorted by key and order, so that the first of each
- * key leads the others. */
+/* References to storages, and their union by key: sorted by key and order, so that the first of
+ * each key leads the others. */
 #include "checkpoint/objects/storages.h"
 
 #include "base/arena.h"
@@ -90,8 +90,9 @@ Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint3
                           item[2]->text, item[3]->kind == OBJECT_TEXT ? item[3]->text : "?");
     if (item[4]->kind != OBJECT_INT || item[4]->integer < 0)
         return place_fail(STATUS_INPUT, place, "storage '%.100s' with %s as its number of elements",
-                          item[2]->text, item[4]->kind == OBJECT_INT ? "a negative integer"
-                                                                     : object_kind_name(item[4]));
+                          item[2]->text,
+                          item[4]->kind == OBJECT_INT ? "a negative integer"
+                                                      : object_kind_name(item[4]));
     Storage *storage;
     TRY(document_add_storage(c, place, &storage));
     storage->key = item[2]->text;

@@ -1,5 +1,5 @@
-/* Checks of tensors. A file says sizes, strides and offsets; every product and sum of them is looked
- * at for overflow before it is compared with what there is. */
+/* Checks of tensors. A file says sizes, strides and offsets; every product and sum of them is
+ * looked at for overflow before it is compared with what there is. */
 #include "checkpoint/objects/tensor.h"
 
 #include "checkpoint/bytes/limits.h"
