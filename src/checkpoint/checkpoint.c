@@ -24,6 +24,7 @@ static Status sort_keys(Checkpoint *c)
     for (uint32_t i = 0; i < c->count; i++)
         c->by_key[i] = &c->tensors[i];
     qsort(c->by_key, c->count, sizeof *c->by_key, by_key);
+    /* Neighbours after sorting: any two that are alike are next to each other. */
     for (uint32_t i = 1; i < c->count; i++) {
         const CheckpointTensor *t = c->by_key[i];
         Place place = {c->source.path, c->entry ? c->entry : "header", t->at, t->key};
@@ -36,6 +37,7 @@ static Status sort_keys(Checkpoint *c)
 
 static Status open_source(Checkpoint *c, const CheckpointOptions *options, Checkpoint **out)
 {
+    /* Without options: warn of what can be warned of, refuse what must be. */
     if (options)
         c->options = *options;
     Status status = format_read(c);
@@ -45,6 +47,7 @@ static Status open_source(Checkpoint *c, const CheckpointOptions *options, Check
         checkpoint_close(c);
         return status;
     }
+    /* Only now: what failed has been closed. */
     *out = c;
     return STATUS_OK;
 }
@@ -135,6 +138,7 @@ static const Object *child(const Object *object, const char *path, const char **
 {
     const Object *found = NULL;
     size_t longest = 0;
+    /* By its index, which must be a number up to the next slash. */
     if (object->kind == OBJECT_LIST || object->kind == OBJECT_TUPLE) {
         char *end;
         unsigned long i =
@@ -166,6 +170,7 @@ static const Object *child(const Object *object, const char *path, const char **
 const Object *checkpoint_object(const Checkpoint *c, const char *key)
 {
     const Object *object = c->root;
+    /* Part by part, each consuming its key and the slash behind it. */
     while (object && *key) {
         object = child(object, key, &key);
         if (*key == '/')
@@ -191,6 +196,7 @@ Status checkpoint_fail(const Checkpoint *c, const char *key, const char *format,
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
+    /* At a tensor's own place where there is one of this key; else where the tree begins. */
     const CheckpointTensor *t = checkpoint_find(c, key);
     Place place = document_place(c, t ? t->at : c->pickle.begin, key);
     return place_fail(STATUS_INPUT, &place, "%s", what);

@@ -79,6 +79,8 @@ static Status read_whole(Checkpoint *c, const CheckpointTensor *ct, ElementType 
 {
     const StoredTensor *t = ct->tensor;
     Storage *s = t->storage->same;
+    /* A bool may be another byte than 0 and 1 in the file; all else may go to its place as it
+     * is. */
     bool direct = t->type == into && !c->big_endian && into != ELEMENT_BOOL;
     uint8_t *chunk = direct ? NULL : mem_alloc(CHUNK);
     uint32_t crc = 0;
@@ -107,12 +109,14 @@ static Status read_whole(Checkpoint *c, const CheckpointTensor *ct, ElementType 
     free(chunk);
     if (status == STATUS_OK && s->entry >= 0)
         status = zip_check_crc(&c->zip, s->entry, crc, ct->key);
+    /* The CRC has been computed on the way. */
     s->verified = s->verified || status == STATUS_OK;
     return status;
 }
 
 static Status window_get(Window *w, uint64_t position, size_t bytes, const uint8_t **place)
 {
+    /* Forwards as a rule: a view's dimensions are ordered so. */
     if (position < w->at || position + bytes > w->at + w->have) {
         size_t n = w->bytes - position < WINDOW ? (size_t)(w->bytes - position) : WINDOW;
         w->have = 0;
@@ -222,6 +226,8 @@ static Status gather(const Checkpoint *c, const StoredTensor *t, Window *w, Elem
         run = (uint64_t)t->shape[inner];
         n--;
     }
+    /* An odometer over all dimensions but the run: `from` counts in the storage, `to` in the
+     * result. */
     for (uint64_t done = 0; done < t->count; done += run) {
         const uint8_t *place = NULL;
         TRY(window_get(w, from * size, (size_t)run * size, &place));

@@ -23,6 +23,7 @@ static Status number_at(Checkpoint *c, const char *key, double *value, int64_t *
         return checkpoint_fail(c, key, "is missing");
     if (!t || !t->tensor || t->tensor->count != 1)
         return checkpoint_fail(c, key, "is %s (expected a number)", object_kind_name(object));
+    /* Integers and bools stay exact; anything else is read as a double. */
     if (element_converts(t->tensor->type, ELEMENT_INT64)) {
         *whole = true;
         TRY(checkpoint_read(c, t, ELEMENT_INT64, integer));

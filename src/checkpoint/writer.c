@@ -16,6 +16,8 @@
  * none. */
 static char *reserve_temporary(Arena *arena, const char *path)
 {
+    /* Created here, so that no other process takes the same; a link planted under the name is
+     * not followed. */
     for (int i = 0; i < 1000; i++) {
         char *name = arena_printf(arena, "%s.tmp-%ld-%d", path, (long)getpid(), i);
         int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -61,6 +63,7 @@ static Status write_as(const char *temporary, CheckpointFormat format, const Obj
 {
     Sink sink;
     Status status = sink_open(&sink, ops, temporary);
+    /* The reserved name holds an empty file, which the sink did not make. */
     if (status != STATUS_OK) {
         unlink(temporary);
         return status;

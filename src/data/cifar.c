@@ -52,6 +52,7 @@ static Status add_records(const Variant *v, Dataset *d, const char *path, const 
                           size_t size)
 {
     size_t record = (size_t)v->label_bytes + PIXELS, n = size / record;
+    /* Records have no mark of their own: a size that does not fit is what shows a wrong file. */
     if (size == 0 || size % record)
         return status_fail(STATUS_INPUT,
                            "%s: size is no multiple of a record (%zu vs n x %zu bytes). Is it "
@@ -66,6 +67,7 @@ static Status add_records(const Variant *v, Dataset *d, const char *path, const 
             return status_fail(STATUS_INPUT, "%s: image %zu: label out of range (%d vs 0 to %d)",
                                path, i, from[-1], v->classes - 1);
         d->labels[d->count] = from[-1];
+        /* From planes to pixels. */
         for (int p = 0; p < PLANE; p++)
             for (int c = 0; c < 3; c++)
                 to[3 * p + c] = from[c * PLANE + p];
@@ -100,6 +102,7 @@ static void read_names(const Variant *v, Dataset *d, const char *folder)
         for (line = strtok_r((char *)bytes, "\r\n", &at); line && n < v->classes;
              line = strtok_r(NULL, "\r\n", &at))
             names[n++] = arena_printf(&d->arena, "%s", line);
+        /* Fewer, or more, are names of something else. */
         if (n == v->classes)
             d->class_names = names;
     }

@@ -57,6 +57,8 @@ static void check_one(int64_t i, void *context)
 {
     Pass *pass = context;
     char name[NAME_ROOM];
+    /* Hashes of 64 bits stand for names: that two of ten million are alike by chance is a matter of
+     * three in a million. */
     pass->names[i] = rng_hash(dataset_name(pass->data, i, name, sizeof name));
     pass->statuses[i] = (uint8_t)judge(pass->data, i, pass->decode, &pass->contents[i]);
     long long done = atomic_fetch_add(&pass->done, 1) + 1;
@@ -116,6 +118,7 @@ static void count_repeats(const Dataset *d, DataCheck *check)
         check->duplicates += again;
         check->conflicts += again && entries[i].label != entries[i - 1].label;
     }
+    /* Within one content by name: neighbours of another name are copies. */
     qsort(entries, (size_t)check->images, sizeof *entries, by_content);
     for (int64_t i = 1; i < check->images; i++)
         check->copies += entries[i].content && entries[i].content == entries[i - 1].content &&
@@ -163,6 +166,7 @@ static void count_bad(const Pass *pass, DataCheck *check)
         if (*first == STATUS_OK)
             *first = status;
     }
+    /* Missing files first: a wrong folder explains all of them at once. */
     check->status = missing != STATUS_OK ? missing : unreadable;
 }
 

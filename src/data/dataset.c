@@ -22,6 +22,7 @@ static void index_classes(Dataset *d)
         d->counts[d->labels[i]]++;
     for (int c = 0; c < d->classes; c++)
         d->first[c + 1] = d->first[c] + d->counts[c];
+    /* Where the next image of each class goes. */
     int64_t *at = mem_alloc((size_t)d->classes * sizeof *at);
     memcpy(at, d->first, (size_t)d->classes * sizeof *at);
     for (int64_t i = 0; i < d->count; i++)
@@ -51,6 +52,7 @@ static uint64_t sum_of(const Dataset *d)
                                  (unsigned char)(label >> 16), (unsigned char)(label >> 24)};
         if (d->names) {
             const char *name = name_below_root(d, i);
+            /* With its end, so that no two lists of names run together alike. */
             h = fnv_add(h, name, strlen(name) + 1);
         } else {
             h = fnv_add(h, d->pixels + (size_t)i * bytes, bytes);
@@ -63,6 +65,7 @@ static uint64_t sum_of(const Dataset *d)
 static void warn_empty_classes(const Dataset *d)
 {
     int empty = 0, example = -1;
+    /* Backwards: the example left over is the first. */
     for (int c = d->classes - 1; c >= 0; c--)
         if (d->counts[c] == 0)
             empty++, example = c;

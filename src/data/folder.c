@@ -62,6 +62,7 @@ static bool is_image(const char *name)
 static bool is_folder(const char *path, const struct dirent *entry)
 {
     struct stat st;
+    /* Links are followed, as everything that opens the images does. */
     if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)
         return entry->d_type == DT_DIR;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
@@ -104,6 +105,7 @@ static Status scan_class(Arena *arena, const char *root, const char *folder, Nam
     Names level = {0}, next = {0};
     Status status = STATUS_OK;
     names_add(&level, folder);
+    /* Level by level, so that no depth of folders needs a deeper stack. */
     for (int depth = 0; level.count > 0 && status == STATUS_OK; depth++) {
         if (depth == DEPTH_MAX) {
             status = status_fail(STATUS_INPUT, "%s/%s: folders nested deeper than %d", root,

@@ -31,6 +31,7 @@ static void refill(LegacyRandom *random)
 
 static uint32_t next_bits(LegacyRandom *random)
 {
+    /* The generator makes 624 numbers at a time. */
     if (random->at == MT_N)
         refill(random);
     uint32_t y = random->state[random->at++];
@@ -43,6 +44,7 @@ static uint32_t next_bits(LegacyRandom *random)
 /* Uniform in [0, last]: masked draws until one fits. */
 static uint32_t next_upto(LegacyRandom *random, uint32_t last)
 {
+    /* All ones up to the highest bit of `last`. */
     uint32_t mask = last, value;
     for (int shift = 1; shift < 32; shift *= 2)
         mask |= mask >> shift;
@@ -63,6 +65,7 @@ void legacy_shuffle(LegacyRandom *random, uint32_t *values, uint32_t n)
 
 void longtail_counts(const LongTail *tail, int64_t total, int classes, int64_t *counts)
 {
+    /* In double and truncated, as the published code computes it. */
     double largest = (double)total / classes;
     for (int c = 0; c < classes; c++) {
         if (tail->form == LONGTAIL_EXP && classes > 1)
@@ -90,6 +93,7 @@ Status longtail_draw(const LongTail *tail, const char *source, const int32_t *la
         for (int64_t i = 0; i < total; i++)
             if (labels[i] == c)
                 of_class[have++] = (uint32_t)i;
+        /* Also the images that are not kept take part: the generator goes on from there. */
         legacy_shuffle(&random, of_class, (uint32_t)have);
         if (have < counts[c]) {
             status = status_fail(STATUS_INPUT,

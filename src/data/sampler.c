@@ -27,6 +27,7 @@ Status sampler_open(const Dataset *dataset, const SamplerSpec *spec, Sampler **o
 {
     CHECK(spec->ranks >= 1 && spec->batch >= 1);
     int64_t steps = sampler_steps_of(dataset->count, spec->ranks, spec->batch);
+    /* Less than one step would be epochs without an end. */
     if (steps == 0)
         return status_fail(
             STATUS_USAGE, "--batch: larger than the data (%lld vs %lld images of %s)",
@@ -75,6 +76,7 @@ static void order_balanced(Sampler *s)
     const Dataset *d = s->data;
     uint32_t *pool = shuffle_classes(s), *round = mem_alloc((size_t)d->classes * sizeof *round);
     int64_t *used = mem_zero((size_t)d->classes, sizeof *used);
+    /* Another stream than the permutation's. */
     Rng rng = rng_stream(s->spec.seed, s->epoch, 1, RNG_ORDER);
     for (int64_t i = 0; i < d->count;) {
         rng_permutation(&rng, round, (uint32_t)d->classes);
@@ -82,6 +84,7 @@ static void order_balanced(Sampler *s)
             uint32_t c = round[k];
             if (d->counts[c] == 0)
                 continue;
+            /* How often the image was drawn before: a key of its own for each time. */
             uint64_t before = (uint64_t)(used[c] / d->counts[c]);
             s->keys[i++] = before << 32 | pool[d->first[c] + used[c] % d->counts[c]];
             used[c]++;
@@ -117,6 +120,7 @@ void sampler_batch(Sampler *s, uint32_t epoch, int64_t step, int rank, uint64_t 
 {
     CHECKF(step >= 0 && step < s->steps && rank >= 0 && rank < s->spec.ranks, "step %lld rank %d",
            (long long)step, rank);
+    /* Epochs come one after another: one order is kept. */
     if (!s->ordered || s->epoch != epoch)
         order_epoch(s, epoch);
     for (int b = 0; b < s->spec.batch; b++)

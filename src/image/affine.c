@@ -21,6 +21,8 @@ static int pixel_of(double v)
 /* No shear: column x always comes from the same place. */
 static void nearest_scale(const Image *in, const double m[6], Image *out)
 {
+    /* Sums, not products: Pillow adds one step per pixel, and where the sum rounds otherwise
+     * another pixel is taken. */
     int *column = mem_alloc((size_t)in->width * sizeof *column);
     double x_at = m[2] + m[0] * 0.5, y_at = m[5] + m[4] * 0.5;
     for (int x = 0; x < in->width; x++, x_at += m[0]) {
@@ -44,6 +46,7 @@ static void nearest_scale(const Image *in, const double m[6], Image *out)
 static void nearest_fixed(const Image *in, const double m[6], Image *out)
 {
     int64_t f[6];
+    /* Half a pixel in: coordinates are those of edges, samples those of centres. */
     double scaled[6] = {m[0], m[1], m[2] + m[0] * 0.5 + m[1] * 0.5,
                         m[3], m[4], m[5] + m[3] * 0.5 + m[4] * 0.5};
     for (int i = 0; i < 6; i++)
@@ -75,6 +78,7 @@ static void nearest_running(const Image *in, const double m[6], Image *out)
     }
 }
 
+/* 16.16 fixed point holds 32768 to either side; all corners within it, everything is. */
 static bool corner_fits(const double m[6], int x, int y)
 {
     return fabs(x * m[0] + y * m[1] + m[2]) < 32768.0 && fabs(x * m[3] + y * m[4] + m[5]) < 32768.0;
@@ -83,6 +87,7 @@ static bool corner_fits(const double m[6], int x, int y)
 static void nearest(const Image *in, const double m[6], Image *out)
 {
     int w = in->width, h = in->height;
+    /* The ways are tried in Pillow's order: where two would do they may differ by a pixel. */
     if (m[1] == 0 && m[3] == 0)
         nearest_scale(in, m, out);
     else if (corner_fits(m, 0, 0) && corner_fits(m, w, h) && corner_fits(m, 0, h) &&
@@ -96,6 +101,7 @@ void image_affine(Image *image, const double matrix[6], ImageFilter filter, cons
 {
     Image out = image_new(image->width, image->height);
     size_t stride = (size_t)image->width * 3, pixels = (size_t)image->width * (size_t)image->height;
+    /* Kernels leave alone what comes from outside. */
     for (size_t i = 0; i < pixels; i++)
         memcpy(out.pixels + 3 * i, fill, 3);
     if (filter == IMAGE_NEAREST) {
@@ -148,6 +154,7 @@ static void quarter_turn(Image *image, bool clockwise)
 void image_rotate(Image *image, double degrees, ImageFilter filter, const uint8_t fill[3])
 {
     static const double pi = 3.14159265358979323846;
+    /* Pillow turns by multiples of 90 degrees without sampling. */
     double turn = fmod(degrees, 360.0);
     if (turn < 0)
         turn += 360.0;
@@ -161,6 +168,8 @@ void image_rotate(Image *image, double degrees, ImageFilter filter, const uint8_
         quarter_turn(image, turn == 270);
         return;
     }
+    /* Counter-clockwise for the viewer; the map goes from the output to the input, and rows
+     * downwards. */
     double angle = -(turn * (pi / 180.0)), cx = image->width / 2.0, cy = image->height / 2.0;
     double m[6] = {round15(cos(angle)),  round15(sin(angle)), 0,
                    round15(-sin(angle)), round15(cos(angle)), 0};

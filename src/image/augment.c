@@ -48,6 +48,7 @@ void augment_apply(const Augment *augment, const Image *part, ImageBox at, uint8
 {
     const AugmentStep *step = augment->step, *end = step + augment->count;
     Image image;
+    /* The usual first step: the part is only read. */
     if (step < end && step->op == AUGMENT_RESIZED_CROP) {
         image = image_resized_crop(part, at, step->box, (int)step->amount, (int)step->amount);
         step++;
@@ -56,6 +57,7 @@ void augment_apply(const Augment *augment, const Image *part, ImageBox at, uint8
     }
     for (; step < end; step++)
         apply(step, &image);
+    /* A recipe whose steps do not end at the size of a view is a mistake in its table. */
     CHECKF(image.width == augment->size && image.height == augment->size, "%d x %d vs %d",
            image.width, image.height, augment->size);
     memcpy(out, image.pixels, (size_t)image.width * (size_t)image.height * 3);

@@ -21,6 +21,7 @@ void image_brightness(Image *image, double factor)
 void image_contrast(Image *image, double factor)
 {
     size_t n = pixel_count(image);
+    /* Pillow rounds the mean to an integer before it blends. */
     int mean = (int)((double)kernels()->luma_sum(image->pixels, n) / (double)n + 0.5);
     kernels()->blend_constant(image->pixels, 3 * n, mean, (float)factor);
 }
@@ -38,6 +39,7 @@ void image_grayscale(Image *image)
 void image_hue(Image *image, double factor)
 {
     CHECK(fabs(factor) <= 0.5);
+    /* Hues are bytes that wrap around: a shift to the left is one of 256 less to the right. */
     kernels()->hue(image->pixels, pixel_count(image), (int)(factor * 255) & 255);
 }
 
@@ -103,8 +105,10 @@ static void stretch(const uint32_t counts[256], uint8_t table[256])
     while (high > 0 && !counts[high])
         high--;
     identity(table);
+    /* One value, or none: nothing to stretch. */
     if (high <= low)
         return;
+    /* In double and truncated, as Pillow does. */
     double scale = 255.0 / (high - low), offset = -low * scale;
     for (int i = 0; i < 256; i++)
         table[i] = clip8((int)(i * scale + offset));
@@ -126,6 +130,7 @@ static void flatten(const uint32_t counts[256], uint8_t table[256])
             last = counts[i];
     }
     identity(table);
+    /* Pixels per value that comes out, counted as Pillow counts them: without the brightest. */
     uint64_t step = (total - last) / 255;
     if (step == 0)
         return;

@@ -18,6 +18,7 @@ static Status decode(DecodeJob *job)
         return decode_jpeg(job);
     if (job->size >= sizeof png && memcmp(job->bytes, png, sizeof png) == 0)
         return decode_png(job);
+    /* Its first bytes say more of a wrong file than its name. */
     char seen[3 * 4 + 1] = "";
     for (size_t i = 0; i < 4 && i < job->size; i++)
         snprintf(seen + 3 * i, 4, " %02x", job->bytes[i]);

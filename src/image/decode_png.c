@@ -52,7 +52,9 @@ static void choose_transforms(Png *self)
     self->channels = type == PNG_COLOR_TYPE_PALETTE ? 1 : 3;
     if (type == PNG_COLOR_TYPE_GRAY && depth == 16)
         self->channels = 2;
+    /* A byte for each pixel, also where there are several in one. */
     png_set_packing(png);
+    /* Palette and 16-bit grey come as they are: Pillow maps them in ways that libpng does not. */
     if (self->channels != 3)
         return;
     if (depth == 16)
@@ -73,8 +75,10 @@ static void read_pixels(Png *self)
     size_t stride = (size_t)job->whole.width * (size_t)self->channels;
     png_set_interlace_handling(png);
     png_read_update_info(png, self->info);
+    /* The buffer is made for what was asked of libpng: anything else would write beside it. */
     if (png_get_rowbytes(png, self->info) != stride)
         png_error(png, "unexpected row size");
+    /* Rows depend on those before: there is no part of a PNG that costs less. */
     job->box = job->whole;
     job->image = image_new(job->whole.width, job->whole.height);
     if (self->channels != 3)
@@ -117,7 +121,10 @@ static void decode(Png *self)
     if (setjmp(png_jmpbuf(png)))
         return;
     png_set_read_fn(png, self, on_read);
+    /* The size has limits of this program's (decode_job.c), which say more when they are
+     * reached. */
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    /* They could hold anything of any size. */
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, self->info);
     self->status = decode_header(self->job, png_get_image_width(png, self->info),

@@ -27,6 +27,7 @@ static Box box_of(double sigma)
     float variance = radius * radius / PASSES;
     float length = (float)sqrt(12.0 * variance + 1.0);
     float whole = (float)floor((length - 1.0) / 2.0);
+    /* The share of the pixel beside, so that the variance is just that asked for. */
     float part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance);
     part /= 6 * (variance - (whole + 1) * (whole + 1));
     float full = whole + part;
@@ -43,6 +44,7 @@ static void blur_rows(const Image *image, const Box *box)
     size_t n = (size_t)width * 3, room = n + 6 * (size_t)margin;
     uint8_t *padded = mem_alloc(room);
     const uint8_t **line = mem_alloc((size_t)lines * sizeof *line);
+    /* One line, seen from every place: the sum over lines is then the sum along the row. */
     for (int i = 0; i < lines; i++)
         line[i] = padded + 3 * i;
     for (int y = 0; y < image->height; y++) {
@@ -84,6 +86,7 @@ void image_gaussian_blur(Image *image, double sigma)
     Image other = image_new(image->width, image->height);
     for (int pass = 0; pass < PASSES; pass++) {
         blur_columns(image->pixels, other.pixels, image->height, (size_t)image->width * 3, &box);
+        /* Two buffers take turns. */
         Image t = *image;
         *image = other;
         other = t;

@@ -33,6 +33,7 @@ void image_crop(Image *image, ImageBox box)
     int right = clip(box.left + box.width, left, image->width);
     int top = clip(box.top, 0, image->height);
     int bottom = clip(box.top + box.height, top, image->height);
+    /* Only where something of the box lies outside: the rest is written in any case. */
     if (right - left < box.width || bottom - top < box.height)
         memset(out.pixels, 0, out_stride * (size_t)box.height);
     for (int y = top; y < bottom && right > left; y++)

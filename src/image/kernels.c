@@ -6,6 +6,7 @@
 
 const Kernels *kernels(void)
 {
+    /* Threads that ask at once choose the same. */
     static const Kernels *_Atomic chosen;
     const Kernels *k = chosen;
     if (!k) {

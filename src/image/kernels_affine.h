@@ -22,10 +22,12 @@ static inline bool affine_source(const double m[6], int x, int y, int width, int
     double x_out = x + 0.5, y_out = y + 0.5;
     double x_in = m[0] * x_out + m[1] * y_out + m[2];
     double y_in = m[3] * x_out + m[4] * y_out + m[5];
+    /* Written so that a NaN is outside, too. */
     if (!(x_in >= 0.0 && x_in < width && y_in >= 0.0 && y_in < height))
         return false;
     x_in -= 0.5;
     y_in -= 0.5;
+    /* The floor of what is no less than -0.5. */
     s->x = x_in >= 0.0 ? (int)x_in : -1;
     s->y = y_in >= 0.0 ? (int)y_in : -1;
     s->dx = x_in - s->x;
@@ -33,6 +35,7 @@ static inline bool affine_source(const double m[6], int x, int y, int width, int
     return true;
 }
 
+/* Pixels beyond an edge are those at the edge. */
 static inline int affine_clip(int at, int size)
 {
     return at < 0 ? 0 : at < size ? at : size - 1;

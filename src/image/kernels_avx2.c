@@ -67,6 +67,8 @@ static void two_rows(const ResampleWeights *w, const uint8_t *in, size_t in_stri
 static void resample_rows(const ResampleWeights *w, const uint8_t *in, size_t in_stride,
                           const uint8_t *end, uint8_t *out, size_t out_stride, int rows)
 {
+    /* The vectors read four pixels at a time: rows near the end of the image, where that would
+     * be beyond it, are left to the plain loop. */
     size_t reach = 0; /* bytes read from the beginning of a row */
     for (int i = 0; i < w->count; i++) {
         size_t last = ((size_t)w->first[i] + (size_t)(w->taps[i] + 3) / 4 * 4) * 3 + 4;
@@ -85,6 +87,8 @@ static inline void column16(const uint8_t *in, size_t stride, int taps, const in
                             const int16_t *low, uint8_t *out)
 {
     __m256i h0 = _mm256_setzero_si256(), h1 = h0, l0 = h0, l1 = h0;
+    /* Two rows at once: madd multiplies pairs of words and adds. Of an odd last one the pair's
+     * weight is zero, so any row will do. */
     for (int t = 0; t < taps; t += 2, in += 2 * stride) {
         __m128i a = _mm_loadu_si128((const __m128i *)in);
         __m128i b = t + 1 < taps ? _mm_loadu_si128((const __m128i *)(in + stride)) : a;
@@ -111,6 +115,7 @@ static void resample_column(const uint8_t *in, size_t stride, int taps, const in
     }
     for (size_t i = 0; i + 16 <= n; i += 16)
         column16(in + i, stride, taps, high, low, out + i);
+    /* The last sixteen once more: bytes that were made already are made alike. */
     if (n % 16)
         column16(in + n - 16, stride, taps, high, low, out + n - 16);
 }
@@ -189,6 +194,7 @@ static inline __m128i pack16(__m256i a, __m256i b)
 
 static inline __m256i blend8(__m256i value, __m256i base, __m256 factor)
 {
+    /* Multiplied, then added, each rounded: a fused multiply-add would round once. */
     __m256 away = _mm256_cvtepi32_ps(_mm256_sub_epi32(value, base));
     __m256 sum = _mm256_add_ps(_mm256_cvtepi32_ps(base), _mm256_mul_ps(factor, away));
     sum = _mm256_min_ps(_mm256_max_ps(sum, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
@@ -228,6 +234,7 @@ static void blend_luma(uint8_t *rgb, size_t pixels, float factor)
 
 static uint64_t luma_sum(const uint8_t *rgb, size_t pixels)
 {
+    /* In blocks that a lane of 32 bits can hold. */
     uint64_t total = 0;
     size_t i = 0;
     while (i + 16 <= pixels) {
@@ -265,6 +272,7 @@ static inline __m128i pixel_load(const uint8_t *p)
 
 static inline void pixel_store(uint8_t *out, __m256d value)
 {
+    /* Clipped before truncation, which is then Pillow's. */
     value = _mm256_min_pd(_mm256_max_pd(value, _mm256_setzero_pd()), _mm256_set1_pd(255.0));
     __m128i v = _mm256_cvttpd_epi32(value);
     v = _mm_packus_epi16(_mm_packs_epi32(v, v), v);
@@ -304,6 +312,7 @@ static inline __m256d cubic_row(const uint8_t *p, double dx)
 
 static inline __m256d cubic_column(__m256d v1, __m256d v2, __m256d v3, __m256d v4, double dy)
 {
+    /* In the order of affine_cubic: these are no integers. */
     __m256d p3 = _mm256_mul_pd(_mm256_set1_pd(2.0), _mm256_sub_pd(v1, v2));
     p3 = _mm256_sub_pd(_mm256_add_pd(p3, v3), v4);
     __m256d p4 = _mm256_add_pd(_mm256_sub_pd(_mm256_sub_pd(v2, v1), v3), v4);
@@ -369,6 +378,7 @@ static void affine_bicubic(const uint8_t *in, int width, int height, const doubl
 const Kernels *kernels_avx2(void)
 {
     static const Kernels avx2 = KERNELS_TABLE("avx2");
+    /* The file is compiled for AVX2; the processor has the last word. */
     return __builtin_cpu_supports("avx2") ? &avx2 : NULL;
 }
 

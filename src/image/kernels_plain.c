@@ -4,6 +4,7 @@
 #include "image/kernels_affine.h"
 #include "image/kernels_loops.h"
 
+/* Weights may sum to a little more than one: clipped. */
 static uint8_t clip_fixed(int32_t sum)
 {
     sum >>= RESAMPLE_BITS;
@@ -33,11 +34,13 @@ static void resample_rows(const ResampleWeights *w, const uint8_t *in, size_t in
 static void resample_column(const uint8_t *in, size_t stride, int taps, const int32_t *weight,
                             const int16_t *high, const int16_t *low, uint8_t *out, size_t n)
 {
+    /* In blocks, rows outside, so that the inner loop becomes vector code. */
     (void)high, (void)low;
     enum { BLOCK = 64 };
     for (size_t begin = 0; begin < n; begin += BLOCK) {
         size_t count = n - begin < BLOCK ? n - begin : BLOCK;
         int32_t sum[BLOCK];
+        /* Half of what is shifted out: rounds to nearest. */
         for (size_t i = 0; i < count; i++)
             sum[i] = 1 << (RESAMPLE_BITS - 1);
         for (int t = 0; t < taps; t++) {

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+/* How the amount follows from the level: as it is, truncated, rounded, of either sign with a
+ * filter of its own, around one, of either sign. */
 typedef enum Kind { PLAIN, WHOLE, ROUND, SIGNED, AROUND_ONE, EITHER } Kind;
 
 static const struct {
@@ -29,11 +31,13 @@ void randaugment_draw(int n, double m, Rng *rng, Augment *out)
     static const uint8_t mean[3] = {124, 116, 104}; /* of ImageNet, whatever the data set */
     uint32_t chosen[16];
     CHECK(n >= 0 && n <= 16);
+    /* All choices before all amounts, with replacement, as numpy's choice makes them. */
     for (int i = 0; i < n; i++)
         chosen[i] = rng_below(rng, sizeof RANDAUGMENT / sizeof *RANDAUGMENT);
     for (int i = 0; i < n; i++) {
         if (rng_uniform(rng) >= 0.5)
             continue;
+        /* timm draws the magnitude anew for each operation. */
         double level = fmin(10.0, fmax(0.0, m + 0.5 * rng_normal(rng))) / 10;
         Kind kind = RANDAUGMENT[chosen[i]].kind;
         double amount = RANDAUGMENT[chosen[i]].scale * level + RANDAUGMENT[chosen[i]].offset;
@@ -75,6 +79,7 @@ static void add_policy_step(const PolicyStep *from, Rng *rng, Augment *out)
 #undef RANGE
     };
     double low = ranges[from->op].low, high = ranges[from->op].high;
+    /* Ten steps from low to high. */
     double amount = low + from->index * ((high - low) / 9);
     AugmentStep *step = augment_add(out, from->op, amount);
     switch (ranges[from->op].kind) {

@@ -47,6 +47,7 @@ const Recipe *recipe_at(int i)
 
 const Recipe *recipe_find(const char *name)
 {
+    /* Few enough to look at each. */
     const Recipe *recipe;
     for (int i = 0; (recipe = recipe_at(i)); i++)
         if (strcmp(recipe->name, name) == 0)
@@ -86,6 +87,7 @@ typedef struct Views {
     Status status;
 } Views;
 
+/* The smallest box that holds both. */
 static ImageBox cover(ImageBox a, ImageBox b)
 {
     int left = a.left < b.left ? a.left : b.left, top = a.top < b.top ? a.top : b.top;
@@ -98,6 +100,8 @@ static ImageBox views_want(int width, int height, void *context)
 {
     Views *views = context;
     ImageBox want = {0, 0, width, height};
+    /* Called by the decoder once it knows the size; a failure is kept until the image is
+     * decoded. */
     views->status = STATUS_OK;
     for (int i = 0; i < views->count; i++) {
         views->status = recipe_draw(views->recipe->view[i], views->options, views->name, width,
@@ -114,6 +118,7 @@ Status recipe_views(const Recipe *recipe, const RecipeOptions *options, const ch
                     const uint8_t *bytes, size_t size, Rng *query_rng, Rng *key_rng, uint8_t *query,
                     uint8_t *key)
 {
+    /* A file that is damaged anywhere fails before its views do: decoding comes first. */
     Views views = {.recipe = recipe, .options = options, .name = name, .count = key ? 2 : 1,
                    .rng = {query_rng, key_rng}};
     uint8_t *out[2] = {query, key};

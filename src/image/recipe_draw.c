@@ -30,6 +30,7 @@ static ImageBox place(Rng *rng, int width, int height, int box_width, int box_he
 static ImageBox draw_box(Rng *rng, int width, int height, double scale)
 {
     const double least = 3.0 / 4, most = 4.0 / 3;
+    /* Area uniform, ratio uniform in its logarithm. */
     double area = (double)width * height;
     for (int attempt = 0; attempt < 10; attempt++) {
         double target = area * uniform(rng, scale, 1.0);
@@ -44,6 +45,7 @@ static ImageBox draw_box(Rng *rng, int width, int height, double scale)
         box.height = (int)nearbyint(width / least);
     else if (ratio > most)
         box.width = (int)nearbyint(height * most);
+    /* Rounded down, as Python's // does. */
     box.top = (height - box.height) / 2;
     box.left = (width - box.width) / 2;
     return box;
@@ -53,6 +55,7 @@ static void draw_jitter(Rng *rng, const double range[4], Augment *out)
 {
     static const AugmentOp ops[4] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_COLOR,
                                      AUGMENT_HUE};
+    /* The four in random order, but amounts are drawn in the order that they are applied. */
     uint32_t order[4];
     rng_permutation(rng, order, 4);
     for (int i = 0; i < 4; i++) {
@@ -86,6 +89,7 @@ Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const c
     out->size = options->size;
     out->count = 0;
     for (const RecipeStep *s = view->steps; s->kind != RECIPE_END; s++) {
+        /* Steps that always act take no draw. */
         if (s->p < 1 && !chance(rng, s->p))
             continue;
         switch (s->kind) {
@@ -107,6 +111,7 @@ Status recipe_draw(const RecipeView *view, const RecipeOptions *options, const c
         case RECIPE_AUTOAUGMENT: autoaugment_draw(rng, out); break;
         case RECIPE_CUTOUT: {
             AugmentStep *step = augment_add(out, AUGMENT_CUTOUT, 0);
+            /* A centre within the image: at its edges the hole is smaller. */
             step->box.top = (int)rng_below(rng, (uint32_t)out->size);
             step->box.left = (int)rng_below(rng, (uint32_t)out->size);
             step->box.width = (int)s->a[0];

@@ -22,6 +22,7 @@ typedef struct Axis {
 /* The filter's place over the input for output i: inputs [*low, *high) lie under it. */
 static double axis_centre(const Axis *axis, int i, double *support, int *low, int *high)
 {
+    /* By way of float32: Pillow's boxes are. */
     double scale = (double)(float)axis->in / axis->out;
     *support = scale < 1.0 ? 1.0 : scale;
     double centre = (i + 0.5) * scale;
@@ -59,6 +60,7 @@ static void weigh(const Axis *axis, ResampleWeights *w, int i, double *weight)
     w->taps[i] = taps;
     for (int t = 0; t < taps; t++) {
         double share = total != 0.0 ? weight[t] / total : weight[t];
+        /* Weights are not negative: half up is to nearest. */
         int32_t fixed = (int32_t)(0.5 + share * (1 << RESAMPLE_BITS));
         size_t at = (size_t)i * (size_t)w->stride + (size_t)t;
         w->weight[at] = fixed;
@@ -69,6 +71,7 @@ static void weigh(const Axis *axis, ResampleWeights *w, int i, double *weight)
 
 static ResampleWeights weights_new(const Axis *axis)
 {
+    /* Room for the widest output; multiples of four, which vectors take at once. */
     double support = fmax(1.0, (double)axis->in / axis->out);
     int most = (int)ceil(support) * 2 + 1;
     ResampleWeights w = {.count = axis->count, .stride = (most + 3) / 4 * 4};
@@ -103,10 +106,12 @@ static void resample(const Image *part, const Axis *x, const Axis *y, uint8_t *o
     axis_span(y, &low, &high);
     low += y->shift;
     high += y->shift;
+    /* Room beyond each row for what kernels write there. */
     size_t in_stride = (size_t)part->width * 3, stride = (size_t)x->count * 3 + 16;
     size_t rows = (size_t)(high - low);
     uint8_t *middle = mem_alloc(stride * rows);
     const uint8_t *in = part->pixels + (size_t)low * in_stride;
+    /* Pillow passes over an axis whose size stays: copied, not weighed with one. */
     if (x->in == x->out) {
         for (size_t r = 0; r < rows; r++)
             memcpy(middle + r * stride, in + r * in_stride + (size_t)(x->begin + x->shift) * 3,
@@ -206,6 +211,7 @@ Image image_resize_center(const Image *part, ImageBox at, ImageBox whole, int re
     Image out = image_new(crop, crop);
     size_t out_stride = (size_t)crop * 3;
     int left = x.begin - centre_begin(width, crop), top = y.begin - centre_begin(height, crop);
+    /* Zeros where the crop is larger than the image. */
     if (x.count < crop || y.count < crop)
         memset(out.pixels, 0, out_stride * (size_t)crop);
     uint8_t *to = out.pixels + (size_t)top * out_stride + (size_t)left * 3;

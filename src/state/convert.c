@@ -22,6 +22,7 @@ typedef struct Fetch {
 
 static int by_storage(const void *a, const void *b)
 {
+    /* By address: any order will do in which one can be found again. */
     uintptr_t x = (uintptr_t)(*(const CheckpointTensor *const *)a)->tensor->storage->same;
     uintptr_t y = (uintptr_t)(*(const CheckpointTensor *const *)b)->tensor->storage->same;
     return (x > y) - (x < y);
@@ -276,6 +277,7 @@ static Status make_tree(Arena *arena, Checkpoint *c, const ConvertOptions *optio
 Status convert_checkpoint(Checkpoint *c, const char *to, const ConvertOptions *options,
                           const FileOps *ops)
 {
+    /* Tensors of the new tree point into the source: no element is copied. */
     Arena arena = {0};
     Object *root = NULL;
     Fetch context;

@@ -28,6 +28,7 @@ static const char *clean(const char *from, char text[200])
 /* Norm over the finite elements, in blocks that stay in the cache. */
 static void measure(const StoredTensor *t, const uint8_t *values, Measured *m)
 {
+    /* In double: squares of many float32 values would lose digits, or overflow. */
     double block[1024], sum = 0;
     size_t size = element_bytes(t->type);
     for (uint64_t at = 0, n; at < t->count; at += n) {
@@ -91,6 +92,7 @@ static int by_tensor(const void *a, const void *b)
 {
     const CheckpointTensor *x = *(const CheckpointTensor *const *)a,
                            *y = *(const CheckpointTensor *const *)b;
+    /* By address, so that keys of one tensor come together. */
     return ((uintptr_t)x->tensor > (uintptr_t)y->tensor) -
            ((uintptr_t)x->tensor < (uintptr_t)y->tensor);
 }
@@ -228,6 +230,7 @@ static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
         return STATUS_OK;
     }
     Status status = STATUS_OK;
+    /* What is no network of ours can still be compared with one that the user names. */
     if (detect_architecture(&dict, &d) == STATUS_OK) {
         print_detected(&dict, &d, out);
         status = print_differences(&dict, &d, arch ? arch : d.arch, out);
@@ -249,6 +252,7 @@ Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *ou
         return checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
                                object_kind_name(checkpoint_root(c)));
     TRY(print_architecture(c, options->arch, out));
+    /* Tensors first: a damaged one is then named. What no tensor shows is checked at the end. */
     TRY(inspect_tensors(c, options, out));
     return checkpoint_verify(c);
 }

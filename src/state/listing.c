@@ -26,6 +26,7 @@ bool generation_parse(const char *name, int64_t *step)
     if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9')
         return false;
     *step = strtoll(name + 5, &end, 10);
+    /* A name is ours where it is written again just so. */
     generation_name(*step, *end == '-' ? atoi(end + 1) : 1, again);
     return strcmp(name, again) == 0;
 }
@@ -94,6 +95,8 @@ void listing_free(Listing *l)
 
 Status listing_scan(const char *folder, Listing *l)
 {
+    /* Listed ones keep the order of the manifest. Unlisted ones take their place among
+     * themselves by name. */
     int64_t last = l->count ? l->items[l->count - 1].step : -1;
     int older = 0;
     DIR *dir = opendir(folder);
@@ -121,6 +124,7 @@ void listing_take_best(const char *folder, Listing *l)
 {
     char *link = file_join(folder, STORE_BEST), name[STORE_NAME_BYTES] = "";
     ssize_t n = readlink(link, name, sizeof name - 1);
+    /* A link to something else than a checkpoint here says nothing. */
     if (n > 0 && listing_find(l, name) >= 0)
         snprintf(l->best, sizeof l->best, "%s", name);
     free(link);

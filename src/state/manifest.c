@@ -30,6 +30,7 @@ static bool take_entry(const Json *json, Generation *g)
 {
     const Json *bytes = json_get(json, "bytes");
     const char *name = json_text(json, "file", ""), *sha = json_text(json, "sha256", "");
+    /* Names that are not ours are not taken: what is listed may be removed one day. */
     if (!generation_parse(name, &g->step) || strlen(sha) != SHA256_TEXT - 1 || !bytes ||
         !bytes->integral)
         return false;
@@ -47,6 +48,7 @@ static bool take_manifest(const Json *root, Listing *l)
         return false;
     for (const Json *entry = list->child; entry; entry = entry->next) {
         Generation g = {0};
+        /* Twice in the list: no save writes that. */
         if (!take_entry(entry, &g) || listing_find(l, g.name) >= 0)
             return false;
         listing_add(l, &g, l->count);
@@ -89,6 +91,8 @@ static Status judge_manifest(const char *path, const char *text, size_t size, Li
     Json *root;
     bool readable = json_parse(&arena, path, text, size, &root) == STATUS_OK;
     double format = readable ? json_number(root, "format", 0) : 0;
+    /* A newer program's manifest may be sealed in another way; a damaged one may look as if it
+     * were newer. */
     bool sealed = has_seal(text, size),
          whole = sealed ? seal_is_right(text, size) : format < SEALED_FORMAT;
     Status status = STATUS_OK;
@@ -112,6 +116,7 @@ Status manifest_read(const char *folder, Listing *l, bool *damaged)
     Status status = file_read(path, MANIFEST_MOST, &text, &size);
     if (status == STATUS_OK)
         status = judge_manifest(path, (const char *)text, size, l, damaged);
+    /* Not there is a fresh folder, or one whose manifest was lost. */
     else if (status == STATUS_IO && store_file_absent(path))
         status = STATUS_OK;
     if (*damaged) {

@@ -30,6 +30,7 @@ static Status verify(const char *path, const Generation *g)
     Checkpoint *c;
     if (g->sum.sha[0])
         return store_file_check(path, &g->sum);
+    /* Without a hash its CRCs are all there is. */
     CheckpointOptions options = {.require_crc = true};
     TRY(checkpoint_open(path, &options, &c));
     Status status = checkpoint_verify(c);
@@ -143,6 +144,7 @@ Status store_best(const char *folder, char **path)
                      ? status_fail(STATUS_INPUT,
                                    "%s: store: the best checkpoint is not in the manifest", *path)
                      : verify(*path, &l.items[at]);
+        /* No hint where the best one is the newest. */
         if (status != STATUS_OK && at != l.count - 1)
             status = no_best(folder, status);
     }
@@ -306,6 +308,8 @@ Status store_save(Store *s, int64_t step, bool best, StoreWrite write, void *con
 {
     Generation g = {.step = step};
     Listing next, gone = {0};
+    /* What is saved next is decided on copies: the listing changes once all of it is on the
+     * disk. */
     choose_name(s, step, g.name);
     if (s->listing.count && step < listing_newest(&s->listing)->step)
         log_warn("%s: step %lld is saved after step %lld", s->folder, (long long)step,

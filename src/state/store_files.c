@@ -83,6 +83,7 @@ static Status write_and_check(const FileOps *ops, const char *path,
         return status;
     }
     TRY(sink_finish(&sink, digest));
+    /* All that was written, and its hash, against what the disk gives back. */
     sum->bytes = sink.at;
     sha256_text(digest, sum->sha);
     status = store_file_check(path, sum);
@@ -106,6 +107,7 @@ Status store_file_link(const FileOps *ops, const char *path, const char *target)
 {
     char *temporary = with_ending(path, STORE_UNFINISHED);
     Status status = STATUS_OK;
+    /* One that a killed save left would be in the way. */
     ops->remove(temporary);
     if (ops->symlink(target, temporary) != 0)
         status = status_fail(STATUS_IO, "%s: link: cannot create: %s", temporary, strerror(errno));
@@ -132,11 +134,14 @@ Status store_lock(const char *folder, int *fd)
         status = status_fail(STATUS_IO, "%s: lock: cannot create: %s", path, strerror(errno));
     } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = pread(*fd, holder, sizeof holder - 1, 0);
+        /* Its number, where it is one: the file may hold anything. */
         holder[n > 0 ? strspn(holder, "0123456789") : 0] = 0;
         status =
             status_fail(STATUS_IO, "%s: lock: another process%s%s writes here. One run per folder",
                         folder, holder[0] ? ", " : "", holder);
     } else {
+        /* For the message above, in another process. It is no lock by itself: that ends with its
+         * process. */
         int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
         if (ftruncate(*fd, 0) != 0 || pwrite(*fd, holder, (size_t)n, 0) != n)
             log_debug(1, "%s: the lock does not name this process", path);

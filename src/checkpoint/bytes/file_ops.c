@@ -11,11 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Truncates: whoever writes has chosen a name that is his own, or one that a killed run of his
+ * left. */
 static int create_file(const char *path)
 {
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 }
 
+/* The name of a new file is kept in its folder: that has to reach the disk too. */
 static int sync_folder(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -33,6 +36,7 @@ const FileOps file_ops_system = {create_file, write,  fsync,   close,
 Status file_ops_fail(const char *path, uint64_t at, const char *what)
 {
     int error = errno;
+    /* What a user can do about it, where the reason is one of the usual ones. */
     const char *hint = error == ENOSPC || error == EDQUOT
                            ? ". Make room and run again; older checkpoints "
                              "are untouched"
@@ -47,6 +51,8 @@ Status file_publish(const FileOps *ops, const char *from, const char *to)
     char *folder = mem_string(to), *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
+    /* The folder is the path up to its last slash; "/x" lies in "/", and "x" where the program
+     * runs. */
     Status status = STATUS_OK;
     if (ops->rename(from, to) != 0) {
         status = file_ops_fail(to, 0, "rename");

@@ -26,6 +26,7 @@ Status place_fail(Status code, const Place *place, const char *format, ...)
                        (unsigned long long)place->offset, what);
 }
 
+/* One text, whatever was being made: what filled the memory says little of what would need it. */
 Status place_full(const Place *place)
 {
     return place_fail(STATUS_LIMIT, place, "the file's objects need too much memory (limit %d MiB)",

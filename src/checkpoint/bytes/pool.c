@@ -14,6 +14,7 @@ void *pool_alloc(Pool *pool, size_t bytes)
     size_t cost = bytes > BLOCK        ? bytes + BLOCK
                   : bytes > BLOCK / 16 ? 2 * bytes
                                        : (bytes + 15) / 16 * 16;
+    /* The comparison first: the sum of an absurd number might wrap around. */
     if (bytes > LIMIT_MEMORY || !pool_charge(pool, cost))
         return NULL;
     return arena_try(&pool->arena, bytes);
@@ -27,6 +28,7 @@ char *pool_text(Pool *pool, const char *text, size_t length)
     return copy;
 }
 
+/* Never more than LIMIT_MEMORY is charged, so that the difference cannot wrap. */
 bool pool_charge(Pool *pool, size_t bytes)
 {
     if (bytes > LIMIT_MEMORY - pool->charged)

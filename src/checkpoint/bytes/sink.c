@@ -23,11 +23,14 @@ Status sink_open(Sink *sink, const FileOps *ops, const char *path)
 /* Writes all of it; a short write is followed by another, which says what is wrong. */
 static Status put(Sink *sink, const uint8_t *bytes, size_t size)
 {
+    /* The hash is of what was handed over; that the disk has the same is for a second reading to
+     * say. */
     sha256_add(&sink->sha, bytes, size);
     while (size) {
         ssize_t n = sink->ops->write(sink->fd, bytes, size);
         if (n < 0 && errno == EINTR)
             continue;
+        /* A write of nothing would be tried for ever. */
         if (n == 0)
             errno = EIO;
         if (n <= 0)
@@ -43,6 +46,7 @@ Status sink_write(Sink *sink, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
     while (size) {
+        /* Large blocks need no copy where nothing waits before them. */
         if (sink->used == 0 && size >= BUFFER) {
             TRY(put(sink, bytes, BUFFER));
             bytes += BUFFER;
@@ -77,6 +81,8 @@ Status sink_finish(Sink *sink, uint8_t digest[SHA256_BYTES])
         sink_abandon(sink);
         return status;
     }
+    /* A close may report what the writes did not (a quota, a network); the descriptor is gone
+     * either way. */
     int fd = sink->fd;
     sink->fd = -1;
     if (sink->ops->close(fd) != 0) {
@@ -92,6 +98,7 @@ Status sink_finish(Sink *sink, uint8_t digest[SHA256_BYTES])
 
 void sink_abandon(Sink *sink)
 {
+    /* -1: sink_finish has closed it, and removed the file where that failed. */
     if (sink->fd >= 0) {
         sink->ops->close(sink->fd);
         sink->ops->remove(sink->path);

@@ -21,6 +21,7 @@ static Status check_empty(const Source *source)
 Status source_open(Source *source, const char *path)
 {
     struct stat st;
+    /* Not to wait for the other end of a pipe: it is refused below. */
     *source = (Source){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (source->fd < 0)
         return status_fail(STATUS_IO, "%s: file@0: cannot open: %s", path, strerror(errno));
@@ -36,6 +37,7 @@ Status source_open(Source *source, const char *path)
     return status;
 }
 
+/* Offsets have been compared with `size` by whoever reads: nothing is checked again. */
 Source source_memory(const char *name, const uint8_t *bytes, uint64_t size)
 {
     return (Source){.path = name, .fd = -1, .memory = bytes, .size = size};
@@ -56,6 +58,7 @@ Status source_read(const Source *source, uint64_t offset, void *to, size_t bytes
         return STATUS_OK;
     }
     for (size_t done = 0; done < bytes;) {
+        /* A read may give less than asked for, and a signal may end it. */
         ssize_t n = pread(source->fd, (char *)to + done, bytes - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;

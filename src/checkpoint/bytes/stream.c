@@ -37,6 +37,7 @@ Status stream_open_deflated(Stream *stream, const Source *source, const char *en
     Inflater *inflater = stream->inflater = mem_zero(1, sizeof *inflater);
     inflater->next = begin;
     inflater->end = begin + packed;
+    /* -15: the largest window, and no header, as zip stores deflated data. */
     if (inflateInit2(&inflater->z, -15) != Z_OK) {
         free(inflater);
         stream->inflater = NULL;
@@ -78,6 +79,8 @@ static Status inflate_some(Stream *stream)
         f->z.next_in = f->packed;
         f->z.avail_in = (uInt)n;
     }
+    /* Neither input taken nor output made, and no more input to come: without this it would go
+     * on for ever. */
     uInt in = f->z.avail_in, out = f->z.avail_out;
     int code = inflate(&f->z, Z_NO_FLUSH);
     f->done = code == Z_STREAM_END;
@@ -94,6 +97,7 @@ static Status inflate_some(Stream *stream)
 static Status inflate_exactly(Stream *stream, uint8_t *to, size_t bytes)
 {
     Inflater *f = stream->inflater;
+    /* zlib counts in 32 bits. */
     while (bytes) {
         size_t n = bytes < (1u << 30) ? bytes : 1u << 30;
         f->z.next_out = to;
@@ -127,6 +131,8 @@ Status stream_read(Stream *stream, void *to, size_t bytes)
         return place_fail(STATUS_INPUT, &place, "ends too early (%llu bytes left vs %zu needed)",
                           (unsigned long long)stream_left(stream), bytes);
     }
+    /* What is at hand first; of what is missing large pieces go past the window, small ones
+     * through it. */
     while (bytes) {
         size_t ready = stream->have - stream->used;
         if (ready == 0 && bytes >= WINDOW) {
@@ -155,6 +161,8 @@ Status stream_read(Stream *stream, void *to, size_t bytes)
 void stream_skip(Stream *stream, uint64_t bytes)
 {
     CHECK(!stream->inflater && bytes <= stream_left(stream));
+    /* What was read ahead is dropped or kept as far as it goes; nothing is read for bytes passed
+     * over. */
     uint64_t ready = stream->have - stream->used;
     stream->used = bytes < ready ? stream->used + (size_t)bytes : stream->have;
     stream->at += bytes;
@@ -163,6 +171,8 @@ void stream_skip(Stream *stream, uint64_t bytes)
 Status stream_finish(Stream *stream)
 {
     Inflater *f = stream->inflater;
+    /* One byte of room: enough to see that there is a byte too many, not enough to cost
+     * anything. */
     uint8_t one;
     if (!f)
         return STATUS_OK;

@@ -33,6 +33,8 @@ typedef struct Archive {
 /* An octal number that fills its field; false when it is anything else (base 256, signs). */
 static bool octal(const uint8_t *field, size_t length, uint64_t *value)
 {
+    /* Old writers pad with blanks in front, all end with blanks or zeros; a field of 12 digits
+     * fits 36 bits. */
     size_t i = 0;
     *value = 0;
     while (i < length && field[i] == ' ')
@@ -48,6 +50,7 @@ static bool octal(const uint8_t *field, size_t length, uint64_t *value)
 
 static bool checksum_fits(const uint8_t *header)
 {
+    /* The sum is taken with its own field blank. */
     uint64_t wanted, sum = 0;
     for (int i = 0; i < BLOCK; i++)
         sum += i >= AT_SUM && i < AT_SUM + 8 ? ' ' : header[i];
@@ -63,6 +66,7 @@ static Status check_pax(const Source *source, uint64_t at, uint64_t size)
                 sizeof text - 1);
     TRY(source_read(source, at, text, (size_t)size));
     text[size] = 0;
+    /* "LENGTH KEY=VALUE\n", LENGTH being that of the whole record; the shortest one is "5 a=\n". */
     for (size_t from = 0; from < size;) {
         char *after;
         unsigned long n =
@@ -91,6 +95,7 @@ static Status add_member(const Archive *a, const uint8_t *header, uint64_t at, u
     if (header[AT_TYPE] != '0' && header[AT_TYPE] != 0)
         FAIL_AT(at, "member '%s' of type 0x%02x (only plain files are read)", name,
                 header[AT_TYPE]);
+    /* A prefix would make another path of the name; old headers have no such field. */
     if (header[AT_PREFIX] && memcmp(header + AT_MAGIC, "ustar", 5) == 0)
         FAIL_AT(at, "member '%s' with a path prefix", name);
     for (TarMember *m = a->members; m < a->members + a->count; m++) {
@@ -131,6 +136,8 @@ static Status read_member(const Archive *a, const uint8_t *header, uint64_t *at)
     if (size > source->size - data)
         FAIL_AT(*at, "member of %llu bytes reaches over the end of the file (%llu left)",
                 (unsigned long long)size, (unsigned long long)(source->size - data));
+    /* x: for the next member, g: for all that follow. Neither may say anything that matters
+     * here. */
     bool pax = header[AT_TYPE] == 'x' || header[AT_TYPE] == 'g';
     TRY(pax ? check_pax(source, data, size) : add_member(a, header, *at, data, size));
     uint64_t padded = (size + BLOCK - 1) / BLOCK * BLOCK;
@@ -149,6 +156,7 @@ Status tar_find(const Source *source, TarMember *members, int count)
         if (source->size - at < BLOCK)
             FAIL_AT(at, "archive ends without its end blocks");
         TRY(source_read(source, at, header, BLOCK));
+        /* A member has a name: an empty one is the first of the two empty blocks. */
         if (header[0] == 0)
             break;
         TRY(read_member(&archive, header, &at));

@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Entries by a property, for comparing neighbours. */
 typedef struct Sorted {
     const ZipEntry *entry;
     uint32_t index;
 } Sorted;
 
+/* ASCII alone: what a locale folds differs from machine to machine. */
 static int lower(int c)
 {
     return c >= 'A' && c <= 'Z' ? c + 32 : c;
@@ -45,6 +47,8 @@ static int by_offset(const void *a, const void *b)
     return (x->local > y->local) - (x->local < y->local);
 }
 
+/* Names that differ in case only are one file on some systems: such a zip holds another thing
+ * there. */
 static Status check_names(const Zip *zip, Sorted *sorted)
 {
     const Source *source = zip->source;
@@ -61,6 +65,8 @@ static Status check_names(const Zip *zip, Sorted *sorted)
     return STATUS_OK;
 }
 
+/* Each entry ends before the next begins, and the first begins the file: no byte is read as two
+ * things, none in front of all is hidden. */
 static Status check_overlaps(const Zip *zip, Sorted *sorted, uint64_t directory)
 {
     const Source *source = zip->source;
@@ -78,6 +84,7 @@ static Status check_overlaps(const Zip *zip, Sorted *sorted, uint64_t directory)
     return STATUS_OK;
 }
 
+/* PyTorch puts all records into one folder, of any name. */
 static Status check_prefix(Zip *zip, Pool *pool)
 {
     const Source *source = zip->source;
@@ -96,6 +103,7 @@ static Status check_prefix(Zip *zip, Pool *pool)
     return STATUS_OK;
 }
 
+/* Charged twice what the table takes: sorting may use as much again. */
 static Status relate(Zip *zip, Pool *pool, uint64_t directory)
 {
     Place place = {zip->source->path, "directory", directory, NULL};
@@ -109,6 +117,7 @@ static Status relate(Zip *zip, Pool *pool, uint64_t directory)
     Status status = check_names(zip, sorted);
     if (status == STATUS_OK)
         status = check_overlaps(zip, sorted, directory);
+    /* By whole names: zip_find compares what follows the common folder, which sorts alike. */
     qsort(sorted, zip->count, sizeof *sorted, by_name);
     for (uint32_t i = 0; i < zip->count; i++)
         zip->by_name[i] = sorted[i].index;
@@ -118,11 +127,15 @@ static Status relate(Zip *zip, Pool *pool, uint64_t directory)
     return check_prefix(zip, pool);
 }
 
+/* Records of the directory first, then each entry's own header: a header can then be held
+ * against the whole of what the directory says of it. */
 static Status read_directory(Zip *zip, Pool *pool, const ZipDirectory *d)
 {
     Stream stream;
     Status status = STATUS_OK;
     stream_open(&stream, zip->source, "directory", d->offset, d->size);
+    /* A writer that computed no CRCs wrote zeros: real data of which every CRC is zero do not
+     * occur. */
     zip->unchecked = true;
     for (uint32_t i = 0; i < zip->count && status == STATUS_OK; i++) {
         status = zip_read_entry(&stream, pool, i, &zip->entries[i]);
@@ -140,6 +153,7 @@ static Status read_directory(Zip *zip, Pool *pool, const ZipDirectory *d)
     return status;
 }
 
+/* The number of entries has been compared with the directory's size, and that with the file's. */
 Status zip_open(const Source *source, Pool *pool, Zip *zip)
 {
     ZipDirectory d = {0};
@@ -169,6 +183,7 @@ int64_t zip_find(const Zip *zip, const char *name)
     return -1;
 }
 
+/* The stream carries the entry's name into messages. */
 Status zip_stream(const Zip *zip, int64_t entry, Stream *stream)
 {
     const ZipEntry *e = &zip->entries[entry];
@@ -194,6 +209,7 @@ Status zip_verify(const Zip *zip, int64_t entry, const char *key)
     Stream stream;
     TRY(zip_stream(zip, entry, &stream));
     stream.key = key;
+    /* In pieces that stay in the cache, so that the CRC costs no second pass over memory. */
     uint8_t *buffer = mem_alloc(CHUNK);
     Status status = STATUS_OK;
     uint32_t crc = 0;

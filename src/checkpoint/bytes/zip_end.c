@@ -23,6 +23,7 @@ static Status find_end(const Source *source, uint64_t *end)
     Status status = source_read(source, base, tail, n);
     int64_t found = -1, last = -1;
     bool twice = false;
+    /* All of them are looked at: a comment may hold what looks like an end record. */
     for (size_t i = 0; status == STATUS_OK && i + END_BYTES <= n; i++) {
         if (memcmp(tail + i, "PK\5\6", 4) != 0)
             continue;
@@ -83,6 +84,7 @@ static Status read_wide_end(const Source *source, uint64_t *end, ZipDirectory *d
         (d->offset != 0xffffffff && d->offset != wide.offset))
         ZIP_FAIL("zip64", at, "Zip64 end record contradicts the end record (%llu vs %llu entries)",
                  (unsigned long long)wide.count, (unsigned long long)d->count);
+    /* The fields of 32 bits agree or are saturated: the wide ones are believed. */
     *d = wide;
     *end = at;
     return STATUS_OK;
@@ -98,8 +100,11 @@ Status zip_read_end(const Source *source, ZipDirectory *d)
         ZIP_FAIL("end", end, "file is part of a set of several disks");
     *d = (ZipDirectory){
         .count = little16(raw + 10), .size = little32(raw + 12), .offset = little32(raw + 16)};
+    /* A saturated field is a promise of a Zip64 record. */
     bool needed = d->count == 0xffff || d->size == 0xffffffff || d->offset == 0xffffffff;
     TRY(read_wide_end(source, &end, d, needed));
+    /* Only a directory that could really hold so many reaches a limit; else it is malformed,
+     * below. */
     if (d->count > LIMIT_ENTRIES && d->count <= d->size / ZIP_CENTRAL_BYTES &&
         d->size <= source->size) {
         Place place = {source->path, "end", end, NULL};

@@ -45,6 +45,7 @@ static Status read_extra(const Source *source, const char *name, uint64_t at, co
 {
     const uint8_t *from;
     size_t needed = 0, n = 0;
+    /* The field holds just the values that did not fit, in a fixed order, and nothing else. */
     for (int i = 0; i < count; i++)
         needed += *fields[i] == 0xffffffff ? 8 : 0;
     TRY(find_wide(source, name, at, extra, length, &from, &n));
@@ -85,6 +86,7 @@ static const char *name_fault(const char *name, size_t length)
     return NULL;
 }
 
+/* What the directory says of an entry by itself, before its own header is looked at. */
 static Status check_entry(const Source *source, const ZipEntry *e, unsigned method, uint64_t at)
 {
     uint64_t sum;
@@ -102,6 +104,7 @@ static Status check_entry(const Source *source, const ZipEntry *e, unsigned meth
                  "%llu bytes at offset %llu reach over the end of the file (%llu bytes)",
                  (unsigned long long)e->packed, (unsigned long long)e->local,
                  (unsigned long long)source->size);
+    /* Deflate makes at most 1032 bytes of one. */
     if (method == 8 && e->size / 1032 > e->packed)
         ZIP_FAIL(e->name, at, "%llu bytes cannot inflate to %llu", (unsigned long long)e->packed,
                  (unsigned long long)e->size);
@@ -116,11 +119,13 @@ Status zip_read_entry(Stream *stream, Pool *pool, uint32_t index, ZipEntry *e)
     if (stream_left(stream) < ZIP_CENTRAL_BYTES)
         ZIP_FAIL("directory", at, "entry %u runs over the end of the central directory", index);
     TRY(stream_read(stream, raw, ZIP_CENTRAL_BYTES));
+    /* A wrong signature here means that the sizes before it were wrong. */
     if (memcmp(raw, "PK\1\2", 4) != 0)
         ZIP_FAIL("directory", at, "entry %u has no signature", index);
     size_t n = little16(raw + 28), extra = little16(raw + 30), comment = little16(raw + 32);
     if (n + extra + comment > stream_left(stream))
         ZIP_FAIL("directory", at, "entry %u runs over the end of the central directory", index);
+    /* At most three times 64 KiB. */
     uint8_t *rest = mem_alloc(n + extra + comment);
     Status status = stream_read(stream, rest, n + extra + comment);
     const char *fault = status == STATUS_OK ? name_fault((const char *)rest, n) : NULL;
@@ -138,6 +143,7 @@ Status zip_read_entry(Stream *stream, Pool *pool, uint32_t index, ZipEntry *e)
         Place place = stream_place(stream);
         status = place_full(&place);
     }
+    /* In the order that the format prescribes. */
     uint64_t *fields[] = {&e->size, &e->packed, &e->local};
     if (status == STATUS_OK)
         status = read_extra(source, e->name, at, rest + n, extra, fields, 3);
@@ -190,6 +196,7 @@ static Status check_descriptor(const Source *source, ZipEntry *e)
     uint64_t left = source->size - e->end;
     size_t n = left < sizeof raw ? (size_t)left : sizeof raw;
     TRY(source_read(source, e->end, raw, n));
+    /* With 32-bit sizes or, after entries beyond 4 GiB, with 64-bit ones: the sizes tell which. */
     bool begins = n >= 16 && memcmp(raw, "PK\7\10", 4) == 0 && little32(raw + 4) == e->crc;
     if (begins && little32(raw + 8) == e->packed && little32(raw + 12) == e->size) {
         e->end += 16;
@@ -212,6 +219,8 @@ Status zip_read_local(const Source *source, ZipEntry *e, uint64_t directory)
     if (memcmp(raw, "PK\3\4", 4) != 0)
         ZIP_FAIL(e->name, e->local, "no local header here (signature 0x%08x)", little32(raw));
     size_t n = little16(raw + 26), extra = little16(raw + 28);
+    /* Extra fields may differ from the directory's, and so where the data begin is only known
+     * here. */
     uint64_t room = directory - e->local - LOCAL_BYTES;
     if (n + extra > room || e->packed > room - n - extra)
         ZIP_FAIL(e->name, e->local, "data reach into the central directory");

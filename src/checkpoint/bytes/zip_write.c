@@ -129,6 +129,7 @@ static Status put_wide_end(const ZipWriter *w, uint64_t offset, uint64_t size)
 Status zip_writer_add(ZipWriter *w, const char *name, const void *bytes, uint64_t size)
 {
     size_t length = strlen(name);
+    /* Names are this program's own. */
     CHECKF(length <= ZIP_NAME_MOST, "%s", name);
     if (w->count == w->room) {
         w->room = w->room ? 2 * w->room : 256;
@@ -149,6 +150,7 @@ Status zip_writer_finish(ZipWriter *w)
     for (uint32_t i = 0; i < w->count; i++)
         TRY(put_central(w, &w->records[i]));
     uint64_t size = sink_position(w->sink) - offset;
+    /* Readers look for the Zip64 record where a field is saturated. */
     if (w->count >= 0xffff || is_wide(offset) || is_wide(size))
         TRY(put_wide_end(w, offset, size));
     store16(end + 8, w->count);

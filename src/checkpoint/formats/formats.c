@@ -42,6 +42,7 @@ static const char *looks_like(const char *bytes, size_t size)
         {"\x80\x05", 2, "a bare pickle"},
         {"{", 1, "JSON text"},
     };
+    /* The first that fits: longer beginnings stand before shorter ones that they share. */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (size >= known[i].length && memcmp(bytes, known[i].bytes, known[i].length) == 0)
             return known[i].name;
@@ -60,6 +61,8 @@ static bool may_be_safetensors(const Checkpoint *c, const uint8_t *head, size_t 
     return n > 8 && little64(head) <= c->source.size - 8 && strchr("{ \t\r\n", head[8]) && head[8];
 }
 
+/* Archives before POSIX have no "ustar": a name that ends within its field, and the type of a
+ * plain file, are what they have. */
 static bool may_be_tar(const uint8_t *head, size_t n)
 {
     return n == 512 && (memcmp(head + 257, "ustar", 5) == 0 ||
@@ -79,10 +82,12 @@ Status format_read(Checkpoint *c)
     uint8_t head[512];
     size_t n = c->source.size < sizeof head ? (size_t)c->source.size : sizeof head;
     TRY(source_read(&c->source, 0, head, n));
+    /* By name too: a damaged one should be called damaged, not unknown. */
     if (ends_with(c->path, ".safetensors"))
         return safetensors_read(c);
     if (n < 4)
         return status_fail(STATUS_INPUT, "%s: file@0: truncated, %zu bytes", c->path, n);
+    /* From the surest sign to the weakest. */
     if (memcmp(head, "PK\3\4", 4) == 0)
         return torch_zip_read(c);
     if (may_be_legacy(head, n))

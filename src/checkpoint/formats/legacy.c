@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 0x1950a86a20f9469cfc6c as a pickle holds it: its bytes, lowest first. */
 static const uint8_t magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
 
 static Status refer(void *context, Pool *pool, const Place *place, Object *reference)
@@ -32,6 +33,7 @@ static Status check_preamble(Checkpoint *c, Stream *stream)
     if (r.root->kind != OBJECT_INT || r.root->integer != 1001)
         return place_fail(STATUS_INPUT, &place, "legacy protocol %lld (expected 1001)",
                           r.root->kind == OBJECT_INT ? (long long)r.root->integer : 0);
+    /* The sizes of short, int and long stand there too: the elements' types say theirs. */
     place = stream_place(stream);
     TRY(pickle_read(&c->pool, stream, NULL, &r));
     const Object *order = object_get(r.root, "little_endian");
@@ -53,6 +55,7 @@ static Status check_keys(const Place *place, const Object *keys, Storage **by_ke
         if (keys->items[i]->kind != OBJECT_TEXT)
             return place_fail(STATUS_INPUT, place, "storage key %u is %s (expected a string)", i,
                               object_kind_name(keys->items[i]));
+        /* A key more, another one, or the same one in another place. */
         if (i >= distinct || strcmp(by_key[i]->key, keys->items[i]->text) != 0)
             return place_fail(STATUS_INPUT, place, "storage key '%.80s' where '%.80s' is expected",
                               keys->items[i]->text, i < distinct ? by_key[i]->key : "the end");
@@ -86,6 +89,7 @@ static Status place_storages(Checkpoint *c, uint64_t at, Storage **by_key, uint3
                               "file (%llu bytes left)",
                               (unsigned long long)s->count,
                               (unsigned long long)(c->source.size - at));
+        /* Set once here, so that no tensor looks for a record. */
         s->offset = at;
         s->placed = true;
         at += bytes;
@@ -103,9 +107,11 @@ static Status read_all(Checkpoint *c, Stream *stream, Storage ***by_key)
     PickleResult keys;
     uint32_t distinct;
     TRY(check_preamble(c, stream));
+    /* From here on messages count from where the object's pickle begins. */
     TRY(pickle_read(&c->pool, stream, &hooks, &c->pickle));
     Place place = stream_place(stream);
     TRY(pickle_read(&c->pool, stream, NULL, &keys));
+    /* Every storage is known by now: the object has been read, though not yet walked. */
     TRY(storages_unite(c, by_key, &distinct));
     TRY(check_keys(&place, keys.root, *by_key, distinct));
     TRY(place_storages(c, stream->begin + stream->at, *by_key, distinct));

@@ -9,6 +9,7 @@
 /* Magic number, protocol 1001, and the system that writes. */
 static void emit_preamble(Emitter *e)
 {
+    /* Two whole pickles and the beginning of the third, a dict. */
     emit_bytes(e, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
     emit_bytes(e, "\x80\x02M\xe9\x03.\x80\x02}(", 10);
     emit_text(e, "protocol_version", strlen("protocol_version"));

@@ -70,6 +70,7 @@ static Status expect(Header *h, char c)
 static Status scan_string(Header *h)
 {
     uint64_t from = h->at;
+    /* Escapes are passed over here and read by the strict reader later. */
     for (h->at++; h->at < h->size && h->text[h->at] != '"'; h->at++)
         if (h->text[h->at] == '\\')
             h->at++;
@@ -84,6 +85,7 @@ static Status scan_string(Header *h)
 /* Moves behind an object that begins here. */
 static Status scan_object(Header *h)
 {
+    /* Kinds of bracket need not match here: the strict reader sees to it. */
     uint64_t from = h->at, depth = 0;
     for (; h->at < h->size; h->at++) {
         char c = h->text[h->at];
@@ -108,6 +110,7 @@ static Status parse(Header *h, Arena *scratch, uint64_t from, Json **out)
         return status;
     /* The reader counts from where its text began: say where that is. */
     char text[STATUS_TEXT_MAX];
+    /* Its message is "json@OFFSET: what": the offset is moved to the header's, the rest is kept. */
     const char *what = strstr(status_text(), "json@");
     unsigned long long within = what ? strtoull(what + 5, NULL, 10) : 0;
     what = what ? strchr(what, ' ') : NULL;
@@ -137,6 +140,7 @@ static Status take_shape(Header *h, const char *key, const Json *shape, StoredTe
             FAIL_KEY(key, "dimension %d is no integer >= 0", i);
         t->shape[i] = n->integer;
     }
+    /* A dimension of nothing leaves the strides as if it were one element. */
     int64_t stride = 1;
     for (i = t->rank - 1; i >= 0; i--) {
         t->stride[i] = stride;
@@ -232,6 +236,7 @@ static Status add_tensor(Header *h, const char *key, const Json *json, uint64_t 
     TRY(take_range(h, key, json_get(json, "data_offsets"), &begin, &end));
     bool ours = element_from_safetensors(dtype->text, &t->type);
     unsigned bits = ours ? (unsigned)element_bytes(t->type) * 8 : foreign_bits(dtype->text);
+    /* Of a type that nobody knows not even the range can be checked. */
     if (bits == 0)
         FAIL_KEY(key, "unknown type '%.40s'", dtype->text);
     TRY(check_bytes(h, key, t, bits, end - begin));
@@ -239,6 +244,7 @@ static Status add_tensor(Header *h, const char *key, const Json *json, uint64_t 
     Object *object = pool_alloc(&h->c->pool, sizeof *object);
     if (!object)
         return full(h);
+    /* Listed in any case, so that it is named where it is asked for. */
     CheckpointTensor listed = {.key = key, .at = place.offset};
     if (ours) {
         TRY(make_storage(h, &place, key, t, begin, end));
@@ -300,10 +306,12 @@ static Status read_member(Header *h, Arena *scratch)
         FAIL_KEY(name->text, "expected an object");
     TRY(scan_object(h));
     bool metadata = strcmp(name->text, "__metadata__") == 0;
+    /* Nobody needs more, and each description is parsed in memory at once. */
     if (h->at - begin > (metadata ? LIMIT_STRING : 16 * 1024))
         FAIL_KEY(name->text, "description of %llu bytes", (unsigned long long)(h->at - begin));
     uint64_t end = h->at;
     TRY(parse(h, scratch, begin, &value));
+    /* Failures of a member are reported at its beginning. */
     h->at = begin;
     if (metadata) {
         TRY(add_metadata(h, value));
@@ -322,6 +330,7 @@ static Status read_members(Header *h)
     TRY(expect(h, '{'));
     skip_space(h);
     for (bool first = true; h->at >= h->size || h->text[h->at] != '}'; first = false) {
+        /* One member at a time: the memory of all would be many times the header's. */
         Arena scratch = {0};
         if (!first)
             TRY(expect(h, ','));
@@ -344,6 +353,7 @@ static int by_range(const void *a, const void *b)
     const Storage *x = *(Storage *const *)a, *y = *(Storage *const *)b;
     if (x->offset != y->offset)
         return x->offset < y->offset ? -1 : 1;
+    /* Empty ranges first: one that begins where another does takes nothing from it. */
     return (x->count > 0) - (y->count > 0);
 }
 
@@ -353,6 +363,7 @@ static Status check_coverage(Header *h)
 {
     Checkpoint *c = h->c;
     uint64_t at = h->data;
+    /* The list may be sorted: nobody else needs its order in this format. */
     if (c->storage_count)
         qsort(c->storages, c->storage_count, sizeof *c->storages, by_range);
     for (uint32_t i = 0; i < c->storage_count; i++) {
@@ -380,6 +391,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* A JSON reader takes the last of two members, or the first: two readers would see two models. */
 static Status check_names(Header *h)
 {
     Checkpoint *c = h->c;
@@ -400,6 +412,7 @@ static Status check_names(Header *h)
 static Status read_header(Checkpoint *c, uint64_t size)
 {
     Header header = {.c = c, .size = size, .data = size + 8}, *h = &header;
+    /* The header counts as memory of the file while it is read. */
     if (!pool_charge(&c->pool, (size_t)size))
         return full(h);
     char *text = malloc((size_t)size + 1);
@@ -439,6 +452,7 @@ Status safetensors_read(Checkpoint *c)
                           (unsigned long long)c->source.size);
     TRY(source_read(&c->source, 0, raw, 8));
     uint64_t size = little64(raw);
+    /* The format's own bound; LIMIT_HEADER is this program's. */
     if (size > 100 * 1000 * 1000)
         return place_fail(STATUS_INPUT, &place, "header of %llu bytes (at most 100000000)",
                           (unsigned long long)size);

@@ -28,7 +28,7 @@ static void write_header(FILE *out, const Named *named, uint32_t count, const Ob
     JsonWriter w = {.file = out};
     uint64_t at = 0;
     json_begin_object(&w, NULL, JSON_TIGHT);
-    if (metadata && metadata->count) {
+    if (metadata && metadata->count) { /* they stand first; without any there is no such key */
         json_begin_object(&w, "__metadata__", JSON_TIGHT);
         for (uint32_t i = 0; i < metadata->count; i++)
             json_put_text(&w, metadata->items[2 * i]->text, metadata->items[2 * i + 1]->text);
@@ -62,6 +62,7 @@ static Status put_safetensors(Sink *sink, const Named *named, uint32_t count,
     FILE *out = open_memstream(&text, &length);
     CHECK(out);
     write_header(out, named, count, metadata);
+    /* The data then begin at a multiple of 8, as the widest elements need. */
     while (ftell(out) % 8)
         fputc(' ', out);
     fclose(out);
@@ -87,6 +88,7 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
         const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];
         if (value == metadata)
             continue;
+        /* A dict that is not flat has no place in this format. */
         if (key->kind != OBJECT_TEXT || value->kind != OBJECT_TENSOR)
             status = status_fail(STATUS_INPUT,
                                  "%s: header@8: %s cannot be written (only tensors by name)",

@@ -57,6 +57,7 @@ static Status key_text(Tar *t, const Place *place, const Object *key, const char
     Arena *arena = &t->c->pool.arena;
     if (!pool_charge(&t->c->pool, 32))
         return place_full(place);
+    /* At most twenty digits and a sign. */
     *text = arena_printf(arena, "%lld", (long long)key->integer);
     *number = key->integer;
     return STATUS_OK;
@@ -130,6 +131,7 @@ static Status read_view(Tar *t, const Place *place, const Object *view)
                           root_key, (unsigned long long)root->count);
     Storage *s;
     TRY(document_add_storage(t->c, &keyed, &s));
+    /* A storage of its own key that lies within the root's bytes, of which it sees only a part. */
     uint32_t order = s->order;
     *s = *root;
     s->key = target;
@@ -164,6 +166,7 @@ static Status read_storages(Tar *t, Stream *stream)
     if (r.root->kind != OBJECT_LIST)
         return place_fail(STATUS_INPUT, &place, "storage views are %s (expected a list)",
                           object_kind_name(r.root));
+    /* Views are found among the storages that are sorted so far: a view of a view is refused. */
     for (uint32_t i = 0; i < r.root->count; i++)
         TRY(read_view(t, &place, r.root->items[i]));
     TRY(unite(t, &place));
@@ -192,6 +195,7 @@ static Status read_geometry(Tar *t, Stream *stream, const Place *place, Storage 
     *tensor = (StoredTensor){.type = s->type, .rank = rank, .storage = s};
     tensor->shape = (int64_t *)(tensor + 1);
     tensor->stride = tensor->shape + rank;
+    /* Sizes and strides lie one behind the other, in the file and in the tensor. */
     for (size_t i = 0; i < 2 * n; i++)
         if ((tensor->shape[i] = (int64_t)little64(raw + 8 * i)) < 0)
             return place_fail(STATUS_INPUT, place, "negative %s of the tensor",
@@ -216,6 +220,7 @@ static Status read_tensor(Tar *t, Stream *stream, TarTensor *out)
     if (!s)
         return place_fail(STATUS_INPUT, &place, "tensor on storage %s, which does not exist",
                           storage_key);
+    /* "torch.FloatTensor" on "torch.FloatStorage": the stems must be the same. */
     const char *class_name = items[2]->text, *dot = strrchr(class_name, '.');
     const char *storage_dot = strrchr(s->class_name, '.');
     size_t stem = strlen(storage_dot) - strlen("Storage");
@@ -263,6 +268,7 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
         *reference = *reference->items[0];
         return STATUS_OK;
     }
+    /* The key is a number that was pickled as a text. */
     char *end = NULL;
     TarTensor wanted = {.key = reference->kind == OBJECT_TEXT ? strtoll(reference->text, &end, 10)
                                                               : 0};
@@ -295,6 +301,7 @@ static Status check_system(Tar *t, Stream *stream)
     PickleResult r;
     Place place = stream_place(stream);
     TRY(pickle_read(&t->c->pool, stream, NULL, &r));
+    /* A file that does not say passes for little-endian. */
     const Object *order = object_get(r.root, "little_endian");
     if (order && order->kind == OBJECT_BOOL && !order->flag)
         return place_fail(STATUS_INPUT, &place, "big-endian tar files are not supported");

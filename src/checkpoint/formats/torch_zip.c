@@ -11,6 +11,7 @@
 
 enum { VERSION_MOST = 10 };
 
+/* Messages about a record name it, and where its bytes begin. */
 static Place entry_place(const Checkpoint *c, int64_t entry)
 {
     const ZipEntry *e = &c->zip.entries[entry];
@@ -41,6 +42,7 @@ static Status check_version(Checkpoint *c)
     size_t length = 0;
     int64_t entry = zip_find(&c->zip, "version");
     if (entry < 0)
+        /* Some versions keep it here. */
         entry = zip_find(&c->zip, ".data/version");
     if (entry < 0)
         return status_fail(STATUS_INPUT,
@@ -50,6 +52,7 @@ static Status check_version(Checkpoint *c)
     Place place = entry_place(c, entry);
     size_t digits = strspn(text, "0123456789");
     long version = digits && digits < 4 ? strtol(text, NULL, 10) : 0;
+    /* A line end may follow, nothing else. */
     bool ends = digits == length || (digits + 1 == length && text[digits] == '\n');
     if (!ends || version < 1 || version > VERSION_MOST)
         return place_fail(STATUS_INPUT, &place, "version '%s' (expected 1 to %d)", text,
@@ -62,6 +65,7 @@ static Status check_byte_order(Checkpoint *c)
     char text[32];
     size_t length = 0;
     int64_t entry = zip_find(&c->zip, "byteorder");
+    /* Older versions do not write it: their files are little-endian. */
     if (entry < 0)
         return STATUS_OK;
     TRY(read_short(c, entry, text, &length));
@@ -145,6 +149,7 @@ Status torch_zip_read(Checkpoint *c)
     c->format = CHECKPOINT_ZIP;
     TRY(zip_open(&c->source, &c->pool, &c->zip));
     TRY(refuse_script(c));
+    /* Before anything is inflated. */
     TRY(check_inflated(c));
     int64_t pickle = zip_find(&c->zip, "data.pkl");
     if (pickle < 0)
@@ -160,9 +165,11 @@ Status torch_zip_read(Checkpoint *c)
         return place_fail(STATUS_LIMIT, &place, "pickle of %llu bytes (limit %d MiB)",
                           (unsigned long long)c->zip.entries[pickle].size, LIMIT_PICKLE >> 20);
     c->entry = c->zip.entries[pickle].name;
+    /* A damaged pickle would be called malformed, which is another trouble to its owner. */
     TRY(zip_verify(&c->zip, pickle, NULL));
     TRY(read_pickle(c, pickle));
     TRY(storages_unite(c, &by_key, &distinct));
+    /* The union alone is needed: records are found by their names. */
     free(by_key);
     c->root = c->pickle.root;
     return tree_resolve(c, c->pickle.ops);

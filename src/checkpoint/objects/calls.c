@@ -34,6 +34,7 @@ static Status rebuild_tensor(const Site *s, Object *object, const Object *functi
                              const Object *arguments)
 {
     Place place = place_of(s, object);
+    /* The third form has its type as an argument, for storages that have none. */
     bool third = object_is(function, "torch._utils._rebuild_tensor_v3");
     if (arguments->kind != OBJECT_TUPLE || arguments->count < (third ? 7u : 4u) ||
         arguments->count > 8)
@@ -85,6 +86,7 @@ static Status rebuild_parameter(const Site *s, Object *object)
     Object *state = call->state, *inner = call->arguments->count ? call->arguments->items[0] : NULL;
     if (state && state->kind == OBJECT_TUPLE && state->count == 5)
         inner = state->items[0];
+    /* What torch.nn.Parameter pickled before it had a rebuild function. */
     if (state && state->kind == OBJECT_TUPLE && state->count == 4) {
         Place place = place_of(s, object);
         TRY(tensor_make(s->c, &place, state->items[0], state->items[1], state->items[2],
@@ -99,6 +101,7 @@ static Status rebuild_parameter(const Site *s, Object *object)
         return place_fail(STATUS_INPUT, &place, "Parameter made from %s (expected a tensor)",
                           object_kind_name(inner));
     }
+    /* The Parameter takes the tensor's place; its own in the file is kept, for messages. */
     uint32_t at = object->at;
     *object = *inner;
     object->at = at;
@@ -120,6 +123,7 @@ static void take_scalar(Object *object)
         dtype->arguments->items[0]->kind != OBJECT_TEXT ||
         (bytes->kind != OBJECT_BYTES && bytes->kind != OBJECT_TEXT))
         return;
+    /* (version, byte order, ...): only big-endian scalars are left alone. */
     const Object *state = dtype->state;
     if (state &&
         (state->kind != OBJECT_TUPLE || state->count < 2 || object_is(state->items[1], ">")))
@@ -135,6 +139,7 @@ static void take_scalar(Object *object)
         if (!object_is(dtype->arguments->items[0], types[i].name) ||
             bytes->count != element_bytes(type))
             continue;
+        /* The two numbers share a place in the object: either may be written there. */
         bool whole = element_converts(type, ELEMENT_INT64);
         const char *text = bytes->text;
         object->kind = whole ? OBJECT_INT : OBJECT_FLOAT;
@@ -158,6 +163,7 @@ static Status take_bytes(const Site *s, Object *object)
         return place_full(&place);
     for (uint32_t i = 0; i < text->count; i++) {
         uint8_t b = (uint8_t)text->text[i];
+        /* Two bytes of UTF-8 for one of latin1, up to U+00FF. */
         if (b >= 0x80) {
             if (b > 0xc3)
                 return place_fail(STATUS_INPUT, &place, "bytes with a character beyond latin1");
@@ -184,10 +190,13 @@ static Status resolve(const Site *s, Object *object)
         return rebuild_typed(s, object);
     if (called(object, "_codecs.encode"))
         return take_bytes(s, object);
+    /* After the forms that are read: what is left is sparse, quantised, or newer than this
+     * program. */
     if (starts(call->callee, "torch._utils._rebuild"))
         unsuitable(object, call->callee);
     if (called(object, "numpy.core.multiarray.scalar") ||
         called(object, "numpy._core.multiarray.scalar")) {
+        /* Protocol 2 writes the scalar's bytes by way of a text: resolved first. */
         const Object *bytes = call->arguments->count == 2 ? call->arguments->items[1] : NULL;
         if (bytes && called(bytes, "_codecs.encode"))
             TRY(take_bytes(s, call->arguments->items[1]));

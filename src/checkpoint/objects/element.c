@@ -52,6 +52,7 @@ bool element_from_name(const char *name, ElementType *type)
     return false;
 }
 
+/* Floats never become integers, and what only passes through (class N) becomes nothing else. */
 bool element_converts(ElementType from, ElementType into)
 {
     char kind = rows[from].kind;
@@ -68,10 +69,12 @@ static float from_half(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023,
              bits;
+    /* Below 2^-14: so many times 2^-24, zero included. */
     if (exponent == 0) {
         float tiny = (float)mantissa * 0x1p-24f;
         return sign ? -tiny : tiny;
     }
+    /* 127 - 15 = 112 more on the exponent; infinity and NaN have all ones in both. */
     bits = sign | (exponent == 31 ? 255u : exponent + 112) << 23 | mantissa << 13;
     float f;
     memcpy(&f, &bits, sizeof f);
@@ -128,6 +131,7 @@ void element_convert(ElementType from, const void *values, ElementType into, voi
                      size_t count)
 {
     CHECK(element_converts(from, into));
+    /* A file may hold other bytes than 0 and 1 for a bool; nothing behind this does. */
     if (from == into && from == ELEMENT_BOOL)
         for (size_t i = 0; i < count; i++)
             ((uint8_t *)out)[i] = ((const uint8_t *)values)[i] != 0;

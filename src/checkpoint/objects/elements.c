@@ -26,7 +26,9 @@ Status elements_open(const Sink *sink, const TensorFetch *fetch, const StoredTen
     *e = (Elements){.values = t->storage->memory, .bytes = bytes_of(t)};
     if (e->values || t->count == 0)
         return STATUS_OK;
+    /* The tree was made here: a tensor without elements is a mistake of this program. */
     CHECKF(fetch, "%s: a tensor without elements", sink->path);
+    /* Its size comes from a file: no memory for it is a failure and no abort. */
     e->values = e->held = malloc((size_t)e->bytes);
     if (!e->held)
         return status_fail(STATUS_LIMIT, "%s: file@%llu: no memory for a tensor of %llu bytes",

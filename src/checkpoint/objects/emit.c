@@ -21,6 +21,7 @@ static bool make_room(Emitter *e, size_t size)
     return true;
 }
 
+/* Full stays full: what fits again after something that did not would make another pickle of it. */
 void emit_bytes(Emitter *e, const void *bytes, size_t size)
 {
     e->full = e->full || !make_room(e, size);
@@ -51,6 +52,7 @@ void emit_int(Emitter *e, int64_t value)
         emit_little(e, (uint64_t)value, small ? 1 : medium ? 2 : 4);
         return;
     }
+    /* In two's complement, of which eight bytes are always enough. */
     emit_bytes(e, "\x8a\x08", 2); /* LONG1 of eight bytes */
     emit_little(e, (uint64_t)value, 8);
 }
@@ -60,6 +62,7 @@ void emit_float(Emitter *e, double value)
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     emit_byte(e, 'G');
+    /* The one operand whose bytes come highest first. */
     for (int i = 7; i >= 0; i--)
         emit_byte(e, (int)(bits >> 8 * i & 255));
 }

@@ -8,6 +8,8 @@ enum { FIRST_ROOM = 512 };
 
 static MemoSlot *find(const Memo *memo, uint32_t index)
 {
+    /* Multiplied and folded twice: numbers that differ little end far apart, and nobody who does
+     * not know the seed can choose numbers that meet. */
     uint64_t h = (index ^ memo->seed) * 0x9E3779B97F4A7C15u;
     h = (h ^ h >> 29) * 0xBF58476D1CE4E5B9u;
     h ^= h >> 32;
@@ -28,6 +30,7 @@ static void make_seed(Memo *memo)
 
 static bool grow(Memo *memo, Pool *pool)
 {
+    /* Both tables are in memory until the entries have moved: both are charged. */
     Memo old = *memo;
     uint32_t room = old.room ? 2 * old.room : FIRST_ROOM;
     if (!pool_charge(pool, room * sizeof *old.slots))
@@ -51,6 +54,7 @@ static bool grow(Memo *memo, Pool *pool)
 
 bool memo_put(Memo *memo, Pool *pool, uint32_t index, Object *value)
 {
+    /* Before the search, which needs a free slot to end. */
     if (memo->count * 2 >= memo->room && !grow(memo, pool))
         return false;
     MemoSlot *slot = find(memo, index);

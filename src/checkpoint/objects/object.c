@@ -62,6 +62,7 @@ Object *object_dict(Arena *arena, bool ordered)
     return object;
 }
 
+/* Its storage is just as large as it is, of no file, and need not be checked again. */
 Object *object_tensor(Arena *arena, ElementType type, int rank, const int64_t *shape,
                       const void *values)
 {
@@ -120,6 +121,7 @@ static void set(Arena *arena, Object *dict, Object *key, Object *value)
 
 void object_set(Arena *arena, Object *dict, const char *key, Object *value)
 {
+    /* By search: quadratic, and therefore for dicts of few keys; see object_add. */
     CHECKF(!object_get(dict, key), "key %s is there already", key);
     object_add(arena, dict, key, value);
 }
@@ -174,6 +176,7 @@ static int compare_keys(const void *a, const void *b)
     if (x->kind == OBJECT_INT)
         return (x->integer > y->integer) - (x->integer < y->integer);
     uint32_t n = x->count < y->count ? x->count : y->count;
+    /* One text may be the key of many dicts, and stand many times in one. */
     int order = n && x->text != y->text ? memcmp(x->text, y->text, n) : 0;
     return order ? order : (x->count > y->count) - (x->count < y->count);
 }
@@ -193,6 +196,7 @@ const Object *object_duplicate(const Object *dict)
     qsort(keys, n, sizeof *keys, compare_keys);
     for (size_t i = 1; i < n && !twice; i++)
         if (compare_keys(&keys[i - 1], &keys[i]) == 0)
+            /* The later one is the one that should not be there. */
             twice = keys[i - 1]->at > keys[i]->at ? keys[i - 1] : keys[i];
     free(keys);
     return twice;

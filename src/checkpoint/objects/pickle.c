@@ -22,6 +22,7 @@ static Status op_append(Machine *m, bool many)
 {
     uint32_t from = m->depth - 1;
     TRY(many ? machine_close_mark(m, &from) : machine_need(m, 2));
+    /* The list itself must stand above the mark before: not in what another container will take. */
     if (many && machine_available(m) - (m->depth - from) < 1)
         FAIL(STATUS_INPUT, "APPENDS without a list");
     Object *list = m->stack[from - 1];
@@ -87,6 +88,7 @@ static Status op_small_int(Machine *m)
 {
     uint64_t value = 0;
     TRY(machine_take_number(m, 1, &value));
+    /* One object for each value: shapes and strides are full of them. */
     Object **object = &m->small[value];
     if (!*object && (*object = machine_make(m, OBJECT_INT)))
         (*object)->integer = (int64_t)value;
@@ -97,6 +99,7 @@ static Status op_float(Machine *m)
 {
     uint8_t raw[8], turned[8];
     TRY(machine_take(m, raw, 8));
+    /* The only number of a pickle that stands highest byte first. */
     for (int i = 0; i < 8; i++)
         turned[i] = raw[7 - i];
     uint64_t bits = little64(turned);
@@ -108,6 +111,8 @@ static Status op_float(Machine *m)
 
 static Status push_text(Machine *m, ObjectKind kind, uint64_t length)
 {
+    /* Three bounds before anything is allocated: the pickle, this program's, and the file's
+     * memory. */
     if (length > stream_left(m->stream))
         FAIL(STATUS_INPUT, "opcode 0x%02x declares %llu bytes, the pickle has %llu left", m->op,
              (unsigned long long)length, (unsigned long long)stream_left(m->stream));
@@ -140,6 +145,7 @@ static Status op_old_string(Machine *m, int length_bytes)
     TRY(machine_take_number(m, length_bytes, &length));
     if (length_bytes == 4 && length > INT32_MAX)
         FAIL(STATUS_INPUT, "string of negative length");
+    /* Made as bytes, so that those that are no text are not refused. */
     TRY(push_text(m, OBJECT_BYTES, length));
     Object *text = m->stack[m->depth - 1];
     if (utf8_valid(text->text, text->count))
@@ -154,9 +160,11 @@ static Status op_long(Machine *m, int length_bytes)
     TRY(machine_take_number(m, length_bytes, &length));
     if (length_bytes == 4 && length > INT32_MAX)
         FAIL(STATUS_INPUT, "integer of negative length");
+    /* Kept as bytes: nothing that is read has such a number but the magic of the legacy stream. */
     if (length > 8)
         return push_text(m, OBJECT_BIG, length);
     TRY(machine_take(m, raw, (size_t)length));
+    /* Two's complement of `length` bytes: the sign is carried on. */
     if (length > 0 && length < 8 && raw[length - 1] & 0x80)
         memset(raw + length, 0xff, 8 - (size_t)length);
     return push_int(m, (int64_t)little64(raw));
@@ -195,6 +203,7 @@ static Status op_protocol(Machine *m)
 {
     uint64_t version = 0;
     TRY(machine_take_number(m, 1, &version));
+    /* Its place alone says what version the rest is; a second one could say something else. */
     if (m->ops != 1)
         FAIL(STATUS_INPUT, "PROTO within the pickle");
     if (version < 2 || version > 5)
@@ -206,6 +215,7 @@ static Status op_protocol(Machine *m)
 static Status op_frame(Machine *m)
 {
     uint64_t length = 0;
+    /* A frame says how much to read ahead. It is held to, for what is within must end with it. */
     if (m->frame_end)
         FAIL(STATUS_INPUT, "a frame within a frame");
     TRY(machine_take_number(m, 8, &length));
@@ -230,6 +240,7 @@ static Status op_stop(Machine *m)
 
 static Status op_pop(Machine *m)
 {
+    /* Where nothing stands above a mark, POP takes the mark. */
     if (m->open && m->marks[m->open - 1] == m->depth) {
         m->open--;
         return STATUS_OK;
@@ -287,6 +298,7 @@ static Status op_marked(Machine *m)
         return machine_push_sequence(m, from, m->op == 't' ? OBJECT_TUPLE : OBJECT_LIST);
     if ((m->depth - from) % 2)
         FAIL(STATUS_INPUT, "DICT with an odd number of values (%u)", m->depth - from);
+    /* The values stay where they are while the dict is made above them, then move into it. */
     uint32_t n = m->depth - from;
     TRY(machine_push_dict(m));
     Object *dict = m->stack[--m->depth];
@@ -363,6 +375,7 @@ static Status step(Machine *m)
 static Status run(Machine *m)
 {
     while (!m->stopped) {
+        /* A frame that has been used up ends here, before the opcode that may begin the next. */
         m->op_at = m->stream->at;
         if (m->frame_end == m->op_at)
             m->frame_end = 0;
@@ -400,6 +413,7 @@ static Status check_lengths(Machine *m, const Object *dict)
 static Status check_keys(Machine *m, const Object *dict)
 {
     TRY(check_lengths(m, dict));
+    /* For the sorted keys, and as much again for sorting. */
     size_t bytes = 2 * dict->count * sizeof(Object *);
     if (!pool_charge(m->pool, bytes))
         return machine_full(m);
@@ -417,10 +431,12 @@ Status pickle_read(Pool *pool, Stream *stream, const PickleHooks *hooks, PickleR
 {
     Machine m = {.pool = pool, .stream = stream, .hooks = hooks, .begin = stream->at};
     Status status = run(&m);
+    /* Keys may be set until the last opcode, so that only now they can be compared. */
     for (const DictList *d = m.dicts; d && status == STATUS_OK; d = d->next)
         status = check_keys(&m, d->dict);
     if (status == STATUS_OK)
         *result = (PickleResult){m.stack[0], stream->begin + m.begin, m.ops};
+    /* The objects stay: they belong to the pool. */
     free(m.stack);
     memo_free(&m.memo, pool);
     pool_release(pool, m.room * sizeof *m.stack);

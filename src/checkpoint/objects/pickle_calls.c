@@ -10,6 +10,7 @@ static Status push_global(Machine *m, const char *module, size_t a, const char *
 {
     if (a == 0 || b == 0)
         FAIL(STATUS_INPUT, "class or function without a name");
+    /* A name is compared as a text from here on: what follows a zero would not be seen. */
     if (memchr(module, 0, a) || memchr(name, 0, b) || !utf8_valid(module, a) ||
         !utf8_valid(name, b))
         FAIL(STATUS_INPUT, "name of a class or function is not UTF-8 text");
@@ -22,6 +23,7 @@ static Status push_global(Machine *m, const char *module, size_t a, const char *
     memcpy(text + a + 1, name, b);
     object->text = text;
     object->count = (uint32_t)(a + b + 1);
+    /* Even if nothing is made of it: the file was made to be loaded by others. */
     if (pickle_name_refused(text))
         FAIL(STATUS_INPUT, "names %.120s, which no checkpoint needs: the file is not safe", text);
     return machine_push(m, object);
@@ -56,6 +58,7 @@ Status op_stack_global(Machine *m)
     if (name->kind != OBJECT_TEXT || module->kind != OBJECT_TEXT)
         FAIL(STATUS_INPUT, "STACK_GLOBAL with %s and %s (needs two strings)",
              object_kind_name(module), object_kind_name(name));
+    /* As long as GLOBAL's lines may be. */
     if (name->count > 1023 || module->count > 1023)
         FAIL(STATUS_INPUT, "name of a class or function too long (limit 1023 bytes)");
     return push_global(m, module->text, module->count, name->text, name->count);
@@ -77,6 +80,7 @@ static Status make_ordered(Machine *m, const Object *arguments)
         const Object *pair = pairs->items[i];
         if ((pair->kind != OBJECT_LIST && pair->kind != OBJECT_TUPLE) || pair->count != 2)
             FAIL(STATUS_INPUT, "OrderedDict made from something else than pairs");
+        /* By way of the stack, as SETITEM would have it. */
         TRY(machine_push(m, pair->items[0]));
         TRY(machine_push(m, pair->items[1]));
         TRY(machine_extend(m, dict, m->depth - 2, 2));
@@ -107,6 +111,7 @@ Status op_call(Machine *m)
 {
     TRY(machine_need(m, 2));
     Object *arguments = m->stack[--m->depth], *callee = m->stack[--m->depth];
+    /* What getattr would fetch is unknown, but its result is opaque in any case. */
     if (is_getattr(callee))
         callee = callee->call->callee;
     if (callee->kind != OBJECT_GLOBAL)
@@ -135,6 +140,7 @@ Status op_build(Machine *m)
 {
     TRY(machine_need(m, 2));
     Object *state = m->stack[--m->depth], *object = m->stack[m->depth - 1];
+    /* Not of a tensor's rebuild: attributes of a tensor have a rebuild of their own. */
     if (object->kind == OBJECT_CALL &&
         strncmp(object->call->callee->text, "torch._utils.", 13) != 0)
         object->call->state = state;

@@ -22,6 +22,7 @@ Status machine_full(const Machine *m)
 
 Status machine_take(Machine *m, void *to, size_t bytes)
 {
+    /* Two bounds: the frame, where there is one, and the pickle. */
     if (m->frame_end && bytes > m->frame_end - m->stream->at)
         FAIL(STATUS_INPUT, "opcode 0x%02x reaches over the end of its frame", m->op);
     if (bytes > stream_left(m->stream))
@@ -55,6 +56,7 @@ Status machine_push(Machine *m, Object *object)
     if (!object)
         return machine_full(m);
     if (m->depth == m->room) {
+        /* Looked at when it grows: LIMIT_STACK is one of the sizes that doubling reaches. */
         if (m->depth >= LIMIT_STACK)
             FAIL(STATUS_LIMIT, "more than %d values on the pickle stack", LIMIT_STACK);
         Object **grown = pool_grow(m->pool, m->stack, &m->room, sizeof *grown);
@@ -105,6 +107,7 @@ Status machine_push_sequence(Machine *m, uint32_t from, ObjectKind kind)
 Status machine_push_dict(Machine *m)
 {
     Object *dict = machine_make(m, OBJECT_DICT);
+    /* Remembered for pickle_read, which looks for duplicate keys at the end. */
     DictList *link = pool_alloc(m->pool, sizeof *link);
     if (!dict || !link)
         return machine_full(m);

@@ -27,6 +27,7 @@ void pickle_writer_free(PickleWriter *w)
 static void emit_known(PickleWriter *w, int known)
 {
     char line[80];
+    /* BINGET of the number that BINPUT gave it. */
     if (w->known[known]) {
         emit_byte(&w->out, 'h');
         emit_byte(&w->out, known);
@@ -56,6 +57,7 @@ static void emit_sizes(PickleWriter *w, int rank, const int64_t *sizes)
         emit_byte(&w->out, ')');
         return;
     }
+    /* TUPLE1 to TUPLE3 need no mark. */
     if (rank > 3)
         emit_byte(&w->out, '(');
     for (int i = 0; i < rank; i++)
@@ -119,8 +121,10 @@ static Status emit_tensor(PickleWriter *w, const StoredTensor *t)
         return status_fail(STATUS_INPUT,
                            "%s: %s@0: tensors of %s with %d dimensions cannot be written",
                            w->sink->path, entry_name(w), element_name(t->type), t->rank);
+    /* A view keeps its place and strides in the storage; anything else becomes a run of its own. */
     bool whole = goes_whole(w, t);
     TRY(find_record(w, whole ? whole_storage(&w->arena, t) : t, &record));
+    /* PyTorch counts an empty dimension as one when it makes strides. */
     for (int i = t->rank - 1; i >= 0; i--) {
         strides[i] = whole && t->stride ? t->stride[i] : stride;
         stride *= t->shape[i] ? t->shape[i] : 1;
@@ -169,6 +173,7 @@ static Status emit_items(PickleWriter *w, const Object *object, uint32_t items, 
 
 static Status emit_object(PickleWriter *w, const Object *object, int depth)
 {
+    /* What is read back may not nest deeper. */
     if (depth > LIMIT_NESTING)
         return status_fail(STATUS_LIMIT, "%s: %s@0: nesting > %d", w->sink->path, entry_name(w),
                            LIMIT_NESTING);
@@ -206,6 +211,7 @@ static Status emit_object(PickleWriter *w, const Object *object, int depth)
 
 Status pickle_write(PickleWriter *w, const Object *root)
 {
+    /* PROTO 2. */
     emit_bytes(&w->out, "\x80\x02", 2);
     TRY(emit_object(w, root, 0));
     emit_byte(&w->out, '.');

@@ -22,6 +22,7 @@ static uint64_t hash_elements(const StoredTensor *t)
 static bool same_elements(const StoredTensor *a, const StoredTensor *b)
 {
     size_t bytes = (size_t)a->rank * sizeof *a->shape;
+    /* Of one storage, with the same view of it: values are not looked at. */
     return a->storage->same == b->storage->same && a->start == b->start && a->type == b->type &&
            a->rank == b->rank && memcmp(a->shape, b->shape, bytes) == 0 &&
            !a->stride == !b->stride && (!a->stride || memcmp(a->stride, b->stride, bytes) == 0);
@@ -52,6 +53,7 @@ uint32_t records_find(Records *r, const StoredTensor *t)
 {
     if (r->count == r->room)
         grow(r);
+    /* Grown before it is asked for, so that the slot found is the one that an addition fills. */
     uint32_t number = *find_slot(r, t);
     return number ? number - 1 : r->count;
 }

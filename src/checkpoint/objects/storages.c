@@ -13,11 +13,13 @@ void storage_classify(Storage *storage, const Object *class_object)
     if (strncmp(name, "torch.", 6) != 0)
         return;
     name += 6;
+    /* Counted in bytes; each tensor on it says its own type. */
     if (strcmp(name, "UntypedStorage") == 0 || strcmp(name, "storage.UntypedStorage") == 0) {
         storage->known = storage->untyped = true;
         storage->type = ELEMENT_UINT8;
         return;
     }
+    /* Where the elements were is of no interest: "torch.cuda.FloatStorage". */
     if (strncmp(name, "cuda.", 5) == 0)
         name += 5;
     size_t n = strlen(name);
@@ -33,6 +35,7 @@ bool storage_bytes(const Storage *storage, uint64_t *bytes)
 /* Where the tensor lived does not matter; but a place without data has none to read. */
 static bool known_location(const Object *location)
 {
+    /* Not "meta": tensors without elements. */
     static const char *const known[] = {"cpu", "cuda", "hip", "mps", "xpu"};
     if (location->kind != OBJECT_TEXT || location->count > 64)
         return false;
@@ -72,6 +75,7 @@ Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint3
         return place_fail(STATUS_INPUT, place, "persistent reference is %s (expected a tuple)",
                           object_kind_name(reference));
     Object **item = reference->items;
+    /* Saved whole, with its code: nothing of it could be found by name. */
     if (object_is(item[0], "module"))
         return place_fail(STATUS_INPUT, place, "contains a Module: save its state_dict() instead");
     if (!object_is(item[0], "storage"))
@@ -108,6 +112,8 @@ Status storage_refer(Checkpoint *c, const Place *place, Object *reference, uint3
 static int by_key_and_order(const void *a, const void *b)
 {
     const Storage *x = *(Storage *const *)a, *y = *(Storage *const *)b;
+    /* The file's order among references to one key: the first of them is to be the one that the
+     * others point to. */
     int order = strcmp(x->key, y->key);
     return order ? order : (x->order > y->order) - (x->order < y->order);
 }
@@ -147,6 +153,7 @@ Status storages_unite(Checkpoint *c, Storage ***united, uint32_t *distinct)
     uint32_t n = 0;
     if (bytes)
         memcpy(sorted, c->storages, bytes);
+    /* Charged twice: for the table, which the caller keeps, and for sorting. */
     qsort(sorted, c->storage_count, sizeof *sorted, by_key_and_order);
     for (uint32_t i = 0; i < c->storage_count; i++) {
         if (n && strcmp(sorted[n - 1]->key, sorted[i]->key) == 0)

@@ -72,6 +72,7 @@ static Status place_record(Checkpoint *c, const Place *place, Storage *s)
         return place_fail(STATUS_INPUT, place, "record %.100s%.100s is missing", c->zip.prefix,
                           name);
     const ZipEntry *e = &c->zip.entries[s->entry];
+    /* Neither less nor more: a larger record would hold bytes that nobody sees. */
     if (e->size != bytes)
         return place_fail(STATUS_INPUT, place, "record %.100s: record %llu bytes, needs %llu",
                           e->name, (unsigned long long)e->size, (unsigned long long)bytes);
@@ -88,6 +89,7 @@ static Status place_record(Checkpoint *c, const Place *place, Storage *s)
 
 static Status check_storage(Checkpoint *c, const Place *place, const Storage *s)
 {
+    /* Two references to one key are two descriptions of one run of bytes. */
     Storage *first = s->same;
     if (s->type != first->type || s->known != first->known || s->untyped != first->untyped)
         return place_fail(STATUS_INPUT, place, "storage '%.100s' is both %.60s and %.60s", s->key,
@@ -106,6 +108,7 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
 {
     const Storage *s = t->storage;
     uint64_t bytes = 0, last = 0, size = element_bytes(t->type);
+    /* A storage of bytes counts bytes; the view is counted in elements. */
     uint64_t span = s->untyped ? s->span / size : s->span;
     TRY(count_elements(place, t, &bytes));
     TRY(check_storage(c, place, s));
@@ -113,6 +116,7 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
         return place_fail(STATUS_INPUT, place,
                           "tensor begins outside its storage (element %llu of %llu)",
                           (unsigned long long)t->start, (unsigned long long)span);
+    /* A tensor without elements touches nothing, whatever its strides. */
     if (t->count) {
         TRY(extent(place, t, &last));
         if (last >= span - t->start)
@@ -127,10 +131,13 @@ Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *t)
         return place_fail(STATUS_LIMIT, place,
                           "tensor expands to %llu bytes (limit %llu for this file)",
                           (unsigned long long)bytes, (unsigned long long)document_most_bytes(c));
+    /* All tensors together, so that many views of one large storage are not each allowed the
+     * most. */
     c->expanded += bytes; /* no overflow: the sum was within the limit */
     if (c->expanded > document_most_bytes(c))
         return place_fail(STATUS_LIMIT, place, "the file's tensors expand to more than %llu bytes",
                           (unsigned long long)document_most_bytes(c));
+    /* From here on counted from the beginning of the whole storage. */
     t->start += s->first;
     return STATUS_OK;
 }
@@ -178,6 +185,7 @@ Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Obj
     }
     if (!dtype && s->untyped)
         return place_fail(STATUS_INPUT, place, "tensor without a type on an untyped storage");
+    /* One piece of memory for the tensor, its shape and its strides. */
     size_t bytes = (size_t)rank * sizeof *sizes;
     StoredTensor *t = pool_alloc(&c->pool, sizeof *t + 2 * bytes);
     if (!t)

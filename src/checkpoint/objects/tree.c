@@ -32,6 +32,8 @@ static Place place_of(const Walk *w, const Object *object)
 static Status visit(Walk *w, Object *object)
 {
     Place place = place_of(w, object);
+    /* Lists within lists, each twice in the next, would be visited a number of times that
+     * doubles at each level. */
     if (w->budget-- == 0)
         return place_fail(STATUS_LIMIT, &place,
                           "the tree repeats itself too often (limit %d visits per "
@@ -51,6 +53,8 @@ static Status visit(Walk *w, Object *object)
         return STATUS_OK;
     if (w->depth == LIMIT_NESTING)
         return place_fail(STATUS_LIMIT, &place, "nesting > %d", LIMIT_NESTING);
+    /* A container that is on the path already is not entered again: Python can pickle a list
+     * that holds itself. */
     object->walking = true;
     w->frames[w->depth++] = (Frame){object, 0, (uint32_t)strlen(w->path)};
     return STATUS_OK;
@@ -80,6 +84,7 @@ static Status enter(Walk *w, const Frame *f, uint32_t index)
         memcpy(to, text, (size_t)n + 1);
         return STATUS_OK;
     }
+    /* Two keys that differ behind a zero would be one path. */
     if (memchr(key->text, 0, key->count))
         return place_fail(STATUS_INPUT, &place, "a key with a NUL byte");
     if (key->count > room)
@@ -100,6 +105,7 @@ static Status walk(Walk *w)
             w->depth--;
             continue;
         }
+        /* The path ends where the container's did: the part of the item before is written over. */
         uint32_t index = f->next++;
         TRY(enter(w, f, index));
         TRY(visit(w, object->items[object->kind == OBJECT_DICT ? 2 * index + 1 : index]));
