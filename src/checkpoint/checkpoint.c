@@ -67,6 +67,7 @@ Status checkpoint_open(const char *path, const CheckpointOptions *options, Check
 Status checkpoint_open_memory(const char *name, const uint8_t *bytes, size_t size,
                               const CheckpointOptions *options, Checkpoint **out)
 {
+    /* As source_open says of a file. */
     if (size == 0)
         return status_fail(STATUS_INPUT, "%s: file@0: empty file (0 bytes)", name);
     Checkpoint *c = mem_zero(1, sizeof *c);
@@ -148,6 +149,7 @@ static const Object *child(const Object *object, const char *path, const char **
         *rest = end;
         return object->items[i];
     }
+    /* Integer keys count as their digits. */
     for (uint32_t i = 0; object->kind == OBJECT_DICT && i < object->count; i++) {
         const Object *key = object->items[2 * i];
         char number[32];

@@ -85,6 +85,7 @@ static Status newest(const char *folder, Listing *l, bool set_aside, char **path
     if (at < l->count - 1)
         log_warn("%s: going back to step %lld (%s)", folder, (long long)l->items[at].step,
                  l->items[at].name);
+    /* From the newest down to the intact one. */
     while (l->count - 1 > at) {
         if (set_aside)
             set_aside_newest(folder, l);
@@ -263,6 +264,8 @@ static void complete(const Store *s, Listing *l)
 /* Splits off what is no longer kept: all but the newest `keep` and the best. */
 static void split(Listing *l, int keep, Listing *gone)
 {
+    /* The best one counts among the newest where it is one of them, and is kept besides where it
+     * is not. */
     for (int i = 0; i < l->count - keep;) {
         if (strcmp(l->items[i].name, l->best) == 0) {
             i++;

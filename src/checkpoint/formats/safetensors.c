@@ -51,6 +51,7 @@ static Status full(const Header *h)
 
 /* ---- the scan */
 
+/* The four kinds of blank that JSON has. */
 static void skip_space(Header *h)
 {
     while (h->at < h->size && memchr(" \t\r\n", h->text[h->at], 4))
@@ -160,6 +161,7 @@ static Status take_range(Header *h, const char *key, const Json *offsets, uint64
     if (!e || b->kind != JSON_NUMBER || e->kind != JSON_NUMBER || !b->integral || !e->integral ||
         b->integer < 0 || e->integer < 0)
         FAIL_KEY(key, "data_offsets are no pair of integers >= 0");
+    /* Counted from where the data begin. */
     *begin = (uint64_t)b->integer;
     *end = (uint64_t)e->integer;
     uint64_t data = h->c->source.size - h->data;
@@ -193,6 +195,7 @@ static Status check_bytes(Header *h, const char *key, const StoredTensor *t, uns
                           uint64_t bytes)
 {
     uint64_t count = 1;
+    /* Here a zero does make the product zero: the strides have been looked at for overflow. */
     for (int i = 0; i < t->rank; i++)
         if (__builtin_mul_overflow(count, (uint64_t)t->shape[i], &count))
             FAIL_KEY(key, "product of the tensor's shape overflows");
@@ -208,6 +211,7 @@ static Status check_bytes(Header *h, const char *key, const StoredTensor *t, uns
 static Status make_storage(Header *h, const Place *place, const char *key, StoredTensor *t,
                            uint64_t begin, uint64_t end)
 {
+    /* A storage for each tensor: this format has no views. */
     Storage *s;
     TRY(document_add_storage(h->c, place, &s));
     s->key = key;
@@ -234,6 +238,7 @@ static Status add_tensor(Header *h, const char *key, const Json *json, uint64_t 
         FAIL_KEY(key, "expected an object of dtype, shape and data_offsets");
     TRY(take_shape(h, key, json_get(json, "shape"), &t));
     TRY(take_range(h, key, json_get(json, "data_offsets"), &begin, &end));
+    /* One that is not read has its range checked all the same. */
     bool ours = element_from_safetensors(dtype->text, &t->type);
     unsigned bits = ours ? (unsigned)element_bytes(t->type) * 8 : foreign_bits(dtype->text);
     /* Of a type that nobody knows not even the range can be checked. */

@@ -30,6 +30,7 @@ typedef struct Tar {
 
 static Status read_count(Tar *t, Stream *stream, uint32_t *count)
 {
+    /* How many follow; compared with the bytes there are before anything is made room for. */
     PickleResult r;
     Place place = stream_place(stream);
     TRY(pickle_read(&t->c->pool, stream, NULL, &r));
@@ -93,6 +94,7 @@ static Status read_storage(Tar *t, Stream *stream)
     storage_classify(s, items[2]);
     if (!s->known)
         return place_fail(STATUS_INPUT, &place, "%.100s is not supported", s->class_name);
+    /* The number of elements, then they. */
     TRY(stream_read(stream, raw, 8));
     s->count = s->span = little64(raw);
     s->offset = stream->begin + stream->at;
@@ -231,6 +233,7 @@ static Status read_tensor(Tar *t, Stream *stream, TarTensor *out)
 
 static int by_tensor_key(const void *a, const void *b)
 {
+    /* Two keys of 64 bits: their difference might not fit. */
     const TarTensor *x = a, *y = b;
     return (x->key > y->key) - (x->key < y->key);
 }
@@ -245,6 +248,7 @@ static Status read_tensors(Tar *t, Stream *stream)
     t->tensor_count = count;
     for (uint32_t i = 0; i < count; i++)
         TRY(read_tensor(t, stream, &t->tensors[i]));
+    /* For `refer`, which looks them up by key. */
     qsort(t->tensors, count, sizeof *t->tensors, by_tensor_key);
     for (uint32_t i = 1; i < count; i++)
         if (t->tensors[i - 1].key == t->tensors[i].key)
@@ -280,6 +284,7 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
         return place_fail(
             STATUS_INPUT, place, "persistent reference to a tensor that does not exist ('%.60s')",
             reference->kind == OBJECT_TEXT ? reference->text : object_kind_name(reference));
+    /* Tensors are whole by now: no call has to be resolved for them. */
     reference->kind = OBJECT_TENSOR;
     reference->tensor = found->tensor;
     return STATUS_OK;

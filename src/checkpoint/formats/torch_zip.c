@@ -24,6 +24,7 @@ static Status read_short(Checkpoint *c, int64_t entry, char text[32], size_t *le
     Place place = entry_place(c, entry);
     const ZipEntry *e = &c->zip.entries[entry];
     Stream stream;
+    /* Before it is read: a record of any size may bear this name. */
     if (e->size >= 32)
         return place_fail(STATUS_INPUT, &place, "record of %llu bytes (expected a short text)",
                           (unsigned long long)e->size);
@@ -81,6 +82,7 @@ static Status refuse_script(const Checkpoint *c)
 {
     for (uint32_t i = 0; i < c->zip.count; i++) {
         const char *name = c->zip.entries[i].name + c->zip.prefix_length;
+        /* What every TorchScript file has, and no checkpoint. */
         if (strcmp(name, "constants.pkl") == 0 || strncmp(name, "code/", 5) == 0) {
             Place place = entry_place(c, i);
             return place_fail(STATUS_INPUT, &place, "TorchScript, not a checkpoint");
@@ -110,6 +112,7 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
 
 static Status read_pickle(Checkpoint *c, int64_t entry)
 {
+    /* References without views, which this format does not have. */
     PickleHooks hooks = {c, refer};
     Stream stream;
     TRY(zip_stream(&c->zip, entry, &stream));
