@@ -18,13 +18,26 @@ static bool swallows_items(const Object *object)
     return object->kind == OBJECT_CALL && strncmp(object->call->callee->text, "torch.", 6) != 0;
 }
 
+/* The items of a container, stack[*from .. depth): those above the mark, or the latest `values`. The
+ * container itself must stand below them and above the mark before: not among what another will
+ * take. */
+static Status take_items(Machine *m, bool many, uint32_t values, const char *otherwise,
+                         uint32_t *from)
+{
+    if (!many) {
+        *from = m->depth - values;
+        return machine_need(m, values + 1);
+    }
+    TRY(machine_close_mark(m, from));
+    if (machine_available(m) - (m->depth - *from) < 1)
+        FAIL(STATUS_INPUT, "%s", otherwise);
+    return STATUS_OK;
+}
+
 static Status op_append(Machine *m, bool many)
 {
-    uint32_t from = m->depth - 1;
-    TRY(many ? machine_close_mark(m, &from) : machine_need(m, 2));
-    /* The list itself must stand above the mark before: not in what another container will take. */
-    if (many && machine_available(m) - (m->depth - from) < 1)
-        FAIL(STATUS_INPUT, "APPENDS without a list");
+    uint32_t from = 0;
+    TRY(take_items(m, many, 1, "APPENDS without a list", &from));
     Object *list = m->stack[from - 1];
     if (swallows_items(list)) {
         m->depth = from;
@@ -37,10 +50,8 @@ static Status op_append(Machine *m, bool many)
 
 static Status op_setitem(Machine *m, bool many)
 {
-    uint32_t from = m->depth - 2;
-    TRY(many ? machine_close_mark(m, &from) : machine_need(m, 3));
-    if (many && machine_available(m) - (m->depth - from) < 1)
-        FAIL(STATUS_INPUT, "SETITEMS without a dict");
+    uint32_t from = 0;
+    TRY(take_items(m, many, 2, "SETITEMS without a dict", &from));
     Object *dict = m->stack[from - 1];
     uint32_t n = m->depth - from;
     if (n % 2)
