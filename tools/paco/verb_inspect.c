@@ -1,6 +1,6 @@
 /* paco inspect: what a checkpoint is. */
 #include "base/log.h"
-#include "state/detect.h"
+#include "model/resnet.h"
 #include "state/inspect.h"
 #include "options/suggest.h"
 #include "verbs.h"
@@ -18,12 +18,12 @@ static const char usage[] =
 
 static Status check_arch(const char *arch)
 {
-    const char *name;
+    const Arch *known;
     Suggest near = suggest_begin(arch);
-    for (int i = 0; (name = detect_name(i)); i++) {
-        if (strcmp(name, arch) == 0)
+    for (int i = 0; (known = arch_at(i)); i++) {
+        if (strcmp(known->name, arch) == 0)
             return STATUS_OK;
-        suggest_try(&near, name);
+        suggest_try(&near, known->name);
     }
     return status_fail(STATUS_USAGE, "inspect: --arch: unknown '%.60s'. %s%s", arch,
                        near.best ? "Did you mean " : "`paco train --help` lists them",
