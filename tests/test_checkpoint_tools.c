@@ -137,6 +137,7 @@ static void networks_are_told_apart(void **state)
         {{.arch = "resnet20", .lacks = "conv1.weight"}, "there is no conv1.weight"},
         {{.arch = "resnet34", .lacks = "layer3.5.conv1.weight"}, "basic blocks, 3-4-5-3 of them"},
         {{.arch = "resnet101", .lacks = "layer1.0.conv3.weight"}, "basic blocks, 3-4-23-3"},
+        {{.arch = "resnext101_32x4d", .other = "conv2"}, "; 71 of the 104 convolutions of resnext"},
         {{.arch = "resnet18", .other = "layer"},
          "basic blocks, 2-2-2-2 of them, layer1 with 65 channels (64 per group); 1 of the 20 "
          "convolutions of resnet18 fit"},
@@ -258,7 +259,7 @@ static void inspect_says_what_it_is(void **state)
     for (int i = 0; i < 2; i++) {
         char *path = shared_path(cases[i].file);
         Status status;
-        InspectOptions options = {.open.quiet = true}, other = {.arch = "resnet20", .quiet = true};
+        InspectOptions options = {.open.quiet = true}, other = {.arch = arch_find("resnet20"), .quiet = true};
         char *text = inspect(path, &options, &status);
         assert_int_equal(status, STATUS_OK);
         for (int k = 0; k < 4; k++)
@@ -311,7 +312,7 @@ static void names_are_shown_clean(void **state)
         object_set(&arena, root, hostile[i], object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){2}, values));
     assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
     Status status;
-    InspectOptions options = {.open.quiet = true, .arch = "resnet20"};
+    InspectOptions options = {.open.quiet = true, .arch = arch_find("resnet20")};
     char *text = inspect(path, &options, &status);
     assert_int_equal(status, STATUS_OK);
     assert_null(strpbrk(text, "\x1b\x07\x7f"));

@@ -6,6 +6,8 @@
  * classifiers and projection heads. */
 #include "model/recognise.h"
 
+#include "base/check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +129,13 @@ static Fit measure_fit(const NamedShapes *list, const Recognised *found, const A
     return fit;
 }
 
+/* A file that lacks something is still that network, and its differences are what the user must
+ * see. Groups of another width are another network: they alone change three convolutions in ten. */
+static bool fits(const Fit *fit)
+{
+    return 4 * fit->fitting >= 3 * fit->convolutions;
+}
+
 static Fit find_best(const NamedShapes *list, const Recognised *found, const Blocks *blocks)
 {
     Fit best = {0};
@@ -219,7 +228,7 @@ bool recognise(const NamedShapes *list, Recognised *out, Unrecognised *why)
     }
     Blocks blocks = find_blocks(list, out->prefix);
     Fit best = find_best(list, out, &blocks);
-    if (2 * best.fitting < best.convolutions || !best.arch) {
+    if (!best.arch || !fits(&best)) {
         tell_no_fit(list, out->prefix, &blocks, &best, why);
         return false;
     }
@@ -234,6 +243,7 @@ bool recognise_name(const Recognised *found, const char *name, char *to, size_t 
     static const char query[] = "encoder_q.", head[] = "encoder_q.fc.", classifier[] = "linear.";
     bool of_classifier = strncmp(name, classifier, strlen(classifier)) == 0;
     bool of_head = strncmp(name, head, strlen(head)) == 0;
+    CHECKF(of_classifier || strncmp(name, query, strlen(query)) == 0, "%s", name);
     bool known = of_classifier ? *found->classifier != 0 : !of_head || found->paco;
     if (!known)
         snprintf(to, room, "%s", name);

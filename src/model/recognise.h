@@ -1,5 +1,6 @@
-/* Recognition: which network a list of named tensors is, and what that list calls its parts. Who has
- * such a list (a checkpoint's state dict) is not known here: names and shapes are all there is. */
+/* Recognition: which network a list of named tensors is, and what that list calls its parts. Who
+ * has such a list (a checkpoint's state dict) is not known here: names and shapes are all there is.
+ */
 #ifndef PACO_MODEL_RECOGNISE_H
 #define PACO_MODEL_RECOGNISE_H
 
@@ -32,7 +33,7 @@ typedef struct HeadForm {
 typedef struct Recognised {
     const Arch *arch;
     const char *prefix;     /* of the backbone's names: "encoder_q." or ""; static */
-    bool paco;              /* the names of PaCo: a head beside the classifier, a key side, a queue */
+    bool paco;              /* PaCo's names: a head beside the classifier, a key side, a queue */
     const char *classifier; /* whole name without ".weight": "linear", "fc"; "" when there is none;
                                static */
     int64_t classes;        /* rows of the classifier; 0: there is none, or none of this width */
@@ -47,13 +48,13 @@ typedef struct Unrecognised {
 } Unrecognised;
 
 /* Finds the architecture of arch.def with just these blocks whose convolutions fit best; fewer than
- * half of them fitting is none. False with the reason when there is none; out->prefix is set all
- * the same. A classifier or a head that is none for the network does not matter to who wants the
- * backbone. */
+ * three quarters of them fitting is none. False with the reason when there is none; out->prefix is
+ * set all the same. A classifier or a head that is none for the network does not matter to who
+ * wants the backbone. */
 bool recognise(const NamedShapes *list, Recognised *out, Unrecognised *why);
 
-/* What the list calls a tensor of the model, in `to`; false where it has no place for it (the head
- * of a plain network), and then the model's own name. */
+/* What the list calls a tensor of the model's query side, in `to`; false where it has no place for
+ * it (the head of a plain network), and then the model's own name. */
 bool recognise_name(const Recognised *found, const char *name, char *to, size_t room);
 
 /* Form number i of projection heads, NULL behind the last. */

@@ -199,17 +199,13 @@ static void print_differences(const StateDict *dict, const Recognised *r, const 
     graph_free(graph);
 }
 
-static Status print_architecture(Checkpoint *c, const char *name, FILE *out)
+static void print_architecture(Checkpoint *c, const Arch *arch, FILE *out)
 {
     StateDict dict;
     Recognised found;
-    const Arch *arch = name ? arch_find(name) : NULL;
-    if (name && !arch)
-        return status_fail(STATUS_INPUT, "architecture '%s' is not known (resnet50, resnet32, ...)",
-                           name);
     if (state_dict_open(c, &dict) != STATUS_OK) {
         fprintf(out, "architecture: none: %s\n", status_text());
-        return STATUS_OK;
+        return;
     }
     if (network_find(&dict, &found) == STATUS_OK)
         print_recognised(&dict, &found, out);
@@ -218,7 +214,6 @@ static Status print_architecture(Checkpoint *c, const char *name, FILE *out)
     if (arch || found.arch)
         print_differences(&dict, &found, arch ? arch : found.arch, out);
     state_dict_free(&dict);
-    return STATUS_OK;
 }
 
 Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *out)
@@ -229,7 +224,7 @@ Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *ou
     if (checkpoint_root(c)->kind != OBJECT_DICT)
         return checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
                                object_kind_name(checkpoint_root(c)));
-    TRY(print_architecture(c, options->arch, out));
+    print_architecture(c, options->arch, out);
     TRY(inspect_tensors(c, options, out));
     return checkpoint_verify(c);
 }

@@ -1,15 +1,16 @@
 /* Inspection: what a file is, which architecture, its tensors with type, shape, norm and non-finite
  * elements, and where it differs from an architecture. */
-#ifndef PACO_CHECKPOINT_INSPECT_H
-#define PACO_CHECKPOINT_INSPECT_H
+#ifndef PACO_STATE_INSPECT_H
+#define PACO_STATE_INSPECT_H
 
 #include "checkpoint/checkpoint.h"
+#include "model/resnet.h"
 
 #include <stdio.h>
 
 typedef struct InspectOptions {
     CheckpointOptions open;
-    const char *arch;     /* compare with this one; NULL: the one detected */
+    const Arch *arch;     /* compare with this one; NULL: the one recognised */
     bool strict_finite;   /* a NaN or infinity is STATUS_NAN */
     bool quiet;           /* no list of tensors */
 } InspectOptions;

@@ -74,23 +74,11 @@ void network_add_tensors(TensorList *list, const Recognised *found, const Graph 
     }
 }
 
-/* A tensor that the list needs stays needed: this only makes its name known twice. */
-static void ignore(TensorList *list, const char *prefix, const char *name)
-{
-    char full[NAME_ROOM];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    tensors_add(list, full, ELEMENT_FLOAT32, (Dims){0})->need = TENSOR_IGNORED;
-}
-
 static void ignore_module(TensorList *list, const char *prefix, const char *module, bool norm)
 {
-    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var",
-                                        "num_batches_tracked"};
     char name[NAME_ROOM];
-    for (int i = 0; i < (norm ? 5 : 2); i++) {
-        snprintf(name, sizeof name, "%s.%s", module, parts[i]);
-        ignore(list, prefix, name);
-    }
+    snprintf(name, sizeof name, "%s%s", prefix, module);
+    tensors_ignore_module(list, name, norm);
 }
 
 void network_ignore_head(TensorList *list, const Recognised *found)
@@ -106,13 +94,17 @@ void network_ignore_head(TensorList *list, const Recognised *found)
 
 void network_ignore_training(TensorList *list, const Recognised *found)
 {
-    static const char *const beside[] = {"queue", "queue_l", "queue_ptr", "linear_k.weight",
-                                         "linear_k.bias"};
+    static const char *const queue[] = {"queue", "queue_l", "queue_ptr"};
     size_t n = strlen(found->prefix);
     network_ignore_head(list, found);
-    for (int i = 0, count = list->count; i < count; i++)
-        if (strncmp(list->items[i].name, found->prefix, n) == 0)
-            ignore(list, "encoder_k.", list->items[i].name + n);
-    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
-        ignore(list, "", beside[i]);
+    for (int i = 0, count = list->count; i < count; i++) {
+        char name[NAME_ROOM];
+        if (strncmp(list->items[i].name, found->prefix, n) != 0)
+            continue;
+        snprintf(name, sizeof name, "encoder_k.%s", list->items[i].name + n);
+        tensors_ignore(list, name);
+    }
+    tensors_ignore_module(list, "linear_k", false);
+    for (int i = 0; i < 3; i++)
+        tensors_ignore(list, queue[i]);
 }

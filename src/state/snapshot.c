@@ -2,7 +2,6 @@
  * encoder_k, linear, linear_k; a batch norm's running statistics stand behind its bias. */
 #include "state/snapshot.h"
 
-#include "base/check.h"
 #include "base/log.h"
 #include "checkpoint/finite.h"
 

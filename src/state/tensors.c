@@ -2,8 +2,6 @@
  * graph's parameters; what a module keeps beside its parameters stands behind them. */
 #include "state/tensors.h"
 
-#include "base/check.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,21 +29,38 @@ void tensors_add_value(TensorList *list, const Value *value, bool parameter)
     t->parameter = parameter;
 }
 
-/* What a batch norm keeps beside its parameters. A graph that does not train on a side has none of
- * its statistics. */
+/* What a batch norm keeps beside its weight and bias. */
+static const char *const statistics[] = {"running_mean", "running_var"},
+                         counter[] = "num_batches_tracked";
+
+/* A graph that does not train on a side has none of its statistics. */
 static void add_statistics(TensorList *list, const Graph *graph, const char *bias)
 {
     char name[256];
     int stem = (int)(strlen(bias) - strlen("bias"));
-    snprintf(name, sizeof name, "%.*srunning_mean", stem, bias);
-    const Value *mean = graph_find(graph, name);
-    if (!mean)
-        return;
-    tensors_add_value(list, mean, false);
-    snprintf(name, sizeof name, "%.*srunning_var", stem, bias);
-    tensors_add_value(list, graph_find(graph, name), false);
-    snprintf(name, sizeof name, "%.*snum_batches_tracked", stem, bias);
-    tensors_add(list, name, ELEMENT_INT64, (Dims){0})->need = TENSOR_OPTIONAL;
+    const Value *value = NULL;
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%.*s%s", stem, bias, statistics[i]);
+        tensors_add_value(list, value = graph_find(graph, name), false);
+    }
+    snprintf(name, sizeof name, "%.*s%s", stem, bias, counter);
+    if (value)
+        tensors_add(list, name, ELEMENT_INT64, (Dims){0})->need = TENSOR_OPTIONAL;
+}
+
+void tensors_ignore(TensorList *list, const char *name)
+{
+    tensors_add(list, name, ELEMENT_FLOAT32, (Dims){0})->need = TENSOR_IGNORED;
+}
+
+void tensors_ignore_module(TensorList *list, const char *module, bool norm)
+{
+    const char *parts[] = {"weight", "bias", statistics[0], statistics[1], counter};
+    for (int i = 0; i < (norm ? 5 : 2); i++) {
+        char name[256];
+        snprintf(name, sizeof name, "%s.%s", module, parts[i]);
+        tensors_ignore(list, name);
+    }
 }
 
 void tensors_add_side(TensorList *list, const Graph *graph, const char *prefix, bool key)

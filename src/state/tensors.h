@@ -42,6 +42,10 @@ void tensors_add_value(TensorList *list, const Value *value, bool parameter);
  * on the key side. Behind a batch norm's bias stand its running statistics and, optional (PyTorch
  * before 0.4.1 had none), its counter num_batches_tracked. */
 void tensors_add_side(TensorList *list, const Graph *graph, const char *prefix, bool key);
+/* Adds names that nobody reads; one that the list needs stays needed. A module is a linear layer
+ * or, with `norm`, a batch norm. */
+void tensors_ignore(TensorList *list, const char *name);
+void tensors_ignore_module(TensorList *list, const char *module, bool norm);
 /* The tensor of this name, or NULL. */
 const ModelTensor *tensors_find(const ModelTensor *items, int count, const char *name);
 /* Bytes of its elements. */

@@ -2,7 +2,6 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "state/training.h"
 
-#include "base/check.h"
 #include "checkpoint/writer.h"
 
 #include <math.h>
