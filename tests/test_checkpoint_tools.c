@@ -88,15 +88,15 @@ static void every_architecture_is_recognised(void **state)
 {
     (void)state;
     const Arch *arch;
-    int known = 0;
-    for (int i = 0; (arch = arch_at(i)); i++, known++)
+    assert_non_null(arch_at(0));
+    for (int i = 0; (arch = arch_at(i)); i++)
         for (int paco = 0; paco < 3; paco++) {
             uint8_t *bytes;
             StateDict dict;
             Recognised r;
-            /* CIFAR's, basic blocks, bottlenecks */
             Made made = {.arch = arch->name, .prefix = "", .classifier = i % 2 ? "fc" : "linear",
-                         .classes = 1000, .width = i < 5 ? 64 : i < 7 ? 512 : 2048, .head = paco};
+                         .classes = 1000, .head = paco};
+            made.width = arch->family == FAMILY_CIFAR ? 64 : arch->block == BLOCK_BASIC ? 512 : 2048;
             if (paco) {
                 made.prefix = "module.encoder_q.";
                 made.classifier = "module.linear";
@@ -118,7 +118,6 @@ static void every_architecture_is_recognised(void **state)
             checkpoint_close(c);
             free(bytes);
         }
-    assert_int_equal(known, 15);
 }
 
 /* A tensor that lacks or has another shape does not make a network another one; other blocks, or
