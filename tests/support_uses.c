@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "state/convert.h"
-#include "state/detect.h"
 #include "state/inspect.h"
+#include "state/network.h"
 #include "data/dataset.h"
 
 #include <time.h>
@@ -25,13 +25,13 @@ static double seconds_since(clock_t from)
     return (double)(clock() - from) / CLOCKS_PER_SEC;
 }
 
-static void detect(Checkpoint *c)
+static void find_network(Checkpoint *c)
 {
     StateDict dict;
-    Detected found;
+    Recognised found;
     if (state_dict_open(c, &dict) != STATUS_OK)
         return;
-    if (detect_architecture(&dict, &found) == STATUS_OK)
+    if (network_find(&dict, &found) == STATUS_OK)
         CHECK(found.classes >= 0 && found.classes <= DATASET_CLASSES_MAX);
     state_dict_free(&dict);
 }
@@ -49,7 +49,7 @@ double use_checkpoint(Checkpoint *c)
 {
     static const CheckpointFormat formats[] = {CHECKPOINT_ZIP, CHECKPOINT_LEGACY, CHECKPOINT_SAFETENSORS};
     clock_t from = clock();
-    detect(c);
+    find_network(c);
     inspect(c);
     double slowest = seconds_since(from);
     for (int i = 0; i < 6; i++) {

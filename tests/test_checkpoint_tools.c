@@ -1,4 +1,4 @@
-/* Detection of every architecture from its own tensors and in PaCo's clothes; inspect and convert
+/* Recognition of every architecture from its own tensors and in PaCo's clothes; inspect and convert
  * over the shared files: what was converted holds the same bits. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,9 @@
 
 #include "base/file.h"
 #include "state/convert.h"
-#include "state/detect.h"
 #include "state/inspect.h"
+#include "state/match.h"
+#include "state/network.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
 
@@ -20,83 +21,144 @@
 
 static char *folder;
 
-/* ---- detection */
+/* ---- recognition */
 
-/* A safetensors header is enough of a model: its data are a hole in the file. */
-static Checkpoint *model(const char *arch, const char *prefix, const char *classifier,
-                         int64_t classes, int64_t width, int head, uint8_t **bytes)
+typedef struct Header {
+    FILE *out;
+    size_t at; /* bytes of the tensors so far */
+} Header;
+
+static void put_tensor(Header *h, const char *prefix, const char *name, ElementType type, Dims dims)
 {
-    Arena arena = {0};
-    WantedTensor *wanted;
-    int count;
-    char *text;
-    size_t length, at = 0;
-    assert_int_equal(detect_tensors(&arena, arch, "", 0, &wanted, &count), STATUS_OK);
-    FILE *out = open_memstream(&text, &length);
-    fputs("{", out);
-    for (int i = 0; i < count; i++) {
-        size_t size = element_bytes(wanted[i].type);
-        fprintf(out, "\"%s%s\":{\"dtype\":\"%s\",\"shape\":[", prefix, wanted[i].name,
-                element_safetensors(wanted[i].type));
-        for (int d = 0; d < wanted[i].rank; d++) {
-            fprintf(out, "%s%lld", d ? "," : "", (long long)wanted[i].shape[d]);
-            size *= (size_t)wanted[i].shape[d];
-        }
-        fprintf(out, "],\"data_offsets\":[%zu,%zu]},", at, at + size);
-        at += size;
+    fprintf(h->out, "%s\"%s%s\":{\"dtype\":\"%s\",\"shape\":[", h->at ? "," : "", prefix, name,
+            element_safetensors(type));
+    for (int d = 0; d < dims.rank; d++)
+        fprintf(h->out, "%s%lld", d ? "," : "", (long long)dims.d[d]);
+    size_t size = element_bytes(type) * (size_t)dims_count(dims);
+    fprintf(h->out, "],\"data_offsets\":[%zu,%zu]}", h->at, h->at + size);
+    h->at += size;
+}
+
+/* A safetensors header is enough of a model: its data are a hole in the file. `lacks` is left out;
+ * what has `other` in its name has a row more. */
+typedef struct Made {
+    const char *arch, *prefix, *classifier, *lacks, *other;
+    int64_t classes, width;
+    int head;
+} Made;
+
+static Checkpoint *model(const Made *m, uint8_t **bytes)
+{
+    static const char *const names[] = {"fc.weight", "fc.0.weight", "fc.3.weight"};
+    TensorList wanted = {0};
+    char *text, weight[64];
+    size_t length;
+    Graph *graph = net_graph(arch_find(m->arch), 0);
+    Header h = {.out = open_memstream(&text, &length)};
+    tensors_add_side(&wanted, graph, "encoder_q.", false);
+    fputs("{", h.out);
+    for (int i = 0; i < wanted.count; i++) {
+        ModelTensor *t = &wanted.items[i];
+        const char *name = t->name + strlen("encoder_q.");
+        t->dims.d[0] += m->other && t->dims.rank && strstr(name, m->other);
+        if (!m->lacks || strcmp(name, m->lacks) != 0)
+            put_tensor(&h, m->prefix, name, t->type, t->dims);
     }
-    const char *names[] = {"fc.weight", "fc.0.weight", "fc.3.weight"};
-    for (int i = head == 1 ? 0 : 1; i < (head == 1   ? 1
-                                         : head == 2 ? 3
-                                                     : 1);
-         i++, at += 4 * 128 * 64)
-        fprintf(out, "\"%s%s\":{\"dtype\":\"F32\",\"shape\":[128,64],\"data_offsets\":[%zu,%zu]},",
-                prefix, names[i], at, at + 4 * 128 * 64);
-    fprintf(out,
-            "\"%s.weight\":{\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[%zu,%zu]}}",
-            classifier, (long long)classes, (long long)width, at, at + 4 * (size_t)(classes * width));
-    at += 4 * (size_t)(classes * width);
-    fclose(out);
-    *bytes = calloc(1, 8 + length + at);
+    for (int i = m->head == 1 ? 0 : 1; i < (m->head == 1 ? 1 : m->head == 2 ? 3 : 1); i++)
+        put_tensor(&h, m->prefix, names[i], ELEMENT_FLOAT32, DIMS2(128, 64));
+    snprintf(weight, sizeof weight, "%s.weight", m->classifier);
+    put_tensor(&h, "", weight, ELEMENT_FLOAT32, DIMS2(m->classes, m->width));
+    fputs("}", h.out);
+    fclose(h.out);
+    *bytes = calloc(1, 8 + length + h.at);
     for (int i = 0; i < 8; i++)
         (*bytes)[i] = (uint8_t)(length >> 8 * i);
     memcpy(*bytes + 8, text, length);
     Checkpoint *c;
-    if (checkpoint_open_memory("model.safetensors", *bytes, 8 + length + at, NULL, &c) != STATUS_OK)
+    if (checkpoint_open_memory("model.safetensors", *bytes, 8 + length + h.at, NULL, &c) !=
+        STATUS_OK)
         fail_msg("%s", status_text());
     free(text);
-    arena_free(&arena);
+    tensors_free(&wanted);
+    graph_free(graph);
     return c;
 }
 
-static void every_architecture_is_detected(void **state)
+static void every_architecture_is_recognised(void **state)
 {
     (void)state;
-    int known = 0;
-    for (int i = 0; detect_name(i); i++, known++)
+    const Arch *arch;
+    assert_non_null(arch_at(0));
+    for (int i = 0; (arch = arch_at(i)); i++)
         for (int paco = 0; paco < 3; paco++) {
             uint8_t *bytes;
             StateDict dict;
-            Detected d;
-            int64_t width = i < 5 ? 64 : i < 7 ? 512 : 2048; /* CIFAR's, basic blocks, bottlenecks */
-            Checkpoint *c =
-                paco ? model(detect_name(i), "module.encoder_q.", "module.linear", 7, width, paco, &bytes)
-                     : model(detect_name(i), "", i % 2 ? "fc" : "linear", 1000, width, 0, &bytes);
+            Recognised r;
+            Made made = {.arch = arch->name, .prefix = "", .classifier = i % 2 ? "fc" : "linear",
+                         .classes = 1000, .head = paco};
+            made.width = arch->family == FAMILY_CIFAR ? 64 : arch->block == BLOCK_BASIC ? 512 : 2048;
+            if (paco) {
+                made.prefix = "module.encoder_q.";
+                made.classifier = "module.linear";
+                made.classes = 7;
+            }
+            Checkpoint *c = model(&made, &bytes);
             assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
-            if (detect_architecture(&dict, &d) != STATUS_OK)
+            if (network_find(&dict, &r) != STATUS_OK)
                 fail_msg("%s", status_text());
-            assert_string_equal(d.arch, detect_name(i));
-            assert_string_equal(d.prefix, paco ? "encoder_q." : "");
-            assert_string_equal(d.classifier, paco || i % 2 == 0 ? "linear" : "fc");
-            assert_int_equal(d.classes, paco ? 7 : 1000);
-            assert_int_equal(d.module, paco != 0);
-            assert_int_equal(d.head_layers, paco);
-            assert_int_equal(d.head_dim, paco ? 128 : 0);
+            assert_string_equal(r.arch->name, arch->name);
+            assert_string_equal(r.prefix, paco ? "encoder_q." : "");
+            assert_string_equal(r.classifier, paco || i % 2 == 0 ? "linear" : "fc");
+            assert_int_equal(r.paco, paco != 0);
+            assert_int_equal(r.classes, paco ? 7 : 1000);
+            assert_int_equal(dict.module, paco != 0);
+            assert_int_equal(r.head ? r.head->layers : 0, paco);
+            assert_int_equal(r.head_dim, paco ? 128 : 0);
             state_dict_free(&dict);
             checkpoint_close(c);
             free(bytes);
         }
-    assert_int_equal(known, 15);
+}
+
+/* A tensor that lacks or has another shape does not make a network another one; other blocks, or
+ * other convolutions throughout, do, and the reason says what there is. */
+static void networks_are_told_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        Made made;
+        const char *text; /* NULL: recognised */
+    } cases[] = {
+        {{.arch = "resnet50", .lacks = "layer1.0.conv2.weight"}, NULL},
+        {{.arch = "resnet50", .other = "layer1.0.conv2.weight"}, NULL},
+        {{.arch = "resnext50_32x4d", .other = "layer1.0.conv1.weight"}, NULL},
+        {{.arch = "resnet20", .lacks = "bn1.bias"}, NULL},
+        {{.arch = "resnet20", .lacks = "conv1.weight"}, "there is no conv1.weight"},
+        {{.arch = "resnet34", .lacks = "layer3.5.conv1.weight"}, "basic blocks, 3-4-5-3 of them"},
+        {{.arch = "resnet101", .lacks = "layer1.0.conv3.weight"}, "basic blocks, 3-4-23-3"},
+        {{.arch = "resnext101_32x4d", .other = "conv2"}, "; 71 of the 104 convolutions of resnext"},
+        {{.arch = "resnet18", .other = "layer"},
+         "basic blocks, 2-2-2-2 of them, layer1 with 65 channels (64 per group); 1 of the 20 "
+         "convolutions of resnet18 fit"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t *bytes;
+        StateDict dict;
+        Recognised r;
+        Made made = cases[i].made;
+        made.prefix = "";
+        made.classifier = "fc";
+        made.classes = made.width = 1;
+        Checkpoint *c = model(&made, &bytes);
+        assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
+        Status status = network_find(&dict, &r);
+        if (cases[i].text ? status != STATUS_INPUT || !strstr(status_text(), cases[i].text)
+                          : status != STATUS_OK || strcmp(r.arch->name, made.arch) != 0)
+            fail_msg("%s: %s", made.arch, status_text());
+        state_dict_free(&dict);
+        checkpoint_close(c);
+        free(bytes);
+    }
 }
 
 /* Numbers of classes that are none, or that would not fit an int; and rows that are not the features. */
@@ -114,15 +176,17 @@ static void classifiers_fit_their_network(void **state)
         for (int paco = 0; paco < 2; paco++) {
             uint8_t *bytes;
             StateDict dict;
-            Detected d;
-            Checkpoint *c = model("resnet20", paco ? "module.encoder_q." : "", paco ? "module.linear" : "fc",
-                                  cases[i].classes, cases[i].width, 0, &bytes);
+            Recognised r;
+            Made made = {.arch = "resnet20", .prefix = paco ? "module.encoder_q." : "",
+                         .classifier = paco ? "module.linear" : "fc",
+                         .classes = cases[i].classes, .width = cases[i].width};
+            Checkpoint *c = model(&made, &bytes);
             assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
-            assert_int_equal(detect_architecture(&dict, &d), STATUS_OK);
-            assert_string_equal(d.arch, "resnet20");
-            assert_string_equal(d.classifier, paco ? "linear" : "fc");
-            assert_int_equal(d.classes, cases[i].status == STATUS_OK ? cases[i].classes : 0);
-            assert_int_equal(detect_classifier(&dict, &d), cases[i].status);
+            assert_int_equal(network_find(&dict, &r), STATUS_OK);
+            assert_string_equal(r.arch->name, "resnet20");
+            assert_string_equal(r.classifier, paco ? "linear" : "fc");
+            assert_int_equal(r.classes, cases[i].status == STATUS_OK ? cases[i].classes : 0);
+            assert_int_equal(network_check_classifier(&dict, &r), cases[i].status);
             if (cases[i].status != STATUS_OK &&
                 (!strstr(status_text(), paco ? "key 'module.linear.weight'" : "key 'fc.weight'") ||
                  !strstr(status_text(), "the classifier of resnet20 is [")))
@@ -139,34 +203,28 @@ static void architectures_have_their_sizes(void **state)
 {
     (void)state;
     static const struct {
-        const char *arch, *classifier;
-        int64_t classes, parameters;
+        const char *arch;
+        int classes;
+        int64_t parameters;
     } models[] = {
-        {"resnet18", "fc", 1000, 11689512},         {"resnet34", "fc", 1000, 21797672},
-        {"resnet50", "fc", 1000, 25557032},         {"resnet101", "fc", 1000, 44549160},
-        {"resnet152", "fc", 1000, 60192808},        {"resnext50_32x4d", "fc", 1000, 25028904},
-        {"resnext101_32x8d", "fc", 1000, 88791336}, {"wide_resnet50_2", "fc", 1000, 68883240},
-        {"resnet200", "fc", 1000, 64673832},        {"resnext101_32x4d", "fc", 1000, 44177704},
-        {"resnet20", "linear", 10, 269722},         {"resnet32", "linear", 10, 464154},
-        {"resnet110", "linear", 10, 1727962}};
+        {"resnet18", 1000, 11689512},         {"resnet34", 1000, 21797672},
+        {"resnet50", 1000, 25557032},         {"resnet101", 1000, 44549160},
+        {"resnet152", 1000, 60192808},        {"resnext50_32x4d", 1000, 25028904},
+        {"resnext101_32x8d", 1000, 88791336}, {"wide_resnet50_2", 1000, 68883240},
+        {"resnet200", 1000, 64673832},        {"resnext101_32x4d", 1000, 44177704},
+        {"resnet20", 10, 269722},             {"resnet32", 10, 464154},
+        {"resnet110", 10, 1727962}};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
-        Arena arena = {0};
-        WantedTensor *wanted;
-        int count;
+        TensorList list = {0};
         int64_t parameters = 0;
-        assert_int_equal(detect_tensors(&arena, models[m].arch, models[m].classifier,
-                                        models[m].classes, &wanted, &count),
-                         STATUS_OK);
-        for (int i = 0; i < count; i++) {
-            int64_t size = 1;
-            for (int d = 0; d < wanted[i].rank; d++)
-                size *= wanted[i].shape[d];
-            if (wanted[i].type == ELEMENT_FLOAT32 && !strstr(wanted[i].name, "running_"))
-                parameters += size;
-        }
+        Graph *graph = net_graph(arch_find(models[m].arch), models[m].classes);
+        tensors_add_side(&list, graph, "", false);
+        for (int i = 0; i < list.count; i++)
+            parameters += list.items[i].parameter ? dims_count(list.items[i].dims) : 0;
         if (parameters != models[m].parameters)
             fail_msg("%s: %lld parameters", models[m].arch, (long long)parameters);
-        arena_free(&arena);
+        tensors_free(&list);
+        graph_free(graph);
     }
 }
 
@@ -200,7 +258,7 @@ static void inspect_says_what_it_is(void **state)
     for (int i = 0; i < 2; i++) {
         char *path = shared_path(cases[i].file);
         Status status;
-        InspectOptions options = {.open.quiet = true}, other = {.arch = "resnet20", .quiet = true};
+        InspectOptions options = {.open.quiet = true}, other = {.arch = arch_find("resnet20"), .quiet = true};
         char *text = inspect(path, &options, &status);
         assert_int_equal(status, STATUS_OK);
         for (int k = 0; k < 4; k++)
@@ -253,7 +311,7 @@ static void names_are_shown_clean(void **state)
         object_set(&arena, root, hostile[i], object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){2}, values));
     assert_int_equal(checkpoint_save(path, CHECKPOINT_ZIP, root, NULL, &file_ops_system), STATUS_OK);
     Status status;
-    InspectOptions options = {.open.quiet = true, .arch = "resnet20"};
+    InspectOptions options = {.open.quiet = true, .arch = arch_find("resnet20")};
     char *text = inspect(path, &options, &status);
     assert_int_equal(status, STATUS_OK);
     assert_null(strpbrk(text, "\x1b\x07\x7f"));
@@ -262,19 +320,19 @@ static void names_are_shown_clean(void **state)
     free(text);
     Checkpoint *c;
     StateDict dict;
-    StateMatch match;
+    Match match;
     assert_int_equal(checkpoint_open(path, NULL, &c), STATUS_OK);
     assert_int_equal(state_dict_open(c, &dict), STATUS_OK);
-    state_match(&dict, "", NULL, 0, &match);
+    match_tensors(&dict, "", NULL, 0, &match);
     assert_int_equal(match.fault_count, 4);
     assert_string_equal(match.faults[0], "unexpected: \\x1b[31mred [2]");
     assert_string_equal(match.faults[1], "unexpected: a\\x0afake: line [2]");
-    state_match_free(&match);
+    match_free(&match);
     state_dict_free(&dict);
     checkpoint_close(c);
-    state_match_add(&match, "missing: %s", "\xff\x1b[2J");
+    match_add(&match, "missing: %s", "\xff\x1b[2J");
     assert_string_equal(match.faults[0], "missing: \\xff\\x1b[2J");
-    state_match_free(&match);
+    match_free(&match);
     free(path);
     arena_free(&arena);
 }
@@ -363,7 +421,8 @@ static void converted_files_hold_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_architecture_is_detected),
+        cmocka_unit_test(every_architecture_is_recognised),
+        cmocka_unit_test(networks_are_told_apart),
         cmocka_unit_test(classifiers_fit_their_network),
         cmocka_unit_test(architectures_have_their_sizes),
         cmocka_unit_test(inspect_says_what_it_is),

@@ -39,11 +39,11 @@ static void fill(const char *name, float *values, size_t count)
 static void add_tensor(TrainingState *s, Arena *arena, const char *name, ElementType type,
                        bool parameter, bool momentum, int rank, const int64_t *shape)
 {
-    TrainingTensor *t = &s->tensors[s->count++];
+    ModelTensor *t = &s->tensors[s->count++];
     size_t count = 1;
-    *t = (TrainingTensor){.name = name, .type = type, .rank = rank, .parameter = parameter};
+    *t = (ModelTensor){.name = name, .type = type, .dims.rank = rank, .parameter = parameter};
     for (int i = 0; i < rank; i++)
-        count *= (size_t)(t->shape[i] = shape[i]);
+        count *= (size_t)(t->dims.d[i] = shape[i]);
     t->data = arena_alloc(arena, count * element_bytes(type));
     if (type == ELEMENT_FLOAT32)
         fill(name, t->data, count);
@@ -107,14 +107,6 @@ static TrainingState make_state(Arena *arena, TrainingKind kind)
     return s;
 }
 
-static size_t tensor_size(const TrainingTensor *t)
-{
-    size_t count = element_bytes(t->type);
-    for (int i = 0; i < t->rank; i++)
-        count *= (size_t)t->shape[i];
-    return count;
-}
-
 static void states_come_back_whole(void **state)
 {
     (void)state;
@@ -135,11 +127,11 @@ static void states_come_back_whole(void **state)
         assert_string_equal(training_extra_text(&load.state, "options", ""), "--lr 0.02 \xc3\xa9");
         assert_int_equal(load.state.count, s.count);
         for (int i = 0; i < s.count; i++) {
-            const TrainingTensor *a = &s.tensors[i], *b = &load.state.tensors[i];
-            assert_memory_equal(a->data, b->data, tensor_size(a));
+            const ModelTensor *a = &s.tensors[i], *b = &load.state.tensors[i];
+            assert_memory_equal(a->data, b->data, tensors_bytes(a));
             assert_true(!a->momentum == !b->momentum);
             if (a->momentum)
-                assert_memory_equal(a->momentum, b->momentum, tensor_size(a));
+                assert_memory_equal(a->momentum, b->momentum, tensors_bytes(a));
         }
         training_load_free(&load);
         free(path);
@@ -177,11 +169,14 @@ static void every_mismatch_is_listed(void **state)
     TrainingState a = make_state(&arena, TRAINING_LT), b = make_state(&arena, TRAINING_LT);
     TrainingState full = make_state(&arena, TRAINING_FULL);
     b.tensors[3].name = "encoder_q.stem.weight";
-    b.tensors[4].shape[0] = 2;
-    expect_faults(&a, &b, 4,
+    b.tensors[4].dims.d[0] = 2;
+    b.tensors[6].type = ELEMENT_INT64;
+    expect_faults(&a, &b, 5,
                   (const char *const[]){"missing: encoder_q.stem.weight [3, 2, 3, 3]",
                                         "unexpected: encoder_q.conv1.weight [3, 2, 3, 3]",
                                         "wrong shape: encoder_q.bn1.weight is [3], needs [2]",
+                                        "unsuitable: encoder_q.bn1.running_mean is float32, "
+                                        "needs int64",
                                         "wrong shape: momentum of encoder_q.bn1.weight "
                                         "(optimizer/state/1/momentum_buffer) is [3], needs [2]"});
     expect_faults(&full, &a, 3, (const char *const[]){
@@ -275,10 +270,10 @@ static void published_checkpoint_is_resumed(void **state)
         s.tensors = arena_alloc(&arena, (size_t)dict.count * sizeof *s.tensors);
         for (int i = 0; i < dict.count; i++) {
             const StoredTensor *t = dict.tensors[i].tensor->tensor;
-            TrainingTensor *to = &s.tensors[s.count++];
-            *to = (TrainingTensor){.name = arena_printf(&arena, "%s", dict.tensors[i].name),
-                                   .type = t->type, .rank = t->rank};
-            memcpy(to->shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+            ModelTensor *to = &s.tensors[s.count++];
+            *to = (ModelTensor){.name = arena_printf(&arena, "%s", dict.tensors[i].name),
+                                   .type = t->type, .dims.rank = t->rank};
+            memcpy(to->dims.d, t->shape, (size_t)t->rank * sizeof *t->shape);
             to->parameter = !strstr(to->name, "running_") && !strstr(to->name, "num_batches") &&
                             strncmp(to->name, "queue", 5) != 0;
         }
@@ -537,7 +532,7 @@ static int emit(const char *to)
     Object *dict = object_dict(&arena, true);
     for (int i = 0; i < s.count; i++)
         object_set(&arena, dict, s.tensors[i].name,
-                   object_tensor(&arena, s.tensors[i].type, s.tensors[i].rank, s.tensors[i].shape,
+                   object_tensor(&arena, s.tensors[i].type, s.tensors[i].dims.rank, s.tensors[i].dims.d,
                                  s.tensors[i].data));
     char *plain = file_join(to, "plain.pt"), *tree = file_join(to, "tree.pt"),
          *stream = file_join(to, "tree_legacy.pt");

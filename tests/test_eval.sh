@@ -167,6 +167,7 @@ sed 's/"shape":\[10,64\]/"shape":[64,10]/' plain.safetensors >turned.safetensors
 cmp -s turned.safetensors plain.safetensors && fail "nothing was changed"
 refused 3 "linear.weight" "${short[@]}" --checkpoint turned.safetensors
 ok "${from[@]}" --init-from turned.safetensors --partial --epochs 1 --warmup 0 --out backbone
+says 'wrong shape: linear.weight is [64, 10], needs [10, 64]'
 
 # A run's folder is evaluated with the run's normalisation; its checkpoint loads in PyTorch.
 ok train "${tiny_options[@]}" --mean 0.3,0.4,0.5 --std 0.2 --epochs 1 --warmup 0 --out run

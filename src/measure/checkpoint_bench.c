@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json_writer.h"
-#include "state/detect.h"
+#include "model/resnet.h"
 #include "state/training.h"
 
 #include <errno.h>
@@ -20,33 +20,50 @@ typedef struct Figures {
 
 typedef Status BenchMode(const char *file, const char *arch, Figures *figures);
 
-static void fill(Arena *arena, TrainingTensor *t, size_t elements)
+static void fill(Arena *arena, ModelTensor *t)
 {
-    float *values = t->data = arena_alloc(arena, elements * element_bytes(t->type));
+    size_t bytes = tensors_bytes(t), elements = bytes / element_bytes(t->type);
+    float *values = t->data = arena_alloc(arena, bytes);
     for (size_t i = 0; t->type == ELEMENT_FLOAT32 && i < elements; i++)
         values[i] = (float)((uint32_t)i * 2654435761u >> 8) * 0x1p-24f;
 }
 
-static Status make_state(Arena *arena, const char *arch, bool values, TrainingState *s)
+/* Both encoders of a network. */
+static void list_tensors(TensorList *list, Graph *graph, const Arch *arch)
 {
-    WantedTensor *wanted;
-    int count;
-    *s = (TrainingState){.kind = TRAINING_LT, .arch = arch, .lr = 0.1, .momentum = 0.9};
-    TRY(detect_tensors(arena, arch, "", 0, &wanted, &count));
-    s->tensors = arena_alloc(arena, (size_t)(2 * count) * sizeof *s->tensors);
-    for (int i = 0; i < 2 * count; i++) {
-        const WantedTensor *w = &wanted[i % count];
-        TrainingTensor *t = &s->tensors[s->count++];
-        const char *name = arena_printf(arena, "encoder_%c.%s", i < count ? 'q' : 'k', w->name);
-        size_t elements = 1;
-        *t = (TrainingTensor){.name = name, .type = w->type, .rank = w->rank};
-        for (int d = 0; d < t->rank; d++)
-            elements *= (size_t)(t->shape[d] = w->shape[d]);
-        t->parameter = t->type == ELEMENT_FLOAT32 && !strstr(t->name, "running_");
+    int size = arch_least_size(arch);
+    Value *image = graph_value(graph, "image", ROLE_INPUT, DTYPE_F32, DIMS4(1, 3, size, size));
+    Net query = {graph, arch, NET_QUERY}, key = {graph, arch, NET_KEY};
+    net_pooled(&query, image);
+    net_pooled(&key, image);
+    tensors_add_side(list, graph, "encoder_q.", false);
+    tensors_add_side(list, graph, "encoder_q.", true);
+}
+
+/* The state's tensors live in the arena. */
+static Status make_state(Arena *arena, const char *name, bool values, TrainingState *s)
+{
+    const Arch *arch = arch_find(name);
+    if (!arch)
+        return status_fail(STATUS_INPUT, "architecture '%s' is not known (resnet50, resnet32, ...)",
+                           name);
+    TensorList list = {0};
+    Graph *graph = graph_new();
+    list_tensors(&list, graph, arch);
+    *s = (TrainingState){.kind = TRAINING_LT, .arch = name, .lr = 0.1, .momentum = 0.9};
+    s->count = list.count;
+    s->tensors = arena_copy(arena, list.items, (size_t)list.count * sizeof *list.items);
+    for (int i = 0; i < s->count; i++) {
+        ModelTensor *t = &s->tensors[i];
+        bool query = t->value && !t->value->of;
+        t->name = arena_printf(arena, "%s", t->name);
         if (values)
-            fill(arena, t, elements);
-        t->momentum = t->parameter && i < count ? t->data : NULL;
+            fill(arena, t);
+        t->momentum = t->parameter && query ? t->data : NULL;
+        t->value = NULL;
     }
+    tensors_free(&list);
+    graph_free(graph);
     return STATUS_OK;
 }
 

@@ -253,3 +253,15 @@ Value *net_classifier(Net *net, Value *h, int classes)
 {
     return linear(net, "linear", h, classes);
 }
+
+Graph *net_graph(const Arch *arch, int classes)
+{
+    int size = arch_least_size(arch);
+    Net net = {graph_new(), arch, NET_EVAL};
+    Value *x = graph_value(net.graph, "image", ROLE_INPUT, DTYPE_F32, DIMS4(1, 3, size, size));
+    Value *h = net_pooled(&net, x);
+    if (classes > 0)
+        net_classifier(&net, h, classes);
+    net.graph->scope = NULL;
+    return net.graph;
+}

@@ -47,5 +47,8 @@ Value *net_head(Net *net, Value *h, int dim, bool mlp);
 void net_declare_head(Net *net, int dim, bool mlp);
 /* The classifier `linear`: h[N,F] -> logits[N,classes]. */
 Value *net_classifier(Net *net, Value *h, int classes);
+/* A graph of one small image through the backbone and, unless classes is 0, the classifier: for the
+ * names and shapes of its parameters and running statistics. Free it with graph_free. */
+Graph *net_graph(const Arch *arch, int classes);
 
 #endif

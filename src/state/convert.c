@@ -5,10 +5,10 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "state/detect.h"
 #include "checkpoint/bytes/limits.h"
 #include "checkpoint/state.h"
 #include "checkpoint/writer.h"
+#include "state/network.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,18 +164,19 @@ static bool starts(const char *text, const char *with)
 /* Backbone and classifier of a state dict as a plain ResNet. */
 static Status add_bare(Arena *arena, Object *root, const StateDict *dict)
 {
-    Detected d;
-    TRY(detect_architecture(dict, &d));
-    TRY(detect_classifier(dict, &d));
-    size_t n = strlen(d.prefix), classifier = strlen(d.classifier);
+    Recognised found;
+    TRY(network_find(dict, &found));
+    TRY(network_check_classifier(dict, &found));
+    const char *fc = found.arch->family == FAMILY_CIFAR ? "linear" : "fc";
+    size_t n = strlen(found.prefix), classifier = strlen(found.classifier);
     for (int i = 0; i < dict->count; i++) {
         const StateTensor *t = &dict->tensors[i];
         bool of_classifier =
-            classifier && starts(t->name, d.classifier) && t->name[classifier] == '.';
+            classifier && starts(t->name, found.classifier) && t->name[classifier] == '.';
         const char *name = NULL;
         if (of_classifier)
-            name = arena_printf(arena, "%s%s", d.cifar ? "linear" : "fc", t->name + classifier);
-        else if (starts(t->name, d.prefix) && !(n && starts(t->name + n, "fc.")))
+            name = arena_printf(arena, "%s%s", fc, t->name + classifier);
+        else if (starts(t->name, found.prefix) && !(found.paco && starts(t->name + n, "fc.")))
             name = t->name + n;
         if (name)
             TRY(add_named(arena, root, dict->checkpoint, name, t->tensor));

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
-#include "state/detect.h"
 #include "checkpoint/finite.h"
-#include "checkpoint/state.h"
+#include "state/match.h"
+#include "state/network.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -160,87 +160,63 @@ static void print_scalars(Checkpoint *c, FILE *out)
     }
 }
 
-static void print_detected(const StateDict *dict, const Detected *d, FILE *out)
+static void print_recognised(const StateDict *dict, const Recognised *r, FILE *out)
 {
-    fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", d->arch,
-            d->cifar ? "CIFAR" : "ImageNet", d->module ? "module." : "", d->prefix);
-    if (detect_classifier(dict, d) != STATUS_OK)
+    fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", r->arch->name,
+            r->arch->family == FAMILY_CIFAR ? "CIFAR" : "ImageNet", dict->module ? "module." : "",
+            r->prefix);
+    if (network_check_classifier(dict, r) != STATUS_OK)
         fprintf(out, "classifier: unsuitable: %s\n", status_text());
-    else if (*d->classifier)
-        fprintf(out, "classifier: %s, %" PRId64 " classes\n", d->classifier, d->classes);
+    else if (*r->classifier)
+        fprintf(out, "classifier: %s, %" PRId64 " classes\n", r->classifier, r->classes);
     else
         fprintf(out, "classifier: none\n");
-    if (d->head_layers == 2)
-        fprintf(out, "projection head: %" PRId64 " - %" PRId64 " - %" PRId64 "\n", d->width,
-                d->head_width, d->head_dim);
-    else if (d->head_layers == 1)
-        fprintf(out, "projection head: %" PRId64 " - %" PRId64 "\n", d->width, d->head_dim);
-}
-
-/* How many of the wanted tensors this file should have: a counter that it lacks is none. */
-static int count_due(const StateDict *dict, const char *prefix, const WantedTensor *wanted,
-                     int count)
-{
-    int due = 0;
-    for (int i = 0; i < count; i++) {
-        char name[512];
-        snprintf(name, sizeof name, "%s%s", prefix, wanted[i].name);
-        due += !wanted[i].optional || state_dict_find(dict, name);
-    }
-    return due;
+    if (!r->head)
+        return;
+    fprintf(out, "projection head: %d", arch_features(r->arch));
+    if (r->head->layers > 1)
+        fprintf(out, " - %" PRId64, r->head_width);
+    fprintf(out, " - %" PRId64 "\n", r->head_dim);
 }
 
 /* The first differences from an architecture's tensors. A projection head is none. */
-static Status print_differences(const StateDict *dict, const Detected *d, const char *arch,
-                                FILE *out)
+static void print_differences(const StateDict *dict, const Recognised *r, const Arch *arch,
+                              FILE *out)
 {
     enum { SHOWN = 20 };
-    Arena arena = {0};
-    WantedTensor *wanted;
-    int count, shown = 0, faults = 0;
-    StateMatch match;
-    bool paco = *d->prefix != 0;
-    char head[32];
-    int n = snprintf(head, sizeof head, "unexpected: %sfc.", d->prefix ? d->prefix : "");
-    Status status = detect_tensors(&arena, arch, paco || !d->classes ? "" : d->classifier,
-                                   d->classes, &wanted, &count);
-    if (status == STATUS_OK) {
-        state_match(dict, d->prefix, wanted, count, &match);
-        for (int i = 0; i < match.fault_count; i++) {
-            if (d->head_layers && strncmp(match.faults[i], head, (size_t)n) == 0)
-                continue;
-            faults++;
-            if (shown++ < SHOWN)
-                fprintf(out, "  %s\n", match.faults[i]);
-        }
-        fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched,
-                count_due(dict, d->prefix, wanted, count), arch, faults);
-        state_match_free(&match);
-    }
-    arena_free(&arena);
-    return status;
+    int classes = r->paco ? 0 : (int)r->classes;
+    TensorList wanted = {0};
+    Match match;
+    Graph *graph = net_graph(arch, classes);
+    network_add_tensors(&wanted, r, graph, classes > 0);
+    if (r->head)
+        network_ignore_head(&wanted, r);
+    match_tensors(dict, r->prefix, wanted.items, wanted.count, &match);
+    for (int i = 0; i < match.fault_count && i < SHOWN; i++)
+        fprintf(out, "  %s\n", match.faults[i]);
+    fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, match.due,
+            arch->name, match.fault_count);
+    match_free(&match);
+    tensors_free(&wanted);
+    graph_free(graph);
 }
 
-static Status print_architecture(Checkpoint *c, const char *arch, FILE *out)
+static void print_architecture(Checkpoint *c, const Arch *arch, FILE *out)
 {
     StateDict dict;
-    Detected d;
+    Recognised found;
     if (state_dict_open(c, &dict) != STATUS_OK) {
         fprintf(out, "architecture: none: %s\n", status_text());
-        return STATUS_OK;
+        return;
     }
-    Status status = STATUS_OK;
     /* What is no network of ours can still be compared with one that the user names. */
-    if (detect_architecture(&dict, &d) == STATUS_OK) {
-        print_detected(&dict, &d, out);
-        status = print_differences(&dict, &d, arch ? arch : d.arch, out);
-    } else {
+    if (network_find(&dict, &found) == STATUS_OK)
+        print_recognised(&dict, &found, out);
+    else
         fprintf(out, "architecture: not recognised: %s\n", status_text());
-        if (arch)
-            status = print_differences(&dict, &d, arch, out);
-    }
+    if (arch || found.arch)
+        print_differences(&dict, &found, arch ? arch : found.arch, out);
     state_dict_free(&dict);
-    return status;
 }
 
 Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *out)
@@ -251,7 +227,7 @@ Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *ou
     if (checkpoint_root(c)->kind != OBJECT_DICT)
         return checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
                                object_kind_name(checkpoint_root(c)));
-    TRY(print_architecture(c, options->arch, out));
+    print_architecture(c, options->arch, out);
     /* Tensors first: a damaged one is then named. What no tensor shows is checked at the end. */
     TRY(inspect_tensors(c, options, out));
     return checkpoint_verify(c);

@@ -4,12 +4,13 @@
 #define PACO_STATE_INSPECT_H
 
 #include "checkpoint/checkpoint.h"
+#include "model/resnet.h"
 
 #include <stdio.h>
 
 typedef struct InspectOptions {
     CheckpointOptions open;
-    const char *arch;     /* compare with this one; NULL: the one detected */
+    const Arch *arch;     /* compare with this one; NULL: the one recognised */
     bool strict_finite;   /* a NaN or infinity is STATUS_NAN */
     bool quiet;           /* no list of tensors */
 } InspectOptions;

@@ -2,7 +2,6 @@
  * encoder_k, linear, linear_k; a batch norm's running statistics stand behind its bias. */
 #include "state/snapshot.h"
 
-#include "base/check.h"
 #include "base/log.h"
 #include "checkpoint/finite.h"
 
@@ -12,84 +11,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the session knows of a tensor. */
-typedef struct Source {
-    const Value *value;    /* NULL: a counter of the host */
-    const Value *momentum; /* NULL: none */
-} Source;
-
 struct Snapshot {
-    Arena arena;
     Arena extra;           /* of the latest progress taken */
     Options *options;
     const ModelConfig *config;
     const Dataset *data;
-    TrainingState state;
-    Source *sources;       /* parallel to state.tensors */
-    int room;
+    TensorList list;
+    TrainingState state;   /* its tensors are the list's */
 };
 
 /* ------------------------------------------------------------------------------------ description
  */
 
-static TrainingTensor *add_tensor(Snapshot *s, const char *name, ElementType type, Dims dims)
+/* The model's tensors in the order of PyTorch's modules. */
+static void list_tensors(TensorList *list, const Model *model, bool linear_k)
 {
-    if (s->state.count == s->room) {
-        s->room = s->room ? 2 * s->room : 256;
-        s->state.tensors = mem_grow(s->state.tensors, (size_t)s->room * sizeof *s->state.tensors);
-        s->sources = mem_grow(s->sources, (size_t)s->room * sizeof *s->sources);
-    }
-    TrainingTensor *t = &s->state.tensors[s->state.count];
-    s->sources[s->state.count++] = (Source){0};
-    *t = (TrainingTensor){
-        .name = arena_printf(&s->arena, "%s", name), .type = type, .rank = dims.rank};
-    memcpy(t->shape, dims.d, (size_t)dims.rank * sizeof *dims.d);
-    t->data = mem_zero((size_t)dims_count(dims), element_bytes(type));
-    return t;
+    tensors_add_value(list, model->queue, false);
+    tensors_add_value(list, model->queue_labels, false);
+    if (model->queue)
+        tensors_add(list, "queue_ptr", ELEMENT_INT64, DIMS1(1));
+    tensors_add_side(list, model->graph, "encoder_q.", false);
+    tensors_add_side(list, model->graph, "encoder_q.", true);
+    tensors_add_side(list, model->graph, "linear.", false);
+    if (linear_k)
+        tensors_add_side(list, model->graph, "linear.", true);
 }
 
-static void add_value(Snapshot *s, const char *name, const Value *value, const Value *momentum,
-                      bool parameter)
+static void allocate(TensorList *list)
 {
-    if (!value)
-        return;
-    bool integer = value->dtype == DTYPE_I32;
-    TrainingTensor *t = add_tensor(s, name, integer ? ELEMENT_INT64 : ELEMENT_FLOAT32, value->dims);
-    t->parameter = parameter;
-    if (momentum)
-        t->momentum = mem_zero((size_t)dims_count(value->dims), sizeof(float));
-    s->sources[s->state.count - 1] = (Source){value, momentum};
-}
-
-/* The statistics that follow a batch norm's bias. */
-static void add_statistics(Snapshot *s, const Graph *g, const char *bias)
-{
-    char name[256];
-    int stem = (int)(strlen(bias) - strlen("bias"));
-    snprintf(name, sizeof name, "%.*srunning_mean", stem, bias);
-    const Value *mean = graph_find(g, name);
-    if (!mean)
-        return;
-    add_value(s, name, mean, NULL, false);
-    snprintf(name, sizeof name, "%.*srunning_var", stem, bias);
-    add_value(s, name, graph_find(g, name), NULL, false);
-    snprintf(name, sizeof name, "%.*snum_batches_tracked", stem, bias);
-    add_tensor(s, name, ELEMENT_INT64, (Dims){0});
-}
-
-/* The parameters whose name begins so, or their copies on the key side. */
-static void add_side(Snapshot *s, const Graph *g, const char *prefix, bool key)
-{
-    for (int i = 0; i < g->values_count; i++) {
-        const Value *param = g->values[i];
-        if (param->role != ROLE_PARAM || strncmp(param->name, prefix, strlen(prefix)) != 0)
-            continue;
-        const Value *v = key ? graph_companion_of(g, param, ROLE_EMA) : param;
-        if (!v)
-            continue;
-        add_value(s, v->name, v, key ? NULL : graph_companion_of(g, param, ROLE_MOMENTUM), true);
-        if (param->kind == PARAM_BN_BIAS)
-            add_statistics(s, g, v->name);
+    for (int i = 0; i < list->count; i++) {
+        ModelTensor *t = &list->items[i];
+        t->data = mem_zero(1, tensors_bytes(t));
+        if (t->velocity)
+            t->momentum = mem_zero(1, tensors_bytes(t));
     }
 }
 
@@ -100,21 +54,15 @@ Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *o
     s->options = options;
     s->config = config;
     s->data = data;
-    const Graph *g = model->graph;
     bool cifar = config->arch->family == FAMILY_CIFAR;
     s->state.kind = cifar ? TRAINING_CIFAR : config->prior ? TRAINING_LT : TRAINING_FULL;
     s->state.arch = config->arch->name;
     s->state.momentum = config->sgd.momentum;
     s->state.weight_decay = config->sgd.weight_decay;
-    add_value(s, "queue", model->queue, NULL, false);
-    add_value(s, "queue_l", model->queue_labels, NULL, false);
-    if (model->queue)
-        add_tensor(s, "queue_ptr", ELEMENT_INT64, DIMS1(1));
-    add_side(s, g, "encoder_q.", false);
-    add_side(s, g, "encoder_q.", true);
-    add_side(s, g, "linear.", false);
-    if (s->state.kind != TRAINING_FULL)
-        add_side(s, g, "linear.", true);
+    list_tensors(&s->list, model, s->state.kind != TRAINING_FULL);
+    allocate(&s->list);
+    s->state.tensors = s->list.items;
+    s->state.count = s->list.count;
     return s;
 }
 
@@ -126,24 +74,22 @@ void snapshot_free(Snapshot *s)
         free(s->state.tensors[i].data);
         free(s->state.tensors[i].momentum);
     }
-    free(s->state.tensors);
-    free(s->sources);
+    tensors_free(&s->list);
     arena_free(&s->extra);
-    arena_free(&s->arena);
     free(s);
 }
 
 /* ------------------------------------------------------------------------------------ saving */
 
-static Status take_tensor(Session *session, const TrainingTensor *t, const Source *source)
+static Status take_tensor(Session *session, const ModelTensor *t)
 {
-    int64_t n = dims_count(source->value->dims);
-    if (source->momentum)
-        TRY(session_read(session, source->momentum, t->momentum, DTYPE_F32));
+    int64_t n = dims_count(t->dims);
+    if (t->velocity)
+        TRY(session_read(session, t->velocity, t->momentum, DTYPE_F32));
     if (t->type == ELEMENT_FLOAT32)
-        return session_read(session, source->value, t->data, DTYPE_F32);
+        return session_read(session, t->value, t->data, DTYPE_F32);
     int32_t *small = mem_alloc((size_t)n * sizeof *small);
-    Status status = session_read(session, source->value, small, DTYPE_I32);
+    Status status = session_read(session, t->value, small, DTYPE_I32);
     for (int64_t i = 0; i < n; i++)
         ((int64_t *)t->data)[i] = small[i];
     free(small);
@@ -187,9 +133,9 @@ Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr
                      const TrainingState **state)
 {
     for (int i = 0; i < s->state.count; i++) {
-        TrainingTensor *t = &s->state.tensors[i];
-        if (s->sources[i].value)
-            TRY(take_tensor(session, t, &s->sources[i]));
+        ModelTensor *t = &s->list.items[i];
+        if (t->value)
+            TRY(take_tensor(session, t));
         else
             *(int64_t *)t->data = strcmp(t->name, "queue_ptr") == 0 ? p->queue_head : p->done;
     }
@@ -203,17 +149,17 @@ Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr
 
 /* ------------------------------------------------------------------------------------ restoring */
 
-static Status restore_tensor(Session *session, const TrainingTensor *t, const Source *source)
+static Status restore_tensor(Session *session, const ModelTensor *t)
 {
-    int64_t n = dims_count(source->value->dims);
-    if (source->momentum && t->momentum)
-        TRY(session_write(session, source->momentum, t->momentum, DTYPE_F32));
+    int64_t n = dims_count(t->dims);
+    if (t->velocity && t->momentum)
+        TRY(session_write(session, t->velocity, t->momentum, DTYPE_F32));
     if (t->type == ELEMENT_FLOAT32)
-        return session_write(session, source->value, t->data, DTYPE_F32);
+        return session_write(session, t->value, t->data, DTYPE_F32);
     int32_t *small = mem_alloc((size_t)n * sizeof *small);
     for (int64_t i = 0; i < n; i++)
         small[i] = (int32_t)((const int64_t *)t->data)[i];
-    Status status = session_write(session, source->value, small, DTYPE_I32);
+    Status status = session_write(session, t->value, small, DTYPE_I32);
     free(small);
     return status;
 }
@@ -376,16 +322,15 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     if (other)
         status = check_same(s, path, &load.state);
     else if (status != STATUS_OK && status != STATUS_NAN)
-        state_match_print(&load.match);
+        match_print(&load.match);
     if (status == STATUS_OK)
         status = check_same(s, path, &load.state);
     if (status == STATUS_OK)
         status = check_data(s, path, &load.state);
     for (int i = 0; i < s->state.count && status == STATUS_OK; i++) {
-        const TrainingTensor *t = &load.state.tensors[i];
-        CHECK(strcmp(t->name, s->state.tensors[i].name) == 0);
-        if (s->sources[i].value)
-            status = restore_tensor(session, t, &s->sources[i]);
+        const ModelTensor *t = &load.state.tensors[i];
+        if (t->value)
+            status = restore_tensor(session, t);
         else if (strcmp(t->name, "queue_ptr") == 0)
             p->queue_head = (int)*(const int64_t *)t->data;
     }

@@ -2,7 +2,6 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "state/training.h"
 
-#include "base/check.h"
 #include "checkpoint/writer.h"
 
 #include <math.h>
@@ -29,9 +28,9 @@ static Object *make_state_dict(Arena *arena, const TrainingState *s)
 {
     Object *dict = object_dict(arena, true);
     for (int i = 0; i < s->count; i++) {
-        const TrainingTensor *t = &s->tensors[i];
+        const ModelTensor *t = &s->tensors[i];
         object_add(arena, dict, arena_printf(arena, "module.%s", t->name),
-                   object_tensor(arena, t->type, t->rank, t->shape, t->data));
+                   object_tensor(arena, t->type, t->dims.rank, t->dims.d, t->data));
     }
     return dict;
 }
@@ -59,11 +58,11 @@ static Object *make_optimizer(Arena *arena, const TrainingState *s)
     Object *groups = object_list(arena);
     int parameters = 0;
     for (int i = 0; i < s->count; i++) {
-        const TrainingTensor *t = &s->tensors[i];
+        const ModelTensor *t = &s->tensors[i];
         if (t->parameter && t->momentum) {
             Object *entry = object_dict(arena, false);
             object_set(arena, entry, "momentum_buffer",
-                       object_tensor(arena, ELEMENT_FLOAT32, t->rank, t->shape, t->momentum));
+                       object_tensor(arena, ELEMENT_FLOAT32, t->dims.rank, t->dims.d, t->momentum));
             object_set_int(arena, state, parameters, entry);
         }
         parameters += t->parameter;
@@ -133,31 +132,11 @@ static void copy_tensors(TrainingLoad *load, const TrainingState *expected)
         load->state.tensors[i].data = load->state.tensors[i].momentum = NULL;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-static void match_names(TrainingLoad *load, const StateDict *dict)
-{
-    const TrainingState *s = &load->state;
-    WantedTensor *wanted = mem_zero((size_t)s->count, sizeof *wanted);
-    for (int i = 0; i < s->count; i++) {
-        const TrainingTensor *t = &s->tensors[i];
-        wanted[i] = (WantedTensor){.name = t->name, .type = t->type, .rank = t->rank};
-        wanted[i].optional = ends_with(t->name, ".num_batches_tracked");
-        memcpy(wanted[i].shape, t->shape, sizeof t->shape);
-    }
-    state_match(dict, "", wanted, s->count, &load->match);
-    free(wanted);
-}
-
 static void match_arch(TrainingLoad *load, const char *expected)
 {
     const char *arch = load->state.arch;
     if (!arch || (expected && strcmp(arch, expected) != 0))
-        state_match_add(&load->match, "arch: is '%.60s', needs %s", arch ? arch : "missing",
+        match_add(&load->match, "arch: is '%.60s', needs %s", arch ? arch : "missing",
                         expected ? expected : "a name");
 }
 
@@ -176,40 +155,28 @@ static void match_indices(TrainingLoad *load, int parameters)
     const Object *params = checkpoint_object(load->checkpoint, "optimizer/param_groups/0/params");
     if (!groups || groups->kind != OBJECT_LIST || groups->count != 1 || !params ||
         params->kind != OBJECT_LIST) {
-        state_match_add(&load->match, "optimizer: no single group of parameters");
+        match_add(&load->match, "optimizer: no single group of parameters");
         return;
     }
     if ((int64_t)params->count != parameters)
-        state_match_add(&load->match, "optimizer: covers %u parameters, needs %d", params->count,
+        match_add(&load->match, "optimizer: covers %u parameters, needs %d", params->count,
                         parameters);
     for (uint32_t i = 0; i < params->count; i++)
         if (params->items[i]->kind != OBJECT_INT || params->items[i]->integer != (int64_t)i) {
-            state_match_add(&load->match, "optimizer: params are not 0 to %u in order",
+            match_add(&load->match, "optimizer: params are not 0 to %u in order",
                             params->count - 1);
             return;
         }
 }
 
 /* The momentum buffer of parameter `index`, or NULL; a fault when it does not fit. */
-static const CheckpointTensor *match_momentum(TrainingLoad *load, const TrainingTensor *t,
-                                              int index)
+static const CheckpointTensor *match_momentum(TrainingLoad *load, const ModelTensor *t, int index)
 {
-    char key[96], have[128], want[128];
+    char key[96], label[400];
     snprintf(key, sizeof key, "optimizer/state/%d/momentum_buffer", index);
     const CheckpointTensor *found = checkpoint_find(load->checkpoint, key);
-    if (!found)
-        return NULL;
-    bool same = found->tensor && found->tensor->rank == t->rank &&
-                element_converts(found->tensor->type, ELEMENT_FLOAT32);
-    for (int i = 0; same && i < t->rank; i++)
-        same = found->tensor->shape[i] == t->shape[i];
-    if (same)
-        return found;
-    state_match_add(&load->match, "wrong shape: momentum of %s (%s) is %s, needs %s", t->name, key,
-                    found->tensor ? shape_text(found->tensor->rank, found->tensor->shape, have)
-                                  : found->why,
-                    shape_text(t->rank, t->shape, want));
-    return NULL;
+    snprintf(label, sizeof label, "momentum of %s (%s)", t->name, key);
+    return found && match_one(&load->match, label, t, found) ? found : NULL;
 }
 
 static void match_states(TrainingLoad *load, const CheckpointTensor **momenta, int parameters)
@@ -217,13 +184,13 @@ static void match_states(TrainingLoad *load, const CheckpointTensor **momenta, i
     const Object *state = checkpoint_object(load->checkpoint, "optimizer/state");
     int index = 0;
     if (!state || state->kind != OBJECT_DICT) {
-        state_match_add(&load->match, "missing: optimizer/state");
+        match_add(&load->match, "missing: optimizer/state");
         return;
     }
     for (uint32_t i = 0; i < state->count; i++) {
         const Object *key = state->items[2 * i];
         if (key->kind != OBJECT_INT || key->integer < 0 || key->integer >= parameters)
-            state_match_add(&load->match,
+            match_add(&load->match,
                             "unexpected: optimizer/state/%lld (there are %d parameters)",
                             key->kind == OBJECT_INT ? (long long)key->integer : -1, parameters);
     }
@@ -250,7 +217,7 @@ static size_t place_tensors(TrainingLoad *load, const CheckpointTensor **momenta
 {
     size_t used = 0;
     for (int i = 0; i < load->state.count; i++) {
-        TrainingTensor *t = &load->state.tensors[i];
+        ModelTensor *t = &load->state.tensors[i];
         t->data = place_tensor(slab, &used, load->match.found[i], t->type);
         if (momenta[i])
             t->momentum = place_tensor(slab, &used, momenta[i], ELEMENT_FLOAT32);
@@ -293,7 +260,7 @@ static Status read_tensors(TrainingLoad *load, const CheckpointTensor **momenta)
     NotFinite *bad = &load->not_finite;
     TRY(make_slab(load, momenta));
     for (int i = 0; i < load->state.count; i++) {
-        const TrainingTensor *t = &load->state.tensors[i];
+        const ModelTensor *t = &load->state.tensors[i];
         if (load->match.found[i])
             TRY(read_tensor(c, load->match.found[i], t->type, t->data, bad));
         else
@@ -304,23 +271,16 @@ static Status read_tensors(TrainingLoad *load, const CheckpointTensor **momenta)
     return STATUS_OK;
 }
 
-static const TrainingTensor *find_tensor(const TrainingState *s, const char *name)
-{
-    for (int i = 0; i < s->count; i++)
-        if (strcmp(s->tensors[i].name, name) == 0)
-            return &s->tensors[i];
-    return NULL;
-}
-
 /* A queue position or label out of range would become a write or read out of bounds on a device. */
 static Status check_queue(const TrainingLoad *load)
 {
-    const TrainingTensor *labels = find_tensor(&load->state, "queue_l");
-    const TrainingTensor *at = find_tensor(&load->state, "queue_ptr");
-    const TrainingTensor *linear = find_tensor(&load->state, "linear.weight");
+    const TrainingState *s = &load->state;
+    const ModelTensor *labels = tensors_find(s->tensors, s->count, "queue_l");
+    const ModelTensor *at = tensors_find(s->tensors, s->count, "queue_ptr");
+    const ModelTensor *linear = tensors_find(s->tensors, s->count, "linear.weight");
     if (!labels || !at || !linear)
         return STATUS_OK;
-    int64_t head = *(const int64_t *)at->data, length = labels->shape[0];
+    int64_t head = *(const int64_t *)at->data, length = labels->dims.d[0];
     if (head < 0 || head >= length)
         return checkpoint_fail(load->checkpoint, "state_dict/module.queue_ptr",
                                "queue position out of range "
@@ -328,11 +288,11 @@ static Status check_queue(const TrainingLoad *load)
                                (long long)head, (long long)length - 1);
     for (int64_t i = 0; i < length; i++) {
         int64_t label = ((const int64_t *)labels->data)[i];
-        if (label < 0 || label >= linear->shape[0])
+        if (label < 0 || label >= linear->dims.d[0])
             return checkpoint_fail(load->checkpoint, "state_dict/module.queue_l",
                                    "label %lld at position "
                                    "%lld (there are %lld classes)",
-                                   (long long)label, (long long)i, (long long)linear->shape[0]);
+                                   (long long)label, (long long)i, (long long)linear->dims.d[0]);
     }
     return STATUS_OK;
 }
@@ -384,13 +344,13 @@ static Status load_matched(TrainingLoad *load, const TrainingState *expected,
     StateDict dict;
     TRY(read_extra(load));
     TRY(state_dict_open(load->checkpoint, &dict));
-    match_names(load, &dict);
+    match_tensors(&dict, "", load->state.tensors, load->state.count, &load->match);
     state_dict_free(&dict);
     load->state.arch = checkpoint_text(load->checkpoint, "arch");
     match_arch(load, expected->arch);
     match_indices(load, count_parameters(&load->state));
     match_states(load, momenta, count_parameters(&load->state));
-    TRY(state_match_status(&load->match, load->checkpoint));
+    TRY(match_status(&load->match, load->checkpoint));
     TRY(read_scalars(load));
     TRY(read_tensors(load, momenta));
     return check_queue(load);
@@ -411,7 +371,7 @@ Status training_load(const char *path, const TrainingState *expected,
 void training_load_free(TrainingLoad *load)
 {
     free(load->slab);
-    state_match_free(&load->match);
+    match_free(&load->match);
     arena_free(&load->arena);
     checkpoint_close(load->checkpoint);
     *load = (TrainingLoad){0};

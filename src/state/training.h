@@ -9,10 +9,9 @@
 #ifndef PACO_CHECKPOINT_TRAINING_H
 #define PACO_CHECKPOINT_TRAINING_H
 
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/bytes/sink.h"
 #include "checkpoint/finite.h"
-#include "checkpoint/state.h"
+#include "checkpoint/bytes/sink.h"
+#include "state/match.h"
 
 /* KIND(name, text, key of the accuracy or "", dimensions of that tensor, has linear_k) */
 #define TRAINING_KINDS(X)                           \
@@ -29,16 +28,6 @@ typedef enum TrainingKind {
 /* Format of the "openpaco" dict. A file with a newer one is refused. */
 enum { TRAINING_VERSION = 1 };
 
-typedef struct TrainingTensor {
-    const char *name;  /* without "module.": "queue", "encoder_q.conv1.weight" */
-    ElementType type;  /* ELEMENT_FLOAT32; ELEMENT_INT64: queue_l, queue_ptr, num_batches_tracked */
-    int rank;
-    int64_t shape[STATE_RANK];
-    bool parameter;    /* takes an index in the optimizer; the others are buffers */
-    void *data;        /* contiguous elements in PyTorch's order; NULL where only names matter */
-    void *momentum;    /* the momentum buffer, float32; NULL: no state (key side, first step) */
-} TrainingTensor;
-
 typedef struct TrainingState {
     TrainingKind kind;
     const char *arch;
@@ -47,7 +36,7 @@ typedef struct TrainingState {
                           nonsense */
     double lr, momentum, weight_decay;
     bool nesterov;
-    TrainingTensor *tensors; /* [count], module order: queue, queue_l, queue_ptr, encoder_q, ... */
+    ModelTensor *tensors; /* [count], module order: queue, queue_l, queue_ptr, encoder_q, ... */
     int count;
     const Object *extra; /* dict for "openpaco": step, seed, sampler position, ...; NULL: none.
                             "version" is added by the writer */
@@ -67,7 +56,7 @@ typedef struct TrainingLoad {
     Arena arena;
     uint8_t *slab;       /* the elements of all tensors and momenta */
     NotFinite not_finite; /* among the elements; its key lives as long as the load */
-    StateMatch match;    /* every difference; filled on failure too */
+    Match match;          /* every difference; filled on failure too */
 } TrainingLoad;
 
 /* Reads a checkpoint against what is expected: kind, arch (NULL: any) and the tensors' names, types

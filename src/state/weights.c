@@ -1,10 +1,11 @@
-/* Weights. The model's names are those of PaCo; a plain network lacks their prefix, and its
- * classifier is called as the checkpoint says. */
+/* Weights. The model's parameters and the running statistics of its query side are wanted, under
+ * the file's names; what is found is read whole before anything is written to the session. */
 #include "state/weights.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/finite.h"
+#include "state/match.h"
 #include "state/store.h"
 
 #include <stdio.h>
@@ -46,7 +47,7 @@ Status weights_open(const char *path, bool require_crc, Weights *w)
         *w = (Weights){0};
         return status;
     }
-    status = detect_architecture(&w->dict, &w->found);
+    status = network_find(&w->dict, &w->found);
     if (status != STATUS_OK)
         weights_close(w);
     return status;
@@ -61,154 +62,43 @@ void weights_close(Weights *w)
     *w = (Weights){0};
 }
 
-/* ------------------------------------------------------------------------------------ names */
-
-/* What the file calls a tensor of the model; "" where it can have none (the head of a plain
- * network). */
-static void name_in_file(const Weights *w, const char *name, char *to, size_t room)
-{
-    const Detected *d = &w->found;
-    if (strncmp(name, "linear.", 7) == 0)
-        snprintf(to, room, "%s%s", d->classifier, d->classifier[0] ? name + 6 : "");
-    else if (strncmp(name, "encoder_q.fc.", 13) == 0 && !d->prefix[0])
-        to[0] = 0;
-    else
-        snprintf(to, room, "%s%s", d->prefix, name + strlen("encoder_q."));
-}
-
 /* ------------------------------------------------------------------------------------ matching */
 
-typedef struct Pair {
-    const Value *value;
-    const StateTensor *from;
-    float *data;
-} Pair;
-
-typedef struct Matching {
+typedef struct Loading {
     Weights *weights;
     const Graph *graph;
-    StateMatch match;
-    Pair *pairs;
-    int count;
-    bool *used; /* by number of the file's tensor */
-} Matching;
+    TensorList wanted;
+    Match match;
+} Loading;
 
-static bool same_shape(const StoredTensor *t, Dims dims)
+/* Counters of batches are read by nobody; nor is, in a checkpoint of PaCo, what the model has no
+ * place for: queue, projection head, key side. */
+static void match_model(Loading *l)
 {
-    bool same = t->rank == dims.rank;
-    for (int i = 0; same && i < t->rank; i++)
-        same = t->shape[i] == dims.d[i];
-    return same;
-}
-
-static void match_value(Matching *m, const Value *value)
-{
-    char name[300], want[128], have[128];
-    name_in_file(m->weights, value->name, name, sizeof name);
-    const StateTensor *t = name[0] ? state_dict_find(&m->weights->dict, name) : NULL;
-    shape_text(value->dims.rank, value->dims.d, want);
-    if (!t) {
-        state_match_add(&m->match, "missing: %s %s", name[0] ? name : value->name, want);
-        return;
-    }
-    m->used[t - m->weights->dict.tensors] = true;
-    if (!t->tensor->tensor || !element_converts(t->tensor->tensor->type, ELEMENT_FLOAT32))
-        state_match_add(&m->match, "unsuitable: %s cannot be read as float32", name);
-    else if (!same_shape(t->tensor->tensor, value->dims))
-        state_match_add(&m->match, "shape: %s %s vs %s in the model", name,
-                        shape_text(t->tensor->tensor->rank, t->tensor->tensor->shape, have), want);
-    else
-        m->pairs[m->count++] = (Pair){value, t, NULL};
-}
-
-static bool is_wanted(const Value *v)
-{
-    bool query = strncmp(v->name, "encoder_k.", 10) != 0;
-    return v->role == ROLE_PARAM || (v->role == ROLE_STATE && v->kind != PARAM_NONE && query);
-}
-
-static bool in_model(const Matching *m, const char *name)
-{
-    const Value *v = graph_find(m->graph, name);
-    return v && is_wanted(v);
-}
-
-static bool is_one_of(const char *name, const char *const *names)
-{
-    while (*names && strcmp(name, *names) != 0)
-        names++;
-    return *names != NULL;
-}
-
-/* The counter that PyTorch keeps in each batch norm. */
-static bool is_counter(const Matching *m, const char *name)
-{
-    char mean[300];
-    size_t n = strlen(name), tail = strlen("num_batches_tracked");
-    if (n <= tail || strcmp(name + n - tail, "num_batches_tracked") != 0)
-        return false;
-    snprintf(mean, sizeof mean, "%s%.*srunning_mean", *m->weights->found.prefix ? "" : "encoder_q.",
-             (int)(n - tail), name);
-    return in_model(m, mean);
-}
-
-/* What stands in the published checkpoints beyond what this model takes: counters; with PaCo's
- * names also the queue, the projection head and the key side. A name like them is none of them. */
-static bool dispensable(const Matching *m, const char *name)
-{
-    static const char *const beside[] = {"queue",           "queue_l",       "queue_ptr",
-                                         "linear_k.weight", "linear_k.bias", NULL};
-    static const char *const head[] = {"encoder_q.fc.weight",
-                                       "encoder_q.fc.bias",
-                                       "encoder_q.fc.0.weight",
-                                       "encoder_q.fc.0.bias",
-                                       "encoder_q.fc.1.weight",
-                                       "encoder_q.fc.1.bias",
-                                       "encoder_q.fc.1.running_mean",
-                                       "encoder_q.fc.1.running_var",
-                                       "encoder_q.fc.1.num_batches_tracked",
-                                       "encoder_q.fc.2.weight",
-                                       "encoder_q.fc.2.bias", /* without batch normalisation */
-                                       "encoder_q.fc.3.weight",
-                                       "encoder_q.fc.3.bias",
-                                       NULL};
-    if (is_counter(m, name))
-        return true;
-    if (!*m->weights->found.prefix)
-        return false;
-    if (strncmp(name, "encoder_k.", 10) != 0)
-        return is_one_of(name, beside) || is_one_of(name, head);
-    char query[300];
-    snprintf(query, sizeof query, "encoder_q.%s", name + 10);
-    return in_model(m, query) || is_counter(m, query) || is_one_of(query, head);
-}
-
-static void match_all(Matching *m)
-{
-    const StateDict *dict = &m->weights->dict;
-    const Graph *graph = m->graph;
-    m->pairs = mem_zero((size_t)graph->values_count, sizeof *m->pairs);
-    m->used = mem_zero((size_t)dict->count, sizeof *m->used);
-    for (int i = 0; i < graph->values_count; i++)
-        if (is_wanted(graph->values[i]))
-            match_value(m, graph->values[i]);
-    for (int i = 0; i < dict->count; i++)
-        if (!m->used[i] && !dispensable(m, dict->tensors[i].name))
-            state_match_add(&m->match, "unexpected: %s", dict->tensors[i].name);
+    const Recognised *found = &l->weights->found;
+    network_add_tensors(&l->wanted, found, l->graph, true);
+    for (int i = 0; i < l->wanted.count; i++)
+        if (!l->wanted.items[i].value)
+            l->wanted.items[i].need = TENSOR_IGNORED;
+    if (found->paco)
+        network_ignore_training(&l->wanted, found);
+    match_tensors(&l->weights->dict, "", l->wanted.items, l->wanted.count, &l->match);
 }
 
 /* What --partial takes, a line per module: "loaded: layer1.0.bn1.weight, bias, running_mean". */
-static void print_loaded(Matching *m)
+static void print_loaded(Loading *l)
 {
     const char *line = NULL, *before = "";
     size_t length = 0;
-    for (int i = 0; i < m->count; i++) {
-        const char *name = m->pairs[i].from->name, *dot = strrchr(name, '.');
+    for (int i = 0; i < l->wanted.count; i++) {
+        const char *name = l->wanted.items[i].name, *dot = strrchr(name, '.');
         size_t n = dot ? (size_t)(dot - name) + 1 : 0;
         bool same = n && n == length && strncmp(name, before, n) == 0;
+        if (!l->match.found[i])
+            continue;
         if (line && !same)
             log_info("loaded: %s", line);
-        line = same ? arena_printf(&m->match.arena, "%s, %s", line, name + n) : name;
+        line = same ? arena_printf(&l->match.arena, "%s, %s", line, name + n) : name;
         before = name;
         length = n;
     }
@@ -218,69 +108,71 @@ static void print_loaded(Matching *m)
 
 /* ------------------------------------------------------------------------------------ loading */
 
-static Status read_all(Matching *m)
+static Status read_all(Loading *l)
 {
     NotFinite bad = {0};
-    for (int i = 0; i < m->count; i++) {
-        Pair *p = &m->pairs[i];
-        const CheckpointTensor *t = p->from->tensor;
-        size_t bytes = checkpoint_tensor_bytes(t, ELEMENT_FLOAT32);
-        if (!(p->data = malloc(bytes + 1)))
-            return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for %zu bytes",
-                               checkpoint_path(m->weights->checkpoint), t->key, bytes);
-        TRY(checkpoint_read(m->weights->checkpoint, t, ELEMENT_FLOAT32, p->data));
-        not_finite_look(&bad, t->key, p->data, t->tensor->count);
+    const char *path = checkpoint_path(l->weights->checkpoint);
+    for (int i = 0; i < l->wanted.count; i++) {
+        const CheckpointTensor *t = l->match.found[i];
+        ModelTensor *to = &l->wanted.items[i];
+        if (!t)
+            continue;
+        if (!(to->data = malloc(tensors_bytes(to) + 1)))
+            return status_fail(STATUS_LIMIT, "%s: key '%s': no memory for %zu bytes", path, t->key,
+                               tensors_bytes(to));
+        TRY(checkpoint_read(l->weights->checkpoint, t, to->type, to->data));
+        not_finite_look(&bad, t->key, to->data, t->tensor->count);
     }
-    return not_finite_tell(&bad, checkpoint_path(m->weights->checkpoint),
-                           m->weights->strict_finite);
+    return not_finite_tell(&bad, path, l->weights->strict_finite);
 }
 
 /* The value, and its copy on the key side: a new run begins with both equal. */
-static Status write_all(const Matching *m, Session *session)
+static Status write_all(const Loading *l, Session *session)
 {
-    const Graph *graph = m->graph;
-    for (int i = 0; i < m->count; i++) {
-        const Pair *p = &m->pairs[i];
-        TRY(session_write(session, p->value, p->data, DTYPE_F32));
+    for (int i = 0; i < l->wanted.count; i++) {
+        const ModelTensor *t = &l->wanted.items[i];
+        if (!t->data)
+            continue;
+        TRY(session_write(session, t->value, t->data, DTYPE_F32));
         const Value *key =
-            p->value->role == ROLE_PARAM ? graph_companion_of(graph, p->value, ROLE_EMA) : NULL;
-        if (p->value->role == ROLE_STATE) {
+            t->parameter ? graph_companion_of(l->graph, t->value, ROLE_EMA) : NULL;
+        if (!t->parameter) {
             char name[256];
-            snprintf(name, sizeof name, "encoder_k.%s", p->value->name + strlen("encoder_q."));
-            key = graph_find(graph, name);
+            snprintf(name, sizeof name, "encoder_k.%s", t->value->name + strlen("encoder_q."));
+            key = graph_find(l->graph, name);
         }
         if (key)
-            TRY(session_write(session, key, p->data, DTYPE_F32));
+            TRY(session_write(session, key, t->data, DTYPE_F32));
     }
     return STATUS_OK;
 }
 
 Status weights_load(Weights *weights, Session *session, const Model *model, bool partial)
 {
-    Matching m = {.weights = weights, .graph = model->graph};
+    Loading l = {.weights = weights, .graph = model->graph};
+    const Match *match = &l.match;
     Status status = STATUS_OK;
-    match_all(&m);
+    match_model(&l);
     if (partial)
-        print_loaded(&m);
-    if (m.match.fault_count > 0)
-        state_match_print(&m.match);
-    if (m.match.fault_count > 0 && !partial)
-        status = state_match_status(&m.match, weights->checkpoint);
+        print_loaded(&l);
+    if (match->fault_count > 0)
+        match_print(match);
+    if (match->fault_count > 0 && !partial)
+        status = match_status(match, weights->checkpoint);
     else if (partial)
         log_info(
             "--partial: %d tensors loaded, %d differences; what is missing keeps its initial value",
-            m.count, m.match.fault_count);
-    if (status == STATUS_OK && m.count == 0)
+            match->matched, match->fault_count);
+    if (status == STATUS_OK && match->matched == 0)
         status = status_fail(STATUS_INPUT, "%s: no tensor fits the model",
                              checkpoint_path(weights->checkpoint));
     if (status == STATUS_OK)
-        status = read_all(&m);
+        status = read_all(&l);
     if (status == STATUS_OK)
-        status = write_all(&m, session);
-    for (int i = 0; i < m.count; i++)
-        free(m.pairs[i].data);
-    free(m.pairs);
-    free(m.used);
-    state_match_free(&m.match);
+        status = write_all(&l, session);
+    for (int i = 0; i < l.wanted.count; i++)
+        free(l.wanted.items[i].data);
+    tensors_free(&l.wanted);
+    match_free(&l.match);
     return status;
 }

@@ -3,14 +3,14 @@
 #ifndef PACO_TRAIN_WEIGHTS_H
 #define PACO_TRAIN_WEIGHTS_H
 
-#include "state/detect.h"
-#include "plan/session.h"
 #include "model/paco.h"
+#include "plan/session.h"
+#include "state/network.h"
 
 typedef struct Weights {
     Checkpoint *checkpoint;
     StateDict dict;
-    Detected found; /* architecture, classes, names */
+    Recognised found; /* architecture, classes, names */
     bool strict_finite; /* set it after weights_open: elements that are not finite are STATUS_NAN */
 } Weights;
 

@@ -40,16 +40,16 @@ static Status open_data(Eval *e)
 static Status open_network(Eval *e)
 {
     Options *o = e->options;
-    const Detected *found = &e->weights.found;
-    if (o->given[OPTION_ID_arch] && strcmp(options_word(o, OPTION_ID_arch), found->arch) != 0)
+    const Recognised *found = &e->weights.found;
+    if (o->given[OPTION_ID_arch] && strcmp(options_word(o, OPTION_ID_arch), found->arch->name) != 0)
         return status_fail(STATUS_USAGE, "--arch: the checkpoint is another network (%s vs %s)",
-                           options_word(o, OPTION_ID_arch), found->arch);
+                           options_word(o, OPTION_ID_arch), found->arch->name);
     if (o->classes && o->classes != found->classes)
         return status_fail(STATUS_USAGE,
                            "--classes: the checkpoint's classifier has others (%d vs %lld)",
                            o->classes, (long long)found->classes);
-    TRY(options_set(o, "arch", found->arch));
-    int size = o->size ? o->size : found->cifar ? 32 : 224;
+    TRY(options_set(o, "arch", found->arch->name));
+    int size = o->size ? o->size : found->arch->family == FAMILY_CIFAR ? 32 : 224;
     e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
     ModelConfig config = run_config(o, (int)found->classes, size, false, o->batch);
     SessionOptions session = run_session(o);
@@ -160,7 +160,7 @@ static Status evaluate_all(Eval *e, FILE *out)
                            "eval: --checkpoint FILE is missing. `paco eval --help` explains");
     TRY(weights_open(o->init_from, o->require_crc, &e->weights));
     e->weights.strict_finite = o->strict_finite;
-    TRY(detect_classifier(&e->weights.dict, &e->weights.found));
+    TRY(network_check_classifier(&e->weights.dict, &e->weights.found));
     if (e->weights.found.classes == 0)
         return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
                            o->init_from);

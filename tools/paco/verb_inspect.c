@@ -1,6 +1,6 @@
 /* paco inspect: what a checkpoint is. */
 #include "base/log.h"
-#include "state/detect.h"
+#include "model/resnet.h"
 #include "state/inspect.h"
 #include "options/suggest.h"
 #include "verbs.h"
@@ -16,16 +16,15 @@ static const char usage[] =
     "  --require-crc    refuse a zip that was written without CRCs\n"
     "  --strict-finite  a NaN or infinity is an error (exit code 6)\n";
 
-static Status check_arch(const char *arch)
+static Status find_arch(const char *name, const Arch **arch)
 {
-    const char *name;
-    Suggest near = suggest_begin(arch);
-    for (int i = 0; (name = detect_name(i)); i++) {
-        if (strcmp(name, arch) == 0)
+    Suggest near = suggest_begin(name);
+    for (int i = 0; (*arch = arch_at(i)); i++) {
+        if (strcmp((*arch)->name, name) == 0)
             return STATUS_OK;
-        suggest_try(&near, name);
+        suggest_try(&near, (*arch)->name);
     }
-    return status_fail(STATUS_USAGE, "inspect: --arch: unknown '%.60s'. %s%s", arch,
+    return status_fail(STATUS_USAGE, "inspect: --arch: unknown '%.60s'. %s%s", name,
                        near.best ? "Did you mean " : "`paco train --help` lists them",
                        near.best ? near.best : "");
 }
@@ -33,14 +32,14 @@ static Status check_arch(const char *arch)
 int verb_inspect(int argc, char **argv)
 {
     InspectOptions options = {0};
-    const char *path = NULL;
+    const char *path = NULL, *arch = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(usage, stdout);
             return STATUS_OK;
         }
         if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc) {
-            options.arch = argv[++i];
+            arch = argv[++i];
         } else if (strcmp(argv[i], "--quiet") == 0) {
             options.quiet = true;
         } else if (strcmp(argv[i], "--require-crc") == 0) {
@@ -58,7 +57,7 @@ int verb_inspect(int argc, char **argv)
         log_error("inspect: no FILE given. `paco inspect --help` explains");
         return STATUS_USAGE;
     }
-    Status status = options.arch ? check_arch(options.arch) : STATUS_OK;
+    Status status = arch ? find_arch(arch, &options.arch) : STATUS_OK;
     if (status == STATUS_OK)
         status = inspect_file(path, &options, stdout);
     if (status != STATUS_OK)
