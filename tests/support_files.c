@@ -93,29 +93,78 @@ int test_files_ending(const char *where, const char *ending)
     return n;
 }
 
-const char *test_shared(const char *name)
+const char *test_data(const char *name)
 {
-    const char *base = getenv("PACO_SHARED");
-    char *path = arena_printf(&paths, "%s/%s", base ? base : "../shared", name);
+    char *path = arena_printf(&paths, "%s/%s", PACO_TESTS, name);
     if (!file_exists(path)) {
-        print_message("%s is absent: set PACO_SHARED\n", path);
-        skip();
+        fprintf(stderr, "%s is absent: the repository is not whole\n", path);
+        abort();
     }
     return path;
 }
 
-const char *test_cifar10_lt(void)
+const char *test_shared(const char *name)
 {
-    static const char *unpacked;
-    if (unpacked)
-        return unpacked;
-    const char *archive = test_shared("data/cifar10_lt.tar.xz");
-    char *command = arena_printf(&paths, "tar -xJf '%s' -C '%s' --wildcards 'cifar10_lt/*.txt' "
-                                 "'cifar10_lt/train/airplane/0[0-2]*'", archive, test_folder());
-    int status = system(command);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    const char *base = getenv("PACO_SHARED");
+    if (!base || !*base)
+        base = PACO_TESTS "/../../shared";
+    char *path = arena_printf(&paths, "%s/%s", base, name);
+    return file_exists(path) ? path : NULL;
+}
+
+const char *test_photo(int i)
+{
+    static char *lines[TEST_PHOTOS];
+    if (!lines[0]) {
+        char *text = test_read_text(test_data("data/photos_lt/train.txt")), *line = text;
+        for (int n = 0; n < TEST_PHOTOS; n++, line = strchr(line, '\n') + 1)
+            lines[n] = arena_printf(&paths, PACO_TESTS "/data/photos_lt/%.*s",
+                                    (int)strcspn(line, " "), line);
+        free(text);
+    }
+    return lines[i % TEST_PHOTOS];
+}
+
+static int no_dot(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+/* Every photograph of the repository and some of its small ones, listed once. */
+static const char *list_photographs(void)
+{
+    static const char *list;
+    struct dirent **entries;
+    char *text = NULL;
+    size_t size;
+    if (list)
+        return list;
+    const char *folder = test_data("data/photos");
+    int count = scandir(folder, &entries, no_dot, alphasort);
+    FILE *out = open_memstream(&text, &size);
+    if (count < 1 || !out)
         abort();
-    return unpacked = arena_printf(&paths, "%s/cifar10_lt", test_folder());
+    for (int i = 0; i < count; i++) {
+        fprintf(out, "%s/%s %d\n", folder, entries[i]->d_name, i % 10);
+        free(entries[i]);
+    }
+    for (int i = 0; i < 50; i++)
+        fprintf(out, "%s %d\n", test_photo(i), i % 10);
+    fclose(out);
+    free(entries);
+    list = test_write_text("photographs.txt", text);
+    free(text);
+    return list;
+}
+
+int test_photographs(DatasetSpec spec[2])
+{
+    const char *samples = test_shared("data/imagenet_samples");
+    spec[0] = (DatasetSpec){.kind = DATASET_LIST, .list = list_photographs()};
+    if (samples)
+        spec[1] = (DatasetSpec){.kind = DATASET_LIST, .root = samples, .classes = 1000,
+                                .list = test_shared("data/imagenet_samples/list.txt")};
+    return samples ? 2 : 1;
 }
 
 static int saved_stderr = -1;
