@@ -112,6 +112,13 @@ const char *test_shared(const char *name)
     return file_exists(path) ? path : NULL;
 }
 
+int test_checkpoints(const char *at[2])
+{
+    at[0] = test_data("data/checkpoints");
+    at[1] = test_shared("data/checkpoints");
+    return at[1] ? 2 : 1;
+}
+
 const char *test_photo(int i)
 {
     static char *lines[TEST_PHOTOS];
@@ -125,35 +132,23 @@ const char *test_photo(int i)
     return lines[i % TEST_PHOTOS];
 }
 
-static int no_dot(const struct dirent *e)
-{
-    return e->d_name[0] != '.';
-}
-
-/* Every photograph of the repository and some of its small ones, listed once. */
+/* Every photograph of the repository, then some of its small ones: one list, made once. */
 static const char *list_photographs(void)
 {
     static const char *list;
-    struct dirent **entries;
-    char *text = NULL;
+    char *text = NULL, *given = list ? NULL : test_read_text(test_data("data/photos/list.txt"));
     size_t size;
-    if (list)
-        return list;
-    const char *folder = test_data("data/photos");
-    int count = scandir(folder, &entries, no_dot, alphasort);
-    FILE *out = open_memstream(&text, &size);
-    if (count < 1 || !out)
-        abort();
-    for (int i = 0; i < count; i++) {
-        fprintf(out, "%s/%s %d\n", folder, entries[i]->d_name, i % 10);
-        free(entries[i]);
-    }
-    for (int i = 0; i < 50; i++)
+    FILE *out = list ? NULL : open_memstream(&text, &size);
+    for (char *line = given ? strtok(given, "\n") : NULL; line; line = strtok(NULL, "\n"))
+        fprintf(out, "%s/%s\n", test_data("data/photos"), line);
+    for (int i = 0; out && i < 50; i++)
         fprintf(out, "%s %d\n", test_photo(i), i % 10);
-    fclose(out);
-    free(entries);
-    list = test_write_text("photographs.txt", text);
+    if (out)
+        fclose(out);
+    if (text)
+        list = test_write_text("photographs.txt", text);
     free(text);
+    free(given);
     return list;
 }
 

@@ -24,6 +24,9 @@ const char *test_data(const char *name);
 /* Path of a file of the additional material: PACO_SHARED, or ../shared beside the repository. NULL
  * where it is absent: more cases, no reason to skip. */
 const char *test_shared(const char *name);
+/* Folders with PyTorch's checkpoints of every kind and their contents.json: the repository's, and
+ * the additional ones where there are. Returns how many. */
+int test_checkpoints(const char *at[2]);
 /* Image i of the training list of data/photos_lt, whose images are CIFAR's size; wraps. */
 enum { TEST_PHOTOS = 294 };
 const char *test_photo(int i);

@@ -25,14 +25,13 @@ enum {
 
 static const char *find_folder(Arena *arena)
 {
-    char *program = file_program_folder();
-    const char *found = NULL;
-    for (int i = 0; i < PLACES_COUNT && program && !found; i++) {
-        const char *folder = arena_printf(arena, "%s/%s", program, PLACES[i]);
-        found = file_exists(folder) ? folder : NULL;
-    }
+    char *program = file_program_folder(), *found = NULL;
+    for (int i = 0; i < PLACES_COUNT && program && !found; i++)
+        found = realpath(arena_printf(arena, "%s/%s", program, PLACES[i]), NULL);
+    const char *folder = found ? arena_printf(arena, "%s", found) : NULL;
     free(program);
-    return found;
+    free(found);
+    return folder;
 }
 
 bool golden_is_images(const char *path)
@@ -111,11 +110,11 @@ static Status not_found(const GoldenNames *g, const char *wanted)
     const char *name = nearest(g, wanted);
     if (!g->folder)
         return status_fail(STATUS_IO,
-                           "verify: %s: no such file, and no golden files in golden/ beside the "
+                           "%s: no such file, and no golden files in golden/ beside the "
                            "program or in ../share/openpaco/golden",
                            wanted);
     return status_fail(STATUS_IO,
-                       "verify: %s: no such file, and no golden file of this name.%s%s%s "
+                       "%s: no such file, and no golden file of this name.%s%s%s "
                        "`paco verify --list` shows them",
                        wanted, name ? " Did you mean " : "", name ? name : "", name ? "?" : "");
 }
@@ -151,7 +150,7 @@ Status golden_photograph(const char *folder, char **path)
     char *real = realpath(folder, NULL); /* a link to the golden files is left behind */
     *path = NULL;
     if (!real)
-        return status_fail(STATUS_IO, "verify: %s: no such folder", folder);
+        return status_fail(STATUS_IO, "%s: no such folder", folder);
     char *name = mem_string(file_name(real));
     cut(real, 3); /* golden/image/NAME */
     char *photos = file_join(real, "data/photos");
@@ -165,7 +164,7 @@ Status golden_photograph(const char *folder, char **path)
     if (dir)
         closedir(dir);
     Status status = *path ? STATUS_OK
-                          : status_fail(STATUS_IO, "verify: %s: no photograph %s.* in %s. "
+                          : status_fail(STATUS_IO, "%s: no photograph %s.* in %s. "
                                         "--image names it", folder, name, photos);
     free(photos);
     free(name);
