@@ -162,6 +162,12 @@ int test_photographs(DatasetSpec spec[2])
     return samples ? 2 : 1;
 }
 
+void test_skip(const char *reason)
+{
+    print_message("skipped: %s\n", reason);
+    skip();
+}
+
 static int saved_stderr = -1;
 
 void test_stderr_begin(void)

@@ -33,6 +33,9 @@ const char *test_photo(int i);
 /* Lists of photographs of all kinds and sizes. spec[0]: the repository's, in ten classes; spec[1],
  * where there is additional material: its ImageNet samples. Returns how many. */
 int test_photographs(DatasetSpec spec[2]);
+/* Skips the running test (cmocka) and says why in a line of its own, "skipped: REASON", which
+ * tools/check.sh counts. */
+void test_skip(const char *reason);
 /* Redirects stderr into a file until test_stderr_end, which returns what was written (malloc'd). */
 void test_stderr_begin(void);
 char *test_stderr_end(void);

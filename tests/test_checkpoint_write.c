@@ -478,7 +478,7 @@ static void records_beyond_4_gib(void **state)
 {
     (void)state;
     if (!full_mode())
-        skip();
+        test_skip("4 GiB to write: only with PACO_FULL=1");
     Arena arena = {0};
     int64_t count = ((int64_t)1 << 32) + 100;
     uint8_t *values = calloc(1, (size_t)count);

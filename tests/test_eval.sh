@@ -61,7 +61,7 @@ differ_at_most() {
 
 # torch_predicts LAYERS CHECKPOINT LIST FOLDER: into torch.csv.
 torch_predicts() {
-    OMP_NUM_THREADS=2 "$python" "$tests/eval_torch.py" "$2" "$1" "$3" "$4" torch.csv >stdout 2>stderr || fail eval_torch.py
+    OMP_NUM_THREADS=2 "$python" "$tests/../tools/oracle/eval_torch.py" "$2" "$1" "$3" "$4" torch.csv >stdout 2>stderr || fail eval_torch.py
 }
 
 # Every small photograph, against what PyTorch predicted when the file was made, and against the PyTorch that is here.
@@ -85,7 +85,7 @@ cifar() {
         right20=8103 right32=8256 most=2 # 81.03 % and 82.56 %
     else
         sed -n '0~10p' cifar10_lt/cifar10_test.txt >cifar.txt
-        right20=813 right32=829 most=1 # counted among the predictions of tests/eval_torch.py (torch 1.13) on these images
+        right20=813 right32=829 most=1 # counted among the predictions of tools/oracle/eval_torch.py (torch 1.13) on these images
     fi
     sed 's,^,cifar10_lt/,; s, .*,,' cifar.txt >wanted.txt
     tar -xJf "$shared/data/cifar10_lt.tar.xz" -T wanted.txt || fail tar

@@ -4,6 +4,7 @@
 #     tools/check.sh           what CI runs
 #     tools/check.sh --quick   without the sanitizers
 #     tools/check.sh --full    every golden file and the long forms of the tests
+# Before ctest's closing lines it says how many tests, or parts of them, were skipped, and a line for each reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,15 +25,56 @@ build_and_test() { # folder, sanitizers, further arguments of ctest
         >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; exit 1; }
     cmake --build "$folder" -j"$jobs" >>"$folder.log" 2>&1 || { tail -40 "$folder.log" >&2; exit 1; }
-    ctest --test-dir "$folder" -j"$jobs" --output-on-failure "$@" || leak_checker_crashed "$folder" ||
-        return 1
+    run_ctest "$folder" -j"$jobs" "$@" || leak_checker_crashed "$folder" || return 1
+}
+
+run_ctest() { # folder, further arguments
+    local folder="$1"
+    shift
+    ctest --test-dir "$folder" --output-on-failure "$@" | with_reasons "$folder"
+}
+
+# Passes ctest's output on as it comes. Its closing lines ("N% tests passed" and what follows) stay the last ones: before
+# them come the reasons of all skips, the lines "skipped: REASON" of its log.
+with_reasons() { # folder
+    awk -v log_file="$1/Testing/Temporary/LastTest.log" '
+    function note(test, reason) {
+        if ((test, reason) in noted)
+            return
+        noted[test, reason] = 1
+        if (!(reason in tests))
+            order[++reasons] = reason
+        tests[reason] = tests[reason] (tests[reason] ? ", " : "") test (test in whole ? "" : " (a part)")
+        if (!(test in whole) && !(test in partly))
+            partly[test] = ++parts
+        explained[test] = 1
+    }
+    /^[0-9]+% tests passed/ { closing = 1; total = $NF }
+    !closing { print; fflush() }
+    closing { last = last $0 "\n" }
+    /\*\*\*Skipped/ { sub(/^.*Test +#[0-9]+: /, ""); whole[$1] = ++wholes }
+    END {
+        while ((getline line < log_file) > 0) {
+            if (line ~ /^[0-9]+\/[0-9]+ Testing: /)
+                test = substr(line, index(line, ": ") + 2)
+            else if (line ~ /^skipped: /)
+                note(test, substr(line, 10))
+        }
+        for (test in whole)
+            if (!(test in explained))
+                note(test, "it does not say why")
+        printf "skipped: %d of %d tests, and parts of %d\n", wholes, total, parts
+        for (i = 1; i <= reasons; i++)
+            printf "  %s: %s\n", order[i], tests[order[i]]
+        printf "%s", last
+    }'
 }
 
 # The leak checker itself can crash at a program's end, where threads of a driver come and go: those tests run again.
 leak_checker_crashed() { # folder
     grep -q 'LeakSanitizer has encountered a fatal error' "$1/Testing/Temporary/LastTest.log" || return 1
     echo "== the leak checker crashed (its own error, seen above): what failed runs once more"
-    ctest --test-dir "$1" --rerun-failed --output-on-failure
+    run_ctest "$1" --rerun-failed
 }
 
 if [ "$mode" != --quick ]; then
