@@ -9,7 +9,7 @@
 static const char HELP[] =
     "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] "
     "[NAME|FILE...]\n"
-    "       paco verify [--image PHOTO] FOLDER\n"
+    "       paco verify [--image PHOTO] image/NAME|FOLDER\n"
     "       paco verify --list\n\n"
     "Runs the configuration of each golden file (made with PyTorch) on device D and compares "
     "every number\n"
@@ -25,11 +25,11 @@ static const char HELP[] =
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
     "  --verbose     name the worst tensor of each category\n\n"
-    "image/NAME, or a FOLDER with a cases.json, holds image operations and what Pillow made of "
-    "them; they are\n"
-    "compared pixel by pixel, on the processor, whatever the device. The photograph is NAME in "
-    "data/photos\n"
-    "beside the golden files, or\n"
+    "image/NAME (in a source tree), or a FOLDER with a cases.json, holds image operations and "
+    "what Pillow\n"
+    "made of them: compared pixel by pixel, on the processor, whatever the device. The photograph "
+    "is NAME in\n"
+    "data/photos beside the golden files, or\n"
     "  --image PHOTO that file\n";
 
 static int usage_error(const char *what)
