@@ -95,5 +95,5 @@ sound '13 images, 10 classes' "$data/photos" list.txt
 sound '294 images, 10 classes' "$data/photos_lt" train.txt
 expect 0 'test images that are training images too: 0 by path, 0 more by content' \
     data check --train-list "$data/photos_lt/train.txt" --test-list "$data/photos_lt/test.txt" --data "$data/photos_lt"
-[ -z "$shared" ] || sound '120 images, 1000 classes' "$shared/data/imagenet_samples" list.txt
+[ ! -e "$shared/data/imagenet_samples" ] || sound '120 images, 1000 classes' "$shared/data/imagenet_samples" list.txt
 exit $failed

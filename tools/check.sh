@@ -14,6 +14,7 @@ case "$mode" in
     *) echo "check.sh: unknown option '$mode' (--quick, --full)" >&2; exit 2 ;;
 esac
 [ "$mode" = --full ] && export PACO_FULL=1
+[ -z "${PACO_SHARED:-}" ] || PACO_SHARED=$(realpath -m "$PACO_SHARED") # tests run in other folders
 jobs=$(nproc)
 tools/install.sh tests
 
@@ -31,43 +32,8 @@ build_and_test() { # folder, sanitizers, further arguments of ctest
 run_ctest() { # folder, further arguments
     local folder="$1"
     shift
-    ctest --test-dir "$folder" --output-on-failure "$@" | with_reasons "$folder"
-}
-
-# Passes ctest's output on as it comes. Its closing lines ("N% tests passed" and what follows) stay the last ones: before
-# them come the reasons of all skips, the lines "skipped: REASON" of its log.
-with_reasons() { # folder
-    awk -v log_file="$1/Testing/Temporary/LastTest.log" '
-    function note(test, reason) {
-        if ((test, reason) in noted)
-            return
-        noted[test, reason] = 1
-        if (!(reason in tests))
-            order[++reasons] = reason
-        tests[reason] = tests[reason] (tests[reason] ? ", " : "") test (test in whole ? "" : " (a part)")
-        if (!(test in whole) && !(test in partly))
-            partly[test] = ++parts
-        explained[test] = 1
-    }
-    /^[0-9]+% tests passed/ { closing = 1; total = $NF }
-    !closing { print; fflush() }
-    closing { last = last $0 "\n" }
-    /\*\*\*Skipped/ { sub(/^.*Test +#[0-9]+: /, ""); whole[$1] = ++wholes }
-    END {
-        while ((getline line < log_file) > 0) {
-            if (line ~ /^[0-9]+\/[0-9]+ Testing: /)
-                test = substr(line, index(line, ": ") + 2)
-            else if (line ~ /^skipped: /)
-                note(test, substr(line, 10))
-        }
-        for (test in whole)
-            if (!(test in explained))
-                note(test, "it does not say why")
-        printf "skipped: %d of %d tests, and parts of %d\n", wholes, total, parts
-        for (i = 1; i <= reasons; i++)
-            printf "  %s: %s\n", order[i], tests[order[i]]
-        printf "%s", last
-    }'
+    ctest --test-dir "$folder" --output-on-failure "$@" |
+        awk -v log_file="$folder/Testing/Temporary/LastTest.log" -f tools/skip_reasons.awk
 }
 
 # The leak checker itself can crash at a program's end, where threads of a driver come and go: those tests run again.
