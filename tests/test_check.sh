@@ -42,7 +42,7 @@ skipped: 3 of 12 tests, and parts of 1
   it does not say why: test_silent
 OUT
 awk -v log_file=log -f "$tests/../tools/skip_reasons.awk" out >seen
-diff <(head -4 out; cat wanted closing) seen || exit 1
+diff <(cat wanted closing) seen || exit 1
 # Without a skip it says so.
 printf '1/1 Testing: test_a\n' >log
 printf '1/1 Test #1: test_a ...   Passed    0.02 sec\n100%% tests passed, 0 tests failed out of 1\n' >out

@@ -29,11 +29,13 @@ build_and_test() { # folder, sanitizers, further arguments of ctest
     run_ctest "$folder" -j"$jobs" "$@" || leak_checker_crashed "$folder" || return 1
 }
 
-run_ctest() { # folder, further arguments
-    local folder="$1"
+run_ctest() { # folder, further arguments. Its closing lines come last, behind the reasons of skips.
+    local folder="$1" code=0
     shift
-    ctest --test-dir "$folder" --output-on-failure "$@" |
-        awk -v log_file="$folder/Testing/Temporary/LastTest.log" -f tools/skip_reasons.awk
+    ctest --test-dir "$folder" --output-on-failure "$@" | tee "$folder.tests.log" |
+        sed -u '/^[0-9]*% tests passed/,$d' || code=$?
+    awk -v log_file="$folder/Testing/Temporary/LastTest.log" -f tools/skip_reasons.awk "$folder.tests.log"
+    return $code
 }
 
 # The leak checker itself can crash at a program's end, where threads of a driver come and go: those tests run again.

@@ -1,6 +1,6 @@
-# Passes ctest's output on as it comes, with the reasons of all skips: the lines "skipped: REASON" that tests wrote into
-# ctest's log. Its closing lines ("N% tests passed" and what follows) stay the last ones; the reasons come before them.
-#     ctest ... | awk -v log_file=FOLDER/Testing/Temporary/LastTest.log -f tools/skip_reasons.awk
+# How many tests, or parts of them, were skipped, and a line for each reason: the lines "skipped: REASON" that tests wrote
+# into ctest's log. Behind that ctest's own closing lines ("N% tests passed" and what follows), so that they stay last.
+#     awk -v log_file=FOLDER/Testing/Temporary/LastTest.log -f tools/skip_reasons.awk FILE_OF_CTEST_OUTPUT
 function note(test, reason) {
     if ((test, reason) in noted)
         return
@@ -13,7 +13,6 @@ function note(test, reason) {
     explained[test] = 1
 }
 /^[0-9]+% tests passed/ { closing = 1; total = $NF }
-!closing { print; fflush() }
 closing { last = last $0 "\n" }
 /\*\*\*Skipped/ { sub(/^.*Test +#[0-9]+: /, ""); whole[$1] = ++wholes }
 END {

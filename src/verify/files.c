@@ -1,6 +1,6 @@
 /* Golden files by name. They lie beside the program, in golden/ (where a build has a link to those
- * of its source tree), or where an installation puts them, in ../share/openpaco/golden: both are
- * places relative to the program, so that either may be moved. A name is the path below that folder
+ * of its source tree), or where an installation puts them: PACO_GOLDEN, as seen from the program's
+ * folder, comes from CMakeLists.txt. Both are relative, so that either tree may be moved. A name is the path below that folder
  * without ".json"; a folder with a cases.json is one name.
  *
  * It knows nothing of what is in a file: golden.h and image_cases.h read them. */
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const PLACES[] = {"golden", "../share/openpaco/golden"};
+static const char *const PLACES[] = {"golden", PACO_GOLDEN};
 static const char *const KINDS[] = {"image", "loss", "step"}; /* the folder's folders, sorted */
 
 enum {
@@ -105,14 +105,17 @@ static const char *nearest(const GoldenNames *g, const char *wanted)
     return name;
 }
 
+Status golden_missing(const char *wanted)
+{
+    return status_fail(STATUS_IO, "%s: no golden files in golden/ beside the program or in its "
+                       PACO_GOLDEN, wanted);
+}
+
 static Status not_found(const GoldenNames *g, const char *wanted)
 {
     const char *name = nearest(g, wanted);
     if (!g->folder)
-        return status_fail(STATUS_IO,
-                           "%s: no such file, and no golden files in golden/ beside the "
-                           "program or in ../share/openpaco/golden",
-                           wanted);
+        return golden_missing(wanted);
     return status_fail(STATUS_IO,
                        "%s: no such file, and no golden file of this name.%s%s%s "
                        "`paco verify --list` shows them",

@@ -17,6 +17,8 @@ typedef struct GoldenNames {
 
 GoldenNames golden_names_open(void);
 void golden_names_close(GoldenNames *g);
+/* STATUS_IO: there are none, for `wanted`. */
+Status golden_missing(const char *wanted);
 
 /* The file that is meant, malloc'd: `wanted` itself where there is such a file, else the golden
  * file of this name. STATUS_IO where there is neither, with the nearest name. */

@@ -63,8 +63,7 @@ Status verify_list(FILE *out)
     GoldenNames g = golden_names_open();
     Status status = STATUS_OK;
     if (g.count == 0)
-        status = status_fail(STATUS_IO, "verify: no golden files in golden/ beside the program or "
-                             "in ../share/openpaco/golden");
+        status = golden_missing("verify");
     for (int i = 0; i < g.count; i++) {
         bool standard = false;
         for (int k = 0; k < STANDARD_COUNT; k++)
