@@ -13,22 +13,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-char *shared_path(const char *name)
-{
-    const char *folder = getenv("PACO_SHARED");
-    return file_join(folder ? folder : "../shared", name);
-}
-
-bool shared_available(void)
-{
-    char *path = shared_path("data/checkpoints/contents.json");
-    bool there = file_exists(path);
-    if (!there)
-        fprintf(stderr, "skipped: %s is not there (PACO_SHARED)\n", path);
-    free(path);
-    return there;
-}
-
 bool full_mode(void)
 {
     const char *full = getenv("PACO_FULL");

@@ -8,10 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The shared material ($PACO_SHARED or ../shared), with `name` below it; malloc'd. */
-char *shared_path(const char *name);
-/* Whether it is there; says so on stderr when not (then the test exits 77). */
-bool shared_available(void);
 /* Whether the long form of the tests is asked for: PACO_FULL=1. */
 bool full_mode(void);
 /* A new temporary folder, malloc'd; removed with everything in it. */

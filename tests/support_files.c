@@ -93,29 +93,79 @@ int test_files_ending(const char *where, const char *ending)
     return n;
 }
 
-const char *test_shared(const char *name)
+const char *test_data(const char *name)
 {
-    const char *base = getenv("PACO_SHARED");
-    char *path = arena_printf(&paths, "%s/%s", base ? base : "../shared", name);
+    char *path = arena_printf(&paths, "%s/%s", PACO_TESTS, name);
     if (!file_exists(path)) {
-        print_message("%s is absent: set PACO_SHARED\n", path);
-        skip();
+        fprintf(stderr, "%s is absent: the repository is not whole\n", path);
+        abort();
     }
     return path;
 }
 
-const char *test_cifar10_lt(void)
+const char *test_shared(const char *name)
 {
-    static const char *unpacked;
-    if (unpacked)
-        return unpacked;
-    const char *archive = test_shared("data/cifar10_lt.tar.xz");
-    char *command = arena_printf(&paths, "tar -xJf '%s' -C '%s' --wildcards 'cifar10_lt/*.txt' "
-                                 "'cifar10_lt/train/airplane/0[0-2]*'", archive, test_folder());
-    int status = system(command);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        abort();
-    return unpacked = arena_printf(&paths, "%s/cifar10_lt", test_folder());
+    const char *base = getenv("PACO_SHARED");
+    if (!base || !*base)
+        base = PACO_TESTS "/../../shared";
+    char *path = arena_printf(&paths, "%s/%s", base, name);
+    return file_exists(path) ? path : NULL;
+}
+
+int test_checkpoints(const char *at[2])
+{
+    at[0] = test_data("data/checkpoints");
+    at[1] = test_shared("data/checkpoints");
+    return at[1] ? 2 : 1;
+}
+
+const char *test_photo(int i)
+{
+    static char *lines[TEST_PHOTOS];
+    if (!lines[0]) {
+        char *text = test_read_text(test_data("data/photos_lt/train.txt")), *line = text;
+        for (int n = 0; n < TEST_PHOTOS; n++, line = strchr(line, '\n') + 1)
+            lines[n] = arena_printf(&paths, PACO_TESTS "/data/photos_lt/%.*s",
+                                    (int)strcspn(line, " "), line);
+        free(text);
+    }
+    return lines[i % TEST_PHOTOS];
+}
+
+/* Every photograph of the repository, then some of its small ones: one list, made once. */
+static const char *list_photographs(void)
+{
+    static const char *list;
+    char *text = NULL, *given = list ? NULL : test_read_text(test_data("data/photos/list.txt"));
+    size_t size;
+    FILE *out = list ? NULL : open_memstream(&text, &size);
+    for (char *line = given ? strtok(given, "\n") : NULL; line; line = strtok(NULL, "\n"))
+        fprintf(out, "%s/%s\n", test_data("data/photos"), line);
+    for (int i = 0; out && i < 50; i++)
+        fprintf(out, "%s %d\n", test_photo(i), i % 10);
+    if (out)
+        fclose(out);
+    if (text)
+        list = test_write_text("photographs.txt", text);
+    free(text);
+    free(given);
+    return list;
+}
+
+int test_photographs(DatasetSpec spec[2])
+{
+    const char *samples = test_shared("data/imagenet_samples");
+    spec[0] = (DatasetSpec){.kind = DATASET_LIST, .list = list_photographs()};
+    if (samples)
+        spec[1] = (DatasetSpec){.kind = DATASET_LIST, .root = samples, .classes = 1000,
+                                .list = test_shared("data/imagenet_samples/list.txt")};
+    return samples ? 2 : 1;
+}
+
+void test_skip(const char *reason)
+{
+    print_message("skipped: %s\n", reason);
+    skip();
 }
 
 static int saved_stderr = -1;

@@ -1,13 +1,9 @@
 #!/bin/bash
 # paco augment as a user runs it: exit codes, one line per failure, a sheet of the promised size, the same
 # bytes for the same seed, and no file where it failed.
-paco=$1
-image=${PACO_SHARED:-../shared}/data/imagenet_samples/n01883070_wombat.JPEG
-if [ ! -e "$image" ]; then
-    echo "skipped: $image is absent"
-    exit 77
-fi
-image=$(realpath "$image")
+paco=$(realpath "$1")
+. "$(dirname "$0")/material.sh"
+image=$data/photos/chelsea.jpg
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "state/convert.h"
 #include "state/inspect.h"
+#include "support_files.h"
 #include "support_malformed.h"
 
 #include <stdio.h>
@@ -269,7 +270,7 @@ static void no_memory_is_an_exit_code(void **state)
 {
     (void)state;
     if (SANITIZED)
-        skip();
+        test_skip("a limit of memory, which a program with sanitizers cannot have");
     char *from = file_join(folder, "large.pth"), *zip = file_join(folder, "x.pth");
     char *flat = file_join(folder, "x.safetensors");
     Bytes p = {0};

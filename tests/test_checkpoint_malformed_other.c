@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "support_files.h"
 #include "support_malformed.h"
 
 #include <stdio.h>
@@ -558,9 +559,7 @@ static void flipped_bits_in_tensors_are_found(void **state)
 {
     (void)state;
     Rng rng = rng_stream(12, 0, 0, RNG_TEST);
-    if (!shared_available())
-        skip();
-    char *path = shared_path("data/checkpoints/odd_tensors.pth");
+    const char *path = test_data("data/checkpoints/odd_tensors.pth");
     Bytes b = bytes_read(path);
     Checkpoint *c;
     assert_int_equal(checkpoint_open_memory("x", b.data, b.size, NULL, &c), STATUS_OK);
@@ -579,21 +578,17 @@ static void flipped_bits_in_tensors_are_found(void **state)
     }
     checkpoint_close(c);
     bytes_free(&b);
-    free(path);
 }
 
 /* Byte by byte truncations of a real file's beginning and end, in steps through its middle. */
 static void truncated_real_files(void **state)
 {
     (void)state;
-    if (!shared_available())
-        skip();
     static const char *const names[] = {"odd_tensors.pth", "odd_tensors_legacy.pth"};
     for (int f = 0; f < 2; f++) {
         char name[128];
         snprintf(name, sizeof name, "data/checkpoints/%s", names[f]);
-        char *path = shared_path(name);
-        Bytes b = bytes_read(path);
+        Bytes b = bytes_read(test_data(name));
         for (size_t n = 1; n < b.size; n += full_mode() ? 1 : 3) {
             /* A copy of its own size, so that a sanitizer sees every byte read beyond it. */
             uint8_t *copy = malloc(n);
@@ -602,7 +597,6 @@ static void truncated_real_files(void **state)
             free(copy);
         }
         bytes_free(&b);
-        free(path);
     }
 }
 

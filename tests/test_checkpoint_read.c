@@ -1,6 +1,7 @@
-/* Checkpoints that PyTorch wrote: every file of the shared material, or of the folder PACO_CHECKPOINTS
- * (written by checkpoint_oracle.py under any version of PyTorch), reads with exactly the tensors of
- * its contents.json, by shape, type, norm, dot product and first values. */
+/* Checkpoints that PyTorch wrote: every file of the repository, of the additional material and of
+ * the folder PACO_CHECKPOINTS (written by checkpoint_oracle.py under any version of PyTorch) reads
+ * with exactly the tensors of its contents.json, by shape, type, norm, dot product and first values.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
-#include "support_checkpoint.h"
+#include "support_files.h"
 #include "verify/oracle_numbers.h"
 
 #include <math.h>
@@ -19,21 +20,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* PACO_CHECKPOINTS, or NULL. */
-static const char *given_folder(void)
-{
-    const char *given = getenv("PACO_CHECKPOINTS");
-    return given && *given ? given : NULL;
-}
+enum { FOLDERS_MAX = 3 };
 
-/* A file of the checkpoints' folder, malloc'd. */
-static char *checkpoint_path_of(const char *name)
+/* The folders with a contents.json. */
+static int all_folders(const char *folder[FOLDERS_MAX])
 {
-    const char *given = given_folder();
-    char *folder = given ? mem_string(given) : shared_path("data/checkpoints");
-    char *path = file_join(folder, name);
-    free(folder);
-    return path;
+    int count = test_checkpoints(folder);
+    const char *given = getenv("PACO_CHECKPOINTS");
+    if (given && *given)
+        folder[count++] = given;
+    return count;
 }
 
 static bool close_to(double a, double b, double scale)
@@ -74,9 +70,9 @@ static void check_tensor(Checkpoint *c, const CheckpointTensor *t, const Json *w
     free(values);
 }
 
-static void check_file(const char *name, const Json *contents)
+static void check_file(const char *folder, const char *name, const Json *contents)
 {
-    char *path = checkpoint_path_of(name);
+    char *path = file_join(folder, name);
     Checkpoint *c;
     if (checkpoint_open(path, NULL, &c) != STATUS_OK)
         fail_msg("%s", status_text());
@@ -95,21 +91,24 @@ static void check_file(const char *name, const Json *contents)
 static void every_file(void **state)
 {
     (void)state;
-    Arena arena = {0};
-    Json *root;
-    char *path = checkpoint_path_of("contents.json");
-    assert_int_equal(json_read(&arena, path, &root), STATUS_OK);
-    free(path);
-    for (const Json *file = root->child; file; file = file->next)
-        check_file(file->key, file);
-    assert_int_equal(root->count, 7);
-    arena_free(&arena);
+    const char *folder[FOLDERS_MAX];
+    int folders = all_folders(folder);
+    for (int i = 0; i < folders; i++) {
+        Arena arena = {0};
+        Json *root;
+        char *path = file_join(folder[i], "contents.json");
+        assert_int_equal(json_read(&arena, path, &root), STATUS_OK);
+        free(path);
+        for (const Json *file = root->child; file; file = file->next)
+            check_file(folder[i], file->key, file);
+        assert_int_equal(root->count, 7);
+        arena_free(&arena);
+    }
 }
 
-static void scalars_of_a_training_checkpoint(void **state)
+static void check_scalars(const char *folder)
 {
-    (void)state;
-    char *path = checkpoint_path_of("paco_lt.pth.tar");
+    char *path = file_join(folder, "paco_lt.pth.tar");
     Checkpoint *c;
     double acc, lr;
     int64_t epoch, index;
@@ -132,36 +131,41 @@ static void scalars_of_a_training_checkpoint(void **state)
     free(path);
 }
 
-/* The real pretrained networks: legacy files with `module.` and a classifier called linear. */
+static void scalars_of_a_training_checkpoint(void **state)
+{
+    (void)state;
+    const char *folder[FOLDERS_MAX];
+    int folders = all_folders(folder);
+    for (int i = 0; i < folders; i++)
+        check_scalars(folder[i]);
+}
+
+/* A real pretrained network: a legacy file with `module.` and a classifier called linear. */
+static void check_pretrained(const char *path, uint32_t tensors, double wanted)
+{
+    Checkpoint *c;
+    double precision;
+    assert_int_equal(checkpoint_open(path, NULL, &c), STATUS_OK);
+    assert_int_equal(checkpoint_format(c), CHECKPOINT_LEGACY);
+    assert_int_equal(checkpoint_count(c), tensors);
+    assert_int_equal(checkpoint_number(c, "best_prec1", &precision), STATUS_OK);
+    assert_true(fabs(precision - wanted) < 0.006);
+    const CheckpointTensor *t = checkpoint_find(c, "state_dict/module.linear.weight");
+    assert_non_null(t);
+    float values[640];
+    assert_int_equal(checkpoint_tensor_bytes(t, ELEMENT_FLOAT32), sizeof values);
+    assert_int_equal(checkpoint_read(c, t, ELEMENT_FLOAT32, values), STATUS_OK);
+    assert_true(fabsf(values[0]) < 10 && values[0] != 0);
+    checkpoint_close(c);
+}
+
 static void pretrained_networks(void **state)
 {
     (void)state;
-    if (!shared_available())
-        skip();
-    static const struct {
-        const char *name;
-        uint32_t tensors;
-        double precision;
-    } files[] = {{"data/checkpoints/resnet20-12fca82f.th", 97, 91.78},
-                 {"data/checkpoints/resnet32-d509ac18.th", 157, 92.78}};
-    for (int i = 0; i < 2; i++) {
-        char *path = shared_path(files[i].name);
-        Checkpoint *c;
-        double precision;
-        assert_int_equal(checkpoint_open(path, NULL, &c), STATUS_OK);
-        assert_int_equal(checkpoint_format(c), CHECKPOINT_LEGACY);
-        assert_int_equal(checkpoint_count(c), files[i].tensors);
-        assert_int_equal(checkpoint_number(c, "best_prec1", &precision), STATUS_OK);
-        assert_true(fabs(precision - files[i].precision) < 0.006);
-        const CheckpointTensor *t = checkpoint_find(c, "state_dict/module.linear.weight");
-        assert_non_null(t);
-        float values[640];
-        assert_int_equal(checkpoint_tensor_bytes(t, ELEMENT_FLOAT32), sizeof values);
-        assert_int_equal(checkpoint_read(c, t, ELEMENT_FLOAT32, values), STATUS_OK);
-        assert_true(fabsf(values[0]) < 10 && values[0] != 0);
-        checkpoint_close(c);
-        free(path);
-    }
+    const char *larger = test_shared("data/checkpoints/resnet32-d509ac18.th");
+    check_pretrained(test_data("data/checkpoints/resnet20-12fca82f.th"), 97, 91.78);
+    if (larger)
+        check_pretrained(larger, 157, 92.78);
 }
 
 int main(void)
@@ -170,7 +174,5 @@ int main(void)
         cmocka_unit_test(every_file), cmocka_unit_test(scalars_of_a_training_checkpoint),
         cmocka_unit_test(pretrained_networks),
     };
-    if (!given_folder() && !shared_available())
-        return 77;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

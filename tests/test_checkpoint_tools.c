@@ -1,5 +1,5 @@
 /* Recognition of every architecture from its own tensors and in PaCo's clothes; inspect and convert
- * over the shared files: what was converted holds the same bits. */
+ * over PyTorch's own files: what was converted holds the same bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 #include "state/network.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
+#include "support_files.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -240,35 +241,47 @@ static char *inspect(const char *path, const InspectOptions *options, Status *st
     return text;
 }
 
+/* What inspect says of a file, and the difference it finds where the file shall be `other`. */
+static void inspect_says(const char *path, const char *const lines[4], const char *other,
+                         const char *difference)
+{
+    Status status;
+    InspectOptions options = {.open.quiet = true}, as_other = {.arch = arch_find(other), .quiet = true};
+    char *text = inspect(path, &options, &status);
+    assert_int_equal(status, STATUS_OK);
+    for (int k = 0; k < 4; k++)
+        if (!strstr(text, lines[k]))
+            fail_msg("'%s' is not in: %s", lines[k], text);
+    assert_null(strstr(text, difference));
+    free(text);
+    text = inspect(path, &as_other, &status);
+    assert_int_equal(status, STATUS_OK);
+    if (!strstr(text, difference))
+        fail_msg("as %s: '%s' is not in: %s", other, difference, text);
+    free(text);
+}
+
 static void inspect_says_what_it_is(void **state)
 {
     (void)state;
-    if (!shared_available())
-        skip();
-    static const struct {
-        const char *file, *lines[4];
-    } cases[] = {
-        {"data/checkpoints/resnet32-d509ac18.th",
-         {"PyTorch legacy stream", "architecture: resnet32 (CIFAR)",
-          "classifier: linear, 10 classes", "157 of 157 tensors of resnet32 fit, 0 differences"}},
-        {"data/checkpoints/paco_lt.pth.tar",
-         {"PyTorch zip", "backbone under 'module.encoder_q.'", "projection head: 64 - 64 - 32",
-          "state_dict/module.queue_ptr"}},
-    };
-    for (int i = 0; i < 2; i++) {
-        char *path = shared_path(cases[i].file);
-        Status status;
-        InspectOptions options = {.open.quiet = true}, other = {.arch = arch_find("resnet20"), .quiet = true};
-        char *text = inspect(path, &options, &status);
-        assert_int_equal(status, STATUS_OK);
-        for (int k = 0; k < 4; k++)
-            if (!strstr(text, cases[i].lines[k]))
-                fail_msg("'%s' is not in: %s", cases[i].lines[k], text);
-        free(text);
-        text = inspect(path, &other, &status);
-        assert_int_equal(status, STATUS_OK);
-        assert_int_equal(strstr(text, "unexpected: layer1.3.conv1.weight") != NULL, i == 0);
-        free(text);
+    static const char *const plain[4] = {
+        "PyTorch legacy stream", "architecture: resnet20 (CIFAR)", "classifier: linear, 10 classes",
+        "97 of 97 tensors of resnet20 fit, 0 differences"};
+    static const char *const deeper[4] = {
+        "PyTorch legacy stream", "architecture: resnet32 (CIFAR)", "classifier: linear, 10 classes",
+        "157 of 157 tensors of resnet32 fit, 0 differences"};
+    static const char *const paco[4] = {
+        "PyTorch zip", "backbone under 'module.encoder_q.'", "projection head: 64 - 64 - 32",
+        "state_dict/module.queue_ptr"};
+    const char *from[2], *larger = test_shared("data/checkpoints/resnet32-d509ac18.th");
+    int folders = test_checkpoints(from);
+    inspect_says(test_data("data/checkpoints/resnet20-12fca82f.th"), plain, "resnet32",
+                 "missing: layer1.3.conv1.weight");
+    if (larger)
+        inspect_says(larger, deeper, "resnet20", "unexpected: layer1.3.conv1.weight");
+    for (int i = 0; i < folders; i++) {
+        char *path = file_join(from[i], "paco_lt.pth.tar");
+        inspect_says(path, paco, "resnet32", "missing: encoder_q.layer1.3.conv1.weight");
         free(path);
     }
 }
@@ -372,14 +385,10 @@ static int same_tensors(const char *a, const char *b, const char *from_prefix,
     return same;
 }
 
-static void converted_files_hold_the_same(void **state)
+static void convert_all(const char *from)
 {
-    (void)state;
-    if (!shared_available())
-        skip();
-    char *lt = shared_path("data/checkpoints/paco_lt_legacy.pth.tar"), *real = NULL, *zip, *safe,
-         *back, *bare;
-    real = shared_path("data/checkpoints/resnet20-12fca82f.th");
+    char *lt = file_join(from, "paco_lt_legacy.pth.tar"), *real = NULL, *zip, *safe, *back, *bare;
+    real = file_join(from, "resnet20-12fca82f.th");
     zip = file_join(folder, "a.pth");
     safe = file_join(folder, "a.safetensors");
     back = file_join(folder, "b.pth");
@@ -406,16 +415,26 @@ static void converted_files_hold_the_same(void **state)
                      same_tensors(lt, bare, "state_dict/module.", ""), 116);
     assert_int_equal(convert_file(real, bare, &to_bare, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(real, bare, "state_dict/module.", ""), 97);
-    char *odd = shared_path("data/checkpoints/odd_tensors.pth");
+    char *odd = file_join(from, "odd_tensors.pth");
     assert_int_equal(convert_file(odd, zip, &to_zip, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(odd, zip, "", ""), 13);
     assert_int_equal(convert_file(odd, safe, &to_safe, &file_ops_system), STATUS_OK);
     assert_int_equal(same_tensors(odd, safe, "", ""), 13);
-    assert_int_equal(convert_file(odd, "/nonexistent/x.pth", &to_zip, &file_ops_system), STATUS_IO);
-    assert_int_equal(convert_file("/nonexistent/x.pth", zip, &to_zip, &file_ops_system), STATUS_IO);
-    char *paths[] = {lt, real, zip, safe, back, bare, odd};
-    for (int i = 0; i < 7; i++)
+    char *nowhere = file_join(folder, "never made/x.pth");
+    assert_int_equal(convert_file(odd, nowhere, &to_zip, &file_ops_system), STATUS_IO);
+    assert_int_equal(convert_file(nowhere, zip, &to_zip, &file_ops_system), STATUS_IO);
+    char *paths[] = {lt, real, zip, safe, back, bare, odd, nowhere};
+    for (int i = 0; i < 8; i++)
         free(paths[i]);
+}
+
+static void converted_files_hold_the_same(void **state)
+{
+    (void)state;
+    const char *from[2];
+    int folders = test_checkpoints(from);
+    for (int i = 0; i < folders; i++)
+        convert_all(from[i]);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 set -eu
 python=${PACO_PYTHON:-/usr/bin/python3}
 emitter=$(dirname "$1")/tests/test_checkpoint_write
-"$python" -c 'import torch, numpy' 2>/dev/null || { echo "skipped: $python has no torch"; exit 77; }
+"$python" -c 'import torch, numpy' 2>/dev/null || { echo "skipped: no python3-torch ($python)"; exit 77; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$emitter" emit "$folder"

@@ -13,6 +13,7 @@
 #include "state/training.h"
 #include "checkpoint/writer.h"
 #include "support_checkpoint.h"
+#include "support_files.h"
 #include "verify/oracle_numbers.h"
 
 #include <math.h>
@@ -248,17 +249,14 @@ static void accuracies_of_nonsense_are_zero(void **state)
 }
 
 /* The oracle's own checkpoint against its own names: what PyTorch wrote can be resumed. */
-static void published_checkpoint_is_resumed(void **state)
+static void resume_all_of(const char *base)
 {
-    (void)state;
     static const char *const files[] = {"paco_lt.pth.tar", "paco_full.pth.tar",
                                         "paco_cifar.pth.tar", "paco_lt_legacy.pth.tar"};
     static const TrainingKind file_kinds[] = {TRAINING_LT, TRAINING_FULL, TRAINING_CIFAR,
                                               TRAINING_LT};
-    if (!shared_available())
-        skip();
     for (int f = 0; f < 4; f++) {
-        char *base = shared_path("data/checkpoints"), *path = file_join(base, files[f]);
+        char *path = file_join(base, files[f]);
         Checkpoint *c;
         StateDict dict;
         Arena arena = {0};
@@ -290,8 +288,16 @@ static void published_checkpoint_is_resumed(void **state)
         training_load_free(&load);
         arena_free(&arena);
         free(path);
-        free(base);
     }
+}
+
+static void published_checkpoint_is_resumed(void **state)
+{
+    (void)state;
+    const char *from[2];
+    int folders = test_checkpoints(from);
+    for (int i = 0; i < folders; i++)
+        resume_all_of(from[i]);
 }
 
 /* ---- trees and formats */
@@ -467,7 +473,7 @@ static void records_beyond_4_gib(void **state)
 {
     (void)state;
     if (!full_mode())
-        skip();
+        test_skip("4 GiB to write: only with PACO_FULL=1");
     Arena arena = {0};
     int64_t count = ((int64_t)1 << 32) + 100;
     uint8_t *values = calloc(1, (size_t)count);

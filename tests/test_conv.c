@@ -437,7 +437,7 @@ static void cpu_candidates(void **state)
 {
     (void)state;
     if (!(device.backend->opened(device.device)->caps & CAP_CPU))
-        skip();
+        return; /* kernels for GPUs were asked for, or it is one */
     int count = each_candidate(cpu_shapes);
     assert_true(count >= (device.backend->opened(device.device)->local_memory >= 1 << 19 ? 14 : 7));
 }

@@ -83,12 +83,17 @@ grep -qF 'listed twice 2, with conflicting labels 1,' <<<"$output" || { echo "FA
 expect 0 'only look for the files' data check --help
 grep -qF 'neither damage nor copies by content' <<<"$output" || { echo "FAIL: $output"; failed=1; }
 expect 0 'many-shot 5, medium-shot 3, few-shot 2 classes' data check --dataset synthetic
-if [ -e "${PACO_SHARED:-../shared}/data/imagenet_samples/list.txt" ]; then
-    samples=${PACO_SHARED:-../shared}/data/imagenet_samples
-    expect 0 '120 images, 1000 classes' \
-        data check --train-list "$samples/list.txt" --data "$samples" --classes 1000
+# sound "COUNT images, CLASSES classes" FOLDER LIST: photographs without a fault.
+sound() {
+    expect 0 "$1" data check --train-list "$2/$3" --data "$2" --classes "$(cut -d' ' -f3 <<<"$1")"
     grep -qF 'missing 0, unreadable 0, listed twice 0, with conflicting labels 0, copies under other names 0' \
         <<<"$output" ||
         { echo "FAIL: $output"; failed=1; }
-fi
+}
+. "$(dirname "$0")/material.sh"
+sound '13 images, 10 classes' "$data/photos" list.txt
+sound '294 images, 10 classes' "$data/photos_lt" train.txt
+expect 0 'test images that are training images too: 0 by path, 0 more by content' \
+    data check --train-list "$data/photos_lt/train.txt" --test-list "$data/photos_lt/test.txt" --data "$data/photos_lt"
+[ ! -e "$shared/data/imagenet_samples" ] || sound '120 images, 1000 classes' "$shared/data/imagenet_samples" list.txt
 exit $failed

@@ -44,17 +44,17 @@ static DataCheck check(const Dataset *d, bool decode, int64_t lines, char **said
 static void damage_is_counted(void **state)
 {
     (void)state;
-    const char *root = test_cifar10_lt();
+    const char *root = test_data("data/photos_lt");
     char text[1024], *said;
     test_write_text("junk.jpg", "junk");
     snprintf(
         text, sizeof text,
-        "train/airplane/0000.jpg 0\ntrain/airplane/0001.jpg 0\n"
-        "train/airplane/0000.jpg 1\ngone.jpg 0\n%s/junk.jpg 3\nalso gone.jpg 0\n%s/same.jpg 0\n",
+        "train/astronaut/0000.jpg 0\ntrain/astronaut/0001.jpg 0\n"
+        "train/astronaut/0000.jpg 1\ngone.jpg 0\n%s/junk.jpg 3\nalso gone.jpg 0\n%s/same.jpg 0\n",
         test_folder(), test_folder());
     uint8_t bytes[1 << 16];
     char path[4096];
-    snprintf(path, sizeof path, "%s/train/airplane/0001.jpg", root);
+    snprintf(path, sizeof path, "%s/train/astronaut/0001.jpg", root);
     FILE *file = fopen(path, "rb");
     size_t n = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
@@ -136,19 +136,19 @@ static void kinds_of_damage(void **state)
 static void leaks_are_found(void **state)
 {
     (void)state;
-    const char *root = test_cifar10_lt();
+    const char *root = test_data("data/photos_lt");
     char text[1024], path[4096], *said;
     uint8_t bytes[1 << 16];
-    snprintf(path, sizeof path, "%s/train/airplane/0002.jpg", root);
+    snprintf(path, sizeof path, "%s/train/astronaut/0002.jpg", root);
     FILE *file = fopen(path, "rb");
     size_t n = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     test_write("leak.jpg", bytes, n);
     snprintf(text, sizeof text,
-             "train/airplane/0001.jpg 0\n%s/leak.jpg 0\ntrain/airplane/0009.jpg 0\n",
+             "train/astronaut/0001.jpg 0\n%s/leak.jpg 0\ntrain/astronaut/0009.jpg 0\n",
              test_folder());
     Dataset *train =
-        open_text("train.txt", "train/airplane/0001.jpg 0\ntrain/airplane/0002.jpg 0\n", root, 0);
+        open_text("train.txt", "train/astronaut/0001.jpg 0\ntrain/astronaut/0002.jpg 0\n", root, 0);
     Dataset *test = open_text("test.txt", text, root, 0);
     DataCheck a = check(train, true, 9, &said);
     free(said);
@@ -220,26 +220,25 @@ static void cifar_leaks_by_content_alone(void **state)
     dataset_close(test);
 }
 
-/* 300 real images decode, and are all different; the procedural set has no files at all. */
+/* Real images decode, and are all different; the procedural set has no files at all. */
 static void sound_sets_pass(void **state)
 {
     (void)state;
-    const char *root = test_cifar10_lt();
     char *text = NULL, *said;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    for (int i = 0; i < 300; i++)
-        fprintf(out, "train/airplane/%04d.jpg %d\n", i, i % 10 / 9);
+    for (int i = 0; i < TEST_PHOTOS; i++)
+        fprintf(out, "%s %d\n", test_photo(i), i % 10 / 9);
     fclose(out);
-    Dataset *d = open_text("sound.txt", text, root, 0);
+    Dataset *d = open_text("sound.txt", text, NULL, 0);
     free(text);
     DataCheck c = check(d, true, 9, &said);
     assert_string_equal(said, "");
     free(said);
-    assert_int_equal(c.images, 300);
+    assert_int_equal(c.images, TEST_PHOTOS);
     assert_int_equal(c.missing + c.unreadable + c.duplicates + c.copies + c.empty_classes, 0);
-    assert_int_equal(c.largest, 270);
-    assert_int_equal(c.smallest, 30);
+    assert_int_equal(c.largest, TEST_PHOTOS - TEST_PHOTOS / 10);
+    assert_int_equal(c.smallest, TEST_PHOTOS / 10);
     datacheck_free(&c);
     dataset_close(d);
 

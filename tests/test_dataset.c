@@ -220,38 +220,54 @@ static void real_images_arrive(void **state)
     (void)state;
     Dataset *d;
     Image image;
-    DatasetSpec spec = {.kind = DATASET_LIST, .list = test_shared("data/imagenet_samples/list.txt"),
-                        .root = test_shared("data/imagenet_samples"), .classes = 1000};
-    test_stderr_begin();
-    Status status = dataset_open(&spec, &d);
-    free(test_stderr_end());
-    assert_int_equal(status, STATUS_OK);
-    assert_int_equal(d->count, 120);
-    for (int i = 0; i < 120; i += 17) {
-        assert_int_equal(dataset_fetch(d, i, &image), STATUS_OK);
-        assert_true(image.width > 0 && image.height > 0);
-        image_free(&image);
+    DatasetSpec spec[2];
+    int lists = test_photographs(spec);
+    for (int k = 0; k < lists; k++) {
+        test_stderr_begin();
+        Status status = dataset_open(&spec[k], &d);
+        free(test_stderr_end());
+        assert_int_equal(status, STATUS_OK);
+        assert_int_equal(d->count, k ? 120 : 63);
+        for (int i = 0; i < d->count; i += k ? 17 : 1) {
+            assert_int_equal(dataset_fetch(d, i, &image), STATUS_OK);
+            assert_true(image.width > 0 && image.height > 0);
+            image_free(&image);
+        }
+        dataset_close(d);
     }
+}
+
+/* A long-tailed list of ten classes and its balanced test list. */
+static void list_opens(const char *path, int64_t count, const int64_t counts[10])
+{
+    Dataset *d;
+    DatasetSpec spec = {.kind = DATASET_LIST, .list = path};
+    assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+    assert_int_equal(d->count, count);
+    assert_int_equal(d->classes, 10);
+    for (int c = 0; c < 10; c++)
+        assert_int_equal(d->counts[c], counts[c]);
     dataset_close(d);
 }
 
 static void real_lists_open(void **state)
 {
     (void)state;
-    static const int64_t counts[] = {5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50};
-    static const char *const names[] = {"cifar10_lt_train.txt", "cifar10_test.txt"};
-    for (int test = 0; test < 2; test++) {
-        Dataset *d;
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", test_cifar10_lt(), names[test]);
-        DatasetSpec spec = {.kind = DATASET_LIST, .list = path};
-        assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
-        assert_int_equal(d->count, test ? 10000 : 12406);
-        assert_int_equal(d->classes, 10);
-        for (int c = 0; c < 10; c++)
-            assert_int_equal(d->counts[c], test ? 1000 : counts[c]);
-        dataset_close(d);
-    }
+    list_opens(test_data("data/photos_lt/train.txt"), TEST_PHOTOS,
+               (int64_t[]){120, 71, 43, 25, 15, 9, 5, 3, 2, 1});
+    list_opens(test_data("data/photos_lt/test.txt"), 50,
+               (int64_t[]){5, 5, 5, 5, 5, 5, 5, 5, 5, 5});
+    const char *archive = test_shared("data/cifar10_lt.tar.xz");
+    char command[8192], path[4096];
+    if (!archive)
+        return;
+    snprintf(command, sizeof command, "tar -xJf '%s' -C '%s' --wildcards 'cifar10_lt/*.txt'",
+             archive, test_folder());
+    assert_int_equal(system(command), 0);
+    snprintf(path, sizeof path, "%s/cifar10_lt/cifar10_lt_train.txt", test_folder());
+    list_opens(path, 12406, (int64_t[]){5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50});
+    snprintf(path, sizeof path, "%s/cifar10_lt/cifar10_test.txt", test_folder());
+    list_opens(path, 10000, (int64_t[]){1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000});
 }
 
 /* ---- a folder per class ---- */

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# paco eval and weights from elsewhere, on published CIFAR ResNets and real test images: accuracy, predictions against
+# paco eval and weights from elsewhere, on a published CIFAR ResNet and photographs: accuracy, predictions against
 # PyTorch, --partial, checkpoints of all published structures, --init-from; and the way back: what `paco train` writes
-# loads in PyTorch, what PyTorch wrote is resumed. PACO_FULL=1: all 10,000 images instead of every tenth.
+# loads in PyTorch, what PyTorch wrote is resumed. Where there is additional material, also on CIFAR's test images with a
+# deeper network: every tenth of the 10,000, PACO_FULL=1 all.
 set -u
 paco=$(realpath "$1")
-here=$(cd "$(dirname "$0")" && pwd)
-shared=$(realpath "${PACO_SHARED:-../shared}" 2>/dev/null)
-. "$here/tiny_data.sh"
-[ -e "$shared/data/cifar10_lt.tar.xz" ] || { echo "skipped: no data/cifar10_lt.tar.xz in PACO_SHARED"; exit 77; }
+. "$(dirname "$0")/material.sh"
+. "$tests/tiny_data.sh"
 python=/usr/bin/python3
-"$python" -c 'from importlib.util import find_spec as f; assert f("torch") and f("PIL")' 2>/dev/null || { python=; echo "no torch: the comparisons with PyTorch are left out"; }
-models=$shared/data/checkpoints
+"$python" -c 'from importlib.util import find_spec as f; assert f("torch") and f("PIL")' 2>/dev/null ||
+    { python=; echo "skipped: no python3-torch and python3-pil"; }
+models=$data/checkpoints
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -42,42 +42,72 @@ says() {
     grep -qF -- "$1" stdout stderr || { fail "'$1' is not said:"; cat stdout stderr; }
 }
 
-# The images: every tenth of the test list (100 of each class), or all.
-tar -xJf "$shared/data/cifar10_lt.tar.xz" cifar10_lt/cifar10_test.txt cifar10_lt/cifar10_lt_train.txt || fail tar
-images=cifar10_lt
-if [ "${PACO_FULL:-0}" = 1 ]; then
-    cp $images/cifar10_test.txt list.txt
-    right20=8103 right32=8256 most=2 # 81.03 % and 82.56 %
-else
-    sed -n '0~10p' $images/cifar10_test.txt >list.txt
-    right20=813 right32=829 most=1 # counted among the predictions of tests/eval_torch.py (torch 1.13) on these images
-fi
-sed 's,^,cifar10_lt/,; s, .*,,' list.txt >wanted.txt
-tar -xJf "$shared/data/cifar10_lt.tar.xz" -T wanted.txt || fail tar
-for n in 20:12fca82f 32:d509ac18; do
-    layers=${n%:*}
-    file=$models/resnet$layers-${n#*:}.th
-    right=right$layers
-    ok eval --checkpoint "$file" --list list.txt --data $images --train-list $images/cifar10_lt_train.txt \
-        --out "eval$layers"
-    says "resnet$layers, 10 classes"
+# evaluate LAYERS CHECKPOINT LIST FOLDER TRAINLIST SPLIT: into eval$LAYERS/, with what it must say.
+evaluate() {
+    ok eval --checkpoint "$2" --list "$3" --data "$4" --train-list "$5" --out "eval$1"
+    says "resnet$1, 10 classes"
     says "normalisation: ImageNet, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"
-    grep -qE '^many .* \(8 classes\)  medium .* \(2\)  few - \(0\)' stdout || fail "classes of many, medium, few"
-    seen=$(awk -F, 'NR > 1 && $2 == $3' "eval$layers/predictions.csv" | wc -l)
-    [ "$seen" = "${!right}" ] || fail "resnet$layers: $seen images right instead of ${!right}"
-    if [ -n "$python" ] && { [ "${PACO_FULL:-0}" = 1 ] || [ "$layers" = 20 ]; }; then
-        OMP_NUM_THREADS=2 "$python" "$here/eval_torch.py" "$file" "$layers" list.txt $images torch.csv >stdout 2>stderr ||
-            fail eval_torch.py
-        differ=$(diff <(tail -n +2 "eval$layers/predictions.csv" | cut -d, -f2,3) <(cut -d, -f2,3 torch.csv) | grep -c '^>')
-        [ "$differ" -le $most ] || fail "resnet$layers: $differ predictions are not PyTorch's (at most $most)"
-        echo "resnet$layers: $differ of $(wc -l <torch.csv) predictions differ from PyTorch's"
+    grep -qE "$6" stdout || fail "classes of many, medium, few"
+}
+
+# differ_at_most MOST LAYERS WANTED: predictions that are not those of a file that eval_torch.py wrote.
+differ_at_most() {
+    local differ
+    differ=$(diff <(tail -n +2 "eval$2/predictions.csv" | cut -d, -f2,3) <(cut -d, -f2,3 "$3") | grep -c '^>')
+    [ "$differ" -le "$1" ] || fail "resnet$2: $differ predictions are not PyTorch's (at most $1)"
+    [ "$(wc -l <"$3")" = $(($(wc -l <"eval$2/predictions.csv") - 1)) ] || fail "resnet$2: not every image has a prediction"
+    echo "resnet$2: $differ of $(wc -l <"$3") predictions differ from PyTorch's"
+}
+
+# torch_predicts LAYERS CHECKPOINT LIST FOLDER: into torch.csv.
+torch_predicts() {
+    OMP_NUM_THREADS=2 "$python" "$tests/../tools/oracle/eval_torch.py" "$2" "$1" "$3" "$4" torch.csv >stdout 2>stderr || fail eval_torch.py
+}
+
+# Every small photograph, against what PyTorch predicted when the file was made, and against the PyTorch that is here.
+# (What the classes are called does not matter: the network knows CIFAR's.)
+images=$data/photos_lt
+cat "$images/train.txt" "$images/test.txt" >list.txt
+evaluate 20 "$models/resnet20-12fca82f.th" list.txt "$images" "$images/train.txt" \
+    '^many .* \(1 classes\)  medium .* \(3\)  few .* \(6\)'
+differ_at_most 1 20 "$models/resnet20_photos_lt.csv"
+if [ -n "$python" ]; then
+    torch_predicts 20 "$models/resnet20-12fca82f.th" list.txt "$images"
+    differ_at_most 1 20 torch.csv
+fi
+
+# CIFAR's own images: every tenth of the test list (100 of each class), or all.
+cifar() {
+    local split='^many .* \(8 classes\)  medium .* \(2\)  few - \(0\)' n layers file right seen
+    tar -xJf "$shared/data/cifar10_lt.tar.xz" cifar10_lt/cifar10_test.txt cifar10_lt/cifar10_lt_train.txt || fail tar
+    if [ "${PACO_FULL:-0}" = 1 ]; then
+        cp cifar10_lt/cifar10_test.txt cifar.txt
+        right20=8103 right32=8256 most=2 # 81.03 % and 82.56 %
+    else
+        sed -n '0~10p' cifar10_lt/cifar10_test.txt >cifar.txt
+        right20=813 right32=829 most=1 # counted among the predictions of tools/oracle/eval_torch.py (torch 1.13) on these images
     fi
-done
+    sed 's,^,cifar10_lt/,; s, .*,,' cifar.txt >wanted.txt
+    tar -xJf "$shared/data/cifar10_lt.tar.xz" -T wanted.txt || fail tar
+    for n in 20:12fca82f 32:d509ac18; do
+        layers=${n%:*}
+        file=$shared/data/checkpoints/resnet$layers-${n#*:}.th
+        right=right$layers
+        evaluate "$layers" "$file" cifar.txt cifar10_lt cifar10_lt/cifar10_lt_train.txt "$split"
+        seen=$(awk -F, 'NR > 1 && $2 == $3' "eval$layers/predictions.csv" | wc -l)
+        [ "$seen" = "${!right}" ] || fail "resnet$layers: $seen images right instead of ${!right}"
+        if [ -n "$python" ] && { [ "${PACO_FULL:-0}" = 1 ] || [ "$layers" = 20 ]; }; then
+            torch_predicts "$layers" "$file" cifar.txt cifar10_lt
+            differ_at_most $most "$layers" torch.csv
+        fi
+    done
+}
+[ ! -e "$shared/data/cifar10_lt.tar.xz" ] || cifar
 
 # A key that was renamed: refused with every difference; --partial takes the rest and says what it left.
 plain=$models/resnet20-12fca82f.th
-head -20 list.txt >short.txt
-short=(eval --list short.txt --data $images --batch 20)
+sed -n '0~17p' list.txt >short.txt # 20 images
+short=(eval --list short.txt --data "$images" --batch 20)
 ok convert "$plain" plain.safetensors
 sed 's/layer2\.1\.conv2\.weight/layer2.1.conw2.weight/; s/layer3\.0\.bn1\.bias/layer3.0.bn1.bies/' \
     plain.safetensors >renamed.safetensors

@@ -101,7 +101,7 @@ int main(void)
         Device *open;
         device = devices[i];
         if (i == 1 && device_open(device, &(DeviceOptions){0}, &backend, &open) != STATUS_OK) {
-            fprintf(stderr, "skipped on opencl: %s\n", status_text());
+            fprintf(stderr, "skipped: %s\n", status_text());
             break;
         }
         if (i == 1)

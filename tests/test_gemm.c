@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "support_device.h"
+#include "support_files.h"
 
 #include "base/arena.h"
 
@@ -201,8 +202,7 @@ static TestDevice open_library(bool profile)
     assert_int_equal(t.backend->choose(t.device, &step), STATUS_OK);
     if (strcmp(step.algorithm, "clblast") != 0) {
         test_device_close(&t);
-        print_message("skipped: CLBlast is not installed, or not used on this device\n");
-        skip();
+        test_skip("CLBlast is not installed, or not used on this device");
     }
     return t;
 }

@@ -4,18 +4,16 @@
 # takes every file on everything; programs with sanitizers are slow and get two.
 set -u
 paco=$1
-folder=${PACO_SHARED:-../shared}/golden/step
-if [ ! -e "$folder/resnet20.json" ]; then
-    echo "skipped: no golden files in $folder"
-    exit 77
-fi
+. "$(dirname "$0")/material.sh"
+folder=$golden/step
+additional_golden step
 if [ "${PACO_FULL:-0}" = 1 ]; then
-    ref=("$folder"/*.json)
-    opencl=("$folder"/*.json)
+    ref=("$folder"/*.json "${more[@]}")
+    opencl=("${ref[@]}")
     few=("${opencl[@]}")
 else
     ref=("$folder"/resnet20_sharp.json "$folder"/resnet20_balanced_softmax.json)
-    opencl=("$folder"/resnet20*.json "$folder"/resnet32*.json "$folder"/resnet18.json)
+    opencl=("$folder"/resnet20*.json "$folder"/resnet32*.json "$folder"/resnet18.json "${more[@]}")
     few=("$folder"/resnet20_sharp.json "$folder"/resnet18.json)
     if ldd "$paco" | grep -qE 'lib(asan|ubsan|tsan)'; then
         few=("$folder"/resnet20_sharp.json)
@@ -26,8 +24,8 @@ fi
 "$paco" verify --device ref "${ref[@]}" || exit 1
 "$paco" verify --device opencl "${opencl[@]}"
 code=$?
-if [ $code = 8 ]; then # no device
-    echo "skipped on opencl"
+if [ $code = 8 ]; then
+    echo "skipped: no OpenCL device"
     exit 77
 fi
 [ $code = 0 ] || exit 1

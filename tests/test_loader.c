@@ -242,30 +242,26 @@ static void threads_do_not_matter_in_memory(void **state)
     dataset_close(d);
 }
 
-static Dataset *open_imagenet(void)
-{
-    Dataset *d;
-    DatasetSpec spec = {.kind = DATASET_LIST, .list = test_shared("data/imagenet_samples/list.txt"),
-                        .root = test_shared("data/imagenet_samples"), .classes = 1000};
-    test_stderr_begin();
-    Status status = dataset_open(&spec, &d);
-    free(test_stderr_end());
-    assert_int_equal(status, STATUS_OK);
-    return d;
-}
-
 static void threads_do_not_matter_for_files(void **state)
 {
     (void)state;
-    Dataset *d = open_imagenet();
-    LoaderSpec spec = pair_spec(d, "randcls_sim", 80, 3, 4);
-    spec.epochs = 1;
-    same_for_any_threads(&spec);
-    spec.views = LOADER_EVAL;
-    spec.options.eval_resize = 90;
-    spec.batch = 50;
-    same_for_any_threads(&spec);
-    dataset_close(d);
+    DatasetSpec photographs[2];
+    int lists = test_photographs(photographs);
+    for (int k = 0; k < lists; k++) {
+        Dataset *d;
+        test_stderr_begin();
+        Status status = dataset_open(&photographs[k], &d);
+        free(test_stderr_end());
+        assert_int_equal(status, STATUS_OK);
+        LoaderSpec spec = pair_spec(d, "randcls_sim", 80, 3, 4);
+        spec.epochs = 1;
+        same_for_any_threads(&spec);
+        spec.views = LOADER_EVAL;
+        spec.options.eval_resize = 90;
+        spec.batch = k ? 50 : 25;
+        same_for_any_threads(&spec);
+        dataset_close(d);
+    }
 }
 
 /* What the loader delivers, made here one by one from the contract of sampler and recipe. */
@@ -404,13 +400,12 @@ static void batch_larger_than_data(void **state)
 
 /* ---- corrupt files ---- */
 
-/* The first `count` real CIFAR-10-LT images, every `broken`-th of them (from the first on) replaced
+/* The first `count` small photographs, every `broken`-th of them (from the first on) replaced
  * by junk. */
 static Dataset *open_broken(int count, int broken, bool missing)
 {
     char *text = NULL, path[4096];
     size_t size;
-    const char *folder = test_cifar10_lt();
     FILE *out = open_memstream(&text, &size);
     for (int i = 0; i < count; i++) {
         if (broken && i % broken == 0) {
@@ -419,7 +414,7 @@ static Dataset *open_broken(int count, int broken, bool missing)
                 test_write(path, "junk", 4);
             fprintf(out, "%s/%s %d\n", test_folder(), path, i % 3);
         } else {
-            fprintf(out, "%s/train/airplane/%04d.jpg %d\n", folder, i, i % 3);
+            fprintf(out, "%s %d\n", test_photo(i), i % 3);
         }
     }
     fclose(out);

@@ -13,7 +13,8 @@ if ldd "$1" | grep -qE 'lib(asan|ubsan|tsan)'; then
     echo "skipped: a program with sanitizers"
     exit 77
 fi
-golden=${PACO_SHARED:-../shared}/golden/step/resnet20.json
+. "$(dirname "$0")/material.sh"
+golden=$golden/step/resnet20.json
 
 # Runs a command with OTHER_* in its environment.
 other() {
@@ -37,20 +38,20 @@ for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024" "8 64
     for test in gemm conv ops; do
         PACO_TEST_TINY=1 PACO_TEST_KERNELS=gpu looks_like "${look[@]}" "$build/tests/test_$test"
     done
-    [ -e "$golden" ] && looks_like "${look[@]}" "$1" verify --device opencl --kernels gpu "$golden"
+    looks_like "${look[@]}" "$1" verify --device opencl --kernels gpu "$golden"
 done
 # Processors whose local memory is small: rows are cut into pieces, also those of an image of 224.
 for local in 32768 65536 262144; do
     export OTHER_LOCAL=$local
     for test in gemm conv; do PACO_TEST_KERNELS=cpu other "$build/tests/test_$test"; done
     other "$1" bench step --arch resnet18 --batch 2 --queue 64 --repeats 1 --untimed 0 --kernels cpu
-    [ -e "$golden" ] && other "$1" verify --device opencl --kernels cpu "$golden"
+    other "$1" verify --device opencl --kernels cpu "$golden"
     unset OTHER_LOCAL
 done
 # A processor of narrow registers takes small tiles.
 export OTHER_VECTOR=8
 PACO_TEST_KERNELS=cpu other "$build/tests/test_conv"
-[ -e "$golden" ] && other "$1" verify --device opencl --kernels cpu "$golden"
+other "$1" verify --device opencl --kernels cpu "$golden"
 other "$1" bench op conv 1 32 12 12 32 3 1 --kernels cpu --profile --repeats 1
 [ "$(grep -cE 'cpu-(band|winograd)-(6|4)x1' "$log")" -ge 2 ] || { echo "FAILED: $(cat "$log")"; failed=1; }
 unset OTHER_VECTOR

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "support_files.h"
 #include "support_graph.h"
 #include "support_model.h"
 
@@ -282,10 +283,8 @@ static void teams(void **unused)
     const DeviceOptions subgroups = {.kernels = "gpu,teams=subgroups"}, local = {.kernels = "gpu,teams=local"};
     const Backend *backend;
     Device *device;
-    if (device_open(device_name(), &subgroups, &backend, &device) != STATUS_OK) {
-        print_message("skipped: %s\n", status_text());
-        skip();
-    }
+    if (device_open(device_name(), &subgroups, &backend, &device) != STATUS_OK)
+        test_skip(status_text());
     backend->close(device);
     ModelConfig c = model_small(arch_find("resnet20"), 12, 5, 2);
     Run a = run_open_with(&c, (SessionOptions){.device = device_name(), .on = subgroups});

@@ -13,7 +13,7 @@ seen() { grep -qE -- "$2" "$1" || fail "$(basename "$1"): no '$2'"; }
 unseen() { ! grep -E -- "$2" "$1" | grep -q . || fail "$(basename "$1"): '$2'"; }
 
 small=(--arch resnet20 --size 16 --batch 4 --dim 16 --queue 32)
-"$paco" devices >"$work/devices" 2>&1 && grep -q '^opencl:' "$work/devices" || { echo "skipped: no device"; exit 77; }
+"$paco" devices >"$work/devices" 2>&1 && grep -q '^opencl:' "$work/devices" || { echo "skipped: no OpenCL device"; exit 77; }
 "$paco" plan step "${small[@]}" >"$work/plan" 2>"$work/errors" || fail "plan: $(cat "$work/errors")"
 for stage in graph fuse steps memory; do
     "$paco" plan step "${small[@]}" --dump $stage >"$work/out" 2>"$work/$stage" || fail "plan --dump $stage"

@@ -10,7 +10,7 @@ export POCL_CACHE_DIR="${POCL_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pocl}" 
 failures=0
 fail() { echo "FAILED: $1"; failures=$((failures + 1)); }
 
-"$paco" devices >"$work/devices" 2>&1 && grep -q '^opencl:' "$work/devices" || { echo "skipped: no device"; exit 77; }
+"$paco" devices >"$work/devices" 2>&1 && grep -q '^opencl:' "$work/devices" || { echo "skipped: no OpenCL device"; exit 77; }
 
 # A driver that has seen none of the kernels compiles for minutes: the gradients' take part with PACO_FULL=1.
 what=eval steps=7

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # paco verify can fail: golden files with one number changed, and golden images that are others, give FAIL and exit 1.
+# Golden files are found by name, and what is no name is an error with the nearest.
 set -u
 paco=$(realpath "$1")
-golden=$(realpath "${PACO_SHARED:-../shared}/golden" 2>/dev/null)
-[ -e "$golden/step/resnet20_sharp.json" ] || { echo "skipped: no golden files in PACO_SHARED"; exit 77; }
+. "$(dirname "$0")/material.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -15,7 +15,7 @@ gives() {
     shift 2
     "$paco" verify "$@" >stdout 2>stderr
     seen=$?
-    [ $seen = 8 ] && { echo "skipped on $2"; return; } # no device
+    [ $seen = 8 ] && [[ " $* " != *" ref "* ]] && { echo "skipped: no OpenCL device"; return; }
     if [ $seen != "$status" ] || ! grep -q "^$line" stdout || [ "$(grep -c '^paco: error: ' stderr)" != "$status" ]; then
         echo "FAIL: paco verify $*: exit $seen instead of $status, or no line '$line'"
         cat stdout stderr
@@ -55,17 +55,67 @@ gives 1 FAIL --device opencl "${short[@]}" changed.json
 change "$step" '"correct"' '"correct"' 1.5
 gives 1 FAIL --device opencl "${short[@]}" changed.json
 
-images=$golden/image/n02091032_Italian_greyhound
-image=$golden/../data/imagenet_samples/n02091032_Italian_greyhound.JPEG
-cp -r "$images" cases
-chmod -R u+w cases
-gives 0 PASS --image "$image" cases
-gives 0 PASS --verbose --image "$image" cases
-gives 0 PASS cases --image "$image"
-cp cases/resized_crop_0.png cases/resized_crop_1.png
-gives 1 FAIL --image "$image" cases
-cp "$images/resized_crop_1.png" cases/
-sed 's/"left": 342/"left": 343/' "$images/cases.json" >cases/cases.json
-gives 1 FAIL --image "$image" cases
-[ "$(grep -c ^PASS stdout)" = 2 ] || { echo "FAIL: one case was changed:"; cat stdout; failed=1; }
+# image PHOTO CASE NUMBER: the cases of a photograph, one of them with another image, then with one number changed.
+image() {
+    local photo=$1 images=$2 changed=$3 key=$4
+    rm -rf cases
+    cp -r "$images" cases
+    chmod -R u+w cases
+    gives 0 PASS --image "$photo" cases
+    gives 0 PASS --verbose --image "$photo" cases
+    gives 0 PASS cases --image "$photo"
+    cp cases/resized_crop_0.png cases/resized_crop_1.png
+    gives 1 FAIL --image "$photo" cases
+    cp "$images/resized_crop_1.png" cases/
+    awk -v from="\"$changed\"" -v key="\"$key\"" '
+        index($0, from) { found = 1 }
+        found && !done && index($0, key) { match($0, /[0-9]+/); $0 = substr($0, 1, RSTART - 1) \
+            substr($0, RSTART, RLENGTH) + 1 substr($0, RSTART + RLENGTH); done = 1 }
+        { print }' "$images/cases.json" >cases/cases.json
+    [ "$(diff <(awk 1 "$images/cases.json") cases/cases.json | grep -c '^>')" = 1 ] || { echo "FAIL: $key was not changed"; failed=1; }
+    gives 1 FAIL --image "$photo" cases
+    [ "$(grep -c ^FAIL stdout)" = 1 ] || { echo "FAIL: one case was changed:"; cat stdout; failed=1; }
+}
+image "$data/photos/chelsea.jpg" "$golden/image/chelsea" resized_crop_1 left
+[ ! -e "$shared/golden/image/n02091032_Italian_greyhound" ] || image "$shared/data/imagenet_samples/n02091032_Italian_greyhound.JPEG" \
+    "$shared/golden/image/n02091032_Italian_greyhound" resized_crop_1 left
+
+# By name: as built, the golden files of the source tree.
+gives 0 "PASS $(realpath "$golden")/loss/tiny.json" --device ref loss/tiny
+gives 0 "PASS $(realpath "$golden")/step/resnet20.json" --device ref --steps 1 step/resnet20 loss/tiny
+gives 0 'PASS decode' image/chelsea_tiny
+mkdir -p loss step
+echo '{}' >loss/tiny.json
+gives 0 "PASS $(realpath "$golden")/loss/tiny.json" --device ref loss/tiny # a name, not ./loss/tiny.json
+gives 0 'all 6 pass: ' --device opencl
+[ "$(grep -c ^PASS stdout)" = 6 ] || [ ! -s stdout ] || { echo "FAIL: the standard set:"; cat stdout; failed=1; }
+gives 0 'step/resnet20 \*$' --list
+diff <(cd "$golden" && { printf '%s\n' loss/*.json step/*.json | sed 's/\.json$//'; printf '%s\n' image/*; } | LC_ALL=C sort) \
+    <(sed 's/ \*$//' stdout) || { echo "FAIL: --list shows other files"; failed=1; }
+
+# refused STATUS TEXT ARGUMENTS...: one error line with the text.
+refused() {
+    local status=$1 text=$2 seen
+    shift 2
+    "$paco" verify "$@" >stdout 2>stderr
+    seen=$?
+    [ $seen = "$status" ] && [ "$(wc -l <stderr)" = 1 ] && grep '^paco: error: ' stderr | grep -qF -- "$text" && return
+    echo "FAIL: paco verify $*: exit $seen instead of $status, or no error line with '$text'"
+    cat stderr
+    failed=1
+}
+refused 4 'step/resnet21: no such file, and no golden file of this name. Did you mean step/resnet20? `paco verify --list`' \
+    step/resnet21
+refused 4 'Did you mean step/resnet20_sharp?' resnet20_shrp
+refused 4 'xyz: no such file, and no golden file of this name. `paco verify --list` shows them' xyz
+refused 4 'none.json: no such file' --device ref none.json
+refused 3 'not a golden file' --device ref loss/tiny.json
+cp -r "$golden/image/chelsea_tiny" step/chelsea_tiny
+refused 4 'no photograph chelsea_tiny.*' step/chelsea_tiny
+refused 2 'loss/tiny.json is no folder of image cases' --image "$data/photos/chelsea.jpg" "$golden/loss/tiny.json"
+refused 2 '--image needs one folder' --image "$data/photos/chelsea.jpg"
+refused 2 '--list takes no name' --list loss/tiny
+refused 2 'an option lacks its value' --device
+refused 2 '--steps needs a number' --steps 0
+refused 2 'unknown option' --stepz 1
 exit $failed

@@ -4,6 +4,7 @@
 #     tools/check.sh           what CI runs
 #     tools/check.sh --quick   without the sanitizers
 #     tools/check.sh --full    every golden file and the long forms of the tests
+# Before ctest's closing lines it says how many tests, or parts of them, were skipped, and a line for each reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,7 @@ case "$mode" in
     *) echo "check.sh: unknown option '$mode' (--quick, --full)" >&2; exit 2 ;;
 esac
 [ "$mode" = --full ] && export PACO_FULL=1
+[ -z "${PACO_SHARED:-}" ] || PACO_SHARED=$(realpath -m "$PACO_SHARED") # tests run in other folders
 jobs=$(nproc)
 tools/install.sh tests
 
@@ -24,15 +26,23 @@ build_and_test() { # folder, sanitizers, further arguments of ctest
         >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; exit 1; }
     cmake --build "$folder" -j"$jobs" >>"$folder.log" 2>&1 || { tail -40 "$folder.log" >&2; exit 1; }
-    ctest --test-dir "$folder" -j"$jobs" --output-on-failure "$@" || leak_checker_crashed "$folder" ||
-        return 1
+    run_ctest "$folder" -j"$jobs" "$@" || leak_checker_crashed "$folder" || return 1
+}
+
+run_ctest() { # folder, further arguments. Its closing lines come last, behind the reasons of skips.
+    local folder="$1" code=0
+    shift
+    ctest --test-dir "$folder" --output-on-failure "$@" | tee "$folder.tests.log" |
+        sed -u '/^[0-9]*% tests passed/,$d' || code=$?
+    awk -v log_file="$folder/Testing/Temporary/LastTest.log" -f tools/skip_reasons.awk "$folder.tests.log"
+    return $code
 }
 
 # The leak checker itself can crash at a program's end, where threads of a driver come and go: those tests run again.
 leak_checker_crashed() { # folder
     grep -q 'LeakSanitizer has encountered a fatal error' "$1/Testing/Temporary/LastTest.log" || return 1
     echo "== the leak checker crashed (its own error, seen above): what failed runs once more"
-    ctest --test-dir "$1" --rerun-failed --output-on-failure
+    run_ctest "$1" --rerun-failed
 }
 
 if [ "$mode" != --quick ]; then

@@ -7,8 +7,8 @@
 # The second form runs on the simulator oclgrind, thousands of times slower, with its checks of memory accesses and data
 # races: devices, operator tests on tiny shapes and one golden file of the loss. The third takes seconds: devices, the
 # test of the backend without its operators, one golden file of the loss.
-# Needs a build in build/ or PACO_BUILD (tools/check.sh --quick makes one) and, for the golden files, the shared folder
-# (PACO_SHARED). Exit code 0: nothing failed, and operator tests ran; a test that skips a listed device has failed.
+# Needs a build in build/ or PACO_BUILD (tools/check.sh --quick makes one); the golden files are those of tests/golden.
+# Exit code 0: nothing failed, and operator tests ran; a test that skips a listed device has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,7 +29,6 @@ if [ ${#under[@]} -gt 0 ] && ! command -v oclgrind >/dev/null; then
     echo "skipped: no oclgrind here. On Debian and Ubuntu: apt install oclgrind" >&2
     exit 77
 fi
-shared="${PACO_SHARED:-../shared}"
 build="${PACO_BUILD:-$PWD/build}"
 paco="${PACO_BIN:-$build/paco}"
 [ -x "$paco" ] || { echo "device_check.sh: no $paco: build first (cmake -S . -B build && cmake --build build -j)" >&2; exit 2; }
@@ -91,7 +90,7 @@ operator_tests() { # test...
 golden_files() { # file of golden/ ...
     section "golden files"
     for file in "$@"; do
-        [ -f "$file" ] || { skip "$(basename "$file")" "$shared/golden is not there"; continue; }
+        [ -n "$listed" ] || { skip "$(basename "$file")" "no device"; continue; }
         try "$(basename "$file")" 3600 "$paco" verify "${where[@]}" "$file"
     done
 }
@@ -114,7 +113,7 @@ main() {
     uname -srm
     sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort | uniq -c
     list_devices
-    local golden="$shared/golden"
+    local golden=tests/golden
     if [ ${#under[@]} -gt 0 ]; then
         export PACO_TEST_TINY=1
         operator_tests test_gemm test_conv

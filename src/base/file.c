@@ -98,6 +98,19 @@ char *file_cache_folder(const char *chosen)
     return home && *home ? file_join(home, ".cache/openpaco") : NULL;
 }
 
+char *file_program_folder(void)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0)
+        return NULL;
+    path[length] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+    return mem_string(path);
+}
+
 const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

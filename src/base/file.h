@@ -19,6 +19,8 @@ char *file_join(const char *folder, const char *name);
 /* Where built programs and tuning results are kept: `chosen`, else XDG_CACHE_HOME/openpaco, else
  * ~/.cache/openpaco; malloc'd. NULL when the environment names no place. */
 char *file_cache_folder(const char *chosen);
+/* The folder that the running program lies in, malloc'd; NULL where the system does not say. */
+char *file_program_folder(void);
 /* The last component of a path. */
 const char *file_name(const char *path);
 bool file_exists(const char *path);

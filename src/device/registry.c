@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct Module {
     BackendRow row;
@@ -27,20 +26,6 @@ static Module modules[] = {
 };
 
 enum { MODULES = sizeof modules / sizeof *modules };
-
-/* The program's own folder, malloc'd; NULL where the system does not say. */
-static char *program_folder(void)
-{
-    char path[4096];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0)
-        return NULL;
-    path[length] = 0;
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = 0;
-    return mem_string(path);
-}
 
 /* Loads the module from a folder where it is there. false: not there (and `why` is left alone). */
 static bool module_load_from(Module *m, const char *folder)
@@ -68,7 +53,7 @@ static bool module_load_from(Module *m, const char *folder)
 static void module_find(Module *m)
 {
     const char *chosen = getenv("PACO_BACKENDS");
-    char *beside = program_folder();
+    char *beside = file_program_folder();
     char *installed = beside ? file_join(beside, PACO_MODULES) : NULL;
     const char *folders[] = {chosen, beside, installed};
     bool found = false;

@@ -1,7 +1,6 @@
 /* paco verify: golden files on a device. */
 #include "base/log.h"
-#include "verify/image_cases.h"
-#include "verify/golden.h"
+#include "verify/verify.h"
 #include "verbs.h"
 
 #include <stdlib.h>
@@ -9,28 +8,29 @@
 
 static const char HELP[] =
     "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] "
-    "FILE...\n"
-    "       paco verify --image IMAGE FOLDER\n\n"
-    "Runs the configuration of each golden file (written by paco_oracle.py) on device D and "
-    "compares every\n"
-    "number that the file holds: 1e-9 on the float64 reference (--device ref), else the file's "
+    "[NAME|FILE...]\n"
+    "       paco verify [--image PHOTO] image/NAME|FOLDER\n"
+    "       paco verify --list\n\n"
+    "Runs the configuration of each golden file (made with PyTorch) on device D and compares "
+    "every number\n"
+    "that the file holds: 1e-9 on the float64 reference (--device ref), else the file's "
     "tolerances.\n"
-    "One line per file: PASS or FAIL, and each category's worst figure against its bound.\n"
+    "One line per file: PASS or FAIL, and each category's worst figure against its bound. "
+    "Without a name it\n"
+    "compares a short standard set. Golden files have names, as step/resnet20; a file's path "
+    "serves as well.\n"
+    "  --list        the names that there are; * marks the standard set\n"
     "  --device D    ref, ref32, opencl, opencl:N or auto (default: auto)\n"
     "  --kernels K   force the kernels of CPUs or GPUs\n"
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
-    "  --verbose     name the worst tensor of each category\n"
-    "  --image I     every case of FOLDER/cases.json (written by image_oracle.py) on image I, "
-    "pixel "
-    "by pixel; that is the\n"
-    "                processor's work, whatever the device\n";
-
-/* The argument of an option: `--name value`. */
-static const char *argument(int argc, char **argv, int *i)
-{
-    return *i + 1 < argc ? argv[++*i] : NULL;
-}
+    "  --verbose     name the worst tensor of each category\n\n"
+    "image/NAME (in a source tree), or a FOLDER with a cases.json, holds image operations and "
+    "what Pillow\n"
+    "made of them: compared pixel by pixel, on the processor, whatever the device. The photograph "
+    "is NAME in\n"
+    "data/photos beside the golden files, or\n"
+    "  --image PHOTO that file\n";
 
 static int usage_error(const char *what)
 {
@@ -38,42 +38,42 @@ static int usage_error(const char *what)
     return STATUS_USAGE;
 }
 
-static int run_files(int count, char **files, const GoldenOptions *options)
+/* An option with a value. false: the value is none. */
+static bool set_option(VerifyOptions *options, const char *name, const char *value)
 {
-    int failed = 0;
-    for (int i = 0; i < count; i++) {
-        bool passed = false;
-        Status status = golden_verify(files[i], options, stdout, &passed);
-        if (status != STATUS_OK) {
-            log_error("%s", status_text());
-            return status;
-        }
-        fflush(stdout);
-        failed += !passed;
-    }
-    if (failed)
-        log_error("verify: %d of %d files failed", failed, count);
-    return failed ? 1 : 0;
+    if (!strcmp(name, "--device"))
+        options->golden.session.device = value;
+    else if (!strcmp(name, "--image"))
+        options->image = value;
+    else if (!strcmp(name, "--kernels"))
+        options->golden.session.on.kernels = value;
+    else
+        options->golden.steps = atoi(value);
+    return strcmp(name, "--steps") != 0 || options->golden.steps >= 1;
 }
 
-static int verify_image(const char *image, int count, char **folders)
+static bool takes_value(const char *name)
 {
-    int failed = 0;
-    if (count != 1)
-        return usage_error("--image needs an image and a folder");
-    Status status = image_cases_run(image, folders[0], stdout, &failed);
+    return !strcmp(name, "--device") || !strcmp(name, "--image") || !strcmp(name, "--kernels") ||
+           !strcmp(name, "--steps");
+}
+
+static int run(const VerifyOptions *options, bool list)
+{
+    VerifyResult result = {0};
+    Status status = list ? verify_list(stdout) : verify_run(options, stdout, &result);
     if (status != STATUS_OK)
         log_error("%s", status_text());
-    else if (failed)
-        log_error("verify: %d cases failed", failed);
-    return status != STATUS_OK ? (int)status : failed ? 1 : 0;
+    else if (result.failed)
+        log_error("verify: %d of %d failed. --verbose names each category's worst tensor",
+                  result.failed, result.passed + result.failed);
+    return status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
 }
 
 int verb_verify(int argc, char **argv)
 {
-    GoldenOptions options = {0};
-    const char *image = NULL;
-    int files = 0;
+    VerifyOptions options = {.names = (const char **)argv}; /* names move to the front of argv */
+    bool list = false;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         if (!strcmp(a, "--help")) {
@@ -81,30 +81,24 @@ int verb_verify(int argc, char **argv)
             return 0;
         }
         if (!strcmp(a, "--verbose"))
-            options.verbose = true;
+            options.golden.verbose = true;
         else if (!strcmp(a, "--no-fuse"))
-            options.session.plan.no_fuse = true;
-        else if (!strcmp(a, "--device") || !strcmp(a, "--kernels") || !strcmp(a, "--steps") ||
-                 !strcmp(a, "--image")) {
-            const char *value = argument(argc, argv, &i);
-            if (!value)
+            options.golden.session.plan.no_fuse = true;
+        else if (!strcmp(a, "--list"))
+            list = true;
+        else if (takes_value(a)) {
+            if (++i == argc)
                 return usage_error("an option lacks its value");
-            if (a[2] == 'd')
-                options.session.device = value;
-            else if (a[2] == 'i')
-                image = value;
-            else if (a[2] == 'k')
-                options.session.on.kernels = value;
-            else if ((options.steps = atoi(value)) < 1)
+            if (!set_option(&options, a, argv[i]))
                 return usage_error("--steps needs a number of at least 1");
         } else if (a[0] == '-')
             return usage_error("unknown option");
         else
-            argv[1 + files++] = argv[i];
+            options.names[options.count++] = a;
     }
-    if (image)
-        return verify_image(image, files, argv + 1);
-    if (files == 0)
-        return usage_error("no golden file given");
-    return run_files(files, argv + 1, &options);
+    if (options.image && options.count != 1)
+        return usage_error("--image needs one folder of image cases");
+    if (list && options.count)
+        return usage_error("--list takes no name");
+    return run(&options, list);
 }
