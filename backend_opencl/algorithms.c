@@ -99,26 +99,34 @@ static bool serves(const Algorithm *row, AlgorithmOp op)
     return row->method->serves >> op & 1;
 }
 
-/* The most promising row of a kind that applies; where none does, the most promising of all, which
- * will say why not. */
-static const Algorithm *most_promising(const Device *device, const Step *step, bool processor)
+/* The row of a kind that is worth most, of those that apply or of all that serve the operation. */
+static const Algorithm *worth_most(const Device *device, const Step *step, bool processor,
+                                   bool applying)
 {
-    const Algorithm *best = NULL, *wanted = NULL;
-    double best_worth = -HUGE_VAL, wanted_worth = -HUGE_VAL;
+    const Algorithm *best = NULL;
+    double most = -HUGE_VAL;
     for (const Algorithm *row = table; row < table + TABLE_COUNT; row++) {
-        if (!serves(row, op_of(step)) || row->method->processor != processor)
+        const Method *m = row->method;
+        if (!serves(row, op_of(step)) || m->processor != processor ||
+            (applying && !m->applies(device, step, row)))
             continue;
-        double worth = row->method->worth(device, step, row);
-        if (worth > wanted_worth)
-            wanted = row, wanted_worth = worth;
-        if (worth > best_worth && row->method->applies(device, step, row))
-            best = row, best_worth = worth;
+        double worth = m->worth(device, step, row);
+        if (worth > most)
+            best = row, most = worth;
     }
-    return best ? best : wanted;
+    return best;
 }
 
-/* The i-th candidate of a kind, NULL behind the last. On GPUs the most promising comes first, and
- * what would be mostly idle is left out. */
+/* Where none applies it is the one that would be wanted, whose `choose` says what it needs. */
+static const Algorithm *most_promising(const Device *device, const Step *step, bool processor)
+{
+    const Algorithm *best = worth_most(device, step, processor, true);
+    return best ? best : worth_most(device, step, processor, false);
+}
+
+/* The i-th candidate of a kind, NULL behind the last. On GPUs the most promising comes first, so
+ * that it is what a family forced without a tile means, whatever the shape; on processors that is
+ * the family's first row that applies. What would be mostly idle is left out. */
 static const Algorithm *candidate(const Device *device, const Step *step, bool processor, int i)
 {
     const Algorithm *first = processor ? NULL : most_promising(device, step, processor);

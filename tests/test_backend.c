@@ -50,8 +50,15 @@ static void registry_refuses(void **state)
     DeviceOptions bad = {.kernels = "fast"};
     assert_int_equal(device_open("opencl", &bad, &backend, &opened), STATUS_USAGE);
     assert_non_null(strstr(status_text(), "fast")); /* the module's text arrives here */
-    DeviceOptions unknown = {.kernels = "cpu,conv.forward=quick"};
-    assert_int_equal(device_open("opencl", &unknown, &backend, &opened), STATUS_USAGE);
+    /* No such algorithm, tile, or none of this operation. */
+    static const char *const unknown[] = {"cpu,conv.forward=quick", "conv.forward=cpu-band-99x9",
+                                          "conv.forward=cpu",       "conv.forward=cpu-weight-band",
+                                          "conv.pack=cpu-band",     "gemm=",
+                                          "gemm=cpu-gemm,,gpu",     "teams=none"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        DeviceOptions options = {.kernels = unknown[i]};
+        assert_int_equal(device_open("opencl", &options, &backend, &opened), STATUS_USAGE);
+    }
 }
 
 static void auto_opens(void **state)

@@ -389,6 +389,34 @@ static void forced(void **state)
     device = usual;
 }
 
+/* Every candidate can be forced by the name that it is listed with, whatever tuning asks for. */
+static void forced_by_name(void **state)
+{
+    (void)state;
+    static const char *const ops[] = {"conv.forward", "conv.grad-data", "conv.grad-weight"};
+    const Backend *backend = device.backend;
+    int forced_count = 0;
+    for (int kernel = 1; kernel <= 3; kernel += 2)
+        for (int op = 0; op < 3; op++) {
+            Step step = {.kind = STEP_CONV, .name = "test",
+                         .conv = {.op = (ConvOp)op, .N = 2, .C = 40, .H = 14, .W = 14, .K = 40,
+                                  .R = kernel, .S = kernel, .P = 14, .Q = 14, .stride = 1,
+                                  .pad = kernel / 2, .groups = kernel == 3 && op ? 10 : 1}};
+            const char *name, *first = backend->candidate(device.device, &step, 0);
+            for (int i = 0; (name = backend->candidate(device.device, &step, i)); i++) {
+                char option[96];
+                snprintf(option, sizeof option, "%s=%s", ops[op], name);
+                TestDevice other = test_device_open(option, false);
+                step.algorithm = first;
+                assert_int_equal(other.backend->choose(other.device, &step), STATUS_OK);
+                assert_string_equal(step.algorithm, name);
+                test_device_close(&other);
+                forced_count++;
+            }
+        }
+    assert_true(forced_count > 6);
+}
+
 /* Runs the shapes through every algorithm of the backend, by its number; how many there were. */
 static int each_candidate(void (*shapes)(void))
 {
@@ -566,7 +594,7 @@ int main(void)
     const struct CMUnitTest small[] = {cmocka_unit_test(tiny), cmocka_unit_test(tiny_candidates)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
-        cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced),
+        cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced), cmocka_unit_test(forced_by_name),
         cmocka_unit_test(wide),   cmocka_unit_test(edges), cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
         cmocka_unit_test(small_devices), cmocka_unit_test(many_units),
     };

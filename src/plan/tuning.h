@@ -4,8 +4,8 @@
  * The file's head names device, driver, version and kind; each combination has a file of its own,
  * and a file with another head is not used. Each further line is "step = algorithm milliseconds".
  * A plan asks for every convolution and GEMM that it lowers. */
-#ifndef PACO_GRAPH_TUNING_H
-#define PACO_GRAPH_TUNING_H
+#ifndef PACO_PLAN_TUNING_H
+#define PACO_PLAN_TUNING_H
 
 #include "device/backend.h"
 
