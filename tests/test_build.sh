@@ -26,9 +26,9 @@ must() {
     "$@" >"$work/log" 2>&1 || { fail "$what: exit $?" "$work/log"; exit 1; }
 }
 
-# have COMMAND: false, and a line, where the machine lacks it.
+# have COMMAND: false, and the line of a skip, where the machine lacks it.
 have() {
-    command -v "$1" >/dev/null || { echo "left out: no $1 on this machine"; return 1; }
+    command -v "$1" >/dev/null || { echo "skipped: no $1"; return 1; }
 }
 
 # builds FOLDER COMPILER OPTIONS...: configures, builds program and modules. Without optimiser, which takes long.

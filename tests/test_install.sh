@@ -11,7 +11,11 @@ fail() { echo "FAIL: $*"; cat "$folder/out"; failed=1; }
 
 # The tests' own settings must not help it.
 unset PACO_BACKENDS PACO_BIN PACO_SOURCE PACO_SHARED
+manifest=$build/install_manifest.txt # of the user's own installation, which `uninstall` must go on knowing
+[ ! -e "$manifest" ] || cp "$manifest" "$folder/manifest"
 cmake --install "$build" --prefix "$folder/made" >"$folder/out" 2>&1 || { fail "cmake --install"; exit 1; }
+rm -f "$manifest"
+[ ! -e "$folder/manifest" ] || cp "$folder/manifest" "$manifest"
 mv "$folder/made" "$folder/moved there"
 cd "$folder" || exit 1
 paco=$(find "$folder/moved there" -name paco -type f)

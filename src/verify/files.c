@@ -1,7 +1,7 @@
 /* Golden files by name. They lie beside the program, in golden/ (where a build has a link to those
  * of its source tree), or where an installation puts them: PACO_GOLDEN, as seen from the program's
- * folder, comes from CMakeLists.txt. Both are relative, so that either tree may be moved. A name is the path below that folder
- * without ".json"; a folder with a cases.json is one name.
+ * folder, comes from CMakeLists.txt. Both are relative, so that either tree may be moved. A name is
+ * the path below that folder without ".json"; a folder with a cases.json is one name.
  *
  * It knows nothing of what is in a file: golden.h and image_cases.h read them. */
 #define _XOPEN_SOURCE 700 /* realpath */

@@ -26,8 +26,8 @@ Status golden_find(const char *wanted, char **path);
 
 /* Whether the path is a folder of image cases (cases.json) and no golden file of numbers. */
 bool golden_is_images(const char *path);
-/* The photograph that a folder of image cases was made from, malloc'd: the file of the folder's name
- * in data/photos beside the golden files. STATUS_IO where there is none. */
+/* The photograph that a folder of image cases was made from, malloc'd: the file of the folder's
+ * name in data/photos beside the golden files. STATUS_IO where there is none. */
 Status golden_photograph(const char *folder, char **path);
 
 #endif
