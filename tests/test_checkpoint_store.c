@@ -1,7 +1,5 @@
-/* The store: keep, best, links, lock, fallback; every write, sync, close, rename, link and folder
- * sync failing in turn; a file size limit; kill -9 in the middle of saving. In no case is a
- * checkpoint lost. */
-#define _GNU_SOURCE /* unshare */
+/* The store: keep, best, links, lock, fallback; what is damaged, lost, cut or written by another
+ * version. Failing disks and kills have test_checkpoint_faults.c. In no case is a checkpoint lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,89 +9,21 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "state/store.h"
-#include "checkpoint/writer.h"
 #include "support_checkpoint.h"
 #include "support_files.h"
+#include "support_store.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { VALUES = 40000, FORMAT_AT = 13 /* of the digit in manifest.json */ };
-
-static char *folder;
-static float values[VALUES];
-static int64_t count = VALUES; /* elements of a checkpoint that is saved */
-
-/* ---- a checkpoint that says which step it is */
-
-static Status write_step(Sink *sink, void *context)
-{
-    Arena arena = {0};
-    Object *root = object_dict(&arena, false);
-    int64_t step = *(int64_t *)context;
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (float)(step * 1000 + i);
-    object_set(&arena, root, "step", object_int(&arena, step));
-    object_set(&arena, root, "w",
-               object_tensor(&arena, ELEMENT_FLOAT32, 1, (int64_t[]){count}, values));
-    Status status = torch_write(sink, root, NULL);
-    arena_free(&arena);
-    return status;
-}
-
-static Status save(Store *store, int64_t step, bool best)
-{
-    return store_save(store, step, best, write_step, &step);
-}
-
-/* The step of an intact checkpoint. */
-static int64_t step_of(const char *path)
-{
-    Checkpoint *c;
-    int64_t step = -1;
-    float have[VALUES];
-    assert_non_null(path);
-    if (checkpoint_open(path, NULL, &c) != STATUS_OK)
-        fail_msg("%s", status_text());
-    assert_int_equal(checkpoint_integer(c, "step", &step), STATUS_OK);
-    assert_int_equal(checkpoint_read(c, checkpoint_find(c, "w"), ELEMENT_FLOAT32, have), STATUS_OK);
-    for (int64_t i = 0; i < count; i++)
-        assert_true(have[i] == (float)(step * 1000 + i));
-    checkpoint_close(c);
-    return step;
-}
-
-static int64_t last_step(void)
-{
-    char *path;
-    if (store_last(folder, &path) != STATUS_OK)
-        fail_msg("%s", status_text());
-    int64_t step = path ? step_of(path) : -1;
-    free(path);
-    return step;
-}
-
-static int files_ending(const char *ending)
-{
-    return test_files_ending(folder, ending);
-}
-
-static void in_folder(const char *name, char path[4096])
-{
-    snprintf(path, 4096, "%s/%s", folder, name);
-}
+enum { FORMAT_AT = 13 /* of the digit in manifest.json */ };
 
 /* Bit `bit & 7` of byte `bit >> 3`. */
 static void flip_bit(const char *name, uint64_t bit)
@@ -124,22 +54,6 @@ static uint64_t size_of(const char *name)
     return (uint64_t)st.st_size;
 }
 
-static int fresh(void **state)
-{
-    (void)state;
-    remove_folder(folder);
-    return 0;
-}
-
-static Store *open_store(int keep, const FileOps *ops)
-{
-    StoreOptions options = {.keep = keep, .ops = ops};
-    Store *store;
-    if (store_open(folder, &options, &store) != STATUS_OK)
-        fail_msg("%s", status_text());
-    return store;
-}
-
 /* ---- plain life */
 
 static void keeps_last_and_best(void **state)
@@ -149,7 +63,7 @@ static void keeps_last_and_best(void **state)
     Store *store = open_store(2, NULL);
     assert_int_equal(last_step(), -1);
     for (int64_t step = 1; step <= 6; step++) {
-        assert_int_equal(save(store, step, step == 2), STATUS_OK);
+        assert_int_equal(save_step(store, step, step == 2), STATUS_OK);
         assert_int_equal(last_step(), step);
     }
     store_close(store);
@@ -159,11 +73,11 @@ static void keeps_last_and_best(void **state)
     assert_int_equal(step_of(path), 2);
     assert_int_equal(files_ending(".pth.tar"), 5); /* steps 2, 5, 6 and two links */
     assert_int_equal(files_ending(".tmp"), 0);
-    assert_int_equal(store_best(folder, &best), STATUS_OK);
+    assert_int_equal(store_best(store_folder, &best), STATUS_OK);
     assert_int_equal(step_of(best), 2);
     assert_int_equal(unlink(best), 0);
     free(best);
-    assert_int_equal(store_best(folder, &best), STATUS_IO);
+    assert_int_equal(store_best(store_folder, &best), STATUS_IO);
     assert_non_null(strstr(status_text(), "step-000000000002.pth.tar: file@0: cannot open"));
     assert_non_null(strstr(status_text(), ". The newest is "));
     assert_non_null(strstr(status_text(), "/last.pth.tar"));
@@ -174,10 +88,10 @@ static void one_writer(void **state)
     (void)state;
     StoreOptions options = {.keep = 1};
     Store *first = open_store(1, NULL), *second;
-    assert_int_equal(store_open(folder, &options, &second), STATUS_IO);
+    assert_int_equal(store_open(store_folder, &options, &second), STATUS_IO);
     assert_non_null(strstr(status_text(), "another process"));
     store_close(first);
-    assert_int_equal(store_open(folder, &options, &second), STATUS_OK);
+    assert_int_equal(store_open(store_folder, &options, &second), STATUS_OK);
     store_close(second);
 }
 
@@ -187,14 +101,14 @@ static void damaged_last_falls_back(void **state)
     char *path;
     Store *store = open_store(3, NULL);
     for (int64_t step = 1; step <= 3; step++)
-        assert_int_equal(save(store, step, false), STATUS_OK);
+        assert_int_equal(save_step(store, step, false), STATUS_OK);
     flip_byte("step-000000000003.pth.tar", 5000);
     assert_int_equal(last_step(), 2);
     assert_int_equal(store_resume(store, &path), STATUS_OK);
     assert_int_equal(step_of(path), 2);
     free(path);
     assert_int_equal(files_ending(".damaged"), 1);
-    assert_int_equal(save(store, 3, false), STATUS_OK);
+    assert_int_equal(save_step(store, 3, false), STATUS_OK);
     assert_int_equal(last_step(), 3);
     store_close(store);
 }
@@ -206,14 +120,14 @@ static void flip_one(int generations, bool manifest, uint64_t bit)
     const char *name = manifest ? "manifest.json" : "step-000000000002.pth.tar";
     char *path, *best;
     flip_bit(name, bit);
-    Status status = store_last(folder, &path);
+    Status status = store_last(store_folder, &path);
     if (!manifest && generations == 1 ? status != STATUS_INPUT : status != STATUS_OK)
         fail_msg("%s, %d saved, bit %llu: status %d: %s", name, generations, (unsigned long long)bit, status,
                  status_text());
     if (path && step_of(path) != (manifest ? 2 : 1))
         fail_msg("%s, %d saved, bit %llu: %s was taken", name, generations, (unsigned long long)bit, path);
     free(path);
-    assert_int_equal(store_best(folder, &best), !manifest && generations == 1 ? STATUS_INPUT : STATUS_OK);
+    assert_int_equal(store_best(store_folder, &best), !manifest && generations == 1 ? STATUS_INPUT : STATUS_OK);
     free(best);
     flip_bit(name, bit);
 }
@@ -243,7 +157,7 @@ static void going_backwards_is_said(void **state)
     in_folder("stderr", path);
     for (int64_t step = 4; step >= 3; step--) {
         int before = divert_stderr(path);
-        Status status = save(store, step, false);
+        Status status = save_step(store, step, false);
         restore_stderr(before);
         assert_int_equal(status, STATUS_OK);
         Bytes text = bytes_read(path);
@@ -261,13 +175,13 @@ static void any_flipped_bit_is_noticed(void **state)
     (void)state;
     Rng rng = rng_stream(5, 0, 0, RNG_TEST);
     int flips = full_mode() ? 10000 : 4000;
-    count = 200; /* small files: their structure is as likely hit as their elements */
+    store_elements = 200; /* small files: their structure is as likely hit as their elements */
     int before = divert_stderr("/dev/null");
     for (int generations = 1; generations <= 2; generations++) {
-        fresh(NULL);
+        fresh_folder(NULL);
         Store *store = open_store(2, NULL);
         for (int64_t step = 3 - generations; step <= 2; step++)
-            assert_int_equal(save(store, step, step == 3 - generations), STATUS_OK);
+            assert_int_equal(save_step(store, step, step == 3 - generations), STATUS_OK);
         store_close(store);
         uint64_t bits = 8 * size_of("step-000000000002.pth.tar");
         for (int i = 0; i < flips / 2; i++)
@@ -280,7 +194,7 @@ static void any_flipped_bit_is_noticed(void **state)
         assert_int_equal(last_step(), 2); /* all bits are back */
     }
     restore_stderr(before);
-    count = VALUES;
+    store_elements = STORE_VALUES;
 }
 
 static void all_damaged_is_an_error(void **state)
@@ -288,14 +202,14 @@ static void all_damaged_is_an_error(void **state)
     (void)state;
     char *path;
     Store *store = open_store(2, NULL);
-    assert_int_equal(save(store, 1, true), STATUS_OK);
-    assert_int_equal(save(store, 2, false), STATUS_OK);
+    assert_int_equal(save_step(store, 1, true), STATUS_OK);
+    assert_int_equal(save_step(store, 2, false), STATUS_OK);
     flip_byte("step-000000000001.pth.tar", 3000);
     flip_byte("step-000000000002.pth.tar", 4000);
-    assert_int_equal(store_last(folder, &path), STATUS_INPUT);
+    assert_int_equal(store_last(store_folder, &path), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "none of its 2 checkpoints is intact"));
     assert_null(path);
-    assert_int_equal(store_best(folder, &path), STATUS_INPUT);
+    assert_int_equal(store_best(store_folder, &path), STATUS_INPUT);
     assert_int_equal(store_resume(store, &path), STATUS_INPUT);
     store_close(store);
 }
@@ -309,10 +223,10 @@ static void all_damaged_stays_an_error(void **state)
     Store *store;
     StoreOptions options = {.keep = 2};
     for (int manifest = 0; manifest < 2; manifest++) {
-        fresh(NULL);
+        fresh_folder(NULL);
         store = open_store(2, NULL);
-        assert_int_equal(save(store, 1, true), STATUS_OK);
-        assert_int_equal(save(store, 2, false), STATUS_OK);
+        assert_int_equal(save_step(store, 1, true), STATUS_OK);
+        assert_int_equal(save_step(store, 2, false), STATUS_OK);
         flip_byte("step-000000000001.pth.tar", 3000);
         flip_byte("step-000000000002.pth.tar", 4000);
         in_folder("manifest.json", path);
@@ -327,16 +241,16 @@ static void all_damaged_stays_an_error(void **state)
         assert_int_equal(files_ending(".damaged"), 0);
     }
     /* An earlier version renamed them in any case. */
-    fresh(NULL);
+    fresh_folder(NULL);
     store_close(open_store(2, NULL));
     in_folder("step-000000000002.pth.tar.damaged", path);
     bytes_write(path, "PK", 2);
-    assert_int_equal(store_last(folder, &none), STATUS_INPUT);
+    assert_int_equal(store_last(store_folder, &none), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "no checkpoint beside 1 damaged"));
-    assert_int_equal(store_best(folder, &none), STATUS_INPUT);
-    assert_int_equal(store_open(folder, &options, &store), STATUS_INPUT);
+    assert_int_equal(store_best(store_folder, &none), STATUS_INPUT);
+    assert_int_equal(store_open(store_folder, &options, &store), STATUS_INPUT);
     in_folder("notes.damaged", path); /* of somebody else */
-    fresh(NULL);
+    fresh_folder(NULL);
     store_close(open_store(2, NULL));
     bytes_write(path, "PK", 2);
     assert_int_equal(last_step(), -1);
@@ -347,7 +261,7 @@ static void assert_refused(Store *store, Status wanted, const char *text)
 {
     char *path;
     for (int i = 0; i < 2; i++) {
-        Status status = i ? store_resume(store, &path) : store_last(folder, &path);
+        Status status = i ? store_resume(store, &path) : store_last(store_folder, &path);
         if (status != wanted || !strstr(status_text(), text))
             fail_msg("status %d (expected %d, '%s'): %s", status, wanted, text, status_text());
         assert_null(path);
@@ -362,7 +276,7 @@ static void unreadable_is_not_damaged(void **state)
     StoreOptions options = {.keep = 3};
     Store *store = open_store(3, NULL);
     for (int64_t step = 1; step <= 3; step++)
-        assert_int_equal(save(store, step, false), STATUS_OK);
+        assert_int_equal(save_step(store, step, false), STATUS_OK);
     in_folder("step-000000000003.pth.tar", last);
     in_folder("kept", kept);
     in_folder("manifest.json", manifest);
@@ -384,9 +298,9 @@ static void unreadable_is_not_damaged(void **state)
     /* The same of the manifest. */
     assert_int_equal(rename(manifest, kept), 0);
     assert_int_equal(mkdir(manifest, 0700), 0);
-    assert_int_equal(store_last(folder, &path), STATUS_IO);
-    assert_int_equal(store_best(folder, &path), STATUS_IO);
-    assert_int_equal(store_open(folder, &options, &store), STATUS_IO);
+    assert_int_equal(store_last(store_folder, &path), STATUS_IO);
+    assert_int_equal(store_best(store_folder, &path), STATUS_IO);
+    assert_int_equal(store_open(store_folder, &options, &store), STATUS_IO);
     assert_int_equal(rmdir(manifest), 0);
     assert_int_equal(rename(kept, manifest), 0);
     /* One that is gone is no obstacle. */
@@ -402,7 +316,7 @@ static void limit_is_not_damage(void **state)
     ZipBuild zip = {0};
     Bytes pickle = {0};
     Store *store = open_store(3, NULL);
-    assert_int_equal(save(store, 1, false), STATUS_OK);
+    assert_int_equal(save_step(store, 1, false), STATUS_OK);
     bytes_text(&pickle, "\x80\x02");
     for (int i = 0; i < 300; i++)
         bytes_text(&pickle, "]");
@@ -428,11 +342,11 @@ static void truncated_last_falls_back(void **state)
     (void)state;
     char path[4096];
     Store *store = open_store(2, NULL);
-    assert_int_equal(save(store, 1, false), STATUS_OK);
-    assert_int_equal(save(store, 2, false), STATUS_OK);
+    assert_int_equal(save_step(store, 1, false), STATUS_OK);
+    assert_int_equal(save_step(store, 2, false), STATUS_OK);
     store_close(store);
     in_folder("step-000000000002.pth.tar", path);
-    for (off_t size = VALUES * 4 / 4096 * 4096; size >= 0; size -= 4096) {
+    for (off_t size = STORE_VALUES * 4 / 4096 * 4096; size >= 0; size -= 4096) {
         assert_int_equal(truncate(path, size), 0);
         assert_int_equal(last_step(), 1);
     }
@@ -445,7 +359,7 @@ static void lost_manifest(void **state)
     char path[4096];
     Store *store = open_store(3, NULL);
     for (int64_t step = 1; step <= 3; step++)
-        assert_int_equal(save(store, step, false), STATUS_OK);
+        assert_int_equal(save_step(store, step, false), STATUS_OK);
     store_close(store);
     in_folder("manifest.json", path);
     assert_int_equal(remove(path), 0);
@@ -455,12 +369,13 @@ static void lost_manifest(void **state)
     bytes_write(path, "{]", 2);
     assert_int_equal(last_step(), 2);
     store = open_store(3, NULL);
-    assert_int_equal(save(store, 4, false), STATUS_OK);
+    assert_int_equal(save_step(store, 4, false), STATUS_OK);
     store_close(store);
     assert_int_equal(last_step(), 4);
 }
 
-/* Writes the manifest with this format, and with a hash of its own that is right, or without one. */
+/* Writes the manifest with this format, and with a hash of its own that is right, or without one.
+ */
 static void rewrite_manifest(char format, bool sealed)
 {
     char path[4096], hash[SHA256_TEXT];
@@ -495,15 +410,15 @@ static void newer_format_is_refused(void **state)
     StoreOptions options = {.keep = 2};
     in_folder("manifest.json", manifest);
     for (int sealed = 0; sealed < 2; sealed++) {
-        fresh(NULL);
+        fresh_folder(NULL);
         Store *store = open_store(2, NULL);
-        assert_int_equal(save(store, 1, true), STATUS_OK);
+        assert_int_equal(save_step(store, 1, true), STATUS_OK);
         store_close(store);
         rewrite_manifest('3', sealed);
         Bytes before = bytes_read(manifest);
         for (int i = 0; i < 3; i++) {
-            Status status = i == 0 ? store_last(folder, &path) : i == 1 ? store_best(folder, &path)
-                                                                       : store_open(folder, &options, &store);
+            Status status = i == 0 ? store_last(store_folder, &path) : i == 1 ? store_best(store_folder, &path)
+                                                                       : store_open(store_folder, &options, &store);
             assert_int_equal(status, STATUS_INPUT);
             assert_non_null(
                 strstr(status_text(), "manifest.json: format: written by a newer program (3 vs at most 2)"));
@@ -524,17 +439,17 @@ static void earlier_format_is_read(void **state)
     char manifest[4096], *best;
     Store *store = open_store(2, NULL);
     for (int64_t step = 1; step <= 4; step++)
-        assert_int_equal(save(store, step, step == 1), STATUS_OK);
+        assert_int_equal(save_step(store, step, step == 1), STATUS_OK);
     store_close(store);
     rewrite_manifest('1', false);
     assert_int_equal(last_step(), 4);
     flip_byte("step-000000000004.pth.tar", 5000);
     assert_int_equal(last_step(), 3);
-    assert_int_equal(store_best(folder, &best), STATUS_OK);
+    assert_int_equal(store_best(store_folder, &best), STATUS_OK);
     assert_int_equal(step_of(best), 1);
     free(best);
     store = open_store(2, NULL);
-    assert_int_equal(save(store, 5, false), STATUS_OK);
+    assert_int_equal(save_step(store, 5, false), STATUS_OK);
     store_close(store);
     in_folder("manifest.json", manifest);
     Bytes text = bytes_read(manifest);
@@ -543,17 +458,18 @@ static void earlier_format_is_read(void **state)
     assert_int_equal(last_step(), 5);
 }
 
-/* One hexadecimal digit of a hash: the checkpoint is intact, so it is used, and the best one stays. */
+/* One hexadecimal digit of a hash: the checkpoint is intact, so it is used, and the best one stays.
+ */
 static void damaged_manifest_spoils_nothing(void **state)
 {
     (void)state;
     char manifest[4096], *path;
     in_folder("manifest.json", manifest);
     for (int keep = 1; keep <= 2; keep++) {
-        fresh(NULL);
+        fresh_folder(NULL);
         Store *store = open_store(keep, NULL);
         for (int64_t step = 1; step <= 3; step++)
-            assert_int_equal(save(store, step, step == 1), STATUS_OK);
+            assert_int_equal(save_step(store, step, step == 1), STATUS_OK);
         store_close(store);
         Bytes text = bytes_read(manifest);
         char *hash = strstr((char *)text.data, "\"step\": 3, ");
@@ -565,233 +481,37 @@ static void damaged_manifest_spoils_nothing(void **state)
         assert_int_equal(step_of(path), 3);
         free(path);
         assert_int_equal(files_ending(".damaged"), 0);
-        assert_int_equal(save(store, 4, false), STATUS_OK);
-        assert_int_equal(save(store, 5, false), STATUS_OK);
+        assert_int_equal(save_step(store, 4, false), STATUS_OK);
+        assert_int_equal(save_step(store, 5, false), STATUS_OK);
         store_close(store);
         assert_int_equal(last_step(), 5);
-        assert_int_equal(store_best(folder, &path), STATUS_OK);
+        assert_int_equal(store_best(store_folder, &path), STATUS_OK);
         assert_int_equal(step_of(path), 1);
         free(path);
     }
-}
-
-/* ---- faults */
-
-static int calls, fail_at, fail_errno;
-
-static bool fault(void)
-{
-    if (++calls != fail_at)
-        return false;
-    errno = fail_errno;
-    return true;
-}
-
-static int faulty_create(const char *path) { return fault() ? -1 : file_ops_system.create(path); }
-static int faulty_sync(int fd) { return fault() ? -1 : file_ops_system.sync(fd); }
-static int faulty_close(int fd)
-{
-    return fault() ? (close(fd), errno = fail_errno, -1) : close(fd);
-}
-static int faulty_rename(const char *a, const char *b) { return fault() ? -1 : rename(a, b); }
-static int faulty_symlink(const char *a, const char *b) { return fault() ? -1 : symlink(a, b); }
-static int faulty_folder(const char *path)
-{
-    return fault() ? -1 : file_ops_system.sync_folder(path);
-}
-
-/* A failing write is short first, as on a disk that fills up. */
-static ssize_t faulty_write(int fd, const void *bytes, size_t size)
-{
-    if (calls + 1 == fail_at && size > 1)
-        return write(fd, bytes, size / 2) < 0 ? -1 : (calls++, fail_at++, (ssize_t)(size / 2));
-    return fault() ? -1 : write(fd, bytes, size);
-}
-
-static const FileOps faulty = {faulty_create, faulty_write, faulty_sync,    faulty_close,
-                               faulty_rename, unlink,       faulty_symlink, faulty_folder};
-
-static void every_operation_failing(void **state)
-{
-    (void)state;
-    static const int errors[] = {ENOSPC, EIO};
-    int failures = 0;
-    for (int n = 1; n < 1000; n++) {
-        remove_folder(folder);
-        fail_at = 0;
-        Store *store = open_store(2, &faulty);
-        assert_int_equal(save(store, 1, true), STATUS_OK);
-        assert_int_equal(save(store, 2, false), STATUS_OK);
-        calls = 0;
-        fail_at = n;
-        fail_errno = errors[n % 2];
-        Status status = save(store, 3, true);
-        bool reached = calls >= n;
-        fail_at = 0;
-        if (!reached) {
-            assert_int_equal(status, STATUS_OK);
-            store_close(store);
-            break;
-        }
-        failures++;
-        if (status != STATUS_IO)
-            fail_msg("operation %d: %s", n, status_text());
-        assert_non_null(strstr(status_text(), strerror(fail_errno)));
-        assert_non_null(strstr(status_text(), folder));
-        /* What was there is there; the new one may be there too when only its listing failed. */
-        int64_t step = last_step();
-        assert_true(step == 2 || step == 3);
-        char path[4096];
-        in_folder("step-000000000001.pth.tar", path);
-        assert_int_equal(step_of(path), 1);
-        in_folder("step-000000000002.pth.tar", path);
-        assert_int_equal(step_of(path), 2);
-        /* The run goes on once there is room again. */
-        assert_int_equal(save(store, 4, false), STATUS_OK);
-        assert_int_equal(last_step(), 4);
-        store_close(store);
-        assert_int_equal(files_ending(".tmp"), 0);
-    }
-    print_message("%d operations failed in turn\n", failures);
-    assert_true(failures >= 12);
-}
-
-/* The shell's `ulimit -f`: the write fails, the process lives. */
-static void file_size_limit(void **state)
-{
-    (void)state;
-    Store *store = open_store(2, NULL);
-    assert_int_equal(save(store, 1, false), STATUS_OK);
-    store_close(store);
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        struct rlimit limit = {100000, 100000};
-        StoreOptions options = {.keep = 2};
-        signal(SIGXFSZ, SIG_IGN); /* as main does */
-        setrlimit(RLIMIT_FSIZE, &limit);
-        if (store_open(folder, &options, &store) != STATUS_OK)
-            _exit(99);
-        Status status = save(store, 2, false);
-        _exit(strstr(status_text(), "File too large") ? (int)status : 98);
-    }
-    int code;
-    assert_int_equal(waitpid(child, &code, 0), child);
-    assert_true(WIFEXITED(code));
-    assert_int_equal(WEXITSTATUS(code), STATUS_IO);
-    assert_int_equal(last_step(), 1);
-    assert_int_equal(files_ending(".tmp"), 0);
-}
-
-/* A real full disk: a small tmpfs of this test's own, where the system lets it have one. */
-static void full_disk(void **state)
-{
-    (void)state;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        StoreOptions options = {.keep = 3};
-        Store *store;
-        char *path;
-        mkdir(folder, 0700);
-        if ((geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) || unshare(CLONE_NEWNS) != 0 ||
-            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-            mount("none", folder, "tmpfs", 0, "size=400k") != 0)
-            _exit(77);
-        Status status = store_open(folder, &options, &store);
-        if (status != STATUS_OK || save(store, 1, true) != STATUS_OK ||
-            save(store, 2, false) != STATUS_OK)
-            _exit(90);
-        if (save(store, 3, false) != STATUS_IO || !strstr(status_text(), "No space left on device"))
-            _exit(91);
-        if (store_last(folder, &path) != STATUS_OK || step_of(path) != 2 ||
-            files_ending(".tmp") != 0)
-            _exit(92);
-        free(path);
-        if (store_best(folder, &path) != STATUS_OK || step_of(path) != 1)
-            _exit(93);
-        _exit(0);
-    }
-    int code;
-    assert_int_equal(waitpid(child, &code, 0), child);
-    assert_true(WIFEXITED(code));
-    if (WEXITSTATUS(code) == 77)
-        test_skip("no rights to mount a tmpfs");
-    assert_int_equal(WEXITSTATUS(code), 0);
-}
-
-/* A child saves step after step and reports each finished one; it is killed at a random moment. */
-static void killed_while_saving(void **state)
-{
-    (void)state;
-    int kills = full_mode() ? 500 : 20, between = 0;
-    Rng rng = rng_stream((uint64_t)getpid(), 0, 0, RNG_TEST);
-    int64_t confirmed = -1;
-    remove_folder(folder);
-    for (int i = 0; i < kills; i++) {
-        int ends[2];
-        assert_int_equal(pipe(ends), 0);
-        fflush(stdout);
-        pid_t child = fork();
-        if (child == 0) {
-            StoreOptions options = {.keep = 2};
-            Store *store;
-            if (store_open(folder, &options, &store) != STATUS_OK)
-                _exit(1);
-            for (int64_t step = confirmed + 1;; step++) {
-                if (save(store, step, step % 3 == 0) != STATUS_OK || write(ends[1], &step, 8) != 8)
-                    _exit(1);
-            }
-        }
-        close(ends[1]);
-        int64_t step;
-        /* Some kills hit the very first save, most a later one. */
-        if (rng_below(&rng, 4))
-            while (read(ends[0], &step, 8) == 8 && (confirmed = step, rng_below(&rng, 3)))
-                ;
-        usleep(rng_below(&rng, 3000));
-        kill(child, SIGKILL);
-        int code;
-        waitpid(child, &code, 0);
-        assert_true(WIFSIGNALED(code));
-        while (read(ends[0], &step, 8) == 8)
-            confirmed = step;
-        close(ends[0]);
-        int64_t last = last_step();
-        between += last > confirmed;
-        if (last < confirmed)
-            fail_msg("kill %d: step %lld was saved, %lld is there", i, (long long)confirmed,
-                     (long long)last);
-        confirmed = last;
-    }
-    print_message("%d kills, %d of them behind the rename, 0 lost\n", kills, between);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(keeps_last_and_best, fresh),
-        cmocka_unit_test_setup(one_writer, fresh),
-        cmocka_unit_test_setup(damaged_last_falls_back, fresh),
-        cmocka_unit_test_setup(any_flipped_bit_is_noticed, fresh),
-        cmocka_unit_test_setup(going_backwards_is_said, fresh),
-        cmocka_unit_test_setup(all_damaged_is_an_error, fresh),
-        cmocka_unit_test_setup(all_damaged_stays_an_error, fresh),
-        cmocka_unit_test_setup(unreadable_is_not_damaged, fresh),
-        cmocka_unit_test_setup(limit_is_not_damage, fresh),
-        cmocka_unit_test_setup(truncated_last_falls_back, fresh),
-        cmocka_unit_test_setup(lost_manifest, fresh),
-        cmocka_unit_test_setup(newer_format_is_refused, fresh),
-        cmocka_unit_test_setup(earlier_format_is_read, fresh),
-        cmocka_unit_test_setup(damaged_manifest_spoils_nothing, fresh),
-        cmocka_unit_test_setup(every_operation_failing, fresh),
-        cmocka_unit_test_setup(file_size_limit, fresh),
-        cmocka_unit_test_setup(full_disk, fresh),
-        cmocka_unit_test_setup(killed_while_saving, fresh),
+        cmocka_unit_test_setup(keeps_last_and_best, fresh_folder),
+        cmocka_unit_test_setup(one_writer, fresh_folder),
+        cmocka_unit_test_setup(damaged_last_falls_back, fresh_folder),
+        cmocka_unit_test_setup(any_flipped_bit_is_noticed, fresh_folder),
+        cmocka_unit_test_setup(going_backwards_is_said, fresh_folder),
+        cmocka_unit_test_setup(all_damaged_is_an_error, fresh_folder),
+        cmocka_unit_test_setup(all_damaged_stays_an_error, fresh_folder),
+        cmocka_unit_test_setup(unreadable_is_not_damaged, fresh_folder),
+        cmocka_unit_test_setup(limit_is_not_damage, fresh_folder),
+        cmocka_unit_test_setup(truncated_last_falls_back, fresh_folder),
+        cmocka_unit_test_setup(lost_manifest, fresh_folder),
+        cmocka_unit_test_setup(newer_format_is_refused, fresh_folder),
+        cmocka_unit_test_setup(earlier_format_is_read, fresh_folder),
+        cmocka_unit_test_setup(damaged_manifest_spoils_nothing, fresh_folder),
     };
-    folder = temporary_folder();
+    store_folder = temporary_folder();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    remove_folder(folder);
-    free(folder);
+    remove_folder(store_folder);
+    free(store_folder);
     return failed;
 }
