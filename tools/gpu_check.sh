@@ -36,6 +36,7 @@ STAGES=(
     "torch-resnext50 | 70 | torch | yardstick -- --arch resnext50_32x4d --batch 32"
     "parity          | 90 | gpu   | device_test test_parity"
 )
+GPU_FACTS=name,driver_version,compute_cap,memory.total,clocks.max.sm,clocks.max.memory,power.limit,pcie.link.gen.max,ecc.mode.current
 TINY="--arch resnet20 --batch 4 --size 16 --classes 10 --dim 16 --queue 32"
 
 # ------------------------------------------------------------------------------------ what the machine has
@@ -73,10 +74,12 @@ ours() {
         OCL_ICD_VENDORS="$icds/" XDG_CACHE_HOME="$state/cache" "$@"
 }
 
+# The kit's libraries, with its C++ runtime only where this machine has none or an older one: drivers use the machine's.
 find_libraries() {
+    local needed
     libraries="$kit/lib"
-    ! LD_LIBRARY_PATH=$libraries ldd "$kit"/lib/*.so* 2>&1 | grep -qE 'lib(stdc\+\+|gcc_s)\.so.*not found' ||
-        libraries="$libraries:$kit/lib/runtime"
+    needed=$(LD_LIBRARY_PATH=$libraries ldd "$kit"/lib/*.so* 2>&1)
+    ! grep -qE 'lib(stdc\+\+|gcc_s)\.so.*not found' <<<"$needed" || libraries="$libraries:$kit/lib/runtime"
 }
 
 # name<TAB>kind of every OpenCL device; kind: gpu, processor, accelerator, or "unusable: why".
@@ -207,11 +210,11 @@ facts() {
     fact memory "$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
     tool=$(on_path nvidia-smi)
     [ -n "$tool" ] || fact nvidia-smi "not here"
-    [ -z "$tool" ] || timeout 20 "$tool" --format=csv,noheader --query-gpu=name,driver_version,compute_cap,memory.total,clocks.max.sm,clocks.max.memory,power.limit,pcie.link.gen.max,ecc.mode.current 2>&1 | each GPU
+    [ -z "$tool" ] || timeout 20 "$tool" --format=csv,noheader --query-gpu="$GPU_FACTS" 2>&1 | each GPU
     tool=$(on_path nvcc)
     if [ -n "$tool" ]; then fact nvcc "$tool, $("$tool" --version | tail -2 | head -1)"; else fact nvcc "not here"; fi
     for file in "$icds"/*.icd; do [ -e "$file" ] && fact "OpenCL driver" "$(basename "$file"): $(head -1 "$file")"; done
-    [ -z "$driver_folder" ] || fact "driver folder" "$driver_folder: $(cd "$driver_folder" && echo lib*.so.1)"
+    [ -z "$driver_folder" ] || fact "driver folder" "$driver_folder: $(cd "$driver_folder" && compgen -G 'lib*.so.*' | paste -sd' ')"
     fact "kit libraries" "$libraries"
     each device <"$state/devices.txt"
     fact "OpenCL device" "${device:-none: $why_no_gpu}"
@@ -318,22 +321,32 @@ write_json() {
 speeds() {
     local name rest
     records | while IFS=$'\t' read -r name rest; do results_of "$name" | sed "s/^/$name\t/"; done | awk -F '\t' '
-        function text(key) { return match($2, "\"" key "\": \"[^\"]*\"") ? substr($2, RSTART + length(key) + 5, RLENGTH - length(key) - 6) : "" }
-        function number(key) { return match($2, "\"" key "\": [-0-9.e+]+") ? substr($2, RSTART + length(key) + 4, RLENGTH - length(key) - 4) + 0 : "" }
-        text("what") == "ceiling" { ceilings = ceilings sprintf("%-34s %10s %s\n", text("name"), number("gb_per_s") number("tflops"), (number("gb_per_s") ? "GB/s" : "TFLOP/s")) }
+        function text(key) {
+            return match($2, "\"" key "\": \"[^\"]*\"") ? substr($2, RSTART + length(key) + 5, RLENGTH - length(key) - 6) : ""
+        }
+        function number(key) {
+            return match($2, "\"" key "\": [-0-9.e+]+") ? substr($2, RSTART + length(key) + 4, RLENGTH - length(key) - 4) + 0 : ""
+        }
+        text("what") == "ceiling" {
+            unit = number("gb_per_s") ? "GB/s" : "TFLOP/s"
+            ceilings = ceilings sprintf("%-34s %10s %s\n", text("name"), number("gb_per_s") number("tflops"), unit)
+        }
         text("what") == "step" {
             n++
             model[n] = sprintf("%s, batch %d, %d", text("arch"), number("batch"), number("size"))
             who[n] = text("program") == "pytorch" ? "PyTorch " text("mode") : "paco" ($1 ~ /^tuned/ ? ", tuned" : "")
-            ms[n] = number("ms_median"); speed[n] = number("images_per_s"); mib[n] = number("device_mib"); if (mib[n] == "") mib[n] = number("peak_mib")
+            ms[n] = number("ms_median"); speed[n] = number("images_per_s")
+            mib[n] = number("device_mib"); if (mib[n] == "") mib[n] = number("peak_mib")
             if (who[n] ~ /^PyTorch fp32/ && (!(model[n] in best) || ms[n] < best[model[n]])) best[model[n]] = ms[n]
         }
         END {
             if (n) printf "%-34s %-18s %10s %10s %9s %9s\n", "step: network, images, size", "", "ms", "images/s", "MiB", "speed"
             for (i = 1; i <= n; i++) if (!(model[i] in shown)) {
                 shown[model[i]] = 1
-                for (j = i; j <= n; j++) if (model[j] == model[i])
-                    printf "%-34s %-18s %10.2f %10.1f %9.0f %9s\n", model[j], who[j], ms[j], speed[j], mib[j], (model[j] in best ? sprintf("%.3f", best[model[j]] / ms[j]) : "-")
+                for (j = i; j <= n; j++) if (model[j] == model[i]) {
+                    ratio = model[j] in best && ms[j] > 0 ? sprintf("%.3f", best[model[j]] / ms[j]) : "-"
+                    printf "%-34s %-18s %10.2f %10.1f %9.0f %9s\n", model[j], who[j], ms[j], speed[j], mib[j], ratio
+                }
             }
             if (n) print "speed 1 is PyTorch in strict float32, the better of both memory layouts; paco computes in float32"
             printf "%s", ceilings
@@ -361,7 +374,8 @@ write_log() {
         log="$state/$name.log"
         [ -e "$log" ] || continue
         printf '======== %s: %s\n' "$name" "$command"
-        if [ "$(wc -c <"$log")" -gt 600000 ]; then head -c 300000 "$log"; printf '\n[...]\n'; tail -c 300000 "$log"; else cat "$log"; fi
+        if [ "$(wc -c <"$log")" -le 600000 ]; then cat "$log"
+        else head -c 300000 "$log"; printf '\n[...]\n'; tail -c 300000 "$log"; fi
     done
 }
 
@@ -408,7 +422,7 @@ limited() { # seconds, command...
 
 # What says best why a stage failed: its first error, else its last words.
 reason_of() { # log
-    { grep -m1 -E 'FAIL|error' "$1" || grep -v '^ *$' "$1" | tail -1; } | ascii | tr -d '\n' | tr '\t' ' ' | sed 's/^ *//'
+    { grep -m1 'paco: error' "$1" || grep -m1 -E 'FAIL|rror:' "$1" || grep -v '^ *$' "$1" | tail -1; } | ascii | tr -d '\n' | tr '\t' ' ' | sed 's/^ *//'
 }
 
 run_stage() {
@@ -435,12 +449,20 @@ run_stage() {
     write_reports
 }
 
+list_stages() {
+    local row
+    for row in "${STAGES[@]}"; do
+        read_row "$row"
+        printf '%-20s %4s s  %-6s %s\n' "$name" "$limit" "$needs" "$command"
+    done
+}
+
 usage() { echo "gpu_check.sh: $*" >&2; exit 2; }
 
 wanted=auto stand_in='' again='' only='' overall=400 out="${OUT:-$kit/results}" state="$kit/state"
 while [ $# -gt 0 ]; do
     case "$1" in
-        --list) for row in "${STAGES[@]}"; do read_row "$row"; printf '%-20s %4s s  %-6s %s\n' "$name" "$limit" "$needs" "$command"; done; exit 0 ;;
+        --list) list_stages; exit 0 ;;
         --only) only=",${2:?--only needs stages},"; shift 2 ;;
         --again) again=1; shift ;;
         --limit) overall="${2:?--limit needs seconds}"; shift 2 ;;
@@ -457,7 +479,7 @@ declare -A skipped=()
 declare -A known=()
 for row in "${STAGES[@]}"; do read_row "$row"; known[$name]=1; done
 for name in ${only//,/ }; do [ -n "${known[$name]:-}" ] || usage "no stage '$name': --list shows them"; done
-mkdir -p "$state" "$out" || usage "no place for results: --out, --state"
+mkdir -p "$state/cache" "$out" || usage "no place for results: --out, --state"
 
 running='' driver_folder='' python='' torch_device='' why_no_torch=''
 stopped() {

@@ -38,7 +38,7 @@ mkdir -p "$kit"/{bin,lib/runtime,golden}
 # ---- programs and modules
 modules=()
 for library in "$build"/libpaco_*.so; do
-    [ -e "$library" ] && nm -D --defined-only "$library" | grep -q ' paco_backend$' && modules+=("$library")
+    [ -e "$library" ] && nm -D --defined-only "$library" | grep ' paco_backend$' >/dev/null && modules+=("$library")
 done
 [ ${#modules[@]} -gt 0 ] || stop "no backend module in $build"
 tests=()
