@@ -1,0 +1,123 @@
+#!/bin/bash
+# tools/gpu_pack.sh and gpu_check.sh: a kit runs from a bare folder, says why stages are skipped, goes on after those that
+# fail or hang, resumes, and is refused when too large. Its stages run on a processor as a stand-in, where there is one.
+set -u
+paco=$(realpath "$1")
+source=$(realpath "${PACO_SOURCE:-$(dirname "$0")/..}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export PACO_BUILD=$(dirname "$paco")
+failed=0
+fail() { echo "FAIL: $*"; tail -30 "$work/out"; failed=1; }
+
+ldd "$paco" | grep -qE 'lib(asan|ubsan|tsan)' && { echo "skipped: a program with sanitizers"; exit 77; }
+[ -e "$PACO_BUILD/libpaco_opencl.so" ] || { echo "skipped: no OpenCL backend"; exit 77; }
+[ -e "$source/tests/golden/loss" ] || [ -e "${PACO_SHARED:-$source/../shared}/golden/loss" ] ||
+    { echo "skipped: no golden files"; exit 77; }
+
+# ---- packing
+pack() { "$source/tools/gpu_pack.sh" "$@" >"$work/out" 2>&1; }
+kit=$work/kit
+pack "$kit" || { fail "gpu_pack.sh: exit code $?"; exit 1; }
+grep -qE '^ +[0-9.]+ MiB in .*, for .* with glibc [0-9.]+ or newer' "$work/out" || fail "pack: no size"
+pack "$kit" || fail "a kit is not replaced"
+pack --limit 1 "$work/large"
+[ $? = 5 ] || fail "too large: not exit 5"
+grep -qE '^gpu_pack.sh: the kit is too large \([0-9]+ MiB vs 1 MiB at most\)' "$work/out" || fail "too large: not said"
+grep -qE '^ +[0-9.]+ MiB  (lib|bin|golden)/' "$work/out" || fail "too large: the largest is not named"
+[ ! -e "$work/large" ] && [ ! -e "$work/large.new" ] || fail "too large: something is left"
+mkdir "$work/other" && touch "$work/other/mine"
+pack "$work/other"
+[ $? = 2 ] && [ -e "$work/other/mine" ] || fail "a folder that is no kit: not refused"
+mkdir "$work/native" && cp "$paco" "$work/native" && echo PACO_NATIVE:BOOL=ON >"$work/native/CMakeCache.txt"
+PACO_BUILD=$work/native pack "$work/large"
+[ $? = 2 ] && grep -q "for this machine's processor alone" "$work/out" || fail "a build for one processor: not refused"
+
+# Every library is in the kit, but glibc's and the C++ runtime, which is there for machines without.
+for file in "$kit"/bin/* "$kit"/lib/*.so*; do LD_LIBRARY_PATH=$kit/lib ldd "$file"; done |
+    awk -v kit="$kit/" '$2 == "=>" && index($3, kit) != 1 { print $1 }' | sort -u |
+    grep -vE '^(linux-vdso|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so)' >"$work/out" && fail "libraries that are not in the kit"
+[ -e "$kit/lib/libOpenCL.so.1" ] && [ -e "$kit/lib/libcmocka.so.0" ] || fail "loader or cmocka is missing"
+
+# ---- running: no environment, no repository, no GPU
+mkdir "$work/elsewhere" && cd "$work/elsewhere" || exit 1
+check() { env -i PATH=/usr/bin:/bin CUDA_VISIBLE_DEVICES= "$kit/gpu_check.sh" "$@" >"$work/out" 2>&1; }
+row() { grep -qE "^$1 +$2 " "$3/gpu_check.txt" || fail "$1: not $2"; }
+readable() { # folder: its JSON can be read, and a little of it is asked for
+    [ "$(ls "$1" | wc -l)" -le 8 ] || fail "more than 8 files"
+    command -v python3 >/dev/null || return 0
+    python3 - "$1/gpu_check.json" <<'PY' || fail "gpu_check.json"
+import json, sys
+found = json.load(open(sys.argv[1]))
+assert any(name == "glibc" for name, value in found["facts"]), found["facts"]
+assert all(s["reason"] for s in found["stages"] if s["status"] != "passed"), found["stages"]
+PY
+}
+
+stages=$("$kit/gpu_check.sh" --list | wc -l)
+[ "$stages" -ge 10 ] || fail "--list: $stages stages"
+check --device opencl:99
+[ $? = 77 ] || fail "without a GPU: not exit 77"
+row facts passed "$kit/results"
+[ "$(grep -cE '^[a-z0-9-]+ +skipped +0 +[0-9]+  .*(opencl:99 is no OpenCL GPU; |torch|python3)' "$kit/results/gpu_check.txt")" = $((stages - 1)) ] ||
+    fail "without a GPU: not every other stage is skipped with a reason"
+grep -q "^1 passed, 0 failed, $((stages - 1)) skipped" "$kit/results/gpu_check.txt" || fail "without a GPU: counted otherwise"
+readable "$kit/results"
+for wrong in "--only nothing" "--loud" "--limit soon"; do
+    # shellcheck disable=SC2086
+    check $wrong
+    [ $? = 2 ] || fail "$wrong: not exit 2"
+done
+
+# ---- stages that fail, hang and come after; what ran is not run again
+printf 'sleep 600 &\necho $! >%s/pid\nwait\n' "$work" >"$work/hang"
+printf '%s\n' 'printf "first\n\"no\" \\\\ \t \001\n"; exit 1' >"$work/break"
+printf 'echo x >>%s/count\n' "$work" >"$work/count_up"
+sed -i "/^STAGES=(/a\\
+    \"broken | 5 | | sh $work/break\"\\
+    \"hangs | 1 | | sh $work/hang\"\\
+    \"counts | 9 | | sh $work/count_up\"" "$kit/gpu_check.sh"
+planted=(--device opencl:99 --only broken,hangs,counts,facts --out "$work/planted" --state "$work/state")
+check "${planted[@]}"
+[ $? = 1 ] || fail "a stage that fails: not exit 1"
+row broken failed "$work/planted"
+row hangs failed "$work/planted"
+row counts passed "$work/planted"
+row facts passed "$work/planted"
+grep -qF '  exit code 1: "no" \' "$work/planted/gpu_check.txt" || fail "a stage that fails: no reason"
+grep -qE '^hangs .*  longer than 1 s' "$work/planted/gpu_check.txt" || fail "a stage that hangs: no reason"
+kill -0 "$(cat "$work/pid")" 2>/dev/null && fail "a stage that hangs: still there"
+readable "$work/planted"
+rm -r "$work/planted"
+check "${planted[@]}"
+[ $? = 1 ] && [ "$(wc -l <"$work/count")" = 1 ] || fail "a second call: a stage ran again"
+row counts passed "$work/planted"
+row hangs failed "$work/planted"
+check --device opencl:99 --only counts --again --out "$work/planted" --state "$work/state"
+[ "$(wc -l <"$work/count")" = 2 ] || fail "--again: did not run"
+check --device opencl:99 --only counts --limit 1 --out "$work/late" --state "$work/late_state"
+[ "$(wc -l <"$work/count")" = 2 ] && row counts skipped "$work/late"
+grep -q '^counts .*--limit are over: call again' "$work/late/gpu_check.txt" || fail "--limit: not said"
+
+# ---- NVIDIA's library without an .icd file
+mkdir "$work/driver" && touch "$work/driver/libnvidia-opencl.so.1"
+env -i PATH=/usr/bin:/bin LD_LIBRARY_PATH="$work/driver" OCL_ICD_VENDORS="$work/elsewhere" "$kit/gpu_check.sh" \
+    --only facts --again --device opencl:99 >"$work/out" 2>&1
+grep -qE "^OpenCL driver[[:space:]]nvidia_found.icd: $work/driver/libnvidia-opencl.so.1" "$kit/results/gpu_check.log" ||
+    fail "a bare library of NVIDIA's: not found"
+
+# ---- the stages themselves, on a processor
+if "$paco" devices | grep -q '^opencl:0 '; then
+    check --stand-in --device opencl:0 --limit 1000 --only backend,step-resnet32,torch-resnet32 || fail "stand-in: exit code $?"
+    row backend passed "$kit/results"
+    row step-resnet32 passed "$kit/results"
+    grep -q '^A STAND-IN FOR A GPU' "$kit/results/gpu_check.txt" || fail "stand-in: not said"
+    grep -qE '^resnet20, batch 4, 16 +paco +[0-9.]+' "$kit/results/gpu_check.txt" || fail "stand-in: no speed"
+    grep -q '"name": "step-resnet32", "status": "passed".*"results": \[{"what": "step".*"inner": 2' "$kit/results/gpu_check.json" ||
+        fail "stand-in: no results"
+    if grep -qE '^torch-resnet32 +passed' "$kit/results/gpu_check.txt"; then
+        grep -qE '^resnet20, batch 4, 16 +PyTorch fp32 ' "$kit/results/gpu_check.txt" || fail "stand-in: no speed of PyTorch"
+    fi
+fi
+[ $failed = 0 ] && echo "ok: $stages stages"
+exit $failed
