@@ -148,7 +148,7 @@ alone 3 "options: not those of the run to resume (--seed 1 vs 0). --init-from st
 alone 3 "(--batch 4 vs 8)" "${again[@]}" --batch 4
 alone 3 "(--ranks 2 vs 1)" "${again[@]}" --ranks 2
 alone 3 "(--arch resnet32 vs resnet20)" "${again[@]}" --arch resnet32
-alone 3 "(--arch resnet32 vs resnet20, --seed 1 vs 0, --batch 4 vs 8, --ranks 2 vs 1)" \
+alone 3 "(--arch resnet32 vs resnet20, --batch 4 vs 8, --ranks 2 vs 1, --seed 1 vs 0)" \
     "${again[@]}" --arch resnet32 --seed 1 --batch 4 --ranks 2
 error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
 grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }

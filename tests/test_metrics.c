@@ -60,14 +60,6 @@ static void cifar_schedule(void **state)
     close_to(schedule_lr(&ten, 9), 0.1);
 }
 
-static void scaling_is_linear(void **state)
-{
-    (void)state;
-    close_to(schedule_scale(0.02, 4, 8), 0.04);
-    close_to(schedule_scale(0.02, 4, 1), 0.005);
-    assert_true(schedule_scale(0.1, 3, 3) == 0.1);
-}
-
 /* ---- accuracies ---- */
 
 /* Adds an image whose class `best` wins and whose next classes follow in `then`. */
@@ -305,7 +297,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cosine_schedule),
         cmocka_unit_test(cifar_schedule),
-        cmocka_unit_test(scaling_is_linear),
         cmocka_unit_test(accuracies),
         cmocka_unit_test(nothing_is_not_a_number),
         cmocka_unit_test(equal_logits_rank_by_class),

@@ -16,13 +16,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What becomes of an image that cannot be read or decoded. */
+/* CORRUPT(name, word of --on-corrupt): what becomes of an image that cannot be read or decoded.
+ * FAIL: the batch that needs it fails. SKIP: another image, of the same class where one is readable,
+ * takes its place (a function of seed, epoch and sample); LOADER_EVAL leaves it out instead;
+ * reported; when above 1 % of the images of the data set, each counted once, are found unreadable,
+ * the loader fails. */
+#define CORRUPT_LIST(X) X(FAIL, "fail") X(SKIP, "skip")
+
 typedef enum OnCorrupt {
-    CORRUPT_FAIL, /* the batch that needs it fails */
-    CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a
-                     function of seed, epoch and sample); LOADER_EVAL leaves it out instead;
-                     reported; when above 1 % of the images of the data set, each counted once,
-                     are found unreadable, the loader fails */
+#define X(name, word) CORRUPT_##name,
+    CORRUPT_LIST(X)
+#undef X
 } OnCorrupt;
 
 typedef enum LoaderViews {

@@ -1,6 +1,6 @@
 /* Presets: the published recipes as data, one row of presets.def each. */
-#ifndef PACO_TRAIN_PRESETS_H
-#define PACO_TRAIN_PRESETS_H
+#ifndef PACO_OPTIONS_PRESETS_H
+#define PACO_OPTIONS_PRESETS_H
 
 /* Mean and standard deviation of pixels / 255 (R,G,B), as published. */
 #define IMAGENET_MEAN "0.485,0.456,0.406"

@@ -66,7 +66,7 @@ static Status open_data(Trainer *t)
                            "--batch: larger than the data (%d vs %lld training images)",
                            t->options->batch, (long long)t->train->count);
     t->recipe = options_recipe(t->options, &t->views);
-    t->schedule = options_schedule(t->options);
+    t->schedule = schedule_of(t->options);
     return STATUS_OK;
 }
 
