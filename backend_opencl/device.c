@@ -424,9 +424,6 @@ static void apply_forced(const Device *device, Step *step)
 static Status device_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
-    if (step->kind == STEP_COMM)
-        return status_fail(STATUS_DEVICE, "opencl: %s: this backend has no collectives",
-                           step->name);
     if (step->kind != STEP_CONV && step->kind != STEP_GEMM)
         return STATUS_OK;
     apply_forced(device, step);

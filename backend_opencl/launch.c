@@ -17,7 +17,7 @@ static const struct {
     int refs;
     size_t args_bytes;
 } kernels[] = {
-#define KERNEL(name, refs, args, file) {#name, #file, refs, sizeof(args)},
+#define KERNEL(name, refs, args, file, passes) {#name, #file, refs, sizeof(args)},
 #include "device/kernels.def"
 #undef KERNEL
 };
@@ -107,8 +107,6 @@ Status launch_prepare(Device *device, Step *step)
         status = conv_prepare(device, step, prepared);
     else if (step->kind == STEP_GEMM)
         status = gemm_prepare(device, step, prepared);
-    else if (step->kind == STEP_COMM)
-        status = status_fail(STATUS_DEVICE, "opencl: this backend has no collectives");
     if (status != STATUS_OK) {
         launch_discard(device, step);
         return status_prefix(status, "%s", step->name ? step->name : "step");

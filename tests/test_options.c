@@ -163,18 +163,29 @@ static void mistakes(void **state)
     }
 }
 
+/* The value that a preset gives an option, or "". */
+static const char *preset_value(const Preset *preset, OptionId id)
+{
+    const char *text = "";
+    for (const PresetValue *v = preset->values; v->text; v++)
+        if (v->id == id)
+            text = v->text;
+    return text;
+}
+
 static void presets_are_consistent(void **state)
 {
     (void)state;
     for (int i = 0; preset_at(i); i++) {
         char line[256];
         Options o;
+        const char *dataset = preset_value(preset_at(i), OPTION_ID_dataset);
         const char *data =
-            strstr(preset_at(i)->options, "dataset=list")     ? "--train-list a --test-list b"
-            : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
-            : strstr(preset_at(i)->options, "dataset=cifar")  ? "--data a"
-                                                              : "";
-        const char *weights = strstr(preset_at(i)->options, "freeze=") ? "--init-from w.pth" : "";
+            strcmp(dataset, "list") == 0        ? "--train-list a --test-list b"
+            : strcmp(dataset, "folder") == 0    ? "--data a --test-data b"
+            : strncmp(dataset, "cifar", 5) == 0 ? "--data a"
+                                                : "";
+        const char *weights = *preset_value(preset_at(i), OPTION_ID_freeze) ? "--init-from w.pth" : "";
         snprintf(line, sizeof line, "--preset %s %s %s", preset_at(i)->name, data, weights);
         if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
             fail_msg("%s: %s", preset_at(i)->name, status_text());

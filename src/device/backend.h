@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 1, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 2, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
 
 typedef struct Buffer Buffer; /* the backend's own: memory on a device */
 typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */
@@ -30,13 +30,14 @@ typedef struct Ref {
 
 /* ------------------------------------------------------------------------------------ steps */
 
+/* X(name, word for plans and profiles) */
+#define STEP_KIND_LIST(X)                                                                          \
+    X(KERNEL, "kernel") X(GEMM, "gemm") X(CONV, "conv") X(COPY, "copy") X(FILL, "fill")
+
 typedef enum StepKind {
-    STEP_KERNEL,
-    STEP_GEMM,
-    STEP_CONV,
-    STEP_COPY,
-    STEP_FILL,
-    STEP_COMM
+#define X(name, word) STEP_##name,
+    STEP_KIND_LIST(X)
+#undef X
 } StepKind;
 
 /* KERNEL: one launch of a kernel of kernels.def. The argument struct is the one kernels.def names.
@@ -67,7 +68,18 @@ typedef struct GemmDesc {
  * GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. PACK w,
  * packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
  *                                convolution it packs for, and choose need not be asked */
-typedef enum ConvOp { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT, CONV_PACK } ConvOp;
+/* X(name, word for plans and profiles, name in tuning files) */
+#define CONV_OP_LIST(X)                                                                            \
+    X(FORWARD, "conv_forward", "conv.forward")                                                     \
+    X(GRAD_DATA, "conv_grad_data", "conv.grad-data")                                               \
+    X(GRAD_WEIGHT, "conv_grad_weight", "conv.grad-weight")                                         \
+    X(PACK, "conv_pack", "conv.pack")
+
+typedef enum ConvOp {
+#define X(name, word, algorithm) CONV_##name,
+    CONV_OP_LIST(X)
+#undef X
+} ConvOp;
 
 typedef struct ConvDesc {
     ConvOp op, packed_for;                  /* packed_for: FORWARD or GRAD_DATA, when op is PACK */
@@ -80,14 +92,6 @@ typedef struct ConvDesc {
 typedef struct FillDesc {
     uint32_t pattern; /* 32 bits, repeated */
 } FillDesc;
-
-/* COMM: collectives between ranks on different devices. */
-typedef enum CommOp { COMM_ALL_REDUCE, COMM_ALL_GATHER, COMM_BROADCAST } CommOp;
-
-typedef struct CommDesc {
-    CommOp op;
-    uint64_t count; /* float32 elements */
-} CommDesc;
 
 typedef struct Step {
     StepKind kind;
@@ -110,20 +114,23 @@ typedef struct Step {
         GemmDesc gemm;
         ConvDesc conv;
         FillDesc fill;
-        CommDesc comm;
     };
 } Step;
 
 /* ------------------------------------------------------------------------------------ devices */
 
+/* X(name, bit, word of `paco devices`)
+ * CPU: few work-items with long loops, else work-groups and local memory. SUBGROUPS: values can be
+ * shuffled within sub-groups. ACCELERATOR: neither a processor nor a GPU, never chosen before one.
+ */
+#define DEVICE_CAP_LIST(X)                                                                         \
+    X(CPU, 1, "processor") X(UNIFIED_MEMORY, 2, "unified-memory") X(SUBGROUPS, 4, "subgroups")     \
+    X(FP16, 8, "fp16") X(FP64, 16, "fp64") X(ACCELERATOR, 32, "accelerator")
+
 typedef enum DeviceCaps {
-    CAP_CPU = 1,             /* few work-items with long loops; else work-groups and local memory */
-    CAP_UNIFIED_MEMORY = 2,
-    CAP_SUBGROUPS = 4,       /* values can be shuffled within sub-groups */
-    CAP_FP16 = 8,
-    CAP_FP64 = 16,
-    CAP_COLLECTIVES = 32,
-    CAP_ACCELERATOR = 64,    /* neither a processor nor a GPU: never chosen before one */
+#define X(name, bit, word) CAP_##name = (bit),
+    DEVICE_CAP_LIST(X)
+#undef X
 } DeviceCaps;
 
 typedef struct DeviceInfo {
@@ -190,8 +197,6 @@ typedef struct Backend {
     /* Profiling: seconds each of the last run's steps took, with options.profile. STATUS_DEVICE
      * otherwise. */
     Status (*elapsed)(Device *device, const Step *step, double *seconds);
-    /* Joins `count` devices into a group for COMM steps. NULL where CAP_COLLECTIVES is absent. */
-    Status (*join)(Device *device, const void *id, int rank, int count);
 } Backend;
 
 /* The symbol of a module. */

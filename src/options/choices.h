@@ -1,5 +1,5 @@
-/* Choices whose meaning lies in rooms above the options: each list is the one place of its words, of
- * the enum and of what --help shows. X(name, word of the option). */
+/* Choices whose meaning lies in rooms above the options: each list is the one place of its words,
+ * of the enum and of what --help shows. X(name, word of the option). */
 #ifndef PACO_OPTIONS_CHOICES_H
 #define PACO_OPTIONS_CHOICES_H
 
@@ -21,8 +21,8 @@ typedef enum Sampling {
 #undef X
 } Sampling;
 
-/* Course of the learning rate (train/schedule.h): warm-up, then half a cosine to zero; warm-up, then
- * constant, x 0.1 after 80 %, x 0.01 after 90 %. */
+/* Course of the learning rate (train/schedule.h): warm-up, then half a cosine to zero; warm-up,
+ * then constant, x 0.1 after 80 %, x 0.01 after 90 %. */
 #define SCHEDULE_LIST(X) X(COSINE, "cosine") X(CIFAR, "cifar")
 
 typedef enum ScheduleKind {

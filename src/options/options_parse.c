@@ -7,7 +7,6 @@
 #include "options/presets.h"
 #include "options/suggest.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------ presets */
@@ -28,17 +27,9 @@ Status options_preset(Options *o, const char *name)
     const Preset *preset = preset_find(name);
     if (!preset)
         return unknown_preset(name);
-    char *copy = mem_string(preset->options), *at;
-    Status status = STATUS_OK;
-    for (char *word = strtok_r(copy, " ", &at); word && status == STATUS_OK;
-         word = strtok_r(NULL, " ", &at)) {
-        char *equals = strchr(word, '=');
-        CHECKF(equals, "preset %s: %s", name, word);
-        *equals = 0;
-        status = options_set(o, word, equals + 1);
-    }
-    CHECKF(status == STATUS_OK, "preset %s: %s", name, status_text());
-    free(copy);
+    for (const PresetValue *v = preset->values; v->text; v++)
+        CHECKF(option_set(o, (int)v->id, v->text) == STATUS_OK, "preset %s: %s", name,
+               status_text());
     o->preset = preset->name;
     return STATUS_OK;
 }
@@ -105,7 +96,8 @@ static Status set_flag(Options *o, int id, const Pair *pair, Words *words, bool 
 {
     const char *value = pair->value;
     if (negated && value)
-        return status_fail(STATUS_USAGE, "--no-%s: takes no value ('%.60s')", option_rows[id].name, value);
+        return status_fail(STATUS_USAGE, "--no-%s: takes no value ('%.60s')", option_rows[id].name,
+                           value);
     if (!value && !negated && words->at < words->count &&
         option_choice(option_rows[id].values, words->list[words->at]) >= 0)
         value = words->list[words->at++];

@@ -1,5 +1,5 @@
-/* The table made from options.def, and finding an option by its name. The words of every CHOICE come
- * from the list that its enum is made from. */
+/* The table made from options.def, and finding an option by its name. The words of every CHOICE
+ * come from the list that its enum is made from. */
 #include "options/options_table.h"
 
 #include "base/check.h"
@@ -40,8 +40,11 @@ const OptionRow option_rows[OPTION_COUNT] = {
 #include "options/options.def"
 };
 
-static const struct { const char *other, *name; } aliases[] = {
-#define ALIAS(other, name) {other, name},
+static const struct {
+    const char *other;
+    OptionId id;
+} aliases[] = {
+#define ALIAS(other, field) {other, OPTION_ID_##field},
 #include "options/options.def"
 };
 
@@ -57,12 +60,9 @@ bool option_same_name(const char *a, const char *b, size_t length)
 
 int option_find(const char *name, size_t length)
 {
-    for (size_t i = 0; i < ALIASES; i++)
-        if (option_same_name(name, aliases[i].other, length)) {
-            name = aliases[i].name;
-            length = strlen(name);
-            break;
-        }
+    for (int i = 0; i < ALIASES; i++)
+        if (option_same_name(name, aliases[i].other, length))
+            return (int)aliases[i].id;
     for (int id = 0; id < OPTION_COUNT; id++)
         if (option_same_name(name, option_rows[id].name, length))
             return id;
@@ -77,8 +77,8 @@ Status option_unknown(const char *name, unsigned verbs)
     for (int id = 0; id < OPTION_COUNT; id++)
         if (option_rows[id].verbs & verbs)
             suggest_try(&near, option_rows[id].name);
-    for (size_t i = 0; i < ALIASES; i++)
-        if (option_rows[option_find(aliases[i].name, strlen(aliases[i].name))].verbs & verbs)
+    for (int i = 0; i < ALIASES; i++)
+        if (option_rows[aliases[i].id].verbs & verbs)
             suggest_try(&near, aliases[i].other);
     if (near.best)
         return status_fail(STATUS_USAGE, "--%.60s: unknown option. Did you mean --%s?", name,

@@ -80,7 +80,8 @@ static const char *value_in(const char *dump, const char *name, Arena *arena)
     return NULL;
 }
 
-/* The value as this version writes it, where it reads it at all: an earlier one wrote 10 as 1e+01. */
+/* The value as this version writes it, where it reads it at all: an earlier one wrote 10 as
+ * 1e+01. */
 static const char *as_now(int id, const char *text, Arena *arena)
 {
     Options other;

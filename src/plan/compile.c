@@ -10,6 +10,7 @@
  * step */
 #include "base/check.h"
 #include "base/log.h"
+#include "graph/passes.h"
 #include "plan/lower.h"
 
 #include <stdio.h>
@@ -50,16 +51,9 @@ static void lower_nodes(Plan *plan)
     }
 }
 
-/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they
- * write they also read. */
-static bool is_range_kernel(int id)
-{
-    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
-}
-
 static bool reads_what_it_writes(const Step *step)
 {
-    return (step->kind == STEP_KERNEL && is_range_kernel(step->kernel.id)) ||
+    return (step->kind == STEP_KERNEL && kernel_joins(step->kernel.id)) ||
            (step->kind == STEP_GEMM && step->gemm.beta != 0) ||
            (step->kind == STEP_CONV && step->conv.accumulate);
 }
@@ -110,7 +104,7 @@ static bool continues(const Plan *plan, int a, int b)
 {
     const Step *x = &plan->steps[a], *y = &plan->steps[b];
     if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
-        !is_range_kernel(x->kernel.id) ||
+        !kernel_joins(x->kernel.id) ||
         plan->plan_steps[a].segment != plan->plan_steps[b].segment)
         return false;
     RangeArgs p, q;
@@ -161,7 +155,7 @@ static void coalesce(Plan *plan)
     memcpy(plan->begin, begin, sizeof begin);
     for (int i = 0; i < to; i++) {
         Step *step = &plan->steps[i];
-        if (step->kind != STEP_KERNEL || !is_range_kernel(step->kernel.id))
+        if (step->kind != STEP_KERNEL || !kernel_joins(step->kernel.id))
             continue;
         RangeArgs args;
         memcpy(&args, step->kernel.args, sizeof args);
@@ -180,7 +174,7 @@ static int64_t batch_of(const Graph *graph, bool *training)
     int64_t batch = 0, of_evaluation = 0;
     for (int i = 0; i < graph->nodes_count; i++) {
         const Node *n = graph->nodes[i];
-        if (n->op != OP_images)
+        if (op_get(n->op)->trait != TRAIT_SOURCE)
             continue;
         int64_t *largest = n->segment == SEGMENT_EVAL ? &of_evaluation : &batch;
         if (n->out[0]->dims.d[0] > *largest)
@@ -197,8 +191,7 @@ static const PlanValue *largest_value(const Plan *plan, bool growing)
     for (int i = 0; i < plan->values_count; i++) {
         const PlanValue *v = &plan->values[i];
         Role role = v->value->role;
-        bool shared = role == ROLE_ACTIVATION ||
-                      role == ROLE_DERIVED; /* and nowhere, where no step names it */
+        bool shared = slab_of(role) == SLAB_ACTIVATION; /* and nowhere, where no step names it */
         if ((shared || role == ROLE_INPUT) == growing && (!shared || v->first >= 0) &&
             v->bytes > most->bytes)
             most = v;
@@ -207,8 +200,10 @@ static const PlanValue *largest_value(const Plan *plan, bool growing)
 }
 
 static const char *const slab_titles[SLAB_COUNT] = {
-    "parameters", "gradients", "gradient sums",      "momentum",
-    "key copy",   "state",     "inputs and outputs", "activations"};
+#define X(name, word, title) title,
+    SLAB_LIST(X)
+#undef X
+};
 
 /* The name of the largest slab of those that do not grow with the batch, or of the value that makes
  * up most of it. */
@@ -408,13 +403,11 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
 /* State and constants start as zeros; padded lanes stay so. */
 static Status clear_slabs(Plan *plan)
 {
-    static const Slab cleared[] = {SLAB_PARAM, SLAB_GRAD,  SLAB_GRAD_SUM, SLAB_MOMENTUM,
-                                   SLAB_EMA,   SLAB_STATE, SLAB_IO};
     enum { PIECE = 1 << 20 };
     uint8_t *zeros = mem_zero(1, PIECE);
     Status status = STATUS_OK;
-    for (size_t c = 0; c < sizeof cleared / sizeof *cleared; c++) {
-        const PlanSlab *slab = &plan->slabs[cleared[c]];
+    for (int s = 0; s < SLAB_ACTIVATION; s++) {
+        const PlanSlab *slab = &plan->slabs[s];
         for (int i = 0; i < slab->count; i++)
             for (uint64_t at = 0; at < slab->sizes[i] && status == STATUS_OK; at += PIECE) {
                 uint64_t left = slab->sizes[i] - at;

@@ -28,11 +28,15 @@ struct Tuning {
 
 const char *tuning_key(const Step *step, char text[192])
 {
-    static const char *const ops[] = {"forward", "grad-data", "grad-weight", "pack"};
+    static const char *const ops[] = {
+#define X(name, word, algorithm) algorithm,
+        CONV_OP_LIST(X)
+#undef X
+    };
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
     if (step->kind == STEP_CONV)
-        snprintf(text, 192, "conv.%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d",
+        snprintf(text, 192, "%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d",
                  ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
                  c->groups);
     else
