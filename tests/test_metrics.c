@@ -97,9 +97,6 @@ static void accuracies(void **state)
     (void)state;
     Metrics *m = example();
     MetricsSummary s = metrics_summary(m);
-    double accuracy[7];
-    int64_t tests[7];
-    metrics_per_class(m, accuracy, tests);
     assert_int_equal(s.images, 9);
     close_to(s.top1, 5.0 / 9);
     close_to(s.top5, 8.0 / 9);
@@ -110,7 +107,6 @@ static void accuracies(void **state)
     assert_int_equal(s.many_classes, 1);
     assert_int_equal(s.medium_classes, 2);
     assert_int_equal(s.few_classes, 3);
-    assert_true(isnan(accuracy[5]) && tests[5] == 0 && tests[0] == 2 && accuracy[0] == 0.5);
     metrics_free(m);
 }
 

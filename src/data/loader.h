@@ -78,8 +78,6 @@ Status loader_open(const LoaderSpec *spec, Loader **out);
 /* The next batch, valid until the next call of loader_next or loader_close; *batch is NULL at the
  * end. After a failure every further call fails the same way. Call from one thread. */
 Status loader_next(Loader *loader, const Batch **batch);
-/* Steps of an epoch (LOADER_EVAL: batches in all). */
-int64_t loader_steps(const Loader *loader);
 LoaderStats loader_stats(const Loader *loader);
 /* Stops the threads at any moment and frees everything. NULL is allowed. */
 void loader_close(Loader *loader);
