@@ -240,7 +240,7 @@ alone 2 "bench image: needs a mode and a folder" bench image
 alone 2 "batch norm needs two images per rank" bench step --batch 1
 alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8
 alone 2 "plan: 'stpe': expected step or eval" plan stpe
-alone 2 "plan: --dump: 'all' is no stage (graph, fuse, recompute, steps, memory)" plan step --dump all
+alone 2 "plan: --dump: 'all' is no stage (graph|fuse|recompute|steps|memory)" plan step --dump all
 alone 2 "plan: --dump: '' is no stage" plan step --dump
 alone 2 "--epochs: means nothing to this command" plan step --epochs 3
 alone 2 "demo: --out" demo --out run

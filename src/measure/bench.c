@@ -228,7 +228,7 @@ Status bench_model(Options *options, bool evaluation, FILE *out)
     return status;
 }
 
-Status bench_plan(Options *options, bool evaluation, const char *dump)
+Status bench_plan(Options *options, bool evaluation, PlanStage dump)
 {
     Run run;
     ModelConfig config = bench_config(options, evaluation);

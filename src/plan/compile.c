@@ -13,6 +13,7 @@
 #include "graph/passes.h"
 #include "plan/lower.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -364,19 +365,34 @@ static Status prepare_steps(Plan *plan)
     return STATUS_OK;
 }
 
+/* Prints what the plan is after a stage, where the options or PACO_DEBUG ask for it. */
+static void show(const Plan *plan, const PlanOptions *options, PlanStage stage)
+{
+    static const int levels[] = {
+        [PLAN_STAGE_NONE] = INT_MAX,
+#define X(name, word, level) level,
+        PLAN_STAGE_LIST(X)
+#undef X
+    };
+    if (options->dump != stage && log_level() < levels[stage])
+        return;
+    if (stage == PLAN_STAGE_STEPS)
+        plan_dump_steps(plan, stderr);
+    else if (stage == PLAN_STAGE_MEMORY)
+        plan_dump_memory(plan, stderr);
+    else
+        graph_dump(plan->graph, stderr);
+}
+
 static Status run_passes(Plan *plan, const PlanOptions *options)
 {
-    const char *dump = options->dump ? options->dump : "";
-    if (!strcmp(dump, "graph") || log_level() >= 2)
-        graph_dump(plan->graph, stderr);
+    show(plan, options, PLAN_STAGE_GRAPH);
     if (!options->no_fuse)
         graph_fuse(plan->graph);
-    if (!strcmp(dump, "fuse") || log_level() >= 2)
-        graph_dump(plan->graph, stderr);
+    show(plan, options, PLAN_STAGE_FUSE);
     if (!options->no_fuse && !options->no_recompute)
         graph_recompute(plan->graph);
-    if (!strcmp(dump, "recompute") || log_level() >= 2)
-        graph_dump(plan->graph, stderr);
+    show(plan, options, PLAN_STAGE_RECOMPUTE);
     Value *state = graph_value(plan->graph, "step_state", ROLE_STATE, DTYPE_I32,
                                DIMS1(sizeof(StepState) / 4));
     plan->state = state->id;
@@ -389,10 +405,8 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     plan_memory(plan);
     plan_check(plan);
     coalesce(plan);
-    if (!strcmp(dump, "steps") || log_level() >= 3)
-        plan_dump_steps(plan, stderr);
-    if (!strcmp(dump, "memory") || log_level() >= 4)
-        plan_dump_memory(plan, stderr);
+    show(plan, options, PLAN_STAGE_STEPS);
+    show(plan, options, PLAN_STAGE_MEMORY);
     if (options->plan_only)
         return STATUS_OK;
     TRY(take_memory(plan));

@@ -79,6 +79,22 @@ typedef struct PlanOver {
     int out, in;
 } PlanOver;
 
+/* X(name, word, level): the stages that compiling can print; PACO_DEBUG from `level` on prints them
+ * too. */
+#define PLAN_STAGE_LIST(X)                                                                         \
+    X(GRAPH, "graph", 2)                                                                           \
+    X(FUSE, "fuse", 2)                                                                             \
+    X(RECOMPUTE, "recompute", 2)                                                                   \
+    X(STEPS, "steps", 3)                                                                           \
+    X(MEMORY, "memory", 4)
+
+typedef enum PlanStage {
+    PLAN_STAGE_NONE,
+#define X(name, word, level) PLAN_STAGE_##name,
+    PLAN_STAGE_LIST(X)
+#undef X
+} PlanStage;
+
 typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
     bool no_recompute; /* keep every activation for the backward pass */
@@ -87,7 +103,7 @@ typedef struct PlanOptions {
     bool plan_only; /* to be looked at: takes no memory of the device, builds no kernels, cannot run
                      */
     bool unbuilt;      /* takes memory but builds no kernels: for tuning, which builds its own */
-    const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
+    PlanStage dump;    /* print this stage to stderr */
 } PlanOptions;
 
 typedef struct Plan {
