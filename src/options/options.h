@@ -112,7 +112,9 @@ void options_normalise(Options *options, int classes);
  * Returns text. After options_normalise. */
 const char *options_normalisation(const Options *options, char text[160]);
 
-/* What the options say of one half of the data. */
+/* Whether the options name this half of the data at all. */
+bool options_have_data(const Options *options, bool train);
+/* What they say of it. */
 DatasetSpec options_dataset(const Options *options, bool train);
 /* Opens both halves. The test half gets as many classes as the training half, and must have the
  * same class folders (STATUS_INPUT). Where no training data is named (evaluation, data check)

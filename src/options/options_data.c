@@ -19,8 +19,7 @@ DatasetSpec options_dataset(const Options *o, bool train)
     return spec;
 }
 
-/* Whether the options name this half at all. */
-static bool is_named(const Options *o, bool train)
+bool options_have_data(const Options *o, bool train)
 {
     switch (dataset_row((DatasetKind)o->dataset)->source) {
     case DATASET_FROM_LISTS: return (train ? o->train_list : o->test_list) != NULL;
@@ -50,12 +49,12 @@ Status options_open_data(const Options *o, Dataset **train, Dataset **test)
 {
     DatasetSpec of_train = options_dataset(o, true), of_test = options_dataset(o, false);
     *train = *test = NULL;
-    if (is_named(o, true))
+    if (options_have_data(o, true))
         TRY(dataset_open(&of_train, train));
     Status status = STATUS_OK;
     if (*train)
         of_test.classes = (*train)->classes;
-    if (is_named(o, false))
+    if (options_have_data(o, false))
         status = dataset_open(&of_test, test);
     if (status == STATUS_OK && *train && *test)
         status = check_folders(*train, *test);

@@ -53,7 +53,7 @@ static Status open_data(Trainer *t)
 {
     DatasetSpec spec = options_dataset(t->options, true);
     TRY(dataset_open(&spec, &t->train));
-    bool has_test = t->options->dataset != DATASET_LIST || t->options->test_list;
+    bool has_test = options_have_data(t->options, false);
     if (has_test) {
         spec = options_dataset(t->options, false);
         spec.classes = t->train->classes;
