@@ -9,7 +9,7 @@ static const struct {
     int refs;
     size_t args_bytes;
 } kernels[] = {
-#define KERNEL(name, refs, args, file) {#name, #file, refs, sizeof(args)},
+#define KERNEL(name, refs, args, file, passes) {#name, #file, refs, sizeof(args)},
 #include "device/kernels.def"
 #undef KERNEL
 };

@@ -148,7 +148,7 @@ alone 3 "options: not those of the run to resume (--seed 1 vs 0). --init-from st
 alone 3 "(--batch 4 vs 8)" "${again[@]}" --batch 4
 alone 3 "(--ranks 2 vs 1)" "${again[@]}" --ranks 2
 alone 3 "(--arch resnet32 vs resnet20)" "${again[@]}" --arch resnet32
-alone 3 "(--arch resnet32 vs resnet20, --seed 1 vs 0, --batch 4 vs 8, --ranks 2 vs 1)" \
+alone 3 "(--arch resnet32 vs resnet20, --batch 4 vs 8, --ranks 2 vs 1, --seed 1 vs 0)" \
     "${again[@]}" --arch resnet32 --seed 1 --batch 4 --ranks 2
 error 3 "run/step-000000000006.pth.tar" "${again[@]}" --dim 4
 grep -q 'wrong shape: queue is' ../stderr || { echo "FAIL: no list of differences"; failed=1; }
@@ -240,7 +240,7 @@ alone 2 "bench image: needs a mode and a folder" bench image
 alone 2 "batch norm needs two images per rank" bench step --batch 1
 alone 2 "resnet50 needs larger images" bench step --arch resnet50 --size 8
 alone 2 "plan: 'stpe': expected step or eval" plan stpe
-alone 2 "plan: --dump: 'all' is no stage (graph, fuse, recompute, steps, memory)" plan step --dump all
+alone 2 "plan: --dump: 'all' is no stage (graph|fuse|recompute|steps|memory)" plan step --dump all
 alone 2 "plan: --dump: '' is no stage" plan step --dump
 alone 2 "--epochs: means nothing to this command" plan step --epochs 3
 alone 2 "demo: --out" demo --out run

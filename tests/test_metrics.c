@@ -60,14 +60,6 @@ static void cifar_schedule(void **state)
     close_to(schedule_lr(&ten, 9), 0.1);
 }
 
-static void scaling_is_linear(void **state)
-{
-    (void)state;
-    close_to(schedule_scale(0.02, 4, 8), 0.04);
-    close_to(schedule_scale(0.02, 4, 1), 0.005);
-    assert_true(schedule_scale(0.1, 3, 3) == 0.1);
-}
-
 /* ---- accuracies ---- */
 
 /* Adds an image whose class `best` wins and whose next classes follow in `then`. */
@@ -105,9 +97,6 @@ static void accuracies(void **state)
     (void)state;
     Metrics *m = example();
     MetricsSummary s = metrics_summary(m);
-    double accuracy[7];
-    int64_t tests[7];
-    metrics_per_class(m, accuracy, tests);
     assert_int_equal(s.images, 9);
     close_to(s.top1, 5.0 / 9);
     close_to(s.top5, 8.0 / 9);
@@ -118,7 +107,6 @@ static void accuracies(void **state)
     assert_int_equal(s.many_classes, 1);
     assert_int_equal(s.medium_classes, 2);
     assert_int_equal(s.few_classes, 3);
-    assert_true(isnan(accuracy[5]) && tests[5] == 0 && tests[0] == 2 && accuracy[0] == 0.5);
     metrics_free(m);
 }
 
@@ -307,7 +295,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cosine_schedule),
         cmocka_unit_test(cifar_schedule),
-        cmocka_unit_test(scaling_is_linear),
         cmocka_unit_test(accuracies),
         cmocka_unit_test(nothing_is_not_a_number),
         cmocka_unit_test(equal_logits_rank_by_class),

@@ -10,7 +10,9 @@
 #include "data/loader.h"
 #include "support_files.h"
 #include "options/options.h"
+#include "model/paco.h"
 #include "options/presets.h"
+#include "train/schedule.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -161,18 +163,29 @@ static void mistakes(void **state)
     }
 }
 
+/* The value that a preset gives an option, or "". */
+static const char *preset_value(const Preset *preset, OptionId id)
+{
+    const char *text = "";
+    for (const PresetValue *v = preset->values; v->text; v++)
+        if (v->id == id)
+            text = v->text;
+    return text;
+}
+
 static void presets_are_consistent(void **state)
 {
     (void)state;
     for (int i = 0; preset_at(i); i++) {
         char line[256];
         Options o;
+        const char *dataset = preset_value(preset_at(i), OPTION_ID_dataset);
         const char *data =
-            strstr(preset_at(i)->options, "dataset=list")     ? "--train-list a --test-list b"
-            : strstr(preset_at(i)->options, "dataset=folder") ? "--data a --test-data b"
-            : strstr(preset_at(i)->options, "dataset=cifar")  ? "--data a"
-                                                              : "";
-        const char *weights = strstr(preset_at(i)->options, "freeze=") ? "--init-from w.pth" : "";
+            strcmp(dataset, "list") == 0        ? "--train-list a --test-list b"
+            : strcmp(dataset, "folder") == 0    ? "--data a --test-data b"
+            : strncmp(dataset, "cifar", 5) == 0 ? "--data a"
+                                                : "";
+        const char *weights = *preset_value(preset_at(i), OPTION_ID_freeze) ? "--init-from w.pth" : "";
         snprintf(line, sizeof line, "--preset %s %s %s", preset_at(i)->name, data, weights);
         if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
             fail_msg("%s: %s", preset_at(i)->name, status_text());
@@ -364,6 +377,41 @@ static void dump_reads_back(void **state)
     arena_free(&arena);
 }
 
+/* What a dump says of the options of one kind, as "name: now vs then; ...". */
+static void expect_changes(const Options *o, const char *dump, OptionResume resume, const char *expected)
+{
+    OptionChange changes[OPTION_COUNT];
+    Arena arena = {0};
+    int count = options_changes(o, dump, resume, &arena, changes);
+    const char *text = "";
+    for (int i = 0; i < count; i++)
+        text = arena_printf(&arena, "%s%s: %s vs %s; ", text, changes[i].name, changes[i].now, changes[i].then);
+    assert_string_equal(text, expected);
+    arena_free(&arena);
+}
+
+static void changes_since_a_dump(void **state)
+{
+    (void)state;
+    Options o;
+    Arena arena = {0};
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset synthetic --seed 9007199254740993 --randaug-m 10"),
+                     STATUS_OK);
+    const char *same = options_dump(&o, &arena);
+    for (int kind = RESUME_SAME; kind <= RESUME_FREE; kind++)
+        expect_changes(&o, same, (OptionResume)kind, "");
+    const char *dump = "preset=gone\nrandaug-m=1e+01\nlr=1e-1\ndata=there\nrecompute=off\nnovel=1\n"
+                       "arch=resnet20\nbatch=64\nseed=9007199254740992\nranks=none\nmean=0.5,0.50,0.5\n"
+                       "test-list=t";
+    expect_changes(&o, dump, RESUME_SAME,
+                   "arch: resnet32 vs resnet20; batch: 128 vs 64; ranks: 1 vs none; "
+                   "seed: 9007199254740993 vs 9007199254740992; ");
+    expect_changes(&o, dump, RESUME_TELL, "lr: 0.05 vs 0.1; test-list:  vs t; mean:  vs 0.5,0.5,0.5; ");
+    expect_changes(&o, dump, RESUME_FREE, "data:  vs there; recompute: on vs off; ");
+    options_free(&o);
+    arena_free(&arena);
+}
+
 static void help_lists_what_applies(void **state)
 {
     (void)state;
@@ -411,8 +459,8 @@ static void what_others_get(void **state)
                      STATUS_OK);
     DatasetSpec train = options_dataset(&o, true), test = options_dataset(&o, false);
     assert_true(train.train && train.tail.form == LONGTAIL_STEP && train.tail.factor == 0.02);
-    assert_true(!test.train && test.tail.form == LONGTAIL_NONE && strcmp(test.root, "d") == 0);
-    Schedule s = options_schedule(&o);
+    assert_true(!test.train && test.tail.factor == 0 && strcmp(test.root, "d") == 0);
+    Schedule s = schedule_of(&o);
     assert_true(s.kind == SCHEDULE_CIFAR && s.epochs == 7 && s.warmup == 2 && s.lr == 3);
     assert_non_null(options_recipe(&o, &views));
     assert_int_equal(views.size, 48);
@@ -537,6 +585,7 @@ int main(void)
         cmocka_unit_test(presets_are_the_published_ones),
         cmocka_unit_test(ranks_scale_a_preset),
         cmocka_unit_test(dump_reads_back),
+        cmocka_unit_test(changes_since_a_dump),
         cmocka_unit_test(help_lists_what_applies),
         cmocka_unit_test(what_others_get),
         cmocka_unit_test(normalisation_of_the_data),

@@ -125,9 +125,17 @@ run "$folder/run" --resume auto --train-list "$folder/other.txt"
 cmp "$folder/run/last.pth.tar" "$folder/kept.pth.tar" || fail "a refused resume changed the run"
 cp -r "$folder/data" "$folder/moved"
 sed "s,^,$folder/moved/," "$folder/data/train.txt" >"$folder/moved.txt"
-run "$folder/run" --resume auto --train-list "$folder/moved.txt" --data "$folder/moved"
+run "$folder/run" --resume auto --train-list "$folder/moved.txt" --data "$folder/moved" --no-recompute
 [ $status = 0 ] || { fail "resume on moved data: exit $status"; cat "$folder/stderr"; }
+grep -q 'when the run was saved' "$folder/stderr" && { fail "moved data, kept activations: a warning"; cat "$folder/stderr"; }
 same "$folder/run" "moved data"
+
+# Another learning rate is seldom meant: told.
+rm -rf "$folder/run"
+run "$folder/run" --stop-after 8
+run "$folder/run" --resume auto --lr 0.07 --stop-after 1
+[ $status = 75 ] && grep -q 'warning: --lr: 0.07 now, .* when the run was saved' "$folder/stderr" ||
+    { fail "resume with another rate: exit $status"; cat "$folder/stderr"; }
 
 # Other kernels round otherwise: the run goes on, and says so.
 rm -rf "$folder/run"

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "data/loader.h"
+#include "data/sampler.h"
 #include "device/registry.h"
 #include "support_device.h"
 #include "support_files.h"
@@ -259,7 +260,7 @@ static void train_by_hand(const char *out, double *losses)
     int head = 0, done = 0;
     const Batch *batch;
     for (must(loader_next(loader, &batch)); batch; must(loader_next(loader, &batch))) {
-        int64_t steps = loader_steps(loader);
+        int64_t steps = sampler_steps_of(data->count, RANKS, BATCH / RANKS);
         StepParams state = {.lr = published_rate((int)batch->epoch), .grad_scale = 1.0 / RANKS, .queue_head = head,
                             .step = done++};
         losses[batch->epoch] += step_by_hand(&run, batch, state) / (double)steps;

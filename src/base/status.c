@@ -38,13 +38,3 @@ const char *status_text(void)
 {
     return text;
 }
-
-const char *status_name(Status code)
-{
-    switch (code) {
-#define X(name, number, meaning) case STATUS_##name: return #name;
-    STATUS_LIST(X)
-#undef X
-    }
-    return "unknown";
-}

@@ -40,9 +40,6 @@ Status status_prefix(Status code, const char *format, ...) __attribute__((format
 /* The text of this thread's latest failure; "" when there was none. Valid until the next one. */
 const char *status_text(void);
 
-/* One word for a code ("usage"), for logs. */
-const char *status_name(Status code);
-
 /* Returns from the calling function when `call` fails. */
 #define TRY(call)                                    \
     do {                                             \

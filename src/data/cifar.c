@@ -13,18 +13,18 @@ typedef struct Variant {
     const char *folder;       /* as the archive names it */
     const char *pickle;       /* a file that only the Python version has */
     const char *names;        /* text file of class names */
-    int classes, label_bytes; /* the class is the last label byte */
+    int label_bytes;          /* the class is the last of them */
     const char *train[6], *test[2];
 } Variant;
 
 static const Variant cifar10 = {
-    "cifar-10-batches-bin", "data_batch_1", "batches.meta.txt", 10, 1,
+    "cifar-10-batches-bin", "data_batch_1", "batches.meta.txt", 1,
     {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
      "data_batch_5.bin"},
     {"test_batch.bin"},
 };
 static const Variant cifar100 = {
-    "cifar-100-binary", "train", "fine_label_names.txt", 100, 2, {"train.bin"}, {"test.bin"},
+    "cifar-100-binary", "train", "fine_label_names.txt", 2, {"train.bin"}, {"test.bin"},
 };
 
 /* The folder with the files: root itself or root/<archive's folder>. malloc'd. */
@@ -63,9 +63,9 @@ static Status add_records(const Variant *v, Dataset *d, const char *path, const 
     for (size_t i = 0; i < n; i++, d->count++) {
         const uint8_t *from = bytes + i * record + v->label_bytes;
         uint8_t *to = d->pixels + (size_t)d->count * PIXELS;
-        if (from[-1] >= v->classes)
+        if (from[-1] >= d->classes)
             return status_fail(STATUS_INPUT, "%s: image %zu: label out of range (%d vs 0 to %d)",
-                               path, i, from[-1], v->classes - 1);
+                               path, i, from[-1], d->classes - 1);
         d->labels[d->count] = from[-1];
         /* From planes to pixels. */
         for (int p = 0; p < PLANE; p++)
@@ -98,12 +98,12 @@ static void read_names(const Variant *v, Dataset *d, const char *folder)
     size_t size;
     int n = 0;
     if (file_exists(path) && file_read(path, 1 << 20, &bytes, &size) == STATUS_OK) {
-        const char **names = arena_alloc(&d->arena, (size_t)v->classes * sizeof *names);
-        for (line = strtok_r((char *)bytes, "\r\n", &at); line && n < v->classes;
+        const char **names = arena_alloc(&d->arena, (size_t)d->classes * sizeof *names);
+        for (line = strtok_r((char *)bytes, "\r\n", &at); line && n < d->classes;
              line = strtok_r(NULL, "\r\n", &at))
             names[n++] = arena_printf(&d->arena, "%s", line);
         /* Fewer, or more, are names of something else. */
-        if (n == v->classes)
+        if (n == d->classes)
             d->class_names = names;
     }
     free(bytes);
@@ -131,13 +131,8 @@ static Status cut_tail(const LongTail *tail, Dataset *d)
     return STATUS_OK;
 }
 
-Status cifar_open(const DatasetSpec *spec, Dataset *d)
+static Status open_variant(const Variant *v, const DatasetSpec *spec, Dataset *d)
 {
-    const Variant *v = spec->kind == DATASET_CIFAR10 ? &cifar10 : &cifar100;
-    if (spec->classes && spec->classes != v->classes)
-        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
-                           spec->classes, v->classes);
-    d->classes = v->classes;
     d->side = SIDE;
     char *folder = find_folder(v, d->source);
     Status status = STATUS_OK;
@@ -147,7 +142,17 @@ Status cifar_open(const DatasetSpec *spec, Dataset *d)
     if (status == STATUS_OK)
         read_names(v, d, folder);
     free(folder);
-    if (status == STATUS_OK && spec->train && spec->tail.form != LONGTAIL_NONE)
+    if (status == STATUS_OK && spec->train && spec->tail.factor > 0)
         status = cut_tail(&spec->tail, d);
     return status;
+}
+
+Status cifar10_open(const DatasetSpec *spec, Dataset *d)
+{
+    return open_variant(&cifar10, spec, d);
+}
+
+Status cifar100_open(const DatasetSpec *spec, Dataset *d)
+{
+    return open_variant(&cifar100, spec, d);
 }

@@ -74,26 +74,45 @@ static void warn_empty_classes(const Dataset *d)
                  example, empty > 1 ? " is the first" : "");
 }
 
-static Status open_kind(const DatasetSpec *spec, Dataset *d)
+typedef struct Kind {
+    DatasetRow row;
+    Status (*open)(const DatasetSpec *spec, Dataset *dataset);
+} Kind;
+
+enum { NO = false, YES = true };
+
+static const Kind kinds[DATASET_KINDS] = {
+#define KIND(name, word, source, classes, tail, pixels)                                            \
+    {{#word, DATASET_FROM_##source, classes, tail}, word##_open},
+#include "data/kinds.def"
+};
+
+const DatasetRow *dataset_row(DatasetKind kind)
 {
-    switch (spec->kind) {
-    case DATASET_LIST: return list_open(spec, d);
-    case DATASET_FOLDER: return folder_open(spec, d);
-    case DATASET_CIFAR10:
-    case DATASET_CIFAR100: return cifar_open(spec, d);
-    case DATASET_SYNTHETIC: return synthetic_open(spec, d);
-    }
-    CHECKF(false, "kind %d", (int)spec->kind);
-    return STATUS_USAGE;
+    CHECKF(kind < DATASET_KINDS, "kind %d", (int)kind);
+    return &kinds[kind].row;
 }
 
-static const char *source_of(const DatasetSpec *spec)
+static char *source_of(const DatasetSpec *spec)
 {
-    if (spec->kind == DATASET_SYNTHETIC)
-        return spec->train ? "synthetic training set" : "synthetic test set";
-    if (spec->kind == DATASET_LIST)
-        return spec->list ? spec->list : "";
-    return spec->root ? spec->root : ".";
+    const DatasetRow *row = dataset_row(spec->kind);
+    char text[64];
+    if (row->source == DATASET_FROM_LISTS)
+        return mem_string(spec->list ? spec->list : "");
+    if (row->source != DATASET_FROM_MEMORY)
+        return mem_string(spec->root ? spec->root : ".");
+    snprintf(text, sizeof text, "%s %s set", row->word, spec->train ? "training" : "test");
+    return mem_string(text);
+}
+
+static Status open_kind(const DatasetSpec *spec, Dataset *d)
+{
+    int fixed = dataset_row(spec->kind)->classes;
+    if (fixed && spec->classes && spec->classes != fixed)
+        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
+                           spec->classes, fixed);
+    d->classes = fixed;
+    return kinds[spec->kind].open(spec, d);
 }
 
 Status dataset_open(const DatasetSpec *spec, Dataset **out)
@@ -101,7 +120,7 @@ Status dataset_open(const DatasetSpec *spec, Dataset **out)
     Dataset *d = mem_zero(1, sizeof *d);
     d->kind = spec->kind;
     d->train = spec->train;
-    d->source = mem_string(source_of(spec));
+    d->source = source_of(spec);
     Status status = open_kind(spec, d);
     if (status != STATUS_OK) {
         dataset_close(d);
@@ -135,8 +154,9 @@ const char *dataset_name(const Dataset *d, int64_t i, char *text, size_t room)
 {
     CHECKF(i >= 0 && i < d->count, "image %lld", (long long)i);
     if (!d->names) {
-        /* The source of a procedural set names its half. */
-        const char *half = d->kind == DATASET_SYNTHETIC ? "" : d->train ? "training " : "test ";
+        /* The source of a set made in memory names its half. */
+        bool named = dataset_row(d->kind)->source == DATASET_FROM_MEMORY;
+        const char *half = named ? "" : d->train ? "training " : "test ";
         snprintf(text, room, "%s: %simage %lld", d->source, half, (long long)i);
         return text;
     }

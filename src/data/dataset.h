@@ -16,19 +16,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* KIND(name, text of the option, what it reads) */
-#define DATASET_KINDS(X)                                                      \
-    X(LIST, "list", "a list file with one `path label` per line")             \
-    X(FOLDER, "folder", "a folder per class, in the order of their names")    \
-    X(CIFAR10, "cifar10", "the binary files of CIFAR-10")                     \
-    X(CIFAR100, "cifar100", "the binary files of CIFAR-100")                  \
-    X(SYNTHETIC, "synthetic", "procedural long-tailed images made in memory")
+/* Where the images of a kind come from, and what its two halves need to be named. */
+typedef enum DatasetSource {
+    DATASET_FROM_LISTS,   /* a list file for each half; the root is where their paths start */
+    DATASET_FROM_FOLDERS, /* a folder for each half, with a folder per class in it */
+    DATASET_FROM_FILES,   /* one folder with the files of both halves; testing may name another */
+    DATASET_FROM_MEMORY,  /* made up: nothing is read */
+} DatasetSource;
 
 typedef enum DatasetKind {
-#define X(name, text, meaning) DATASET_##name,
-    DATASET_KINDS(X)
-#undef X
+#define KIND(name, word, source, classes, tail, pixels) DATASET_##name,
+#include "data/kinds.def"
+    DATASET_KINDS
 } DatasetKind;
+
+/* A row of kinds.def. */
+typedef struct DatasetRow {
+    const char *word;     /* of --dataset */
+    DatasetSource source;
+    int classes;          /* of every set of this kind; 0: as the data say */
+    bool tail;            /* DatasetSpec.tail may be given */
+} DatasetRow;
+
+const DatasetRow *dataset_row(DatasetKind kind);
 
 /* Classes a data set may have at most. */
 enum { DATASET_CLASSES_MAX = 1000000 };
@@ -36,11 +46,11 @@ enum { DATASET_CLASSES_MAX = 1000000 };
 typedef struct DatasetSpec {
     DatasetKind kind;
     bool train;       /* the training half of CIFAR and of the procedural set, else the test half */
-    const char *list; /* DATASET_LIST: the list file */
+    const char *list; /* DATASET_FROM_LISTS: the list file */
     const char *root; /* folder that relative paths of a list start from; the folder of folders; the
                          folder of the CIFAR files; NULL is the working folder */
     int classes;      /* 0: one more than the largest label, or as many as there are folders */
-    LongTail tail;    /* CIFAR training half only: which images to keep */
+    LongTail tail;    /* training half, where the row says so: which images to keep */
     uint64_t seed;    /* procedural set; runs use 0, so that all see the same images */
 } DatasetSpec;
 

@@ -1,14 +1,20 @@
 /* Private to src/data: what each kind of data set does when it is opened. dataset.c calls these
- * with a zeroed Dataset whose kind and source are set; they fill count, the labels and either names
- * or pixels (and class names where known). On failure dataset_close cleans up what was made. */
+ * with a zeroed Dataset whose kind, source and, where its kind has a fixed number, classes are set;
+ * they fill count, the labels and either names or pixels (and class names where known). On failure
+ * dataset_close cleans up what was made. */
 #ifndef PACO_DATA_KINDS_H
 #define PACO_DATA_KINDS_H
 
 #include "data/dataset.h"
 
-Status list_open(const DatasetSpec *spec, Dataset *dataset);
-Status folder_open(const DatasetSpec *spec, Dataset *dataset);
-Status cifar_open(const DatasetSpec *spec, Dataset *dataset);
-Status synthetic_open(const DatasetSpec *spec, Dataset *dataset);
+#define KIND(name, word, source, classes, tail, pixels)                                            \
+    Status word##_open(const DatasetSpec *spec, Dataset *dataset);
+#include "data/kinds.def"
+
+/* DATASET_CLASSES_name: the column as a constant, for arrays. */
+enum {
+#define KIND(name, word, source, classes, tail, pixels) DATASET_CLASSES_##name = (classes),
+#include "data/kinds.def"
+};
 
 #endif

@@ -439,11 +439,6 @@ Status loader_next(Loader *l, const Batch **batch)
     return STATUS_OK;
 }
 
-int64_t loader_steps(const Loader *l)
-{
-    return l->steps;
-}
-
 LoaderStats loader_stats(const Loader *l)
 {
     return l->stats;

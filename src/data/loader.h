@@ -16,13 +16,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What becomes of an image that cannot be read or decoded. */
+/* CORRUPT(name, word of --on-corrupt): what becomes of an image that cannot be read or decoded.
+ * FAIL: the batch that needs it fails. SKIP: another image, of the same class where one is
+ * readable, takes its place (a function of seed, epoch and sample); LOADER_EVAL leaves it out
+ * instead; reported; when above 1 % of the images of the data set, each counted once, are found
+ * unreadable, the loader fails. */
+#define CORRUPT_LIST(X) X(FAIL, "fail") X(SKIP, "skip")
+
 typedef enum OnCorrupt {
-    CORRUPT_FAIL, /* the batch that needs it fails */
-    CORRUPT_SKIP, /* another image, of the same class where one is readable, takes its place (a
-                     function of seed, epoch and sample); LOADER_EVAL leaves it out instead;
-                     reported; when above 1 % of the images of the data set, each counted once,
-                     are found unreadable, the loader fails */
+#define X(name, word) CORRUPT_##name,
+    CORRUPT_LIST(X)
+#undef X
 } OnCorrupt;
 
 typedef enum LoaderViews {
@@ -74,8 +78,6 @@ Status loader_open(const LoaderSpec *spec, Loader **out);
 /* The next batch, valid until the next call of loader_next or loader_close; *batch is NULL at the
  * end. After a failure every further call fails the same way. Call from one thread. */
 Status loader_next(Loader *loader, const Batch **batch);
-/* Steps of an epoch (LOADER_EVAL: batches in all). */
-int64_t loader_steps(const Loader *loader);
 LoaderStats loader_stats(const Loader *loader);
 /* Stops the threads at any moment and frees everything. NULL is allowed. */
 void loader_close(Loader *loader);

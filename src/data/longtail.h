@@ -8,15 +8,21 @@
 
 #include <stdint.h>
 
+/* FORM(name, word of --lt-form): the course of the class sizes. */
+#define LONGTAIL_LIST(X)                                                                           \
+    X(EXP, "exp")   /* n_c = int(n_max * factor^(c / (C - 1))) */                                  \
+    X(STEP, "step") /* first half n_max, second half int(n_max * factor) */
+
 typedef enum LongTailForm {
-    LONGTAIL_NONE, /* every image */
-    LONGTAIL_EXP,  /* n_c = int(n_max * factor^(c / (C - 1))) */
-    LONGTAIL_STEP, /* first half n_max, second half int(n_max * factor) */
+#define X(name, word) LONGTAIL_##name,
+    LONGTAIL_LIST(X)
+#undef X
 } LongTailForm;
 
 typedef struct LongTail {
     LongTailForm form;
-    double factor; /* smallest class over largest, in (0, 1]: 0.01 for imbalance 100 */
+    double factor; /* smallest class over largest, in (0, 1]: 0.01 for imbalance 100; 0: no tail,
+                      every image */
 } LongTail;
 
 /* counts[classes]: images to keep of each class; the largest keeps total / classes. */

@@ -15,7 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SIDE = 32, CLASSES = 10, SHAPES = 5, TEST_PER_CLASS = 50 };
+enum { SIDE = 32, CLASSES = DATASET_CLASSES_SYNTHETIC, SHAPES = 5, TEST_PER_CLASS = 50 };
 
 static const int train_counts[CLASSES] = {500, 340, 230, 155, 105, 72, 48, 33, 19, 15};
 
@@ -149,12 +149,8 @@ static void make_image(Rng *rng, int class, uint8_t *out)
 
 Status synthetic_open(const DatasetSpec *spec, Dataset *d)
 {
-    if (spec->classes && spec->classes != CLASSES)
-        return status_fail(STATUS_USAGE, "--classes: does not fit the synthetic images (%d vs %d)",
-                           spec->classes, CLASSES);
     for (int c = 0; c < CLASSES; c++)
         d->count += spec->train ? train_counts[c] : TEST_PER_CLASS;
-    d->classes = CLASSES;
     d->side = SIDE;
     d->class_names = arena_copy(&d->arena, names, sizeof names);
     d->labels = mem_alloc((size_t)d->count * sizeof *d->labels);

@@ -119,14 +119,18 @@ typedef struct Step {
 
 /* ------------------------------------------------------------------------------------ devices */
 
+/* X(name, bit, word of `paco devices`)
+ * CPU: few work-items with long loops, else work-groups and local memory. SUBGROUPS: values can be
+ * shuffled within sub-groups. ACCELERATOR: neither a processor nor a GPU, never chosen before one.
+ */
+#define DEVICE_CAP_LIST(X)                                                                         \
+    X(CPU, 1, "processor") X(UNIFIED_MEMORY, 2, "unified-memory") X(SUBGROUPS, 4, "subgroups")     \
+    X(FP16, 8, "fp16") X(FP64, 16, "fp64") X(ACCELERATOR, 32, "accelerator")
+
 typedef enum DeviceCaps {
-    CAP_CPU = 1,             /* few work-items with long loops; else work-groups and local memory */
-    CAP_UNIFIED_MEMORY = 2,
-    CAP_SUBGROUPS = 4,       /* values can be shuffled within sub-groups */
-    CAP_FP16 = 8,
-    CAP_FP64 = 16,
-    CAP_COLLECTIVES = 32,
-    CAP_ACCELERATOR = 64,    /* neither a processor nor a GPU: never chosen before one */
+#define X(name, bit, word) CAP_##name = (bit),
+    DEVICE_CAP_LIST(X)
+#undef X
 } DeviceCaps;
 
 typedef struct DeviceInfo {

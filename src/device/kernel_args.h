@@ -61,7 +61,6 @@ typedef struct ColumnArgs {
 typedef struct PacoArgs {
     int B, L, M;   /* images, classes, queue */
     int ldz, ldl;  /* floats between rows of similarities and of logits */
-    int has_prior;
     float alpha, beta, gamma, inv_supt;
     float scale;   /* temperature / base temperature */
 } PacoArgs;

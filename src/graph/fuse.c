@@ -3,9 +3,10 @@
  * A row looks at one node and its producers. When it matches, the node becomes the fused one (same
  * place in the order, same output values), and the nodes it swallowed are marked dead; dead nodes
  * are removed at the end. A node may be swallowed only when nothing else uses its outputs. */
-#include "plan/plan.h"
+#include "graph/passes.h"
 
 #include "base/check.h"
+#include "graph/op.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -183,8 +184,7 @@ static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
 
 static bool accumulates(const Fusion *f, const Node *n)
 {
-    return n && !f->dead[n->id] && (n->op == OP_conv_grad_data || n->op == OP_linear_grad_data) &&
-           !n->in[2];
+    return n && !f->dead[n->id] && op_get(n->op)->trait == TRAIT_ADDS && !n->in[2];
 }
 
 /* add(a, b) with b fresh from a data gradient and a made before it. */

@@ -14,23 +14,24 @@
 
 enum { NODE_MAX_IN = 13, NODE_MAX_OUT = 5 };
 
-/* ROLE(name, what): what a value is for decides its slab and how long it lives. */
-#define ROLE_LIST(X)                                                             \
-    X(PARAM, "trained parameters, PyTorch's order and shape")                    \
-    X(GRAD, "gradients of parameters, laid out like them")                       \
-    X(GRAD_SUM, "gradients summed over ranks, likewise")                         \
-    X(GRAD_PARTIAL, "partial sums of them, over neighbouring ranks, likewise")   \
-    X(MOMENTUM, "SGD's velocity, likewise")                                      \
-    X(EMA, "the key encoder's copy of the parameters, likewise")                 \
-    X(STATE, "queue, running statistics: kept from step to step")                \
-    X(CONSTANT, "written once by the host")                                      \
-    X(INPUT, "written by the host before each step")                             \
-    X(OUTPUT, "read by the host after each step")                                \
-    X(ACTIVATION, "lives within a step")                                         \
-    X(DERIVED, "weights folded or packed from parameters: plain, lives within a step")
+/* ROLE(name, slab): what a value is for decides the slab that it lies in (plan/plan.h) and how long
+ * it lives. */
+#define ROLE_LIST(X)                                                                               \
+    X(PARAM, PARAM)           /* trained parameters, PyTorch's order and shape */                  \
+    X(GRAD, GRAD)             /* gradients of parameters, laid out like them */                    \
+    X(GRAD_SUM, GRAD_SUM)     /* gradients summed over ranks, likewise */                          \
+    X(GRAD_PARTIAL, GRAD_SUM) /* partial sums of them, over neighbouring ranks, likewise */        \
+    X(MOMENTUM, MOMENTUM)     /* SGD's velocity, likewise */                                       \
+    X(EMA, EMA)               /* the key encoder's copy of the parameters, likewise */             \
+    X(STATE, STATE)           /* queue, running statistics: kept from step to step */              \
+    X(CONSTANT, IO)           /* written once by the host */                                       \
+    X(INPUT, IO)              /* written by the host before each step */                           \
+    X(OUTPUT, IO)             /* read by the host after each step */                               \
+    X(ACTIVATION, ACTIVATION) /* lives within a step */                                            \
+    X(DERIVED, ACTIVATION)    /* weights folded or packed from parameters: plain, likewise */
 
 typedef enum Role {
-#define X(name, what) ROLE_##name,
+#define X(name, slab) ROLE_##name,
     ROLE_LIST(X)
 #undef X
     ROLE_COUNT
@@ -62,7 +63,7 @@ bool segment_trains(Segment segment);
 int segment_turns(Segment segment, Ranks ranks);
 
 typedef enum OpKind {
-#define OP(name, attrs, diff, mutates) OP_##name,
+#define OP(name, attrs, grad, remake, mutates, trait) OP_##name,
 #include "graph/ops.def"
 #undef OP
     OP_COUNT
@@ -136,9 +137,9 @@ Value *graph_companion_of(const Graph *graph, const Value *param, Role role);
  * a user checks them. */
 Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes, int in_count,
                  Value *const *in);
-/* The same for an operator with one output. */
+/* The same by name; attributes of another type than the row's do not compile. */
 #define NODE(graph, op, attrs, ...)                                                                \
-    graph_node(graph, OP_##op, attrs, sizeof *(attrs),                                             \
+    graph_node(graph, OP_##op, attrs, _Generic(*(attrs), OpAttrs_##op: sizeof *(attrs)),           \
                (int)(sizeof((Value *[]){__VA_ARGS__}) / sizeof(Value *)),                          \
                (Value *[]){__VA_ARGS__})
 /* Called by shape inference: appends an output value, an ACTIVATION unless its role is set

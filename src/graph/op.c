@@ -3,12 +3,13 @@
 
 #include <stddef.h>
 
-#define OP_GRAD_YES(name) name##_grad
-#define OP_GRAD_NO(name) NULL
+#define IF_YES(function) function
+#define IF_NO(function) NULL
 
 static const Op table[OP_COUNT] = {
-#define OP(name, attrs, diff, mutates) \
-    {#name, mutates, name##_infer, OP_GRAD_##diff(name), name##_lower, name##_reference},
+#define OP(name, attrs, grad, remake, mutates, trait)                                              \
+    {#name,         mutates,      TRAIT_##trait,       name##_infer, IF_##grad(name##_grad),       \
+     name##_lower, name##_reference, IF_##remake(name##_remake)},
 #include "graph/ops.def"
 #undef OP
 };

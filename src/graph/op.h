@@ -72,26 +72,37 @@ typedef struct RefCall {
     double **out;
 } RefCall;
 
+typedef enum OpTrait { TRAIT_PLAIN, TRAIT_SOURCE, TRAIT_LOSS, TRAIT_ADDS } OpTrait;
+
+/* A row of ops.def. */
 typedef struct Op {
     const char *name;
     uint32_t mutates; /* bit i: input i is written in place */
+    OpTrait trait;
     void (*infer)(Graph *graph, Node *node);
     void (*grad)(Graph *graph, Node *node, Gradients *gradients); /* NULL: no gradient flows */
     void (*lower)(Lowering *lowering, const Node *node);
     void (*reference)(const RefCall *call);
+    /* Appends a node that computes the first output again from what lives on anyway; returns NULL
+     * where that is not worth it. NULL: never. */
+    Node *(*remake)(Graph *graph, const Node *node);
 } Op;
 
 const Op *op_get(OpKind kind);
-#define OP_GRAD_YES(name) void name##_grad(Graph *graph, Node *node, Gradients *gradients);
-#define OP_GRAD_NO(name)
-#define OP(name, attrs, diff, mutates)                                   \
-    void name##_infer(Graph *graph, Node *node);                \
-    OP_GRAD_##diff(name)                                        \
-    void name##_lower(Lowering *lowering, const Node *node);    \
+
+/* The functions of every row; OpAttrs_NAME is the struct of its attributes, for NODE. */
+#define IF_YES(declaration) declaration
+#define IF_NO(declaration)
+#define OP(name, attrs, grad, remake, mutates, trait)                                              \
+    typedef attrs OpAttrs_##name;                                                                  \
+    void name##_infer(Graph *graph, Node *node);                                                   \
+    IF_##grad(void name##_grad(Graph *graph, Node *node, Gradients *gradients);)                   \
+    IF_##remake(Node *name##_remake(Graph *graph, const Node *node);)                              \
+    void name##_lower(Lowering *lowering, const Node *node);                                       \
     void name##_reference(const RefCall *call);
 #include "graph/ops.def"
 #undef OP
-#undef OP_GRAD_YES
-#undef OP_GRAD_NO
+#undef IF_YES
+#undef IF_NO
 
 #endif

@@ -1,14 +1,10 @@
-/* Recomputation: outputs of batch norm with ReLU need not wait for the backward pass, and neither
- * do the images.
- *
- * The convolution's output must be kept for the gradient of the batch norm anyway; normalising it
- * again costs one pass over memory, and the output's place is free in between. Outputs with a
- * residual are kept: computing them again would need their own inputs' inputs. Images take sixteen
- * lanes of floats for three bytes, which stay where the host wrote them. The values are the same
- * bits as before. */
-#include "plan/plan.h"
+/* Recomputation: what an operator can make again from values that live on anyway (`remake` in
+ * ops.def) does not wait for the backward pass, but is made again right before its first use there.
+ * Its place is free in between. The values are the same bits as before. */
+#include "graph/passes.h"
 
 #include "base/check.h"
+#include "graph/op.h"
 
 #include <stdlib.h>
 
@@ -16,7 +12,7 @@
 static int find_loss(const Graph *graph)
 {
     for (int i = 0; i < graph->nodes_count; i++)
-        if (graph->nodes[i]->op == OP_paco_loss || graph->nodes[i]->op == OP_softmax_loss)
+        if (op_get(graph->nodes[i]->op)->trait == TRAIT_LOSS)
             return i;
     return -1;
 }
@@ -38,23 +34,15 @@ static int first_backward_use(const Graph *graph, int loss, const Value *value)
     return -1;
 }
 
-/* Whether what the node makes is made again rather than kept. */
-static bool is_cheap(const Node *n)
-{
-    return n->op == OP_images || (n->op == OP_bn_relu && n->in[0]->dims.rank == 4);
-}
-
-/* Appends the node that computes n's output again, and lets the backward pass use that. */
+/* Appends the node that computes n's output again, where that is worth it, and lets the backward
+ * pass from node `first` on use that; else NULL. */
 static Node *again(Graph *graph, Node *n, int first)
 {
     int known = graph->nodes_count;
     graph->segment = n->segment;
     graph->scope = n->name;
-    Node *node = n->op == OP_images
-                     ? NODE(graph, images, (const ImagesAttrs *)n->attrs, n->in[0], n->in[1])
-                     : NODE(graph, bn_relu_again, (const BnAttrs *)n->attrs, n->in[0], n->in[1],
-                            n->in[2], n->out[1], n->out[2]);
-    for (int i = first; i < known; i++)
+    Node *node = op_get(n->op)->remake(graph, n);
+    for (int i = first; i < known && node; i++)
         for (int j = 0; j < graph->nodes[i]->in_count; j++)
             if (graph->nodes[i]->in[j] == n->out[0])
                 graph->nodes[i]->in[j] = node->out[0];
@@ -85,7 +73,7 @@ void graph_recompute(Graph *graph)
     Node **before = mem_zero((size_t)count + 1, sizeof *before);
     for (int i = 0; i < loss; i++) {
         Node *n = graph->nodes[i];
-        int first = is_cheap(n) ? first_backward_use(graph, loss, n->out[0]) : -1;
+        int first = op_get(n->op)->remake ? first_backward_use(graph, loss, n->out[0]) : -1;
         if (first >= 0 && !before[first])
             before[first] = again(graph, n, first);
     }

@@ -20,8 +20,6 @@ void image_flip(Image *image); /* left and right */
 void image_crop(Image *image, ImageBox box);
 /* size x size at (top, left) of the image within a border of `pad` zeros. */
 void image_pad_crop(Image *image, int top, int left, int size, int pad);
-/* torchvision's CenterCrop: size x size around the centre, zeros outside a smaller image. */
-void image_center_crop(Image *image, int size);
 /* Zeros in [y - length/2, y + length/2) x [x - length/2, x + length/2), clipped to the image. */
 void image_cutout(Image *image, int y, int x, int length);
 

@@ -218,9 +218,3 @@ Image image_resize_center(const Image *part, ImageBox at, ImageBox whole, int re
     resample(part, &x, &y, to, out_stride);
     return out;
 }
-
-void image_center_crop(Image *image, int size)
-{
-    image_crop(image, (ImageBox){centre_begin(image->width, size),
-                                 centre_begin(image->height, size), size, size});
-}

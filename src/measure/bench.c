@@ -82,7 +82,7 @@ Status bench_idle(Bench *b)
 
 ModelConfig bench_config(Options *o, bool evaluation)
 {
-    const Arch *arch = arch_find(options_word(o, OPTION_ID_arch));
+    const Arch *arch = arch_at(o->arch);
     int usual = arch->family == FAMILY_CIFAR ? 32 : 224;
     return run_config(o, o->classes ? o->classes : 1000, o->size ? o->size : usual, !evaluation,
                       evaluation ? o->batch : 0);
@@ -228,7 +228,7 @@ Status bench_model(Options *options, bool evaluation, FILE *out)
     return status;
 }
 
-Status bench_plan(Options *options, bool evaluation, const char *dump)
+Status bench_plan(Options *options, bool evaluation, PlanStage dump)
 {
     Run run;
     ModelConfig config = bench_config(options, evaluation);

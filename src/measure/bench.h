@@ -4,6 +4,7 @@
 #define PACO_TRAIN_BENCH_H
 
 #include "options/options.h"
+#include "plan/plan.h"
 
 #include <stdio.h>
 
@@ -19,6 +20,6 @@ Status bench_op(Options *options, int count, char **words, FILE *out);
 
 /* Opens what the options describe on its device without running it, and prints the plan: steps,
  * places, bytes. */
-Status bench_plan(Options *options, bool evaluation, const char *dump);
+Status bench_plan(Options *options, bool evaluation, PlanStage dump);
 
 #endif

@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const method_names[] = {"paco", "cross_entropy", "balanced_softmax"};
+static const char *const method_names[METHOD_COUNT] = {
+#define X(name, word) word,
+    METHOD_LIST(X)
+#undef X
+};
 
 int method_find(const char *name)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < METHOD_COUNT; i++)
         if (strcmp(method_names[i], name) == 0)
             return i;
     return -1;

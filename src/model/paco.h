@@ -5,9 +5,20 @@
 
 #include "model/resnet.h"
 
-typedef enum Method { METHOD_PACO, METHOD_CROSS_ENTROPY, METHOD_BALANCED_SOFTMAX } Method;
+/* METHOD(name, word of --method): what is trained. */
+#define METHOD_LIST(X)                                                                             \
+    X(PACO, "paco")                                                                                \
+    X(CROSS_ENTROPY, "cross_entropy")                                                              \
+    X(BALANCED_SOFTMAX, "balanced_softmax")
 
-/* "paco", "cross_entropy", "balanced_softmax"; -1 for any other name. */
+typedef enum Method {
+#define X(name, word) METHOD_##name,
+    METHOD_LIST(X)
+#undef X
+    METHOD_COUNT
+} Method;
+
+/* The method of this word; -1 for any other. */
 int method_find(const char *name);
 const char *method_name(Method method);
 

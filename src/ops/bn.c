@@ -172,6 +172,18 @@ void bn_grad(Graph *graph, Node *n, Gradients *g)
 }
 
 void bn_relu_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
+
+/* x must be kept for the gradient of the batch norm anyway; normalising it again costs one pass
+ * over memory. Outputs with a residual are kept: computing them again would need their own inputs'
+ * inputs; so are single features, which are small. */
+Node *bn_relu_remake(Graph *graph, const Node *n)
+{
+    if (n->in[X]->dims.rank != 4)
+        return NULL;
+    return NODE(graph, bn_relu_again, (const BnAttrs *)n->attrs, n->in[X], n->in[GAMMA],
+                n->in[BETA], n->out[1], n->out[2]);
+}
+
 void bn_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, true); }
 void bn_relu_reference(const RefCall *call) { forward_reference(call, NULL, true); }
 

@@ -85,8 +85,7 @@ void paco_loss_lower(Lowering *l, const Node *n)
     PacoArgs args = {.B = (int)s.B, .L = (int)s.L, .M = (int)s.M, .ldz = (int)ldz,
                      .ldl = (int)padded(s.L), .alpha = (float)a->alpha, .beta = (float)a->beta,
                      .gamma = (float)a->gamma, .inv_supt = (float)(1 / a->supt),
-                     .scale = (float)(a->temperature / a->base_temperature),
-                     .has_prior = n->in[PRIOR] != NULL};
+                     .scale = (float)(a->temperature / a->base_temperature)};
     LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]),
                  IN(n->in[PRIOR]), OUT(z), IN(n->in[LABELS]), IN(n->in[QUEUE_LABELS]),
                  lower_state(l), OUT(n->out[1]), OUT(row_loss));
@@ -209,8 +208,7 @@ void softmax_loss_infer(Graph *graph, Node *n)
 void softmax_loss_lower(Lowering *l, const Node *n)
 {
     Shape s = shape_of(n->in[0]);
-    PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.CB * 16, .beta = 1, .inv_supt = 1, .scale = 1,
-                     .has_prior = n->in[2] != NULL};
+    PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.CB * 16, .beta = 1, .inv_supt = 1, .scale = 1};
     Value *row_loss = lower_temp(l, s.N);
     LOWER_KERNEL(l, softmax_rows, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[2]),
                  IN(n->in[1]), lower_state(l), OUT(n->out[0]), OUT(row_loss));

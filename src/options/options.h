@@ -3,41 +3,47 @@
  *
  * Values come from the defaults of options.def, then from the preset, then from the words of the
  * command line, each overriding the one before. Every mistake is one line and STATUS_USAGE. */
-#ifndef PACO_TRAIN_OPTIONS_H
-#define PACO_TRAIN_OPTIONS_H
+#ifndef PACO_OPTIONS_OPTIONS_H
+#define PACO_OPTIONS_OPTIONS_H
 
 #include "base/arena.h"
 #include "base/status.h"
 #include "data/dataset.h"
 #include "image/recipe.h"
-#include "model/paco.h"
-#include "train/schedule.h"
+#include "options/choices.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#define OPTION_ARCHS                                                                            \
-    "resnet20|resnet32|resnet44|resnet56|resnet110|resnet18|resnet34|resnet50|resnet101|"       \
-    "resnet152|resnet200|resnext50_32x4d|resnext101_32x4d|resnext101_32x8d|wide_resnet50_2"
-/* Number formats that this version computes in. */
-#define OPTION_AMPS "fp32"
-
-typedef enum Freeze { FREEZE_NONE, FREEZE_CONVS_BUT_LAST_BLOCK } Freeze;
-typedef enum Sampling { SAMPLING_UNIFORM, SAMPLING_BALANCED } Sampling;
-/* Options.method is a Method (model/paco.h), .dataset a DatasetKind, .schedule a ScheduleKind,
- * .on_corrupt an OnCorrupt (loader.h), .lt_form + 1 a LongTailForm; .arch indexes OPTION_ARCHS. */
+/* The sets of options: what a verb takes is one of them. Bits of the column `verbs`. */
+enum {
+#define SET(letter, name, halves) OPTION_BIT_##name,
+#include "options/options.def"
+};
 
 typedef enum OptionVerb {
-    OPTION_TRAIN = 1, OPTION_EVAL = 2, OPTION_BENCH = 4, OPTION_DATA = 8, OPTION_AUGMENT = 16
+#define SET(letter, name, halves) OPTION_##name = 1 << OPTION_BIT_##name,
+#include "options/options.def"
 } OptionVerb;
 
 typedef enum OptionId {
-#define OPTION(type, field, name, standard, low, high, values, verbs, help) OPTION_ID_##field,
+#define OPTION(type, field, name, standard, low, high, values, verbs, resume, help)                \
+    OPTION_ID_##field,
 #include "options/options.def"
     OPTION_COUNT
 } OptionId;
 
+/* What a run that is resumed may do with an option's value. */
+typedef enum OptionResume {
+    RESUME_SAME, /* must be as it was: the network, or which images come next, depends on it */
+    RESUME_TELL, /* may differ, but seldom should: one warning */
+    RESUME_FREE, /* does not change what is computed, or is compared by its contents (the data) */
+} OptionResume;
+
+/* A CHOICE is the enum of the list that its words come from: .arch a row of model/arch.def, .method
+ * a Method (model/paco.h), .dataset a DatasetKind, .lt_form a LongTailForm, .on_corrupt an
+ * OnCorrupt (data/loader.h), .freeze, .sampling and .schedule those of choices.h. */
 typedef struct Options {
 #define OPTION_FIELD_INT(field) int field;
 #define OPTION_FIELD_SEED(field) uint64_t field;
@@ -46,7 +52,7 @@ typedef struct Options {
 #define OPTION_FIELD_FLAG(field) bool field;
 #define OPTION_FIELD_CHOICE(field) int field;
 #define OPTION_FIELD_TRIPLE(field) double field[3];
-#define OPTION(type, field, name, standard, low, high, values, verbs, help)                        \
+#define OPTION(type, field, name, standard, low, high, values, verbs, resume, help)                \
     OPTION_FIELD_##type(field)
 #include "options/options.def"
     bool given[OPTION_COUNT]; /* on the command line (not by the preset) */
@@ -84,6 +90,18 @@ char *options_dump(const Options *options, Arena *arena);
 /* Reads such lines over the defaults; `source` is their file's name. STATUS_INPUT when malformed.
  * Unknown names are an error: a newer version wrote them. */
 Status options_read(Options *options, const char *source, const char *text);
+/* An option with another value than a dump has; texts as option_set reads them. */
+typedef struct OptionChange {
+    OptionId id;
+    const char *name, *now, *then;
+} OptionChange;
+/* The options of this kind that differ from a dump, in the order of options.def; those that it does
+ * not name, and names that this version does not know, count for nothing. Returns how many; texts
+ * are the arena's or the options'. */
+int options_changes(const Options *options, const char *dump, OptionResume resume, Arena *arena,
+                    OptionChange changes[OPTION_COUNT]);
+/* Whether the option means something to the verb. */
+bool options_apply(OptionVerb verb, OptionId id);
 /* The word of a CHOICE ("resnet32" for OPTION_ID_arch), owned by the options. */
 const char *options_word(Options *options, OptionId id);
 
@@ -94,9 +112,10 @@ void options_normalise(Options *options, int classes);
  * Returns text. After options_normalise. */
 const char *options_normalisation(const Options *options, char text[160]);
 
-/* What the options say of the data, the views and the learning rate. */
+/* Whether the options name this half of the data at all. */
+bool options_have_data(const Options *options, bool train);
+/* What they say of it. */
 DatasetSpec options_dataset(const Options *options, bool train);
-Schedule options_schedule(const Options *options);
 /* Opens both halves. The test half gets as many classes as the training half, and must have the
  * same class folders (STATUS_INPUT). Where no training data is named (evaluation, data check)
  * *train is NULL, likewise *test; on failure both are. */

@@ -1,7 +1,6 @@
 /* What single values cannot say: contradictions between options, and what they mean to other
  * modules. */
 #include "base/check.h"
-#include "data/loader.h"
 #include "options/options.h"
 #include "options/suggest.h"
 
@@ -43,50 +42,93 @@ static Status need(const char *value, const char *option, const char *placeholde
     return status_fail(STATUS_USAGE, "--%s %s: missing; %s", option, placeholder, why);
 }
 
+/* "cifar10 or cifar100": the kinds that can be cut to a long-tailed subset. */
+static const char *kinds_with_tail(Arena *arena)
+{
+    const char *text = NULL;
+    for (int k = 0; k < DATASET_KINDS; k++) {
+        const DatasetRow *row = dataset_row((DatasetKind)k);
+        if (row->tail)
+            text = arena_printf(arena, "%s%s%s", text ? text : "", text ? " or " : "", row->word);
+    }
+    return text;
+}
+
+static Status refuse_tail(void)
+{
+    Arena arena = {0};
+    Status status = status_fail(STATUS_USAGE,
+                                "--lt-factor: only for --dataset %s. Where a preset brings it: "
+                                "--lt-factor 1",
+                                kinds_with_tail(&arena));
+    arena_free(&arena);
+    return status;
+}
+
 /* Options that belong to another kind of data set than the chosen one. */
 static Status check_kind(const Options *o)
 {
-    bool cifar = o->dataset == DATASET_CIFAR10 || o->dataset == DATASET_CIFAR100;
-    if (o->dataset != DATASET_LIST && (o->train_list || o->test_list))
+    const DatasetRow *row = dataset_row((DatasetKind)o->dataset);
+    if (row->source != DATASET_FROM_LISTS && (o->train_list || o->test_list))
         return status_fail(STATUS_USAGE, "--%s-list: contradicts --dataset, which is no list",
                            o->train_list ? "train" : "test");
-    if (o->dataset == DATASET_SYNTHETIC && (o->data || o->test_data))
+    if (row->source == DATASET_FROM_MEMORY && (o->data || o->test_data))
         return status_fail(STATUS_USAGE,
-                           "--data: contradicts --dataset synthetic, which is made in memory");
-    if (!cifar && o->lt_factor < 1)
-        return status_fail(
-            STATUS_USAGE,
-            "--lt-factor: only for --dataset cifar10 or cifar100. Where a preset brings it: "
-            "--lt-factor 1");
-    bool ten = o->dataset == DATASET_CIFAR10 || o->dataset == DATASET_SYNTHETIC;
-    int fixed = o->dataset == DATASET_CIFAR100 ? 100 : ten ? 10 : 0;
-    if (fixed && o->classes && o->classes != fixed)
+                           "--data: contradicts --dataset %s, which is made in memory", row->word);
+    if (!row->tail && o->lt_factor < 1)
+        return refuse_tail();
+    if (row->classes && o->classes && o->classes != row->classes)
         return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
-                           o->classes, fixed);
+                           o->classes, row->classes);
     return STATUS_OK;
 }
 
-static Status check_data(const Options *o, OptionVerb verb)
+/* The halves of the data set that a verb needs; NONE: it has no data set. */
+typedef enum Halves { HALVES_NONE, HALVES_BOTH, HALVES_TEST, HALVES_ANY } Halves;
+
+static Halves halves_of(OptionVerb verb)
 {
-    TRY(check_kind(o));
-    if (o->dataset == DATASET_LIST) {
-        if (verb == OPTION_TRAIN)
-            TRY(need(o->train_list, "train-list", "FILE", "the images to train with"));
-        if (verb != OPTION_DATA)
-            return need(o->test_list, verb == OPTION_EVAL ? "list" : "test-list", "FILE",
-                        "the images to evaluate with");
+    switch (verb) {
+#define SET(letter, name, halves)                                                                  \
+    case OPTION_##name: return HALVES_##halves;
+#include "options/options.def"
+    }
+    return HALVES_NONE;
+}
+
+static Status check_lists(const Options *o, Halves halves)
+{
+    if (halves == HALVES_ANY)
         return need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
                     "nothing to check");
+    if (halves == HALVES_BOTH)
+        TRY(need(o->train_list, "train-list", "FILE", "the images to train with"));
+    return need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
+                "the images to evaluate with");
+}
+
+static Status check_folders(const Options *o, Halves halves)
+{
+    if (halves == HALVES_BOTH || (halves == HALVES_ANY && !o->test_data))
+        TRY(need(o->data, "data", "FOLDER", "the training folders, one per class"));
+    return halves == HALVES_ANY
+               ? STATUS_OK
+               : need(o->test_data, "test-data", "FOLDER", "the test folders, one per class");
+}
+
+static Status check_data(const Options *o, Halves halves)
+{
+    if (halves == HALVES_NONE)
+        return STATUS_OK;
+    TRY(check_kind(o));
+    switch (dataset_row((DatasetKind)o->dataset)->source) {
+    case DATASET_FROM_LISTS: return check_lists(o, halves);
+    case DATASET_FROM_FOLDERS: return check_folders(o, halves);
+    case DATASET_FROM_FILES: return need(o->data, "data", "FOLDER",
+                                         "the folder with the files of the data set");
+    case DATASET_FROM_MEMORY: break;
     }
-    if (o->dataset == DATASET_FOLDER) {
-        if (verb == OPTION_TRAIN || (verb == OPTION_DATA && !o->test_data))
-            TRY(need(o->data, "data", "FOLDER", "the training folders, one per class"));
-        return verb == OPTION_DATA
-                   ? STATUS_OK
-                   : need(o->test_data, "test-data", "FOLDER", "the test folders, one per class");
-    }
-    return o->dataset == DATASET_SYNTHETIC ? STATUS_OK
-                                           : need(o->data, "data", "FOLDER", "the CIFAR files");
+    return STATUS_OK;
 }
 
 Status options_check_frozen(const Options *o, bool resumes)
@@ -100,33 +142,32 @@ Status options_check_frozen(const Options *o, bool resumes)
         o->partial ? "" : ", and --partial");
 }
 
-Status options_check(const Options *o, OptionVerb verb)
+/* Of a run: its length, and where it begins. */
+static Status check_run(const Options *o)
 {
-    bool evaluates = verb == OPTION_BENCH && o->word_count > 0 && strcmp(o->words[0], "eval") == 0;
-    if ((verb == OPTION_TRAIN || verb == OPTION_BENCH) && !evaluates)
-        TRY(check_ranks(o));
-    if (verb == OPTION_TRAIN || verb == OPTION_AUGMENT)
-        TRY(check_recipe_name(o));
-    if (verb == OPTION_TRAIN) {
-        if (o->warmup > o->epochs)
-            return status_fail(STATUS_USAGE,
-                               "--warmup: longer than the run (%d vs %d epochs). A shorter run "
-                               "needs a shorter --warmup",
-                               o->warmup, o->epochs);
-        if (o->resume && !o->out && strcmp(o->resume, "auto") == 0)
-            return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");
-        if (o->resume && o->init_from)
-            return status_fail(STATUS_USAGE,
-                               "--init-from: contradicts --resume, which brings its weights");
-        TRY(options_check_frozen(o, o->resume != NULL));
-    }
-    return verb == OPTION_BENCH || verb == OPTION_AUGMENT ? STATUS_OK : check_data(o, verb);
+    if (o->warmup > o->epochs)
+        return status_fail(STATUS_USAGE,
+                           "--warmup: longer than the run (%d vs %d epochs). A shorter run "
+                           "needs a shorter --warmup",
+                           o->warmup, o->epochs);
+    if (o->resume && !o->out && strcmp(o->resume, "auto") == 0)
+        return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");
+    if (o->resume && o->init_from)
+        return status_fail(STATUS_USAGE,
+                           "--init-from: contradicts --resume, which brings its weights");
+    return options_check_frozen(o, o->resume != NULL);
 }
 
-Schedule options_schedule(const Options *o)
+Status options_check(const Options *o, OptionVerb verb)
 {
-    return (Schedule){.kind = (ScheduleKind)o->schedule, .lr = o->lr, .epochs = o->epochs,
-                      .warmup = o->warmup};
+    bool evaluates = o->word_count > 0 && strcmp(o->words[0], "eval") == 0; /* bench, plan, tune */
+    if (options_apply(verb, OPTION_ID_ranks) && !evaluates)
+        TRY(check_ranks(o));
+    if (options_apply(verb, OPTION_ID_recipe))
+        TRY(check_recipe_name(o));
+    if (options_apply(verb, OPTION_ID_resume))
+        TRY(check_run(o));
+    return check_data(o, halves_of(verb));
 }
 
 int options_eval_resize(const Options *o, int size)

@@ -9,36 +9,31 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Options.lt_form has no word for "all images". */
-_Static_assert(LONGTAIL_EXP == 1 && LONGTAIL_STEP == 2, "lt-form + 1 is a LongTailForm");
-
 DatasetSpec options_dataset(const Options *o, bool train)
 {
     DatasetSpec spec = {.kind = (DatasetKind)o->dataset, .train = train, .classes = o->classes};
     spec.list = train ? o->train_list : o->test_list;
     spec.root = !train && o->test_data ? o->test_data : o->data;
     if (train && o->lt_factor < 1)
-        spec.tail = (LongTail){.form = (LongTailForm)(o->lt_form + 1), .factor = o->lt_factor};
+        spec.tail = (LongTail){.form = (LongTailForm)o->lt_form, .factor = o->lt_factor};
     return spec;
 }
 
-/* Whether the options name this half at all. */
-static bool is_named(const Options *o, bool train)
+bool options_have_data(const Options *o, bool train)
 {
-    switch ((DatasetKind)o->dataset) {
-    case DATASET_LIST: return (train ? o->train_list : o->test_list) != NULL;
-    case DATASET_FOLDER: return (train ? o->data : o->test_data) != NULL;
-    case DATASET_CIFAR10:
-    case DATASET_CIFAR100: return o->data != NULL || (!train && o->test_data != NULL);
-    case DATASET_SYNTHETIC: return true;
+    switch (dataset_row((DatasetKind)o->dataset)->source) {
+    case DATASET_FROM_LISTS: return (train ? o->train_list : o->test_list) != NULL;
+    case DATASET_FROM_FOLDERS: return (train ? o->data : o->test_data) != NULL;
+    case DATASET_FROM_FILES: return o->data != NULL || (!train && o->test_data != NULL);
+    case DATASET_FROM_MEMORY: break;
     }
-    return false;
+    return true;
 }
 
 /* Labels come from the order of the folders, so both halves must have the same ones. */
 static Status check_folders(const Dataset *train, const Dataset *test)
 {
-    if (train->kind != DATASET_FOLDER)
+    if (dataset_row(train->kind)->source != DATASET_FROM_FOLDERS)
         return STATUS_OK;
     for (int c = 0; c < train->classes; c++)
         if (strcmp(train->class_names[c], test->class_names[c]) != 0)
@@ -54,12 +49,12 @@ Status options_open_data(const Options *o, Dataset **train, Dataset **test)
 {
     DatasetSpec of_train = options_dataset(o, true), of_test = options_dataset(o, false);
     *train = *test = NULL;
-    if (is_named(o, true))
+    if (options_have_data(o, true))
         TRY(dataset_open(&of_train, train));
     Status status = STATUS_OK;
     if (*train)
         of_test.classes = (*train)->classes;
-    if (is_named(o, false))
+    if (options_have_data(o, false))
         status = dataset_open(&of_test, test);
     if (status == STATUS_OK && *train && *test)
         status = check_folders(*train, *test);
@@ -71,15 +66,34 @@ Status options_open_data(const Options *o, Dataset **train, Dataset **test)
     return status;
 }
 
+/* X(name, title, classes): whose pixels are known; their mean and deviation are in presets.h. A
+ * list with so many classes is theirs, whatever its kind says; 0: none. */
+#define NORMALISATIONS(X)                                                                          \
+    X(IMAGENET, "ImageNet", 0) X(INATURALIST, "iNaturalist", 8142) X(CIFAR, "CIFAR", 0)
+
 typedef struct Normalisation {
-    const char *name, *mean, *std;
+    const char *title, *mean, *std;
+    int classes;
 } Normalisation;
 
-static const Normalisation imagenet = {"ImageNet", IMAGENET_MEAN, IMAGENET_STD};
-static const Normalisation inaturalist = {"iNaturalist", INATURALIST_MEAN, INATURALIST_STD};
-static const Normalisation cifar = {"CIFAR", CIFAR_MEAN, CIFAR_STD};
+enum {
+#define X(name, title, classes) NORMALISATION_##name,
+    NORMALISATIONS(X)
+#undef X
+    NORMALISATION_COUNT
+};
 
-enum { INATURALIST_CLASSES = 8142 };
+static const Normalisation known[NORMALISATION_COUNT] = {
+#define X(name, title, classes) {title, name##_MEAN, name##_STD, classes},
+    NORMALISATIONS(X)
+#undef X
+};
+
+/* The row of kinds.def. */
+static const Normalisation *const of_kind[DATASET_KINDS] = {
+#define KIND(name, word, source, classes, tail, pixels) &known[NORMALISATION_##pixels],
+#include "data/kinds.def"
+};
 
 static void set_normalisation(Options *o, const Normalisation *n)
 {
@@ -91,9 +105,12 @@ static void set_normalisation(Options *o, const Normalisation *n)
 
 void options_normalise(Options *o, int classes)
 {
-    bool of_cifar = o->dataset == DATASET_CIFAR10 || o->dataset == DATASET_CIFAR100;
-    bool of_inaturalist = o->dataset == DATASET_LIST && classes == INATURALIST_CLASSES;
-    set_normalisation(o, of_cifar ? &cifar : of_inaturalist ? &inaturalist : &imagenet);
+    bool list = dataset_row((DatasetKind)o->dataset)->source == DATASET_FROM_LISTS;
+    const Normalisation *found = of_kind[o->dataset];
+    for (int i = 0; i < NORMALISATION_COUNT && list; i++)
+        if (known[i].classes == classes)
+            found = &known[i];
+    set_normalisation(o, found);
 }
 
 static bool is_normalised_as(const Options *o, const Normalisation *n)
@@ -109,11 +126,10 @@ static bool is_normalised_as(const Options *o, const Normalisation *n)
 
 const char *options_normalisation(const Options *o, char text[160])
 {
-    static const Normalisation *const known[] = {&imagenet, &inaturalist, &cifar};
     const char *name = "given";
-    for (int i = 0; i < 3; i++)
-        if (is_normalised_as(o, known[i]))
-            name = known[i]->name;
+    for (int i = 0; i < NORMALISATION_COUNT; i++)
+        if (is_normalised_as(o, &known[i]))
+            name = known[i].title;
     snprintf(text, 160, "%s, mean %.6g %.6g %.6g, deviation %.6g %.6g %.6g", name, o->mean[0],
              o->mean[1], o->mean[2], o->std[0], o->std[1], o->std[2]);
     return text;

@@ -1,6 +1,8 @@
 /* Presets: the published recipes as data, one row of presets.def each. */
-#ifndef PACO_TRAIN_PRESETS_H
-#define PACO_TRAIN_PRESETS_H
+#ifndef PACO_OPTIONS_PRESETS_H
+#define PACO_OPTIONS_PRESETS_H
+
+#include "options/options.h"
 
 /* Mean and standard deviation of pixels / 255 (R,G,B), as published. */
 #define IMAGENET_MEAN "0.485,0.456,0.406"
@@ -10,9 +12,14 @@
 #define CIFAR_MEAN "0.4914,0.4822,0.4465"
 #define CIFAR_STD "0.2023,0.1994,0.2010"
 
+typedef struct PresetValue {
+    OptionId id;
+    const char *text; /* as options_set reads it; NULL behind the last */
+} PresetValue;
+
 typedef struct Preset {
     const char *name;
-    const char *options;   /* "name=value name=value ..." over the defaults of options.def */
+    const PresetValue *values; /* one after another over the defaults of options.def */
     double accuracy;       /* published top-1 in percent; 0: none */
     const char *source;    /* where the accuracy comes from */
     const char *script;    /* "published script" or what was inferred and from what */

@@ -1,6 +1,6 @@
 /* The nearest of several names to one that was mistyped. */
-#ifndef PACO_TRAIN_SUGGEST_H
-#define PACO_TRAIN_SUGGEST_H
+#ifndef PACO_OPTIONS_SUGGEST_H
+#define PACO_OPTIONS_SUGGEST_H
 
 typedef struct Suggest {
     const char *wanted;

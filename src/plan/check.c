@@ -8,7 +8,7 @@
 
 static bool planned(const PlanValue *v)
 {
-    return v->first >= 0 && (v->value->role == ROLE_ACTIVATION || v->value->role == ROLE_DERIVED);
+    return v->first >= 0 && slab_of(v->value->role) == SLAB_ACTIVATION;
 }
 
 /* Whether the value was written, or what it stands over. */

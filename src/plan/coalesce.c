@@ -9,17 +9,12 @@
 
 #include <string.h>
 
-bool is_range_kernel(int id)
-{
-    return id == KERNEL_sgd || id == KERNEL_ema || id == KERNEL_grad_sum;
-}
-
 /* Whether step b goes on where step a ends, in every operand but the step state. */
 static bool continues(const Plan *plan, int a, int b)
 {
     const Step *x = &plan->steps[a], *y = &plan->steps[b];
     if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
-        !is_range_kernel(x->kernel.id) ||
+        !kernel_joins(x->kernel.id) ||
         plan->plan_steps[a].segment != plan->plan_steps[b].segment)
         return false;
     RangeArgs p, q;
@@ -86,6 +81,6 @@ void plan_coalesce(Plan *plan)
     plan->steps_count = to;
     memcpy(plan->begin, begin, sizeof begin);
     for (int i = 0; i < to; i++)
-        if (plan->steps[i].kind == STEP_KERNEL && is_range_kernel(plan->steps[i].kernel.id))
+        if (plan->steps[i].kind == STEP_KERNEL && kernel_joins(plan->steps[i].kernel.id))
             cut_anew(plan, i);
 }

@@ -14,9 +14,11 @@
  *     clear      state starts as zeros */
 #include "base/check.h"
 #include "base/log.h"
+#include "graph/passes.h"
 #include "plan/lower.h"
 #include "plan/passes.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +42,7 @@ static Status lower_nodes(Plan *plan)
 
 static bool reads_what_it_writes(const Step *step)
 {
-    return (step->kind == STEP_KERNEL && is_range_kernel(step->kernel.id)) ||
+    return (step->kind == STEP_KERNEL && kernel_joins(step->kernel.id)) ||
            step_adds(step);
 }
 
@@ -95,27 +97,34 @@ static Status prepare_steps(Plan *plan)
     return STATUS_OK;
 }
 
-/* Whether a stage is to be printed: asked for, or the log goes so deep. */
-static bool shown(const PlanOptions *options, const char *stage, int level)
+/* Prints what the plan is after a stage, where the options or PACO_DEBUG ask for it. */
+static void show(const Plan *plan, const PlanOptions *options, PlanStage stage)
 {
-    return (options->dump && !strcmp(options->dump, stage)) || log_level() >= level;
-}
-
-static void show_graph(const Plan *plan, const PlanOptions *options, const char *stage)
-{
-    if (shown(options, stage, 2))
+    static const int levels[] = {
+        [PLAN_STAGE_NONE] = INT_MAX,
+#define X(name, word, level) level,
+        PLAN_STAGE_LIST(X)
+#undef X
+    };
+    if (options->dump != stage && log_level() < levels[stage])
+        return;
+    if (stage == PLAN_STAGE_STEPS)
+        plan_dump_steps(plan, stderr);
+    else if (stage == PLAN_STAGE_MEMORY)
+        plan_dump_memory(plan, stderr);
+    else
         graph_dump(plan->graph, stderr);
 }
 
 static Status run_passes(Plan *plan, const PlanOptions *options)
 {
-    show_graph(plan, options, "graph");
+    show(plan, options, PLAN_STAGE_GRAPH);
     if (!options->no_fuse)
         graph_fuse(plan->graph);
-    show_graph(plan, options, "fuse");
+    show(plan, options, PLAN_STAGE_FUSE);
     if (!options->no_fuse && !options->no_recompute)
         graph_recompute(plan->graph);
-    show_graph(plan, options, "recompute");
+    show(plan, options, PLAN_STAGE_RECOMPUTE);
     TRY(lower_nodes(plan));
     order_steps(plan);
     plan_types(plan);
@@ -124,10 +133,8 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     plan_memory(plan);
     plan_check(plan);
     plan_coalesce(plan);
-    if (shown(options, "steps", 3))
-        plan_dump_steps(plan, stderr);
-    if (shown(options, "memory", 4))
-        plan_dump_memory(plan, stderr);
+    show(plan, options, PLAN_STAGE_STEPS);
+    show(plan, options, PLAN_STAGE_MEMORY);
     if (options->plan_only)
         return STATUS_OK;
     TRY(plan_fits(plan));

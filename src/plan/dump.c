@@ -4,18 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const slab_names[SLAB_COUNT] = {"param", "grad",  "gsum", "mom",
-                                                   "ema",   "state", "io",   "act"};
+static const char *const slab_names[SLAB_COUNT] = {
+#define X(name, word, title) word,
+    SLAB_LIST(X)
+#undef X
+};
 const char *plan_step_label(const Step *step)
 {
     static const char *const kernels[] = {
-#define KERNEL(name, refs, args, file) #name,
+#define KERNEL(name, refs, args, file, passes) #name,
 #include "device/kernels.def"
 #undef KERNEL
     };
-    static const char *const kinds[] = {"kernel", "gemm", "conv", "copy", "fill", "comm"};
-    static const char *const convs[] = {"conv_forward", "conv_grad_data", "conv_grad_weight",
-                                        "conv_pack"};
+    static const char *const kinds[] = {
+#define X(name, word) word,
+        STEP_KIND_LIST(X)
+#undef X
+    };
+    static const char *const convs[] = {
+#define X(name, word, algorithm) word,
+        CONV_OP_LIST(X)
+#undef X
+    };
     if (step->kind == STEP_KERNEL)
         return kernels[step->kernel.id];
     return step->kind == STEP_CONV ? convs[step->conv.op] : kinds[step->kind];

@@ -11,7 +11,7 @@ static int64_t batch_of(const Graph *graph, bool *training)
     int64_t batch = 0, of_evaluation = 0;
     for (int i = 0; i < graph->nodes_count; i++) {
         const Node *n = graph->nodes[i];
-        if (n->op != OP_images)
+        if (op_get(n->op)->trait != TRAIT_SOURCE)
             continue;
         int64_t *largest = n->segment == SEGMENT_EVAL ? &of_evaluation : &batch;
         if (n->out[0]->dims.d[0] > *largest)
@@ -28,8 +28,7 @@ static const PlanValue *largest_value(const Plan *plan, bool growing)
     for (int i = 0; i < plan->values_count; i++) {
         const PlanValue *v = &plan->values[i];
         Role role = v->value->role;
-        bool shared = role == ROLE_ACTIVATION ||
-                      role == ROLE_DERIVED; /* and nowhere, where no step names it */
+        bool shared = slab_of(role) == SLAB_ACTIVATION; /* and nowhere, where no step names it */
         if ((shared || role == ROLE_INPUT) == growing && (!shared || v->first >= 0) &&
             v->bytes > most->bytes)
             most = v;

@@ -12,7 +12,7 @@
 
 static bool in_activation_slab(const Value *v)
 {
-    return v->role == ROLE_ACTIVATION || v->role == ROLE_DERIVED;
+    return slab_of(v->role) == SLAB_ACTIVATION;
 }
 
 static void touch(Plan *plan, PlanOperand operand, int step)
@@ -77,32 +77,27 @@ static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align)
     s->sizes[v->buffer] = off + v->bytes;
 }
 
-static const struct {
-    Role role;
-    Slab slab;
-} companions[] = {{ROLE_GRAD, SLAB_GRAD},
-                  {ROLE_GRAD_SUM, SLAB_GRAD_SUM},
-                  {ROLE_MOMENTUM, SLAB_MOMENTUM},
-                  {ROLE_EMA, SLAB_EMA}};
+/* The parameters, or what belongs to each of them, in the parameters' order. */
+static void place_companions(Plan *plan, Role role)
+{
+    for (int i = 0; i < plan->values_count; i++) {
+        Value *param = plan->values[i].value, *v = NULL;
+        if (param->role == ROLE_PARAM)
+            v = role == ROLE_PARAM ? param : graph_companion_of(plan->graph, param, role);
+        if (v)
+            place_behind(plan, &plan->values[v->id], slab_of(role), 4);
+    }
+}
 
 static void place_parameters(Plan *plan)
 {
-    for (int i = 0; i < plan->values_count; i++)
-        if (plan->values[i].value->role == ROLE_PARAM)
-            place_behind(plan, &plan->values[i], SLAB_PARAM, 4);
-    for (size_t c = 0; c < sizeof companions / sizeof *companions; c++)
-        for (int i = 0; i < plan->values_count; i++) {
-            Value *param = plan->values[i].value;
-            Value *v = param->role == ROLE_PARAM
-                           ? graph_companion_of(plan->graph, param, companions[c].role)
-                           : NULL;
-            if (v)
-                place_behind(plan, &plan->values[v->id], companions[c].slab, 4);
-        }
-    /* Partial sums were made one after another, each in the parameters' order. */
+    for (int r = 0; r < ROLE_COUNT; r++)
+        if (slab_of((Role)r) < SLAB_STATE && r != ROLE_GRAD_PARTIAL)
+            place_companions(plan, (Role)r);
+    /* Several to a parameter: made sum after sum, each in the parameters' order. */
     for (int i = 0; i < plan->values_count; i++)
         if (plan->values[i].value->role == ROLE_GRAD_PARTIAL)
-            place_behind(plan, &plan->values[i], SLAB_GRAD_SUM, 4);
+            place_behind(plan, &plan->values[i], slab_of(ROLE_GRAD_PARTIAL), 4);
 }
 
 static int by_size(const void *a, const void *b)
@@ -234,13 +229,11 @@ void plan_memory(Plan *plan)
     place_parameters(plan);
     for (int i = 0; i < plan->values_count; i++) {
         PlanValue *v = &plan->values[i];
-        if (v->value->role == ROLE_STATE)
-            place_behind(plan, v, SLAB_STATE, align);
-        else if (v->value->role == ROLE_INPUT || v->value->role == ROLE_OUTPUT ||
-                 v->value->role == ROLE_CONSTANT)
-            place_behind(plan, v, SLAB_IO, align);
-        else if (in_activation_slab(v->value))
+        Slab slab = slab_of(v->value->role);
+        if (slab == SLAB_ACTIVATION)
             plan->requested += v->bytes;
+        else if (slab >= SLAB_STATE)
+            place_behind(plan, v, slab, align);
     }
     place_activations(plan);
     find_peak(plan);

@@ -18,9 +18,6 @@ void plan_check(const Plan *plan);
 
 /* ---- coalesce.c: runs of kernels over neighbouring ranges become one. */
 void plan_coalesce(Plan *plan);
-/* The kernels that treat each element alike and begin their arguments with RangeArgs; what they
- * write they also read. */
-bool is_range_kernel(int id);
 
 /* ---- slabs.c: the device's memory. */
 /* Takes it. STATUS_LIMIT where the device has not so much left. */

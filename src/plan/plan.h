@@ -4,25 +4,43 @@
  * order of the parameters; a slab may need several buffers (max_alloc), but no value spans two.
  * Activations share places by liveness. A prepared plan is immutable; what changes from step to
  * step is in StepState. */
-#ifndef PACO_GRAPH_PLAN_H
-#define PACO_GRAPH_PLAN_H
+#ifndef PACO_PLAN_PLAN_H
+#define PACO_PLAN_PLAN_H
 
 #include "device/backend.h"
 #include "device/kernels.h"
 #include "graph/op.h"
 #include "plan/tuning.h"
 
+/* X(name, word, title). Those before STATE lie in the order of the parameters; all but ACTIVATION
+ * keep what they hold from step to step, and begin as zeros. */
+#define SLAB_LIST(X)                                                                               \
+    X(PARAM, "param", "parameters")                                                                \
+    X(GRAD, "grad", "gradients")                                                                   \
+    X(GRAD_SUM, "gsum", "gradient sums")                                                           \
+    X(MOMENTUM, "mom", "momentum")                                                                 \
+    X(EMA, "ema", "key copy")                                                                      \
+    X(STATE, "state", "state")                                                                     \
+    X(IO, "io", "inputs and outputs")                                                              \
+    X(ACTIVATION, "act", "activations")
+
 typedef enum Slab {
-    SLAB_PARAM,
-    SLAB_GRAD,
-    SLAB_GRAD_SUM,
-    SLAB_MOMENTUM,
-    SLAB_EMA,
-    SLAB_STATE,
-    SLAB_IO,
-    SLAB_ACTIVATION,
+#define X(name, word, title) SLAB_##name,
+    SLAB_LIST(X)
+#undef X
     SLAB_COUNT
 } Slab;
+
+/* The slab of a value: the column of ROLE_LIST. */
+static inline Slab slab_of(Role role)
+{
+    static const Slab slabs[ROLE_COUNT] = {
+#define X(name, slab) SLAB_##slab,
+        ROLE_LIST(X)
+#undef X
+    };
+    return slabs[role];
+}
 
 /* Where one value lives. */
 typedef struct PlanValue {
@@ -61,6 +79,22 @@ typedef struct PlanOver {
     int out, in;
 } PlanOver;
 
+/* X(name, word, level): the stages that compiling can print; PACO_DEBUG from `level` on prints them
+ * too. */
+#define PLAN_STAGE_LIST(X)                                                                         \
+    X(GRAPH, "graph", 2)                                                                           \
+    X(FUSE, "fuse", 2)                                                                             \
+    X(RECOMPUTE, "recompute", 2)                                                                   \
+    X(STEPS, "steps", 3)                                                                           \
+    X(MEMORY, "memory", 4)
+
+typedef enum PlanStage {
+    PLAN_STAGE_NONE,
+#define X(name, word, level) PLAN_STAGE_##name,
+    PLAN_STAGE_LIST(X)
+#undef X
+} PlanStage;
+
 typedef struct PlanOptions {
     bool no_fuse;      /* leave the graph as built */
     bool no_recompute; /* keep every activation for the backward pass */
@@ -69,7 +103,7 @@ typedef struct PlanOptions {
     bool plan_only; /* to be looked at: takes no memory of the device, builds no kernels, cannot run
                      */
     bool unbuilt;      /* takes memory but builds no kernels: for tuning, which builds its own */
-    const char *dump;  /* print this stage to stderr: graph, fuse, recompute, steps or memory */
+    PlanStage dump;    /* print this stage to stderr */
 } PlanOptions;
 
 typedef struct Plan {
@@ -118,10 +152,5 @@ const char *plan_step_label(const Step *step);
 /* Prints steps, shapes, places, bytes and flops. */
 void plan_dump_steps(const Plan *plan, void *file);
 void plan_dump_memory(const Plan *plan, void *file);
-
-/* ---- fuse.c: rewrites the graph by the rows of fuse.def. recompute.c: lets the backward pass
- * compute the outputs of batch norm with ReLU again, so that their places are free in between. */
-void graph_fuse(Graph *graph);
-void graph_recompute(Graph *graph);
 
 #endif

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 static const char *const titles[SLAB_COUNT] = {
-    "parameters", "gradients", "gradient sums",      "momentum",
-    "key copy",   "state",     "inputs and outputs", "activations"};
+#define X(name, word, title) title,
+    SLAB_LIST(X)
+#undef X
+};
 
 const char *slab_title(Slab slab)
 {

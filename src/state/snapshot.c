@@ -113,10 +113,6 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "step", object_int(a, p->done));
     object_set(a, extra, "epoch", object_int(a, p->epoch));
     object_set(a, extra, "epoch_step", object_int(a, p->step));
-    object_set(a, extra, "seed", object_int(a, (int64_t)s->options->seed));
-    object_set(a, extra, "batch", object_int(a, s->options->batch));
-    object_set(a, extra, "ranks", object_int(a, s->options->ranks));
-    object_set(a, extra, "loss_scale", object_float(a, 1));
     object_set(a, extra, "best", object_float(a, p->best));
     object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
     object_set(a, extra, "correct", object_int(a, p->correct));
@@ -164,33 +160,28 @@ static Status restore_tensor(Session *session, const ModelTensor *t)
     return status;
 }
 
-/* The network and the options that decide which images come next must be those of the run. All that
- * differ are listed. */
+/* The network and the options that decide which images come next must be those of the run (SAME in
+ * options.def). All that differ are listed. Of the network the file's own word counts. */
 static Status check_same(const Snapshot *s, const char *path, const TrainingState *state)
 {
-    const struct {
-        const char *key;
-        int64_t now;
-    } same[] = {{"seed", (int64_t)s->options->seed},
-                {"batch", s->options->batch},
-                {"ranks", s->options->ranks}};
-    char text[320] = "";
-    int n = 0;
+    Arena arena = {0};
+    OptionChange changes[OPTION_COUNT];
+    const char *then = training_extra_text(state, "options", ""), *text = "";
+    int count = options_changes(s->options, then, RESUME_SAME, &arena, changes);
     if (strcmp(s->state.arch, state->arch) != 0)
-        n = snprintf(text, sizeof text, ", --arch %s vs %.60s", s->state.arch, state->arch);
-    for (int i = 0; i < 3; i++) {
-        int64_t then = training_extra_int(state, same[i].key, same[i].now);
-        if (then != same[i].now)
-            n += snprintf(text + n, sizeof text - (size_t)n, ", --%s %lld vs %lld", same[i].key,
-                          (long long)same[i].now, (long long)then);
-    }
-    if (n)
-        return status_fail(STATUS_INPUT,
-                           "%s: options: not those of the run to resume (%s). --init-from starts a "
-                           "new run from its "
-                           "weights",
-                           path, text + strlen(", "));
-    return STATUS_OK;
+        text = arena_printf(&arena, ", --arch %s vs %.60s", s->state.arch, state->arch);
+    for (int i = 0; i < count; i++)
+        if (changes[i].id != OPTION_ID_arch)
+            text = arena_printf(&arena, "%s, --%s %s vs %.60s", text, changes[i].name,
+                                changes[i].now, changes[i].then);
+    Status status = STATUS_OK;
+    if (*text)
+        status = status_fail(STATUS_INPUT,
+                             "%s: options: not those of the run to resume (%s). --init-from starts "
+                             "a new run from its weights",
+                             path, text + strlen(", "));
+    arena_free(&arena);
+    return status;
 }
 
 /* The images must be those of the run: its place in an epoch means others otherwise. The published
@@ -209,49 +200,17 @@ static Status check_data(const Snapshot *s, const char *path, const TrainingStat
     return status;
 }
 
-/* Options that may change under a run without changing what it computes (of the training list, its
- * contents count: check_data). */
-static bool is_free(const char *name, size_t length)
-{
-    static const char *const names[] = {
-        "preset",  "device",  "kernels", "fuse",       "require-crc", "strict-finite", "profile",
-        "threads", "out",     "resume",  "init-from",  "partial",     "save-every",    "save-steps",
-        "keep",    "repeats", "untimed", "stop-after", "train-list"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
-            return true;
-    return false;
-}
-
-/* Whether two values are the same, also where an earlier version wrote a number otherwise (1e+01,
- * now 10). */
-static bool same_value(const char *a, size_t a_length, const char *b, size_t b_length)
-{
-    char *a_end, *b_end;
-    double x = strtod(a, &a_end), y = strtod(b, &b_end);
-    bool numbers = a_length > 0 && b_length > 0 && a_end == a + a_length && b_end == b + b_length;
-    return (a_length == b_length && memcmp(a, b, a_length) == 0) || (numbers && x == y);
-}
-
 /* Says which other options differ from those that the run was saved with: allowed, but seldom
  * meant. */
 static void warn_of_changes(const Snapshot *s, const TrainingState *state)
 {
     Arena arena = {0};
+    OptionChange changes[OPTION_COUNT];
     const char *then = training_extra_text(state, "options", "");
-    const char *now = arena_printf(&arena, "\n%s", options_dump(s->options, &arena));
-    for (size_t length; *then; then += length + (then[length] == '\n')) {
-        length = strcspn(then, "\n");
-        size_t name = strcspn(then, "=\n") + 1;
-        if (name > length || is_free(then, name - 1))
-            continue;
-        const char *key = arena_printf(&arena, "\n%.*s", (int)name, then);
-        const char *here = strstr(now, key), *value = here ? here + strlen(key) : "";
-        size_t other = strcspn(value, "\n");
-        if (here && !same_value(value, other, then + name, length - name))
-            log_warn("--%.*s: %.*s now, %.*s when the run was saved", (int)name - 1, then,
-                     (int)other, value, (int)(length - name), then + name);
-    }
+    int count = options_changes(s->options, then, RESUME_TELL, &arena, changes);
+    for (int i = 0; i < count; i++)
+        log_warn("--%s: %s now, %s when the run was saved", changes[i].name, changes[i].now,
+                 changes[i].then);
     arena_free(&arena);
 }
 

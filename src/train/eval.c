@@ -30,7 +30,7 @@ static Status open_data(Eval *e)
     DatasetSpec spec = options_dataset(o, false);
     spec.classes = (int)e->weights.found.classes;
     TRY(dataset_open(&spec, &e->test));
-    if (o->dataset == DATASET_LIST && !o->train_list)
+    if (!options_have_data(o, true))
         return STATUS_OK;
     spec = options_dataset(o, true);
     spec.classes = (int)e->weights.found.classes;

@@ -135,16 +135,6 @@ MetricsSummary metrics_summary(const Metrics *m)
     return s;
 }
 
-void metrics_per_class(const Metrics *m, double *accuracy, int64_t *tests)
-{
-    for (int c = 0; c < m->classes; c++) {
-        if (accuracy)
-            accuracy[c] = m->tests[c] ? (double)m->correct[c] / (double)m->tests[c] : NAN;
-        if (tests)
-            tests[c] = m->tests[c];
-    }
-}
-
 const char *metrics_percent(double fraction, char text[16])
 {
     if (isnan(fraction))

@@ -33,9 +33,6 @@ Status metrics_add(Metrics *metrics, const float *logits, const int32_t *labels,
 MetricsSummary metrics_summary(const Metrics *metrics);
 /* "81.03 %", or "-" for NaN. Returns text. */
 const char *metrics_percent(double fraction, char text[16]);
-/* accuracy[classes] (NaN where a class has no test image) and tests[classes]; either may be NULL.
- */
-void metrics_per_class(const Metrics *metrics, double *accuracy, int64_t *tests);
 
 /* Each writes a whole file atomically (a temporary beside it, renamed).
  * classes.csv:     class,name,train_images,test_images,correct,accuracy

@@ -29,7 +29,7 @@ ModelConfig run_config(Options *o, int classes, int size, bool train, int eval_b
 {
     double base = o->base_temperature > 0 ? o->base_temperature : o->temperature;
     ModelConfig c = {
-        .arch = arch_find(options_word(o, OPTION_ID_arch)),
+        .arch = arch_at(o->arch),
         .method = (Method)o->method,
         .classes = classes,
         .size = size,

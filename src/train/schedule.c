@@ -42,8 +42,8 @@ Schedule schedule_constant(double lr)
 int schedule_find(const char *name)
 {
     static const char *const names[] = {
-#define X(id, text, meaning) text,
-        SCHEDULE_KINDS(X)
+#define X(id, word) word,
+        SCHEDULE_LIST(X)
 #undef X
     };
     for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
@@ -52,7 +52,8 @@ int schedule_find(const char *name)
     return -1;
 }
 
-double schedule_scale(double lr, int preset_ranks, int ranks)
+Schedule schedule_of(const Options *o)
 {
-    return ranks == preset_ranks ? lr : lr * ranks / preset_ranks;
+    return (Schedule){.kind = (ScheduleKind)o->schedule, .lr = o->lr, .epochs = o->epochs,
+                      .warmup = o->warmup};
 }

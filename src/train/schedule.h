@@ -2,16 +2,7 @@
 #ifndef PACO_TRAIN_SCHEDULE_H
 #define PACO_TRAIN_SCHEDULE_H
 
-/* SCHEDULE(name, text of the option, meaning) */
-#define SCHEDULE_KINDS(X)                                                              \
-    X(COSINE, "cosine", "warm-up, then half a cosine to zero")                         \
-    X(CIFAR, "cifar", "warm-up, then constant; x 0.1 after 80 %, x 0.01 after 90 %")
-
-typedef enum ScheduleKind {
-#define X(name, text, meaning) SCHEDULE_##name,
-    SCHEDULE_KINDS(X)
-#undef X
-} ScheduleKind;
+#include "options/options.h"
 
 typedef struct Schedule {
     ScheduleKind kind;
@@ -29,7 +20,7 @@ double schedule_lr(const Schedule *schedule, int epoch);
 Schedule schedule_constant(double lr);
 /* The kind of this name, -1: there is none. */
 int schedule_find(const char *name);
-/* The base learning rate that belongs to `preset_ranks` ranks, scaled linearly to `ranks`. */
-double schedule_scale(double lr, int preset_ranks, int ranks);
+/* The schedule that the options describe. */
+Schedule schedule_of(const Options *options);
 
 #endif

@@ -53,7 +53,7 @@ static Status open_data(Trainer *t)
 {
     DatasetSpec spec = options_dataset(t->options, true);
     TRY(dataset_open(&spec, &t->train));
-    bool has_test = t->options->dataset != DATASET_LIST || t->options->test_list;
+    bool has_test = options_have_data(t->options, false);
     if (has_test) {
         spec = options_dataset(t->options, false);
         spec.classes = t->train->classes;
@@ -66,7 +66,7 @@ static Status open_data(Trainer *t)
                            "--batch: larger than the data (%d vs %lld training images)",
                            t->options->batch, (long long)t->train->count);
     t->recipe = options_recipe(t->options, &t->views);
-    t->schedule = options_schedule(t->options);
+    t->schedule = schedule_of(t->options);
     return STATUS_OK;
 }
 

@@ -7,20 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* CAP(name) of DeviceCaps as words. */
-#define CAPS(X)                                                                                  \
-    X(CPU, "processor") X(UNIFIED_MEMORY, "unified-memory") X(SUBGROUPS, "subgroups")            \
-    X(FP16, "fp16") X(FP64, "fp64") X(COLLECTIVES, "collectives") X(ACCELERATOR, "accelerator")
-
 static void print_caps(uint32_t caps)
 {
     const char *before = "";
-#define X(name, word)               \
-    if (caps & CAP_##name) {        \
+#define X(name, bit, word)            \
+    if (caps & CAP_##name) {          \
         printf("%s%s", before, word); \
-        before = ", ";              \
+        before = ", ";                \
     }
-    CAPS(X)
+    DEVICE_CAP_LIST(X)
 #undef X
 }
 

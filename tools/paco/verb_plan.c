@@ -2,13 +2,30 @@
 #include "measure/bench.h"
 #include "verbs.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#define X(name, word, level) "|" word
+static const char STAGES[] = PLAN_STAGE_LIST(X);
+#undef X
+
+/* The help begins with the stages. */
 static const char USAGE[] =
-    "usage: paco plan step|eval [--dump graph|fuse|recompute|steps|memory] [options]\n\n"
+    "usage: paco plan step|eval [--dump %s] [options]\n\n"
     "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every "
     "slab and where its\n"
     "peak is; --dump prints one stage of compilation instead.";
+
+/* The stage of this word; PLAN_STAGE_NONE for any other. */
+static PlanStage find_stage(const char *text)
+{
+#define X(name, word, level)     \
+    if (strcmp(text, word) == 0) \
+        return PLAN_STAGE_##name;
+    PLAN_STAGE_LIST(X)
+#undef X
+    return PLAN_STAGE_NONE;
+}
 
 /* Takes `--dump STAGE` out of the arguments: it is no option of a run. NULL: not there; "": without
  * its stage. */
@@ -27,18 +44,15 @@ static const char *take_dump(int *argc, char **argv)
 
 static Status run(int argc, char **argv, Options *options)
 {
-    static const char *const stages[] = {"graph", "fuse", "recompute", "steps", "memory"};
     const char *dump = take_dump(&argc, argv);
-    bool known = !dump;
-    for (size_t i = 0; i < sizeof stages / sizeof *stages && dump; i++)
-        known |= strcmp(dump, stages[i]) == 0;
-    if (!known)
-        return status_fail(STATUS_USAGE,
-                           "plan: --dump: '%s' is no stage (graph, fuse, recompute, steps, memory)",
-                           dump);
+    PlanStage stage = dump ? find_stage(dump) : PLAN_STAGE_NONE;
+    if (dump && stage == PLAN_STAGE_NONE)
+        return status_fail(STATUS_USAGE, "plan: --dump: '%.60s' is no stage (%s)", dump, STAGES + 1);
     bool evaluation = false;
-    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
-    return options->help ? STATUS_OK : bench_plan(options, evaluation, dump);
+    char usage[sizeof USAGE + sizeof STAGES];
+    snprintf(usage, sizeof usage, USAGE, STAGES + 1);
+    TRY(parse_step_or_eval(argc, argv, usage, options, &evaluation));
+    return options->help ? STATUS_OK : bench_plan(options, evaluation, stage);
 }
 
 int verb_plan(int argc, char **argv)

@@ -219,7 +219,6 @@ static Status op_protocol(Machine *m)
         FAIL(STATUS_INPUT, "PROTO within the pickle");
     if (version < 2 || version > 5)
         FAIL(STATUS_INPUT, "pickle protocol %llu (expected 2 to 5)", (unsigned long long)version);
-    m->protocol = (int)version;
     return STATUS_OK;
 }
 

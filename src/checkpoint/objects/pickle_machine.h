@@ -27,7 +27,6 @@ typedef struct Machine {
     Object *none, *yes, *no, *small[256]; /* None, True, False and small integers: made once */
     uint64_t begin, op_at, frame_end;     /* stream positions; frame_end 0: no frame */
     uint64_t ops;
-    int protocol;
     uint8_t op;
     bool stopped;
 } Machine;

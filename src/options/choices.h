@@ -1,0 +1,34 @@
+/* Choices whose meaning lies in rooms above the options: each list is the one place of its words,
+ * of the enum and of what --help shows. X(name, word of the option). */
+#ifndef PACO_OPTIONS_CHOICES_H
+#define PACO_OPTIONS_CHOICES_H
+
+/* Parameters that keep their initial values: none; all convolutions but those of the last block. */
+#define FREEZE_LIST(X) X(NONE, "none") X(CONVS_BUT_LAST_BLOCK, "convs_but_last_block")
+
+typedef enum Freeze {
+#define X(name, word) FREEZE_##name,
+    FREEZE_LIST(X)
+#undef X
+} Freeze;
+
+/* Order of an epoch: every image once; each class as often as any other. */
+#define SAMPLING_LIST(X) X(UNIFORM, "uniform") X(BALANCED, "balanced")
+
+typedef enum Sampling {
+#define X(name, word) SAMPLING_##name,
+    SAMPLING_LIST(X)
+#undef X
+} Sampling;
+
+/* Course of the learning rate (train/schedule.h): warm-up, then half a cosine to zero; warm-up,
+ * then constant, x 0.1 after 80 %, x 0.01 after 90 %. */
+#define SCHEDULE_LIST(X) X(COSINE, "cosine") X(CIFAR, "cifar")
+
+typedef enum ScheduleKind {
+#define X(name, word) SCHEDULE_##name,
+    SCHEDULE_LIST(X)
+#undef X
+} ScheduleKind;
+
+#endif

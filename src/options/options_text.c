@@ -1,0 +1,108 @@
+/* Options as a file keeps them: every one as a line `name=value`, read back over the defaults, and
+ * compared with those that a run has now. */
+#include "options/options_table.h"
+
+#include "base/check.h"
+#include "options/presets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+char *options_dump(const Options *o, Arena *arena)
+{
+    Arena parts = {0};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out);
+    if (o->preset)
+        fprintf(out, "preset=%s\n", o->preset);
+    for (int id = 0; id < OPTION_COUNT; id++)
+        fprintf(out, "%s=%s\n", option_rows[id].name, option_text(o, id, &parts));
+    fclose(out);
+    char *copy = arena_printf(arena, "%s", text);
+    free(text);
+    arena_free(&parts);
+    return copy;
+}
+
+/* One line of a dump. */
+static Status read_line(Options *o, const char *source, int number, char *line)
+{
+    char *equals = strchr(line, '=');
+    if (!equals)
+        return status_fail(STATUS_INPUT, "%s: option line %d: no '=' ('%.60s')", source, number,
+                           line);
+    *equals = 0;
+    if (strcmp(line, "preset") == 0) {
+        const Preset *preset = preset_find(equals + 1);
+        o->preset = preset ? preset->name : arena_printf(&o->arena, "%s", equals + 1);
+        return STATUS_OK;
+    }
+    if (option_find(line, strlen(line)) < 0)
+        return status_fail(STATUS_INPUT,
+                           "%s: option line %d: unknown option '%.60s'. Was it written by a "
+                           "newer version?",
+                           source, number, line);
+    if (options_set(o, line, equals + 1) != STATUS_OK)
+        return status_prefix(STATUS_INPUT, "%s: option line %d", source, number);
+    return STATUS_OK;
+}
+
+Status options_read(Options *o, const char *source, const char *text)
+{
+    char *copy = mem_string(text);
+    Status status = STATUS_OK;
+    int number = 0;
+    for (char *line = copy; *line && status == STATUS_OK;) {
+        size_t n = strcspn(line, "\n");
+        char *next = line + n + (line[n] == '\n');
+        line[n] = 0;
+        number++;
+        if (n > 0)
+            status = read_line(o, source, number, line);
+        line = next;
+    }
+    free(copy);
+    return status;
+}
+
+/* The text behind `name=` in a dump, in the arena; NULL where it has no such line. */
+static const char *value_in(const char *dump, const char *name, Arena *arena)
+{
+    size_t length = strlen(name);
+    for (const char *line = dump; *line;) {
+        size_t n = strcspn(line, "\n");
+        if (n > length && strncmp(line, name, length) == 0 && line[length] == '=')
+            return arena_printf(arena, "%.*s", (int)(n - length - 1), line + length + 1);
+        line += n + (line[n] == '\n');
+    }
+    return NULL;
+}
+
+/* The value as this version writes it, where it reads it at all: an earlier one wrote 10 as
+ * 1e+01. */
+static const char *as_now(int id, const char *text, Arena *arena)
+{
+    Options other;
+    options_init(&other);
+    if (option_set(&other, id, text) == STATUS_OK)
+        text = arena_printf(arena, "%s", option_text(&other, id, arena));
+    options_free(&other);
+    return text;
+}
+
+int options_changes(const Options *o, const char *dump, OptionResume resume, Arena *arena,
+                    OptionChange changes[OPTION_COUNT])
+{
+    int count = 0;
+    for (int id = 0; id < OPTION_COUNT; id++) {
+        const OptionRow *row = &option_rows[id];
+        const char *then = row->resume == resume ? value_in(dump, row->name, arena) : NULL;
+        const char *now = option_text(o, id, arena);
+        if (!then || strcmp(then = as_now(id, then, arena), now) == 0)
+            continue;
+        changes[count++] = (OptionChange){(OptionId)id, row->name, now, then};
+    }
+    return count;
+}
