@@ -169,7 +169,8 @@ static void print_json(const Bench *b, const double *seconds, FILE *out)
     bench_put_times(&w, b, seconds);
     json_put_fixed(&w, "images_per_s", bench_per(images, median), 2);
     json_put_fixed(&w, "gflops", 1e-9 * bench_per(plan_flops(b), median), 1);
-    json_put_fixed(&w, "percent_of_peak", 100 * bench_per(bench_per(plan_flops(b), median), b->peak.flops), 1);
+    json_put_fixed(&w, "percent_of_peak",
+                   100 * bench_per(bench_per(plan_flops(b), median), b->peak.flops), 1);
     bench_put_memory(&w, b);
     json_put_fixed(&w, "open_s", b->open_seconds, 2);
     json_end(&w);

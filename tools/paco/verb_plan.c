@@ -47,7 +47,8 @@ static Status run(int argc, char **argv, Options *options)
     const char *dump = take_dump(&argc, argv);
     PlanStage stage = dump ? find_stage(dump) : PLAN_STAGE_NONE;
     if (dump && stage == PLAN_STAGE_NONE)
-        return status_fail(STATUS_USAGE, "plan: --dump: '%.60s' is no stage (%s)", dump, STAGES + 1);
+        return status_fail(STATUS_USAGE, "plan: --dump: '%.60s' is no stage (%s)", dump,
+                           STAGES + 1);
     bool evaluation = false;
     char usage[sizeof USAGE + sizeof STAGES];
     snprintf(usage, sizeof usage, USAGE, STAGES + 1);
