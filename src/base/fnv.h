@@ -1,5 +1,5 @@
-/* FNV-1a, 64 bits: a hash of bytes that is the same on every machine. For names, checksums of data sets
- * and comparing contents; anyone can make two texts with one hash, so it protects nothing. */
+/* FNV-1a, 64 bits: a hash of bytes that is the same on every machine. For names, checksums of data
+ * sets and comparing contents; anyone can make two texts with one hash, so it protects nothing. */
 #ifndef PACO_BASE_FNV_H
 #define PACO_BASE_FNV_H
 
