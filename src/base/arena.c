@@ -1,4 +1,8 @@
-/* Arena: a chain of blocks, each at least BLOCK_BYTES, zeroed when made. */
+/* Arena: a chain of blocks, each at least BLOCK_BYTES, zeroed when made.
+ *
+ * Nothing is given back alone: a graph or a parsed file has thousands of small objects with one end
+ * of life. What a block has left when the next thing does not fit is lost; a thing larger than a
+ * block gets one of its own size. */
 #include "base/arena.h"
 
 #include "base/check.h"
@@ -12,13 +16,13 @@ enum { BLOCK_BYTES = 64 * 1024, ALIGN = 16 };
 
 struct ArenaBlock {
     ArenaBlock *next;
-    size_t room;
+    size_t room;         /* bytes behind the head */
     _Alignas(16) char bytes[];
 };
 
 void *arena_try(Arena *arena, size_t bytes)
 {
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN; /* so that what comes next is aligned too */
     if (!arena->blocks || arena->blocks->room - arena->used < bytes) {
         size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
         ArenaBlock *block = calloc(1, sizeof *block + room);
@@ -54,7 +58,7 @@ char *arena_printf(Arena *arena, const char *format, ...)
 {
     va_list args, again;
     va_start(args, format);
-    va_copy(again, args);
+    va_copy(again, args); /* the text is made twice: its length, then itself */
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
     CHECK(n >= 0);
@@ -74,6 +78,7 @@ void arena_free(Arena *arena)
     *arena = (Arena){0};
 }
 
+/* Nothing asked for is one byte here and below: NULL always means that there is no memory. */
 void *mem_alloc(size_t bytes)
 {
     void *place = malloc(bytes ? bytes : 1);

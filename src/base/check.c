@@ -1,4 +1,5 @@
-/* A failed CHECK: says everything it knows on stderr, then aborts. */
+/* A failed CHECK: says everything it knows on stderr, then aborts: a core and a debugger show the
+ * rest. It does not go through log.c, whose lock the failing thread may hold. */
 #include "base/check.h"
 
 #include <stdarg.h>

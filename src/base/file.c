@@ -1,4 +1,7 @@
-/* Files: whole reads with limits, whole writes, and paths. */
+/* Files: whole reads with limits, whole writes, and paths.
+ *
+ * Whole writes follow the usual order: a temporary in the same folder, its contents on the disk,
+ * then a rename, which replaces a file in one step or not at all. */
 #include "base/file.h"
 
 #include "base/arena.h"
@@ -11,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Reads as much as the file held when it was opened; one that grows meanwhile is read so far. */
 static Status read_all(int fd, const char *path, uint8_t *to, size_t size)
 {
     for (size_t done = 0; done < size;) {
@@ -33,6 +37,7 @@ static Status read_all(int fd, const char *path, uint8_t *to, size_t size)
 static Status open_regular(const char *path, size_t limit, int *fd, size_t *size)
 {
     struct stat st;
+    /* Without O_NONBLOCK, opening a pipe would wait for whoever writes to it. */
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
@@ -130,7 +135,7 @@ bool file_missing(const char *path)
 Status file_make_folder(const char *path)
 {
     char *copy = mem_string(path);
-    for (char *s = copy + 1;; s++) {
+    for (char *s = copy + 1;; s++) { /* from the outermost folder to the path itself */
         if (*s != '/' && *s)
             continue;
         char end = *s;
@@ -154,16 +159,16 @@ Status file_output_open(FileOutput *out, const char *path)
     struct stat st;
     size_t n = strlen(path) + 20;
     *out = (FileOutput){.path = path};
-    if (lstat(path, &st) != 0 ||
-        S_ISREG(st.st_mode)) { /* else: a rename would replace a device or a link */
+    /* A rename would replace a device or a link. Processes may share a cache folder: hence the
+     * number of this one in the name. */
+    if (lstat(path, &st) != 0 || S_ISREG(st.st_mode)) {
         out->temporary = mem_alloc(n);
-        snprintf(out->temporary, n, "%s.%d.tmp", path,
-                 (int)getpid()); /* processes may share a cache folder */
+        snprintf(out->temporary, n, "%s.%d.tmp", path, (int)getpid());
     }
     if (out->temporary)
         unlink(out->temporary); /* one that a killed process of this number left */
-    out->file = out->temporary ? fopen(out->temporary, "wx")
-                               : fopen(path, "w"); /* x: not through a planted link */
+    /* x: not through a link that someone put where the temporary goes. */
+    out->file = out->temporary ? fopen(out->temporary, "wx") : fopen(path, "w");
     if (out->file)
         return STATUS_OK;
     Status status = status_fail(STATUS_IO, "%s: cannot create: %s", path, strerror(errno));

@@ -1,5 +1,9 @@
-/* A JSON reader without recursion over input depth beyond MAX_DEPTH. Members are linked in file
- * order; duplicate keys are found by sorting the names of each object when it closes. */
+/* A JSON reader by recursive descent: a value reads its members, down to MAX_DEPTH, so that a file
+ * of opening brackets does not end the stack. Members are linked in file order; duplicate keys are
+ * found by sorting the names of each object when it closes.
+ *
+ * `at` never passes `end`, and is looked at only before it: the text need not end with a zero. A
+ * message names the byte at which the text stopped being JSON. */
 #include "base/json.h"
 
 #include "base/file.h"
@@ -32,6 +36,7 @@ static void space(Reader *r)
         r->at++;
 }
 
+/* Whether the text stands here; then it is behind us. */
 static bool word(Reader *r, const char *text)
 {
     size_t n = strlen(text);
@@ -41,6 +46,7 @@ static bool word(Reader *r, const char *text)
     return true;
 }
 
+/* Four hexadecimal digits; -1 when they are none. */
 static int hex4(Reader *r)
 {
     int v = 0;
@@ -55,6 +61,7 @@ static int hex4(Reader *r)
     return v;
 }
 
+/* The character in UTF-8, 1 to 4 bytes: never more than the escape that it comes from. */
 static char *utf8(char *to, int code)
 {
     if (code < 0x80) {
@@ -90,7 +97,7 @@ static char *escape(Reader *r, char *to)
     if (c != 'u')
         return NULL;
     int code = hex4(r);
-    if (code >= 0xd800 && code < 0xdc00) {
+    if (code >= 0xd800 && code < 0xdc00) { /* beyond U+FFFF: two escapes, a surrogate each */
         if (!word(r, "\\u"))
             return NULL;
         int low = hex4(r);
@@ -98,11 +105,13 @@ static char *escape(Reader *r, char *to)
             return NULL;
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     } else if (code <= 0 || (code >= 0xdc00 && code <= 0xdfff)) {
+        /* \u0000 would end the text for everyone who reads it as a string of C */
         return NULL;
     }
     return utf8(to, code);
 }
 
+/* A string. Its end is looked for first: what is unescaped is never longer than what is read. */
 static Status string(Reader *r, const char **out)
 {
     const char *close = r->at + 1;
@@ -140,6 +149,7 @@ static size_t digits(Reader *r)
     return (size_t)(r->at - from);
 }
 
+/* A number. Its grammar is walked here because strtod takes more: hexadecimal, "inf", " 1". */
 static Status number(Reader *r, Json *v)
 {
     const char *from = r->at;
@@ -164,7 +174,7 @@ static Status number(Reader *r, Json *v)
         if (digits(r) == 0)
             return fail(r, "number without digits in the exponent");
     }
-    char text[512];
+    char text[512]; /* strtod wants an end */
     size_t length = (size_t)(r->at - from);
     if (length >= sizeof text)
         return fail(r, "number too long");
@@ -183,6 +193,7 @@ static int by_key(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Which of two values a reader takes differs from program to program: such a file is refused. */
 static Status check_duplicates(Reader *r, const Json *object)
 {
     const char **keys = arena_alloc(r->arena, (size_t)object->count * sizeof *keys);
@@ -197,6 +208,7 @@ static Status check_duplicates(Reader *r, const Json *object)
     return STATUS_OK;
 }
 
+/* What stands between brackets or braces, from the opening to behind the closing one. */
 static Status members(Reader *r, Json *v)
 {
     bool object = *r->at == '{';

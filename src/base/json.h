@@ -1,5 +1,5 @@
 /* JSON (RFC 8259): a strict reader into an arena, for golden files, safetensors headers and the
- * program's own records. Duplicate keys are an error; nesting is limited to 64. The writer:
+ * program's own records. Duplicate keys are an error; nesting is limited to 64. What writes JSON:
  * json_writer.h. */
 #ifndef PACO_BASE_JSON_H
 #define PACO_BASE_JSON_H

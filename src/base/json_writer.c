@@ -13,7 +13,7 @@ static void put_string(FILE *file, const char *text)
     fputc('"', file);
     while (*text) {
         unsigned char first = (unsigned char)*text;
-        size_t bytes = utf8_sequence(text, strnlen(text, 4));
+        size_t bytes = utf8_sequence(text, strnlen(text, 4)); /* 0: none begins here */
         if (first == '"' || first == '\\')
             fprintf(file, "\\%c", first);
         else if (first < 0x20)
@@ -27,11 +27,13 @@ static void put_string(FILE *file, const char *text)
     fputc('"', file);
 }
 
+/* A line's end, and the indentation of what is open now. */
 static void new_line(const JsonWriter *w)
 {
     fprintf(w->file, "\n%*s", w->indent * w->depth, "");
 }
 
+/* What stands before a value, here and now. Outermost there is nothing before it, nor a name. */
 static void member(JsonWriter *w, const char *key)
 {
     if (w->depth == 0) {
@@ -110,6 +112,7 @@ static void put_decimal(FILE *file, const char *text)
     }
 }
 
+/* A number as printf writes it, or null: JSON has neither NaN nor infinities. */
 static void put_real(JsonWriter *w, const char *key, const char *format, int precision,
                      double value)
 {
@@ -118,7 +121,7 @@ static void put_real(JsonWriter *w, const char *key, const char *format, int pre
         json_put_null(w, key);
         return;
     }
-    CHECK(precision >= 0 && precision <= 60);
+    CHECK(precision >= 0 && precision <= 60); /* so that text has room */
     member(w, key);
     snprintf(text, sizeof text, format, precision, value);
     put_decimal(w->file, text);

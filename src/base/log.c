@@ -1,4 +1,8 @@
-/* Messages on stderr. A lock keeps lines of several threads whole. */
+/* Messages on stderr. A lock keeps lines of several threads whole.
+ *
+ * On a terminal the progress line stands without an end: what is written next, by whomever, clears
+ * it first (CR, then ESC [ K: erase to the end of the line). In a file there is nothing to clear,
+ * and progress is a line now and then. */
 #include "base/log.h"
 
 #include "base/arena.h"
@@ -15,14 +19,14 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool progress_shown;
-static double progress_time;
+static double progress_time; /* of the last one written; 0: none yet, the next is due at once */
 
 /* The message, malloc'd, with nothing in it that a terminal would obey: names of files and tensors
  * come from outside. */
 static char *message(const char *format, va_list args)
 {
     va_list again;
-    va_copy(again, args);
+    va_copy(again, args); /* the text is made twice: its length, then itself */
     int n = vsnprintf(NULL, 0, format, again);
     va_end(again);
     CHECKF(n >= 0, "%s", format);
@@ -45,6 +49,7 @@ static void line(const char *kind, const char *format, va_list args)
     free(text);
 }
 
+/* The body of a function with a format: a va_list has to be begun where the arguments are. */
 #define FORWARD(kind)               \
     va_list args;                   \
     va_start(args, format);         \
@@ -77,8 +82,8 @@ void log_progress(double seconds, const char *format, ...)
         progress_time = now;
         va_list args;
         va_start(args, format);
-        if (terminal) /* without wrapping: of a line that is too long only its last row could be
-                         cleared */
+        /* ESC [ ? 7 l: no wrapping. Of a line over several rows only the last could be cleared. */
+        if (terminal)
             fputs("\r\033[K\033[?7l", stderr);
         vfprintf(stderr, format, args);
         fputs(terminal ? "\033[?7h" : "\n", stderr);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* The first 32 bits of the fractions of the cube roots of the first 64 primes (4.2.2). */
 static const uint32_t constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -19,6 +20,7 @@ static uint32_t turn(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
+/* Section 6.2.2, a block of 64 bytes at a time; s is a to h. */
 static void blocks_plain(uint32_t state[8], const uint8_t *bytes, size_t count)
 {
     for (; count; count--, bytes += 64) {
@@ -82,6 +84,7 @@ __attribute__((target("sha,sse4.1"))) static void blocks_fast(uint32_t state[8],
     _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(high, low, 8));
 }
 
+/* SHA extensions (leaf 7) and SSE 4.1, which goes with them in the function above (leaf 1). */
 static int has_instructions(void)
 {
     unsigned a, b, c, d;
@@ -106,6 +109,7 @@ static void blocks(uint32_t state[8], const uint8_t *bytes, size_t count)
 
 void sha256_begin(Sha256 *sha)
 {
+    /* The same of the square roots of the first 8 primes (5.3.3). */
     static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memcpy(sha->state, first, sizeof first);
@@ -117,7 +121,7 @@ void sha256_add(Sha256 *sha, const void *data, size_t size)
     const uint8_t *bytes = data;
     size_t used = sha->length % 64;
     sha->length += size;
-    if (used) {
+    if (used) { /* a block was begun: fill it first */
         size_t n = 64 - used < size ? 64 - used : size;
         memcpy(sha->block + used, bytes, n);
         bytes += n;
@@ -133,7 +137,7 @@ void sha256_add(Sha256 *sha, const void *data, size_t size)
 
 void sha256_end(Sha256 *sha, uint8_t digest[SHA256_BYTES])
 {
-    uint8_t tail[72] = {0x80};
+    uint8_t tail[72] = {0x80}; /* a one, zeros, and the length in bits, big-endian (5.1.1) */
     uint64_t bits = sha->length * 8;
     size_t pad = (119 - sha->length % 64) % 64 + 1; /* up to 8 bytes before the end of a block */
     for (int i = 0; i < 8; i++)

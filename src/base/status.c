@@ -1,4 +1,5 @@
-/* Status texts: one buffer per thread, cleaned of what could disturb a terminal. */
+/* Status texts: one buffer per thread, cleaned of what could disturb a terminal. Nothing is
+ * allocated: out of memory is one of the failures that are told. */
 #include "base/status.h"
 
 #include "base/utf8.h"
@@ -11,7 +12,7 @@ static _Thread_local char text[STATUS_TEXT_MAX];
 
 Status status_fail(Status code, const char *format, ...)
 {
-    char raw[STATUS_TEXT_MAX];
+    char raw[STATUS_TEXT_MAX]; /* not `text` itself: that may be among the arguments */
     va_list args;
     va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);

@@ -1,5 +1,7 @@
 /* threads_for starts its threads anew for every loop: its callers work for milliseconds at least.
- */
+ *
+ * The bodies are handed out one by one, to whoever is free: they take unequal time. Where the
+ * system gives no more threads there are fewer, at the least the caller's own. */
 #define _GNU_SOURCE
 #include "base/threads.h"
 
@@ -12,6 +14,7 @@ enum { MAX_THREADS = 64 };
 int threads_available(void)
 {
     cpu_set_t set;
+    /* What this process may use: a batch system gives it a part of the machine. */
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         return 1;
     int n = CPU_COUNT(&set);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The first byte tells the length. c0, c1 and f5 to ff begin nothing: overlong, or too large. */
 size_t utf8_sequence(const char *text, size_t left)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -18,6 +19,7 @@ size_t utf8_sequence(const char *text, size_t left)
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
+    /* Overlong three bytes and surrogates; overlong four bytes and what is beyond U+10FFFF. */
     if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))
         return 0;
     if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
@@ -36,7 +38,7 @@ static size_t printable(const char *s)
 char *utf8_clean(char *to, size_t room, const char *from)
 {
     size_t at = 0;
-    while (*from && at + 5 <= room) {
+    while (*from && at + 5 <= room) { /* the longest that one step writes: \xNN and the end */
         size_t n = printable(from);
         if (n > 0) {
             memcpy(to + at, from, n);
