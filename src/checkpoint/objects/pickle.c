@@ -18,8 +18,8 @@ static bool swallows_items(const Object *object)
     return object->kind == OBJECT_CALL && strncmp(object->call->callee->text, "torch.", 6) != 0;
 }
 
-/* The items of a container, stack[*from .. depth): those above the mark, or the latest `values`. The
- * container itself must stand below them and above the mark before: not among what another will
+/* The items of a container, stack[*from .. depth): those above the mark, or the latest `values`.
+ * The container itself must stand below them and above the mark before: not among what another will
  * take. */
 static Status take_items(Machine *m, bool many, uint32_t values, const char *otherwise,
                          uint32_t *from)
