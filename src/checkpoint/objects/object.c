@@ -131,9 +131,18 @@ void object_add(Arena *arena, Object *dict, const char *key, Object *value)
     set(arena, dict, object_text(arena, key), value);
 }
 
+static const Object *get_int(const Object *dict, int64_t key)
+{
+    if (dict->kind == OBJECT_DICT)
+        for (uint32_t i = 0; i < dict->count; i++)
+            if (dict->items[2 * i]->kind == OBJECT_INT && dict->items[2 * i]->integer == key)
+                return dict->items[2 * i + 1];
+    return NULL;
+}
+
 void object_set_int(Arena *arena, Object *dict, int64_t key, Object *value)
 {
-    CHECK(!object_get_int(dict, key));
+    CHECK(!get_int(dict, key));
     set(arena, dict, object_int(arena, key), value);
 }
 
@@ -142,15 +151,6 @@ const Object *object_get(const Object *dict, const char *key)
     if (dict && dict->kind == OBJECT_DICT)
         for (uint32_t i = 0; i < dict->count; i++)
             if (dict->items[2 * i]->kind == OBJECT_TEXT && object_is(dict->items[2 * i], key))
-                return dict->items[2 * i + 1];
-    return NULL;
-}
-
-const Object *object_get_int(const Object *dict, int64_t key)
-{
-    if (dict && dict->kind == OBJECT_DICT)
-        for (uint32_t i = 0; i < dict->count; i++)
-            if (dict->items[2 * i]->kind == OBJECT_INT && dict->items[2 * i]->integer == key)
                 return dict->items[2 * i + 1];
     return NULL;
 }

@@ -108,7 +108,6 @@ void object_set_int(Arena *arena, Object *dict, int64_t key, Object *value);
 
 /* The value of a text key, or NULL (also for other kinds of object and for NULL). */
 const Object *object_get(const Object *dict, const char *key);
-const Object *object_get_int(const Object *dict, int64_t key);
 /* Whether a text or global has just this text. */
 bool object_is(const Object *object, const char *text);
 /* Whether it is a dict, a list or a tuple. */
