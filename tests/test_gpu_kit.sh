@@ -6,14 +6,13 @@ paco=$(realpath "$1")
 source=$(realpath "${PACO_SOURCE:-$(dirname "$0")/..}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export PACO_BUILD=$(dirname "$paco")
+PACO_BUILD=$(dirname "$paco")
+export PACO_BUILD
 failed=0
 fail() { echo "FAIL: $*"; tail -30 "$work/out"; failed=1; }
 
 ldd "$paco" | grep -qE 'lib(asan|ubsan|tsan)' && { echo "skipped: a program with sanitizers"; exit 77; }
 [ -e "$PACO_BUILD/libpaco_opencl.so" ] || { echo "skipped: no OpenCL backend"; exit 77; }
-[ -e "$source/tests/golden/loss" ] || [ -e "${PACO_SHARED:-$source/../shared}/golden/loss" ] ||
-    { echo "skipped: no golden files"; exit 77; }
 
 # ---- packing
 pack() { "$source/tools/gpu_pack.sh" "$@" >"$work/out" 2>&1; }
@@ -77,7 +76,7 @@ sed -i "/^STAGES=(/a\\
     \"broken | 5 | | sh $work/break\"\\
     \"hangs | 1 | | sh $work/hang\"\\
     \"counts | 9 | | sh $work/count_up\"" "$kit/gpu_check.sh"
-planted=(--device opencl:99 --only broken,hangs,counts,facts --out "$work/planted" --state "$work/state")
+planted=(--device opencl:99 --only "broken,hangs,counts,facts" --out "$work/planted" --state "$work/state")
 check "${planted[@]}"
 [ $? = 1 ] || fail "a stage that fails: not exit 1"
 row broken failed "$work/planted"
@@ -118,6 +117,8 @@ if "$paco" devices | grep -q '^opencl:0 '; then
     if grep -qE '^torch-resnet32 +passed' "$kit/results/gpu_check.txt"; then
         grep -qE '^resnet20, batch 4, 16 +PyTorch fp32 ' "$kit/results/gpu_check.txt" || fail "stand-in: no speed of PyTorch"
     fi
+else
+    echo "skipped: no OpenCL device for the stages themselves"
 fi
 [ $failed = 0 ] && echo "ok: $stages stages"
 exit $failed
