@@ -142,6 +142,9 @@ paco=$built
 "$paco" "${train[@]}" --epochs 1 --warmup 0 --save-steps 3 --out run 2>../stderr >../stdout ||
     { echo "FAIL: a good run"; cat ../stderr; failed=1; }
 cp -r run ../kept
+for class in a b c d e; do mkdir -p folders/$class && cp data/1.png folders/$class; done
+"$paco" eval --dataset folder --test-data folders --checkpoint run/last.pth.tar 2>../stderr >../stdout &&
+    grep -q '^5 images of folders' ../stdout || { echo "FAIL: folders for testing alone"; cat ../stderr; failed=1; }
 again=("${train[@]}" --out run --resume auto)
 alone 2 "--out run: holds checkpoints of an earlier run. --resume auto goes on" "${train[@]}" --out run
 alone 3 "options: not those of the run to resume (--seed 1 vs 0). --init-from starts" "${again[@]}" --seed 1
