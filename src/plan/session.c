@@ -67,11 +67,6 @@ void session_close(Session *s)
     free(s);
 }
 
-const Graph *session_graph(const Session *s)
-{
-    return s->graph;
-}
-
 const Plan *session_plan(const Session *s)
 {
     return s->plan;

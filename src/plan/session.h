@@ -19,8 +19,6 @@ enum { SESSION_ARITHMETIC = 384 };
 /* Takes the graph over, also on failure. */
 Status session_open(Graph *graph, const SessionOptions *options, Session **session);
 void session_close(Session *session);
-/* The graph, after fusion where the device fuses. */
-const Graph *session_graph(const Session *session);
 /* NULL on the reference. */
 const Plan *session_plan(const Session *session);
 /* "ref (float64)" or the device's name. */
