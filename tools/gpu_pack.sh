@@ -4,8 +4,8 @@
 # Take the folder there and run FOLDER/gpu_check.sh. It holds the program, the backend modules, the device tests that
 # gpu_check.sh names, every library of theirs that is not glibc's, CLBlast where this machine has it, the golden files and
 # PyTorch's yardstick. Drivers are the other machine's. What is there of an earlier kit is replaced, other folders are not.
-# Needs a build for any processor of this kind, without sanitizers, in build/ or PACO_BUILD; golden files in tests/golden
-# or PACO_SHARED/golden. Exit codes: 2 usage or something missing, 5 larger than the limit, with what is largest.
+# Needs a build for any processor of this kind, without sanitizers, in build/ or PACO_BUILD; the golden files are those
+# of tests/golden. Exit codes: 2 usage or something missing, 5 larger than the limit, with what is largest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,8 +26,6 @@ stop() { echo "gpu_pack.sh: $*" >&2; exit 2; }
     stop "$build is for this machine's processor alone. Build without PACO_NATIVE"
 ! grep -qE '^PACO_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt" || stop "$build has sanitizers. Build without PACO_SANITIZE"
 golden=tests/golden
-[ -e "$golden/loss" ] || golden="${PACO_SHARED:-../shared}/golden"
-[ -e "$golden/loss" ] || stop "no golden files in tests/golden or $golden"
 [ ! -e "$folder" ] || [ -e "$folder/KIT" ] || [ -z "$(ls -A "$folder")" ] || stop "$folder is there and no kit"
 
 kit="$folder.new"
