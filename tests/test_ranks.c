@@ -4,6 +4,7 @@
 #include "comm/ranks.h"
 #include "device/registry.h"
 #include "support_device.h"
+#include "support_files.h"
 #include "support_model.h"
 
 #include <setjmp.h>
@@ -184,10 +185,8 @@ static void bits_on_a_device(void **state)
     static const int ranks[] = {2, 3, 4, 6};
     const Backend *backend;
     Device *device;
-    if (device_open(test_device_name(), NULL, &backend, &device) != STATUS_OK) {
-        print_message("skipped on a device: %s\n", status_text());
-        skip();
-    }
+    if (device_open(test_device_name(), NULL, &backend, &device) != STATUS_OK)
+        test_skip(status_text());
     backend->close(device);
     for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
         int all = ranks[r];
