@@ -8,6 +8,8 @@
 
 #include "device/backend.h"
 
+#include <stdio.h>
+
 typedef struct BackendRow {
     const char *name;       /* "opencl" */
     const Backend *backend; /* NULL: the module could not be loaded */
@@ -27,5 +29,8 @@ const BackendRow *registry_row(int i);
  * such device, with what to install. options may be NULL. Close with (*backend)->close(*device). */
 Status device_open(const char *name, const DeviceOptions *options, const Backend **backend,
                    Device **device);
+
+/* Prints every backend and device with what it can do, and why one is absent. */
+void registry_list(FILE *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* Benchmarks: one training step or one evaluation batch on made-up images, and where its time goes.
  */
-#ifndef PACO_TRAIN_BENCH_H
-#define PACO_TRAIN_BENCH_H
+#ifndef PACO_MEASURE_BENCH_H
+#define PACO_MEASURE_BENCH_H
 
 #include "options/options.h"
 #include "plan/plan.h"

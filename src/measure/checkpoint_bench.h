@@ -1,7 +1,7 @@
 /* Benchmark of training checkpoints: reading one, against the least that reading can cost, which is
  * all bytes of the file once with their CRC. */
-#ifndef PACO_CHECKPOINT_SPEED_H
-#define PACO_CHECKPOINT_SPEED_H
+#ifndef PACO_MEASURE_CHECKPOINT_BENCH_H
+#define PACO_MEASURE_CHECKPOINT_BENCH_H
 
 #include "base/status.h"
 

@@ -1,6 +1,6 @@
 /* Image benchmark: how fast one thread makes what training and evaluation read. */
-#ifndef PACO_DATA_IMAGE_BENCH_H
-#define PACO_DATA_IMAGE_BENCH_H
+#ifndef PACO_MEASURE_IMAGE_BENCH_H
+#define PACO_MEASURE_IMAGE_BENCH_H
 
 #include "base/status.h"
 

@@ -1,7 +1,7 @@
 /* Peak: what a device can do at most, measured: fused multiply-adds without memory, and a copy in
  * memory. */
-#ifndef PACO_TRAIN_PEAK_H
-#define PACO_TRAIN_PEAK_H
+#ifndef PACO_MEASURE_PEAK_H
+#define PACO_MEASURE_PEAK_H
 
 #include "device/backend.h"
 

@@ -1,7 +1,7 @@
 /* Tuning: times every algorithm that could run each convolution and GEMM of a model, and keeps the
  * fastest. */
-#ifndef PACO_TRAIN_TUNE_H
-#define PACO_TRAIN_TUNE_H
+#ifndef PACO_MEASURE_TUNE_H
+#define PACO_MEASURE_TUNE_H
 
 #include "options/options.h"
 

@@ -1,6 +1,6 @@
 /* Private to src/options: the rows of options.def, and the values of options as text. */
-#ifndef PACO_OPTIONS_TABLE_H
-#define PACO_OPTIONS_TABLE_H
+#ifndef PACO_OPTIONS_OPTIONS_TABLE_H
+#define PACO_OPTIONS_OPTIONS_TABLE_H
 
 #include "options/options.h"
 

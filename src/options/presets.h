@@ -32,4 +32,9 @@ const Preset *preset_at(int i);
 /* The preset called so, or NULL. */
 const Preset *preset_find(const char *name);
 
+/* Prints all of them, a line each. */
+void presets_print(FILE *out);
+/* Prints one: what it is, then every option as it leaves it. STATUS_USAGE where there is none. */
+Status preset_print(const char *name, FILE *out);
+
 #endif

@@ -1,4 +1,4 @@
-/* Lowering: steps are collected with value ids for operands; compile.c turns those into places. */
+/* Lowering: steps are collected with value ids for operands; slabs.c turns those into places. */
 #include "plan/lower.h"
 
 #include "base/check.h"

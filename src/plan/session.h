@@ -1,7 +1,7 @@
 /* Session: a graph on a device, or on the reference. What training, verification and evaluation run
  * on. */
-#ifndef PACO_GRAPH_SESSION_H
-#define PACO_GRAPH_SESSION_H
+#ifndef PACO_PLAN_SESSION_H
+#define PACO_PLAN_SESSION_H
 
 #include "plan/plan.h"
 

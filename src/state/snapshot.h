@@ -1,8 +1,8 @@
 /* Snapshot: the state of a training run on its way between a session and a checkpoint. Names, types
  * and order are those of the published code; what only this program needs rides along (Progress).
  */
-#ifndef PACO_TRAIN_SNAPSHOT_H
-#define PACO_TRAIN_SNAPSHOT_H
+#ifndef PACO_STATE_SNAPSHOT_H
+#define PACO_STATE_SNAPSHOT_H
 
 #include "state/training.h"
 #include "data/dataset.h"

@@ -6,8 +6,8 @@
  * Names in state_dict begin with "module."; `optimizer` is that of torch.optim.SGD over all
  * parameters in module order (encoder_q, encoder_k, linear, linear_k), where the key side has no
  * state. What only this program needs rides along in a dict under "openpaco". */
-#ifndef PACO_CHECKPOINT_TRAINING_H
-#define PACO_CHECKPOINT_TRAINING_H
+#ifndef PACO_STATE_TRAINING_H
+#define PACO_STATE_TRAINING_H
 
 #include "checkpoint/finite.h"
 #include "checkpoint/bytes/sink.h"

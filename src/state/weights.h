@@ -1,7 +1,7 @@
 /* Weights: a network's tensors from a checkpoint of this program, of the published code, or of a
  * plain ResNet. */
-#ifndef PACO_TRAIN_WEIGHTS_H
-#define PACO_TRAIN_WEIGHTS_H
+#ifndef PACO_STATE_WEIGHTS_H
+#define PACO_STATE_WEIGHTS_H
 
 #include "model/paco.h"
 #include "plan/session.h"

@@ -1,7 +1,7 @@
 /* Golden files: runs the configuration of a file written by paco_oracle.py and compares every
  * number in it. */
-#ifndef PACO_TRAIN_GOLDEN_H
-#define PACO_TRAIN_GOLDEN_H
+#ifndef PACO_VERIFY_GOLDEN_H
+#define PACO_VERIFY_GOLDEN_H
 
 #include "plan/session.h"
 

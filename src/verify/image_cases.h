@@ -1,6 +1,6 @@
 /* Cases of the image oracle: operations with drawn parameters and the PNGs they must give. */
-#ifndef PACO_DATA_IMAGE_CASES_H
-#define PACO_DATA_IMAGE_CASES_H
+#ifndef PACO_VERIFY_IMAGE_CASES_H
+#define PACO_VERIFY_IMAGE_CASES_H
 
 #include "base/status.h"
 

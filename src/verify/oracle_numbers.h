@@ -1,7 +1,7 @@
 /* The numbers that golden files are made of: every weight, image, label and permutation is a
  * formula of its name (paco_oracle.py: bits, uniform, integers, permutation). */
-#ifndef PACO_TRAIN_ORACLE_NUMBERS_H
-#define PACO_TRAIN_ORACLE_NUMBERS_H
+#ifndef PACO_VERIFY_ORACLE_NUMBERS_H
+#define PACO_VERIFY_ORACLE_NUMBERS_H
 
 #include <stdint.h>
 

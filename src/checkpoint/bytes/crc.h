@@ -1,7 +1,7 @@
 /* CRC-32 as zip has it (zlib's polynomial), with the processor's carry-less multiplication where it
  * has one: ten times zlib's speed, so that checking costs less than reading. */
-#ifndef PACO_CHECKPOINT_CRC_H
-#define PACO_CHECKPOINT_CRC_H
+#ifndef PACO_CHECKPOINT_BYTES_CRC_H
+#define PACO_CHECKPOINT_BYTES_CRC_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* FileOps: what writing does to the file system, as a table, so that tests can put failures into
  * it. The system's own table, and the two things that every writer of whole files does with one:
  * name a failure, and give a finished file its name. Reading does not go through it. */
-#ifndef PACO_CHECKPOINT_FILE_OPS_H
-#define PACO_CHECKPOINT_FILE_OPS_H
+#ifndef PACO_CHECKPOINT_BYTES_FILE_OPS_H
+#define PACO_CHECKPOINT_BYTES_FILE_OPS_H
 
 #include "base/status.h"
 

@@ -1,8 +1,8 @@
 /* Limits of the checkpoint reader. Each has its own message and exit code 5 where it is reached.
  * They lie far above what a checkpoint needs (a ResNet-200 with its optimizer: 3 MB of objects) and
  * keep what a hostile file can cost below 64 MiB and one second. */
-#ifndef PACO_CHECKPOINT_LIMITS_H
-#define PACO_CHECKPOINT_LIMITS_H
+#ifndef PACO_CHECKPOINT_BYTES_LIMITS_H
+#define PACO_CHECKPOINT_BYTES_LIMITS_H
 
 enum {
     LIMIT_MEMORY = 40 << 20, /* objects, names, tables of one file */

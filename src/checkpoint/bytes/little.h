@@ -1,7 +1,7 @@
 /* Little-endian numbers, from bytes and into bytes: what formats say of
  * themselves is little-endian, whatever the machine. Places need no alignment. */
-#ifndef PACO_CHECKPOINT_LITTLE_H
-#define PACO_CHECKPOINT_LITTLE_H
+#ifndef PACO_CHECKPOINT_BYTES_LITTLE_H
+#define PACO_CHECKPOINT_BYTES_LITTLE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Place: where in a file a failure happened, and the one form of all messages about it. It knows no
  * format: whoever fails says what it was reading. */
-#ifndef PACO_CHECKPOINT_PLACE_H
-#define PACO_CHECKPOINT_PLACE_H
+#ifndef PACO_CHECKPOINT_BYTES_PLACE_H
+#define PACO_CHECKPOINT_BYTES_PLACE_H
 
 #include "base/status.h"
 

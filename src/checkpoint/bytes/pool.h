@@ -1,8 +1,8 @@
 /* Pool: the memory that one file may cost. An arena with an account: what is allocated is counted
  * against LIMIT_MEMORY before the system is asked for it, so that no number in a file makes a
  * reader take more. Failures are the caller's to report (place_full). */
-#ifndef PACO_CHECKPOINT_POOL_H
-#define PACO_CHECKPOINT_POOL_H
+#ifndef PACO_CHECKPOINT_BYTES_POOL_H
+#define PACO_CHECKPOINT_BYTES_POOL_H
 
 #include "base/arena.h"
 

@@ -1,8 +1,8 @@
 /* Sink: a file being written through a table of file operations, buffered, with the SHA-256 of all
  * its bytes. It is synced when it is finished and removed when it fails; giving it its name is
  * another step (file_publish), and so is reading it back. */
-#ifndef PACO_CHECKPOINT_SINK_H
-#define PACO_CHECKPOINT_SINK_H
+#ifndef PACO_CHECKPOINT_BYTES_SINK_H
+#define PACO_CHECKPOINT_BYTES_SINK_H
 
 #include "base/sha256.h"
 #include "base/status.h"

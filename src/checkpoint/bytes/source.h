@@ -1,7 +1,7 @@
 /* Source: the bytes of a checkpoint, read by pread alone, so that a file that shrinks under the
  * reader is an error and no signal. It knows no format and keeps nothing of what it has read. */
-#ifndef PACO_CHECKPOINT_SOURCE_H
-#define PACO_CHECKPOINT_SOURCE_H
+#ifndef PACO_CHECKPOINT_BYTES_SOURCE_H
+#define PACO_CHECKPOINT_BYTES_SOURCE_H
 
 #include "base/status.h"
 

@@ -1,7 +1,7 @@
 /* Stream: one stretch of a source, in order, inflated where it is deflated. Small reads come from a
  * window of 64 KiB, large ones go straight through. There is no way back, and no writing. */
-#ifndef PACO_CHECKPOINT_STREAM_H
-#define PACO_CHECKPOINT_STREAM_H
+#ifndef PACO_CHECKPOINT_BYTES_STREAM_H
+#define PACO_CHECKPOINT_BYTES_STREAM_H
 
 #include "checkpoint/bytes/place.h"
 #include "checkpoint/bytes/source.h"

@@ -1,8 +1,8 @@
 /* Tar: the container of the oldest checkpoints. Finds plain members by name; nothing is extracted,
  * a member is a stretch of the file. Anything but the members asked for, each of them once, is
  * refused: folders, links, long names, a PAX header that renames or resizes. */
-#ifndef PACO_CHECKPOINT_TAR_H
-#define PACO_CHECKPOINT_TAR_H
+#ifndef PACO_CHECKPOINT_BYTES_TAR_H
+#define PACO_CHECKPOINT_BYTES_TAR_H
 
 #include "checkpoint/bytes/source.h"
 

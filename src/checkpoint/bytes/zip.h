@@ -1,7 +1,7 @@
 /* Zip: the container of torch.save since 1.6. Every record of the directory is held against its
  * local header, its descriptor and its neighbours before anything in it is read. */
-#ifndef PACO_CHECKPOINT_ZIP_H
-#define PACO_CHECKPOINT_ZIP_H
+#ifndef PACO_CHECKPOINT_BYTES_ZIP_H
+#define PACO_CHECKPOINT_BYTES_ZIP_H
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/bytes/stream.h"

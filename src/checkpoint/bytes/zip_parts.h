@@ -1,8 +1,8 @@
 /* What the files of the zip reader share: zip_end.c finds the directory, zip_entry.c reads one
  * entry of it and holds it against its own header, zip.c relates the entries to each other and
  * hands out their bytes. Private to src/checkpoint/bytes. */
-#ifndef PACO_CHECKPOINT_ZIP_PARTS_H
-#define PACO_CHECKPOINT_ZIP_PARTS_H
+#ifndef PACO_CHECKPOINT_BYTES_ZIP_PARTS_H
+#define PACO_CHECKPOINT_BYTES_ZIP_PARTS_H
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/bytes/stream.h"

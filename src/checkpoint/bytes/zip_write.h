@@ -1,8 +1,8 @@
 /* Zip writing: stored records one after another, their data at multiples of 64, each with its CRC
  * and size in front; then the directory. Sizes and offsets beyond 32 bits go into Zip64 fields. It
  * does not compress, and needs all bytes of a record at once: their CRC stands before them. */
-#ifndef PACO_CHECKPOINT_ZIP_WRITE_H
-#define PACO_CHECKPOINT_ZIP_WRITE_H
+#ifndef PACO_CHECKPOINT_BYTES_ZIP_WRITE_H
+#define PACO_CHECKPOINT_BYTES_ZIP_WRITE_H
 
 #include "checkpoint/bytes/sink.h"
 

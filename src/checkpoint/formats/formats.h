@@ -1,6 +1,6 @@
 /* Which format a file has, by its first bytes (safetensors by its name too), and its reader. */
-#ifndef PACO_CHECKPOINT_FORMATS_H
-#define PACO_CHECKPOINT_FORMATS_H
+#ifndef PACO_CHECKPOINT_FORMATS_FORMATS_H
+#define PACO_CHECKPOINT_FORMATS_FORMATS_H
 
 #include "checkpoint/objects/document.h"
 

@@ -1,7 +1,7 @@
 /* One reader per format. Each takes a document whose source is open and sets root, storages and
  * tensors; what it does not understand to the last byte it refuses. Private to this folder. */
-#ifndef PACO_CHECKPOINT_READERS_H
-#define PACO_CHECKPOINT_READERS_H
+#ifndef PACO_CHECKPOINT_FORMATS_READERS_H
+#define PACO_CHECKPOINT_FORMATS_READERS_H
 
 #include "checkpoint/objects/document.h"
 

@@ -1,7 +1,7 @@
 /* One writer per format that is written. Each takes a tree and a sink and leaves the sink open; a
  * failure names the sink's path. Tensor elements go straight from where they are to the file. */
-#ifndef PACO_CHECKPOINT_WRITERS_H
-#define PACO_CHECKPOINT_WRITERS_H
+#ifndef PACO_CHECKPOINT_FORMATS_WRITERS_H
+#define PACO_CHECKPOINT_FORMATS_WRITERS_H
 
 #include "checkpoint/objects/elements.h"
 

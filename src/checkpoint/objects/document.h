@@ -1,8 +1,8 @@
 /* Document: one checkpoint while it is read and after. Its source and container, the memory it may
  * cost, the tree of objects, and the two lists that readers fill: storages and tensors. A reader of
  * a format sets root and lists; nobody else changes them. Private to src/checkpoint. */
-#ifndef PACO_CHECKPOINT_DOCUMENT_H
-#define PACO_CHECKPOINT_DOCUMENT_H
+#ifndef PACO_CHECKPOINT_OBJECTS_DOCUMENT_H
+#define PACO_CHECKPOINT_OBJECTS_DOCUMENT_H
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/bytes/source.h"

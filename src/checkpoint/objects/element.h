@@ -1,7 +1,7 @@
 /* Element types of stored tensors: one table for PyTorch's, the storages' and safetensors' names,
  * and conversion of values. It is about files; what a device computes in is another matter. */
-#ifndef PACO_CHECKPOINT_ELEMENT_H
-#define PACO_CHECKPOINT_ELEMENT_H
+#ifndef PACO_CHECKPOINT_OBJECTS_ELEMENT_H
+#define PACO_CHECKPOINT_OBJECTS_ELEMENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

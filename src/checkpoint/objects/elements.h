@@ -1,8 +1,8 @@
 /* Elements of tensors on their way into a file: where they are, or fetched one tensor at a time
  * from whoever has them. It counts them against a limit; where in the file they go is the format's
  * business. */
-#ifndef PACO_CHECKPOINT_ELEMENTS_H
-#define PACO_CHECKPOINT_ELEMENTS_H
+#ifndef PACO_CHECKPOINT_OBJECTS_ELEMENTS_H
+#define PACO_CHECKPOINT_OBJECTS_ELEMENTS_H
 
 #include "checkpoint/bytes/sink.h"
 #include "checkpoint/objects/object.h"

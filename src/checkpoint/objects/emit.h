@@ -1,8 +1,8 @@
 /* Emitter: opcodes of a pickle (protocol 2) into memory. It grows up to a bound and from there on
  * takes nothing more: whoever emits looks at `full` when it suits him. It knows numbers and texts;
  * objects are pickle_write.c's. */
-#ifndef PACO_CHECKPOINT_EMIT_H
-#define PACO_CHECKPOINT_EMIT_H
+#ifndef PACO_CHECKPOINT_OBJECTS_EMIT_H
+#define PACO_CHECKPOINT_OBJECTS_EMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* The words that every room of the checkpoint reader shares: which formats there are, how a file is
  * opened, and what is listed of each of its tensors. */
-#ifndef PACO_CHECKPOINT_FORMAT_H
-#define PACO_CHECKPOINT_FORMAT_H
+#ifndef PACO_CHECKPOINT_OBJECTS_FORMAT_H
+#define PACO_CHECKPOINT_OBJECTS_FORMAT_H
 
 #include "checkpoint/objects/object.h"
 

@@ -1,7 +1,7 @@
 /* Memo: a pickle's numbered objects. Numbers come from the file and may be anything, so it is a
  * hash map whose places nobody who writes a file can foresee. */
-#ifndef PACO_CHECKPOINT_MEMO_H
-#define PACO_CHECKPOINT_MEMO_H
+#ifndef PACO_CHECKPOINT_OBJECTS_MEMO_H
+#define PACO_CHECKPOINT_OBJECTS_MEMO_H
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/objects/object.h"

@@ -1,8 +1,8 @@
 /* Object: one inert value of a checkpoint's tree. A pickle becomes objects and nothing else: what
  * would be a call in Python stays a note of whom was called with what. The same objects, built by
  * hand, are what the writer writes. Objects own nothing: they lie in an arena or a file's pool. */
-#ifndef PACO_CHECKPOINT_OBJECT_H
-#define PACO_CHECKPOINT_OBJECT_H
+#ifndef PACO_CHECKPOINT_OBJECTS_OBJECT_H
+#define PACO_CHECKPOINT_OBJECTS_OBJECT_H
 
 #include "base/arena.h"
 #include "checkpoint/objects/element.h"

@@ -1,7 +1,7 @@
 /* Objects within the memory that a file may cost: what readers build. object.h has the same for
  * trees that the program itself makes, where memory is no question. */
-#ifndef PACO_CHECKPOINT_OBJECT_POOL_H
-#define PACO_CHECKPOINT_OBJECT_POOL_H
+#ifndef PACO_CHECKPOINT_OBJECTS_OBJECT_POOL_H
+#define PACO_CHECKPOINT_OBJECTS_OBJECT_POOL_H
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/objects/object.h"

@@ -2,8 +2,8 @@
  * anything: GLOBAL makes a note of a name, REDUCE and NEWOBJ a note of a call. Opcodes that no
  * state dict needs (INST, OBJ, EXT, PERSID, NEWOBJ_EX, the text forms of protocol 0, sets, buffers)
  * are refused. */
-#ifndef PACO_CHECKPOINT_PICKLE_H
-#define PACO_CHECKPOINT_PICKLE_H
+#ifndef PACO_CHECKPOINT_OBJECTS_PICKLE_H
+#define PACO_CHECKPOINT_OBJECTS_PICKLE_H
 
 #include "checkpoint/bytes/pool.h"
 #include "checkpoint/bytes/stream.h"

@@ -1,7 +1,7 @@
 /* Opcodes of names and calls, GLOBAL to BINPERSID. Nothing is imported, called or built: a name
  * becomes a note, a call a note of a call; only OrderedDict becomes what it stands for. */
-#ifndef PACO_CHECKPOINT_PICKLE_CALLS_H
-#define PACO_CHECKPOINT_PICKLE_CALLS_H
+#ifndef PACO_CHECKPOINT_OBJECTS_PICKLE_CALLS_H
+#define PACO_CHECKPOINT_OBJECTS_PICKLE_CALLS_H
 
 #include "checkpoint/objects/pickle_machine.h"
 

@@ -1,6 +1,6 @@
 /* What the format around a pickle decides: what its persistent references stand for. */
-#ifndef PACO_CHECKPOINT_PICKLE_HOOKS_H
-#define PACO_CHECKPOINT_PICKLE_HOOKS_H
+#ifndef PACO_CHECKPOINT_OBJECTS_PICKLE_HOOKS_H
+#define PACO_CHECKPOINT_OBJECTS_PICKLE_HOOKS_H
 
 #include "checkpoint/bytes/place.h"
 #include "checkpoint/bytes/pool.h"

@@ -1,8 +1,8 @@
 /* The pickle machine: a stack of values with open marks, the memo, and the pickle's bytes. What
  * opcodes do is in pickle.c and, where names and calls are concerned, in pickle_calls.c; both stand
  * on this. Every function that can fail reports the opcode's place in the file. */
-#ifndef PACO_CHECKPOINT_PICKLE_MACHINE_H
-#define PACO_CHECKPOINT_PICKLE_MACHINE_H
+#ifndef PACO_CHECKPOINT_OBJECTS_PICKLE_MACHINE_H
+#define PACO_CHECKPOINT_OBJECTS_PICKLE_MACHINE_H
 
 #include "checkpoint/bytes/limits.h"
 #include "checkpoint/bytes/stream.h"

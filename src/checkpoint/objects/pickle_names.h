@@ -1,7 +1,7 @@
 /* Names that a pickle may not hold: the machine calls nothing, but whoever hands the file on to
  * Python would. */
-#ifndef PACO_CHECKPOINT_PICKLE_NAMES_H
-#define PACO_CHECKPOINT_PICKLE_NAMES_H
+#ifndef PACO_CHECKPOINT_OBJECTS_PICKLE_NAMES_H
+#define PACO_CHECKPOINT_OBJECTS_PICKLE_NAMES_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
  * tensors are collected in the order they are met. Dicts, lists, tuples, None, bool, integers,
  * floats, texts and tensors can be written. Elements are not: the format around the pickle writes
  * each record once the pickle is complete. */
-#ifndef PACO_CHECKPOINT_PICKLE_WRITE_H
-#define PACO_CHECKPOINT_PICKLE_WRITE_H
+#ifndef PACO_CHECKPOINT_OBJECTS_PICKLE_WRITE_H
+#define PACO_CHECKPOINT_OBJECTS_PICKLE_WRITE_H
 
 #include "base/arena.h"
 #include "checkpoint/objects/elements.h"

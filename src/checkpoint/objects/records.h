@@ -1,7 +1,7 @@
 /* Records: which run of elements each tensor of a pickle that is being written refers to. Tensors
  * that show the same elements share one. Numbers are given in the order of first use. */
-#ifndef PACO_CHECKPOINT_RECORDS_H
-#define PACO_CHECKPOINT_RECORDS_H
+#ifndef PACO_CHECKPOINT_OBJECTS_RECORDS_H
+#define PACO_CHECKPOINT_OBJECTS_RECORDS_H
 
 #include "checkpoint/objects/object.h"
 

@@ -1,8 +1,8 @@
 /* Storages: what the persistent references of a pickle point to. References to one key must agree,
  * and are united so that offset, record and check are kept once. Finding a storage's bytes in the
  * file is the business of its format (legacy, tar) or of the first tensor on it (zip). */
-#ifndef PACO_CHECKPOINT_STORAGES_H
-#define PACO_CHECKPOINT_STORAGES_H
+#ifndef PACO_CHECKPOINT_OBJECTS_STORAGES_H
+#define PACO_CHECKPOINT_OBJECTS_STORAGES_H
 
 #include "checkpoint/objects/document.h"
 

@@ -1,7 +1,7 @@
 /* Tensors: from the arguments of a rebuild to a view that is known to lie within its storage, and
  * within what the file may cost. No element is read here. */
-#ifndef PACO_CHECKPOINT_TENSOR_H
-#define PACO_CHECKPOINT_TENSOR_H
+#ifndef PACO_CHECKPOINT_OBJECTS_TENSOR_H
+#define PACO_CHECKPOINT_OBJECTS_TENSOR_H
 
 #include "checkpoint/objects/document.h"
 

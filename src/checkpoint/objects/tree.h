@@ -1,7 +1,7 @@
 /* The tree: calls that make tensors, numpy numbers and bytes become what they stand for, and every
  * tensor is listed under the path of its keys. Calls of anything else stay opaque. */
-#ifndef PACO_CHECKPOINT_TREE_H
-#define PACO_CHECKPOINT_TREE_H
+#ifndef PACO_CHECKPOINT_OBJECTS_TREE_H
+#define PACO_CHECKPOINT_OBJECTS_TREE_H
 
 #include "checkpoint/objects/document.h"
 

@@ -1,0 +1,50 @@
+/* The listing of `paco devices`: every backend and device that this program can see, and why one is
+ * absent. */
+#include "device/registry.h"
+
+static void print_caps(uint32_t caps, FILE *out)
+{
+    const char *before = "";
+#define X(name, bit, word)                                                                         \
+    if (caps & CAP_##name) {                                                                       \
+        fprintf(out, "%s%s", before, word);                                                        \
+        before = ", ";                                                                             \
+    }
+    DEVICE_CAP_LIST(X)
+#undef X
+}
+
+static void print_device(const BackendRow *row, int index, FILE *out)
+{
+    DeviceInfo info;
+    if (row->backend->info(index, &info) != STATUS_OK) {
+        fprintf(out, "%s:%d  unusable: %s\n", row->name, index, status_text());
+        return;
+    }
+    fprintf(out, "%s:%d  %s\n", row->name, index, info.name);
+    if (info.why[0])
+        fprintf(out, "    unusable      %s\n", info.why);
+    fprintf(out, "    platform      %s (%s)\n", info.platform, info.version);
+    fprintf(out, "    vendor        %s\n", info.vendor);
+    fprintf(out, "    driver        %s\n", info.driver);
+    fprintf(out, "    memory        %.2f GiB, at most %.2f GiB in one buffer\n",
+           (double)info.memory / (1 << 30), (double)info.max_alloc / (1 << 30));
+    fprintf(out, "    units         %u, work-groups of up to %u, %u KiB local memory\n", info.units,
+           info.max_group, info.local_memory / 1024);
+    fprintf(out, "    layout        channel blocks of %d, places aligned to %u bytes\n",
+           info.channel_block, info.alignment);
+    fprintf(out, "    capabilities  ");
+    print_caps(info.caps, out);
+    fprintf(out, "\n");
+}
+
+void registry_list(FILE *out)
+{
+    for (int i = 0; i < registry_count(); i++) {
+        const BackendRow *row = registry_row(i);
+        if (row->why[0])
+            fprintf(out, "%s  absent: %s\n", row->name, row->why);
+        for (int d = 0; d < row->devices; d++)
+            print_device(row, d, out);
+    }
+}
