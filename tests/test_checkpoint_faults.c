@@ -104,6 +104,52 @@ static void every_operation_failing(void **state)
     assert_true(failures >= 12);
 }
 
+static int64_t flip_at; /* of all bytes written, the one to spoil; -1: none */
+
+static ssize_t lying_write(int fd, const void *bytes, size_t size)
+{
+    if (flip_at < 0 || flip_at >= (int64_t)size) {
+        flip_at -= flip_at < 0 ? 0 : (int64_t)size;
+        return write(fd, bytes, size);
+    }
+    char *copy = malloc(size);
+    memcpy(copy, bytes, size);
+    copy[flip_at] ^= 4;
+    flip_at = -1;
+    ssize_t written = write(fd, copy, size);
+    free(copy);
+    return written;
+}
+
+/* A disk that says it has written and has other bytes: seen before the checkpoint, or the manifest,
+ * gets its name. */
+static void disk_that_lies(void **state)
+{
+    (void)state;
+    FileOps lying = file_ops_system;
+    lying.write = lying_write;
+    flip_at = -1;
+    Store *store = open_store(3, &lying);
+    assert_int_equal(save_step(store, 1, true), STATUS_OK);
+    char path[4096];
+    struct stat st;
+    in_folder("step-000000000001.pth.tar", path);
+    assert_int_equal(stat(path, &st), 0);
+    /* In the checkpoint, then in the manifest that is written behind it. */
+    const int64_t places[] = {0, st.st_size / 2, st.st_size - 1, st.st_size + 20};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        flip_at = places[i];
+        assert_int_equal(save_step(store, 2, true), STATUS_INPUT);
+        assert_non_null(strstr(status_text(), "damaged: sha256"));
+        assert_int_equal(flip_at, -1);
+        assert_int_equal(files_ending(".tmp"), 0);
+        assert_int_equal(step_of(path), 1);
+    }
+    assert_int_equal(save_step(store, 3, false), STATUS_OK);
+    assert_int_equal(last_step(), 3);
+    store_close(store);
+}
+
 /* The shell's `ulimit -f`: the write fails, the process lives. */
 static void file_size_limit(void **state)
 {
@@ -219,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_operation_failing, fresh_folder),
+        cmocka_unit_test_setup(disk_that_lies, fresh_folder),
         cmocka_unit_test_setup(file_size_limit, fresh_folder),
         cmocka_unit_test_setup(full_disk, fresh_folder),
         cmocka_unit_test_setup(killed_while_saving, fresh_folder),

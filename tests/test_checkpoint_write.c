@@ -388,6 +388,55 @@ static void trees_come_back_equal(void **state)
     tree_comes_back_equal(CHECKPOINT_LEGACY);
 }
 
+/* Elements of a view, for the writer: the context is the storage's first element. */
+static Status fetch_view(void *context, const StoredTensor *tensor, void *out)
+{
+    memcpy(out, (const float *)context + tensor->start, (size_t)tensor->count * sizeof(float));
+    return STATUS_OK;
+}
+
+/* Views of one storage that differ in their place or their shape have records of their own; one
+ * that differs in nothing shares a record. */
+static void views_share_a_record_where_they_are_the_same(void **state)
+{
+    (void)state;
+    static const CheckpointFormat formats[] = {CHECKPOINT_ZIP, CHECKPOINT_LEGACY};
+    float all[6] = {1, 2, 3, 4, 5, 6}, have[3];
+    Arena arena = {0};
+    Object *root = object_dict(&arena, false), *view[4];
+    const char *const keys[] = {"low", "high", "column", "low again"};
+    for (int i = 0; i < 4; i++) {
+        view[i] = object_tensor(&arena, ELEMENT_FLOAT32, i == 2 ? 2 : 1,
+                                i == 2 ? (int64_t[]){3, 1} : (int64_t[]){3}, NULL);
+        view[i]->tensor->storage = view[0]->tensor->storage;
+        view[i]->tensor->start = i == 1 ? 3 : 0;
+        object_set(&arena, root, keys[i], view[i]);
+    }
+    view[0]->tensor->storage->count = 6;
+    TensorFetch fetch = {.fetch = fetch_view, .context = all};
+    char *path = file_join(folder, "views.pth");
+    for (int f = 0; f < 2; f++) {
+        Checkpoint *c;
+        assert_int_equal(checkpoint_save(path, formats[f], root, &fetch, &file_ops_system),
+                         STATUS_OK);
+        if (checkpoint_open(path, NULL, &c) != STATUS_OK)
+            fail_msg("%s", status_text());
+        const Storage *storage[4];
+        for (int i = 0; i < 4; i++) {
+            const CheckpointTensor *t = checkpoint_find(c, keys[i]);
+            storage[i] = t->tensor->storage->same;
+            assert_int_equal(checkpoint_read(c, t, ELEMENT_FLOAT32, have), STATUS_OK);
+            assert_memory_equal(have, all + (i == 1 ? 3 : 0), sizeof have);
+        }
+        assert_ptr_not_equal(storage[0], storage[1]);
+        assert_ptr_not_equal(storage[0], storage[2]);
+        assert_ptr_equal(storage[0], storage[3]);
+        checkpoint_close(c);
+    }
+    free(path);
+    arena_free(&arena);
+}
+
 static void safetensors_come_back_equal(void **state)
 {
     (void)state;
@@ -563,6 +612,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(sha256_known_answers),
         cmocka_unit_test(crc_is_zlibs),
         cmocka_unit_test(trees_come_back_equal),
+        cmocka_unit_test(views_share_a_record_where_they_are_the_same),
         cmocka_unit_test(records_beyond_4_gib),
         cmocka_unit_test(safetensors_come_back_equal),
         cmocka_unit_test(states_come_back_whole),

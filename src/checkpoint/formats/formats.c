@@ -79,6 +79,7 @@ static bool may_be_legacy(const uint8_t *head, size_t n)
 
 Status format_read(Checkpoint *c)
 {
+    /* A block of tar: the longest beginning that is looked at. */
     uint8_t head[512];
     size_t n = c->source.size < sizeof head ? (size_t)c->source.size : sizeof head;
     TRY(source_read(&c->source, 0, head, n));

@@ -24,6 +24,7 @@ static Status check_preamble(Checkpoint *c, Stream *stream)
     PickleResult r;
     Place place = stream_place(stream);
     TRY(pickle_read(&c->pool, stream, NULL, &r));
+    /* Beyond 64 bits, and therefore kept as bytes. */
     if (r.root->kind != OBJECT_BIG || r.root->count != sizeof magic ||
         memcmp(r.root->text, magic, sizeof magic) != 0)
         return place_fail(STATUS_INPUT, &place,
@@ -76,6 +77,7 @@ static Status place_storages(Checkpoint *c, uint64_t at, Storage **by_key, uint3
         Place place = {c->source.path, "storages", at, s->key};
         if (!s->known)
             return place_fail(STATUS_INPUT, &place, "%.100s is not supported", s->class_name);
+        /* Not summed but subtracted: `at` never passes the end. */
         if (c->source.size - at < 8)
             return place_fail(STATUS_INPUT, &place, "the file ends before this storage");
         TRY(source_read(&c->source, at, raw, 8));
@@ -95,6 +97,8 @@ static Status place_storages(Checkpoint *c, uint64_t at, Storage **by_key, uint3
         at += bytes;
     }
     Place place = {c->source.path, "storages", at, NULL};
+    /* Bytes behind the last storage belong to nothing: the count of one of them is wrong, or the
+     * file is. */
     if (at != c->source.size)
         return place_fail(STATUS_INPUT, &place, "%llu bytes behind the last storage",
                           (unsigned long long)(c->source.size - at));
@@ -125,6 +129,7 @@ Status legacy_read(Checkpoint *c)
     Storage **by_key = NULL;
     c->format = CHECKPOINT_LEGACY;
     c->entry = "pickle";
+    /* The pickles follow each other without a mark: one stream reads them all. */
     stream_open(&stream, &c->source, c->entry, 0, c->source.size);
     Status status = read_all(c, &stream, &by_key);
     stream_close(&stream);

@@ -24,17 +24,13 @@ typedef struct Header {
     Object *root, *metadata;
 } Header;
 
-/* The range that a tensor takes, for sorting. */
-typedef struct Range {
-    uint64_t begin, end;
-    const CheckpointTensor *tensor;
-} Range;
-
+/* Offsets within the header begin behind the eight bytes of its length. */
 static Place place_at(const Header *h, uint64_t at, const char *key)
 {
     return (Place){h->c->source.path, "header", at + 8, key};
 }
 
+/* Fails at the scan's position in `h`, which is in scope. */
 #define FAIL_KEY(key, ...)                                                                         \
     do {                                                                                           \
         Place place_ = place_at(h, h->at, (key));                                                  \
@@ -91,6 +87,7 @@ static Status scan_object(Header *h)
     for (; h->at < h->size; h->at++) {
         char c = h->text[h->at];
         if (c == '"') {
+            /* The loop's step goes behind the string. */
             TRY(scan_string(h));
             h->at--;
         } else if (c == '{' || c == '[') {
@@ -257,6 +254,7 @@ static Status add_tensor(Header *h, const char *key, const Json *json, uint64_t 
         object->tensor = listed.tensor = t;
     } else {
         object->kind = OBJECT_UNSUITABLE;
+        /* What it is, for messages: the format's own name of the type. */
         object->text = listed.why = pool_text(&h->c->pool, dtype->text, strlen(dtype->text));
         object->count = (uint32_t)strlen(dtype->text);
         /* Its range still takes part in the check for holes: keep it where the storage would be. */
@@ -280,6 +278,7 @@ static Status add_metadata(Header *h, const Json *json)
     if (!(h->metadata = pool_alloc(&h->c->pool, sizeof *h->metadata)))
         return full(h);
     h->metadata->kind = OBJECT_DICT;
+    /* Texts alone: the format has no other metadata. */
     for (const Json *m = json->child; m; m = m->next) {
         if (m->kind != JSON_STRING)
             FAIL("__metadata__ '%.100s' is no string", m->key);
@@ -304,6 +303,7 @@ static Status read_member(Header *h, Arena *scratch)
     if (h->at - from > LIMIT_NAME)
         FAIL("name of %llu bytes (limit %d)", (unsigned long long)(h->at - from), LIMIT_NAME);
     TRY(parse(h, scratch, from, &name));
+    /* Keys are parsed by themselves, for their escapes: two spellings may be one name. */
     TRY(expect(h, ':'));
     skip_space(h);
     uint64_t begin = h->at;
@@ -334,6 +334,7 @@ static Status read_members(Header *h)
 {
     TRY(expect(h, '{'));
     skip_space(h);
+    /* Also entered at the end of the text: what is missing there is then said. */
     for (bool first = true; h->at >= h->size || h->text[h->at] != '}'; first = false) {
         /* One member at a time: the memory of all would be many times the header's. */
         Arena scratch = {0};
@@ -374,6 +375,7 @@ static Status check_coverage(Header *h)
     for (uint32_t i = 0; i < c->storage_count; i++) {
         const Storage *s = c->storages[i];
         Place place = {c->source.path, "header", 8, s->key};
+        /* By what the ranges leave between them: each begins where all before it end. */
         if (s->offset != at)
             return place_fail(STATUS_INPUT, &place,
                               s->offset > at ? "a hole before the tensor's data "
@@ -431,12 +433,14 @@ static Status read_header(Checkpoint *c, uint64_t size)
         h->root->kind = OBJECT_DICT;
     else
         status = full(h);
+    /* Once for all of it: names are used in messages and as keys. */
     if (status == STATUS_OK && !utf8_valid(text, (size_t)size)) {
         Place place = place_at(h, 0, NULL);
         status = place_fail(STATUS_INPUT, &place, "header is not UTF-8");
     }
     if (status == STATUS_OK)
         status = read_members(h);
+    /* Only a whole header can be judged by what its members are to each other. */
     if (status == STATUS_OK)
         status = check_names(h);
     if (status == STATUS_OK)

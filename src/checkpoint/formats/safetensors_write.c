@@ -83,6 +83,7 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
     const Object *metadata = object_get(root, "__metadata__");
     uint32_t count = 0;
     uint64_t bytes = 0;
+    /* Everything is looked at before the first byte is written. */
     Status status = STATUS_OK;
     for (uint32_t i = 0; i < root->count && status == STATUS_OK; i++) {
         const Object *key = root->items[2 * i], *value = root->items[2 * i + 1];

@@ -119,6 +119,7 @@ static Status read_view(Tar *t, const Place *place, const Object *view)
     int64_t number;
     TRY(key_text(t, place, view->items[0], &target, &number));
     TRY(key_text(t, place, view->items[1], &root_key, &number));
+    /* Compared by subtraction, so that no sum of two numbers of the file can wrap around. */
     const Object *first = view->items[2], *span = view->items[3];
     const Storage *root = storages_find(t->storages, t->storage_count, root_key);
     Place keyed = *place;
@@ -147,6 +148,7 @@ static Status read_view(Tar *t, const Place *place, const Object *view)
 /* Sorts the storages by key and refuses two of one key. */
 static Status unite(Tar *t, const Place *place)
 {
+    /* Called again once the views have joined: what was sorted before is made anew. */
     free(t->storages);
     t->storages = NULL;
     TRY(storages_unite(t->c, &t->storages, &t->storage_count));
@@ -202,6 +204,8 @@ static Status read_geometry(Tar *t, Stream *stream, const Place *place, Storage 
         if ((tensor->shape[i] = (int64_t)little64(raw + 8 * i)) < 0)
             return place_fail(STATUS_INPUT, place, "negative %s of the tensor",
                               i < n ? "size" : "stride");
+    /* Of elements within the storage, as strides are; tensor_check compares all of it with the
+     * storage. */
     tensor->start = little64(raw + 16 * n);
     out->tensor = tensor;
     return tensor_check(t->c, place, tensor);
@@ -219,6 +223,7 @@ static Status read_tensor(Tar *t, Stream *stream, TarTensor *out)
     place.key = key;
     TRY(key_text(t, &place, items[1], &storage_key, &number));
     Storage *s = storages_find(t->storages, t->storage_count, storage_key);
+    /* A storage may be one of those that are parts of others. */
     if (!s)
         return place_fail(STATUS_INPUT, &place, "tensor on storage %s, which does not exist",
                           storage_key);
@@ -323,6 +328,7 @@ Status torch_tar_read(Checkpoint *c)
     Tar tar = {.c = c};
     c->format = CHECKPOINT_TAR;
     c->entry = "pickle";
+    /* One after another, each a stream of its own: none can read into its neighbour. */
     Status status = tar_find(&c->source, members, COUNT);
     for (int i = 0; i < COUNT && status == STATUS_OK; i++) {
         const TarMember *m = &members[i];

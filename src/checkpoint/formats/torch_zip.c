@@ -28,6 +28,7 @@ static Status read_short(Checkpoint *c, int64_t entry, char text[32], size_t *le
     if (e->size >= 32)
         return place_fail(STATUS_INPUT, &place, "record of %llu bytes (expected a short text)",
                           (unsigned long long)e->size);
+    /* Checked first: a flipped bit in "little" would be taken for another order, or for none. */
     TRY(zip_verify(&c->zip, entry, NULL));
     TRY(zip_stream(&c->zip, entry, &stream));
     Status status = stream_read(&stream, text, (size_t)e->size);
@@ -52,6 +53,7 @@ static Status check_version(Checkpoint *c)
     TRY(read_short(c, entry, text, &length));
     Place place = entry_place(c, entry);
     size_t digits = strspn(text, "0123456789");
+    /* Three digits at most, so that strtol cannot overflow. */
     long version = digits && digits < 4 ? strtol(text, NULL, 10) : 0;
     /* A line end may follow, nothing else. */
     bool ends = digits == length || (digits + 1 == length && text[digits] == '\n');
@@ -93,6 +95,8 @@ static Status refuse_script(const Checkpoint *c)
 
 static Status check_crc_policy(const Checkpoint *c)
 {
+    /* PyTorch can be told to write none, and then nothing but the pickle's own sense shows
+     * damage. */
     if (!c->zip.unchecked)
         return STATUS_OK;
     if (c->options.require_crc)
