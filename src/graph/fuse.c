@@ -157,9 +157,8 @@ static bool fuse_bn_add_relu(Fusion *f, Node *relu)
 static bool used_between(const Fusion *f, const Value *value, const Node *from, const Node *to)
 {
     for (int i = from->id + 1; i < to->id; i++)
-        for (int j = 0; j < f->graph->nodes[i]->in_count; j++)
-            if (!f->dead[i] && f->graph->nodes[i]->in[j] == value)
-                return true;
+        if (!f->dead[i] && node_uses(f->graph->nodes[i], value))
+            return true;
     return false;
 }
 

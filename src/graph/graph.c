@@ -122,6 +122,14 @@ Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims
     return value;
 }
 
+int node_uses(const Node *node, const Value *value)
+{
+    int count = 0;
+    for (int i = 0; i < node->in_count; i++)
+        count += node->in[i] == value;
+    return count;
+}
+
 void graph_sort_segments(Graph *graph)
 {
     int n = graph->nodes_count, count = 0;

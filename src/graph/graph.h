@@ -145,6 +145,8 @@ Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes,
 /* Called by shape inference: appends an output value, an ACTIVATION unless its role is set
  * afterwards. */
 Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims dims);
+/* How many of the node's inputs are the value. */
+int node_uses(const Node *node, const Value *value);
 
 /* Puts the nodes in the order of their segments, otherwise as they stand, and numbers them anew. */
 void graph_sort_segments(Graph *graph);

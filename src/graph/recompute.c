@@ -17,19 +17,11 @@ static int find_loss(const Graph *graph)
     return -1;
 }
 
-static bool uses(const Node *n, const Value *value)
-{
-    for (int i = 0; i < n->in_count; i++)
-        if (n->in[i] == value)
-            return true;
-    return false;
-}
-
 /* The first node behind the loss that uses the value, or -1. */
 static int first_backward_use(const Graph *graph, int loss, const Value *value)
 {
     for (int i = loss + 1; i < graph->nodes_count; i++)
-        if (uses(graph->nodes[i], value))
+        if (node_uses(graph->nodes[i], value))
             return i;
     return -1;
 }

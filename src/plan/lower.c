@@ -154,24 +154,16 @@ void lower_moves(Lowering *l, int64_t bytes)
     l->plan->steps[l->plan->steps_count - 1].bytes = bytes;
 }
 
-static int uses(const Node *n, const Value *value)
-{
-    int count = 0;
-    for (int i = 0; i < n->in_count; i++)
-        count += n->in[i] == value;
-    return count;
-}
-
 /* Whether no later node reads this activation, and this one reads it as one operand only: as
  * another it may be read in another order than it is written over. */
 static bool last_use(const Lowering *l, const Value *value)
 {
     const Graph *graph = l->plan->graph;
     if (value->role != ROLE_ACTIVATION || value->producer->segment != l->node->segment ||
-        uses(l->node, value) > 1)
+        node_uses(l->node, value) > 1)
         return false;
     for (int i = l->node->id + 1; i < graph->nodes_count; i++)
-        if (uses(graph->nodes[i], value))
+        if (node_uses(graph->nodes[i], value))
             return false;
     return true;
 }
