@@ -69,9 +69,8 @@ for protocol in 2, 5:
     torch.save({"state_dict": sd, "sets": [{1, 2}, frozenset("ab"), bytearray(b"x")]}, f"beside_sets{protocol}.pth",
                pickle_protocol=protocol)
 torch.save({f"module.module.{k}": v for k, v in sd.items()}, "beside_modules.pth")
-for prefix in "backbone", "model":
-    torch.save({f"{prefix}.{k}": v for k, v in sd.items()}, f"no_{prefix}.pth")
-torch.save({"state_dict_ema": sd, "arch": "x"}, "no_ema.pth")
+torch.save({"state_dict": {"epoch": 1, "best": 2.0}, "arch": "x"}, "no_dict.pth")
+torch.save({"state_dict": {"model.weight": sd["conv1.weight"]}}, "no_stem.pth")
 bad = dict(sd)
 bad["bn1.weight"] = torch.quantize_per_tensor(sd["bn1.weight"], 0.1, 0, torch.qint8)
 torch.save(bad, "no_quantised.pth")
@@ -98,12 +97,11 @@ while read -r file text; do
     timeout 60 "$paco" eval --checkpoint "$file" --list none --data . >stdout 2>stderr
     [ $? = 3 ] && grep -qF -- "$text" stderr || { echo "FAIL: $file: no '$text' in: $(cat stderr)"; failed=1; }
 done <<'FILES'
-no_backbone.pth the first name is 'backbone.conv1.weight'
-no_model.pth the first name is 'model.conv1.weight'
-no_ema.pth with 'state_dict_ema', 'arch'
+no_dict.pth its top is a dict with 'state_dict', 'arch'; state_dict is a dict with 'epoch', 'best'
+no_stem.pth the first name is 'model.weight'
 no_complex.pth key 'conv1.weight': torch.ComplexFloatStorage is not supported
 FILES
-"$paco" inspect no_ema.pth | grep -qF "with 'state_dict_ema', 'arch'" || { echo "FAIL: inspect no_ema.pth"; failed=1; }
+"$paco" inspect no_dict.pth | grep -qF "with 'state_dict', 'arch'" || { echo "FAIL: inspect no_dict.pth"; failed=1; }
 "$paco" inspect no_quantised.pth >stdout
 for line in 'unsuitable: bn1.weight is torch._utils._rebuild_qtensor' \
     '115 of 116 tensors of resnet20 fit, 1 differences'; do

@@ -271,7 +271,7 @@ static void inspect_says_what_it_is(void **state)
         "PyTorch legacy stream", "architecture: resnet32 (CIFAR)", "classifier: linear, 10 classes",
         "157 of 157 tensors of resnet32 fit, 0 differences"};
     static const char *const paco[4] = {
-        "PyTorch zip", "backbone under 'module.encoder_q.'", "projection head: 64 - 64 - 32",
+        "PyTorch zip", "backbone under 'state_dict/module.encoder_q.'", "projection head: 64 - 64 - 32",
         "state_dict/module.queue_ptr"};
     const char *from[2], *larger = test_shared("data/checkpoints/resnet32-d509ac18.th");
     int folders = test_checkpoints(from);

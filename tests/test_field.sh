@@ -29,6 +29,7 @@ row() {
     done
     shift
     cd "$data/field/$name" || exit 1
+    rm -rf "$OUT/run"
     "$paco" "${arguments[@]}" >"$OUT/said" 2>&1
     seen=$?
     [ $seen = "$wanted" ] || fail "exit $seen instead of $wanted"
@@ -48,6 +49,9 @@ predicts() {
 }
 
 pool=(--list ../_pool/list.txt --data ../_pool --out "$OUT/eval")
+# A run of one epoch; its folder is new each time.
+tiny=(--arch resnet20 --epochs 1 --warmup 0 --batch 4 --queue 8 --dim 32 --recipe cifar --size 32
+    --train-list ../_pool/list.txt --test-list ../_pool/list.txt --data ../_pool --out "$OUT/run")
 # What base/mini.pth predicts, by PyTorch; the smallest margin between two classes is 0.0186.
 plain=(1 5 6 9 9 3 4 1 4 6 2 4 9 1 7 7 4 4 3 9)
 
@@ -55,6 +59,26 @@ row base 0 eval --checkpoint mini.pth "${pool[@]}" -- "loss 2.3455"
 predicts "${plain[@]}"
 
 # ---------------------------------------------------------------------------------- checkpoints
+row gpaco_a 0 eval --checkpoint gpaco_r20.pth.tar "${pool[@]}" -- "loss 2.3455"
+predicts "${plain[@]}"
+row compile_a 0 eval --checkpoint orig_mod.pth "${pool[@]}" -- "loss 2.3455"
+predicts "${plain[@]}"
+row lightning_a 0 eval --checkpoint epoch7.ckpt "${pool[@]}" -- "loss 2.3455"
+predicts "${plain[@]}"
+row mm_a 0 eval --checkpoint epoch_200.pth "${pool[@]}" -- "loss 2.3455"
+predicts "${plain[@]}"
+row ema_a 0 eval --checkpoint only_ema.pth.tar "${pool[@]}" -- "loss 2.3455"
+predicts "${plain[@]}"
+row classifier_name_a 0 eval --checkpoint classifier_name.pth "${pool[@]}" -- "loss 2.3455"
+predicts "${plain[@]}"
+row supcon_a 0 train "${tiny[@]}" --init-from last.pth --partial -- "95 tensors loaded" "unexpected: head.0.weight"
+row dino_a 3 train "${tiny[@]}" --init-from checkpoint.pth --partial -- "2 networks in this file: 'student/backbone', 'teacher/backbone'. --key"
+row dino_a 0 train "${tiny[@]}" --init-from checkpoint.pth --partial --key teacher/backbone -- "95 tensors loaded"
+row initfrom_a 3 train "${tiny[@]}" --init-from ../base/mini.pth -- "--partial takes what fits"
+row initfrom_a 3 train "${tiny[@]}" --resume ../base/mini.pth -- "--init-from takes the weights" "... and "
+row whole_a 3 eval --checkpoint model.pt "${pool[@]}" -- "a whole module (models.resnet.Tiny)" "save its state_dict()"
+row lfs_a 3 eval --checkpoint model.safetensors "${pool[@]}" -- "a Git LFS pointer"
+row partial_a 3 eval --checkpoint optionB.pth "${pool[@]}" --partial -- "'layer2.0.shortcut.0.weight' lies in the path"
 # ---------------------------------------------------------------------------- folders and lists
 # --------------------------------------------------------------------------------------- images
 # --------------------------------------------------------------------------------- lost work

@@ -33,6 +33,40 @@ static const char *list_keys(const Object *dict, char text[200])
     return text;
 }
 
+/* The class of a whole module that was saved, or NULL: what it is made of stands in its state. */
+static const char *module_class(const Object *object)
+{
+    const Object *state = object && object->kind == OBJECT_CALL ? object->call->state : NULL;
+    return state && (object_get(state, "_modules") || object_get(state, "_parameters"))
+               ? object->call->callee->text
+               : NULL;
+}
+
+/* A whole module at the top, or right below it. */
+static const char *find_module(const Object *root)
+{
+    const char *name = module_class(root);
+    for (uint32_t i = 0; root->kind == OBJECT_DICT && i < root->count && !name; i++)
+        name = module_class(root->items[2 * i + 1]);
+    return name;
+}
+
+/* What is there instead of a state dict. */
+static Status tell_none(const Checkpoint *c)
+{
+    const Object *root = checkpoint_root(c), *below = object_get(root, "state_dict");
+    const char *module = find_module(root);
+    char keys[200], inner[200], text[256] = "";
+    if (module)
+        return checkpoint_fail(c, "", "a whole module (%.100s), not its tensors: save its "
+                               "state_dict() instead", module);
+    if (below)
+        snprintf(text, sizeof text, "; state_dict is %s%s", object_kind_name(below),
+                 list_keys(below, inner));
+    return checkpoint_fail(c, "", "no state dict in this file (its top is %s%s%s)",
+                           object_kind_name(root), list_keys(root, keys), text);
+}
+
 static Status find_dict(const Checkpoint *c, const char **where)
 {
     static const char *const places[] = {"state_dict", "model", "model_state_dict", "net", ""};
@@ -42,9 +76,7 @@ static Status find_dict(const Checkpoint *c, const char **where)
             *where = places[i];
             return STATUS_OK;
         }
-    char keys[200];
-    return checkpoint_fail(c, "state_dict", "no state dict in this file (its top is %s%s)",
-                           object_kind_name(root), list_keys(root, keys));
+    return tell_none(c);
 }
 
 static int by_name(const void *a, const void *b)
@@ -52,8 +84,8 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(StateTensor *const *)a)->name, (*(StateTensor *const *)b)->name);
 }
 
-/* Data-parallel training puts "module." before the names; twice where it was wrapped twice. */
-static const char *skip_module(const char *name)
+/* Twice where it was wrapped twice. */
+const char *state_dict_name(const char *name)
 {
     while (strncmp(name, "module.", 7) == 0)
         name += 7;
@@ -77,7 +109,7 @@ static void list_tensors(StateDict *d)
         const CheckpointTensor *tensor = checkpoint_find(c, full);
         if (!tensor)
             continue;
-        const char *name = skip_module(key->text);
+        const char *name = state_dict_name(key->text);
         d->module = d->module || name != key->text;
         d->tensors[d->count] = (StateTensor){name, tensor};
         d->by_name[d->count] = &d->tensors[d->count];
@@ -87,8 +119,15 @@ static void list_tensors(StateDict *d)
 
 Status state_dict_open(Checkpoint *checkpoint, StateDict *d)
 {
-    *d = (StateDict){.checkpoint = checkpoint};
-    TRY(find_dict(checkpoint, &d->where));
+    const char *where = NULL;
+    *d = (StateDict){0};
+    TRY(find_dict(checkpoint, &where));
+    return state_dict_open_at(checkpoint, where, d);
+}
+
+Status state_dict_open_at(Checkpoint *checkpoint, const char *where, StateDict *d)
+{
+    *d = (StateDict){.checkpoint = checkpoint, .where = where};
     list_tensors(d);
     qsort(d->by_name, (size_t)d->count, sizeof *d->by_name, by_name);
     for (int i = 1; i < d->count; i++)

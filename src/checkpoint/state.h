@@ -27,6 +27,10 @@ typedef struct StateDict {
  * STATUS_INPUT when there is none (with the keys that there are), or when two names are the same
  * without "module.". Free it in any case that succeeded; the checkpoint stays the caller's. */
 Status state_dict_open(Checkpoint *checkpoint, StateDict *dict);
+/* The same for the dict at a key, which must be there; `where` must live as long as the dict. */
+Status state_dict_open_at(Checkpoint *checkpoint, const char *where, StateDict *dict);
+/* A name without the "module." of data-parallel training before it. */
+const char *state_dict_name(const char *name);
 void state_dict_free(StateDict *dict);
 const StateTensor *state_dict_find(const StateDict *dict, const char *name);
 

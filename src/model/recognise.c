@@ -2,8 +2,9 @@
  * graph that such a row builds says which convolutions the network must have. Nothing here says
  * what an architecture is made of.
  *
- * Spelled out here, a row each, is what files call the parts around a backbone: prefixes,
- * classifiers and projection heads. */
+ * Spelled out here is what files call the parts around a backbone: classifiers, projection heads,
+ * and what else stands behind it. Its prefix is whatever stands before the name of its first block.
+ */
 #include "model/recognise.h"
 
 #include "base/check.h"
@@ -12,27 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_ROOM = 320, STAGES = 4, MOST_BLOCKS = 1000 };
+enum { NAME_ROOM = RECOGNISED_NAME, STAGES = 4, MOST_BLOCKS = 1000 };
 
-static const char STEM[] = "conv1.weight";
+static const char STEM[] = "conv1.weight", FIRST_BLOCK[] = "layer1.0.conv1.weight";
+static const char QUERY[] = "encoder_q.", KEY[] = "encoder_k.";
 
-/* Prefixes of a backbone, the likelier first. */
-static const struct {
-    const char *prefix;
-    bool paco;
-} prefixes[] = {{"encoder_q.", true}, {"", false}};
+/* Names of a classifier, the likelier first. In PaCo it is `linear`, and `fc` the projection head.
+ * They stand beside the backbone, or beside what it is wrapped in. */
+static const char *const classifiers[] = {"linear",  "fc",          "classifier", "head.fc",
+                                          "cls_head", "cls_head.fc", "head",       "last_linear",
+                                          "fc_cls",  "logits"};
 
-/* Names of a classifier, the likelier first; in PaCo `fc` is the projection head. */
-static const struct {
-    const char *name;
-    bool paco;
-} classifiers[] = {{"linear", true}, {"fc", false}};
+/* What stands behind a backbone, by the first part of its names: evaluation uses none of it but the
+ * classifier. */
+static const char *const behind[] = {
+    "linear",    "fc",         "classifier", "head",  "cls_head",   "last_linear", "fc_cls",
+    "logits",    "projection", "projector",  "proj",  "projection_head", "mlp",    "predictor",
+    "prototypes", "contrast_head", "aux_head", "head_fc"};
 
-/* Of two layers with batch normalisation between them or without, and of one. */
+/* Of three layers (GPaCo), of two with batch normalisation between them or without, and of one. */
 static const HeadForm heads[] = {
-    {2, "fc.0", "fc.1", "fc.3"},
-    {2, "fc.0", NULL, "fc.2"},
-    {1, "fc", NULL, "fc"},
+    {3, "fc.0", NULL, "fc.2", "fc.4"},
+    {2, "fc.0", "fc.1", NULL, "fc.3"},
+    {2, "fc.0", NULL, NULL, "fc.2"},
+    {1, "fc", NULL, NULL, "fc"},
 };
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof *(array)))
@@ -51,7 +55,7 @@ static int by_name(const void *name, const void *item)
 
 static const NamedShape *find(const NamedShapes *list, const char *prefix, const char *name)
 {
-    char full[NAME_ROOM];
+    char full[2 * NAME_ROOM + 8];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     return list->count
                ? bsearch(full, list->sorted, (size_t)list->count, sizeof *list->sorted, by_name)
@@ -61,7 +65,7 @@ static const NamedShape *find(const NamedShapes *list, const char *prefix, const
 static const NamedShape *find_weight(const NamedShapes *list, const char *prefix,
                                      const char *module)
 {
-    char name[NAME_ROOM];
+    char name[NAME_ROOM + 8];
     snprintf(name, sizeof name, "%s.weight", module);
     return find(list, prefix, name);
 }
@@ -169,16 +173,51 @@ static void find_head(const NamedShapes *list, Recognised *out)
     }
 }
 
+/* Length of the base number i of a classifier's name: the prefix itself, then without its last
+ * parts, down to nothing. -1 behind the last. */
+static int base_length(const Recognised *found, int i)
+{
+    int n = found->outer;
+    for (; i > 0 && n > 0; i--)
+        do
+            n--;
+        while (n > 0 && found->prefix[n - 1] != '.');
+    return i > 0 ? -1 : n;
+}
+
+/* Takes the classifier `module` below a base where the list has one; with `fitting` only in the
+ * network's width. */
+static bool take_classifier(const NamedShapes *list, Recognised *out, int base, const char *module,
+                            bool fitting)
+{
+    char name[NAME_ROOM];
+    int n = snprintf(name, sizeof name, "%.*s%s", base, out->prefix, module);
+    const NamedShape *t = n < NAME_ROOM ? find_weight(list, "", name) : NULL;
+    bool fits = t && t->rank == 2 && t->shape[1] == arch_features(out->arch) && t->shape[0] > 0;
+    if (!t || (fitting && !fits))
+        return false;
+    memcpy(out->classifier, name, (size_t)n + 1);
+    out->classes = fits ? t->shape[0] : 0;
+    return true;
+}
+
+static bool look_for_classifier(const NamedShapes *list, Recognised *out, bool fitting)
+{
+    int base;
+    if (out->paco)
+        return take_classifier(list, out, out->outer, classifiers[0], fitting);
+    for (int b = 0; (base = base_length(out, b)) >= 0; b++)
+        for (int i = 0; i < LENGTH(classifiers); i++)
+            if (take_classifier(list, out, base, classifiers[i], fitting))
+                return true;
+    return false;
+}
+
+/* One that fits the network; else one by its name, whose shape can be told. */
 static void find_classifier(const NamedShapes *list, Recognised *out)
 {
-    for (int i = 0; i < LENGTH(classifiers) && !*out->classifier; i++) {
-        const NamedShape *t = find_weight(list, "", classifiers[i].name);
-        if (!t || (out->paco && !classifiers[i].paco))
-            continue;
-        out->classifier = classifiers[i].name;
-        if (t->rank == 2 && t->shape[1] == arch_features(out->arch) && t->shape[0] > 0)
-            out->classes = t->shape[0];
-    }
+    if (!look_for_classifier(list, out, true))
+        look_for_classifier(list, out, false);
 }
 
 /* ------------------------------------------------------------------------------------- results */
@@ -199,27 +238,41 @@ static void tell_no_fit(const NamedShapes *list, const char *prefix, const Block
                  best->arch->name);
 }
 
-/* The first prefix under which there is a stem. */
-static const NamedShape *find_stem(const NamedShapes *list, Recognised *out)
+static bool ends_with(const char *text, const char *end)
 {
-    const NamedShape *stem = NULL;
-    for (int i = 0; i < LENGTH(prefixes) && !stem; i++) {
-        stem = find(list, prefixes[i].prefix, STEM);
-        out->prefix = prefixes[i].prefix;
-        out->paco = prefixes[i].paco;
-    }
-    return stem;
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-bool recognise(const NamedShapes *list, Recognised *out, Unrecognised *why)
+static void set_prefix(Recognised *out, const char *prefix)
 {
-    *out = (Recognised){.prefix = "", .classifier = ""};
+    snprintf(out->prefix, sizeof out->prefix, "%s", prefix);
+    out->paco = ends_with(out->prefix, QUERY);
+    out->outer = (int)(strlen(out->prefix) - (out->paco ? strlen(QUERY) : 0));
+}
+
+bool recognise_prefix(const char *name, size_t *prefix)
+{
+    if (!ends_with(name, FIRST_BLOCK))
+        return false;
+    *prefix = strlen(name) - strlen(FIRST_BLOCK);
+    return *prefix < NAME_ROOM && (*prefix == 0 || name[*prefix - 1] == '.');
+}
+
+bool recognise_is_key_side(const char *prefix)
+{
+    return ends_with(prefix, KEY);
+}
+
+bool recognise(const NamedShapes *list, const char *prefix, Recognised *out, Unrecognised *why)
+{
+    *out = (Recognised){0};
     *why = (Unrecognised){0};
-    const NamedShape *stem = find_stem(list, out);
+    set_prefix(out, prefix ? prefix : find(list, QUERY, STEM) ? QUERY : "");
+    const NamedShape *stem = find(list, out->prefix, STEM);
     if (!stem) {
         snprintf(why->text, sizeof why->text,
-                 "there is no %s, with %s or without (the first name is '%.100s')", STEM,
-                 prefixes[0].prefix, list->first);
+                 "there is no %s under any name (the first name is '%.100s')", STEM, list->first);
         return false;
     }
     if (stem->rank < 0) {
@@ -240,16 +293,47 @@ bool recognise(const NamedShapes *list, Recognised *out, Unrecognised *why)
 
 bool recognise_name(const Recognised *found, const char *name, char *to, size_t room)
 {
-    static const char query[] = "encoder_q.", head[] = "encoder_q.fc.", classifier[] = "linear.";
+    static const char head[] = "encoder_q.fc.", classifier[] = "linear.";
     bool of_classifier = strncmp(name, classifier, strlen(classifier)) == 0;
     bool of_head = strncmp(name, head, strlen(head)) == 0;
-    CHECKF(of_classifier || strncmp(name, query, strlen(query)) == 0, "%s", name);
+    CHECKF(of_classifier || strncmp(name, QUERY, strlen(QUERY)) == 0, "%s", name);
     bool known = of_classifier ? *found->classifier != 0 : !of_head || found->paco;
     if (!known)
         snprintf(to, room, "%s", name);
     else if (of_classifier)
         snprintf(to, room, "%s.%s", found->classifier, name + strlen(classifier));
     else
-        snprintf(to, room, "%s%s", found->prefix, name + strlen(query));
+        snprintf(to, room, "%s%s", found->prefix, name + strlen(QUERY));
     return known;
+}
+
+bool recognise_in_path(const Recognised *found, const char *name)
+{
+    size_t n = strlen(found->prefix);
+    if (strncmp(name, found->prefix, n) != 0)
+        return false;
+    size_t part = strcspn(name + n, ".");
+    for (int i = 0; i < LENGTH(behind); i++)
+        if (strlen(behind[i]) == part && strncmp(name + n, behind[i], part) == 0)
+            return false;
+    return true;
+}
+
+bool recognise_candidate(const NamedShapes *list, const Recognised *found, int i, char *name,
+                         const NamedShape **shape)
+{
+    static const char weight[] = ".weight";
+    for (int k = 0; k < list->count; k++) {
+        const NamedShape *t = &list->sorted[k];
+        size_t n = strlen(t->name);
+        if (t->rank != 2 || !ends_with(t->name, weight) || n >= NAME_ROOM ||
+            (t->shape[1] != arch_features(found->arch) &&
+             t->shape[0] != arch_features(found->arch)) ||
+            i-- > 0)
+            continue;
+        snprintf(name, NAME_ROOM, "%.*s", (int)(n - strlen(weight)), t->name);
+        *shape = t;
+        return true;
+    }
+    return false;
 }

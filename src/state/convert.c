@@ -162,21 +162,20 @@ static bool starts(const char *text, const char *with)
 }
 
 /* Backbone and classifier of a state dict as a plain ResNet. */
-static Status add_bare(Arena *arena, Object *root, const StateDict *dict)
+static Status add_bare(Arena *arena, Object *root, const StateDict *dict, const Recognised *found)
 {
-    Recognised found;
-    TRY(network_find(dict, &found));
-    TRY(network_check_classifier(dict, &found));
-    const char *fc = found.arch->family == FAMILY_CIFAR ? "linear" : "fc";
-    size_t n = strlen(found.prefix), classifier = strlen(found.classifier);
+    if (*found->classifier)
+        TRY(network_check_classifier(dict, found));
+    const char *fc = found->arch->family == FAMILY_CIFAR ? "linear" : "fc";
+    size_t n = strlen(found->prefix), classifier = strlen(found->classifier);
     for (int i = 0; i < dict->count; i++) {
         const StateTensor *t = &dict->tensors[i];
         bool of_classifier =
-            classifier && starts(t->name, found.classifier) && t->name[classifier] == '.';
+            classifier && starts(t->name, found->classifier) && t->name[classifier] == '.';
         const char *name = NULL;
         if (of_classifier)
             name = arena_printf(arena, "%s%s", fc, t->name + classifier);
-        else if (starts(t->name, found.prefix) && !(found.paco && starts(t->name + n, "fc.")))
+        else if (recognise_in_path(found, t->name))
             name = t->name + n;
         if (name)
             TRY(add_named(arena, root, dict->checkpoint, name, t->tensor));
@@ -233,12 +232,16 @@ static void warn_metadata(const Checkpoint *c)
 static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *options, Object **root)
 {
     StateDict dict;
-    TRY(state_dict_open(c, &dict));
+    Recognised found;
+    if (options->bare)
+        TRY(network_open(c, options->key, &dict, &found));
+    else
+        TRY(state_dict_open(c, &dict));
     *root = object_dict(arena, true);
     if (checkpoint_format(c) == CHECKPOINT_SAFETENSORS &&
         options->format != CHECKPOINT_SAFETENSORS && !options->open.quiet)
         warn_metadata(c);
-    Status status = options->bare ? add_bare(arena, *root, &dict) : add_all(arena, *root, &dict);
+    Status status = options->bare ? add_bare(arena, *root, &dict, &found) : add_all(arena, *root, &dict);
     if (status == STATUS_OK && options->format == CHECKPOINT_SAFETENSORS) {
         if (object_get(*root, "__metadata__"))
             status =

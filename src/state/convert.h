@@ -12,6 +12,7 @@ typedef struct ConvertOptions {
     /* Only the query encoder's backbone and the classifier, under torchvision's names (the
      * classifier is "fc"; "linear" for CIFAR networks): a plain ResNet. */
     bool bare;
+    const char *key; /* with `bare`, which of several networks: network_open */
     CheckpointOptions open;
 } ConvertOptions;
 

@@ -162,15 +162,15 @@ static void print_scalars(Checkpoint *c, FILE *out)
 
 static void print_recognised(const StateDict *dict, const Recognised *r, FILE *out)
 {
-    fprintf(out, "architecture: %s (%s), backbone under '%s%s'\n", r->arch->name,
-            r->arch->family == FAMILY_CIFAR ? "CIFAR" : "ImageNet", dict->module ? "module." : "",
-            r->prefix);
-    if (network_check_classifier(dict, r) != STATUS_OK)
-        fprintf(out, "classifier: unsuitable: %s\n", status_text());
-    else if (*r->classifier)
+    char where[200], prefix[200];
+    fprintf(out, "architecture: %s (%s), backbone under '%s%s%s%s'\n", r->arch->name,
+            r->arch->family == FAMILY_CIFAR ? "CIFAR" : "ImageNet", clean(dict->where, where),
+            *where ? "/" : "", dict->module ? "module." : "", clean(r->prefix, prefix));
+    if (network_check_classifier(dict, r) == STATUS_OK)
         fprintf(out, "classifier: %s, %" PRId64 " classes\n", r->classifier, r->classes);
     else
-        fprintf(out, "classifier: none\n");
+        fprintf(out, "classifier: %s: %s\n", *r->classifier ? "unsuitable" : "none",
+                status_text());
     if (!r->head)
         return;
     fprintf(out, "projection head: %d", arch_features(r->arch));
@@ -184,14 +184,16 @@ static void print_differences(const StateDict *dict, const Recognised *r, const 
                               FILE *out)
 {
     enum { SHOWN = 20 };
-    int classes = r->paco ? 0 : (int)r->classes;
+    int classes = (int)r->classes;
     TensorList wanted = {0};
     Match match;
     Graph *graph = net_graph(arch, classes);
     network_add_tensors(&wanted, r, graph, classes > 0);
-    if (r->head)
+    if (r->paco)
+        network_ignore_training(&wanted, r);
+    else if (r->head)
         network_ignore_head(&wanted, r);
-    match_tensors(dict, r->prefix, wanted.items, wanted.count, &match);
+    match_tensors(dict, "", wanted.items, wanted.count, &match);
     for (int i = 0; i < match.fault_count && i < SHOWN; i++)
         fprintf(out, "  %s\n", match.faults[i]);
     fprintf(out, "%d of %d tensors of %s fit, %d differences\n", match.matched, match.due,
@@ -201,21 +203,29 @@ static void print_differences(const StateDict *dict, const Recognised *r, const 
     graph_free(graph);
 }
 
-static void print_architecture(Checkpoint *c, const Arch *arch, FILE *out)
+/* What is no network of ours can still be compared with one that the user names. */
+static void print_unrecognised(Checkpoint *c, const Arch *arch, FILE *out)
 {
     StateDict dict;
     Recognised found;
-    if (state_dict_open(c, &dict) != STATUS_OK) {
-        fprintf(out, "architecture: none: %s\n", status_text());
+    fprintf(out, "architecture: not recognised: %s\n", status_text());
+    if (!arch || state_dict_open(c, &dict) != STATUS_OK)
+        return;
+    network_find(&dict, &found);
+    print_differences(&dict, &found, arch, out);
+    state_dict_free(&dict);
+}
+
+static void print_architecture(Checkpoint *c, const InspectOptions *options, FILE *out)
+{
+    StateDict dict;
+    Recognised found;
+    if (network_open(c, options->key, &dict, &found) != STATUS_OK) {
+        print_unrecognised(c, options->arch, out);
         return;
     }
-    /* What is no network of ours can still be compared with one that the user names. */
-    if (network_find(&dict, &found) == STATUS_OK)
-        print_recognised(&dict, &found, out);
-    else
-        fprintf(out, "architecture: not recognised: %s\n", status_text());
-    if (arch || found.arch)
-        print_differences(&dict, &found, arch ? arch : found.arch, out);
+    print_recognised(&dict, &found, out);
+    print_differences(&dict, &found, options->arch ? options->arch : found.arch, out);
     state_dict_free(&dict);
 }
 
@@ -224,10 +234,11 @@ Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *ou
     fprintf(out, "%s: %s, %" PRIu64 " bytes, %u tensors\n", checkpoint_path(c),
             checkpoint_format_name(c), checkpoint_file_bytes(c), checkpoint_count(c));
     print_scalars(c, out);
-    if (checkpoint_root(c)->kind != OBJECT_DICT)
-        return checkpoint_fail(c, "", "the file's top is %s: save a state_dict()",
-                               object_kind_name(checkpoint_root(c)));
-    print_architecture(c, options->arch, out);
+    if (checkpoint_root(c)->kind != OBJECT_DICT) {
+        StateDict dict;
+        return state_dict_open(c, &dict); /* fails, and says what is there instead */
+    }
+    print_architecture(c, options, out);
     /* Tensors first: a damaged one is then named. What no tensor shows is checked at the end. */
     TRY(inspect_tensors(c, options, out));
     return checkpoint_verify(c);

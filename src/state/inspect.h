@@ -10,6 +10,7 @@
 
 typedef struct InspectOptions {
     CheckpointOptions open;
+    const char *key;      /* which of several networks: network_open */
     const Arch *arch;     /* compare with this one; NULL: the one recognised */
     bool strict_finite;   /* a NaN or infinity is STATUS_NAN */
     bool quiet;           /* no list of tensors */

@@ -118,10 +118,12 @@ Status match_status(const Match *match, const Checkpoint *checkpoint)
                        match->fault_count > 2 ? "; ..." : "");
 }
 
-void match_print(const Match *match)
+void match_print(const Match *match, int most)
 {
-    for (int i = 0; i < match->fault_count; i++)
+    for (int i = 0; i < match->fault_count && i < most; i++)
         log_info("%s", match->faults[i]);
+    if (match->fault_count > most)
+        log_info("... and %d more", match->fault_count - most);
 }
 
 void match_free(Match *match)

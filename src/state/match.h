@@ -31,8 +31,8 @@ bool match_one(Match *match, const char *label, const ModelTensor *wanted,
 void match_add(Match *match, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* STATUS_OK when there are no faults; else STATUS_INPUT with their number and the first ones. */
 Status match_status(const Match *match, const Checkpoint *checkpoint);
-/* Every fault as a line for the user. */
-void match_print(const Match *match);
+/* The first `most` faults as lines for the user, and how many more there are. */
+void match_print(const Match *match, int most);
 void match_free(Match *match);
 
 #endif

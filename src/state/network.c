@@ -2,12 +2,14 @@
  * it meets the file, whose messages name path and key. */
 #include "state/network.h"
 
+#include "base/log.h"
 #include "data/dataset.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_ROOM = 320 };
+enum { NAME_ROOM = RECOGNISED_NAME };
 
 /* ------------------------------------------------------------------------------------ finding */
 
@@ -22,12 +24,12 @@ static NamedShapes list_shapes(const StateDict *dict, Arena *arena)
     return (NamedShapes){sorted, dict->count, dict->count ? dict->tensors[0].name : ""};
 }
 
-Status network_find(const StateDict *dict, Recognised *found)
+static Status find_at(const StateDict *dict, const char *prefix, Recognised *found)
 {
     Arena arena = {0};
     Unrecognised why;
     NamedShapes list = list_shapes(dict, &arena);
-    bool known = recognise(&list, found, &why);
+    bool known = recognise(&list, prefix, found, &why);
     arena_free(&arena);
     if (known && found->classes > DATASET_CLASSES_MAX)
         found->classes = 0;
@@ -41,13 +43,186 @@ Status network_find(const StateDict *dict, Recognised *found)
                            why.text);
 }
 
+Status network_find(const StateDict *dict, Recognised *found)
+{
+    return find_at(dict, NULL, found);
+}
+
+/* ------------------------------------------------------------------------------------ places */
+
+/* A network within a file. */
+typedef struct NetworkPlace {
+    const char *where;  /* key of its state dict */
+    const char *prefix; /* of its names there, without "module." */
+    const char *label;  /* both as a user writes them */
+    bool average;       /* of the weights of another one, by its name */
+} NetworkPlace;
+
+typedef struct NetworkPlaces {
+    Arena arena;
+    NetworkPlace *items;
+    int count;
+} NetworkPlaces;
+
+/* Whether a name has this word, between what is no letter. */
+static bool has_word(const char *name, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = name; (at = strstr(at, word)); at++)
+        if ((at == name || !isalpha((unsigned char)at[-1])) && !isalpha((unsigned char)at[n]))
+            return true;
+    return false;
+}
+
+static bool is_average(const char *label)
+{
+    return has_word(label, "ema") || has_word(label, "swa");
+}
+
+/* "state_dict/backbone"; "." for the top. */
+static const char *make_label(Arena *arena, const char *where, const char *prefix)
+{
+    int n = (int)strlen(prefix) - (*prefix != 0); /* without its last dot */
+    if (!*where && !*prefix)
+        return ".";
+    return arena_printf(arena, "%s%s%.*s", where, *where && *prefix ? "/" : "", n, prefix);
+}
+
+/* The key of a tensor is that of its dict, a slash, and its name. */
+static void add_place(NetworkPlaces *places, const Checkpoint *c, const char *key)
+{
+    const char *slash = strrchr(key, '/'), *name = state_dict_name(slash ? slash + 1 : key);
+    size_t length;
+    if (!recognise_prefix(name, &length))
+        return;
+    NetworkPlace *p = &places->items[places->count];
+    p->where = arena_printf(&places->arena, "%.*s", slash ? (int)(slash - key) : 0, key);
+    p->prefix = arena_printf(&places->arena, "%.*s", (int)length, name);
+    const Object *dict = checkpoint_object(c, p->where);
+    if (!dict || dict->kind != OBJECT_DICT || recognise_is_key_side(p->prefix))
+        return;
+    p->label = make_label(&places->arena, p->where, p->prefix);
+    p->average = is_average(p->label);
+    places->count++;
+}
+
+static void list_places(Checkpoint *c, NetworkPlaces *places)
+{
+    uint32_t count = checkpoint_count(c);
+    *places = (NetworkPlaces){0};
+    places->items = arena_alloc(&places->arena, (size_t)count * sizeof *places->items);
+    for (uint32_t i = 0; i < count; i++)
+        add_place(places, c, checkpoint_tensor(c, i)->key);
+}
+
+/* "'student', 'teacher'": the first labels of those that are wanted. */
+static const char *list_labels(const NetworkPlaces *places, bool averages, char text[200])
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; i < places->count && used < 120; i++)
+        if (places->items[i].average == averages || averages)
+            used += (size_t)snprintf(text + used, 200 - used, "%s'%.50s'", used ? ", " : "",
+                                     places->items[i].label);
+    return text;
+}
+
+static bool is_meant(const NetworkPlace *p, const char *key)
+{
+    return strcmp(key, p->label) == 0 || strcmp(key, p->where) == 0;
+}
+
+/* The one network with this key; without a key the only one that is no average, or the only one. */
+static Status choose(const Checkpoint *c, const NetworkPlaces *places, const char *key,
+                     const NetworkPlace **out)
+{
+    int plain = 0, fitting = 0;
+    char text[200];
+    for (int i = 0; i < places->count; i++)
+        plain += !places->items[i].average;
+    for (int i = 0; i < places->count; i++) {
+        const NetworkPlace *p = &places->items[i];
+        if (key ? is_meant(p, key) : plain == 0 || !p->average) {
+            *out = p;
+            fitting++;
+        }
+    }
+    if (key && fitting == 0)
+        return checkpoint_fail(c, "", "--key '%.60s': there is no network (there is %s)", key,
+                               places->count ? list_labels(places, true, text) : "none");
+    if (fitting > 1)
+        return checkpoint_fail(c, "", "%d networks in this file: %s. --key NAME chooses one",
+                               fitting, list_labels(places, key || plain == 0, text));
+    if (!key && plain && places->count > plain)
+        log_info("%s: the network is '%s'; averaged weights are there, too (--key takes one of %s)",
+                 checkpoint_path(c), (*out)->label, list_labels(places, true, text));
+    return STATUS_OK;
+}
+
+/* Without a network anywhere the usual place says best what is wrong. */
+static Status open_usual(Checkpoint *c, StateDict *dict, Recognised *found)
+{
+    TRY(state_dict_open(c, dict));
+    Status status = network_find(dict, found);
+    if (status != STATUS_OK)
+        state_dict_free(dict);
+    return status;
+}
+
+static Status open_place(Checkpoint *c, const NetworkPlace *place, StateDict *dict,
+                         Recognised *found)
+{
+    TRY(state_dict_open_at(c, place->where, dict));
+    dict->where = arena_printf(&dict->arena, "%s", place->where);
+    Status status = find_at(dict, place->prefix, found);
+    if (status != STATUS_OK)
+        state_dict_free(dict);
+    return status;
+}
+
+Status network_open(Checkpoint *checkpoint, const char *key, StateDict *dict, Recognised *found)
+{
+    NetworkPlaces places;
+    const NetworkPlace *place = NULL;
+    list_places(checkpoint, &places);
+    Status status = places.count || key ? choose(checkpoint, &places, key, &place) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = place ? open_place(checkpoint, place, dict, found)
+                       : open_usual(checkpoint, dict, found);
+    arena_free(&places.arena);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ classifier */
+
+/* ": it could be 'top' [10, 64], ..." */
+static const char *list_candidates(const StateDict *dict, const Recognised *found, char text[240])
+{
+    char name[NAME_ROOM], shape[128];
+    Arena arena = {0};
+    NamedShapes list = list_shapes(dict, &arena);
+    const NamedShape *t;
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; used < 150 && recognise_candidate(&list, found, i, name, &t); i++)
+        used += (size_t)snprintf(text + used, 240 - used, "%s%.60s.weight %s",
+                                 used ? ", " : "; of its width there is ", name,
+                                 shape_text(t->rank, t->shape, shape));
+    arena_free(&arena);
+    return text;
+}
+
 Status network_check_classifier(const StateDict *dict, const Recognised *found)
 {
-    char name[NAME_ROOM], text[128];
+    char name[NAME_ROOM + 8], text[240];
     snprintf(name, sizeof name, "%s.weight", found->classifier);
     const StateTensor *entry = *found->classifier ? state_dict_find(dict, name) : NULL;
-    if (!entry || found->classes)
+    if (found->classes)
         return STATUS_OK;
+    if (!entry)
+        return checkpoint_fail(dict->checkpoint, dict->where,
+                               "there is no classifier under a known name%s",
+                               list_candidates(dict, found, text));
     const StoredTensor *t = entry->tensor->tensor;
     if (!t)
         return checkpoint_fail(dict->checkpoint, entry->tensor->key, "the classifier is %.100s",
@@ -76,7 +251,7 @@ void network_add_tensors(TensorList *list, const Recognised *found, const Graph 
 
 static void ignore_module(TensorList *list, const char *prefix, const char *module, bool norm)
 {
-    char name[NAME_ROOM];
+    char name[2 * NAME_ROOM];
     snprintf(name, sizeof name, "%s%s", prefix, module);
     tensors_ignore_module(list, name, norm);
 }
@@ -88,8 +263,18 @@ void network_ignore_head(TensorList *list, const Recognised *found)
         ignore_module(list, found->prefix, form->first, false);
         if (form->norm)
             ignore_module(list, found->prefix, form->norm, true);
+        if (form->middle)
+            ignore_module(list, found->prefix, form->middle, false);
         ignore_module(list, found->prefix, form->last, false);
     }
+}
+
+/* A name beside the encoders. */
+static void ignore_outer(TensorList *list, const Recognised *found, const char *what)
+{
+    char name[NAME_ROOM];
+    snprintf(name, sizeof name, "%.*s%s", found->outer, found->prefix, what);
+    tensors_ignore(list, name);
 }
 
 void network_ignore_training(TensorList *list, const Recognised *found)
@@ -101,10 +286,12 @@ void network_ignore_training(TensorList *list, const Recognised *found)
         char name[NAME_ROOM];
         if (strncmp(list->items[i].name, found->prefix, n) != 0)
             continue;
-        snprintf(name, sizeof name, "encoder_k.%s", list->items[i].name + n);
+        snprintf(name, sizeof name, "%.*sencoder_k.%s", found->outer, found->prefix,
+                 list->items[i].name + n);
         tensors_ignore(list, name);
     }
-    tensors_ignore_module(list, "linear_k", false);
+    ignore_outer(list, found, "linear_k.weight");
+    ignore_outer(list, found, "linear_k.bias");
     for (int i = 0; i < 3; i++)
-        tensors_ignore(list, queue[i]);
+        ignore_outer(list, found, queue[i]);
 }

@@ -269,6 +269,17 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     return STATUS_OK;
 }
 
+/* The differences; and where this program did not write the file, what can be done with it. */
+static Status tell_unsuitable(Status status, const TrainingLoad *load)
+{
+    enum { SHOWN = 10 };
+    match_print(&load->match, SHOWN);
+    if (status != STATUS_INPUT || load->state.extra || !load->checkpoint)
+        return status;
+    return status_fail(status, "%s. To resume, a file needs all of that; --init-from takes the "
+                       "weights of a foreign one", status_text());
+}
+
 Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t steps, Progress *p)
 {
     TrainingLoad load;
@@ -281,7 +292,7 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     if (other)
         status = check_same(s, path, &load.state);
     else if (status != STATUS_OK && status != STATUS_NAN)
-        match_print(&load.match);
+        status = tell_unsuitable(status, &load);
     if (status == STATUS_OK)
         status = check_same(s, path, &load.state);
     if (status == STATUS_OK)

@@ -4,10 +4,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "checkpoint/finite.h"
 #include "state/match.h"
 #include "state/store.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +33,7 @@ static Status find_in_folder(const char *folder, char **path)
     return status;
 }
 
-Status weights_open(const char *path, bool require_crc, Weights *w)
+Status weights_open(const char *path, const char *key, bool require_crc, Weights *w)
 {
     CheckpointOptions options = {.require_crc = require_crc};
     char *chosen = NULL;
@@ -41,15 +43,11 @@ Status weights_open(const char *path, bool require_crc, Weights *w)
     Status status = checkpoint_open(chosen ? chosen : path, &options, &w->checkpoint);
     free(chosen);
     TRY(status);
-    status = state_dict_open(w->checkpoint, &w->dict);
-    if (status != STATUS_OK) {
-        checkpoint_close(w->checkpoint);
-        *w = (Weights){0};
-        return status;
-    }
-    status = network_find(&w->dict, &w->found);
-    if (status != STATUS_OK)
-        weights_close(w);
+    status = network_open(w->checkpoint, key, &w->dict, &w->found);
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    checkpoint_close(w->checkpoint);
+    *w = (Weights){0};
     return status;
 }
 
@@ -147,22 +145,55 @@ static Status write_all(const Loading *l, Session *session)
     return STATUS_OK;
 }
 
-Status weights_load(Weights *weights, Session *session, const Model *model, bool partial)
+/* The first tensor on the way from image to classes that the model lacks, or that the file has and
+ * the model has no place for; NULL: none. */
+static const char *foreign_in_path(const Loading *l)
+{
+    const StateDict *dict = &l->weights->dict;
+    for (int i = 0; i < l->wanted.count; i++)
+        if (l->wanted.items[i].need == TENSOR_NEEDED && !l->match.found[i])
+            return l->wanted.items[i].name;
+    for (int i = 0; i < dict->count; i++)
+        if (recognise_in_path(&l->weights->found, dict->tensors[i].name) &&
+            !tensors_find(l->wanted.items, l->wanted.count, dict->tensors[i].name))
+            return dict->tensors[i].name;
+    return NULL;
+}
+
+/* What evaluation may go without. */
+static Status check_path(const Loading *l)
+{
+    char text[200];
+    const char *name = foreign_in_path(l);
+    if (!name)
+        return STATUS_OK;
+    return checkpoint_fail(l->weights->checkpoint, l->weights->dict.where,
+                           "'%s' lies in the path of the network and does not fit %s: evaluated "
+                           "without it, the figures would be those of another network",
+                           utf8_clean(text, sizeof text, name), l->weights->found.arch->name);
+}
+
+static Status tell_matched(Loading *l, WeightsUse use)
+{
+    const Match *match = &l->match;
+    if (use != WEIGHTS_ALL)
+        print_loaded(l);
+    match_print(match, INT_MAX);
+    if (use == WEIGHTS_ALL)
+        return match_status(match, l->weights->checkpoint);
+    if (use == WEIGHTS_TEST)
+        TRY(check_path(l));
+    log_info("--partial: %d tensors loaded, %d differences; what is missing keeps its initial value",
+             match->matched, match->fault_count);
+    return STATUS_OK;
+}
+
+Status weights_load(Weights *weights, Session *session, const Model *model, WeightsUse use)
 {
     Loading l = {.weights = weights, .graph = model->graph};
     const Match *match = &l.match;
-    Status status = STATUS_OK;
     match_model(&l);
-    if (partial)
-        print_loaded(&l);
-    if (match->fault_count > 0)
-        match_print(match);
-    if (match->fault_count > 0 && !partial)
-        status = match_status(match, weights->checkpoint);
-    else if (partial)
-        log_info(
-            "--partial: %d tensors loaded, %d differences; what is missing keeps its initial value",
-            match->matched, match->fault_count);
+    Status status = tell_matched(&l, use);
     if (status == STATUS_OK && match->matched == 0)
         status = status_fail(STATUS_INPUT, "%s: no tensor fits the model",
                              checkpoint_path(weights->checkpoint));

@@ -15,16 +15,25 @@ typedef struct Weights {
 } Weights;
 
 /* Opens a checkpoint, or the best (else the newest) one of a run's folder, and recognises its
- * network; with `require_crc`, a zip without CRCs is STATUS_INPUT. */
-Status weights_open(const char *path, bool require_crc, Weights *weights);
+ * network, of several the one that `key` names (network_open); with `require_crc`, a zip without
+ * CRCs is STATUS_INPUT. */
+Status weights_open(const char *path, const char *key, bool require_crc, Weights *weights);
 void weights_close(Weights *weights);
 
+typedef enum WeightsUse {
+    WEIGHTS_ALL,   /* every tensor of the model must be there, every one of the file known */
+    WEIGHTS_BEGIN, /* what fits is where training begins */
+    WEIGHTS_TEST,  /* what is not in the path of evaluation may differ */
+} WeightsUse;
+
 /* Puts the checkpoint's tensors into every parameter, key copy and running statistic of the session
- * that it has. All or nothing: unless `partial`, every tensor of the model must be there in its
+ * that it has. With WEIGHTS_ALL all or nothing: every tensor of the model must be there in its
  * shape and every tensor of the file must be known; all differences are printed, and then
- * STATUS_INPUT. With `partial`, what fits is loaded, what was loaded and what was not is printed,
- * and the rest of the session stays as it is: give it its initial values first. Elements that are
- * not finite are loaded, with a warning, unless weights->strict_finite. */
-Status weights_load(Weights *weights, Session *session, const Model *model, bool partial);
+ * STATUS_INPUT. Else what fits is loaded, what was loaded and what was not is printed, and the rest
+ * of the session stays as it is: give it its initial values first; with WEIGHTS_TEST it is
+ * STATUS_INPUT where the model lacks a tensor, or the file has one that another network would use
+ * on its way from image to classes: the figures would be nobody's. Elements that are not finite are
+ * loaded, with a warning, unless weights->strict_finite. */
+Status weights_load(Weights *weights, Session *session, const Model *model, WeightsUse use);
 
 #endif

@@ -56,7 +56,8 @@ static Status open_network(Eval *e)
     TRY(run_open(&config, &session, &e->run));
     if (o->partial) /* what the file lacks is as in a new network */
         TRY(initial_write(e->run.session, &e->run.model, &config, 0));
-    return weights_load(&e->weights, e->run.session, &e->run.model, o->partial);
+    return weights_load(&e->weights, e->run.session, &e->run.model,
+                        o->partial ? WEIGHTS_TEST : WEIGHTS_ALL);
 }
 
 static const char *image_name(uint32_t image, void *context)
@@ -158,12 +159,9 @@ static Status evaluate_all(Eval *e, FILE *out)
     if (!o->init_from)
         return status_fail(STATUS_USAGE,
                            "eval: --checkpoint FILE is missing. `paco eval --help` explains");
-    TRY(weights_open(o->init_from, o->require_crc, &e->weights));
+    TRY(weights_open(o->init_from, o->key, o->require_crc, &e->weights));
     e->weights.strict_finite = o->strict_finite;
     TRY(network_check_classifier(&e->weights.dict, &e->weights.found));
-    if (e->weights.found.classes == 0)
-        return status_fail(STATUS_INPUT, "%s: there is no classifier in it, so nothing to evaluate",
-                           o->init_from);
     TRY(take_preprocessing(e));
     TRY(open_data(e));
     TRY(open_network(e));

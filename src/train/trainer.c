@@ -103,10 +103,14 @@ static Status init_from(Trainer *t)
     Weights weights;
     if (!t->options->init_from)
         return STATUS_OK;
-    TRY(weights_open(t->options->init_from, t->options->require_crc, &weights));
+    TRY(weights_open(t->options->init_from, t->options->key, t->options->require_crc, &weights));
     weights.strict_finite = t->options->strict_finite;
-    Status status = weights_load(&weights, t->run.session, &t->run.model, t->options->partial);
+    Status status = weights_load(&weights, t->run.session, &t->run.model,
+                                 t->options->partial ? WEIGHTS_BEGIN : WEIGHTS_ALL);
     weights_close(&weights);
+    if (status == STATUS_INPUT && !t->options->partial)
+        return status_fail(status, "%s. --partial takes what fits and leaves the rest new",
+                           status_text());
     return status;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--require-crc]\n"
+    "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--key NAME] [--require-crc]\n"
     "  FROM: PyTorch zip, legacy stream or tar, or safetensors\n"
     "  --format NAME  of TO; without it safetensors where TO ends in .safetensors, else zip\n"
     "                 zip          everything, for PyTorch 1.6 and later (weights_only=True takes "
@@ -17,6 +17,7 @@ static const char usage[] =
     "optimizer,\n"
     "                              so a run cannot be resumed from it\n"
     "  --bare         only the query encoder's backbone and the classifier, as a plain ResNet\n"
+    "  --key NAME     with --bare, which of several networks in FROM\n"
     "  --require-crc  refuse a zip that was written without CRCs\n";
 
 int verb_convert(int argc, char **argv)
@@ -32,6 +33,8 @@ int verb_convert(int argc, char **argv)
         }
         if (strcmp(argv[i], "--bare") == 0) {
             options.bare = true;
+        } else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc) {
+            options.key = argv[++i];
         } else if (strcmp(argv[i], "--require-crc") == 0) {
             options.open.require_crc = true;
         } else if (strcmp(argv[i], "--format") == 0 && i + 1 < argc) {

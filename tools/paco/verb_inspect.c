@@ -9,8 +9,9 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: paco inspect FILE [--arch NAME] [--quiet] [--require-crc] [--strict-finite]\n"
+    "usage: paco inspect FILE [--key NAME] [--arch NAME] [--quiet] [--require-crc] [--strict-finite]\n"
     "  prints format, architecture, differences from it, and every tensor with type, shape, norm\n"
+    "  --key NAME       which of several networks in the file\n"
     "  --arch NAME      compare with this architecture instead of the one detected\n"
     "  --quiet          no list of tensors\n"
     "  --require-crc    refuse a zip that was written without CRCs\n"
@@ -40,6 +41,8 @@ int verb_inspect(int argc, char **argv)
         }
         if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc) {
             arch = argv[++i];
+        } else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc) {
+            options.key = argv[++i];
         } else if (strcmp(argv[i], "--quiet") == 0) {
             options.quiet = true;
         } else if (strcmp(argv[i], "--require-crc") == 0) {

@@ -4,9 +4,26 @@
 #include "checkpoint/bytes/little.h"
 #include "checkpoint/formats/readers.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
-/* What people hand over instead of a checkpoint, by its first bytes. */
+/* A page may begin with spaces or a byte order mark, and write its tags as it likes. */
+static bool is_page(const char *bytes, size_t size)
+{
+    static const char *const tags[] = {"<!doctype html", "<html", "<head", "<body"};
+    size_t at = size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    while (at < size && isspace((unsigned char)bytes[at]))
+        at++;
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        size_t n = strlen(tags[i]);
+        if (size - at >= n && strncasecmp(bytes + at, tags[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What people hand over instead of a checkpoint, or NULL, by its first bytes. */
 static const char *looks_like(const char *bytes, size_t size)
 {
     static const struct {
@@ -21,10 +38,6 @@ static const char *looks_like(const char *bytes, size_t size)
         {"\x28\xb5\x2f\xfd", 4, "zstd data: unpack them first"},
         {"Rar!", 4, "a RAR archive"},
         {"version https://git-lfs", 23, "a Git LFS pointer: fetch the file itself (git lfs pull)"},
-        {"<!DOCTYPE", 9, "an HTML page: the download went wrong"},
-        {"<!doctype", 9, "an HTML page: the download went wrong"},
-        {"<html", 5, "an HTML page: the download went wrong"},
-        {"<HTML", 5, "an HTML page: the download went wrong"},
         {"<?xml", 5, "an XML document"},
         {"\x89HDF", 4, "an HDF5 file"},
         {"\x93NUMPY", 6, "a NumPy array"},
@@ -42,11 +55,13 @@ static const char *looks_like(const char *bytes, size_t size)
         {"\x80\x05", 2, "a bare pickle"},
         {"{", 1, "JSON text"},
     };
+    if (is_page(bytes, size))
+        return "an HTML page: the download went wrong";
     /* The first that fits: longer beginnings stand before shorter ones that they share. */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (size >= known[i].length && memcmp(bytes, known[i].bytes, known[i].length) == 0)
             return known[i].name;
-    return "no checkpoint of a known format";
+    return NULL;
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -83,8 +98,10 @@ Status format_read(Checkpoint *c)
     uint8_t head[512];
     size_t n = c->source.size < sizeof head ? (size_t)c->source.size : sizeof head;
     TRY(source_read(&c->source, 0, head, n));
-    /* By name too: a damaged one should be called damaged, not unknown. */
-    if (ends_with(c->path, ".safetensors"))
+    const char *other = looks_like((const char *)head, n);
+    /* By name too: a damaged one should be called damaged, not unknown. The length in front may
+     * look like the beginning of something else. */
+    if (ends_with(c->path, ".safetensors") && (!other || may_be_safetensors(c, head, n)))
         return safetensors_read(c);
     if (n < 4)
         return status_fail(STATUS_INPUT, "%s: file@0: truncated, %zu bytes", c->path, n);
@@ -99,5 +116,5 @@ Status format_read(Checkpoint *c)
         return safetensors_read(c);
     return status_fail(STATUS_INPUT,
                        "%s: file@0: this is %s (expected a PyTorch checkpoint or safetensors)",
-                       c->path, looks_like((const char *)head, n));
+                       c->path, other ? other : "no checkpoint of a known format");
 }
