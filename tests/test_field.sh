@@ -80,6 +80,26 @@ row whole_a 3 eval --checkpoint model.pt "${pool[@]}" -- "a whole module (models
 row lfs_a 3 eval --checkpoint model.safetensors "${pool[@]}" -- "a Git LFS pointer"
 row partial_a 3 eval --checkpoint optionB.pth "${pool[@]}" --partial -- "'layer2.0.shortcut.0.weight' lies in the path"
 # ---------------------------------------------------------------------------- folders and lists
+row csv_a 0 eval --checkpoint ../base/mini.pth --list train.csv "${pool[@]:2}" -- "loss 2.3455"
+predicts "${plain[@]}"
+for name in backslash_a utf16_a columns_a names_a; do
+    row $name 0 eval --checkpoint ../base/mini.pth --list list.txt "${pool[@]:2}" -- "loss 2.3455"
+    predicts "${plain[@]}"
+done
+row onebased_a 3 data check --train-list list.txt --data ../_pool -- "labels run from 1 to 10" "--first-label 1"
+row onebased_a 3 eval --checkpoint ../base/mini.pth --list list.txt --data ../_pool -- "labels run from 1 to 10"
+row onebased_a 0 eval --checkpoint ../base/mini.pth --list list.txt --first-label 1 "${pool[@]:2}" -- "loss 2.3455"
+row slash_a 4 eval --checkpoint ../base/mini.pth --list list.txt --data ../_pool -- "The path is absolute" \
+    "there is ../_pool/test/airplane/0049.jpg"
+row hidden_a 0 data check --dataset folder --data train --test-data val -- "6 images, 3 classes" \
+    "passed over 1 hidden folders"
+row appledouble_a 0 data check --dataset folder --data train --test-data val -- "12 images"
+row missingclass_a 3 data check --dataset folder --data train --test-data val -- "val: there is no folder 'cat'"
+row evalnames_a 0 train "${tiny[@]:0:14}" --dataset folder --data train --test-data train --out "$OUT/names" --
+row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --data train --test-data val -- \
+    "class folder 0 differs" "ant" "bird"
+row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --test-data val -- "class folder 0 differs"
+row evalcwd_a 0 eval --checkpoint ../evalcwd_a/three.pth --dataset folder --test-data val -- "top-1" "!many"
 # --------------------------------------------------------------------------------------- images
 # --------------------------------------------------------------------------------- lost work
 

@@ -530,7 +530,7 @@ static Status open_both(const char *line, Dataset **train, Dataset **test)
     Status status = parse(&o, OPTION_DATA, line);
     if (status == STATUS_OK) {
         test_stderr_begin();
-        status = options_open_data(&o, train, test);
+        status = options_open_data(&o, 0, NULL, train, test);
         free(test_stderr_end());
     }
     options_free(&o);
@@ -572,7 +572,7 @@ static void both_halves_agree(void **state)
     assert_non_null(strstr(status_text(), "('c' vs 'b')"));
     snprintf(line, sizeof line, "--dataset folder --data %s/tr --test-data %s/one", in, in);
     assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
-    assert_non_null(strstr(status_text(), "wrong number of class folders (1 vs 2)"));
+    assert_non_null(strstr(status_text(), "(1 vs 2 class folders)"));
 }
 
 int main(void)

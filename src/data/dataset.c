@@ -105,6 +105,14 @@ static char *source_of(const DatasetSpec *spec)
     return mem_string(text);
 }
 
+static void copy_names(const ClassNames *names, Dataset *d)
+{
+    const char **copy = arena_alloc(&d->arena, (size_t)names->count * sizeof *copy);
+    for (int c = 0; c < names->count; c++)
+        copy[c] = arena_printf(&d->arena, "%s", names->list[c]);
+    d->class_names = copy;
+}
+
 static Status open_kind(const DatasetSpec *spec, Dataset *d)
 {
     int fixed = dataset_row(spec->kind)->classes;
@@ -112,6 +120,11 @@ static Status open_kind(const DatasetSpec *spec, Dataset *d)
         return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
                            spec->classes, fixed);
     d->classes = fixed;
+    if (spec->known.list && spec->classes && spec->classes != spec->known.count)
+        return status_fail(STATUS_INPUT, "%s: another number of class names than of classes (%d "
+                           "vs %d)", spec->known.source, spec->known.count, spec->classes);
+    if (spec->known.list)
+        copy_names(&spec->known, d);
     return kinds[spec->kind].open(spec, d);
 }
 
@@ -173,14 +186,28 @@ static char *path_of(const Dataset *d, int64_t i)
     return file_join(d->root, d->names[i]);
 }
 
-/* Adds to a failure who asked for the file; frees the path. */
-static Status explain(const Dataset *d, Status status, char *path)
+static void tell_missing(const Dataset *d, const char *path, const char *name)
 {
-    if (status == STATUS_IO && file_missing(path))
+    if (*name != '/' || !d->root) {
         status_fail(STATUS_IO,
                     "%s: listed by %s, but missing. Is --data the folder that its paths start "
                     "from?",
                     path, d->source);
+        return;
+    }
+    char *below = file_join(d->root, name + strspn(name, "/"));
+    bool there = file_exists(below);
+    status_fail(STATUS_IO,
+                "%s: listed by %s, but missing. The path is absolute: --data has no part in it%s%s",
+                path, d->source, there ? ", but there is " : "", there ? below : "");
+    free(below);
+}
+
+/* Adds to a failure who asked for the file; frees the path. */
+static Status explain(const Dataset *d, Status status, int64_t i, char *path)
+{
+    if (status == STATUS_IO && file_missing(path))
+        tell_missing(d, path, d->names[i]);
     free(path);
     return status;
 }
@@ -188,13 +215,13 @@ static Status explain(const Dataset *d, Status status, char *path)
 Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
 {
     char *path = path_of(d, i);
-    return explain(d, file_read(path, DATASET_FILE_MAX, bytes, size), path);
+    return explain(d, file_read(path, DATASET_FILE_MAX, bytes, size), i, path);
 }
 
 Status dataset_look(const Dataset *d, int64_t i)
 {
     char *path = path_of(d, i);
-    return explain(d, file_look(path, DATASET_FILE_MAX), path);
+    return explain(d, file_look(path, DATASET_FILE_MAX), i, path);
 }
 
 bool dataset_missing(const Dataset *d, int64_t i)

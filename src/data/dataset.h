@@ -43,6 +43,16 @@ const DatasetRow *dataset_row(DatasetKind kind);
 /* Classes a data set may have at most. */
 enum { DATASET_CLASSES_MAX = 1000000 };
 
+/* Names of classes, in the order of their labels. */
+typedef struct ClassNames {
+    const char *const *list; /* [count] */
+    int count;
+    const char *source; /* where they come from, for messages */
+} ClassNames;
+
+/* Reads a file with a name per line, none twice, into an arena; `path` must live as long. */
+Status class_names_read(const char *path, Arena *arena, ClassNames *out);
+
 typedef struct DatasetSpec {
     DatasetKind kind;
     bool train;       /* the training half of CIFAR and of the procedural set, else the test half */
@@ -50,6 +60,9 @@ typedef struct DatasetSpec {
     const char *root; /* folder that relative paths of a list start from; the folder of folders; the
                          folder of the CIFAR files; NULL is the working folder */
     int classes;      /* 0: one more than the largest label, or as many as there are folders */
+    ClassNames known; /* what the classes of lists and folders are called; list NULL: as the data
+                         say. Folders must be these, names in a list among them */
+    int first_label;  /* DATASET_FROM_LISTS: label of class 0 */
     LongTail tail;    /* training half, where the row says so: which images to keep */
     uint64_t seed;    /* procedural set; runs use 0, so that all see the same images */
 } DatasetSpec;
@@ -65,7 +78,7 @@ struct Dataset {
     int64_t *counts;         /* [classes] images of each class; 0 is possible */
     int64_t *first;          /* [classes + 1] class c owns members[first[c] .. first[c + 1] - 1] */
     uint32_t *members;       /* [count] image numbers by class, ascending within a class */
-    const char **class_names; /* [classes], or NULL when unknown */
+    const char *const *class_names; /* [classes], or NULL when unknown */
     uint64_t checksum; /* FNV-1a 64 over paths from the root on (or pixels) and labels, in order */
     bool encoded;            /* the images are files: dataset_read works */
 

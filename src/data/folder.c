@@ -1,6 +1,6 @@
 /* A folder per class: the folders in the order of their names are the classes, the JPEG and PNG
- * files below each are its images, in the order of their paths. Other files are passed over with a
- * warning. */
+ * files below each are its images, in the order of their paths. Other files and hidden folders are passed
+ * over with a warning, hidden files without. */
 #define _DEFAULT_SOURCE /* d_type */
 #include "base/file.h"
 #include "base/log.h"
@@ -14,6 +14,12 @@
 #include <sys/stat.h>
 
 enum { DEPTH_MAX = 16 }; /* folders within folders, so that a loop of links ends */
+
+/* What was passed over. */
+typedef struct Passed {
+    int64_t files;  /* that are no images */
+    int64_t hidden; /* folders whose name begins with a dot */
+} Passed;
 
 /* Names that grow; the texts belong to the arena of the data set. */
 typedef struct Names {
@@ -70,7 +76,7 @@ static bool is_folder(const char *path, const struct dirent *entry)
 
 /* Adds what root/below holds: folders to `folders`, images to `images`, as paths from root. */
 static Status scan(Arena *arena, const char *root, const char *below, Names *folders, Names *images,
-                   int64_t *others)
+                   Passed *passed)
 {
     char *path = file_join(root, below);
     DIR *dir = opendir(path);
@@ -85,12 +91,15 @@ static Status scan(Arena *arena, const char *root, const char *below, Names *fol
         char *full = file_join(path, entry->d_name);
         const char *name = *below ? arena_printf(arena, "%s/%s", below, entry->d_name)
                                   : arena_printf(arena, "%s", entry->d_name);
-        if (is_folder(full, entry))
+        bool hidden = entry->d_name[0] == '.', folder = is_folder(full, entry);
+        if (hidden) /* what editors and systems leave: .ipynb_checkpoints, ._photo.jpg */
+            passed->hidden += folder;
+        else if (folder)
             names_add(folders, name);
         else if (images && is_image(name))
             names_add(images, name);
         else
-            ++*others;
+            passed->files++;
         free(full);
     }
     closedir(dir);
@@ -100,7 +109,7 @@ static Status scan(Arena *arena, const char *root, const char *below, Names *fol
 
 /* Every image at or below root/folder. */
 static Status scan_class(Arena *arena, const char *root, const char *folder, Names *images,
-                         int64_t *others)
+                         Passed *passed)
 {
     Names level = {0}, next = {0};
     Status status = STATUS_OK;
@@ -114,7 +123,7 @@ static Status scan_class(Arena *arena, const char *root, const char *folder, Nam
         }
         next.count = 0;
         for (int64_t i = 0; i < level.count && status == STATUS_OK; i++)
-            status = scan(arena, root, level.list[i], &next, images, others);
+            status = scan(arena, root, level.list[i], &next, images, passed);
         Names done = level;
         level = next;
         next = done;
@@ -124,12 +133,12 @@ static Status scan_class(Arena *arena, const char *root, const char *folder, Nam
     return status;
 }
 
-static Status scan_classes(Dataset *d, const Names *classes, Names *images, int64_t *others)
+static Status scan_classes(Dataset *d, const Names *classes, Names *images, Passed *passed)
 {
     int64_t room = 0;
     for (int64_t c = 0; c < classes->count; c++) {
         Names found = {0};
-        Status status = scan_class(&d->arena, d->source, classes->list[c], &found, others);
+        Status status = scan_class(&d->arena, d->source, classes->list[c], &found, passed);
         names_sort(&found, by_folder);
         for (int64_t i = 0; i < found.count && status == STATUS_OK; i++) {
             names_add(images, found.list[i]);
@@ -145,24 +154,58 @@ static Status scan_classes(Dataset *d, const Names *classes, Names *images, int6
     return STATUS_OK;
 }
 
+/* Labels come from the order of the folders, so they must be just those that are known: the first
+ * difference is told. A name that is missing here, or one too many, shifts all behind it. */
+static Status check_known(const Dataset *d, const Names *classes, const ClassNames *known)
+{
+    int c = 0;
+    while (c < known->count && c < classes->count &&
+           strcmp(known->list[c], classes->list[c]) == 0)
+        c++;
+    if (c == known->count && c == classes->count)
+        return STATUS_OK;
+    if (classes->count == known->count)
+        return status_fail(STATUS_INPUT,
+                           "%s: class folder %d differs from that of %s ('%.60s' vs '%.60s')",
+                           d->source, c, known->source, classes->list[c], known->list[c]);
+    if (classes->count < known->count)
+        return status_fail(STATUS_INPUT,
+                           "%s: there is no folder '%.60s', as %s has (%lld vs %d class folders)",
+                           d->source, known->list[c], known->source, (long long)classes->count,
+                           known->count);
+    return status_fail(STATUS_INPUT,
+                       "%s: folder '%.60s' is no class of %s (%lld vs %d class folders)", d->source,
+                       classes->list[c], known->source, (long long)classes->count, known->count);
+}
+
+static void warn_passed(const char *root, int64_t files, int64_t hidden)
+{
+    if (files > 0)
+        log_warn("%s: passed over %lld files that are neither .jpg, .jpeg nor .png", root,
+                 (long long)files);
+    if (hidden > 0)
+        log_warn("%s: passed over %lld hidden folders (their names begin with a dot)", root,
+                 (long long)hidden);
+}
+
 static Status fill(const DatasetSpec *spec, Dataset *d, Names *classes, Names *images)
 {
-    int64_t others = 0, loose = 0;
+    Passed passed = {0}, loose = {0};
     TRY(scan(&d->arena, d->source, "", classes, NULL, &loose));
     if (classes->count == 0)
         return status_fail(STATUS_INPUT, "%s: no folders. Expected a folder per class", d->source);
+    names_sort(classes, by_name);
+    if (spec->known.list)
+        TRY(check_known(d, classes, &spec->known));
     if (classes->count > DATASET_CLASSES_MAX || (spec->classes && classes->count != spec->classes))
         return status_fail(STATUS_INPUT, "%s: wrong number of class folders (%lld vs %d)",
                            d->source, (long long)classes->count,
                            spec->classes ? spec->classes : DATASET_CLASSES_MAX);
-    names_sort(classes, by_name);
-    TRY(scan_classes(d, classes, images, &others));
+    TRY(scan_classes(d, classes, images, &passed));
     if (images->count == 0)
         return status_fail(STATUS_INPUT, "%s: no .jpg, .jpeg or .png files in its %lld folders",
                            d->source, (long long)classes->count);
-    if (others > 0)
-        log_warn("%s: passed over %lld files that are neither .jpg, .jpeg nor .png", d->source,
-                 (long long)others);
+    warn_passed(d->source, passed.files, passed.hidden + loose.hidden);
     d->count = images->count;
     d->classes = (int)classes->count;
     d->class_names =

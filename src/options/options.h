@@ -116,10 +116,12 @@ const char *options_normalisation(const Options *options, char text[160]);
 bool options_have_data(const Options *options, bool train);
 /* What they say of it. */
 DatasetSpec options_dataset(const Options *options, bool train);
-/* Opens both halves. The test half gets as many classes as the training half, and must have the
- * same class folders (STATUS_INPUT). Where no training data is named (evaluation, data check)
- * *train is NULL, likewise *test; on failure both are. */
-Status options_open_data(const Options *options, Dataset **train, Dataset **test);
+/* Opens both halves, with so many classes (0: as the options say), called as is known (NULL: as
+ * --class-names or the data say). The test half gets as many classes as the training half, and must
+ * have the same class folders (STATUS_INPUT). Where no training data is named (evaluation, data
+ * check) *train is NULL, likewise *test; on failure both are. */
+Status options_open_data(const Options *options, int classes, const ClassNames *known,
+                         Dataset **train, Dataset **test);
 /* Short side before the centre crop of `size`: --eval-resize, else 256 for 224, and no margin up
  * to 64. */
 int options_eval_resize(const Options *options, int size);

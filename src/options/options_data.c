@@ -11,7 +11,8 @@
 
 DatasetSpec options_dataset(const Options *o, bool train)
 {
-    DatasetSpec spec = {.kind = (DatasetKind)o->dataset, .train = train, .classes = o->classes};
+    DatasetSpec spec = {.kind = (DatasetKind)o->dataset, .train = train, .classes = o->classes,
+                        .first_label = o->first_label};
     spec.list = train ? o->train_list : o->test_list;
     spec.root = !train && o->test_data ? o->test_data : o->data;
     if (train && o->lt_factor < 1)
@@ -30,34 +31,38 @@ bool options_have_data(const Options *o, bool train)
     return true;
 }
 
-/* Labels come from the order of the folders, so both halves must have the same ones. */
-static Status check_folders(const Dataset *train, const Dataset *test)
+static ClassNames names_of(const Dataset *d)
 {
-    if (dataset_row(train->kind)->source != DATASET_FROM_FOLDERS)
-        return STATUS_OK;
-    for (int c = 0; c < train->classes; c++)
-        if (strcmp(train->class_names[c], test->class_names[c]) != 0)
-            return status_fail(STATUS_INPUT,
-                               "%s: class folder %d differs from that of %s ('%.60s' vs "
-                               "'%.60s')",
-                               test->source, c, train->source, test->class_names[c],
-                               train->class_names[c]);
-    return STATUS_OK;
+    return (ClassNames){d->class_names, d->classes, d->source};
 }
 
-Status options_open_data(const Options *o, Dataset **train, Dataset **test)
+/* The halves in turn: what the first says of its classes holds for the second. */
+static Status open_halves(const Options *o, int classes, const ClassNames *known, Dataset **train,
+                          Dataset **test)
 {
     DatasetSpec of_train = options_dataset(o, true), of_test = options_dataset(o, false);
-    *train = *test = NULL;
+    of_train.known = of_test.known = *known;
+    if (classes)
+        of_train.classes = of_test.classes = classes;
     if (options_have_data(o, true))
         TRY(dataset_open(&of_train, train));
-    Status status = STATUS_OK;
     if (*train)
         of_test.classes = (*train)->classes;
-    if (options_have_data(o, false))
-        status = dataset_open(&of_test, test);
-    if (status == STATUS_OK && *train && *test)
-        status = check_folders(*train, *test);
+    if (*train && (*train)->class_names)
+        of_test.known = names_of(*train);
+    return options_have_data(o, false) ? dataset_open(&of_test, test) : STATUS_OK;
+}
+
+Status options_open_data(const Options *o, int classes, const ClassNames *known, Dataset **train,
+                         Dataset **test)
+{
+    Arena arena = {0};
+    ClassNames names = known ? *known : (ClassNames){0};
+    *train = *test = NULL;
+    Status status = o->class_names ? class_names_read(o->class_names, &arena, &names) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = open_halves(o, classes, &names, train, test);
+    arena_free(&arena);
     if (status != STATUS_OK) {
         dataset_close(*train);
         dataset_close(*test);

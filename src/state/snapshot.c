@@ -3,6 +3,7 @@
 #include "state/snapshot.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "checkpoint/finite.h"
 
 #include <limits.h>
@@ -103,6 +104,23 @@ static const char *name_data(const Dataset *d, Arena *arena)
                         d->classes, (unsigned long long)d->checksum);
 }
 
+/* A pickle's texts are UTF-8; names of folders may be anything. */
+static bool names_are_text(const Dataset *d)
+{
+    bool text = d->class_names != NULL;
+    for (int c = 0; c < d->classes && text; c++)
+        text = utf8_valid(d->class_names[c], strlen(d->class_names[c]));
+    return text;
+}
+
+static Object *name_classes(const Dataset *d, Arena *arena)
+{
+    Object *list = object_list(arena);
+    for (int c = 0; c < d->classes; c++)
+        object_append(arena, list, object_text(arena, d->class_names[c]));
+    return list;
+}
+
 static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p)
 {
     Arena *a = &s->extra;
@@ -122,6 +140,8 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
     object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
+    if (names_are_text(s->data))
+        object_set(a, extra, strchr(SNAPSHOT_CLASSES, '/') + 1, name_classes(s->data, a));
     return extra;
 }
 

@@ -13,6 +13,9 @@
 
 typedef struct Snapshot Snapshot;
 
+/* Key of the names of the classes in a checkpoint: a list of texts, where they are known. */
+#define SNAPSHOT_CLASSES "openpaco/classes"
+
 /* Describes the tensors of a model that trains on `data`; host memory is taken for all of them. All
  * arguments outlive the snapshot. */
 Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "checkpoint/finite.h"
 #include "state/match.h"
+#include "state/snapshot.h"
 #include "state/store.h"
 
 #include <limits.h>
@@ -58,6 +59,23 @@ void weights_close(Weights *w)
         checkpoint_close(w->checkpoint);
     }
     *w = (Weights){0};
+}
+
+ClassNames weights_class_names(const Weights *w, Arena *arena)
+{
+    const Object *classes = checkpoint_object(w->checkpoint, SNAPSHOT_CLASSES);
+    ClassNames names = {.source = checkpoint_path(w->checkpoint)};
+    if (!classes || classes->kind != OBJECT_LIST || (int64_t)classes->count != w->found.classes)
+        return names;
+    const char **list = arena_alloc(arena, classes->count * sizeof *list);
+    for (uint32_t c = 0; c < classes->count; c++) {
+        if (classes->items[c]->kind != OBJECT_TEXT)
+            return names;
+        list[c] = classes->items[c]->text;
+    }
+    names.list = list;
+    names.count = (int)classes->count;
+    return names;
 }
 
 /* ------------------------------------------------------------------------------------ matching */

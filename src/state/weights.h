@@ -4,6 +4,7 @@
 #define PACO_STATE_WEIGHTS_H
 
 #include "model/paco.h"
+#include "data/dataset.h"
 #include "plan/session.h"
 #include "state/network.h"
 
@@ -19,6 +20,8 @@ typedef struct Weights {
  * CRCs is STATUS_INPUT. */
 Status weights_open(const char *path, const char *key, bool require_crc, Weights *weights);
 void weights_close(Weights *weights);
+/* What the run that wrote the checkpoint called its classes, from the arena; list NULL: unknown. */
+ClassNames weights_class_names(const Weights *weights, Arena *arena);
 
 typedef enum WeightsUse {
     WEIGHTS_ALL,   /* every tensor of the model must be there, every one of the file known */

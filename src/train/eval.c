@@ -26,15 +26,12 @@ typedef struct Eval {
 
 static Status open_data(Eval *e)
 {
-    Options *o = e->options;
-    DatasetSpec spec = options_dataset(o, false);
-    spec.classes = (int)e->weights.found.classes;
-    TRY(dataset_open(&spec, &e->test));
-    if (!options_have_data(o, true))
-        return STATUS_OK;
-    spec = options_dataset(o, true);
-    spec.classes = (int)e->weights.found.classes;
-    return dataset_open(&spec, &e->train);
+    Arena arena = {0};
+    ClassNames known = weights_class_names(&e->weights, &arena);
+    Status status = options_open_data(e->options, (int)e->weights.found.classes, &known, &e->train,
+                                      &e->test);
+    arena_free(&arena);
+    return status;
 }
 
 static Status open_network(Eval *e)

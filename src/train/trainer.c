@@ -51,14 +51,7 @@ typedef struct Trainer {
 
 static Status open_data(Trainer *t)
 {
-    DatasetSpec spec = options_dataset(t->options, true);
-    TRY(dataset_open(&spec, &t->train));
-    bool has_test = options_have_data(t->options, false);
-    if (has_test) {
-        spec = options_dataset(t->options, false);
-        spec.classes = t->train->classes;
-        TRY(dataset_open(&spec, &t->test));
-    }
+    TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test));
     int ranks = t->options->ranks;
     t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
     if (t->steps == 0)

@@ -11,7 +11,7 @@ static const char USAGE[] =
 static Status check(const Options *o)
 {
     Dataset *train, *test;
-    TRY(options_open_data(o, &train, &test));
+    TRY(options_open_data(o, 0, NULL, &train, &test));
     Status status = datacheck_report(train, test, o->decode, o->lines, stdout);
     dataset_close(train);
     dataset_close(test);

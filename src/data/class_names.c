@@ -1,0 +1,50 @@
+/* A file of class names. */
+#include "base/file.h"
+#include "data/dataset.h"
+#include "data/list_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_MOST = 64 << 20 };
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static Status check_twice(const ClassNames *names)
+{
+    const char **sorted = mem_alloc((size_t)names->count * sizeof *sorted), *twice = NULL;
+    memcpy(sorted, names->list, (size_t)names->count * sizeof *sorted);
+    qsort(sorted, (size_t)names->count, sizeof *sorted, by_name);
+    for (int i = 1; i < names->count && !twice; i++)
+        if (strcmp(sorted[i - 1], sorted[i]) == 0)
+            twice = sorted[i];
+    free(sorted);
+    return twice ? status_fail(STATUS_INPUT, "%s: class name '%.60s' stands there twice",
+                               names->source, twice) : STATUS_OK;
+}
+
+Status class_names_read(const char *path, Arena *arena, ClassNames *out)
+{
+    uint8_t *bytes;
+    size_t size, lines = 1;
+    char *at = NULL;
+    *out = (ClassNames){.source = path};
+    TRY(file_read(path, FILE_MOST, &bytes, &size));
+    Status status = list_text(path, &bytes, &size);
+    for (size_t i = 0; i < size; i++)
+        lines += bytes[i] == '\n';
+    const char **names = arena_alloc(arena, lines * sizeof *names);
+    for (char *line = strtok_r((char *)bytes, "\r\n", &at); line && status == STATUS_OK;
+         line = strtok_r(NULL, "\r\n", &at))
+        names[out->count++] = arena_printf(arena, "%s", line);
+    free(bytes);
+    out->list = names;
+    TRY(status);
+    if (out->count == 0 || out->count > DATASET_CLASSES_MAX)
+        return status_fail(STATUS_INPUT, "%s: %d class names (expected 1 to %d, one per line)",
+                           path, out->count, DATASET_CLASSES_MAX);
+    return check_twice(out);
+}
