@@ -36,7 +36,8 @@ static Status write_step(Sink *sink, void *context)
 
 Status save_step(Store *store, int64_t step, bool best)
 {
-    return store_save(store, step, best, write_step, &step);
+    return store_save(store, &(StoreSave){.step = step, .kind = best ? STORE_BEST_SO_FAR : STORE_PLAIN,
+                                          .write = write_step, .context = &step});
 }
 
 int64_t step_of(const char *path)

@@ -102,5 +102,14 @@ row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --test-data va
 row evalcwd_a 0 eval --checkpoint ../evalcwd_a/three.pth --dataset folder --test-data val -- "top-1" "!many"
 # --------------------------------------------------------------------------------------- images
 # --------------------------------------------------------------------------------- lost work
+row resumehint_a 3 train "${tiny[@]:0:14}" --data ../_pool --train-list list.txt --test-list ../_pool/list.txt \
+    --out "$OUT/hint" -- "--resume auto goes on once that file is mended, or with --on-corrupt skip"
+row resumehint_a 3 train "${tiny[@]:0:14}" --data ../_pool --train-list list.txt --test-list ../_pool/list.txt \
+    --out "$OUT/hint" --resume auto -- "or with --on-corrupt skip"
+lost=("${tiny[@]:0:2}" --epochs 3 "${tiny[@]:4:10}" --data ../_pool --train-list ../_pool/list.txt --test-list test.txt
+    --out "$OUT/lost" --eval-every 0 --save-every 0)
+row evalloss_a 3 train "${lost[@]}" -- "What was trained is saved"
+ls "$OUT"/lost/step-*-trained.pth.tar >/dev/null 2>&1 || fail "nothing is saved"
+row evalloss_a 0 train "${lost[@]}" --resume auto --on-corrupt skip -- "!epoch 3/3  step"
 
 exit $failed

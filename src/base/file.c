@@ -54,13 +54,15 @@ static Status open_regular(const char *path, size_t limit, int *fd, size_t *size
     return status;
 }
 
-Status file_look(const char *path, size_t limit)
+Status file_look(const char *path, size_t limit, uint8_t *head, size_t room, size_t *length)
 {
     int fd;
-    size_t size;
+    size_t size = 0;
     TRY(open_regular(path, limit, &fd, &size));
+    *length = size < room ? size : room;
+    Status status = read_all(fd, path, head, *length);
     close(fd);
-    return STATUS_OK;
+    return status;
 }
 
 Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)

@@ -12,8 +12,9 @@
 /* Reads the whole regular file into *bytes (malloc'd, one zero byte follows it). More than `limit`
  * bytes is STATUS_LIMIT; a missing or unreadable file, a directory or a device is STATUS_IO. */
 Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
-/* What file_read would say of it before the first byte is read: for a look at many files. */
-Status file_look(const char *path, size_t limit);
+/* The first `room` bytes of the file, or all of a shorter one, into head; else as file_read: for a
+ * look at many files. */
+Status file_look(const char *path, size_t limit, uint8_t *head, size_t room, size_t *length);
 /* folder/name, malloc'd; just name where it is absolute or folder is NULL or "". */
 char *file_join(const char *folder, const char *name);
 /* Where built programs and tuning results are kept: `chosen`, else XDG_CACHE_HOME/openpaco, else

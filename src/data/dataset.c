@@ -5,9 +5,11 @@
 #include "base/file.h"
 #include "base/fnv.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "data/kinds.h"
 #include "image/decode.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,10 +220,44 @@ Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
     return explain(d, file_read(path, DATASET_FILE_MAX, bytes, size), i, path);
 }
 
+/* With `begin` also whether it begins as an image does. */
+static Status look(const Dataset *d, int64_t i, bool begin)
+{
+    uint8_t head[IMAGE_MAGIC_BYTES];
+    size_t n;
+    char *path = path_of(d, i);
+    Status status = file_look(path, DATASET_FILE_MAX, head, begin ? sizeof head : 0, &n);
+    if (status == STATUS_OK && begin)
+        status = image_look(path, head, n);
+    return explain(d, status, i, path);
+}
+
 Status dataset_look(const Dataset *d, int64_t i)
 {
-    char *path = path_of(d, i);
-    return explain(d, file_look(path, DATASET_FILE_MAX), i, path);
+    return look(d, i, false);
+}
+
+typedef struct Look {
+    const Dataset *d;
+    _Atomic int64_t first; /* that failed */
+} Look;
+
+static void look_at(int64_t i, void *context)
+{
+    Look *all = context;
+    int64_t first = all->first;
+    if (i < first && look(all->d, i, true) != STATUS_OK)
+        while (i < first && !atomic_compare_exchange_weak(&all->first, &first, i))
+            ;
+}
+
+Status dataset_look_all(const Dataset *d)
+{
+    Look all = {d, d->count};
+    if (!d->encoded)
+        return STATUS_OK;
+    threads_for(d->count, look_at, &all);
+    return all.first < d->count ? look(d, all.first, true) : STATUS_OK;
 }
 
 bool dataset_missing(const Dataset *d, int64_t i)

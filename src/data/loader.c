@@ -348,7 +348,8 @@ static Status fail(Loader *l, Status status)
     return status;
 }
 
-/* Counts an unreadable image and tells the user, once per image. Above 1 % it is too much. */
+/* Counts an unreadable image and tells the user, once per image. Above 1 % it is too much; one is not,
+ * however short the list. */
 static Status count_bad(Loader *l, const Trouble *t)
 {
     const Dataset *d = l->spec.data;
@@ -359,7 +360,7 @@ static Status count_bad(Loader *l, const Trouble *t)
     l->bad[t->image] = 1;
     l->stats.corrupt++;
     log_warn("skipped: %s", t->text);
-    if (l->stats.corrupt * 100 <= d->count)
+    if (l->stats.corrupt <= 1 || l->stats.corrupt * 100 <= d->count)
         return STATUS_OK;
     return status_fail(STATUS_INPUT,
                        "%s: too many unreadable images (%lld of %lld vs at most 1 %%); the "

@@ -19,8 +19,8 @@
 /* CORRUPT(name, word of --on-corrupt): what becomes of an image that cannot be read or decoded.
  * FAIL: the batch that needs it fails. SKIP: another image, of the same class where one is
  * readable, takes its place (a function of seed, epoch and sample); LOADER_EVAL leaves it out
- * instead; reported; when above 1 % of the images of the data set, each counted once, are found
- * unreadable, the loader fails. */
+ * instead; reported; when more than one and above 1 % of the images of the data set, each counted
+ * once, are found unreadable, the loader fails. */
 #define CORRUPT_LIST(X) X(FAIL, "fail") X(SKIP, "skip")
 
 typedef enum OnCorrupt {

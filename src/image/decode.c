@@ -9,20 +9,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Status decode(DecodeJob *job)
+/* The one list of formats, by their first bytes. */
+typedef struct Format {
+    const char *magic;
+    size_t length;
+    Status (*decode)(DecodeJob *job);
+} Format;
+
+static const Format formats[] = {
+    {"\xff\xd8\xff", 3, decode_jpeg},
+    {"\x89PNG\r\n\x1a\n", 8, decode_png},
+};
+
+static Status find_format(const char *name, const uint8_t *bytes, size_t size, const Format **out)
 {
-    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    if (job->size == 0)
-        return status_fail(STATUS_INPUT, "%s: empty file", job->name);
-    if (job->size >= 3 && job->bytes[0] == 0xff && job->bytes[1] == 0xd8 && job->bytes[2] == 0xff)
-        return decode_jpeg(job);
-    if (job->size >= sizeof png && memcmp(job->bytes, png, sizeof png) == 0)
-        return decode_png(job);
+    if (size == 0)
+        return status_fail(STATUS_INPUT, "%s: empty file", name);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (size >= formats[i].length && memcmp(bytes, formats[i].magic, formats[i].length) == 0) {
+            *out = &formats[i];
+            return STATUS_OK;
+        }
     /* Its first bytes say more of a wrong file than its name. */
     char seen[3 * 4 + 1] = "";
-    for (size_t i = 0; i < 4 && i < job->size; i++)
-        snprintf(seen + 3 * i, 4, " %02x", job->bytes[i]);
-    return status_fail(STATUS_INPUT, "%s: neither JPEG nor PNG (begins with%s)", job->name, seen);
+    for (size_t i = 0; i < 4 && i < size; i++)
+        snprintf(seen + 3 * i, 4, " %02x", bytes[i]);
+    return status_fail(STATUS_INPUT, "%s: neither JPEG nor PNG (begins with%s)", name, seen);
+}
+
+static Status decode(DecodeJob *job)
+{
+    const Format *format;
+    TRY(find_format(job->name, job->bytes, job->size, &format));
+    return format->decode(job);
+}
+
+Status image_look(const char *name, const uint8_t *bytes, size_t size)
+{
+    const Format *format;
+    return find_format(name, bytes, size, &format);
 }
 
 Status image_decode_part(const char *name, const uint8_t *bytes, size_t size, ImageWant *want,

@@ -87,6 +87,8 @@ void options_help(FILE *out, OptionVerb verb, const char *usage);
 /* Every option as `name=value` lines, in the order of options.def; numbers read back to the same
  * bits. */
 char *options_dump(const Options *options, Arena *arena);
+/* The same of those that shape the weights of a run: what tells it from others. */
+char *options_identity(const Options *options, Arena *arena);
 /* Reads such lines over the defaults; `source` is their file's name. STATUS_INPUT when malformed.
  * Unknown names are an error: a newer version wrote them. */
 Status options_read(Options *options, const char *source, const char *text);

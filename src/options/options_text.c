@@ -8,22 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *options_dump(const Options *o, Arena *arena)
+/* With `shaping` without the options that a resumed run may change unsaid: those shape no weights. */
+static char *dump(const Options *o, bool shaping, Arena *arena)
 {
     Arena parts = {0};
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     CHECK(out);
-    if (o->preset)
+    if (o->preset && !shaping)
         fprintf(out, "preset=%s\n", o->preset);
     for (int id = 0; id < OPTION_COUNT; id++)
-        fprintf(out, "%s=%s\n", option_rows[id].name, option_text(o, id, &parts));
+        if (!shaping || option_rows[id].resume != RESUME_FREE)
+            fprintf(out, "%s=%s\n", option_rows[id].name, option_text(o, id, &parts));
     fclose(out);
     char *copy = arena_printf(arena, "%s", text);
     free(text);
     arena_free(&parts);
     return copy;
+}
+
+char *options_dump(const Options *o, Arena *arena)
+{
+    return dump(o, false, arena);
+}
+
+char *options_identity(const Options *o, Arena *arena)
+{
+    return dump(o, true, arena);
 }
 
 /* One line of a dump. */

@@ -11,36 +11,42 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TRAINED "-trained"
+
 /* A step that is saved again (after going back) takes a new name: "step-000000001200-2.pth.tar". */
-void generation_name(int64_t step, int copy, char name[STORE_NAME_BYTES])
+void generation_name(Generation *g, int copy)
 {
+    char again[16] = "";
     if (copy > 1)
-        snprintf(name, STORE_NAME_BYTES, "step-%012lld-%d" STORE_ENDING, (long long)step, copy);
-    else
-        snprintf(name, STORE_NAME_BYTES, "step-%012lld" STORE_ENDING, (long long)step);
+        snprintf(again, sizeof again, "-%d", copy);
+    snprintf(g->name, STORE_NAME_BYTES, "step-%012lld%s%s" STORE_ENDING, (long long)g->step,
+             g->trained ? TRAINED : "", again);
 }
 
-bool generation_parse(const char *name, int64_t *step)
+bool generation_parse(const char *name, Generation *g)
 {
-    char again[STORE_NAME_BYTES], *end;
+    char *end;
+    *g = (Generation){0};
     if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9')
         return false;
-    *step = strtoll(name + 5, &end, 10);
+    g->step = strtoll(name + 5, &end, 10);
+    g->trained = strncmp(end, TRAINED, strlen(TRAINED)) == 0;
+    end += g->trained ? strlen(TRAINED) : 0;
     /* A name is ours where it is written again just so. */
-    generation_name(*step, *end == '-' ? atoi(end + 1) : 1, again);
-    return strcmp(name, again) == 0;
+    generation_name(g, *end == '-' ? atoi(end + 1) : 1);
+    return strcmp(name, g->name) == 0;
 }
 
 /* Whether a file name is that of a checkpoint that was set aside. */
 static bool is_set_aside(const char *name)
 {
     char before[STORE_NAME_BYTES];
-    int64_t step;
+    Generation g;
     size_t n = strlen(name), tail = sizeof STORE_DAMAGED - 1;
     if (n <= tail || n - tail >= STORE_NAME_BYTES || strcmp(name + n - tail, STORE_DAMAGED) != 0)
         return false;
     snprintf(before, sizeof before, "%.*s", (int)(n - tail), name);
-    return generation_parse(before, &step);
+    return generation_parse(before, &g);
 }
 
 void listing_add(Listing *l, const Generation *g, int at)
@@ -59,11 +65,16 @@ void listing_drop(Listing *l, int at)
     l->count--;
 }
 
-/* As far as names tell: the later step, or a later copy of the same one ("-10" after "-2"). */
+/* As far as names tell: the later step, the one saved behind the evaluation, or a later copy of the
+ * same one ("-10" after "-2"). */
 static bool saved_after(const Generation *a, const Generation *b)
 {
     size_t n = strlen(a->name), m = strlen(b->name);
-    return a->step != b->step ? a->step > b->step : n != m ? n > m : strcmp(a->name, b->name) > 0;
+    if (a->step != b->step)
+        return a->step > b->step;
+    if (a->trained != b->trained)
+        return b->trained;
+    return n != m ? n > m : strcmp(a->name, b->name) > 0;
 }
 
 int listing_find(const Listing *l, const char *name)
@@ -97,22 +108,23 @@ Status listing_scan(const char *folder, Listing *l)
 {
     /* Listed ones keep the order of the manifest. Unlisted ones take their place among
      * themselves by name. */
-    int64_t last = l->count ? l->items[l->count - 1].step : -1;
+    const Generation last = l->count ? l->items[l->count - 1] : (Generation){.step = -1};
     int older = 0;
     DIR *dir = opendir(folder);
     if (!dir)
         return errno == ENOENT ? STATUS_OK
                                : status_fail(STATUS_IO, "%s: folder: %s", folder, strerror(errno));
     for (const struct dirent *e; errno = 0, (e = readdir(dir));) {
-        Generation g = {0};
+        Generation g;
         l->set_aside += is_set_aside(e->d_name);
-        if (!generation_parse(e->d_name, &g.step) || listing_find(l, e->d_name) >= 0)
+        if (!generation_parse(e->d_name, &g) || listing_find(l, e->d_name) >= 0)
             continue;
-        snprintf(g.name, sizeof g.name, "%.63s", e->d_name);
-        int at = g.step > last ? l->count : older, first = g.step > last ? l->count - 1 : older - 1;
+        /* Behind the newest: of a later step, or of the same one behind its evaluation. */
+        bool newer = g.step > last.step || (g.step == last.step && last.trained && !g.trained);
+        int at = newer ? l->count : older, first = newer ? l->count - 1 : older - 1;
         while (first >= 0 && !l->items[first].sum.sha[0] && saved_after(&l->items[first], &g))
             at = first--;
-        older += g.step <= last;
+        older += !newer;
         listing_add(l, &g, at);
     }
     int error = errno;

@@ -31,10 +31,9 @@ static bool take_entry(const Json *json, Generation *g)
     const Json *bytes = json_get(json, "bytes");
     const char *name = json_text(json, "file", ""), *sha = json_text(json, "sha256", "");
     /* Names that are not ours are not taken: what is listed may be removed one day. */
-    if (!generation_parse(name, &g->step) || strlen(sha) != SHA256_TEXT - 1 || !bytes ||
+    if (!generation_parse(name, g) || strlen(sha) != SHA256_TEXT - 1 || !bytes ||
         !bytes->integral)
         return false;
-    snprintf(g->name, sizeof g->name, "%s", name);
     snprintf(g->sum.sha, sizeof g->sum.sha, "%s", sha);
     g->sum.bytes = (uint64_t)bytes->integer;
     return true;
@@ -43,7 +42,7 @@ static bool take_entry(const Json *json, Generation *g)
 static bool take_manifest(const Json *root, Listing *l)
 {
     const Json *list = json_get(root, "checkpoints");
-    int64_t step;
+    Generation of_best;
     if (json_number(root, "format", 0) < 1 || !list || list->kind != JSON_ARRAY)
         return false;
     for (const Json *entry = list->child; entry; entry = entry->next) {
@@ -53,10 +52,11 @@ static bool take_manifest(const Json *root, Listing *l)
             return false;
         listing_add(l, &g, l->count);
     }
-    const char *best = json_text(root, "best", "");
-    if (*best && !generation_parse(best, &step))
+    const char *best = json_text(root, "best", ""), *run = json_text(root, "run", "");
+    if ((*best && !generation_parse(best, &of_best)) || strlen(run) >= sizeof l->run)
         return false;
     snprintf(l->best, sizeof l->best, "%s", best);
+    snprintf(l->run, sizeof l->run, "%s", run);
     return true;
 }
 
@@ -122,16 +122,16 @@ Status manifest_read(const char *folder, Listing *l, bool *damaged)
     if (*damaged) {
         log_warn("%s: the manifest is damaged: checkpoints are judged by their own CRCs", path);
         l->count = 0;
-        l->best[0] = 0;
+        l->best[0] = l->run[0] = 0;
     }
     free(text);
     free(path);
     return status;
 }
 
-Status manifest_write(Sink *sink, void *listing)
+/* All of the manifest, malloc'd. */
+static char *make_manifest(const Listing *l, size_t *size)
 {
-    const Listing *l = listing;
     char *text = NULL, seal[SEAL_BYTES + 1];
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
@@ -153,11 +153,35 @@ Status manifest_write(Sink *sink, void *listing)
     json_put_text(&w, "last", l->count ? listing_newest(l)->name : "");
     if (l->best[0])
         json_put_text(&w, "best", l->best);
+    if (l->run[0])
+        json_put_text(&w, "run", l->run);
     fclose(out); /* the object stays open: the seal is its last member */
     make_seal(text, length, seal);
-    Status status = sink_write(sink, text, length);
-    if (status == STATUS_OK)
-        status = sink_write(sink, seal, SEAL_BYTES);
+    *size = length + SEAL_BYTES;
+    text = mem_grow(text, *size + 1);
+    memcpy(text + length, seal, SEAL_BYTES + 1);
+    return text;
+}
+
+Status manifest_write(Sink *sink, void *listing)
+{
+    size_t size;
+    char *text = make_manifest(listing, &size);
+    Status status = sink_write(sink, text, size);
     free(text);
     return status;
+}
+
+bool manifest_says(const char *folder, const Listing *l)
+{
+    char *path = file_join(folder, MANIFEST_NAME);
+    uint8_t *have = NULL;
+    size_t size = 0, length;
+    char *text = make_manifest(l, &length);
+    bool same = file_read(path, MANIFEST_MOST, &have, &size) == STATUS_OK && size == length &&
+                memcmp(have, text, size) == 0;
+    free(have);
+    free(text);
+    free(path);
+    return same;
 }

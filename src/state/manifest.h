@@ -11,6 +11,8 @@
  * which. That of a newer program is no damage: STATUS_INPUT, nothing is guessed and nothing
  * replaced; nor is one that cannot be read: STATUS_IO or STATUS_LIMIT. */
 Status manifest_read(const char *folder, Listing *listing, bool *damaged);
+/* Whether the folder's manifest is that of this listing, to the byte. */
+bool manifest_says(const char *folder, const Listing *listing);
 /* Writes a listing (a const Listing *) to a sink. */
 Status manifest_write(Sink *sink, void *listing);
 

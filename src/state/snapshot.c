@@ -3,8 +3,10 @@
 #include "state/snapshot.h"
 
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/utf8.h"
 #include "checkpoint/finite.h"
+#include "state/store.h"
 
 #include <limits.h>
 #include <math.h>
@@ -19,6 +21,7 @@ struct Snapshot {
     const Dataset *data;
     TensorList list;
     TrainingState state;   /* its tensors are the list's */
+    char run[SHA256_TEXT]; /* identity */
 };
 
 /* ------------------------------------------------------------------------------------ description
@@ -48,6 +51,27 @@ static void allocate(TensorList *list)
     }
 }
 
+/* What tells training data apart wherever their files lie. */
+static const char *name_data(const Dataset *d, Arena *arena)
+{
+    return arena_printf(arena, "%lld images, %d classes, checksum %016llx", (long long)d->count,
+                        d->classes, (unsigned long long)d->checksum);
+}
+
+static void name_run(Snapshot *s)
+{
+    Arena arena = {0};
+    const char *options = options_identity(s->options, &arena), *data = name_data(s->data, &arena);
+    uint8_t digest[SHA256_BYTES];
+    Sha256 sha;
+    sha256_begin(&sha);
+    sha256_add(&sha, options, strlen(options));
+    sha256_add(&sha, data, strlen(data));
+    sha256_end(&sha, digest);
+    sha256_text(digest, s->run);
+    arena_free(&arena);
+}
+
 Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,
                        const Dataset *data)
 {
@@ -64,6 +88,7 @@ Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *o
     allocate(&s->list);
     s->state.tensors = s->list.items;
     s->state.count = s->list.count;
+    name_run(s);
     return s;
 }
 
@@ -97,11 +122,10 @@ static Status take_tensor(Session *session, const ModelTensor *t)
     return status;
 }
 
-/* What tells training data apart wherever their files lie. */
-static const char *name_data(const Dataset *d, Arena *arena)
+/* The key within the extra dict. */
+static const char *below_dict(const char *key)
 {
-    return arena_printf(arena, "%lld images, %d classes, checksum %016llx", (long long)d->count,
-                        d->classes, (unsigned long long)d->checksum);
+    return strchr(key, '/') + 1;
 }
 
 /* A pickle's texts are UTF-8; names of folders may be anything. */
@@ -121,7 +145,7 @@ static Object *name_classes(const Dataset *d, Arena *arena)
     return list;
 }
 
-static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p)
+static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p, bool best)
 {
     Arena *a = &s->extra;
     arena_free(a);
@@ -140,12 +164,14 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
     object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
+    object_set(a, extra, below_dict(STORE_SAYS_RUN), object_text(a, s->run));
+    object_set(a, extra, below_dict(STORE_SAYS_BEST), object_bool(a, best));
     if (names_are_text(s->data))
-        object_set(a, extra, strchr(SNAPSHOT_CLASSES, '/') + 1, name_classes(s->data, a));
+        object_set(a, extra, below_dict(SNAPSHOT_CLASSES), name_classes(s->data, a));
     return extra;
 }
 
-Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr,
+Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr, bool best,
                      const TrainingState **state)
 {
     for (int i = 0; i < s->state.count; i++) {
@@ -158,7 +184,7 @@ Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr
     s->state.epoch = p->epoch;
     s->state.accuracy = 100 * p->best;
     s->state.lr = lr;
-    s->state.extra = describe_progress(s, session, p);
+    s->state.extra = describe_progress(s, session, p, best);
     *state = &s->state;
     return STATUS_OK;
 }
@@ -327,6 +353,8 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     if (status == STATUS_OK)
         status = read_progress(path, &load.state, steps, p);
     if (status == STATUS_OK) {
+        snprintf(s->run, sizeof s->run, "%s",
+                 training_extra_text(&load.state, below_dict(STORE_SAYS_RUN), s->run));
         warn_of_changes(s, &load.state);
         warn_of_arithmetic(session, &load.state);
     }

@@ -21,10 +21,12 @@ typedef struct Snapshot Snapshot;
 Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *options,
                        const Dataset *data);
 void snapshot_free(Snapshot *snapshot);
-/* Copies the session's state and the progress into the snapshot; the result is valid until the next
- * call. */
+/* Copies the session's state and the progress into the snapshot, `best`: as the best so far; the
+ * result is valid until the next call. It says of itself what STORE_SAYS lists (state/store.h). The
+ * identity of a run is a hash of its data and of all options that shape its weights when it began;
+ * a run that goes on keeps it. */
 Status snapshot_take(Snapshot *snapshot, Session *session, const Progress *progress, double lr,
-                     const TrainingState **state);
+                     bool best, const TrainingState **state);
 /* Reads a checkpoint file into the session, all or nothing, and tells where its run stood. `steps`
  * is the number of steps of an epoch. A checkpoint of the published code stands at the beginning of
  * its epoch. STATUS_USAGE where options that decide what comes next (arch, seed, batch, ranks)

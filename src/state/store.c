@@ -1,7 +1,7 @@
 /* The policy: which checkpoint is the last, which the best, what is kept, what is passed over. The
  * manifest decides (manifest.c); the folder's listing fills in what a manifest lacks (listing.c):
  * it was lost, or a save was killed between the rename of the checkpoint and that of the manifest.
- */
+ * What such a checkpoint is, it says itself. */
 #include "state/store.h"
 
 #include "base/check.h"
@@ -94,6 +94,72 @@ static Status newest(const char *folder, Listing *l, bool set_aside, char **path
     return STATUS_OK;
 }
 
+/* ---- what a checkpoint says of itself */
+
+/* Read from one that the manifest does not list: nothing else tells what it is. */
+typedef struct Self {
+    char run[STORE_RUN_BYTES];
+    int64_t step; /* -1: it does not say */
+    bool best;
+} Self;
+
+static Self ask(const char *folder, const Generation *g)
+{
+    Self self = {.step = -1};
+    Checkpoint *c;
+    CheckpointOptions options = {.quiet = true};
+    char *path = file_join(folder, g->name);
+    if (checkpoint_open(path, &options, &c) == STATUS_OK) {
+        const char *run = checkpoint_text(c, STORE_SAYS_RUN);
+        const Object *best = checkpoint_object(c, STORE_SAYS_BEST);
+        snprintf(self.run, sizeof self.run, "%s", run ? run : "");
+        self.best = best && best->kind == OBJECT_BOOL && best->flag;
+        if (checkpoint_integer(c, STORE_SAYS_STEP, &self.step) != STATUS_OK)
+            self.step = -1;
+        checkpoint_close(c);
+    }
+    free(path);
+    return self;
+}
+
+/* Why an unlisted checkpoint is none of this folder's, or NULL. */
+static const char *why_foreign(const Listing *l, const Generation *g, const Self *self)
+{
+    if (self->step >= 0 && self->step != g->step)
+        return "it was saved under another name";
+    return l->run[0] && self->run[0] && strcmp(l->run, self->run) != 0
+               ? "it belongs to another run" : NULL;
+}
+
+/* Takes in what the manifest does not list. Foreign ones are passed over where the manifest knows
+ * the run; where it does not (lost, damaged, old) all must be of one. */
+static Status take_unlisted(const char *folder, Listing *l)
+{
+    bool known = l->run[0] != 0;
+    for (int i = 0; i < l->count; i++) {
+        Generation *g = &l->items[i];
+        if (g->sum.sha[0])
+            continue;
+        Self self = ask(folder, g);
+        const char *why = why_foreign(l, g, &self);
+        if (why && !known && strcmp(l->run, self.run) != 0)
+            return status_fail(STATUS_INPUT,
+                               "%s: store: checkpoints of different runs and no manifest that says "
+                               "which is meant (%s). Move those of the other run away",
+                               folder, g->name);
+        if (why) {
+            log_warn("%s/%s: passed over: %s", folder, g->name, why);
+            listing_drop(l, i--);
+            continue;
+        }
+        if (!l->run[0])
+            snprintf(l->run, sizeof l->run, "%s", self.run);
+        if (self.best) /* later ones are better still */
+            snprintf(l->best, sizeof l->best, "%s", g->name);
+    }
+    return STATUS_OK;
+}
+
 static Status read_listing(const char *folder, Listing *l)
 {
     bool damaged;
@@ -102,6 +168,7 @@ static Status read_listing(const char *folder, Listing *l)
     TRY(listing_scan(folder, l));
     if (unknown) /* or the next save would remove the best one */
         listing_take_best(folder, l);
+    TRY(take_unlisted(folder, l));
     if (damaged && l->count == 0)
         return status_fail(STATUS_INPUT,
                            "%s: store: its manifest is damaged and there are no checkpoints",
@@ -220,11 +287,6 @@ void store_close(Store *s)
     free(s);
 }
 
-Status store_resume(Store *s, char **path)
-{
-    return newest(s->folder, &s->listing, true, path);
-}
-
 static Status write_named(const Store *s, const char *name, StoreWrite write, void *context,
                           FileSum *sum)
 {
@@ -234,12 +296,12 @@ static Status write_named(const Store *s, const char *name, StoreWrite write, vo
     return status;
 }
 
-static Status set_link(const Store *s, const char *name, const char *target)
+/* A link that leads there already is left alone. */
+static Status set_link(const Store *s, const char *name, const Listing *l, const char *target)
 {
-    char *path = file_join(s->folder, name);
-    Status status = store_file_link(s->options.ops, path, target);
-    free(path);
-    return status;
+    if (store_file_linked(s->folder, name, target, &l->items[listing_find(l, target)].sum))
+        return STATUS_OK;
+    return store_file_link(s->options.ops, s->folder, name, target);
 }
 
 /* A checkpoint that was found but not listed enters the manifest with its own hash. */
@@ -261,17 +323,25 @@ static void complete(const Store *s, Listing *l)
     }
 }
 
-/* Splits off what is no longer kept: all but the newest `keep` and the best. */
+/* Whether item i is kept, behind which there are `later` kept ones: the newest `keep`, and besides
+ * them the best; one from before an evaluation only while it is the newest, and it does not count. */
+static bool is_kept(const Listing *l, int i, int keep, int later)
+{
+    if (l->items[i].trained)
+        return i == l->count - 1;
+    return later < keep || strcmp(l->items[i].name, l->best) == 0;
+}
+
+/* Splits off what is no longer kept, oldest first. */
 static void split(Listing *l, int keep, Listing *gone)
 {
-    /* The best one counts among the newest where it is one of them, and is kept besides where it
-     * is not. */
-    for (int i = 0; i < l->count - keep;) {
-        if (strcmp(l->items[i].name, l->best) == 0) {
-            i++;
+    int later = 0;
+    for (int i = l->count - 1; i >= 0; i--) {
+        if (is_kept(l, i, keep, later)) {
+            later += !l->items[i].trained;
             continue;
         }
-        listing_add(gone, &l->items[i], gone->count);
+        listing_add(gone, &l->items[i], 0);
         listing_drop(l, i);
     }
 }
@@ -280,9 +350,10 @@ static void split(Listing *l, int keep, Listing *gone)
 static Status publish_listing(Store *s, Listing *l)
 {
     FileSum sum;
-    TRY(write_named(s, MANIFEST_NAME, manifest_write, l, &sum));
-    TRY(set_link(s, STORE_LAST, listing_newest(l)->name));
-    return l->best[0] ? set_link(s, STORE_BEST, l->best) : STATUS_OK;
+    if (!manifest_says(s->folder, l))
+        TRY(write_named(s, MANIFEST_NAME, manifest_write, l, &sum));
+    TRY(set_link(s, STORE_LAST, l, listing_newest(l)->name));
+    return l->best[0] ? set_link(s, STORE_BEST, l, l->best) : STATUS_OK;
 }
 
 static void remove_gone(const Store *s, const Listing *gone)
@@ -295,45 +366,70 @@ static void remove_gone(const Store *s, const Listing *gone)
     }
 }
 
+/* Makes a listing the store's and the folder's, without what is no longer kept. It is the store's
+ * to free from here on. */
+static Status take_over(Store *s, Listing *next)
+{
+    Listing gone = {0};
+    split(next, s->options.keep, &gone);
+    Status status = publish_listing(s, next);
+    if (status == STATUS_OK)
+        remove_gone(s, &gone);
+    listing_free(status == STATUS_OK ? &s->listing : next);
+    if (status == STATUS_OK)
+        s->listing = *next;
+    listing_free(&gone);
+    return status;
+}
+
+Status store_resume(Store *s, char **path)
+{
+    Listing next;
+    TRY(newest(s->folder, &s->listing, true, path));
+    if (!*path)
+        return STATUS_OK;
+    /* A save that was killed may have left any part of this undone. */
+    listing_copy(&s->listing, &next);
+    complete(s, &next);
+    Status status = take_over(s, &next);
+    if (status != STATUS_OK) {
+        free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
 /* A name that no file has: what is there is never written over. */
-static void choose_name(const Store *s, int64_t step, char name[STORE_NAME_BYTES])
+static void choose_name(const Store *s, Generation *g)
 {
     bool taken = true;
     for (int copy = 1; taken; copy++) {
-        generation_name(step, copy, name);
-        char *path = file_join(s->folder, name);
-        taken = file_exists(path) || listing_find(&s->listing, name) >= 0;
+        generation_name(g, copy);
+        char *path = file_join(s->folder, g->name);
+        taken = file_exists(path) || listing_find(&s->listing, g->name) >= 0;
         free(path);
     }
 }
 
-Status store_save(Store *s, int64_t step, bool best, StoreWrite write, void *context)
+Status store_save(Store *s, const StoreSave *save)
 {
-    Generation g = {.step = step};
-    Listing next, gone = {0};
+    Generation g = {.step = save->step, .trained = save->kind == STORE_TRAINED};
+    Listing next;
     /* What is saved next is decided on copies: the listing changes once all of it is on the
      * disk. */
-    choose_name(s, step, g.name);
-    if (s->listing.count && step < listing_newest(&s->listing)->step)
-        log_warn("%s: step %lld is saved after step %lld", s->folder, (long long)step,
+    choose_name(s, &g);
+    if (s->listing.count && g.step < listing_newest(&s->listing)->step)
+        log_warn("%s: step %lld is saved after step %lld", s->folder, (long long)g.step,
                  (long long)listing_newest(&s->listing)->step);
-    TRY(write_named(s, g.name, write, context, &g.sum));
+    TRY(write_named(s, g.name, save->write, save->context, &g.sum));
     listing_copy(&s->listing, &next);
     complete(s, &next);
     listing_add(&next, &g, next.count);
-    if (best)
+    if (save->kind == STORE_BEST_SO_FAR)
         snprintf(next.best, sizeof next.best, "%s", g.name);
-    split(&next, s->options.keep, &gone);
-    Status status = publish_listing(s, &next);
-    if (status == STATUS_OK) {
-        remove_gone(s, &gone);
-        listing_free(&s->listing);
-        s->listing = next;
-    } else {
-        listing_free(&next);
-    }
-    listing_free(&gone);
-    return status;
+    if (save->run)
+        snprintf(next.run, sizeof next.run, "%s", save->run);
+    return take_over(s, &next);
 }
 
 static Status write_training(Sink *sink, void *context)
@@ -341,7 +437,11 @@ static Status write_training(Sink *sink, void *context)
     return training_write(sink, context);
 }
 
-Status store_save_training(Store *s, int64_t step, bool best, const TrainingState *state)
+Status store_save_training(Store *s, int64_t step, StoreKind kind, const TrainingState *state)
 {
-    return store_save(s, step, best, write_training, (void *)(uintptr_t)state);
+    const char *run = strchr(STORE_SAYS_RUN, '/') + 1;
+    StoreSave save = {.step = step, .kind = kind, .write = write_training,
+                      .run = training_extra_text(state, run, NULL),
+                      .context = (void *)(uintptr_t)state};
+    return store_save(s, &save);
 }

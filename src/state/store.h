@@ -26,11 +26,31 @@ void store_close(Store *store);
 
 /* What a save writes; torch_write of some tree, as a rule. */
 typedef Status (*StoreWrite)(Sink *sink, void *context);
-/* Saves a checkpoint as of `step`; `best` makes it the best one so far. On failure everything that
- * was there before is there still. */
-Status store_save(Store *store, int64_t step, bool best, StoreWrite write, void *context);
-/* The same for a training state. */
-Status store_save_training(Store *store, int64_t step, bool best, const TrainingState *state);
+
+typedef enum StoreKind {
+    STORE_PLAIN,
+    STORE_BEST_SO_FAR,
+    STORE_TRAINED, /* between the last step of an epoch and its evaluation: kept until the next */
+} StoreKind;
+
+typedef struct StoreSave {
+    int64_t step;
+    StoreKind kind;
+    const char *run;  /* identity of the run; NULL: as before */
+    StoreWrite write;
+    void *context;
+} StoreSave;
+
+/* What a checkpoint says of itself, so that a folder is understood without its manifest: keys of a
+ * text, of the step and of a bool. */
+#define STORE_SAYS_RUN "openpaco/run"
+#define STORE_SAYS_STEP "openpaco/step"
+#define STORE_SAYS_BEST "openpaco/is_best"
+
+/* Saves a checkpoint. On failure everything that was there before is there still. */
+Status store_save(Store *store, const StoreSave *save);
+/* The same for a training state, whose extra dict says what STORE_SAYS lists. */
+Status store_save_training(Store *store, int64_t step, StoreKind kind, const TrainingState *state);
 
 /* The newest checkpoint that is intact, malloc'd: its bytes have the manifest's SHA-256 (or, where
  * the manifest does not know it, all its CRCs are right). Damaged newer ones are passed over with a
@@ -41,7 +61,8 @@ Status store_last(const char *folder, char **path);
 /* The best one, if it is intact; NULL when there is none. A damaged one is STATUS_INPUT. */
 Status store_best(const char *folder, char **path);
 /* store_last for the writer: once an intact checkpoint is found, damaged newer ones are renamed
- * NAME.damaged, so that they do not count as kept. */
+ * NAME.damaged, so that they do not count as kept, and whatever a killed save left undone is done:
+ * manifest, links, removals. */
 Status store_resume(Store *store, char **path);
 
 #endif

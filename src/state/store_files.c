@@ -103,18 +103,71 @@ Status store_file_write(const FileOps *ops, const char *path,
     return status;
 }
 
-Status store_file_link(const FileOps *ops, const char *path, const char *target)
+static Status write_copy(Sink *sink, void *context)
 {
-    char *temporary = with_ending(path, STORE_UNFINISHED);
+    enum { CHUNK = 256 * 1024 };
+    const char *path = context;
+    FILE *from = fopen(path, "rb");
+    if (!from)
+        return status_fail(STATUS_IO, "%s: file@0: cannot open: %s", path, strerror(errno));
+    char *buffer = mem_alloc(CHUNK);
+    Status status = STATUS_OK;
+    for (size_t n; status == STATUS_OK && (n = fread(buffer, 1, CHUNK, from)) > 0;)
+        status = sink_write(sink, buffer, n);
+    if (status == STATUS_OK && ferror(from))
+        status = status_fail(STATUS_IO, "%s: cannot read: %s", path, strerror(errno));
+    free(buffer);
+    fclose(from);
+    return status;
+}
+
+static void copy_instead(const FileOps *ops, const char *folder, const char *path,
+                         const char *target, int error)
+{
+    static bool told;
+    char *from = file_join(folder, target);
+    FileSum sum;
+    if (!told)
+        log_warn("%s: symbolic links cannot be made here (%s): a copy takes the place of each",
+                 folder, strerror(error));
+    told = true;
+    if (store_file_write(ops, path, write_copy, from, &sum) != STATUS_OK)
+        log_warn("%s", status_text());
+    free(from);
+}
+
+static bool has_no_links(int error)
+{
+    return error == EPERM || error == ENOSYS || error == EOPNOTSUPP || error == ENOTSUP ||
+           error == EINVAL;
+}
+
+Status store_file_link(const FileOps *ops, const char *folder, const char *name, const char *target)
+{
+    char *path = file_join(folder, name), *temporary = with_ending(path, STORE_UNFINISHED);
     Status status = STATUS_OK;
     /* One that a killed save left would be in the way. */
     ops->remove(temporary);
-    if (ops->symlink(target, temporary) != 0)
-        status = status_fail(STATUS_IO, "%s: link: cannot create: %s", temporary, strerror(errno));
-    else
+    if (ops->symlink(target, temporary) == 0)
         status = file_publish(ops, temporary, path);
+    else if (has_no_links(errno))
+        copy_instead(ops, folder, path, target, errno);
+    else
+        status = status_fail(STATUS_IO, "%s: link: cannot create: %s", temporary, strerror(errno));
     free(temporary);
+    free(path);
     return status;
+}
+
+bool store_file_linked(const char *folder, const char *name, const char *target,
+                       const FileSum *sum)
+{
+    char *path = file_join(folder, name), to[256];
+    ssize_t n = readlink(path, to, sizeof to - 1);
+    bool same = n > 0 ? (size_t)n == strlen(target) && memcmp(to, target, (size_t)n) == 0
+                      : !store_file_absent(path) && store_file_check(path, sum) == STATUS_OK;
+    free(path);
+    return same;
 }
 
 void store_file_set_aside(const char *path)
@@ -125,6 +178,15 @@ void store_file_set_aside(const char *path)
     free(aside);
 }
 
+/* For the message to another process. It is no lock by itself: that ends with its process. */
+static void name_holder(const char *path, int fd)
+{
+    char holder[32];
+    int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, (size_t)n, 0) != n)
+        log_debug(1, "%s: the lock does not name this process", path);
+}
+
 Status store_lock(const char *folder, int *fd)
 {
     char *path = file_join(folder, "lock"), holder[32] = "";
@@ -132,19 +194,19 @@ Status store_lock(const char *folder, int *fd)
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (*fd < 0) {
         status = status_fail(STATUS_IO, "%s: lock: cannot create: %s", path, strerror(errno));
-    } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+    } else if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+        name_holder(path, *fd);
+    } else if (errno != EWOULDBLOCK) {
+        /* Lustre without its option, NFS without its daemon. */
+        log_warn("%s: this file system gives no lock (%s): start no second run that writes here",
+                 path, strerror(errno));
+    } else {
         ssize_t n = pread(*fd, holder, sizeof holder - 1, 0);
         /* Its number, where it is one: the file may hold anything. */
         holder[n > 0 ? strspn(holder, "0123456789") : 0] = 0;
         status =
             status_fail(STATUS_IO, "%s: lock: another process%s%s writes here. One run per folder",
                         folder, holder[0] ? ", " : "", holder);
-    } else {
-        /* For the message above, in another process. It is no lock by itself: that ends with its
-         * process. */
-        int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
-        if (ftruncate(*fd, 0) != 0 || pwrite(*fd, holder, (size_t)n, 0) != n)
-            log_debug(1, "%s: the lock does not name this process", path);
     }
     free(path);
     return status;

@@ -32,8 +32,14 @@ Status store_file_check(const char *path, const FileSum *expected);
  * what was there before is there still. */
 Status store_file_write(const FileOps *ops, const char *path,
                         Status (*write)(Sink *sink, void *context), void *context, FileSum *sum);
-/* PATH -> target, replaced in one step. */
-Status store_file_link(const FileOps *ops, const char *path, const char *target);
+/* FOLDER/name -> target, a file of the folder, replaced in one step. Where the file system has no
+ * symbolic links (vfat, exFAT, SMB) it becomes a copy, with a warning the first time; one that
+ * cannot be made is a warning: the target is there. */
+Status store_file_link(const FileOps *ops, const char *folder, const char *name,
+                       const char *target);
+/* Whether FOLDER/name is such a link to the target, or a copy of it, whose sum is known. */
+bool store_file_linked(const char *folder, const char *name, const char *target,
+                       const FileSum *sum);
 /* Renames to PATH.damaged; a failure is a warning. */
 void store_file_set_aside(const char *path);
 /* Creates and locks folder/lock; STATUS_IO when another process has it. *fd holds the lock until it

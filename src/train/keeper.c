@@ -91,13 +91,14 @@ void keeper_close(Keeper *k)
     *k = (Keeper){0};
 }
 
-Status keeper_save(Keeper *k, const Progress *at, bool best)
+Status keeper_save(Keeper *k, const Progress *at, StoreKind kind)
 {
     const TrainingState *state;
     const Options *o = k->options;
     if (!k->store)
         return STATUS_OK;
     double lr = schedule_lr(&k->run->schedule, at->epoch < o->epochs ? at->epoch : o->epochs - 1);
-    TRY(snapshot_take(k->snapshot, k->run->session, at, lr, &state));
-    return store_save_training(k->store, at->done, best, state);
+    TRY(snapshot_take(k->snapshot, k->run->session, at, lr,
+                      kind == STORE_BEST_SO_FAR, &state));
+    return store_save_training(k->store, at->done, kind, state);
 }

@@ -21,7 +21,7 @@ typedef struct Keeper {
 Status keeper_open(Keeper *keeper, Options *options, Run *run, const Dataset *data, int64_t steps,
                    Progress *at);
 void keeper_close(Keeper *keeper);
-/* Saves the run as it stands, where there is a folder; `best`: and as its best. */
-Status keeper_save(Keeper *keeper, const Progress *at, bool best);
+/* Saves the run as it stands, where there is a folder. */
+Status keeper_save(Keeper *keeper, const Progress *at, StoreKind kind);
 
 #endif

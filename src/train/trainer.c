@@ -52,6 +52,9 @@ typedef struct Trainer {
 static Status open_data(Trainer *t)
 {
     TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test));
+    /* Evaluation comes late: what it cannot read should be known before. */
+    if (t->test && t->options->on_corrupt != CORRUPT_SKIP)
+        TRY(dataset_look_all(t->test));
     int ranks = t->options->ranks;
     t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
     if (t->steps == 0)
@@ -216,15 +219,25 @@ static void show_progress(Trainer *t)
 /* ------------------------------------------------------------------------------------ checkpoints
  */
 
+/* Adds what becomes of the run after images failed: the same file would stop it again. */
+static Status tell_saved(const Trainer *t, Status status, const char *why)
+{
+    bool file = status == STATUS_INPUT || status == STATUS_IO || status == STATUS_LIMIT;
+    bool skips = t->options->on_corrupt == CORRUPT_SKIP;
+    return status_fail(status, "%s. What was trained is saved; --resume auto goes on%s", why,
+                       !file   ? ""
+                       : skips ? " once the images are mended"
+                               : " once that file is mended, or with --on-corrupt skip");
+}
+
 /* Images failed, the state did not: what was trained is saved. */
 static Status give_up(Trainer *t, Status status)
 {
     char why[STATUS_TEXT_MAX];
     snprintf(why, sizeof why, "%s", status_text());
-    bool saved =
-        t->keeper.store && t->at.done > 0 && keeper_save(&t->keeper, &t->at, false) == STATUS_OK;
-    return status_fail(status, "%s%s", why,
-                       saved ? ". What was trained is saved: --resume auto goes on" : "");
+    bool saved = t->keeper.store && t->at.done > 0 &&
+                 keeper_save(&t->keeper, &t->at, STORE_PLAIN) == STATUS_OK;
+    return saved ? tell_saved(t, status, why) : status_fail(status, "%s", why);
 }
 
 static Status train_step(Trainer *t)
@@ -246,7 +259,8 @@ static Status train_step(Trainer *t)
  * command again, so a run that could not save must not return it. */
 static Status stop(Trainer *t, bool evaluating)
 {
-    TRY(keeper_save(&t->keeper, &t->at, false));
+    if (!evaluating) /* before an evaluation it is saved already */
+        TRY(keeper_save(&t->keeper, &t->at, STORE_PLAIN));
     return status_fail(
         t->keeper.store ? STATUS_STOPPED : STATUS_IO,
         "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
@@ -285,6 +299,11 @@ static Status evaluate_now(Trainer *t)
             "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
             "longer --warmup may help)",
             t->at.epoch + 1, run_lr(&t->run, &t->at));
+    if (status != STATUS_OK && status != STATUS_STOPPED && t->keeper.store) {
+        char why[STATUS_TEXT_MAX];
+        snprintf(why, sizeof why, "%s", status_text());
+        return tell_saved(t, status, why);
+    }
     TRY(status);
     t->result->last = metrics_summary(t->metrics);
     return STATUS_OK;
@@ -356,9 +375,16 @@ static Status train_epoch(Trainer *t)
         if (atomic_load(&stop_asked) || (stop_after && ++t->own_steps >= stop_after))
             return stop(t, false);
         if (every && t->at.done % every == 0 && t->at.step < t->steps)
-            TRY(keeper_save(&t->keeper, &t->at, false));
+            TRY(keeper_save(&t->keeper, &t->at, STORE_PLAIN));
     }
     return STATUS_OK;
+}
+
+/* Evaluation can take long and fail by an image of its own: nothing trained may be lost to it. A run
+ * that went on from just here has been saved. */
+static Status save_before_evaluation(Trainer *t)
+{
+    return t->at.step > t->first_step ? keeper_save(&t->keeper, &t->at, STORE_TRAINED) : STATUS_OK;
 }
 
 static Status run_epoch(Trainer *t)
@@ -366,6 +392,8 @@ static Status run_epoch(Trainer *t)
     begin_epoch(t);
     TRY(train_epoch(t));
     bool evaluated = evaluates_now(t);
+    if (evaluated)
+        TRY(save_before_evaluation(t));
     Status status = evaluated ? evaluate_now(t) : STATUS_OK;
     if (status == STATUS_STOPPED)
         return stop(t, true);
@@ -376,7 +404,8 @@ static Status run_epoch(Trainer *t)
         t->result->best = t->at.best = t->result->last.top1;
     t->at.epoch++;
     t->at.step = 0;
-    return best || saves_now(t) ? keeper_save(&t->keeper, &t->at, best) : STATUS_OK;
+    return best || saves_now(t) ? keeper_save(&t->keeper, &t->at, best ? STORE_BEST_SO_FAR : STORE_PLAIN)
+                               : STATUS_OK;
 }
 
 static Status write_reports(Trainer *t)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,12 @@ Status file_ops_fail(const char *path, uint64_t at, const char *what)
                        what, strerror(error), hint);
 }
 
+/* Some file systems have nothing to sync in a folder (SMB, FUSE): a rename is all they promise. */
+static bool cannot_sync(int error)
+{
+    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == ENOTSUP;
+}
+
 Status file_publish(const FileOps *ops, const char *from, const char *to)
 {
     char *folder = mem_string(to), *slash = strrchr(folder, '/');
@@ -57,7 +64,7 @@ Status file_publish(const FileOps *ops, const char *from, const char *to)
     if (ops->rename(from, to) != 0) {
         status = file_ops_fail(to, 0, "rename");
         ops->remove(from);
-    } else if (ops->sync_folder(slash ? folder : ".") != 0) {
+    } else if (ops->sync_folder(slash ? folder : ".") != 0 && !cannot_sync(errno)) {
         status = file_ops_fail(to, 0, "sync the folder");
     }
     free(folder);
