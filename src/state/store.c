@@ -154,7 +154,8 @@ static Status take_unlisted(const char *folder, Listing *l)
         }
         if (!l->run[0])
             snprintf(l->run, sizeof l->run, "%s", self.run);
-        if (self.best) /* later ones are better still */
+        /* Later ones are better still; an older one is only not removed yet. */
+        if (self.best && (!l->best[0] || i > listing_find(l, l->best)))
             snprintf(l->best, sizeof l->best, "%s", g->name);
     }
     return STATUS_OK;

@@ -10,6 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What people read stops no run: the file begins anew beside the damaged one. */
+static Status set_aside(const char *path)
+{
+    Arena arena = {0};
+    const char *to = arena_printf(&arena, "%s.damaged", path);
+    for (int i = 2; file_exists(to); i++)
+        to = arena_printf(&arena, "%s.damaged-%d", path, i);
+    log_warn("%s. It is kept as %s, and begins anew", status_text(), file_name(to));
+    Status status = rename(path, to) == 0
+                        ? STATUS_OK
+                        : status_fail(STATUS_IO, "%s: cannot be renamed: %s", path, strerror(errno));
+    arena_free(&arena);
+    return status;
+}
+
 Status records_open(Records *r, const char *folder, int epoch)
 {
     *r = (Records){.folder = folder};
@@ -23,6 +38,8 @@ Status records_open(Records *r, const char *folder, int epoch)
     TRY(status);
     path = file_join(folder, "metrics.csv");
     status = metrics_truncate(path, epoch);
+    if (status == STATUS_INPUT)
+        status = set_aside(path);
     free(path);
     return status;
 }

@@ -15,7 +15,8 @@ typedef struct Records {
 } Records;
 
 /* Opens train.log for more lines, and takes rows of epochs that are to come out of metrics.csv,
- * where the folder has one already. folder may be NULL. */
+ * where the folder has one already; a damaged one is set aside with a warning. folder may be NULL.
+ */
 Status records_open(Records *records, const char *folder, int epoch);
 /* The text of a failed run is the last line of its log. */
 void records_close(Records *records, Status status);

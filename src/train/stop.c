@@ -44,6 +44,7 @@ void stop_listen(void)
     if (listening)
         return;
     listening = true;
+    signal(SIGPIPE, SIG_IGN); /* whoever read the lines of a run may go: the run does not */
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (pthread_create(&thread, NULL, wait_for_requests, NULL) == 0) {
         pthread_detach(thread);

@@ -5,10 +5,13 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -46,6 +49,23 @@ static int unknown(const char *name)
     return STATUS_USAGE;
 }
 
+/* Whether standard output is a pipe that was closed at its other end. Only what goes on then sees
+ * that (a training run, stop.c): others end by the signal. */
+static bool nobody_reads(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+/* A descriptor that is closed at the start would be given to the first file opened, which would
+ * then get what is meant for a terminal. */
+static void open_standard_files(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(STATUS_IO);
+}
+
 /* The exit code of a verb, once all it printed has arrived: output is lost at the latest when stdio
  * gives its buffer to a full disk. */
 static int finish(int code)
@@ -53,8 +73,8 @@ static int finish(int code)
     bool lost = ferror(stdout) != 0;
     errno = 0;
     if (fflush(stdout) != 0 || lost) {
-        if (code != STATUS_OK)
-            return code; /* that was said already */
+        if (code != STATUS_OK || nobody_reads())
+            return code; /* that was said already; or was of no interest to whoever closed the pipe */
         log_error("standard output: cannot write: %s",
                   errno ? strerror(errno) : "an earlier write failed");
         return STATUS_IO;
@@ -93,6 +113,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    open_standard_files();
     signal(SIGXFSZ,
            SIG_IGN); /* a file beyond `ulimit -f` is a failed write with a text and exit code 4 */
     return finish(run(argc, argv));
