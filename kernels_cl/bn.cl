@@ -188,7 +188,7 @@ TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean)
     SPLIT(a);
     int live = a.C - c;
     const long next = 16 * TEAM_PIXELS;
-    vec middle = load_some(mean + c, live), sum = 0.0f, dot = 0.0f;
+    vec middle = load_some(mean + c, live), sums[2] = {0.0f, 0.0f}; /* of g, and of g times the distance */
     for (int u = from; u < to; u++) {
         vec s0 = 0.0f, s1 = 0.0f, d0 = 0.0f, d1 = 0.0f;
         long plane = PLANE(u / a.pieces), end = plane + 16L * PIECE_BEGIN(a, u % a.pieces + 1);
@@ -205,15 +205,14 @@ TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean)
             s0 += g;
             d0 = fma(g, LOAD(x + at) - middle, d0);
         }
-        sum += s0 + s1;
-        dot += d0 + d1;
+        sums[0] += s0 + s1;
+        sums[1] += d0 + d1;
     }
-    sum = team_sum_vec(sum, shared, VECTORS);
-    dot = team_sum_vec(dot, shared, VECTORS);
+    team_join_vec(sums, 2, shared, VECTORS);
     if (MEMBER >= VECTORS)
         return;
-    STORE(partial + (split * 2 + 0) * a.CB * 16 + c, sum);
-    STORE(partial + (split * 2 + 1) * a.CB * 16 + c, dot * load_some(invstd + c, live));
+    STORE(partial + (split * 2 + 0) * a.CB * 16 + c, sums[0]);
+    STORE(partial + (split * 2 + 1) * a.CB * 16 + c, sums[1] * load_some(invstd + c, live));
 }
 
 TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(float, dbeta), BnArgs a)
@@ -223,17 +222,16 @@ TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(flo
     PLACE(float, dgamma);
     PLACE(float, dbeta);
     CHANNELS;
-    vec sum = 0.0f, dot = 0.0f;
+    vec sums[2] = {0.0f, 0.0f};
     for (int split = MEMBER_PIXEL; split < a.splits; split += TEAM_PIXELS) {
-        sum += LOAD(partial + (split * 2 + 0) * a.CB * 16 + c);
-        dot += LOAD(partial + (split * 2 + 1) * a.CB * 16 + c);
+        sums[0] += LOAD(partial + (split * 2 + 0) * a.CB * 16 + c);
+        sums[1] += LOAD(partial + (split * 2 + 1) * a.CB * 16 + c);
     }
-    sum = team_sum_vec(sum, shared, VECTORS);
-    dot = team_sum_vec(dot, shared, VECTORS);
+    team_join_vec(sums, 2, shared, VECTORS);
     if (MEMBER >= VECTORS)
         return;
-    store_some(dbeta + c, sum, a.C - c);
-    store_some(dgamma + c, dot, a.C - c);
+    store_some(dbeta + c, sums[0], a.C - c);
+    store_some(dgamma + c, sums[1], a.C - c);
 }
 
 /* dx = gamma invstd (g - mean(g) - xhat mean(g xhat)), g the masked dy */

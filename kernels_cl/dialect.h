@@ -64,8 +64,9 @@ typedef PASTE(uchar, LANES) bvec;
 #define MEMBER 0
 #define TEAM_MEMORY(T, count, name)
 #define team_sum(own, shared, apart) (own)
-#define team_max(own, shared, apart) (own)
 #define team_sum_vec(own, shared, apart) (own)
+#define team_join(v, values, largest, shared)
+#define team_join_vec(v, values, shared, apart)
 #define team_wait()
 #else
 #ifndef TEAM
@@ -97,15 +98,18 @@ static inline vec from_lane_vec(vec v, int lane)
 #define from_lane_float(v, lane) (v)
 #define from_lane_vec(v, lane) (v)
 #endif
+/* Two barriers stand in a reduction, one of them in the loop over the levels of the tree, and a kernel with several
+ * reductions calls one in a loop: compilers that look for the ways between barriers (PoCL) take time that doubles with
+ * each place that has one. */
 #define TEAM_REDUCTION(name, T, join)                                              \
     T name(T own, LOCAL T *shared, int apart)                                      \
     {                                                                              \
-        int span = TEAM / 2;                                                       \
-        team_wait();                                                               \
-        shared[MEMBER] = own;                                                      \
-        for (; span >= apart && span >= SUB_LANES; span /= 2) {                    \
+        int span = TEAM, least = max(apart, SUB_LANES);                            \
+        for (; span >= least; span /= 2) {                                         \
             team_wait();                                                           \
-            if (MEMBER < span) {                                                   \
+            if (span == TEAM) {                                                    \
+                shared[MEMBER] = own;                                              \
+            } else if (MEMBER < span) {                                            \
                 T a = shared[MEMBER], b = shared[MEMBER + span];                   \
                 shared[MEMBER] = join;                                             \
             }                                                                      \
@@ -125,20 +129,22 @@ static inline vec from_lane_vec(vec v, int lane)
     }
 /* What a + b rounds off. */
 #define ROUNDED_OFF(a, b, sum) (((a) - ((sum) - ((sum) - (a)))) + ((b) - ((sum) - (a))))
-#define TEAM_SUM(name, T)                                                          \
-    T name(T own, LOCAL T *shared, int apart)                                      \
+/* The sum, or the largest. */
+#define TEAM_SUM_OR_MAX(name, T)                                                   \
+    T name(T own, bool largest, LOCAL T *shared, int apart)                        \
     {                                                                              \
         LOCAL T *rest = shared + TEAM;                                             \
-        int span = TEAM / 2;                                                       \
-        team_wait();                                                               \
-        shared[MEMBER] = own;                                                      \
-        rest[MEMBER] = 0.0f;                                                       \
-        for (; span >= apart && span >= SUB_LANES; span /= 2) {                    \
+        int span = TEAM, least = max(apart, SUB_LANES);                            \
+        for (; span >= least; span /= 2) {                                         \
             team_wait();                                                           \
-            if (MEMBER < span) {                                                   \
+            if (span == TEAM) {                                                    \
+                shared[MEMBER] = own;                                              \
+                rest[MEMBER] = 0.0f;                                               \
+            } else if (MEMBER < span) {                                            \
                 T a = shared[MEMBER], b = shared[MEMBER + span], sum = a + b;      \
-                shared[MEMBER] = sum;                                              \
-                rest[MEMBER] += rest[MEMBER + span] + ROUNDED_OFF(a, b, sum);      \
+                shared[MEMBER] = largest ? fmax(a, b) : sum;                       \
+                if (!largest)                                                      \
+                    rest[MEMBER] += rest[MEMBER + span] + ROUNDED_OFF(a, b, sum);  \
             }                                                                      \
         }                                                                          \
         team_wait();                                                               \
@@ -146,8 +152,9 @@ static inline vec from_lane_vec(vec v, int lane)
             T a = shared[SUB_LANE], lost = rest[SUB_LANE];                         \
             for (; span >= apart; span /= 2) {                                     \
                 T b = from_lane_##T(a, SUB_LANE + span), sum = a + b;              \
-                lost += from_lane_##T(lost, SUB_LANE + span) + ROUNDED_OFF(a, b, sum); \
-                a = sum;                                                           \
+                T off = from_lane_##T(lost, SUB_LANE + span);                      \
+                lost += largest ? (T)(0.0f) : off + ROUNDED_OFF(a, b, sum);        \
+                a = largest ? fmax(a, b) : sum;                                    \
             }                                                                      \
             if (SUB_LANE < apart) {                                                \
                 shared[SUB_LANE] = a;                                              \
@@ -157,9 +164,21 @@ static inline vec from_lane_vec(vec v, int lane)
         SUB_WAIT();                                                                \
         return shared[MEMBER % apart] + rest[MEMBER % apart];                      \
     }
-TEAM_SUM(team_sum, float)
-TEAM_SUM(team_sum_vec, vec)
-TEAM_REDUCTION(team_max, float, fmax(a, b))
+TEAM_SUM_OR_MAX(team_float, float)
+TEAM_SUM_OR_MAX(team_vec, vec)
+#define team_sum(own, shared, apart) team_float(own, false, shared, apart)
+#define team_sum_vec(own, shared, apart) team_vec(own, false, shared, apart)
+/* The first of the values in `v`, each joined: the largest, or sums. */
+void team_join(float *v, int values, bool largest, LOCAL float *shared)
+{
+    for (int k = 0; k < values; k++)
+        v[k] = team_float(v[k], largest, shared, 1);
+}
+void team_join_vec(vec *v, int values, LOCAL vec *shared, int apart)
+{
+    for (int k = 0; k < values; k++)
+        v[k] = team_vec(v[k], false, shared, apart);
+}
 #endif
 #define TEAM_KERNEL KERNEL __attribute__((reqd_work_group_size(TEAM, 1, 1)))
 /* The team along dimension 0, and how many there are. */

@@ -111,26 +111,37 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
     PLACE(float, loss);
     int i = TEAM_ITEM, label = labels[i], F = 2 * a.B + a.M;
     GLOBAL float *f = z + (long)i * a.ldz, *d = dlogits + (long)i * a.ldl;
-    float most = fmax(adjust_logits(logits + (long)i * a.ldl, prior, d, a), row_max(f, F));
-    most = team_max(most, shared, 1);
-    float own = d[label] - most;
-    float same = 0.0f, same_sum = 0.0f;
-    if (MEMBER == 0) {
-        same = -1.0f; /* the anchor itself is no positive: counted once too often below */
-        f[i] = most;  /* and adds nothing to the sum */
+    float most = 0.0f, own = 0.0f, weight = 0.0f, weighted = 0.0f, part = 0.0f;
+    /* The row's largest; its positives; the parts of its partition sum. One reduction serves all three. */
+    for (int round = 0; round < 3; round++) {
+        float v[2] = {0.0f, 0.0f};
+        if (round == 0) {
+            v[0] = fmax(adjust_logits(logits + (long)i * a.ldl, prior, d, a), row_max(f, F));
+        } else if (round == 1) {
+            v[0] = MEMBER == 0 ? -1.0f : 0.0f; /* the anchor itself is no positive: counted once too often below */
+            positives(f, labels, a.B, label, most, &v[0], &v[1]);
+            positives(f + a.B, labels, a.B, label, most, &v[0], &v[1]);
+            positives(f + 2 * a.B, queue_labels, a.M, label, most, &v[0], &v[1]);
+        } else {
+            v[0] = row_exp(f, F, most);
+            v[1] = row_exp(d, a.L, most);
+        }
+        team_join(v, round == 0 ? 1 : 2, round == 0, shared);
+        if (round == 0) {
+            most = v[0];
+            own = d[label] - most;
+        } else if (round == 1) {
+            weight = a.beta + a.alpha * v[0];
+            weighted = a.beta * own + a.alpha * v[1];
+        } else {
+            part = v[1] + a.gamma * v[0] + 1e-12f;
+        }
+        /* The anchor adds nothing to the sum of positives, and is taken out before the partition sum: it may be larger
+         * than all the rest together. */
+        if (MEMBER == 0 && round < 2)
+            f[i] = round == 0 ? most : -INFINITY;
+        team_wait();
     }
-    team_wait();
-    positives(f, labels, a.B, label, most, &same, &same_sum);
-    positives(f + a.B, labels, a.B, label, most, &same, &same_sum);
-    positives(f + 2 * a.B, queue_labels, a.M, label, most, &same, &same_sum);
-    same = team_sum(same, shared, 1);
-    same_sum = team_sum(same_sum, shared, 1);
-    float weight = a.beta + a.alpha * same, weighted = a.beta * own + a.alpha * same_sum;
-    if (MEMBER == 0)
-        f[i] = -INFINITY; /* taken out before the sum: it may be larger than all the rest together */
-    team_wait();
-    float contrasts = team_sum(row_exp(f, F, most), shared, 1);
-    float part = team_sum(row_exp(d, a.L, most), shared, 1) + a.gamma * contrasts + 1e-12f;
     float base = a.scale * state->grad_scale / (float)a.B;
     logits_gradient(d, label, base * a.inv_supt / part, base * a.inv_supt * a.beta / weight, a);
     float scale = base * a.gamma / part, minus = base * a.alpha / weight;
@@ -156,10 +167,19 @@ TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int,
     PLACE(float, loss);
     int i = TEAM_ITEM, label = labels[i];
     GLOBAL float *d = dlogits + (long)i * a.ldl;
-    float most = team_max(adjust_logits(logits + (long)i * a.ldl, prior, d, a), shared, 1);
-    float own = d[label] - most;
-    team_wait(); /* all have read it */
-    float part = team_sum(row_exp(d, a.L, most), shared, 1), base = state->grad_scale / (float)a.B;
+    float most = 0.0f, own = 0.0f, part = 0.0f;
+    for (int round = 0; round < 2; round++) {
+        float v = round ? row_exp(d, a.L, most) : adjust_logits(logits + (long)i * a.ldl, prior, d, a);
+        team_join(&v, 1, round == 0, shared);
+        if (round) {
+            part = v;
+        } else {
+            most = v;
+            own = d[label] - most;
+        }
+        team_wait(); /* all have read it */
+    }
+    float base = state->grad_scale / (float)a.B;
     if (MEMBER == 0)
         loss[i] = log(part) - own;
     logits_gradient(d, label, base / part, base, a);

@@ -77,17 +77,16 @@ TEAM_KERNEL void count_places(CREF(int, place), CREF(StepState, state), REF(int,
     PLACE(const int, place);
     PLACE(const StepState, state);
     PLACE(int, counts);
-    int top1 = 0, top5 = 0;
+    float top[2] = {0.0f, 0.0f}; /* first, among the first five */
     for (int i = MEMBER; i < a.rows; i += TEAM) {
-        top1 += place[i] < 1;
-        top5 += place[i] < 5;
+        top[0] += place[i] < 1;
+        top[1] += place[i] < 5;
     }
-    top1 = (int)team_sum((float)top1, shared, 1);
-    top5 = (int)team_sum((float)top5, shared, 1);
+    team_join(top, 2, false, shared);
     if (MEMBER != 0)
         return;
-    counts[2 * state->rank] = top1;
-    counts[2 * state->rank + 1] = top5;
+    counts[2 * state->rank] = (int)top[0];
+    counts[2 * state->rank + 1] = (int)top[1];
 }
 
 /* Row i of this rank. */

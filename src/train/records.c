@@ -5,10 +5,13 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What people read stops no run: the file begins anew beside the damaged one. */
 static Status set_aside(const char *path)
@@ -25,11 +28,41 @@ static Status set_aside(const char *path)
     return status;
 }
 
+/* Whether a name is that of a record which a process that is no more was writing: NAME.PID.tmp. */
+static bool is_unfinished(const char *name)
+{
+    static const char *const records[] = {"options.txt", "metrics.csv", "classes.csv",
+                                          "confusion.csv", "report.json"};
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        size_t n = strlen(records[i]);
+        char *end = "";
+        long pid = strncmp(name, records[i], n) == 0 && name[n] == '.'
+                       ? strtol(name + n + 1, &end, 10) : 0;
+        if (pid > 0 && strcmp(end, ".tmp") == 0)
+            return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    }
+    return false;
+}
+
+static void remove_leftovers(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));)
+        if (is_unfinished(e->d_name)) {
+            char *path = file_join(folder, e->d_name);
+            unlink(path);
+            free(path);
+        }
+    if (dir)
+        closedir(dir);
+}
+
 Status records_open(Records *r, const char *folder, int epoch)
 {
     *r = (Records){.folder = folder};
     if (!folder)
         return STATUS_OK;
+    remove_leftovers(folder);
     char *path = file_join(folder, "train.log");
     r->log = fopen(path, "a");
     Status status =
