@@ -3,8 +3,10 @@
 #include "image/decode.h"
 
 #include "base/file.h"
+#include "image/budget.h"
 #include "image/decode_job.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +52,23 @@ Status image_look(const char *name, const uint8_t *bytes, size_t size)
     return find_format(name, bytes, size, &format);
 }
 
+/* The budget goes on with the image, without what only decoding took. */
+static void settle(DecodeJob *job, bool done)
+{
+    budget_give(job->charge);
+    job->charge = 0;
+    if (!done)
+        return;
+    job->image.charge = (size_t)job->image.width * (size_t)job->image.height * 3;
+    budget_take(job->image.charge);
+}
+
 Status image_decode_part(const char *name, const uint8_t *bytes, size_t size, ImageWant *want,
                          void *context, Image *out, ImageBox *box, ImageBox *whole)
 {
     DecodeJob job = {.name = name, .bytes = bytes, .size = size, .want = want, .context = context};
     Status status = decode(&job);
+    settle(&job, status == STATUS_OK);
     if (status != STATUS_OK) {
         image_free(&job.image);
         return status;

@@ -15,13 +15,17 @@ typedef struct DecodeJob {
     Image image;       /* result: the pixels of `box` */
     ImageBox box;      /* result: what was decoded */
     ImageBox whole;    /* result: the whole image, at 0, 0 */
+    size_t charge;     /* bytes of the budget that it holds */
 } DecodeJob;
 
-/* Both leave job->image for the caller to free, on failure too. */
+/* All leave job->image for the caller to free, on failure too. */
 Status decode_jpeg(DecodeJob *job);
 Status decode_png(DecodeJob *job);
 
 /* Checks a header's size, sets job->whole and asks for the wanted box. */
 Status decode_header(DecodeJob *job, uint32_t width, uint32_t height);
+/* Makes job->image for job->box, within the budget of all threads together with `beside`, the bytes
+ * that decoding takes besides, all of which must be had; STATUS_LIMIT where memory is out. */
+Status decode_memory(DecodeJob *job, size_t beside);
 
 #endif

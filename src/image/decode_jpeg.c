@@ -6,11 +6,13 @@
  * equal those of a whole decode. Rows not wanted are still entropy-decoded, so damage anywhere is
  * found.
  *
- * libjpeg only warns of damaged data and goes on with grey: here such warnings are failures.
- * Warnings that leave the pixels alone (odd markers, filler between segments) are not. */
+ * Damaged data is read as Pillow reads it (without LOAD_TRUNCATED_IMAGES): libjpeg warns and goes on
+ * with grey; where data ends before the image does, Pillow raises, and so it is a failure here. */
 #include "image/decode_job.h"
 
 #include "base/arena.h"
+#include "image/budget.h"
+#include "image/jpeg_cost.h"
 
 #include <setjmp.h>
 #include <stdbool.h>
@@ -25,17 +27,16 @@
  * out. An arithmetic decoder goes on with zeros: the pixels it may make of one byte are limited
  * here. */
 enum { ARITHMETIC_PIXELS_PER_BYTE = 4096 };
-/* Progressive files of more scans are refused: each costs a pass over the whole image. */
-enum { MAX_SCANS = 1000 };
 enum { MARGIN = 32 }; /* two of the largest coding units: more than upsampling looks aside */
 
 typedef struct Jpeg {
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
-    struct jpeg_progress_mgr progress;
     jmp_buf escape;
     Status status;
     DecodeJob *job;
+    bool damaged;  /* libjpeg has warned */
+    bool all_rows; /* are read */
     uint8_t *line; /* one row of what libjpeg gives, where it is not written in place */
     int top;       /* first row decoded */
     JDIMENSION left, columns;
@@ -56,42 +57,18 @@ static void fail_exit(j_common_ptr common)
     longjmp(jpeg->escape, 1);
 }
 
-/* True for warnings after which pixels are not what was encoded. */
-static bool damages(const struct jpeg_error_mgr *errors)
-{
-    switch (errors->msg_code) {
-    case JWRN_HIT_MARKER:
-    case JWRN_HUFF_BAD_CODE:
-    case JWRN_ARITH_BAD_CODE:
-    case JWRN_JPEG_EOF:
-    case JWRN_MUST_RESYNC:
-        return true;
-    case JWRN_EXTRANEOUS_DATA: /* filler; but lost image data before a restart marker */
-        return errors->msg_parm.i[1] >= 0xd0 && errors->msg_parm.i[1] <= 0xd7;
-    default:
-        return false;
-    }
-}
-
+/* Level -1 is a warning: the data is not what was encoded, but for the end of it libjpeg goes on. */
 static void on_message(j_common_ptr common, int level)
 {
-    if (level < 0 && damages(common->err))
+    Jpeg *jpeg = (Jpeg *)common->client_data;
+    if (level < 0 && common->err->msg_code == JWRN_JPEG_EOF && !jpeg->all_rows)
         fail_exit(common);
+    jpeg->damaged = jpeg->damaged || level < 0;
 }
 
 static void on_output(j_common_ptr common)
 {
     (void)common;
-}
-
-static void on_progress(j_common_ptr common)
-{
-    Jpeg *jpeg = (Jpeg *)common->client_data;
-    if (jpeg->info.input_scan_number <= MAX_SCANS)
-        return;
-    jpeg->status = status_fail(STATUS_LIMIT, "%s: JPEG: too many scans (more than %d)",
-                               jpeg->job->name, MAX_SCANS);
-    longjmp(jpeg->escape, 1);
 }
 
 /* Pillow takes four components for inverted ones, as Adobe writes them. */
@@ -143,7 +120,7 @@ static void crop(Jpeg *jpeg)
 {
     const ImageBox *box = &jpeg->job->box, *whole = &jpeg->job->whole;
     if (!is_complete(&jpeg->info))
-        box = whole;
+        box = whole; /* decoded whole, and cut */
     JDIMENSION left = box->left > MARGIN ? (JDIMENSION)(box->left - MARGIN) : 0;
     JDIMENSION right = (JDIMENSION)(box->left + box->width + MARGIN);
     if (right > (JDIMENSION)whole->width)
@@ -184,6 +161,7 @@ static void read_rows(Jpeg *jpeg)
         jpeg_skip_scanlines(info, info->output_height - info->output_scanline - 1);
     while (info->output_scanline < info->output_height)
         jpeg_read_scanlines(info, &jpeg->line, 1);
+    jpeg->all_rows = true; /* Pillow, too, has enough then */
     jpeg_finish_decompress(info);
 }
 
@@ -203,25 +181,50 @@ static void decode(Jpeg *jpeg)
         jpeg->status = check_coding(jpeg);
     if (jpeg->status != STATUS_OK)
         return;
-    info->progress = &jpeg->progress;
+    size_t beside;
+    jpeg->status = jpeg_cost(info, job, &beside);
+    if (jpeg->status == STATUS_OK)
+        jpeg->status = decode_memory(job, beside);
+    if (jpeg->status != STATUS_OK)
+        return;
     jpeg_start_decompress(info);
-    job->image = image_new(job->box.width, job->box.height);
     jpeg->line = mem_alloc((size_t)info->output_width * (size_t)info->output_components);
     crop(jpeg);
     read_rows(jpeg);
 }
 
-Status decode_jpeg(DecodeJob *job)
+/* A part of a damaged image is cut from the whole: rows that are skipped need not go wrong as rows
+ * that are read do. */
+static ImageBox want_whole(int width, int height, void *context)
+{
+    (void)context;
+    return (ImageBox){0, 0, width, height};
+}
+
+static Status decode_as_asked(DecodeJob *job, bool *damaged)
 {
     Jpeg jpeg = {.job = job};
     jpeg.info.err = jpeg_std_error(&jpeg.errors);
     jpeg.errors.error_exit = fail_exit;
     jpeg.errors.emit_message = on_message;
     jpeg.errors.output_message = on_output;
-    jpeg.progress.progress_monitor = on_progress;
     jpeg.info.client_data = &jpeg;
     decode(&jpeg);
     free(jpeg.line);
     jpeg_destroy_decompress(&jpeg.info);
+    *damaged = jpeg.damaged;
     return jpeg.status;
+}
+
+Status decode_jpeg(DecodeJob *job)
+{
+    bool damaged = false;
+    Status status = decode_as_asked(job, &damaged);
+    if (!damaged || status != STATUS_OK || !job->want || job->box.width * job->box.height ==
+                                                             job->whole.width * job->whole.height)
+        return status;
+    image_free(&job->image);
+    budget_give(job->charge);
+    job->want = want_whole;
+    return decode_as_asked(job, &damaged);
 }

@@ -1,6 +1,10 @@
 /* PNG through libpng, the colours of Pillow's convert("RGB"): alpha and transparency are
  * dropped, 16-bit colours keep their high byte, 16-bit grey saturates at 255, palette indices
- * beyond the palette are grey. Ancillary chunks are not looked at. */
+ * beyond the palette are grey.
+ *
+ * Damage is what Pillow calls so: up to the first chunk of pixels every checksum must be right; of
+ * the pixels zlib must make sense until the last row is there, whatever their checksums; what
+ * follows is not looked at. */
 #include "image/decode_job.h"
 
 #include "base/arena.h"
@@ -11,6 +15,7 @@
 #include <string.h>
 
 #include <png.h>
+#include <zlib.h>
 
 typedef struct Png {
     png_structp png;
@@ -20,14 +25,31 @@ typedef struct Png {
     Status status;
     uint8_t *raw;    /* pixels as libpng gives them, where they are not RGB */
     uint8_t **rows;
+    bool no_memory;  /* an allocation of libpng's failed */
     int channels;    /* bytes per pixel: 1 palette index, 2 sixteen-bit grey, 3 RGB in place */
 } Png;
+
+static uint32_t number(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* Whether the last row of the last pass has been made: what libpng looks at behind it, Pillow does
+ * not. */
+static bool all_rows(png_structp png, png_infop info)
+{
+    bool interlaced = png_get_interlace_type(png, info) != PNG_INTERLACE_NONE;
+    return png_get_current_row_number(png) >= png_get_image_height(png, info) &&
+           (!interlaced || png_get_current_pass_number(png) >= 7);
+}
 
 static void on_error(png_structp png, png_const_charp text)
 {
     Png *self = png_get_error_ptr(png);
-    self->status = status_fail(STATUS_INPUT, "%s: PNG, byte %zu: %s", self->job->name, self->at,
-                               text);
+    if (self->rows && all_rows(png, self->info))
+        png_longjmp(png, 1);
+    Status code = self->no_memory ? STATUS_LIMIT : STATUS_INPUT;
+    self->status = status_fail(code, "%s: PNG, byte %zu: %s", self->job->name, self->at, text);
     png_longjmp(png, 1);
 }
 
@@ -43,6 +65,11 @@ static void on_read(png_structp png, png_bytep to, size_t count)
         png_error(png, "truncated");
     memcpy(to, self->job->bytes + self->at, count);
     self->at += count;
+    /* A chunk of pixels that would be longer than the file is as long as the file. */
+    size_t left = self->job->size - self->at;
+    if (count == 8 && memcmp(to + 4, "IDAT", 4) == 0 && number(to) > left)
+        for (int i = 0; i < 4; i++)
+            to[i] = (png_byte)(left >> 8 * (3 - i));
 }
 
 static void choose_transforms(Png *self)
@@ -80,14 +107,16 @@ static void read_pixels(Png *self)
         png_error(png, "unexpected row size");
     /* Rows depend on those before: there is no part of a PNG that costs less. */
     job->box = job->whole;
-    job->image = image_new(job->whole.width, job->whole.height);
-    if (self->channels != 3)
-        self->raw = mem_alloc(stride * height);
+    size_t raw = self->channels != 3 ? stride * height : 0;
+    self->status = decode_memory(job, raw);
+    if (self->status != STATUS_OK)
+        return;
+    if (raw)
+        self->raw = mem_alloc(raw);
     self->rows = mem_alloc(height * sizeof *self->rows);
     for (size_t y = 0; y < height; y++)
         self->rows[y] = (self->raw ? self->raw : job->image.pixels) + y * stride;
     png_read_image(png, self->rows);
-    png_read_end(png, NULL);
 }
 
 static void map_palette(Png *self)
@@ -114,18 +143,62 @@ static void map_grey16(Png *self)
         memset(self->job->image.pixels + 3 * i, self->raw[2 * i] ? 255 : self->raw[2 * i + 1], 3);
 }
 
+static void map_pixels(Png *self)
+{
+    if (self->channels == 1)
+        map_palette(self);
+    if (self->channels == 2)
+        map_grey16(self);
+}
+
+/* The checksums of all chunks before the first one of pixels. */
+static Status check_chunks(const DecodeJob *job)
+{
+    for (size_t at = 8;;) {
+        if (job->size - at < 12)
+            return status_fail(STATUS_INPUT, "%s: PNG, byte %zu: truncated", job->name, at);
+        const uint8_t *chunk = job->bytes + at;
+        uint32_t length = number(chunk);
+        if (memcmp(chunk + 4, "IDAT", 4) == 0)
+            return STATUS_OK;
+        if (length > job->size - at - 12)
+            return status_fail(STATUS_INPUT, "%s: PNG, byte %zu: truncated", job->name, at);
+        if (crc32(0, chunk + 4, length + 4) != number(chunk + 8 + length))
+            return status_fail(STATUS_INPUT, "%s: PNG, byte %zu: wrong checksum", job->name, at);
+        at += (size_t)length + 12;
+    }
+}
+
+static png_voidp take_memory(png_structp png, png_alloc_size_t bytes)
+{
+    Png *self = png_get_mem_ptr(png);
+    void *memory = malloc(bytes);
+    self->no_memory = self->no_memory || !memory;
+    return memory;
+}
+
+static void give_memory(png_structp png, png_voidp memory)
+{
+    (void)png;
+    free(memory);
+}
+
 /* Everything that may jump away. */
 static void decode(Png *self)
 {
     png_structp png = self->png;
-    if (setjmp(png_jmpbuf(png)))
+    if (setjmp(png_jmpbuf(png))) {
+        if (self->status == STATUS_OK)
+            map_pixels(self);
         return;
+    }
     png_set_read_fn(png, self, on_read);
     /* The size has limits of this program's (decode_job.c), which say more when they are
      * reached. */
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     /* They could hold anything of any size. */
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE); /* checked before */
     png_read_info(png, self->info);
     self->status = decode_header(self->job, png_get_image_width(png, self->info),
                                  png_get_image_height(png, self->info));
@@ -133,16 +206,16 @@ static void decode(Png *self)
         return;
     choose_transforms(self);
     read_pixels(self);
-    if (self->channels == 1)
-        map_palette(self);
-    if (self->channels == 2)
-        map_grey16(self);
+    if (self->status == STATUS_OK)
+        map_pixels(self);
 }
 
 Status decode_png(DecodeJob *job)
 {
     Png self = {.job = job};
-    self.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &self, on_error, on_warning);
+    TRY(check_chunks(job));
+    self.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &self, on_error, on_warning, &self,
+                                        take_memory, give_memory);
     self.info = self.png ? png_create_info_struct(self.png) : NULL;
     if (self.info)
         decode(&self);

@@ -9,6 +9,7 @@
 typedef struct Image {
     int width, height;
     uint8_t *pixels; /* [height][width][3], RGB, rows without gaps; malloc'd; NULL when empty */
+    size_t charge;   /* bytes of the budget (budget.h) that image_free gives back */
 } Image;
 
 /* A rectangle of pixels. */
@@ -26,6 +27,8 @@ enum { IMAGE_MAX_PIXELS = 178956970, IMAGE_MAX_SIDE = 65535 };
 
 /* Uninitialised pixels of this size; aborts when memory is out. */
 Image image_new(int width, int height);
+/* The same, where a file says the size: no pixels when memory is out. */
+Image image_try_new(int width, int height);
 Image image_copy(const Image *image);
 void image_free(Image *image);
 
