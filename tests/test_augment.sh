@@ -35,7 +35,7 @@ expect 2 "--n: no whole number from 1 to 1024 ('x')" --recipe sim --image "$imag
 expect 2 "--randaug-m: not a number" --recipe sim --image "$image" --out s.png --randaug-m nan
 expect 2 "--randaug-n: out of range (17 vs 0 to 16)" --recipe sim --image "$image" --out s.png --randaug-n 17
 expect 4 "absent.jpg" --recipe sim --image absent.jpg --out s.png
-expect 3 "neither JPEG nor PNG" --recipe sim --image a.gif --out s.png
+expect 3 "a.gif: GIF" --recipe sim --image a.gif --out s.png
 expect 3 "cut.jpg: JPEG, byte" --recipe sim --image cut.jpg --out s.png
 expect 5 "too large" --recipe sim --image "$image" --out s.png --n 1024 --size 4096
 expect 4 "no/folder.png" --recipe sim --image "$image" --out no/folder.png --n 1 --size 8

@@ -80,7 +80,7 @@ error 4 "absent.png" train "${few[@]}" --train-list bad.txt --data data
 grep -q 'bad.txt' ../stderr || { echo "FAIL: the list that names the file is not named:"; cat ../stderr; failed=1; }
 printf 'not an image at all' >data/text.jpg
 bad_image text.jpg
-error 3 "text.jpg: neither JPEG nor PNG" train "${few[@]}" --train-list bad.txt --data data
+error 3 "text.jpg: no image in a known format" train "${few[@]}" --train-list bad.txt --data data
 : >data/nothing.png
 bad_image nothing.png
 error 3 "nothing.png: empty file" train "${few[@]}" --train-list bad.txt --data data

@@ -101,6 +101,7 @@ row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --data train -
 row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --test-data val -- "class folder 0 differs"
 row evalcwd_a 0 eval --checkpoint ../evalcwd_a/three.pth --dataset folder --test-data val -- "top-1" "!many"
 # --------------------------------------------------------------------------------------- images
+row webp_a 0 data check --test-list list.txt --data . --classes 10 -- "unreadable 0"
 row damaged_a 0 data check --test-list list.txt --data . --classes 10 -- "unreadable 0"
 # --------------------------------------------------------------------------------- lost work
 row resumehint_a 3 train "${tiny[@]:0:14}" --data ../_pool --train-list list.txt --test-list ../_pool/list.txt \

@@ -3,7 +3,7 @@
 # Does nothing where all is there. `install.sh tests` adds what only the tests need.
 set -euo pipefail
 
-packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev opencl-headers ocl-icd-opencl-dev
+packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev opencl-headers ocl-icd-opencl-dev
           pocl-opencl-icd libclblast-dev)
 [ "${1:-}" = tests ] && packages+=(libcmocka-dev xz-utils)
 

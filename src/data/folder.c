@@ -1,6 +1,6 @@
-/* A folder per class: the folders in the order of their names are the classes, the JPEG and PNG
- * files below each are its images, in the order of their paths. Other files and hidden folders are passed
- * over with a warning, hidden files without. */
+/* A folder per class: the folders in the order of their names are the classes, the images below
+ * each (by their names' endings, those of torchvision) are its images, in the order of their paths.
+ * Other files and hidden folders are passed over with a warning, hidden files without. */
 #define _DEFAULT_SOURCE /* d_type */
 #include "base/file.h"
 #include "base/log.h"
@@ -60,9 +60,12 @@ static void names_sort(Names *names, int (*compare)(const void *, const void *))
 
 static bool is_image(const char *name)
 {
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"};
     const char *dot = strrchr(name, '.');
-    return dot &&
-           (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+        if (strcasecmp(dot, endings[i]) == 0)
+            return true;
+    return false;
 }
 
 static bool is_folder(const char *path, const struct dirent *entry)
@@ -181,7 +184,7 @@ static Status check_known(const Dataset *d, const Names *classes, const ClassNam
 static void warn_passed(const char *root, int64_t files, int64_t hidden)
 {
     if (files > 0)
-        log_warn("%s: passed over %lld files that are neither .jpg, .jpeg nor .png", root,
+        log_warn("%s: passed over %lld files whose names are not those of images", root,
                  (long long)files);
     if (hidden > 0)
         log_warn("%s: passed over %lld hidden folders (their names begin with a dot)", root,
@@ -203,7 +206,7 @@ static Status fill(const DatasetSpec *spec, Dataset *d, Names *classes, Names *i
                            spec->classes ? spec->classes : DATASET_CLASSES_MAX);
     TRY(scan_classes(d, classes, images, &passed));
     if (images->count == 0)
-        return status_fail(STATUS_INPUT, "%s: no .jpg, .jpeg or .png files in its %lld folders",
+        return status_fail(STATUS_INPUT, "%s: no images (.jpg, .png, .webp, ...) in its %lld folders",
                            d->source, (long long)classes->count);
     warn_passed(d->source, passed.files, passed.hidden + loose.hidden);
     d->count = images->count;

@@ -11,32 +11,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The one list of formats, by their first bytes. */
+/* Libraries that are used where the program was built with them. */
+#ifndef PACO_WEBP
+#define decode_webp NULL
+#endif
+#ifndef PACO_GIF
+#define decode_gif NULL
+#endif
+#ifndef PACO_TIFF
+#define decode_tiff NULL
+#endif
+
+/* The one list of formats, by their first bytes ('?' stands for any). */
 typedef struct Format {
+    const char *name, *library; /* library: that it needs, for messages */
     const char *magic;
     size_t length;
-    Status (*decode)(DecodeJob *job);
+    Status (*decode)(DecodeJob *job); /* NULL: built without the library */
 } Format;
 
 static const Format formats[] = {
-    {"\xff\xd8\xff", 3, decode_jpeg},
-    {"\x89PNG\r\n\x1a\n", 8, decode_png},
+    {"JPEG", "libjpeg", "\xff\xd8\xff", 3, decode_jpeg},
+    {"PNG", "libpng", "\x89PNG\r\n\x1a\n", 8, decode_png},
+    {"WebP", "libwebp", "RIFF????WEBP", 12, decode_webp},
+    {"GIF", "giflib", "GIF87a", 6, decode_gif},
+    {"GIF", "giflib", "GIF89a", 6, decode_gif},
+    {"BMP", "nothing", "BM", 2, decode_bmp},
+    {"TIFF", "libtiff", "II*\0", 4, decode_tiff},
+    {"TIFF", "libtiff", "MM\0*", 4, decode_tiff},
 };
+
+static bool begins(const uint8_t *bytes, size_t size, const Format *format)
+{
+    bool same = size >= format->length;
+    for (size_t i = 0; i < format->length && same; i++)
+        same = format->magic[i] == '?' || bytes[i] == (uint8_t)format->magic[i];
+    return same;
+}
 
 static Status find_format(const char *name, const uint8_t *bytes, size_t size, const Format **out)
 {
     if (size == 0)
         return status_fail(STATUS_INPUT, "%s: empty file", name);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (size >= formats[i].length && memcmp(bytes, formats[i].magic, formats[i].length) == 0) {
+        if (begins(bytes, size, &formats[i])) {
             *out = &formats[i];
-            return STATUS_OK;
+            return formats[i].decode
+                       ? STATUS_OK
+                       : status_fail(STATUS_INPUT, "%s: %s, which this program was built without "
+                                     "(%s)", name, formats[i].name, formats[i].library);
         }
     /* Its first bytes say more of a wrong file than its name. */
     char seen[3 * 4 + 1] = "";
     for (size_t i = 0; i < 4 && i < size; i++)
         snprintf(seen + 3 * i, 4, " %02x", bytes[i]);
-    return status_fail(STATUS_INPUT, "%s: neither JPEG nor PNG (begins with%s)", name, seen);
+    return status_fail(STATUS_INPUT, "%s: no image in a known format (begins with%s)", name, seen);
 }
 
 static Status decode(DecodeJob *job)

@@ -21,6 +21,10 @@ typedef struct DecodeJob {
 /* All leave job->image for the caller to free, on failure too. */
 Status decode_jpeg(DecodeJob *job);
 Status decode_png(DecodeJob *job);
+Status decode_webp(DecodeJob *job);
+Status decode_gif(DecodeJob *job);
+Status decode_bmp(DecodeJob *job);
+Status decode_tiff(DecodeJob *job);
 
 /* Checks a header's size, sets job->whole and asks for the wanted box. */
 Status decode_header(DecodeJob *job, uint32_t width, uint32_t height);

@@ -151,8 +151,8 @@ static void map_pixels(Png *self)
         map_grey16(self);
 }
 
-/* The checksums of all chunks before the first one of pixels. */
-static Status check_chunks(const DecodeJob *job)
+/* The size, and the checksums of all chunks before the first one of pixels. */
+static Status check_chunks(DecodeJob *job)
 {
     for (size_t at = 8;;) {
         if (job->size - at < 12)
@@ -165,6 +165,8 @@ static Status check_chunks(const DecodeJob *job)
             return status_fail(STATUS_INPUT, "%s: PNG, byte %zu: truncated", job->name, at);
         if (crc32(0, chunk + 4, length + 4) != number(chunk + 8 + length))
             return status_fail(STATUS_INPUT, "%s: PNG, byte %zu: wrong checksum", job->name, at);
+        if (at == 8 && memcmp(chunk + 4, "IHDR", 4) == 0 && length == 13)
+            TRY(decode_header(job, number(chunk + 8), number(chunk + 12)));
         at += (size_t)length + 12;
     }
 }
@@ -200,10 +202,6 @@ static void decode(Png *self)
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE); /* checked before */
     png_read_info(png, self->info);
-    self->status = decode_header(self->job, png_get_image_width(png, self->info),
-                                 png_get_image_height(png, self->info));
-    if (self->status != STATUS_OK)
-        return;
     choose_transforms(self);
     read_pixels(self);
     if (self->status == STATUS_OK)
