@@ -97,7 +97,7 @@ static void every_architecture_is_recognised(void **state)
             Recognised r;
             Made made = {.arch = arch->name, .prefix = "", .classifier = i % 2 ? "fc" : "linear",
                          .classes = 1000, .head = paco};
-            made.width = arch->family == FAMILY_CIFAR ? 64 : arch->block == BLOCK_BASIC ? 512 : 2048;
+            made.width = arch_features(arch);
             if (paco) {
                 made.prefix = "module.encoder_q.";
                 made.classifier = "module.linear";
@@ -214,7 +214,11 @@ static void architectures_have_their_sizes(void **state)
         {"resnext101_32x8d", 1000, 88791336}, {"wide_resnet50_2", 1000, 68883240},
         {"resnet200", 1000, 64673832},        {"resnext101_32x4d", 1000, 44177704},
         {"resnet20", 10, 269722},             {"resnet32", 10, 464154},
-        {"resnet110", 10, 1727962}};
+        {"resnet110", 10, 1727962},           {"resnet20_b", 10, 272474},
+        {"cifar_resnet18", 10, 11173962},     {"cifar_resnet34", 10, 21282122},
+        {"cifar_resnet50", 10, 23520842},     {"resnet10", 1000, 5418792},
+        {"resnet26", 1000, 15995176},         {"wide_resnet101_2", 1000, 126886696},
+        {"resnext101_64x4d", 1000, 83455272}};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         TensorList list = {0};
         int64_t parameters = 0;

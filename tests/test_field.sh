@@ -78,7 +78,10 @@ row initfrom_a 3 train "${tiny[@]}" --init-from ../base/mini.pth -- "--partial t
 row initfrom_a 3 train "${tiny[@]}" --resume ../base/mini.pth -- "--init-from takes the weights" "... and "
 row whole_a 3 eval --checkpoint model.pt "${pool[@]}" -- "a whole module (models.resnet.Tiny)" "save its state_dict()"
 row lfs_a 3 eval --checkpoint model.safetensors "${pool[@]}" -- "a Git LFS pointer"
-row partial_a 3 eval --checkpoint optionB.pth "${pool[@]}" --partial -- "'layer2.0.shortcut.0.weight' lies in the path"
+row partial_a 0 eval --checkpoint optionB.pth "${pool[@]}" --partial -- "resnet20_b, 10 classes" "107 tensors loaded, 0 differences"
+rm -rf "$OUT/eval"
+row ldam_a 0 eval --checkpoint ckpt.best.pth.tar "${pool[@]}" -- "classifier: cosine"
+predicts 3 4 9 6 5 1 4 1 4 7 8 9 0 1 0 6 0 1 1 0
 # ---------------------------------------------------------------------------- folders and lists
 row csv_a 0 eval --checkpoint ../base/mini.pth --list train.csv "${pool[@]:2}" -- "loss 2.3455"
 predicts "${plain[@]}"

@@ -146,6 +146,18 @@ void state_dict_free(StateDict *dict)
     *dict = (StateDict){0};
 }
 
+void state_dict_drop(StateDict *dict, const char *beginning, size_t length)
+{
+    int count = dict->count;
+    dict->count = 0;
+    for (int i = 0; i < count; i++)
+        if (strncmp(dict->tensors[i].name, beginning, length) != 0)
+            dict->tensors[dict->count++] = dict->tensors[i];
+    for (int i = 0; i < dict->count; i++)
+        dict->by_name[i] = &dict->tensors[i];
+    qsort(dict->by_name, (size_t)dict->count, sizeof *dict->by_name, by_name);
+}
+
 const StateTensor *state_dict_find(const StateDict *dict, const char *name)
 {
     StateTensor wanted = {.name = name}, *key = &wanted;

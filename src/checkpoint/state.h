@@ -29,6 +29,8 @@ typedef struct StateDict {
 Status state_dict_open(Checkpoint *checkpoint, StateDict *dict);
 /* The same for the dict at a key, which must be there; `where` must live as long as the dict. */
 Status state_dict_open_at(Checkpoint *checkpoint, const char *where, StateDict *dict);
+/* Takes the tensors whose names begin so out of the dict. */
+void state_dict_drop(StateDict *dict, const char *beginning, size_t length);
 /* A name without the "module." of data-parallel training before it. */
 const char *state_dict_name(const char *name);
 void state_dict_free(StateDict *dict);

@@ -83,7 +83,7 @@ Status bench_idle(Bench *b)
 ModelConfig bench_config(Options *o, bool evaluation)
 {
     const Arch *arch = arch_at(o->arch);
-    int usual = arch->family == FAMILY_CIFAR ? 32 : 224;
+    int usual = arch_family(arch)->small ? 32 : 224;
     return run_config(o, o->classes ? o->classes : 1000, o->size ? o->size : usual, !evaluation,
                       evaluation ? o->batch : 0);
 }

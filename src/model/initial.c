@@ -13,7 +13,7 @@
 /* Standard deviation of a normal draw, 0 for a uniform one. */
 static double normal_scale(const ModelConfig *c, const Value *v)
 {
-    bool cifar = c->arch->family == FAMILY_CIFAR;
+    bool cifar = arch_family(c->arch)->small;
     if (v->kind == PARAM_CONV_WEIGHT) {
         double fan_out = (double)(v->dims.d[0] * v->dims.d[2] * v->dims.d[3]);
         return sqrt(2 / (cifar ? (double)v->fan_in : fan_out));

@@ -35,7 +35,7 @@ Status model_check(const ModelConfig *c)
     if (c->classes < 2)
         return status_fail(STATUS_USAGE, "classes: at least 2 are needed (got %d)", c->classes);
     bool single =
-        c->arch->family == FAMILY_IMAGENET && c->size <= 32; /* one pixel in the last stage */
+        !arch_family(c->arch)->small && c->size <= 32; /* one pixel in the last stage */
     if (c->train && (single || (c->method == METHOD_PACO && c->mlp)) && c->batch < 2)
         return status_fail(
             STATUS_USAGE,
@@ -102,7 +102,7 @@ static void build_paco_loss(Model *m, const ModelConfig *c, Net *net, Value *h, 
 {
     Graph *g = m->graph;
     Value *projected = net_head(net, h, c->dim, c->mlp);
-    Value *logits = net_classifier(net, h, c->classes);
+    Value *logits = net_classifier(net, h, c->classes, false);
     mark_trainable(c, g);
     g->scope = "normalize_q";
     Value *q = NODE(g, l2norm, &(NoAttrs){0}, projected)->out[0];
@@ -119,7 +119,7 @@ static void build_softmax_loss(Model *m, const ModelConfig *c, Net *net, Value *
 {
     Graph *g = m->graph;
     net_declare_head(net, c->dim, c->mlp);
-    Value *logits = net_classifier(net, h, c->classes);
+    Value *logits = net_classifier(net, h, c->classes, false);
     mark_trainable(c, g);
     g->scope = method_name(c->method);
     Node *loss = NODE(g, softmax_loss, &(NoAttrs){0}, logits, labels, m->prior, m->loss);
@@ -241,7 +241,7 @@ static void build_evaluation(Model *m, const ModelConfig *c)
     m->eval_images = image_input(g, c, "im_eval", c->eval_batch);
     Net net = {g, c->arch, NET_EVAL};
     Value *h = net_pooled(&net, images(g, c, "images_eval", m->eval_images, NULL, c->eval_batch));
-    m->eval_logits = net_classifier(&net, h, c->classes);
+    m->eval_logits = net_classifier(&net, h, c->classes, c->cosine);
     m->eval_logits->role = ROLE_OUTPUT;
 }
 

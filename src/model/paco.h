@@ -32,6 +32,7 @@ typedef struct ModelConfig {
     int dim, queue;        /* of the projected features; rows of the queue */
     bool mlp;              /* two-layer projection head */
     bool prior;            /* class prior in the loss: long-tailed recipes, balanced softmax */
+    bool cosine;           /* evaluation: a classifier of normalised features and weights */
     bool train;            /* build the training step */
     bool bytes;            /* images arrive as uint8 [N][H][W][3]; else float32 [N,3,H,W] */
     double mean[3], std[3];

@@ -193,11 +193,17 @@ static bool take_classifier(const NamedShapes *list, Recognised *out, int base, 
     char name[NAME_ROOM];
     int n = snprintf(name, sizeof name, "%.*s%s", base, out->prefix, module);
     const NamedShape *t = n < NAME_ROOM ? find_weight(list, "", name) : NULL;
-    bool fits = t && t->rank == 2 && t->shape[1] == arch_features(out->arch) && t->shape[0] > 0;
-    if (!t || (fitting && !fits))
+    int64_t features = arch_features(out->arch), rows = dimension(t, 0), columns = dimension(t, 1);
+    char bias[NAME_ROOM + 8];
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    bool biased = find(list, "", bias) != NULL, flat = t && t->rank == 2 && rows > 0 && columns > 0;
+    bool fits = flat && columns == features, turned = flat && !fits && !biased && rows == features;
+    if (!t || (fitting && !fits && !turned))
         return false;
     memcpy(out->classifier, name, (size_t)n + 1);
-    out->classes = fits ? t->shape[0] : 0;
+    out->classes = fits ? rows : turned ? columns : 0;
+    out->turned = turned;
+    out->biased = biased;
     return true;
 }
 
@@ -264,6 +270,30 @@ bool recognise_is_key_side(const char *prefix)
     return ends_with(prefix, KEY);
 }
 
+/* Whether some stage begins with a projection of that name. */
+static bool has_shortcuts(const NamedShapes *list, const char *prefix)
+{
+    char name[64];
+    bool found = false;
+    for (int s = 1; s <= STAGES && !found; s++) {
+        snprintf(name, sizeof name, "layer%d.0.shortcut.0.weight", s);
+        found = find(list, prefix, name) != NULL;
+    }
+    return found;
+}
+
+/* A name of ours within the backbone as the list has it. */
+static void put_name(const Recognised *found, const char *name, char *to, size_t room)
+{
+    static const char ours[] = ".downsample.", theirs[] = ".shortcut.";
+    const char *at = found->shortcut ? strstr(name, ours) : NULL;
+    if (at)
+        snprintf(to, room, "%s%.*s%s%s", found->prefix, (int)(at - name), name, theirs,
+                 at + strlen(ours));
+    else
+        snprintf(to, room, "%s%s", found->prefix, name);
+}
+
 bool recognise(const NamedShapes *list, const char *prefix, Recognised *out, Unrecognised *why)
 {
     *out = (Recognised){0};
@@ -279,6 +309,7 @@ bool recognise(const NamedShapes *list, const char *prefix, Recognised *out, Unr
         why->name = stem->name;
         return false;
     }
+    out->shortcut = has_shortcuts(list, out->prefix);
     Blocks blocks = find_blocks(list, out->prefix);
     Fit best = find_best(list, out, &blocks);
     if (!best.arch || !fits(&best)) {
@@ -303,7 +334,7 @@ bool recognise_name(const Recognised *found, const char *name, char *to, size_t 
     else if (of_classifier)
         snprintf(to, room, "%s.%s", found->classifier, name + strlen(classifier));
     else
-        snprintf(to, room, "%s%s", found->prefix, name + strlen(QUERY));
+        put_name(found, name + strlen(QUERY), to, room);
     return known;
 }
 

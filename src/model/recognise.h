@@ -40,7 +40,11 @@ typedef struct Recognised {
     int outer;              /* length of the prefix without "encoder_q.": before PaCo's names */
     char classifier[RECOGNISED_NAME]; /* whole name without ".weight": "linear", "head.fc"; ""
                                          when there is none */
-    int64_t classes;        /* rows of the classifier; 0: there is none, or none of this width */
+    bool turned; /* the classifier is [features, classes] and has no bias: of normalised features
+                    and weights (LDAM, RIDE, BCL) */
+    bool biased; /* it has a bias */
+    bool shortcut;          /* projections are called "shortcut", not "downsample" */
+    int64_t classes;        /* classes of the classifier; 0: there is none, or none of this width */
     const HeadForm *head;   /* NULL: none */
     int64_t head_width, head_dim; /* rows of the head's first layer where there are two, of its last
                                      one; 0 */

@@ -33,14 +33,27 @@ const Arch *arch_find(const char *name)
     return NULL;
 }
 
+const Family *arch_family(const Arch *arch)
+{
+    static const Family families[] = {
+#define X(name, words, stem, small, projects) {words, stem, small, projects},
+        FAMILY_LIST(X)
+#undef X
+    };
+    return &families[arch->family];
+}
+
 int arch_features(const Arch *arch)
 {
-    return arch->family == FAMILY_CIFAR ? 64 : arch->block == BLOCK_BASIC ? 512 : 2048;
+    int planes = arch_family(arch)->stem;
+    for (int s = 1; s < 4 && arch->layers[s]; s++)
+        planes *= 2;
+    return arch->block == BLOCK_BASIC ? planes : 4 * planes;
 }
 
 int arch_least_size(const Arch *arch)
 {
-    return arch->family == FAMILY_CIFAR ? 4 : 32;
+    return arch_family(arch)->small ? 4 : 32;
 }
 
 /* ------------------------------------------------------------------------------------ parameters
@@ -163,7 +176,7 @@ static Value *shortcut(Net *net, const Block *b, Value *x)
     char name[128];
     if (b->stride == 1 && x->dims.d[1] == b->out)
         return x;
-    if (net->arch->family == FAMILY_CIFAR) {
+    if (!arch_family(net->arch)->projects) {
         enter(net, part(b, "shortcut", name, sizeof name));
         ShortcutAttrs attrs = {b->out, (int)x->dims.d[2], (int)x->dims.d[3]};
         return NODE(net->graph, shortcut_a, &attrs, x)->out[0];
@@ -194,7 +207,7 @@ static Value *block(Net *net, const Block *b, Value *x)
 static Value *stage(Net *net, int number, Value *x)
 {
     const Arch *a = net->arch;
-    int base = a->family == FAMILY_CIFAR ? 16 : 64, planes = base << (number - 1);
+    int planes = arch_family(a)->stem << (number - 1);
     for (int i = 0; i < a->layers[number - 1]; i++) {
         Block b = {.stride = i == 0 && number > 1 ? 2 : 1, .width = planes, .out = planes};
         if (a->block == BLOCK_BOTTLENECK) {
@@ -211,10 +224,10 @@ static Value *stage(Net *net, int number, Value *x)
 
 Value *net_pooled(Net *net, Value *x)
 {
-    if (net->arch->family == FAMILY_CIFAR) {
-        x = relu(net, bn(net, "bn1", conv(net, "conv1", x, 16, 3, 1, 1), false));
-    } else {
-        x = relu(net, bn(net, "bn1", conv(net, "conv1", x, 64, 7, 2, 1), false));
+    const Family *family = arch_family(net->arch);
+    int side = family->small ? 3 : 7, stride = family->small ? 1 : 2;
+    x = relu(net, bn(net, "bn1", conv(net, "conv1", x, family->stem, side, stride, 1), false));
+    if (!family->small) {
         enter(net, "maxpool");
         PoolAttrs attrs = {3, 2, 1, (int)x->dims.d[2], (int)x->dims.d[3]};
         x = NODE(net->graph, max_pool, &attrs, x)->out[0];
@@ -249,8 +262,11 @@ void net_declare_head(Net *net, int dim, bool mlp)
     linear_params(net, "fc.3", features, dim);
 }
 
-Value *net_classifier(Net *net, Value *h, int classes)
+Value *net_classifier(Net *net, Value *h, int classes, bool cosine)
 {
+    enter(net, "normalize");
+    if (cosine)
+        h = NODE(net->graph, l2norm, &(NoAttrs){0}, h)->out[0];
     return linear(net, "linear", h, classes);
 }
 
@@ -261,7 +277,7 @@ Graph *net_graph(const Arch *arch, int classes)
     Value *x = graph_value(net.graph, "image", ROLE_INPUT, DTYPE_F32, DIMS4(1, 3, size, size));
     Value *h = net_pooled(&net, x);
     if (classes > 0)
-        net_classifier(&net, h, classes);
+        net_classifier(&net, h, classes, false);
     net.graph->scope = NULL;
     return net.graph;
 }

@@ -4,7 +4,27 @@
 
 #include "graph/op.h"
 
-typedef enum ArchFamily { FAMILY_CIFAR, FAMILY_IMAGENET } ArchFamily;
+/* X(name, words, channels of the stem, small, projects)
+ *   small     a stem of 3x3 for images of 32x32, initial values as in the CIFAR codes; else 7x7 and
+ *             a pooling
+ *   projects  shortcuts between stages are convolutions (option B); else without parameters (A) */
+#define FAMILY_LIST(X)                                                                             \
+    X(CIFAR, "CIFAR", 16, true, false)                                                             \
+    X(CIFAR_B, "CIFAR, projected shortcuts", 16, true, true)                                       \
+    X(CIFAR_64, "CIFAR, 64 channels", 64, true, true)                                              \
+    X(IMAGENET, "ImageNet", 64, false, true)
+
+typedef enum ArchFamily {
+#define X(name, words, stem, small, projects) FAMILY_##name,
+    FAMILY_LIST(X)
+#undef X
+} ArchFamily;
+
+typedef struct Family {
+    const char *words;
+    int stem;
+    bool small, projects;
+} Family;
 typedef enum ArchBlock { BLOCK_BASIC, BLOCK_BOTTLENECK } ArchBlock;
 
 typedef struct Arch {
@@ -18,6 +38,7 @@ typedef struct Arch {
 /* The architecture of this name, or NULL; and number i of the list, NULL behind its end. */
 const Arch *arch_find(const char *name);
 const Arch *arch_at(int i);
+const Family *arch_family(const Arch *arch);
 /* Channels of the pooled feature. */
 int arch_features(const Arch *arch);
 /* Smallest image side that leaves at least one pixel before pooling. */
@@ -45,8 +66,9 @@ Value *net_pooled(Net *net, Value *x);
 Value *net_head(Net *net, Value *h, int dim, bool mlp);
 /* The head's parameters without its nodes: baselines carry them untrained. */
 void net_declare_head(Net *net, int dim, bool mlp);
-/* The classifier `linear`: h[N,F] -> logits[N,classes]. */
-Value *net_classifier(Net *net, Value *h, int classes);
+/* The classifier `linear`: h[N,F] -> logits[N,classes]; with `cosine` of the normalised h, for rows
+ * of weights that are normalised already. */
+Value *net_classifier(Net *net, Value *h, int classes, bool cosine);
 /* A graph of one small image through the backbone and, unless classes is 0, the classifier: for the
  * names and shapes of its parameters and running statistics. Free it with graph_free. */
 Graph *net_graph(const Arch *arch, int classes);

@@ -31,4 +31,14 @@ typedef enum ScheduleKind {
 #undef X
 } ScheduleKind;
 
+/* What a checkpoint's classifier is: as its shapes say; a linear layer; the same of normalised
+ * features and weights. */
+#define CLASSIFIER_LIST(X) X(AUTO, "auto") X(LINEAR, "linear") X(COSINE, "cosine")
+
+typedef enum Classifier {
+#define X(name, word) CLASSIFIER_##name,
+    CLASSIFIER_LIST(X)
+#undef X
+} Classifier;
+
 #endif

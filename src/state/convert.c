@@ -166,7 +166,7 @@ static Status add_bare(Arena *arena, Object *root, const StateDict *dict, const 
 {
     if (*found->classifier)
         TRY(network_check_classifier(dict, found));
-    const char *fc = found->arch->family == FAMILY_CIFAR ? "linear" : "fc";
+    const char *fc = arch_family(found->arch)->small ? "linear" : "fc";
     size_t n = strlen(found->prefix), classifier = strlen(found->classifier);
     for (int i = 0; i < dict->count; i++) {
         const StateTensor *t = &dict->tensors[i];

@@ -164,8 +164,8 @@ static void print_recognised(const StateDict *dict, const Recognised *r, FILE *o
 {
     char where[200], prefix[200];
     fprintf(out, "architecture: %s (%s), backbone under '%s%s%s%s'\n", r->arch->name,
-            r->arch->family == FAMILY_CIFAR ? "CIFAR" : "ImageNet", clean(dict->where, where),
-            *where ? "/" : "", dict->module ? "module." : "", clean(r->prefix, prefix));
+            arch_family(r->arch)->words, clean(dict->where, where),
+            *dict->where ? "/" : "", dict->module ? "module." : "", clean(r->prefix, prefix));
     if (network_check_classifier(dict, r) == STATUS_OK)
         fprintf(out, "classifier: %s, %" PRId64 " classes\n", r->classifier, r->classes);
     else

@@ -169,11 +169,24 @@ static Status open_usual(Checkpoint *c, StateDict *dict, Recognised *found)
     return status;
 }
 
-static Status open_place(Checkpoint *c, const NetworkPlace *place, StateDict *dict,
-                         Recognised *found)
+/* Another network of the same dict, "student." beside "teacher.", is none of this one's tensors. */
+static void drop_others(const NetworkPlaces *places, const NetworkPlace *place, StateDict *dict)
+{
+    for (int i = 0; i < places->count; i++) {
+        const NetworkPlace *p = &places->items[i];
+        size_t n = strcspn(p->prefix, ".") + 1;
+        if (strcmp(p->where, place->where) == 0 && *p->prefix &&
+            strncmp(p->prefix, place->prefix, n) != 0)
+            state_dict_drop(dict, p->prefix, n);
+    }
+}
+
+static Status open_place(Checkpoint *c, const NetworkPlaces *places, const NetworkPlace *place,
+                         StateDict *dict, Recognised *found)
 {
     TRY(state_dict_open_at(c, place->where, dict));
     dict->where = arena_printf(&dict->arena, "%s", place->where);
+    drop_others(places, place, dict);
     Status status = find_at(dict, place->prefix, found);
     if (status != STATUS_OK)
         state_dict_free(dict);
@@ -187,7 +200,7 @@ Status network_open(Checkpoint *checkpoint, const char *key, StateDict *dict, Re
     list_places(checkpoint, &places);
     Status status = places.count || key ? choose(checkpoint, &places, key, &place) : STATUS_OK;
     if (status == STATUS_OK)
-        status = place ? open_place(checkpoint, place, dict, found)
+        status = place ? open_place(checkpoint, &places, place, dict, found)
                        : open_usual(checkpoint, dict, found);
     arena_free(&places.arena);
     return status;
@@ -244,8 +257,14 @@ void network_add_tensors(TensorList *list, const Recognised *found, const Graph 
         tensors_add_side(list, graph, "linear.", false);
     for (int i = first; i < list->count; i++) {
         char name[NAME_ROOM];
-        recognise_name(found, list->items[i].name, name, sizeof name);
-        list->items[i].name = arena_printf(&list->arena, "%s", name);
+        ModelTensor *t = &list->items[i];
+        bool classifies = strncmp(t->name, "linear.", 7) == 0, bias = t->dims.rank == 1;
+        if (classifies && found->turned && !bias)
+            t->dims = DIMS2(t->dims.d[1], t->dims.d[0]);
+        if (classifies && *found->classifier && !found->biased && bias)
+            t->need = TENSOR_IGNORED;
+        recognise_name(found, t->name, name, sizeof name);
+        t->name = arena_printf(&list->arena, "%s", name);
     }
 }
 

@@ -22,7 +22,8 @@ Status network_find(const StateDict *dict, Recognised *found);
  * or none at all, with the layers that it could be. */
 Status network_check_classifier(const StateDict *dict, const Recognised *found);
 
-/* Adds the query side's tensors of a graph, and with `classifier` those, under the file's names. */
+/* Adds the query side's tensors of a graph, and with `classifier` those, under the file's names; the
+ * weight in the file's orientation, the bias ignored where the file has none. */
 void network_add_tensors(TensorList *list, const Recognised *found, const Graph *graph,
                          bool classifier);
 /* Adds, ignored, the projection head's tensors in every form. */

@@ -79,7 +79,7 @@ Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *o
     s->options = options;
     s->config = config;
     s->data = data;
-    bool cifar = config->arch->family == FAMILY_CIFAR;
+    bool cifar = arch_family(config->arch)->small;
     s->state.kind = cifar ? TRAINING_CIFAR : config->prior ? TRAINING_LT : TRAINING_FULL;
     s->state.arch = config->arch->name;
     s->state.momentum = config->sgd.momentum;

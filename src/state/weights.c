@@ -11,6 +11,7 @@
 #include "state/store.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ Status weights_open(const char *path, const char *key, bool require_crc, Weights
     free(chosen);
     TRY(status);
     status = network_open(w->checkpoint, key, &w->dict, &w->found);
+    w->cosine = status == STATUS_OK && w->found.turned;
     if (status == STATUS_OK)
         return STATUS_OK;
     checkpoint_close(w->checkpoint);
@@ -142,6 +144,37 @@ static Status read_all(Loading *l)
     return not_finite_tell(&bad, path, l->weights->strict_finite);
 }
 
+/* Rows of a cosine classifier, [classes][features] from either orientation, become unit vectors. */
+static void normalise_rows(ModelTensor *t, bool turned)
+{
+    int64_t classes = t->dims.d[turned], features = t->dims.d[!turned];
+    float *from = t->data, *to = mem_alloc((size_t)(classes * features) * sizeof *to);
+    for (int64_t c = 0; c < classes; c++) {
+        double squares = 0;
+        for (int64_t f = 0; f < features; f++) {
+            float x = turned ? from[f * classes + c] : from[c * features + f];
+            to[c * features + f] = x;
+            squares += (double)x * x;
+        }
+        double norm = fmax(sqrt(squares), 1e-12);
+        for (int64_t f = 0; f < features; f++)
+            to[c * features + f] = (float)(to[c * features + f] / norm);
+    }
+    free(t->data);
+    t->data = to;
+}
+
+/* The classifier as the graph wants it. */
+static void turn_classifier(Loading *l)
+{
+    const Recognised *found = &l->weights->found;
+    for (int i = 0; i < l->wanted.count && l->weights->cosine; i++) {
+        ModelTensor *t = &l->wanted.items[i];
+        if (t->data && t->value && strcmp(t->value->name, "linear.weight") == 0)
+            normalise_rows(t, found->turned);
+    }
+}
+
 /* The value, and its copy on the key side: a new run begins with both equal. */
 static Status write_all(const Loading *l, Session *session)
 {
@@ -217,6 +250,8 @@ Status weights_load(Weights *weights, Session *session, const Model *model, Weig
                              checkpoint_path(weights->checkpoint));
     if (status == STATUS_OK)
         status = read_all(&l);
+    if (status == STATUS_OK)
+        turn_classifier(&l);
     if (status == STATUS_OK)
         status = write_all(&l, session);
     for (int i = 0; i < l.wanted.count; i++)

@@ -46,9 +46,12 @@ static Status open_network(Eval *e)
                            "--classes: the checkpoint's classifier has others (%d vs %lld)",
                            o->classes, (long long)found->classes);
     TRY(options_set(o, "arch", found->arch->name));
-    int size = o->size ? o->size : found->arch->family == FAMILY_CIFAR ? 32 : 224;
+    int size = o->size ? o->size : arch_family(found->arch)->small ? 32 : 224;
     e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
     ModelConfig config = run_config(o, (int)found->classes, size, false, o->batch);
+    if (o->classifier != CLASSIFIER_AUTO)
+        e->weights.cosine = o->classifier == CLASSIFIER_COSINE;
+    config.cosine = e->weights.cosine;
     SessionOptions session = run_session(o);
     TRY(run_open(&config, &session, &e->run));
     if (o->partial) /* what the file lacks is as in a new network */
@@ -104,6 +107,8 @@ static void print_result(const Eval *e, FILE *out)
         fprintf(out, "skipped %lld of %lld images: unreadable, left out of all figures\n",
                (long long)e->result.skipped, (long long)e->test->count);
     char text[6][16], normalisation[160];
+    if (e->weights.cosine)
+        fprintf(out, "classifier: cosine of features and weights, without a scale\n");
     fprintf(out, "normalisation: %s\n", options_normalisation(e->options, normalisation));
     fprintf(out, "top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n",
             metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]), e->result.loss,
