@@ -11,7 +11,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +31,16 @@ struct Program {
 /* First bytes of a cache file; then the key's text, then the binary. */
 typedef struct CacheHeader {
     char magic[8];
-    uint64_t key_bytes, binary_bytes, checksum; /* checksum: of key and binary */
+    uint64_t key_bytes, binary_bytes;
+    uint8_t sha256[SHA256_BYTES]; /* of key and binary */
 } CacheHeader;
 
-static const char cache_magic[8] = "pacocl1";
+static const char cache_magic[8] = "pacocl2";
 
 char *program_cache_folder(const char *chosen)
 {
     char *folder = file_cache_folder(chosen);
-    if (folder && file_make_folder(folder) != STATUS_OK) {
+    if (folder && file_make_cache(folder) != STATUS_OK) {
         log_warn("built kernels are not kept: %s", status_text());
         free(folder);
         folder = NULL;
@@ -86,6 +89,23 @@ static char *cache_path(const Device *device, const char *file, const char *key)
     return path;
 }
 
+static void make_digest(CacheHeader *h, const void *key, const void *binary)
+{
+    Sha256 sha;
+    sha256_begin(&sha);
+    sha256_add(&sha, key, h->key_bytes);
+    sha256_add(&sha, binary, h->binary_bytes);
+    sha256_end(&sha, h->sha256);
+}
+
+static bool has_digest(const CacheHeader *h, const uint8_t *bytes, size_t size)
+{
+    CacheHeader again = *h;
+    make_digest(&again, bytes, bytes + h->key_bytes);
+    return size == h->key_bytes + h->binary_bytes &&
+           memcmp(again.sha256, h->sha256, sizeof h->sha256) == 0;
+}
+
 /* The binary part of a cache file, or NULL when the file does not hold this key intact. */
 static const uint8_t *cache_check(const uint8_t *bytes, size_t size, const char *key,
                                   size_t *binary_size)
@@ -97,7 +117,7 @@ static const uint8_t *cache_check(const uint8_t *bytes, size_t size, const char 
     size_t rest = size - sizeof h;
     if (memcmp(h.magic, cache_magic, 8) || h.key_bytes != strlen(key) || h.key_bytes > rest ||
         h.binary_bytes != rest - h.key_bytes || memcmp(bytes + sizeof h, key, h.key_bytes) ||
-        h.checksum != hash_bytes(0, bytes + sizeof h, rest))
+        !has_digest(&h, bytes + sizeof h, rest))
         return NULL;
     *binary_size = h.binary_bytes;
     return bytes + sizeof h + h.key_bytes;
@@ -109,7 +129,7 @@ static cl_program cache_load(const Device *device, const char *path, const char 
 {
     uint8_t *bytes;
     size_t size, binary_size;
-    if (!file_exists(path) || file_read(path, CACHE_FILE_MAX, &bytes, &size) != STATUS_OK)
+    if (!file_exists(path) || file_read_own(path, CACHE_FILE_MAX, &bytes, &size) != STATUS_OK)
         return NULL;
     const uint8_t *binary = cache_check(bytes, size, key, &binary_size);
     cl_program program = NULL;
@@ -137,8 +157,9 @@ static void cache_write(const char *path, const char *key, const uint8_t *binary
     char *temporary = arena_printf(&arena, "%s.%ld", path, (long)getpid());
     CacheHeader h = {.key_bytes = strlen(key), .binary_bytes = size};
     memcpy(h.magic, cache_magic, 8);
-    h.checksum = hash_bytes(hash_bytes(0, key, h.key_bytes), binary, size);
-    FILE *file = fopen(temporary, "wb");
+    make_digest(&h, key, binary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
     bool good = file && fwrite(&h, sizeof h, 1, file) == 1 &&
                 fwrite(key, 1, h.key_bytes, file) == h.key_bytes &&
                 fwrite(binary, 1, size, file) == size;

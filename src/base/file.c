@@ -34,11 +34,11 @@ static Status read_all(int fd, const char *path, uint8_t *to, size_t size)
 }
 
 /* Opens a regular file of at most `limit` bytes. */
-static Status open_regular(const char *path, size_t limit, int *fd, size_t *size)
+static Status open_regular(const char *path, size_t limit, int flags, int *fd, size_t *size)
 {
     struct stat st;
     /* Without O_NONBLOCK, opening a pipe would wait for whoever writes to it. */
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
     if (*fd < 0)
         return status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
     Status status = STATUS_OK;
@@ -58,18 +58,15 @@ Status file_look(const char *path, size_t limit, uint8_t *head, size_t room, siz
 {
     int fd;
     size_t size = 0;
-    TRY(open_regular(path, limit, &fd, &size));
+    TRY(open_regular(path, limit, 0, &fd, &size));
     *length = size < room ? size : room;
     Status status = read_all(fd, path, head, *length);
     close(fd);
     return status;
 }
 
-Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+static Status read_open(int fd, const char *path, size_t length, uint8_t **bytes, size_t *size)
 {
-    int fd;
-    size_t length = 0;
-    TRY(open_regular(path, limit, &fd, &length));
     uint8_t *buffer = malloc(length + 1);
     Status status =
         buffer ? read_all(fd, path, buffer, length)
@@ -83,6 +80,27 @@ Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
     *bytes = buffer;
     *size = length;
     return STATUS_OK;
+}
+
+Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+    int fd;
+    size_t length = 0;
+    TRY(open_regular(path, limit, 0, &fd, &length));
+    return read_open(fd, path, length, bytes, size);
+}
+
+Status file_read_own(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+    int fd;
+    size_t length = 0;
+    struct stat st;
+    TRY(open_regular(path, limit, O_NOFOLLOW, &fd, &length));
+    if (fstat(fd, &st) != 0 || st.st_uid != geteuid()) {
+        close(fd);
+        return status_fail(STATUS_IO, "%s: belongs to another user", path);
+    }
+    return read_open(fd, path, length, bytes, size);
 }
 
 char *file_join(const char *folder, const char *name)
@@ -103,6 +121,17 @@ char *file_cache_folder(const char *chosen)
     if (xdg && *xdg)
         return file_join(xdg, "openpaco");
     return home && *home ? file_join(home, ".cache/openpaco") : NULL;
+}
+
+Status file_make_cache(const char *path)
+{
+    struct stat st;
+    TRY(file_make_folder(path));
+    if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return status_fail(STATUS_IO, "%s: no folder of this user's own", path);
+    if ((st.st_mode & 077) && chmod(path, 0700) != 0)
+        return status_fail(STATUS_IO, "%s: others may write there: %s", path, strerror(errno));
+    return STATUS_OK;
 }
 
 char *file_program_folder(void)

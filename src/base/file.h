@@ -12,6 +12,9 @@
 /* Reads the whole regular file into *bytes (malloc'd, one zero byte follows it). More than `limit`
  * bytes is STATUS_LIMIT; a missing or unreadable file, a directory or a device is STATUS_IO. */
 Status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
+/* As file_read, of a file that is this user's own and no link: what is kept in a cache folder is
+ * believed. */
+Status file_read_own(const char *path, size_t limit, uint8_t **bytes, size_t *size);
 /* The first `room` bytes of the file, or all of a shorter one, into head; else as file_read: for a
  * look at many files. */
 Status file_look(const char *path, size_t limit, uint8_t *head, size_t room, size_t *length);
@@ -20,6 +23,8 @@ char *file_join(const char *folder, const char *name);
 /* Where built programs and tuning results are kept: `chosen`, else XDG_CACHE_HOME/openpaco, else
  * ~/.cache/openpaco; malloc'd. NULL when the environment names no place. */
 char *file_cache_folder(const char *chosen);
+/* Makes it, for this user alone (0700); STATUS_IO where it is a link or another user's. */
+Status file_make_cache(const char *path);
 /* The folder that the running program lies in, malloc'd; NULL where the system does not say. */
 char *file_program_folder(void);
 /* The last component of a path. */

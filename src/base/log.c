@@ -37,6 +37,16 @@ static char *message(const char *format, va_list args)
     return clean;
 }
 
+void log_text(FILE *out, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = message(format, args);
+    va_end(args);
+    fputs(text, out);
+    free(text);
+}
+
 static void line(const char *kind, const char *format, va_list args)
 {
     char *text = message(format, args);

@@ -2,6 +2,8 @@
 #ifndef PACO_BASE_LOG_H
 #define PACO_BASE_LOG_H
 
+#include <stdio.h>
+
 /* A line for the user: "paco: ..." on stderr. Clears a progress line first. Controls in it, a
  * newline too, are shown as utf8_clean does. */
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -13,6 +15,9 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* PACO_DEBUG, 0 when unset. */
 int log_level(void);
+/* The same without "paco: ", on any stream: results that name files or classes. Without a newline:
+ * the caller's. */
+void log_text(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Rewrites the progress line of a terminal; a plain line every `seconds` where stderr is a file. */
 void log_progress(double seconds, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Leaves the progress line standing and goes to the next. */

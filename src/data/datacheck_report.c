@@ -26,8 +26,9 @@ static void print_half(const char *title, const Dataset *d, const DataCheck *che
 {
     if (!d)
         return;
-    fprintf(out, "%s set %s: %lld images, %d classes, checksum %016llx\n", title, d->source,
-           (long long)d->count, d->classes, (unsigned long long)d->checksum);
+    log_text(out, "%s set %s: %lld images, %d classes, checksum %016llx", title, d->source,
+             (long long)d->count, d->classes, (unsigned long long)d->checksum);
+    fputc('\n', out);
     fprintf(out,
             "  missing %lld, unreadable %lld, listed twice %lld, with conflicting labels %lld, ",
             (long long)check->missing, (long long)check->unreadable, (long long)check->duplicates,

@@ -57,6 +57,8 @@ static void module_find(Module *m)
     char *installed = beside ? file_join(beside, PACO_MODULES) : NULL;
     const char *folders[] = {chosen, beside, installed};
     bool found = false;
+    if (chosen && *chosen && !file_exists(chosen))
+        log_warn("PACO_BACKENDS: no such folder (%s)", chosen);
     for (int i = 0; i < 3 && !found; i++)
         found = folders[i] && *folders[i] && module_load_from(m, folders[i]);
     if (!found)

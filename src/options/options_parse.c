@@ -129,6 +129,9 @@ static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *wor
     if (!value)
         return status_fail(STATUS_USAGE, "--%s: value missing (%s)", option_rows[id].name,
                            option_rows[id].values);
+    if (option_rows[id].type == TYPE_TEXT && !*value) /* a variable of a script that was not set */
+        return status_fail(STATUS_USAGE, "--%s: empty (expected %s)", option_rows[id].name,
+                           option_rows[id].values);
     return option_set(o, id, value);
 }
 

@@ -120,7 +120,7 @@ Tuning *tuning_load(const DeviceInfo *info, const char *folder)
     t->head = head_of(info);
     t->path = file_of(info, t->head, folder);
     if (!t->path || !file_exists(t->path) ||
-        file_read(t->path, FILE_LIMIT, &bytes, &size) != STATUS_OK)
+        file_read_own(t->path, FILE_LIMIT, &bytes, &size) != STATUS_OK)
         return t;
     char *text = (char *)bytes;
     if (strncmp(text, t->head, strlen(t->head)) == 0)

@@ -167,7 +167,8 @@ static void print_recognised(const StateDict *dict, const Recognised *r, FILE *o
             arch_family(r->arch)->words, clean(dict->where, where),
             *dict->where ? "/" : "", dict->module ? "module." : "", clean(r->prefix, prefix));
     if (network_check_classifier(dict, r) == STATUS_OK)
-        fprintf(out, "classifier: %s, %" PRId64 " classes\n", r->classifier, r->classes);
+        fprintf(out, "classifier: %s, %" PRId64 " classes%s\n", clean(r->classifier, prefix),
+                r->classes, r->turned ? ", cosine" : "");
     else
         fprintf(out, "classifier: %s: %s\n", *r->classifier ? "unsuitable" : "none",
                 status_text());
@@ -231,8 +232,9 @@ static void print_architecture(Checkpoint *c, const InspectOptions *options, FIL
 
 Status inspect_checkpoint(Checkpoint *c, const InspectOptions *options, FILE *out)
 {
-    fprintf(out, "%s: %s, %" PRIu64 " bytes, %u tensors\n", checkpoint_path(c),
-            checkpoint_format_name(c), checkpoint_file_bytes(c), checkpoint_count(c));
+    log_text(out, "%s: %s, %" PRIu64 " bytes, %u tensors", checkpoint_path(c),
+             checkpoint_format_name(c), checkpoint_file_bytes(c), checkpoint_count(c));
+    fputc('\n', out);
     print_scalars(c, out);
     if (checkpoint_root(c)->kind != OBJECT_DICT) {
         StateDict dict;

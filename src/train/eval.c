@@ -101,8 +101,9 @@ static void print_result(const Eval *e, FILE *out)
     MetricsSummary m = metrics_summary(e->metrics);
     fprintf(out, "%s, %d classes, on %s\n", e->run.config.arch->name, e->run.config.classes,
            session_device(e->run.session));
-    fprintf(out, "%lld images of %s, checksum %016llx\n", (long long)m.images, e->test->source,
-           (unsigned long long)e->test->checksum);
+    log_text(out, "%lld images of %s, checksum %016llx", (long long)m.images, e->test->source,
+             (unsigned long long)e->test->checksum);
+    fputc('\n', out);
     if (e->result.skipped)
         fprintf(out, "skipped %lld of %lld images: unreadable, left out of all figures\n",
                (long long)e->result.skipped, (long long)e->test->count);

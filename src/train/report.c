@@ -3,11 +3,13 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json_writer.h"
+#include "base/utf8.h"
 #include "train/metrics.h"
 #include "train/metrics_record.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +17,28 @@
 
 enum { RUN_RECORD_MAX = 1 << 28 };
 
-/* A CSV field, quoted where it must be. */
+/* A CSV field (RFC 4180), quoted where it must be. Names come from outside: controls arrive as
+ * \\xNN, and what a spreadsheet would compute stands behind an apostrophe, as such programs write
+ * it themselves. */
 static void put_field(FILE *file, const char *text)
 {
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, file);
-        return;
-    }
-    fputc('"', file);
-    for (; *text; text++) {
-        if (*text == '"')
+    size_t room = 4 * strlen(text) + 2;
+    char *clean = mem_alloc(room);
+    utf8_clean(clean, room, text);
+    bool formula = *text && strchr("=+-@\t\r", *text);
+    bool quoted = formula || strpbrk(clean, ",\"") != NULL;
+    if (quoted)
+        fputc('"', file);
+    if (formula)
+        fputc('\'', file);
+    for (const char *c = clean; *c; c++) {
+        if (*c == '"')
             fputc('"', file);
-        fputc(*text, file);
+        fputc(*c, file);
     }
-    fputc('"', file);
+    if (quoted)
+        fputc('"', file);
+    free(clean);
 }
 
 /* A number, or nothing where it is NaN. */

@@ -1,6 +1,7 @@
 /* Golden files: configuration, and the verdict over all figures (golden_figures.c). Counts of
  * correct images and the queue's head must be equal. */
 #include "base/arena.h"
+#include "base/log.h"
 #include "verify/golden_parts.h"
 
 #include <string.h>
@@ -73,7 +74,7 @@ static bool report(Golden *g)
     bool passed = !g->wrong[0] && g->categories_count > 0;
     for (int i = 0; i < g->categories_count; i++)
         passed &= g->categories[i].worst <= g->categories[i].bound;
-    fprintf(g->out, "%s %s on %s:", passed ? "PASS" : "FAIL", g->path,
+    log_text(g->out, "%s %s on %s:", passed ? "PASS" : "FAIL", g->path,
             session_device(g->run.session));
     for (int i = 0; i < g->categories_count; i++) {
         const Category *c = &g->categories[i];

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "image/decode.h"
 #include "image/image_ops.h"
 
@@ -298,7 +299,8 @@ Status image_cases_run(const char *image, const char *folder, FILE *out, int *fa
         passed += pass;
         *failed += !pass;
     }
-    fprintf(out, "%s: %d cases passed, %d failed\n", folder, passed, *failed);
+    log_text(out, "%s: %d cases passed, %d failed", folder, passed, *failed);
+    fputc('\n', out);
 done:
     image_free(&decoded);
     arena_free(&arena);
