@@ -104,6 +104,9 @@ row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --data train -
 row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --test-data val -- "class folder 0 differs"
 row evalcwd_a 0 eval --checkpoint ../evalcwd_a/three.pth --dataset folder --test-data val -- "top-1" "!many"
 # --------------------------------------------------------------------------------------- images
+row cifarpy_a 0 eval --checkpoint ../base/mini.pth --dataset cifar10 --data . --mean 0.485,0.456,0.406 \
+    --std 0.229,0.224,0.225 --out "$OUT/eval" -- "loss 2.3455"
+predicts "${plain[@]}"
 row webp_a 0 data check --test-list list.txt --data . --classes 10 -- "unreadable 0"
 row damaged_a 0 data check --test-list list.txt --data . --classes 10 -- "unreadable 0"
 # --------------------------------------------------------------------------------- lost work

@@ -1,7 +1,9 @@
-/* CIFAR-10 and CIFAR-100 in their binary form: records of one or two label bytes and 3 planes of
- * 32x32 bytes. The folder may be the one with the files or its parent. A training set may be cut to
+/* CIFAR-10 and CIFAR-100 in their binary form, records of one or two label bytes and 3 planes of 32x32
+ * bytes, or in their Python form, which torchvision downloads: pickles of the same planes. The folder
+ * may be the one with the files or its parent. A training set may be cut to
  * the published long-tailed subset; its images are then in the published order. */
 #include "base/file.h"
+#include "checkpoint/pickle_file.h"
 #include "data/kinds.h"
 
 #include <stdlib.h>
@@ -9,42 +11,80 @@
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, FILE_MAX = 1 << 30 };
 
-typedef struct Variant {
-    const char *folder;       /* as the archive names it */
-    const char *pickle;       /* a file that only the Python version has */
-    const char *names;        /* text file of class names */
-    int label_bytes;          /* the class is the last of them */
+/* One of the two forms of a data set, and its files. */
+typedef struct Form {
+    const char *folder; /* as the archive names it */
+    const char *names;  /* file of class names, or pickle with them */
     const char *train[6], *test[2];
+} Form;
+
+typedef struct Variant {
+    Form binary, python;
+    int label_bytes;       /* of a binary record: the class is the last of them */
+    const char *labels, *class_names; /* keys of the pickles */
 } Variant;
 
 static const Variant cifar10 = {
-    "cifar-10-batches-bin", "data_batch_1", "batches.meta.txt", 1,
-    {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-     "data_batch_5.bin"},
-    {"test_batch.bin"},
+    .binary = {"cifar-10-batches-bin", "batches.meta.txt",
+               {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+                "data_batch_5.bin"},
+               {"test_batch.bin"}},
+    .python = {"cifar-10-batches-py", "batches.meta",
+               {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"},
+               {"test_batch"}},
+    .label_bytes = 1,
+    .labels = "labels",
+    .class_names = "label_names",
 };
 static const Variant cifar100 = {
-    "cifar-100-binary", "train", "fine_label_names.txt", 2, {"train.bin"}, {"test.bin"},
+    .binary = {"cifar-100-binary", "fine_label_names.txt", {"train.bin"}, {"test.bin"}},
+    .python = {"cifar-100-python", "meta", {"train"}, {"test"}},
+    .label_bytes = 2,
+    .labels = "fine_labels",
+    .class_names = "fine_label_names",
 };
 
-/* The folder with the files: root itself or root/<archive's folder>. malloc'd. */
-static char *find_folder(const Variant *v, const char *root)
+/* The folder with this form's files, root itself or the archive's folder in it, malloc'd; NULL
+ * where the half's first file is in neither. */
+static char *find_form(const Form *form, const char *root, bool train)
 {
-    char *inner = file_join(root, v->folder);
-    if (file_exists(inner))
-        return inner;
-    free(inner);
-    return mem_string(root);
+    const char *first = train ? form->train[0] : form->test[0];
+    char *folders[2] = {mem_string(root), file_join(root, form->folder)}, *found = NULL;
+    for (int i = 0; i < 2; i++) {
+        char *path = file_join(folders[i], first);
+        if (!found && file_exists(path))
+            found = folders[i];
+        else
+            free(folders[i]);
+        free(path);
+    }
+    return found;
 }
 
-static Status missing(const Variant *v, const char *folder, const char *path)
+static Status missing(const Variant *v, const char *root, bool train)
 {
-    char *pickle = file_join(folder, v->pickle);
-    bool python = file_exists(pickle);
-    free(pickle);
-    return status_fail(STATUS_IO, "%s: No such file or directory. %s", path,
-                       python ? "This is the Python version; the binary version is needed"
-                              : "--data must be the folder of the binary version's .bin files");
+    char *path = file_join(root, train ? v->binary.train[0] : v->binary.test[0]);
+    Status status = status_fail(STATUS_IO,
+                                "%s: No such file or directory. --data must be the folder of the "
+                                "files, %s or %s, or the one above it",
+                                path, v->binary.folder, v->python.folder);
+    free(path);
+    return status;
+}
+
+/* From planes to pixels. */
+static void add_planes(Dataset *d, const uint8_t *from)
+{
+    uint8_t *to = d->pixels + (size_t)d->count * PIXELS;
+    for (int p = 0; p < PLANE; p++)
+        for (int c = 0; c < 3; c++)
+            to[3 * p + c] = from[c * PLANE + p];
+}
+
+static void make_room(Dataset *d, size_t n)
+{
+    d->labels = mem_grow(d->labels, ((size_t)d->count + n) * sizeof *d->labels);
+    d->pixels = mem_grow(d->pixels, ((size_t)d->count + n) * PIXELS);
 }
 
 /* Appends the records of one file. */
@@ -58,42 +98,75 @@ static Status add_records(const Variant *v, Dataset *d, const char *path, const 
                            "%s: size is no multiple of a record (%zu vs n x %zu bytes). Is it "
                            "the unpacked binary version?",
                            path, size, record);
-    d->labels = mem_grow(d->labels, ((size_t)d->count + n) * sizeof *d->labels);
-    d->pixels = mem_grow(d->pixels, ((size_t)d->count + n) * PIXELS);
+    make_room(d, n);
     for (size_t i = 0; i < n; i++, d->count++) {
         const uint8_t *from = bytes + i * record + v->label_bytes;
-        uint8_t *to = d->pixels + (size_t)d->count * PIXELS;
         if (from[-1] >= d->classes)
             return status_fail(STATUS_INPUT, "%s: image %zu: label out of range (%d vs 0 to %d)",
                                path, i, from[-1], d->classes - 1);
         d->labels[d->count] = from[-1];
-        /* From planes to pixels. */
-        for (int p = 0; p < PLANE; p++)
-            for (int c = 0; c < 3; c++)
-                to[3 * p + c] = from[c * PLANE + p];
+        add_planes(d, from);
     }
     return STATUS_OK;
 }
 
-static Status add_file(const Variant *v, Dataset *d, const char *folder, const char *name)
+static Status add_binary(const Variant *v, Dataset *d, const char *path)
 {
     uint8_t *bytes;
     size_t size;
-    char *path = file_join(folder, name);
-    Status status = file_exists(path) ? file_read(path, FILE_MAX, &bytes, &size)
-                                      : missing(v, folder, path);
-    if (status == STATUS_OK) {
-        status = add_records(v, d, path, bytes, size);
-        free(bytes);
-    }
-    free(path);
+    TRY(file_read(path, FILE_MAX, &bytes, &size));
+    Status status = add_records(v, d, path, bytes, size);
+    free(bytes);
     return status;
 }
 
-/* Class names, where the text file beside the images is there and has one line per class. */
-static void read_names(const Variant *v, Dataset *d, const char *folder)
+/* The labels of a pickle's images. */
+static Status add_labels(const Variant *v, Dataset *d, const char *path, const Object *labels,
+                         int64_t n)
 {
-    char *path = file_join(folder, v->names), *at, *line;
+    if (!labels || labels->kind != OBJECT_LIST || (int64_t)labels->count != n)
+        return status_fail(STATUS_INPUT, "%s: %s is no list of %lld numbers", path, v->labels,
+                           (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        const Object *label = labels->items[i];
+        if (label->kind != OBJECT_INT || label->integer < 0 || label->integer >= d->classes)
+            return status_fail(STATUS_INPUT,
+                               "%s: image %lld: label out of range (expected 0 to %d)", path,
+                               (long long)i, d->classes - 1);
+        d->labels[d->count + i] = (int32_t)label->integer;
+    }
+    return STATUS_OK;
+}
+
+static Status add_arrays(const Variant *v, Dataset *d, const char *path, const PickleFile *file)
+{
+    const Object *root = pickle_file_root(file);
+    uint8_t *planes;
+    int64_t n;
+    TRY(pickle_file_bytes(file, object_get(root, "data"), "data", PIXELS, &n, &planes));
+    make_room(d, (size_t)n);
+    Status status = add_labels(v, d, path, object_get(root, v->labels), n);
+    for (int64_t i = 0; i < n && status == STATUS_OK; i++, d->count++)
+        add_planes(d, planes + i * PIXELS);
+    free(planes);
+    return status;
+}
+
+static Status add_python(const Variant *v, Dataset *d, const char *path)
+{
+    PickleFile *file;
+    TRY(pickle_file_open(path, FILE_MAX, &file));
+    Status status = add_arrays(v, d, path, file);
+    pickle_file_close(file);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ names */
+
+/* Class names, where the text file beside the images is there and has one line per class. */
+static void read_names(Dataset *d, const char *path)
+{
+    char *at, *line;
     uint8_t *bytes = NULL;
     size_t size;
     int n = 0;
@@ -107,7 +180,23 @@ static void read_names(const Variant *v, Dataset *d, const char *folder)
             d->class_names = names;
     }
     free(bytes);
-    free(path);
+}
+
+static void pickled_names(const Variant *v, Dataset *d, const char *path)
+{
+    PickleFile *file;
+    if (!file_exists(path) || pickle_file_open(path, 1 << 20, &file) != STATUS_OK)
+        return;
+    const Object *list = object_get(pickle_file_root(file), v->class_names);
+    const char **names = arena_alloc(&d->arena, (size_t)d->classes * sizeof *names);
+    bool good = list && list->kind == OBJECT_LIST && (int)list->count == d->classes;
+    for (int c = 0; good && c < d->classes; c++) {
+        good = list->items[c]->kind == OBJECT_TEXT || list->items[c]->kind == OBJECT_BYTES;
+        names[c] = good ? arena_printf(&d->arena, "%s", list->items[c]->text) : "";
+    }
+    if (good)
+        d->class_names = names;
+    pickle_file_close(file);
 }
 
 /* Cuts the data set to its long-tailed subset. */
@@ -131,16 +220,38 @@ static Status cut_tail(const LongTail *tail, Dataset *d)
     return STATUS_OK;
 }
 
+/* All files of a half, and the names. */
+static Status read_form(const Variant *v, const Form *form, const char *folder, bool train,
+                        Dataset *d)
+{
+    bool python = form == &v->python;
+    Status status = STATUS_OK;
+    for (const char *const *name = train ? form->train : form->test; *name && status == STATUS_OK;
+         name++) {
+        char *path = file_join(folder, *name);
+        status = python ? add_python(v, d, path) : add_binary(v, d, path);
+        free(path);
+    }
+    char *names = file_join(folder, form->names);
+    if (status == STATUS_OK && python)
+        pickled_names(v, d, names);
+    else if (status == STATUS_OK)
+        read_names(d, names);
+    free(names);
+    return status;
+}
+
 static Status open_variant(const Variant *v, const DatasetSpec *spec, Dataset *d)
 {
     d->side = SIDE;
-    char *folder = find_folder(v, d->source);
+    const Form *forms[] = {&v->binary, &v->python};
+    char *folder = NULL;
     Status status = STATUS_OK;
-    for (const char *const *name = spec->train ? v->train : v->test; *name && status == STATUS_OK;
-         name++)
-        status = add_file(v, d, folder, *name);
-    if (status == STATUS_OK)
-        read_names(v, d, folder);
+    for (int i = 0; i < 2 && !folder; i++)
+        if ((folder = find_form(forms[i], d->source, spec->train)))
+            status = read_form(v, forms[i], folder, spec->train, d);
+    if (!folder)
+        return missing(v, d->source, spec->train);
     free(folder);
     if (status == STATUS_OK && spec->train && spec->tail.factor > 0)
         status = cut_tail(&spec->tail, d);

@@ -1,4 +1,4 @@
-/* The fuzz targets: each takes any bytes, opens them as a checkpoint (or as a list file or an image)
+/* The fuzz targets: each takes any bytes, opens them as a checkpoint (or as a list file, a pickle of CIFAR or an image)
  * and reads, inspects and converts what there is. The harness fuzz_NAME.c makes each a libFuzzer program;
  * test_fuzz.c replays the seeds through the same functions. */
 #ifndef PACO_TESTS_FUZZ_H
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* TARGET(name): fuzz_target_NAME and fuzz_NAME.c. */
-#define FUZZ_TARGETS(X) X(zip) X(pickle) X(legacy) X(tar) X(safetensors) X(list) X(image)
+#define FUZZ_TARGETS(X) X(zip) X(pickle) X(legacy) X(tar) X(safetensors) X(list) X(cifar) X(image)
 
 #define X(name) int fuzz_target_##name(const uint8_t *bytes, size_t size);
 FUZZ_TARGETS(X)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { READ_LIMIT = 1 << 20 }; /* tensors larger than this are not read: a view may be 64 MiB */
@@ -186,5 +187,27 @@ int fuzz_target_list(const uint8_t *bytes, size_t size)
             dataset_close(data);
     }
     unlink(path);
+    return 0;
+}
+
+/* CIFAR-100's pickled training half. */
+int fuzz_target_cifar(const uint8_t *bytes, size_t size)
+{
+    char folder[64], path[80];
+    snprintf(folder, sizeof folder, "/tmp/fuzz_cifar.%d", (int)getpid());
+    snprintf(path, sizeof path, "%s/train", folder);
+    mkdir(folder, 0700);
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    Dataset *data = NULL;
+    DatasetSpec spec = {.kind = DATASET_CIFAR100, .train = true, .root = folder};
+    Status status = dataset_open(&spec, &data);
+    CHECK(status == STATUS_OK || status_text()[0]);
+    for (int64_t i = 0; status == STATUS_OK && i < data->count; i++)
+        CHECK(data->labels[i] >= 0 && data->labels[i] < data->classes);
+    if (status == STATUS_OK)
+        dataset_close(data);
+    unlink(path);
+    rmdir(folder);
     return 0;
 }

@@ -107,7 +107,7 @@ static Status place_storages(Checkpoint *c, uint64_t at, Storage **by_key, uint3
 
 static Status read_all(Checkpoint *c, Stream *stream, Storage ***by_key)
 {
-    PickleHooks hooks = {c, refer};
+    PickleHooks hooks = {.context = c, .persistent = refer};
     PickleResult keys;
     uint32_t distinct;
     TRY(check_preamble(c, stream));

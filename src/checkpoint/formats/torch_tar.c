@@ -297,7 +297,7 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
 
 static Status read_object(Tar *t, Stream *stream)
 {
-    PickleHooks hooks = {t, refer};
+    PickleHooks hooks = {.context = t, .persistent = refer};
     TRY(pickle_read(&t->c->pool, stream, &hooks, &t->c->pickle));
     Place place = stream_place(stream);
     if (stream_left(stream))

@@ -117,7 +117,7 @@ static Status refer(void *context, Pool *pool, const Place *place, Object *refer
 static Status read_pickle(Checkpoint *c, int64_t entry)
 {
     /* References without views, which this format does not have. */
-    PickleHooks hooks = {c, refer};
+    PickleHooks hooks = {.context = c, .persistent = refer};
     Stream stream;
     TRY(zip_stream(&c->zip, entry, &stream));
     Status status = pickle_read(&c->pool, &stream, &hooks, &c->pickle);

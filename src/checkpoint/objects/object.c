@@ -220,6 +220,7 @@ const char *object_kind_name(const Object *object)
         [OBJECT_STORAGE] = "a storage",
         [OBJECT_TENSOR] = "a tensor",
         [OBJECT_UNSUITABLE] = "a tensor of a kind not read",
+        [OBJECT_BLOB] = "bytes",
     };
     return object ? names[object->kind] : "nothing";
 }

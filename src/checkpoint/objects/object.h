@@ -27,6 +27,7 @@ typedef enum ObjectKind {
     OBJECT_STORAGE, /* a persistent reference to a storage */
     OBJECT_TENSOR,
     OBJECT_UNSUITABLE, /* a tensor of a kind that cannot be read; why, in text */
+    OBJECT_BLOB,    /* `count` bytes that stay in the file, at offset `integer` */
 } ObjectKind;
 
 typedef struct Object Object;

@@ -120,6 +120,20 @@ static Status op_float(Machine *m)
     return machine_push(m, object);
 }
 
+/* Only stored bytes can be passed over, and large ones stand outside frames. */
+static Status push_blob(Machine *m, uint64_t length)
+{
+    Object *object = machine_make(m, OBJECT_BLOB);
+    if (!object)
+        return machine_full(m);
+    if (m->frame_end && length > m->frame_end - m->stream->at)
+        FAIL(STATUS_INPUT, "opcode 0x%02x reaches over the end of its frame", m->op);
+    object->integer = (int64_t)(m->stream->begin + m->stream->at);
+    object->count = (uint32_t)length;
+    stream_skip(m->stream, length);
+    return machine_push(m, object);
+}
+
 static Status push_text(Machine *m, ObjectKind kind, uint64_t length)
 {
     /* Three bounds before anything is allocated: the pickle, this program's, and the file's
@@ -127,6 +141,8 @@ static Status push_text(Machine *m, ObjectKind kind, uint64_t length)
     if (length > stream_left(m->stream))
         FAIL(STATUS_INPUT, "opcode 0x%02x declares %llu bytes, the pickle has %llu left", m->op,
              (unsigned long long)length, (unsigned long long)stream_left(m->stream));
+    if (length > LIMIT_STRING && kind == OBJECT_BYTES && m->hooks->blobs && length < UINT32_MAX)
+        return push_blob(m, length);
     if (length > LIMIT_STRING)
         FAIL(STATUS_LIMIT, "string too long (%llu vs at most %d bytes)", (unsigned long long)length,
              LIMIT_STRING);
@@ -159,7 +175,7 @@ static Status op_old_string(Machine *m, int length_bytes)
     /* Made as bytes, so that those that are no text are not refused. */
     TRY(push_text(m, OBJECT_BYTES, length));
     Object *text = m->stack[m->depth - 1];
-    if (utf8_valid(text->text, text->count))
+    if (text->kind == OBJECT_BYTES && utf8_valid(text->text, text->count))
         text->kind = OBJECT_TEXT;
     return STATUS_OK;
 }
@@ -392,8 +408,9 @@ static Status run(Machine *m)
         if (stream_left(m->stream) == 0)
             FAIL(STATUS_INPUT, "end of pickle without STOP (after %llu bytes)",
                  (unsigned long long)(m->op_at - m->begin));
-        if (m->op_at - m->begin >= LIMIT_PICKLE)
-            FAIL(STATUS_LIMIT, "pickle longer than %d MiB", LIMIT_PICKLE >> 20);
+        uint64_t most = m->hooks->blobs ? m->hooks->blobs : LIMIT_PICKLE;
+        if (m->op_at - m->begin >= most)
+            FAIL(STATUS_LIMIT, "pickle longer than %llu MiB", (unsigned long long)most >> 20);
         if (m->ops == LIMIT_OPS)
             FAIL(STATUS_LIMIT, "pickle of more than %d opcodes", LIMIT_OPS);
         TRY(machine_take(m, &m->op, 1));

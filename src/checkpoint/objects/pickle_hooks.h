@@ -10,6 +10,9 @@ typedef struct PickleHooks {
     void *context;
     /* BINPERSID: turns `reference`, its operand, into an object in place. NULL: refused. */
     Status (*persistent)(void *context, Pool *pool, const Place *place, Object *reference);
+    /* Bytes longer than LIMIT_STRING are left in the file (OBJECT_BLOB), of which so many there may
+     * be with all else; 0: they are refused, and a pickle has LIMIT_PICKLE bytes. */
+    uint64_t blobs;
 } PickleHooks;
 
 #endif
