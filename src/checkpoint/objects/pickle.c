@@ -120,6 +120,11 @@ static Status op_float(Machine *m)
     return machine_push(m, object);
 }
 
+static uint64_t blobs(const Machine *m)
+{
+    return m->hooks ? m->hooks->blobs : 0;
+}
+
 /* Only stored bytes can be passed over, and large ones stand outside frames. */
 static Status push_blob(Machine *m, uint64_t length)
 {
@@ -141,7 +146,7 @@ static Status push_text(Machine *m, ObjectKind kind, uint64_t length)
     if (length > stream_left(m->stream))
         FAIL(STATUS_INPUT, "opcode 0x%02x declares %llu bytes, the pickle has %llu left", m->op,
              (unsigned long long)length, (unsigned long long)stream_left(m->stream));
-    if (length > LIMIT_STRING && kind == OBJECT_BYTES && m->hooks->blobs && length < UINT32_MAX)
+    if (length > LIMIT_STRING && kind == OBJECT_BYTES && blobs(m) && length < UINT32_MAX)
         return push_blob(m, length);
     if (length > LIMIT_STRING)
         FAIL(STATUS_LIMIT, "string too long (%llu vs at most %d bytes)", (unsigned long long)length,
@@ -408,7 +413,7 @@ static Status run(Machine *m)
         if (stream_left(m->stream) == 0)
             FAIL(STATUS_INPUT, "end of pickle without STOP (after %llu bytes)",
                  (unsigned long long)(m->op_at - m->begin));
-        uint64_t most = m->hooks->blobs ? m->hooks->blobs : LIMIT_PICKLE;
+        uint64_t most = blobs(m) ? blobs(m) : LIMIT_PICKLE;
         if (m->op_at - m->begin >= most)
             FAIL(STATUS_LIMIT, "pickle longer than %llu MiB", (unsigned long long)most >> 20);
         if (m->ops == LIMIT_OPS)
