@@ -3,7 +3,8 @@
 # AddressSanitizer and UndefinedBehaviorSanitizer, and those with threads under ThreadSanitizer.
 #     tools/check.sh           what CI runs
 #     tools/check.sh --quick   without the sanitizers
-#     tools/check.sh --full    every golden file and the long forms of the tests
+#     tools/check.sh --full    every golden file and the long forms of the tests; both commands on Debian 13, where
+#                              this machine can make a root of it (tools/debian13_check.sh)
 # Before ctest's closing lines it says how many tests, or parts of them, were skipped, and a line for each reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -51,4 +52,5 @@ if [ "$mode" != --quick ]; then
     build_and_test build-asan address,undefined
     build_and_test build-tsan thread -R 'loader|datacheck'
 fi
+[ "$mode" != --full ] || tools/debian13_check.sh || [ $? = 77 ]
 build_and_test build ""
