@@ -146,7 +146,7 @@ mv "$work/away" "$work/a path"
 
 # ---- a Debian package, unpacked
 
-if have dpkg-shlibdeps && have dpkg; then
+if have dpkg-shlibdeps && have dpkg && have file; then
     (cd "$build" && cpack -B "$work/package") >"$work/log" 2>&1 || fail "cpack" "$work/log"
     dpkg -I "$work"/package/*.deb >"$work/log" || fail "no package" "$work/log"
     for name in libc6 libjpeg libpng16 zlib1g libopencl; do

@@ -39,7 +39,7 @@ git clone -q . "$root/root/openpaco"
 chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -euc '
     cd /root/openpaco
     apt-get update -qq
-    apt-get install -y -qq git clang dpkg-dev >/dev/null
+    apt-get install -y -qq git clang dpkg-dev file >/dev/null
     time tools/demo.sh
     time tools/check.sh
     cmake -S . -B build-clang -DCMAKE_C_COMPILER=clang -DPACO_WERROR=ON -DBUILD_TESTING=ON >build-clang.log
