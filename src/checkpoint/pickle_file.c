@@ -1,6 +1,7 @@
 /* An array is pickled as a call of _reconstruct, whose state is (version, shape, dtype, Fortran
- * order, bytes), or in protocol 5 of _frombuffer(bytes, dtype, shape, order); the bytes are a string of Python 2, bytes of Python 3, or, in protocol 2 of
- * Python 3, a text to be encoded in latin1. */
+ * order, bytes), or in protocol 5 of _frombuffer(bytes, dtype, shape, order); the bytes are a
+ * string of Python 2, bytes of Python 3, or, in protocol 2 of Python 3, a text to be encoded in
+ * latin1. */
 #include "checkpoint/pickle_file.h"
 
 #include "base/arena.h"

@@ -1,7 +1,7 @@
-/* CIFAR-10 and CIFAR-100 in their binary form, records of one or two label bytes and 3 planes of 32x32
- * bytes, or in their Python form, which torchvision downloads: pickles of the same planes. The folder
- * may be the one with the files or its parent. A training set may be cut to
- * the published long-tailed subset; its images are then in the published order. */
+/* CIFAR-10 and CIFAR-100 in their binary form, records of one or two label bytes and 3 planes of
+ * 32x32 bytes, or in their Python form, which torchvision downloads: pickles of the same planes.
+ * The folder may be the one with the files or its parent. A training set may be cut to the
+ * published long-tailed subset; its images are then in the published order. */
 #include "base/file.h"
 #include "checkpoint/pickle_file.h"
 #include "data/kinds.h"

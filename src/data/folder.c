@@ -60,7 +60,8 @@ static void names_sort(Names *names, int (*compare)(const void *, const void *))
 
 static bool is_image(const char *name)
 {
-    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"};
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp",
+                                          ".bmp", ".tif",  ".tiff"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot, endings[i]) == 0)
@@ -206,8 +207,9 @@ static Status fill(const DatasetSpec *spec, Dataset *d, Names *classes, Names *i
                            spec->classes ? spec->classes : DATASET_CLASSES_MAX);
     TRY(scan_classes(d, classes, images, &passed));
     if (images->count == 0)
-        return status_fail(STATUS_INPUT, "%s: no images (.jpg, .png, .webp, ...) in its %lld folders",
-                           d->source, (long long)classes->count);
+        return status_fail(STATUS_INPUT,
+                           "%s: no images (.jpg, .png, .webp, ...) in its %lld folders", d->source,
+                           (long long)classes->count);
     warn_passed(d->source, passed.files, passed.hidden + loose.hidden);
     d->count = images->count;
     d->classes = (int)classes->count;

@@ -1,5 +1,5 @@
-/* List files: a path and a label per line, as ImageNet-LT, iNaturalist and Places-LT publish them, or
- * as a table from a spreadsheet, pandas or MXNet (list_form.h).
+/* List files: a path and a label per line, as ImageNet-LT, iNaturalist and Places-LT publish them,
+ * or as a table from a spreadsheet, pandas or MXNet (list_form.h).
  *
  * CR LF ends a line as LF does; blank lines are passed over. Everything else that is not path and
  * label is refused with the number of its line. Labels are numbers or, in the whole file, names of
@@ -129,7 +129,8 @@ static Status parse_label(const Reading *r, int64_t i, int64_t *label)
     if (*word == '-' && strspn(digits, "0.") != strlen(digits))
         return label_fail(r, i, "negative label", "Labels begin at 0");
     digits += strspn(digits, "0");
-    *label = strspn(digits, "0123456789") > 10 ? DATASET_CLASSES_MAX + 1 : strtoll(digits, NULL, 10);
+    *label =
+        strspn(digits, "0123456789") > 10 ? DATASET_CLASSES_MAX + 1 : strtoll(digits, NULL, 10);
     return STATUS_OK;
 }
 

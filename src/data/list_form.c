@@ -151,8 +151,9 @@ static bool cut_words(char *line, bool names, char **path, char **label)
 static const char *const path_titles[] = {"path",       "file",     "filename", "file_name",
                                           "filepath",   "image",    "img",      "image_path",
                                           "image_name", "image_id", "id",       NULL};
-static const char *const label_titles[] = {"label",    "labels",   "class",      "target", "class_id",
-                                           "label_id", "category", "class_name", "y",      NULL};
+static const char *const label_titles[] = {"label",    "labels",   "class",    "target",
+                                           "class_id", "label_id", "category", "class_name",
+                                           "y",        NULL};
 
 /* The column whose title stands first in the list; -1: none. */
 static int find_title(const Fields *f, const char *const *titles)
@@ -224,7 +225,8 @@ static ListForm form_of_words(const char *first, const char *second)
     return form;
 }
 
-/* Whether the line is one of words by its end: a blank, and a number that no comma stands before. */
+/* Whether the line is one of words by its end: a blank, and a number that no comma stands before.
+ */
 static bool ends_in_word(const char *line)
 {
     const char *end = line + strlen(line);
@@ -269,5 +271,7 @@ bool list_form_cut(const ListForm *form, char *line, char **path, char **label)
 
 const char *list_form_text(const ListForm *form)
 {
-    return form->separator == ',' ? "path,label" : form->separator == ';' ? "path;label" : "path label";
+    return form->separator == ','   ? "path,label"
+           : form->separator == ';' ? "path;label"
+                                    : "path label";
 }

@@ -348,8 +348,8 @@ static Status fail(Loader *l, Status status)
     return status;
 }
 
-/* Counts an unreadable image and tells the user, once per image. Above 1 % it is too much; one is not,
- * however short the list. */
+/* Counts an unreadable image and tells the user, once per image. Above 1 % it is too much; one is
+ * not, however short the list. */
 static Status count_bad(Loader *l, const Trouble *t)
 {
     const Dataset *d = l->spec.data;

@@ -8,6 +8,9 @@
 #ifndef PACO_KERNEL_ARGS_H
 #define PACO_KERNEL_ARGS_H
 
+/* Partial sums over ranks that a share may hold: enough for 4096 ranks in one process. */
+enum { GRAD_SUMS_MAX = 12 };
+
 /* What changes from step to step and rank to rank: one small device value, read by kernels. 64
  * bytes. */
 typedef struct StepState {

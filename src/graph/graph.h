@@ -69,7 +69,7 @@ typedef enum OpKind {
     OP_COUNT
 } OpKind;
 
-/* What a parameter is, for initial values (design section 5). */
+/* What a parameter is, for initial values (model/initial.h). */
 typedef enum ParamKind {
     PARAM_NONE,
     PARAM_CONV_WEIGHT,     /* [K][C/groups][R][S] */

@@ -2,10 +2,8 @@
 #ifndef PACO_GRAPH_OP_H
 #define PACO_GRAPH_OP_H
 
+#include "device/kernel_args.h"
 #include "graph/graph.h"
-
-/* Partial sums over ranks that a share may hold: enough for 4096 ranks in one process. */
-enum { GRAD_SUMS_MAX = 12 };
 
 typedef struct NoAttrs {
     char none;

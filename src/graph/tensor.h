@@ -24,16 +24,6 @@ static inline int64_t dtype_bytes(DType t)
     return bytes[t];
 }
 
-static inline const char *dtype_name(DType t)
-{
-    static const char *const names[] = {
-#define X(name, size) #name,
-        DTYPE_LIST(X)
-#undef X
-    };
-    return names[t];
-}
-
 /* A shape: rank 0 to 4, row-major, the last dimension fastest. Images are N, C, H, W. */
 typedef struct Dims {
     int rank;

@@ -1,5 +1,5 @@
-/* Budget: the memory that decoding takes in all threads together. One thread at a time may take more
- * than there is; others wait until the rest fits. */
+/* Budget: the memory that decoding takes in all threads together. One thread at a time may take
+ * more than there is; others wait until the rest fits. */
 #ifndef PACO_IMAGE_BUDGET_H
 #define PACO_IMAGE_BUDGET_H
 

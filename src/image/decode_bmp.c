@@ -128,8 +128,9 @@ static Status check_kind(Bmp *bmp)
 static uint8_t share(uint32_t pixel, uint32_t mask)
 {
     uint32_t shift = (uint32_t)__builtin_ctz(mask), most = mask >> shift;
-    return (uint8_t)((pixel & mask) >> shift) == 0 ? 0
-                                                   : (uint8_t)(((pixel & mask) >> shift) * 255 / most);
+    return (uint8_t)((pixel & mask) >> shift) == 0
+               ? 0
+               : (uint8_t)(((pixel & mask) >> shift) * 255 / most);
 }
 
 static void convert_row(const Bmp *bmp, const uint8_t *row, uint8_t *to)
@@ -158,7 +159,8 @@ static Status read_plain(const Bmp *bmp)
 {
     const DecodeJob *job = bmp->job;
     size_t stride = ((size_t)bmp->width * bmp->bits + 31) / 32 * 4;
-    size_t last = ((size_t)bmp->width * bmp->bits + 7) / 8; /* of the last row no filler is needed */
+    size_t last =
+        ((size_t)bmp->width * bmp->bits + 7) / 8; /* of the last row no filler is needed */
     if (bmp->pixels > job->size || job->size - bmp->pixels < stride * (bmp->height - 1) + last)
         return bad(bmp, "truncated");
     for (uint32_t y = 0; y < bmp->height; y++)

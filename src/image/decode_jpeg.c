@@ -6,8 +6,9 @@
  * equal those of a whole decode. Rows not wanted are still entropy-decoded, so damage anywhere is
  * found.
  *
- * Damaged data is read as Pillow reads it (without LOAD_TRUNCATED_IMAGES): libjpeg warns and goes on
- * with grey; where data ends before the image does, Pillow raises, and so it is a failure here. */
+ * Damaged data is read as Pillow reads it (without LOAD_TRUNCATED_IMAGES): libjpeg warns and goes
+ * on with grey; where data ends before the image does, Pillow raises, and so it is a failure here.
+ */
 #include "image/decode_job.h"
 
 #include "base/arena.h"
@@ -57,7 +58,8 @@ static void fail_exit(j_common_ptr common)
     longjmp(jpeg->escape, 1);
 }
 
-/* Level -1 is a warning: the data is not what was encoded, but for the end of it libjpeg goes on. */
+/* Level -1 is a warning: the data is not what was encoded, but for the end of it libjpeg goes on.
+ */
 static void on_message(j_common_ptr common, int level)
 {
     Jpeg *jpeg = (Jpeg *)common->client_data;

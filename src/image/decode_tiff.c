@@ -144,12 +144,11 @@ static Status read_all(Tiff *t, bool tiled)
             for (uint32_t left = 0; left < t->width; left += t->across) {
                 uint32_t rows = t->height - top < t->down ? t->height - top : t->down;
                 tmsize_t want = (tmsize_t)(tiled ? bytes : stride * rows), n;
-                n = tiled ? TIFFReadEncodedTile(
-                                t->file, TIFFComputeTile(t->file, left, top, 0, (uint16_t)p), t->raw,
-                                (tmsize_t)bytes)
-                          : TIFFReadEncodedStrip(t->file,
-                                                 TIFFComputeStrip(t->file, top, (uint16_t)p), t->raw,
-                                                 want);
+                n = tiled ? TIFFReadEncodedTile(t->file,
+                                                TIFFComputeTile(t->file, left, top, 0, (uint16_t)p),
+                                                t->raw, (tmsize_t)bytes)
+                          : TIFFReadEncodedStrip(
+                                t->file, TIFFComputeStrip(t->file, top, (uint16_t)p), t->raw, want);
                 if (n < want)
                     return bad(t, "damaged or truncated");
                 place(t, left, top, stride, planes > 1 ? p : -1);
@@ -241,8 +240,8 @@ Status decode_tiff(DecodeJob *job)
     Tiff t = {.job = job};
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, be_quiet);
-    t.file = TIFFClientOpen(job->name, "rm", &t, on_read, on_write, on_seek, on_close, on_size, NULL,
-                            NULL);
+    t.file = TIFFClientOpen(job->name, "rm", &t, on_read, on_write, on_seek, on_close, on_size,
+                            NULL, NULL);
     if (!t.file)
         return bad(&t, "damaged header");
     Status status = decode(&t);

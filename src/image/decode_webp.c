@@ -1,5 +1,5 @@
-/* WebP through libwebp's decoder of animations, whose first frame is taken, as Pillow does it; alpha
- * is dropped. */
+/* WebP through libwebp's decoder of animations, whose first frame is taken, as Pillow does it;
+ * alpha is dropped. */
 #include "image/decode_job.h"
 
 #include <webp/decode.h>
@@ -34,7 +34,8 @@ Status decode_webp(DecodeJob *job)
     WebPAnimDecoder *decoder = WebPAnimDecoderNew(&data, &options);
     WebPAnimInfo info;
     if (!decoder || !WebPAnimDecoderGetInfo(decoder, &info) ||
-        (int)info.canvas_width != job->whole.width || (int)info.canvas_height != job->whole.height) {
+        (int)info.canvas_width != job->whole.width ||
+        (int)info.canvas_height != job->whole.height) {
         WebPAnimDecoderDelete(decoder);
         return status_fail(STATUS_INPUT, "%s: WebP: damaged", job->name);
     }

@@ -1,6 +1,7 @@
-/* A file of several scans (progressive, or one for each component) is kept as coefficients, 128 bytes
- * a block, and each scan passes over its components' blocks. A scan of nothing takes few bytes of
- * the file: what it costs is bounded here by what an honest file of that size would cost. */
+/* A file of several scans (progressive, or one for each component) is kept as coefficients, 128
+ * bytes a block, and each scan passes over its components' blocks. A scan of nothing takes few
+ * bytes of the file: what it costs is bounded here by what an honest file of that size would cost.
+ */
 #include "image/jpeg_cost.h"
 
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 #include "model/paco.h"
 #include "plan/session.h"
 
-/* Writes the initial values of design section 5: ImageNet convolutions normal with deviation
+/* Writes the initial values of the published code: ImageNet convolutions normal with deviation
  * sqrt(2 / fan out), CIFAR convolutions and the backbone's fc sqrt(2 / fan in), other linear layers
  * and all biases uniform within 1 / sqrt(fan in), batch norm 1 and 0; the key copy equal to them;
  * zero momentum; a queue of unit rows with uniform labels. */

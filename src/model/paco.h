@@ -1,4 +1,4 @@
-/* The PaCo training step and its baselines as one graph (design section 5), and the evaluation
+/* The PaCo training step and its baselines as one graph (CONTRIBUTING.md, segments and ranks), and the evaluation
  * beside it. */
 #ifndef PACO_MODEL_PACO_H
 #define PACO_MODEL_PACO_H

@@ -2,8 +2,8 @@
  * and ReLU.
  *
  * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics
- * move by `momentum` towards the batch's mean and unbiased variance, on rank 0 only (design section
- * 5, point 7). The plan needs three kernels: partial statistics per split, their merge, and the
+ * move by `momentum` towards the batch's mean and unbiased variance, on rank 0 only, as
+ * data-parallel training keeps them. The plan needs three kernels: partial statistics per split, their merge, and the
  * application. */
 #include "base/check.h"
 #include "plan/lower.h"

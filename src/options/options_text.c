@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With `shaping` without the options that a resumed run may change unsaid: those shape no weights. */
+/* With `shaping` without the options that a resumed run may change unsaid: those shape no weights.
+ */
 static char *dump(const Options *o, bool shaping, Arena *arena)
 {
     Arena parts = {0};

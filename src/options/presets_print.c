@@ -6,7 +6,8 @@
 
 void presets_print(FILE *out)
 {
-    fprintf(out, "%-17s %6s  %-13s %-30s %s\n", "preset", "top-1", "accuracy from", "script", "what");
+    fprintf(out, "%-17s %6s  %-13s %-30s %s\n", "preset", "top-1", "accuracy from", "script",
+            "what");
     for (int i = 0; preset_at(i); i++) {
         const Preset *p = preset_at(i);
         char accuracy[16] = "-", script[64];
@@ -17,7 +18,8 @@ void presets_print(FILE *out)
         fprintf(out, "%-17s %6s  %-13s %-30s %s\n", p->name, accuracy, *p->source ? p->source : "-",
                script, p->about);
     }
-    fprintf(out, "\n`paco presets NAME` shows all values of one; `paco train --preset NAME` uses it.\n");
+    fprintf(out,
+            "\n`paco presets NAME` shows all values of one; `paco train --preset NAME` uses it.\n");
 }
 
 Status preset_print(const char *name, FILE *out)

@@ -241,7 +241,8 @@ static Status make_flat(Arena *arena, Checkpoint *c, const ConvertOptions *optio
     if (checkpoint_format(c) == CHECKPOINT_SAFETENSORS &&
         options->format != CHECKPOINT_SAFETENSORS && !options->open.quiet)
         warn_metadata(c);
-    Status status = options->bare ? add_bare(arena, *root, &dict, &found) : add_all(arena, *root, &dict);
+    Status status =
+        options->bare ? add_bare(arena, *root, &dict, &found) : add_all(arena, *root, &dict);
     if (status == STATUS_OK && options->format == CHECKPOINT_SAFETENSORS) {
         if (object_get(*root, "__metadata__"))
             status =

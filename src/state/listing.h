@@ -46,7 +46,8 @@ const Generation *listing_newest(const Listing *listing);
 void listing_copy(const Listing *from, Listing *to);
 void listing_free(Listing *listing);
 /* Adds checkpoints of the folder that are not listed: a later step than the newest was saved after
- * it, and so was the same one behind its evaluation; others are taken as the oldest. Counts those set aside. No folder, no checkpoints. */
+ * it, and so was the same one behind its evaluation; others are taken as the oldest. Counts those
+ * set aside. No folder, no checkpoints. */
 Status listing_scan(const char *folder, Listing *listing);
 /* Takes the best one from the folder's link, where it leads to a listed one. */
 void listing_take_best(const char *folder, Listing *listing);

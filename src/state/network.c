@@ -206,7 +206,8 @@ Status network_open(Checkpoint *checkpoint, const char *key, StateDict *dict, Re
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ classifier */
+/* ------------------------------------------------------------------------------------ classifier
+ */
 
 /* ": it could be 'top' [10, 64], ..." */
 static const char *list_candidates(const StateDict *dict, const Recognised *found, char text[240])

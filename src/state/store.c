@@ -325,7 +325,8 @@ static void complete(const Store *s, Listing *l)
 }
 
 /* Whether item i is kept, behind which there are `later` kept ones: the newest `keep`, and besides
- * them the best; one from before an evaluation only while it is the newest, and it does not count. */
+ * them the best; one from before an evaluation only while it is the newest, and it does not count.
+ */
 static bool is_kept(const Listing *l, int i, int keep, int later)
 {
     if (l->items[i].trained)

@@ -234,8 +234,9 @@ static Status tell_matched(Loading *l, WeightsUse use)
         return match_status(match, l->weights->checkpoint);
     if (use == WEIGHTS_TEST)
         TRY(check_path(l));
-    log_info("--partial: %d tensors loaded, %d differences; what is missing keeps its initial value",
-             match->matched, match->fault_count);
+    log_info(
+        "--partial: %d tensors loaded, %d differences; what is missing keeps its initial value",
+        match->matched, match->fault_count);
     return STATUS_OK;
 }
 

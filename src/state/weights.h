@@ -12,7 +12,7 @@ typedef struct Weights {
     Checkpoint *checkpoint;
     StateDict dict;
     Recognised found; /* architecture, classes, names */
-    bool cosine; /* the classifier is one of normalised features and weights; as found, unless set */
+    bool cosine; /* the classifier is of normalised features and weights; as found, unless set */
     bool strict_finite; /* set it after weights_open: elements that are not finite are STATUS_NAN */
 } Weights;
 

@@ -44,14 +44,16 @@ Status demo_run(int argc, char **argv, FILE *out)
     TrainResult results[2];
     for (int i = 0; i < 2; i++)
         TRY(train_one(methods[i], argc, argv, &results[i]));
-    fprintf(out, "\nTest accuracy in %% (balanced test set; many: classes with more than 100 training "
-           "images, few: fewer than 20)\n\n"
-           "%-16s %8s %10s %10s %10s %11s\n",
-           "method", "top-1", "many", "medium", "few", "time");
+    fprintf(out,
+            "\nTest accuracy in %% (balanced test set; many: classes with more than 100 training "
+            "images, few: fewer than 20)\n\n"
+            "%-16s %8s %10s %10s %10s %11s\n",
+            "method", "top-1", "many", "medium", "few", "time");
     print_row("cross-entropy", &results[0], out);
     print_row("PaCo", &results[1], out);
-    fprintf(out, "\nNext: `paco presets` lists the published recipes, `paco train --help` what can be "
-           "changed, `paco devices` what "
-           "this ran on.\n");
+    fprintf(out,
+            "\nNext: `paco presets` lists the published recipes, `paco train --help` what can be "
+            "changed, `paco devices` what "
+            "this ran on.\n");
     return STATUS_OK;
 }

@@ -21,9 +21,9 @@ static Status set_aside(const char *path)
     for (int i = 2; file_exists(to); i++)
         to = arena_printf(&arena, "%s.damaged-%d", path, i);
     log_warn("%s. It is kept as %s, and begins anew", status_text(), file_name(to));
-    Status status = rename(path, to) == 0
-                        ? STATUS_OK
-                        : status_fail(STATUS_IO, "%s: cannot be renamed: %s", path, strerror(errno));
+    Status status = rename(path, to) == 0 ? STATUS_OK
+                                          : status_fail(STATUS_IO, "%s: cannot be renamed: %s",
+                                                        path, strerror(errno));
     arena_free(&arena);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Run: a network on a device, and the training step of design section 5. Trainer, evaluation,
+/* Run: a network on a device, and the one training step (CONTRIBUTING.md). Trainer, evaluation,
  * verification, benchmarks and tuning open their networks here and run this step. */
 #ifndef PACO_TRAIN_RUN_H
 #define PACO_TRAIN_RUN_H

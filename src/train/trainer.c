@@ -380,8 +380,8 @@ static Status train_epoch(Trainer *t)
     return STATUS_OK;
 }
 
-/* Evaluation can take long and fail by an image of its own: nothing trained may be lost to it. A run
- * that went on from just here has been saved. */
+/* Evaluation can take long and fail by an image of its own: nothing trained may be lost to it. A
+ * run that went on from just here has been saved. */
 static Status save_before_evaluation(Trainer *t)
 {
     return t->at.step > t->first_step ? keeper_save(&t->keeper, &t->at, STORE_TRAINED) : STATUS_OK;
@@ -404,8 +404,9 @@ static Status run_epoch(Trainer *t)
         t->result->best = t->at.best = t->result->last.top1;
     t->at.epoch++;
     t->at.step = 0;
-    return best || saves_now(t) ? keeper_save(&t->keeper, &t->at, best ? STORE_BEST_SO_FAR : STORE_PLAIN)
-                               : STATUS_OK;
+    return best || saves_now(t)
+               ? keeper_save(&t->keeper, &t->at, best ? STORE_BEST_SO_FAR : STORE_PLAIN)
+               : STATUS_OK;
 }
 
 static Status write_reports(Trainer *t)

@@ -74,7 +74,7 @@ static int finish(int code)
     errno = 0;
     if (fflush(stdout) != 0 || lost) {
         if (code != STATUS_OK || nobody_reads())
-            return code; /* that was said already; or was of no interest to whoever closed the pipe */
+            return code; /* that was said already, or whoever reads did not want it */
         log_error("standard output: cannot write: %s",
                   errno ? strerror(errno) : "an earlier write failed");
         return STATUS_IO;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--key NAME] [--require-crc]\n"
+    "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--key NAME]\n"
+    "                    [--require-crc]\n"
     "  FROM: PyTorch zip, legacy stream or tar, or safetensors\n"
     "  --format NAME  of TO; without it safetensors where TO ends in .safetensors, else zip\n"
     "                 zip          everything, for PyTorch 1.6 and later (weights_only=True takes "

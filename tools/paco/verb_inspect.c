@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: paco inspect FILE [--key NAME] [--arch NAME] [--quiet] [--require-crc] [--strict-finite]\n"
+    "usage: paco inspect FILE [--key NAME] [--arch NAME] [--quiet]\n"
+    "                    [--require-crc] [--strict-finite]\n"
     "  prints format, architecture, differences from it, and every tensor with type, shape, norm\n"
     "  --key NAME       which of several networks in the file\n"
     "  --arch NAME      compare with this architecture instead of the one detected\n"
