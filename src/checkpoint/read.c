@@ -270,6 +270,11 @@ Status checkpoint_read(Checkpoint *c, const CheckpointTensor *ct, ElementType ty
                                element_name(type));
     Storage *s = t->storage->same;
     bool contiguous = is_contiguous(t);
+    if (s->memory) { /* of the pickle: contiguous, in this machine's order */
+        element_convert(t->type, (const uint8_t *)s->memory + t->start * element_bytes(t->type),
+                        type, out, (size_t)t->count);
+        return STATUS_OK;
+    }
     if (contiguous && t->start == 0 && t->count * element_bytes(t->type) == bytes_of(s))
         return read_whole(c, ct, type, out);
     if (t->count == 0)

@@ -166,6 +166,7 @@ NETWORKS = {  # name: (network, side of the images, how it is saved, arguments, 
     "nested": (SMALL, 32, lambda s: {"checkpoint": {"weights": {"net": s}}, "note": "x"}),
     "in_a_list": (SMALL, 32, lambda s: {"models": [s], "n": 1}),
     "numpy_beside": (SMALL, 32, lambda s: {"model": s, "history": np.arange(5.0), "best": np.float64(0.5)}),
+    "numpy_arrays": (SMALL, 32, lambda s: {"model": {k: v.numpy() for k, v in s.items()}}),
     "half": (SMALL, 32, lambda s: {k: v.double() if v.is_floating_point() else v for k, v in s.items()}),
     "two_prefixes": (SMALL, 32, lambda s: beside(prefixed("student.")(other(s)), **prefixed("teacher.")(s)), "--key teacher"),
 }

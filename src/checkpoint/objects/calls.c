@@ -110,42 +110,47 @@ static Status rebuild_parameter(const Site *s, Object *object)
     return STATUS_OK;
 }
 
-/* numpy.core.multiarray.scalar(dtype, bytes): dtype('f8', ...) with its byte order in the state. */
-static void take_scalar(Object *object)
+/* The element type of numpy.dtype('f8', ...), with its byte order in the state; false for one that
+ * is not read, the big-endian ones among them. */
+static bool take_dtype(const Object *object, ElementType *type)
 {
-    const Call *call = object->call;
-    const Object *arguments = call->arguments;
-    if (arguments->count != 2 || arguments->items[0]->kind != OBJECT_CALL)
-        return;
-    const Call *dtype = arguments->items[0]->call;
-    Object *bytes = arguments->items[1];
-    if (!object_is(dtype->callee, "numpy.dtype") || dtype->arguments->count < 1 ||
-        dtype->arguments->items[0]->kind != OBJECT_TEXT ||
-        (bytes->kind != OBJECT_BYTES && bytes->kind != OBJECT_TEXT))
-        return;
-    /* (version, byte order, ...): only big-endian scalars are left alone. */
-    const Object *state = dtype->state;
+    if (!called(object, "numpy.dtype") || object->call->arguments->count < 1 ||
+        object->call->arguments->items[0]->kind != OBJECT_TEXT)
+        return false;
+    const Object *state = object->call->state;
     if (state &&
         (state->kind != OBJECT_TUPLE || state->count < 2 || object_is(state->items[1], ">")))
-        return;
+        return false;
     static const struct {
         const char *name;
         ElementType type;
     } types[] = {{"f8", ELEMENT_FLOAT64}, {"f4", ELEMENT_FLOAT32}, {"f2", ELEMENT_FLOAT16},
                  {"i8", ELEMENT_INT64},   {"i4", ELEMENT_INT32},   {"i2", ELEMENT_INT16},
                  {"i1", ELEMENT_INT8},    {"u1", ELEMENT_UINT8},   {"b1", ELEMENT_BOOL}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        ElementType type = types[i].type;
-        if (!object_is(dtype->arguments->items[0], types[i].name) ||
-            bytes->count != element_bytes(type))
-            continue;
-        /* The two numbers share a place in the object: either may be written there. */
-        bool whole = element_converts(type, ELEMENT_INT64);
-        const char *text = bytes->text;
-        object->kind = whole ? OBJECT_INT : OBJECT_FLOAT;
-        element_convert(type, text, whole ? ELEMENT_INT64 : ELEMENT_FLOAT64, &object->integer, 1);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (object_is(object->call->arguments->items[0], types[i].name)) {
+            *type = types[i].type;
+            return true;
+        }
+    return false;
+}
+
+/* numpy.core.multiarray.scalar(dtype, bytes). */
+static void take_scalar(Object *object)
+{
+    const Object *arguments = object->call->arguments;
+    ElementType type;
+    if (arguments->count != 2 || !take_dtype(arguments->items[0], &type))
         return;
-    }
+    const Object *bytes = arguments->items[1];
+    if ((bytes->kind != OBJECT_BYTES && bytes->kind != OBJECT_TEXT) ||
+        bytes->count != element_bytes(type))
+        return;
+    /* The two numbers share a place in the object: either may be written there. */
+    bool whole = element_converts(type, ELEMENT_INT64);
+    const char *text = bytes->text;
+    object->kind = whole ? OBJECT_INT : OBJECT_FLOAT;
+    element_convert(type, text, whole ? ELEMENT_INT64 : ELEMENT_FLOAT64, &object->integer, 1);
 }
 
 /* _codecs.encode(text, 'latin1'): bytes as protocol 2 writes them. */
@@ -177,6 +182,26 @@ static Status take_bytes(const Site *s, Object *object)
     return STATUS_OK;
 }
 
+/* A numpy array, numpy.core.multiarray._reconstruct with the state (version, shape, dtype, Fortran
+ * order, bytes), is a tensor whose elements stand in the pickle. One of another order, type or size
+ * stays opaque. */
+static Status take_array(const Site *s, Object *object)
+{
+    const Object *state = object->call->state;
+    ElementType type;
+    if (!state || state->kind != OBJECT_TUPLE || state->count != 5 ||
+        state->items[1]->kind != OBJECT_TUPLE || !take_dtype(state->items[2], &type) ||
+        state->items[3]->kind != OBJECT_BOOL || state->items[3]->flag)
+        return STATUS_OK;
+    if (called(state->items[4], "_codecs.encode"))
+        TRY(take_bytes(s, state->items[4]));
+    const Object *bytes = state->items[4];
+    Place place = place_of(s, object);
+    if (bytes->kind != OBJECT_BYTES && bytes->kind != OBJECT_TEXT)
+        return STATUS_OK;
+    return tensor_in_memory(s->c, &place, type, state->items[1], bytes, object);
+}
+
 static Status resolve(const Site *s, Object *object)
 {
     const Call *call = object->call;
@@ -190,6 +215,9 @@ static Status resolve(const Site *s, Object *object)
         return rebuild_typed(s, object);
     if (called(object, "_codecs.encode"))
         return take_bytes(s, object);
+    if (called(object, "numpy.core.multiarray._reconstruct") ||
+        called(object, "numpy._core.multiarray._reconstruct"))
+        return take_array(s, object);
     /* After the forms that are read: what is left is sparse, quantised, or newer than this
      * program. */
     if (starts(call->callee, "torch._utils._rebuild"))

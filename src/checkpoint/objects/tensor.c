@@ -201,3 +201,37 @@ Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Obj
     out->tensor = t;
     return STATUS_OK;
 }
+
+Status tensor_in_memory(Checkpoint *c, const Place *place, ElementType type, const Object *shape,
+                        const Object *bytes, Object *out)
+{
+    int64_t sizes[LIMIT_RANK];
+    int rank = 0;
+    uint64_t all = 0;
+    if (shape->count > LIMIT_RANK)
+        return STATUS_OK;
+    TRY(take_sizes(place, shape, "size", sizes, &rank));
+    size_t room = (size_t)rank * sizeof *sizes;
+    StoredTensor *t = pool_alloc(&c->pool, sizeof *t + 2 * room);
+    Storage *s = pool_alloc(&c->pool, sizeof *s);
+    if (!t || !s)
+        return place_full(place);
+    *t = (StoredTensor){.type = type, .rank = rank, .storage = s};
+    t->shape = (int64_t *)(t + 1);
+    t->stride = t->shape + rank;
+    memcpy(t->shape, sizes, room);
+    TRY(count_elements(place, t, &all));
+    if (all != bytes->count)
+        return STATUS_OK;
+    int64_t stride = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        t->stride[i] = stride;
+        stride *= t->shape[i];
+    }
+    *s = (Storage){.key = "numpy", .class_name = "numpy.ndarray", .type = type, .count = t->count,
+                   .span = t->count, .entry = -1, .known = true, .placed = true, .verified = true,
+                   .same = s, .memory = bytes->text};
+    out->kind = OBJECT_TENSOR;
+    out->tensor = t;
+    return STATUS_OK;
+}

@@ -13,4 +13,9 @@ Status tensor_make(Checkpoint *c, const Place *place, Object *storage, const Obj
  * limits. */
 Status tensor_check(Checkpoint *c, const Place *place, StoredTensor *tensor);
 
+/* Makes of `out` a tensor of contiguous little-endian elements that are these bytes of the pickle; it
+ * stays as it is where their number does not fit the shape. */
+Status tensor_in_memory(Checkpoint *c, const Place *place, ElementType type, const Object *shape,
+                        const Object *bytes, Object *out);
+
 #endif
