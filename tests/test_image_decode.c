@@ -8,14 +8,18 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "image/budget.h"
 #include "image/decode.h"
 #include "image/encode_png.h"
 #include "support_image.h"
 
 #include <png.h>
 #include <stdio.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -518,9 +522,53 @@ static void write_and_read(void **state)
     image_free(&image), image_free(&back);
 }
 
+/* Decoding in several threads stays within the budget: two that take more than half of it never do so at once, and
+ * one that takes more than all of it gets it alone. */
+static atomic_int decoding, most_at_once;
+
+static void *take_much(void *bytes)
+{
+    for (int i = 0; i < 20; i++) {
+        budget_take(*(const size_t *)bytes);
+        int now = atomic_fetch_add(&decoding, 1) + 1;
+        if (now > atomic_load(&most_at_once))
+            atomic_store(&most_at_once, now);
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+        atomic_fetch_sub(&decoding, 1);
+        budget_give(*(const size_t *)bytes);
+    }
+    return NULL;
+}
+
+static void budget_is_shared(void **state)
+{
+    (void)state;
+    static size_t sizes[] = {(size_t)BUDGET_BYTES / 2 + 1, (size_t)BUDGET_BYTES + 1, (size_t)BUDGET_BYTES / 2 + 2,
+                             (size_t)2 * BUDGET_BYTES};
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_much, &sizes[i]), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(most_at_once, 1);
+    /* What decodes gives it all back. */
+    Image image = image_pattern(2600, 2600, 3), out;
+    size_t size;
+    uint8_t *bytes = jpeg_write(&image, &KINDS[0], &size);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(image_decode("t", bytes, size, &out), STATUS_OK);
+        image_free(&out);
+    }
+    free(bytes);
+    image_free(&image);
+    assert_int_equal(pthread_create(&threads[0], NULL, take_much, &sizes[1]), 0); /* waits for ever if not */
+    pthread_join(threads[0], NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(budget_is_shared),
         cmocka_unit_test(near_the_original), cmocka_unit_test(parts_equal_the_whole),
         cmocka_unit_test(truncated),         cmocka_unit_test(flipped_bits),
         cmocka_unit_test(not_images),        cmocka_unit_test(bad_headers),

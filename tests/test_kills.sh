@@ -30,7 +30,7 @@ head -1 never/run/metrics.csv | grep -q 'few,images_per_second,data_seconds,seco
 failed=0 kills=0
 for ((chain = 0; chain < chains; chain++)); do
     rm -rf chain && mkdir chain && cd chain || exit 1
-    for ((life = 0; life < 60; life++)); do
+    for ((life = 0; life < 200; life++)); do
         "${command[@]}" >/dev/null 2>said &
         pid=$!
         # Later lives get longer, so that a chain ends.

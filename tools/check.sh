@@ -19,11 +19,12 @@ esac
 jobs=$(nproc)
 tools/install.sh tests
 
-build_and_test() { # folder, sanitizers, further arguments of ctest
-    local folder="$1" sanitizers="$2"
-    shift 2
+build_and_test() { # folder, sanitizers, further formats of images, further arguments of ctest
+    local folder="$1" sanitizers="$2" formats="$3"
+    shift 3
     echo "== $folder${sanitizers:+: $sanitizers}"
-    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DPACO_WERROR=ON -DBUILD_TESTING=ON \
+    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DPACO_FORMATS="$formats" \
+        -DPACO_WERROR=ON -DBUILD_TESTING=ON \
         >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; exit 1; }
     cmake --build "$folder" -j"$jobs" >>"$folder.log" 2>&1 || { tail -40 "$folder.log" >&2; exit 1; }
@@ -49,8 +50,9 @@ leak_checker_crashed() { # folder
 if [ "$mode" != --quick ]; then
     export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1:detect_stack_use_after_return=1}"
     export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
-    build_and_test build-asan address,undefined
-    build_and_test build-tsan thread -R 'loader|datacheck'
+    build_and_test build-asan address,undefined ON
+    # Also without the libraries that are optional.
+    build_and_test build-tsan thread OFF -R 'loader|datacheck|image_(decode|formats)'
 fi
 [ "$mode" != --full ] || tools/debian13_check.sh || [ $? = 77 ]
-build_and_test build ""
+build_and_test build "" ON
