@@ -21,6 +21,8 @@
 
 enum { CACHE_FILE_MAX = 256 << 20, SOURCES = 6 };
 
+static const char cache_magic[8] = "pacocl2";
+
 /* A program that was built for this device: one file with one set of options. */
 struct Program {
     struct Program *next;
@@ -35,7 +37,6 @@ typedef struct CacheHeader {
     uint8_t sha256[SHA256_BYTES]; /* of key and binary */
 } CacheHeader;
 
-static const char cache_magic[8] = "pacocl2";
 
 char *program_cache_folder(const char *chosen)
 {
@@ -83,7 +84,9 @@ static char *cache_key(const Device *device, const char *file, const char *optio
 static char *cache_path(const Device *device, const char *file, const char *key)
 {
     Arena arena = {0};
-    char *name = arena_printf(&arena, "%s-%016llx.clbin", file, (unsigned long long)rng_hash(key));
+    /* With the format, so that two versions of the program do not replace each other's files. */
+    char *name = arena_printf(&arena, "%s-%016llx.%s.clbin", file,
+                              (unsigned long long)rng_hash(key), cache_magic);
     char *path = file_join(device->cache, name);
     arena_free(&arena);
     return path;
