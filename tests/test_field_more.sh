@@ -123,7 +123,10 @@ fi
 run=(train "${tiny_options[@]:0:12}" --lr 0.02 --train-list data/train.txt --data data)
 head -c 300 data/1.png >data/cut.png
 printf 'no image' >data/text.jpg
-for bad in gone.png text.jpg; do
+head -c 20 data/1.png >data/short.png
+head -c 24 data/1.png >data/odd.png && printf '\xff\xff\xff\xff\xff\xff\xff\xff\xff' >>data/odd.png
+printf '\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x03' >data/head.jpg
+for bad in gone.png text.jpg short.png odd.png head.jpg; do
     sed "3s/^[^ ]*/$bad/" data/test.txt >bad.txt
     rm -rf out
     expect "$([ $bad = gone.png ] && echo 4 || echo 3)" "$bad" "${run[@]}" --test-list bad.txt --out out

@@ -223,12 +223,12 @@ Status dataset_read(const Dataset *d, int64_t i, uint8_t **bytes, size_t *size)
 /* With `begin` also whether it begins as an image does. */
 static Status look(const Dataset *d, int64_t i, bool begin)
 {
-    uint8_t head[IMAGE_MAGIC_BYTES];
+    uint8_t head[IMAGE_HEAD_BYTES];
     size_t n;
     char *path = path_of(d, i);
     Status status = file_look(path, DATASET_FILE_MAX, head, begin ? sizeof head : 0, &n);
     if (status == STATUS_OK && begin)
-        status = image_look(path, head, n);
+        status = image_look(path, head, n, n < sizeof head);
     return explain(d, status, i, path);
 }
 

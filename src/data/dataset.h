@@ -108,7 +108,8 @@ const char *dataset_name(const Dataset *dataset, int64_t i, char *text, size_t r
 Status dataset_read(const Dataset *dataset, int64_t i, uint8_t **bytes, size_t *size);
 /* Its failures without reading it: only whether there is a file that could be. */
 Status dataset_look(const Dataset *dataset, int64_t i);
-/* Whether all are there and begin as images do, on all cores; of several failures the first. */
+/* Whether all are there and have headers that can be read, on all cores; of several failures the
+ * first. */
 Status dataset_look_all(const Dataset *dataset);
 /* Whether there is no file of image i, which is not to say that one that is there can be read. */
 bool dataset_missing(const Dataset *dataset, int64_t i);

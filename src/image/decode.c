@@ -28,17 +28,18 @@ typedef struct Format {
     const char *magic;
     size_t length;
     Status (*decode)(DecodeJob *job); /* NULL: built without the library */
+    Status (*look)(DecodeJob *job, bool all); /* at the header; NULL: the first bytes must do */
 } Format;
 
 static const Format formats[] = {
-    {"JPEG", "libjpeg", "\xff\xd8\xff", 3, decode_jpeg},
-    {"PNG", "libpng", "\x89PNG\r\n\x1a\n", 8, decode_png},
-    {"WebP", "libwebp", "RIFF????WEBP", 12, decode_webp},
-    {"GIF", "giflib", "GIF87a", 6, decode_gif},
-    {"GIF", "giflib", "GIF89a", 6, decode_gif},
-    {"BMP", "nothing", "BM", 2, decode_bmp},
-    {"TIFF", "libtiff", "II*\0", 4, decode_tiff},
-    {"TIFF", "libtiff", "MM\0*", 4, decode_tiff},
+    {"JPEG", "libjpeg", "\xff\xd8\xff", 3, decode_jpeg, look_at_jpeg},
+    {"PNG", "libpng", "\x89PNG\r\n\x1a\n", 8, decode_png, look_at_png},
+    {"WebP", "libwebp", "RIFF????WEBP", 12, decode_webp, NULL},
+    {"GIF", "giflib", "GIF87a", 6, decode_gif, NULL},
+    {"GIF", "giflib", "GIF89a", 6, decode_gif, NULL},
+    {"BMP", "nothing", "BM", 2, decode_bmp, NULL},
+    {"TIFF", "libtiff", "II*\0", 4, decode_tiff, NULL},
+    {"TIFF", "libtiff", "MM\0*", 4, decode_tiff, NULL},
 };
 
 static bool begins(const uint8_t *bytes, size_t size, const Format *format)
@@ -75,10 +76,12 @@ static Status decode(DecodeJob *job)
     return format->decode(job);
 }
 
-Status image_look(const char *name, const uint8_t *bytes, size_t size)
+Status image_look(const char *name, const uint8_t *bytes, size_t size, bool all)
 {
     const Format *format;
-    return find_format(name, bytes, size, &format);
+    DecodeJob job = {.name = name, .bytes = bytes, .size = size};
+    TRY(find_format(name, bytes, size, &format));
+    return format->look ? format->look(&job, all) : STATUS_OK;
 }
 
 /* The budget goes on with the image, without what only decoding took. */

@@ -7,12 +7,14 @@
 #include "base/status.h"
 #include "image/image.h"
 
-/* Larger files are refused; so many bytes tell a format. */
-enum { IMAGE_MAX_BYTES = 1 << 30, IMAGE_MAGIC_BYTES = 16 };
+#include <stdbool.h>
 
-/* Whether a file that begins so (its first IMAGE_MAGIC_BYTES, or all of it) is in a known format;
- * STATUS_INPUT where not. */
-Status image_look(const char *name, const uint8_t *bytes, size_t size);
+/* Larger files are refused; so many bytes of one are looked at. */
+enum { IMAGE_MAX_BYTES = 1 << 30, IMAGE_HEAD_BYTES = 4096 };
+
+/* Whether a file that begins so (its first IMAGE_HEAD_BYTES, or all of it) is in a known format and,
+ * of JPEG and PNG, has a header that can be read, as far as it is seen; fails as image_decode. */
+Status image_look(const char *name, const uint8_t *bytes, size_t size, bool all);
 
 /* Decodes a JPEG or PNG (by its first bytes, not its name). `name` is for messages.
  * STATUS_INPUT when malformed or no image, STATUS_LIMIT when larger than the limits. *out is

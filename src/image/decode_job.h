@@ -6,6 +6,8 @@
 #include "base/status.h"
 #include "image/image.h"
 
+#include <stdbool.h>
+
 typedef struct DecodeJob {
     const char *name; /* for messages */
     const uint8_t *bytes;
@@ -25,6 +27,11 @@ Status decode_webp(DecodeJob *job);
 Status decode_gif(DecodeJob *job);
 Status decode_bmp(DecodeJob *job);
 Status decode_tiff(DecodeJob *job);
+
+/* Reads the header of a file of which the job has only the beginning, or `all`: what is not there
+ * yet is no failure. */
+Status look_at_jpeg(DecodeJob *job, bool all);
+Status look_at_png(DecodeJob *job, bool all);
 
 /* Checks a header's size, sets job->whole and asks for the wanted box. */
 Status decode_header(DecodeJob *job, uint32_t width, uint32_t height);

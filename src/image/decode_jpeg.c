@@ -218,6 +218,34 @@ static Status decode_as_asked(DecodeJob *job, bool *damaged)
     return jpeg.status;
 }
 
+/* Everything of it that may jump away. */
+static void read_header(Jpeg *jpeg)
+{
+    struct jpeg_decompress_struct *info = &jpeg->info;
+    if (setjmp(jpeg->escape))
+        return;
+    jpeg_create_decompress(info);
+    info->client_data = jpeg;
+    jpeg_mem_src(info, jpeg->job->bytes, (unsigned long)jpeg->job->size);
+    jpeg_read_header(info, TRUE);
+    jpeg->all_rows = true;
+    jpeg->status = decode_header(jpeg->job, info->image_width, info->image_height);
+}
+
+Status look_at_jpeg(DecodeJob *job, bool all)
+{
+    Jpeg jpeg = {.job = job};
+    jpeg.info.err = jpeg_std_error(&jpeg.errors);
+    jpeg.errors.error_exit = fail_exit;
+    jpeg.errors.emit_message = on_message;
+    jpeg.errors.output_message = on_output;
+    jpeg.info.client_data = &jpeg;
+    read_header(&jpeg);
+    bool ended = jpeg.errors.msg_code == JWRN_JPEG_EOF;
+    jpeg_destroy_decompress(&jpeg.info);
+    return ended && !all ? STATUS_OK : jpeg.status;
+}
+
 Status decode_jpeg(DecodeJob *job)
 {
     bool damaged = false;

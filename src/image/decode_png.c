@@ -208,6 +208,17 @@ static void decode(Png *self)
         map_pixels(self);
 }
 
+Status look_at_png(DecodeJob *job, bool all)
+{
+    const uint8_t *chunk = job->bytes + 8;
+    if (job->size < 33)
+        return all ? status_fail(STATUS_INPUT, "%s: PNG, byte 8: truncated", job->name) : STATUS_OK;
+    if (number(chunk) != 13 || memcmp(chunk + 4, "IHDR", 4) != 0 ||
+        crc32(0, chunk + 4, 17) != number(chunk + 21))
+        return status_fail(STATUS_INPUT, "%s: PNG, byte 8: damaged header", job->name);
+    return decode_header(job, number(chunk + 8), number(chunk + 12));
+}
+
 Status decode_png(DecodeJob *job)
 {
     Png self = {.job = job};
