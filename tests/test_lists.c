@@ -36,9 +36,29 @@ static const Form forms[] = {
     {"filename,width,class\na.jpg,224,1\nb.jpg,224,0\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
     {"a.jpg,0,extra,7\nb.jpg,1,,\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
     {"path;label\na,b.jpg;0\nc.jpg;1\n", "a,b.jpg=0|c.jpg=1", 0, 0, 0},
-    {"\"a.jpg,0\nb.jpg,1\n", "line 1: path or label missing", 0, 0, REFUSED},
-    {"path,label\na.jpg,0\nb.jpg\n", "line 3: path or label missing ('b.jpg'). Expected `path,label`", 0, 0, REFUSED},
-    {"path,label\na.jpg,0\nb.jpg,x\n", "line 3: label is no whole number ('x'). Expected `path,label`", 0, 0, REFUSED},
+    {"Filename;Width;ClassId\na.jpg;29;1\nb.jpg;30;0\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
+    {"img_name,category\na.jpg,0\nb.jpg,1\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
+    {"photo,kind\na.jpg,0\nb.jpg,1\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
+    {"photo,kind\na.jpg,cat\nb.jpg,ant\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
+    {"kind,photo\n0,a.jpg\n1,b.jpg\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
+    {"photo,kind\nISIC_1,0\nISIC_2,1\n", "ISIC_1=0|ISIC_2=1", 0, 0, 0},
+    {"0,1\na.jpg,0\nb.jpg,1\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
+    {"id,photo,label\n7,a.jpg,1\n8,b.jpg,0\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
+    {"mask,image,label\na.png,b.jpg,1\nc.png,d.jpg,0\n", "b.jpg=1|d.jpg=0", 0, 0, 0},
+    {"\"Class Name\",\"Image Path\"\nbee,a.jpg\nant,b.jpg\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
+    {"img,kind,place\na.jpg,cat,7\n",
+     "line 1: no column of this header is known as that of the labels", 0, 0, REFUSED},
+    {"what,label,place\nISIC_1,0,7\n",
+     "line 1: no column of this header is known as that of the paths", 0, 0, REFUSED},
+    {"\"a\"b.jpg,0\nb.jpg,1\n", "line 1: characters behind a closing quote", 0, 0, REFUSED},
+    {"path,label\na.jpg,0\n\"b\nc.jpg\",1\n", "line 3: a quote without its end ('\"b')", 0, 0,
+     REFUSED},
+    {"a.jpg,0\rb.jpg,1\r", "a.jpg=0|b.jpg=1", 0, 0, 0},
+    {"\"a.jpg,0\nb.jpg,1\n", "line 1: a quote without its end", 0, 0, REFUSED},
+    {"path,label\na.jpg,0\nb.jpg\n",
+     "line 3: path or label missing ('b.jpg'). Expected `path,label`", 0, 0, REFUSED},
+    {"path,label\na.jpg,0\nb.jpg,x\n",
+     "line 3: label is no whole number ('x'). Expected `path,label`", 0, 0, REFUSED},
     {"path,label\n", "no lines", 0, 0, REFUSED},
     /* with tabs */
     {"path\tlabel\na b.jpg\t0\nc.jpg\t1\n", "a b.jpg=0|c.jpg=1", 0, 0, 0},
@@ -52,13 +72,22 @@ static const Form forms[] = {
     {"a.jpg 0 mask.png\nb.jpg 1 mask.png\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
     {"path label\na.jpg 0\nb.jpg 1\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
     {"id 0\nlabel 1\n", "id=0|label=1", 0, 0, 0},
+    {"a.jpg 0\rb c.jpg 1", "a.jpg=0|b c.jpg=1", 0, 0, 0},
+    {"0 a.jpg\n1 b.jpg\n", "line 1: label is no whole number ('a.jpg')", 0, 0, REFUSED},
     /* names */
     {"a.jpg cat\nb.jpg ant\nc.jpg cat\n", "a.jpg=1|b.jpg=0|c.jpg=1", 0, 0, 0},
     {"a.jpg sports car\nb.jpg cab\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
+    {"x/a,b.jpg cat\ny/c,d.jpg ant\n", "x/a,b.jpg=1|y/c,d.jpg=0", 0, 0, 0},
+    {"a.jpg sports car, red\nb;c.jpg cab\n", "a.jpg=1|b;c.jpg=0", 0, 0, 0},
+    {"a.jpg cat\nb c.jpg\n", "line 2: path or label missing ('b c.jpg')", 0, 0, REFUSED},
+    {"a.jpg,cat\nb.jpg,7\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
+    {"ISIC_1,cat\nISIC_2,ant\n", "ISIC_1=1|ISIC_2=0", 0, 0, 0},
+    {"0\tcat\ta.jpg\n1\tant\tb.jpg\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
     {"path,label\na.jpg,\"ant, red\"\nb.jpg,bee\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
     {"a.jpg cat\nb.jpg ant\n", "labels are names, of 2 classes (there must be 3)", 3, 0, REFUSED},
     /* labels from 1 on */
-    {"a.jpg 1\nb.jpg 2\n", "labels run from 1 to 2, they must begin at 0. --first-label 1", 0, 0, REFUSED},
+    {"a.jpg 1\nb.jpg 2\n", "labels run from 1 to 2, they must begin at 0. --first-label 1", 0, 0,
+     REFUSED},
     {"a.jpg 1\nb.jpg 2\n", "labels run from 1 to 2", 2, 0, REFUSED},
     {"a.jpg 1\nb.jpg 2\n", "a.jpg=0|b.jpg=1", 0, 1, 0},
     {"a.jpg 0\nb.jpg 1\n", "line 1: label out of range (0 vs 1 to 2)", 2, 1, REFUSED},
@@ -142,8 +171,10 @@ static void known_names_decide(void **state)
     Arena arena = {0};
     DatasetSpec spec = {.kind = DATASET_LIST};
     Dataset *d;
-    assert_int_equal(class_names_read(test_write_text("names.txt", "zebra\r\nant\nsports car\n"), &arena, &spec.known),
-                     STATUS_OK);
+    assert_int_equal(
+        class_names_read(test_write_text("names.txt", "zebra \r\n\tant\n \nsports car\n"), &arena,
+                         &spec.known),
+        STATUS_OK);
     spec.list = test_write_text("named.txt", "a.jpg ant\nb.jpg sports car\nc.jpg zebra\n");
     assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
     assert_string_equal(describe(d), "a.jpg=1|b.jpg=2|c.jpg=0");

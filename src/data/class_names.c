@@ -26,6 +26,15 @@ static Status check_twice(const ClassNames *names)
                                names->source, twice) : STATUS_OK;
 }
 
+/* Without blanks around it, as labels in lists are read. */
+static char *trim(char *line)
+{
+    line += strspn(line, " \t");
+    for (size_t n = strlen(line); n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t');)
+        line[--n] = 0;
+    return line;
+}
+
 Status class_names_read(const char *path, Arena *arena, ClassNames *out)
 {
     uint8_t *bytes;
@@ -39,7 +48,8 @@ Status class_names_read(const char *path, Arena *arena, ClassNames *out)
     const char **names = arena_alloc(arena, lines * sizeof *names);
     for (char *line = strtok_r((char *)bytes, "\r\n", &at); line && status == STATUS_OK;
          line = strtok_r(NULL, "\r\n", &at))
-        names[out->count++] = arena_printf(arena, "%s", line);
+        if (*(line = trim(line)))
+            names[out->count++] = arena_printf(arena, "%s", line);
     free(bytes);
     out->list = names;
     TRY(status);

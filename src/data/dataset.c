@@ -9,6 +9,7 @@
 #include "data/kinds.h"
 #include "image/decode.h"
 
+#include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,8 +189,21 @@ static char *path_of(const Dataset *d, int64_t i)
     return file_join(d->root, d->names[i]);
 }
 
+/* C:/data/a.jpg, as Windows has it. */
+static bool has_drive(const char *name)
+{
+    return isalpha((unsigned char)name[0]) && name[1] == ':' && (name[2] == '/' || name[2] == '\\');
+}
+
 static void tell_missing(const Dataset *d, const char *path, const char *name)
 {
+    if (has_drive(name)) {
+        status_fail(STATUS_IO,
+                    "%s: listed by %s, but missing. The path begins with a drive of Windows; it "
+                    "should begin below --data",
+                    name, d->source);
+        return;
+    }
     if (*name != '/' || !d->root) {
         status_fail(STATUS_IO,
                     "%s: listed by %s, but missing. Is --data the folder that its paths start "

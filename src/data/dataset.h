@@ -81,6 +81,7 @@ struct Dataset {
     const char *const *class_names; /* [classes], or NULL when unknown */
     uint64_t checksum; /* FNV-1a 64 over paths from the root on (or pixels) and labels, in order */
     bool encoded;            /* the images are files: dataset_read works */
+    bool named;              /* labels are names in the list file */
 
     /* Private to src/data. */
     Arena arena;

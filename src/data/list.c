@@ -5,6 +5,7 @@
  * label is refused with the number of its line. Labels are numbers or, in the whole file, names of
  * classes. The file stays in memory, cut into strings. */
 #include "base/file.h"
+#include "base/log.h"
 #include "data/kinds.h"
 #include "data/list_form.h"
 #include "data/list_text.h"
@@ -74,14 +75,25 @@ static Status add_line(Reading *r, const Line *line)
     snprintf(text, sizeof text, "%.40s", line->text + strspn(line->text, " \t"));
     for (size_t n = strlen(text); n > 0 && is_blank(text[n - 1]);)
         text[--n] = 0;
-    if (!list_form_cut(&r->form, line->text, &path, &label))
-        return status_fail(STATUS_INPUT,
-                           "%s: line %lld: path or label missing ('%s'). Expected `%s`",
-                           line->file, line->number, text, list_form_text(&r->form));
+    const char *wrong = list_form_cut(&r->form, line->text, &path, &label);
+    if (wrong)
+        return status_fail(STATUS_INPUT, "%s: line %lld: %s ('%s'). Expected `%s`", line->file,
+                           line->number, wrong, text, list_form_text(&r->form));
     d->names[d->count] = path;
     r->words[d->count] = label;
     r->lines[d->count++] = line->number;
     return STATUS_OK;
+}
+
+static Status check_header(const ListForm *form, const Line *line)
+{
+    if (!form->header || (form->path >= 0 && form->label >= 0))
+        return STATUS_OK;
+    return status_fail(STATUS_INPUT,
+                       "%s: line %lld: no column of this header is known as that of the %s "
+                       "('%.60s'). Call it '%s'",
+                       line->file, line->number, form->path < 0 ? "paths" : "labels", line->text,
+                       form->path < 0 ? "path" : "label");
 }
 
 /* The form is decided by the first two lines, before anything is cut. */
@@ -97,6 +109,7 @@ static Status parse_lines(Reading *r, char *text, size_t size)
         if (more)
             TRY(check_line(&second));
         r->form = list_form(line.text, more ? second.text : NULL);
+        TRY(check_header(&r->form, &line));
         if (!r->form.header)
             TRY(add_line(r, &line));
         for (line = second; more; more = next_line(&line, &ahead, end)) {
@@ -221,7 +234,8 @@ static Status take_class_names(Reading *r)
 {
     Dataset *d = r->d;
     int count = r->spec->known.count;
-    if (!d->class_names)
+    bool sorted = !d->class_names;
+    if (sorted)
         d->class_names = sorted_names(r, &count);
     if (count > DATASET_CLASSES_MAX || (d->classes && count != d->classes))
         return status_fail(STATUS_INPUT,
@@ -230,6 +244,10 @@ static Status take_class_names(Reading *r)
                            "the classes",
                            d->source, count, d->classes ? d->classes : DATASET_CLASSES_MAX);
     d->classes = count;
+    if (sorted)
+        log_info("%s: labels are names, numbered in their order: '%.60s' is class 0, '%.60s' class "
+                 "%d. --class-names FILE gives another order",
+                 d->source, d->class_names[0], d->class_names[count - 1], count - 1);
     return STATUS_OK;
 }
 
@@ -241,6 +259,7 @@ typedef struct NamedClass {
 static Status take_names(Reading *r)
 {
     Dataset *d = r->d;
+    d->named = true;
     TRY(take_class_names(r));
     NamedClass *sorted = mem_alloc((size_t)d->classes * sizeof *sorted);
     int64_t unknown = -1;

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,9 +14,23 @@ enum { FIELDS_MAX = 64 }; /* further ones are not looked at */
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
+/* "Class ID" is "class_id" is "ClassId". */
+static bool same_title(const char *a, const char *b)
+{
+    static const char ignored[] = " _-.";
+    for (;; a++, b++) {
+        a += strspn(a, ignored);
+        b += strspn(b, ignored);
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+            return false;
+        if (!*a)
+            return true;
+    }
+}
+
 static bool is_one_of(const char *word, const char *const *list)
 {
-    while (*list && strcasecmp(word, *list) != 0)
+    while (*list && !same_title(word, *list))
         list++;
     return *list != NULL;
 }
@@ -78,18 +93,22 @@ static void trim_end(char *begin, char *end)
     *end = 0;
 }
 
-/* Cuts a line in place. False where a quote has no end. */
-static bool cut_fields(char *line, char separator, Fields *fields)
+/* Cuts a line in place. Returns what is wrong with it, or NULL. */
+static const char *cut_fields(char *line, char separator, Fields *fields)
 {
+    const char *blanks = separator == '\t' ? " " : " \t";
     fields->count = 0;
     while (fields->count < FIELDS_MAX) {
-        line += strspn(line, separator == '\t' ? " " : " \t");
+        line += strspn(line, blanks);
         char *field = line, *end;
         if (*line == '"') {
             line = unquote(line);
             if (!line)
-                return false;
-            end = strchr(line, separator);
+                return "a quote without its end";
+            line += strspn(line, blanks);
+            if (*line && *line != separator)
+                return "characters behind a closing quote";
+            end = *line ? line : NULL;
         } else {
             end = strchr(line, separator);
             trim_end(field, end ? end : line + strlen(line));
@@ -99,13 +118,14 @@ static bool cut_fields(char *line, char separator, Fields *fields)
             break;
         line = end + 1;
     }
-    return true;
+    return NULL;
 }
 
 /* ------------------------------------------------------------------------------------ words */
 
 /* The label of a line of words: behind the last word that ends as an image does and has a number
- * behind it; else, with `names`, all that is behind such a word; else the last word. */
+ * behind it; else, with `names`, all that is behind such a word, and nothing (NULL) where there is
+ * none; else the last word. */
 static char *label_of_words(char *line, bool names)
 {
     char *last = line + strlen(line), *next = NULL;
@@ -126,14 +146,14 @@ static char *label_of_words(char *line, bool names)
         }
         at = begin;
     }
-    return next ? next : last;
+    return next || names ? next : last;
 }
 
 static bool cut_words(char *line, bool names, char **path, char **label)
 {
     line += strspn(line, " \t");
     trim_end(line, line + strlen(line));
-    char *word = label_of_words(line, names), *end = word;
+    char *word = label_of_words(line, names), *end = word ? word : line;
     while (end > line && is_blank(end[-1]))
         end--;
     if (end == line)
@@ -148,20 +168,39 @@ static bool cut_words(char *line, bool names, char **path, char **label)
 
 /* ------------------------------------------------------------------------------------ form */
 
-static const char *const path_titles[] = {"path",       "file",     "filename", "file_name",
-                                          "filepath",   "image",    "img",      "image_path",
-                                          "image_name", "image_id", "id",       NULL};
-static const char *const label_titles[] = {"label",    "labels",   "class",    "target",
-                                           "class_id", "label_id", "category", "class_name",
-                                           "y",        NULL};
+static const char *const path_titles[] = {"path",      "file",    "filename",  "filepath",
+                                          "image",     "img",     "imagepath", "imagename",
+                                          "imagefile", "imageid", "id",        NULL};
+static const char *const label_titles[] = {"label",     "labels",    "class",    "target",
+                                           "classid",   "labelid",   "category", "categoryid",
+                                           "classname", "labelname", "y",        NULL};
 
 /* The column whose title stands first in the list; -1: none. */
 static int find_title(const Fields *f, const char *const *titles)
 {
     for (; *titles; titles++)
         for (int i = 0; i < f->count; i++)
-            if (strcasecmp(f->at[i], *titles) == 0)
+            if (same_title(f->at[i], *titles))
                 return i;
+    return -1;
+}
+
+static bool is_image_at(const Fields *f, int i)
+{
+    return i >= 0 && i < f->count && names_image(f->at[i], strlen(f->at[i]));
+}
+
+static bool is_number_at(const Fields *f, int i)
+{
+    return i >= 0 && i < f->count && list_form_number(f->at[i]);
+}
+
+/* The first column that ends as an image does; -1: none. */
+static int find_image(const Fields *f)
+{
+    for (int i = 0; i < f->count; i++)
+        if (is_image_at(f, i))
+            return i;
     return -1;
 }
 
@@ -170,34 +209,64 @@ static int find_title(const Fields *f, const char *const *titles)
  * behind, or where an index leads (MXNet: index, label, path). */
 static void find_columns(ListForm *form, const Fields *f)
 {
-    form->path = 0;
-    for (int i = f->count - 1; i >= 0; i--)
-        if (names_image(f->at[i], strlen(f->at[i])))
-            form->path = i;
+    int image = find_image(f);
+    form->path = image < 0 ? 0 : image;
     bool last = form->path == f->count - 1;
     form->label = last && form->path > 0 ? form->path > 1 ? 1 : 0 : form->path + 1;
 }
 
-static ListForm form_of_table(char separator, const char *first, const char *second)
+/* The same below a header, by its titles and the line behind it. Of two columns one title is
+ * enough; of more, what stands beside the path may be anything. */
+static void find_titled_columns(ListForm *form, const Fields *titles, const Fields *values)
+{
+    int path = find_title(titles, path_titles), label = find_title(titles, label_titles);
+    int image = find_image(values);
+    if (image >= 0 && !is_image_at(values, path))
+        path = image;
+    if (titles->count == 2 && path < 0)
+        path = label < 0 ? 0 : 1 - label;
+    if (titles->count == 2 && label < 0)
+        label = 1 - path;
+    form->path = path;
+    form->label = label;
+}
+
+/* Whether the first line is no line of values: its titles say so, or it lacks the image, or the
+ * number, that the second line has. */
+static bool is_header(const Fields *first, const Fields *second)
+{
+    ListForm columns;
+    int path = find_title(first, path_titles), label = find_title(first, label_titles);
+    find_columns(&columns, second->count ? second : first);
+    if (find_image(first) >= 0)
+        return false;
+    if (find_image(second) >= 0)
+        return true;
+    if (is_number_at(first, columns.label))
+        return false;
+    return is_number_at(second, columns.label) || (path >= 0 && label >= 0) ||
+           (first->count == 2 && (path >= 0 || label >= 0));
+}
+
+/* `sure`: something in it is a title, an image or a number, so that it is no line of words with
+ * that character in it. */
+static ListForm form_of_table(char separator, const char *first, const char *second, bool *sure)
 {
     ListForm form = {.separator = separator};
     char *line = mem_string(first), *next = mem_string(second ? second : "");
     Fields titles, values = {0};
-    bool cut = cut_fields(line, separator, &titles);
-    int path = find_title(&titles, path_titles), label = find_title(&titles, label_titles);
-    bool known = path >= 0 && label >= 0;
-    form.header = cut && (known || (path >= 0 && titles.count == 2) ||
-                          (label >= 0 && titles.count == 2)) &&
-                  !names_image(titles.at[0], strlen(titles.at[0]));
-    if (second && form.header)
+    const char *wrong = cut_fields(line, separator, &titles);
+    if (second)
         cut_fields(next, separator, &values);
+    form.header = !wrong && is_header(&titles, &values);
     const Fields *sample = form.header ? &values : &titles;
-    find_columns(&form, sample);
-    if (form.header && known) {
-        form.path = path;
-        form.label = label;
-    }
-    form.names = form.label < sample->count && !list_form_number(sample->at[form.label]);
+    if (form.header)
+        find_titled_columns(&form, &titles, &values);
+    else
+        find_columns(&form, sample);
+    bool number = is_number_at(sample, form.label);
+    form.names = form.label >= 0 && form.label < sample->count && !number;
+    *sure = wrong || form.header || number || find_image(sample) >= 0;
     free(line);
     free(next);
     return form;
@@ -218,7 +287,7 @@ static ListForm form_of_words(const char *first, const char *second)
         form.names = rest.names;
     } else if (!list_form_number(label)) {
         char *again = mem_string(first);
-        form.names = cut_words(again, true, &path, &label) && names_image(path, strlen(path));
+        form.names = cut_words(again, true, &path, &label);
         free(again);
     }
     free(line);
@@ -248,25 +317,36 @@ ListForm list_form(const char *first, const char *second)
     for (int i = 0; i < 3; i++) {
         const char *at = strchr(first + strspn(first, " \t"), separators[i]);
         bool leading = separators[i] == '\t' && at && at[strspn(at, " \t")] == 0;
-        if (at && !leading && (separators[i] == '\t' || !ends_in_word(first)))
-            return form_of_table(separators[i], first, second);
+        bool sure = false;
+        if (!at || leading || (separators[i] != '\t' && ends_in_word(first)))
+            continue;
+        ListForm table = form_of_table(separators[i], first, second, &sure);
+        ListForm words = sure ? table : form_of_words(first, second);
+        return sure || !words.names ? table : words;
     }
     return form_of_words(first, second);
 }
 
-bool list_form_cut(const ListForm *form, char *line, char **path, char **label)
+static const char *cut_table(const ListForm *form, char *line, char **path, char **label)
 {
-    if (form->separator == ' ')
-        return cut_words(line, form->names, path, label);
-    /* Two words in a file of tabs: somebody typed a blank. */
-    if (form->separator == '\t' && !strchr(line, '\t'))
-        return cut_words(line, form->names, path, label);
     Fields f;
-    if (!cut_fields(line, form->separator, &f) || form->path >= f.count || form->label >= f.count)
-        return false;
+    const char *wrong = cut_fields(line, form->separator, &f);
+    if (wrong)
+        return wrong;
+    if (form->path >= f.count || form->label >= f.count)
+        return "path or label missing";
     *path = f.at[form->path];
     *label = f.at[form->label];
-    return **path && **label;
+    return **path && **label ? NULL : "path or label missing";
+}
+
+const char *list_form_cut(const ListForm *form, char *line, char **path, char **label)
+{
+    /* Two words in a file of tabs: somebody typed a blank. */
+    bool words = form->separator == ' ' || (form->separator == '\t' && !strchr(line, '\t'));
+    if (!words)
+        return cut_table(form, line, path, label);
+    return cut_words(line, form->names, path, label) ? NULL : "path or label missing";
 }
 
 const char *list_form_text(const ListForm *form)

@@ -12,14 +12,15 @@ typedef struct ListForm {
                        may have spaces */
     bool header;    /* the first line names the columns */
     bool names;     /* labels are names of classes */
-    int path, label; /* columns, from 0; not of words */
+    int path, label; /* columns, from 0; -1: the header names none; not of words */
 } ListForm;
 
 /* The form of a file whose first lines these are (zero-terminated, not blank); `second` is NULL
  * where there is but one. */
 ListForm list_form(const char *first, const char *second);
-/* Cuts a line of that form, in place. False when it has not both. */
-bool list_form_cut(const ListForm *form, char *line, char **path, char **label);
+/* Cuts a line of that form, in place. Returns what is wrong with it, or NULL; only of a form that
+ * has both columns. */
+const char *list_form_cut(const ListForm *form, char *line, char **path, char **label);
 /* Whether a word is a whole number with or without sign, or one with nothing but zeros behind its
  * point ("3.000000", as MXNet writes labels). */
 bool list_form_number(const char *word);

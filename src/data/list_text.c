@@ -77,7 +77,16 @@ static Status from_utf16(const char *path, const uint8_t *b, size_t size, Encodi
     return STATUS_OK;
 }
 
-Status list_text(const char *path, uint8_t **bytes, size_t *size)
+/* Where there is no LF at all, CR ends a line. */
+static void end_lines(uint8_t *text, size_t size)
+{
+    if (size == 0 || memchr(text, '\n', size))
+        return;
+    for (uint8_t *at = text; (at = memchr(at, '\r', size - (size_t)(at - text)));)
+        *at++ = '\n';
+}
+
+static Status to_utf8(const char *path, uint8_t **bytes, size_t *size)
 {
     size_t mark, length = 0;
     Encoding encoding = encoding_of(*bytes, *size, &mark);
@@ -95,4 +104,11 @@ Status list_text(const char *path, uint8_t **bytes, size_t *size)
     *bytes = text;
     *size = length;
     return status;
+}
+
+Status list_text(const char *path, uint8_t **bytes, size_t *size)
+{
+    TRY(to_utf8(path, bytes, size));
+    end_lines(*bytes, *size);
+    return STATUS_OK;
 }

@@ -36,6 +36,18 @@ static ClassNames names_of(const Dataset *d)
     return (ClassNames){d->class_names, d->classes, d->source};
 }
 
+/* Numbers in one list and names in the other: which number is which name is nowhere said. */
+static Status check_labels(const Dataset *train, const Dataset *test)
+{
+    if (train->named == test->named)
+        return STATUS_OK;
+    return status_fail(STATUS_INPUT,
+                       "%s: labels are %s, those of %s are %s. --class-names FILE says which name "
+                       "has which number (a name per line)",
+                       test->source, test->named ? "names" : "numbers", train->source,
+                       train->named ? "names" : "numbers");
+}
+
 /* The halves in turn: what the first says of its classes holds for the second. */
 static Status open_halves(const Options *o, int classes, const ClassNames *known, Dataset **train,
                           Dataset **test)
@@ -50,7 +62,9 @@ static Status open_halves(const Options *o, int classes, const ClassNames *known
         of_test.classes = (*train)->classes;
     if (*train && (*train)->class_names)
         of_test.known = names_of(*train);
-    return options_have_data(o, false) ? dataset_open(&of_test, test) : STATUS_OK;
+    if (options_have_data(o, false))
+        TRY(dataset_open(&of_test, test));
+    return *train && *test && !known->list ? check_labels(*train, *test) : STATUS_OK;
 }
 
 Status options_open_data(const Options *o, int classes, const ClassNames *known, Dataset **train,
