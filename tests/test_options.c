@@ -560,6 +560,27 @@ static void both_halves_agree(void **state)
     snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/four.txt", in, in);
     assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
     assert_null(train);
+    test_write_text("names.csv", "path,label\na.jpg,ant\nb.jpg,bee\nc.jpg,cat\n");
+    test_write_text("last.csv", "path,label\nc.jpg,cat\n");
+    test_write_text("order.txt", "cat\nant\nbee\n");
+    snprintf(line, sizeof line, "--train-list %s/names.csv --test-list %s/last.csv", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    assert_int_equal(test->labels[0], 2);
+    dataset_close(train);
+    dataset_close(test);
+    snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/names.csv", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "names.csv: labels are names, those of "));
+    snprintf(line, sizeof line, "--train-list %s/names.csv --test-list %s/three.txt", in, in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "three.txt: labels are numbers, those of "));
+    snprintf(line, sizeof line, "--train-list %s/three.txt --test-list %s/last.csv --class-names %s/order.txt", in, in,
+             in);
+    assert_int_equal(open_both(line, &train, &test), STATUS_OK);
+    assert_int_equal(test->labels[0], 0);
+    assert_string_equal(train->class_names[0], "cat");
+    dataset_close(train);
+    dataset_close(test);
     snprintf(line, sizeof line, "--test-list %s/one.txt --classes 2", in);
     assert_int_equal(open_both(line, &train, &test), STATUS_OK);
     assert_null(train);

@@ -248,8 +248,8 @@ static bool is_header(const Fields *first, const Fields *second)
            (first->count == 2 && (path >= 0 || label >= 0));
 }
 
-/* `sure`: something in it is a title, an image or a number, so that it is no line of words with
- * that character in it. */
+/* `sure`: something in it is a title, an image or a number, and the second line has the separator,
+ * too, so that it is no other line with that character in it. */
 static ListForm form_of_table(char separator, const char *first, const char *second, bool *sure)
 {
     ListForm form = {.separator = separator};
@@ -266,7 +266,8 @@ static ListForm form_of_table(char separator, const char *first, const char *sec
         find_columns(&form, sample);
     bool number = is_number_at(sample, form.label);
     form.names = form.label >= 0 && form.label < sample->count && !number;
-    *sure = wrong || form.header || number || find_image(sample) >= 0;
+    bool below = !second || separator == '\t' || strchr(second, separator);
+    *sure = !wrong && below && (form.header || number || find_image(sample) >= 0);
     free(line);
     free(next);
     return form;
@@ -311,9 +312,12 @@ static bool ends_in_word(const char *line)
            is_number(word, (size_t)(end - word));
 }
 
+/* Of several separators in the first line the first that makes a table of it; of none that does, words,
+ * or else what the first makes, so that the message is about that. */
 ListForm list_form(const char *first, const char *second)
 {
     static const char separators[] = {'\t', ',', ';'};
+    ListForm words = form_of_words(first, second), form = words;
     for (int i = 0; i < 3; i++) {
         const char *at = strchr(first + strspn(first, " \t"), separators[i]);
         bool leading = separators[i] == '\t' && at && at[strspn(at, " \t")] == 0;
@@ -321,10 +325,12 @@ ListForm list_form(const char *first, const char *second)
         if (!at || leading || (separators[i] != '\t' && ends_in_word(first)))
             continue;
         ListForm table = form_of_table(separators[i], first, second, &sure);
-        ListForm words = sure ? table : form_of_words(first, second);
-        return sure || !words.names ? table : words;
+        if (sure)
+            return table;
+        if (form.separator == ' ' && !words.names)
+            form = table;
     }
-    return form_of_words(first, second);
+    return form;
 }
 
 static const char *cut_table(const ListForm *form, char *line, char **path, char **label)
