@@ -67,6 +67,7 @@ static const Form forms[] = {
     {"path\tlabel\na b.jpg\t0\nc.jpg\t1\n", "a b.jpg=0|c.jpg=1", 0, 0, 0},
     {"0\t1.000000\tn01/a.jpg\n1\t0.000000\tn02/b.jpg\n", "n01/a.jpg=1|n02/b.jpg=0", 0, 0, 0},
     {"7\t1\t0.5\tn01/a.jpg\n9\t0\t0.1\tn02/b.jpg\n", "n01/a.jpg=1|n02/b.jpg=0", 0, 0, 0},
+    {"a\tb.jpg 0\nc.jpg 1\n", "a\tb.jpg=0|c.jpg=1", 0, 0, 0},
     {"a.jpg\t0\nb.jpg 1\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
     /* words */
     {"a.jpg 0 0\nb c.jpg 1 5 x\n", "a.jpg=0|b c.jpg=1", 0, 0, 0},
@@ -87,6 +88,8 @@ static const Form forms[] = {
     {"ISIC_1,cat\nISIC_2,ant\n", "ISIC_1=1|ISIC_2=0", 0, 0, 0},
     {"0\tcat\ta.jpg\n1\tant\tb.jpg\n", "a.jpg=1|b.jpg=0", 0, 0, 0},
     {"path,label\na.jpg,\"ant, red\"\nb.jpg,bee\n", "a.jpg=0|b.jpg=1", 0, 0, 0},
+    {"a.jpg 0x\nb.jpg 1\nc.jpg 2\n",
+     "line 1: label is no whole number ('0x'). Expected `path label`", 0, 0, REFUSED},
     {"a.jpg cat\nb.jpg ant\n", "labels are names, of 2 classes (there must be 3)", 3, 0, REFUSED},
     /* labels from 1 on */
     {"a.jpg 1\nb.jpg 2\n", "labels run from 1 to 2, they must begin at 0. --first-label 1", 0, 0,

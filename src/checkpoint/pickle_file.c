@@ -132,6 +132,18 @@ static Status copy_bytes(const PickleFile *f, const Object *from, uint8_t *to, i
     return STATUS_OK;
 }
 
+/* What stands where an array of bytes [n, columns] should be. */
+static Status no_array(const PickleFile *f, const Object *object, const Object *shape,
+                       const char *what, int64_t columns)
+{
+    return status_fail(STATUS_INPUT, "%s: '%s' is %s (expected an array of bytes [n, %lld])",
+                       f->path, what,
+                       shape    ? "an array of another shape, order or type"
+                       : object ? object_kind_name(object)
+                                : "not there",
+                       (long long)columns);
+}
+
 Status pickle_file_bytes(const PickleFile *f, const Object *array, const char *what,
                          int64_t columns, int64_t *rows, uint8_t **bytes)
 {
@@ -142,8 +154,7 @@ Status pickle_file_bytes(const PickleFile *f, const Object *array, const char *w
                 shape->items[1]->integer == columns && is_uint8(parts.dtype);
     *rows = good ? shape->items[0]->integer : 0;
     if (!good || *rows < 1 || *rows > (int64_t)(f->source.size / (uint64_t)columns))
-        return status_fail(STATUS_INPUT, "%s: %s is no array of bytes [n, %lld]", f->path, what,
-                           (long long)columns);
+        return no_array(f, array, shape, what, columns);
     uint8_t *to = malloc((size_t)(*rows * columns));
     if (!to)
         return status_fail(STATUS_LIMIT, "%s: no memory for %s", f->path, what);

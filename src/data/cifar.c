@@ -124,15 +124,21 @@ static Status add_binary(const Variant *v, Dataset *d, const char *path)
 static Status add_labels(const Variant *v, Dataset *d, const char *path, const Object *labels,
                          int64_t n)
 {
-    if (!labels || labels->kind != OBJECT_LIST || (int64_t)labels->count != n)
-        return status_fail(STATUS_INPUT, "%s: %s is no list of %lld numbers", path, v->labels,
+    if (!labels || labels->kind != OBJECT_LIST)
+        return status_fail(STATUS_INPUT, "%s: '%s' is %s (expected a list of %lld numbers)", path,
+                           v->labels, labels ? object_kind_name(labels) : "not there",
                            (long long)n);
+    if ((int64_t)labels->count != n)
+        return status_fail(STATUS_INPUT, "%s: another number of labels than of images (%u vs %lld)",
+                           path, labels->count, (long long)n);
     for (int64_t i = 0; i < n; i++) {
         const Object *label = labels->items[i];
-        if (label->kind != OBJECT_INT || label->integer < 0 || label->integer >= d->classes)
-            return status_fail(STATUS_INPUT,
-                               "%s: image %lld: label out of range (expected 0 to %d)", path,
-                               (long long)i, d->classes - 1);
+        if (label->kind != OBJECT_INT)
+            return status_fail(STATUS_INPUT, "%s: image %lld: label is %s (expected 0 to %d)", path,
+                               (long long)i, object_kind_name(label), d->classes - 1);
+        if (label->integer < 0 || label->integer >= d->classes)
+            return status_fail(STATUS_INPUT, "%s: image %lld: label out of range (%lld vs 0 to %d)",
+                               path, (long long)i, (long long)label->integer, d->classes - 1);
         d->labels[d->count + i] = (int32_t)label->integer;
     }
     return STATUS_OK;

@@ -303,12 +303,24 @@ static void turn_backslashes(Dataset *d)
 
 /* ------------------------------------------------------------------------------------ opening */
 
+/* Whether labels are names: not where most are numbers, the first being a slip, unless names are
+ * known. */
+static bool are_names(const Reading *r)
+{
+    int64_t numbers = 0;
+    if (!r->form.names || r->spec->known.list)
+        return r->form.names;
+    for (int64_t i = 0; i < r->d->count; i++)
+        numbers += list_form_number(r->words[i]);
+    return 2 * numbers <= r->d->count;
+}
+
 static Status read_list(Reading *r, char *text, size_t size)
 {
     Dataset *d = r->d;
     TRY(parse_lines(r, text, size));
     turn_backslashes(d);
-    if (r->form.names)
+    if (are_names(r))
         return take_names(r);
     TRY(take_numbers(r));
     return d->classes ? STATUS_OK : count_classes(d);

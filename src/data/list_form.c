@@ -327,7 +327,7 @@ ListForm list_form(const char *first, const char *second)
         ListForm table = form_of_table(separators[i], first, second, &sure);
         if (sure)
             return table;
-        if (form.separator == ' ' && !words.names)
+        if (form.separator == ' ' && !words.names && !ends_in_word(first))
             form = table;
     }
     return form;
