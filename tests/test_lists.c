@@ -192,6 +192,17 @@ static void known_names_decide(void **state)
     spec.classes = 4;
     assert_int_equal(dataset_open(&spec, &d), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "another number of class names than of classes (3 vs 4)"));
+    char ends[4096] = "a"; /* more ends of lines than lines */
+    memset(ends + 1, '\r', sizeof ends - 4);
+    strcpy(ends + sizeof ends - 4, "b\n");
+    assert_int_equal(class_names_read(test_write_text("ends.txt", ends), &arena, &spec.known),
+                     STATUS_OK);
+    assert_int_equal(spec.known.count, 1);
+    assert_int_equal(
+        class_names_read(test_write_text("ends.txt", "a\rb\r c \r"), &arena, &spec.known),
+        STATUS_OK);
+    assert_int_equal(spec.known.count, 3);
+    assert_string_equal(spec.known.list[2], "c");
     assert_int_equal(class_names_read(test_write_text("twice.txt", "a\nb\na\n"), &arena, &spec.known), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "'a' stands there twice"));
     assert_int_equal(class_names_read(test_write_text("empty.txt", "\n"), &arena, &spec.known), STATUS_INPUT);

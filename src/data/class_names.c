@@ -26,11 +26,12 @@ static Status check_twice(const ClassNames *names)
                                names->source, twice) : STATUS_OK;
 }
 
-/* Without blanks around it, as labels in lists are read. */
+/* Without blanks around it, as labels in lists are read, and without CR. */
 static char *trim(char *line)
 {
-    line += strspn(line, " \t");
-    for (size_t n = strlen(line); n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t');)
+    static const char blanks[] = " \t\r";
+    line += strspn(line, blanks);
+    for (size_t n = strlen(line); n > 0 && strchr(blanks, line[n - 1]);)
         line[--n] = 0;
     return line;
 }
@@ -46,8 +47,8 @@ Status class_names_read(const char *path, Arena *arena, ClassNames *out)
     for (size_t i = 0; i < size; i++)
         lines += bytes[i] == '\n';
     const char **names = arena_alloc(arena, lines * sizeof *names);
-    for (char *line = strtok_r((char *)bytes, "\r\n", &at); line && status == STATUS_OK;
-         line = strtok_r(NULL, "\r\n", &at))
+    for (char *line = strtok_r((char *)bytes, "\n", &at); line && status == STATUS_OK;
+         line = strtok_r(NULL, "\n", &at))
         if (*(line = trim(line)))
             names[out->count++] = arena_printf(arena, "%s", line);
     free(bytes);
