@@ -94,6 +94,7 @@ row onebased_a 3 eval --checkpoint ../base/mini.pth --list list.txt --data ../_p
 row onebased_a 0 eval --checkpoint ../base/mini.pth --list list.txt --first-label 1 "${pool[@]:2}" -- "loss 2.3455"
 row slash_a 4 eval --checkpoint ../base/mini.pth --list list.txt --data ../_pool -- "The path is absolute" \
     "there is ../_pool/test/airplane/0049.jpg"
+row slash_a 4 eval --checkpoint ../base/mini.pth --list list.txt -- "The path is absolute"
 row hidden_a 0 data check --dataset folder --data train --test-data val -- "6 images, 3 classes" \
     "passed over 1 hidden folders"
 row appledouble_a 0 data check --dataset folder --data train --test-data val -- "12 images"

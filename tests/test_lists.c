@@ -192,6 +192,9 @@ static void known_names_decide(void **state)
     spec.classes = 4;
     assert_int_equal(dataset_open(&spec, &d), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "another number of class names than of classes (3 vs 4)"));
+    assert_int_equal(class_names_read(test_write("nul.txt", "a\0b\nc\n", 6), &arena, &spec.known),
+                     STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "nul.txt: NUL byte"));
     char ends[4096] = "a"; /* more ends of lines than lines */
     memset(ends + 1, '\r', sizeof ends - 4);
     strcpy(ends + sizeof ends - 4, "b\n");
@@ -207,6 +210,38 @@ static void known_names_decide(void **state)
     assert_non_null(strstr(status_text(), "'a' stands there twice"));
     assert_int_equal(class_names_read(test_write_text("empty.txt", "\n"), &arena, &spec.known), STATUS_INPUT);
     arena_free(&arena);
+}
+
+/* Paths of other places, which --data has no part in. */
+static void missing_paths_are_explained(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *says;
+        bool root;
+    } rows[] = {
+        {"x/a.jpg 0\n", "/x/a.jpg: listed by", true},
+        {"x/a.jpg 0\n", "Is --data the folder", true},
+        {"x/a.jpg 0\n", "x/a.jpg: listed by", false},
+        {"/x/a.jpg 0\n", "The path is absolute: --data has no part in it", true},
+        {"/x/a.jpg 0\n", "The path is absolute: --data has no part in it", false},
+        {"/there.jpg 0\n", "in it, but there is ", true},
+        {"C:\\x\\a.jpg 0\n", "C:/x/a.jpg: listed by", true},
+        {"d:/a.jpg 0\n", "The path begins with a drive of Windows", true},
+        {"\\\\server\\a.jpg 0\n", "//server/a.jpg: listed by", true},
+        {"x\033[31m/a.jpg 0\n", "x\\x1b[31m/a.jpg: listed by", false},
+    };
+    test_write("there.jpg", "x", 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Dataset *d;
+        DatasetSpec spec = {.kind = DATASET_LIST, .root = rows[i].root ? test_folder() : NULL};
+        spec.list = test_write_text("missing.txt", rows[i].line);
+        assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+        assert_int_equal(dataset_look(d, 0), STATUS_IO);
+        if (!strstr(status_text(), rows[i].says))
+            fail_msg("row %zu: %s", i, status_text());
+        dataset_close(d);
+    }
 }
 
 /* A backslash that is part of a file's name stays. */
@@ -229,6 +264,7 @@ int main(void)
         cmocka_unit_test(forms_are_read_in_utf16),
         cmocka_unit_test(characters_beyond_ascii),
         cmocka_unit_test(known_names_decide),
+        cmocka_unit_test(missing_paths_are_explained),
         cmocka_unit_test(backslashes_of_files_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ Status class_names_read(const char *path, Arena *arena, ClassNames *out)
     *out = (ClassNames){.source = path};
     TRY(file_read(path, FILE_MOST, &bytes, &size));
     Status status = list_text(path, &bytes, &size);
+    if (status == STATUS_OK && memchr(bytes, 0, size))
+        status = status_fail(STATUS_INPUT, "%s: NUL byte. Is this a text file?", path);
     for (size_t i = 0; i < size; i++)
         lines += bytes[i] == '\n';
     const char **names = arena_alloc(arena, lines * sizeof *names);

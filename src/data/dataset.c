@@ -204,14 +204,14 @@ static void tell_missing(const Dataset *d, const char *path, const char *name)
                     name, d->source);
         return;
     }
-    if (*name != '/' || !d->root) {
+    if (*name != '/') {
         status_fail(STATUS_IO,
                     "%s: listed by %s, but missing. Is --data the folder that its paths start "
                     "from?",
                     path, d->source);
         return;
     }
-    char *below = file_join(d->root, name + strspn(name, "/"));
+    char *below = file_join(d->root ? d->root : ".", name + strspn(name, "/"));
     bool there = file_exists(below);
     status_fail(STATUS_IO,
                 "%s: listed by %s, but missing. The path is absolute: --data has no part in it%s%s",
