@@ -75,6 +75,15 @@ static void colour(double hue, double saturation, double value, double rgb[3])
     }
 }
 
+/* A colour of any hue. Each draw is a statement: the order of arguments is the compiler's. */
+static void any_colour(Rng *rng, double saturation, double most_saturation, double value,
+                       double most_value, double rgb[3])
+{
+    double v = between(rng, value, most_value);
+    double s = between(rng, saturation, most_saturation);
+    colour(rng_uniform(rng), s, v, rgb);
+}
+
 static Scene draw_scene(Rng *rng, int class)
 {
     Scene s = {.shape = class % SHAPES, .striped = class >= SHAPES};
@@ -88,9 +97,9 @@ static Scene draw_scene(Rng *rng, int class)
     colour(hue, saturation, value, s.ink[0]);
     colour(hue, saturation, value * between(rng, 0.3, 0.6), s.ink[1]);
     for (int end = 0; end < 2; end++)
-        colour(rng_uniform(rng), between(rng, 0, 0.4), between(rng, 0.1, 0.8), s.ground[end]);
+        any_colour(rng, 0, 0.4, 0.1, 0.8, s.ground[end]);
     direction(rng, &s.across, &s.down);
-    colour(rng_uniform(rng), between(rng, 0.2, 1), between(rng, 0.3, 1), s.patch);
+    any_colour(rng, 0.2, 1, 0.3, 1, s.patch);
     s.px = between(rng, 0, SIDE);
     s.py = between(rng, 0, SIDE);
     s.pw = between(rng, 1, 5);
