@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What tools/check.sh says of skips: every reason once with its tests, whole ones and parts, before ctest's closing lines.
+# What tools/check.sh says of skips: every reason once with its tests, whole ones and parts, before ctest's closing lines;
+# and of a Debian 13 that cannot be made here.
 set -u
 . "$(dirname "$0")/material.sh"
 folder=$(mktemp -d)
@@ -47,4 +48,11 @@ diff <(cat wanted closing) seen || exit 1
 printf '1/1 Testing: test_a\n' >log
 printf '1/1 Test #1: test_a ...   Passed    0.02 sec\n100%% tests passed, 0 tests failed out of 1\n' >out
 awk -v log_file=log -f "$tests/../tools/skip_reasons.awk" out >seen
-grep -qx 'skipped: 0 of 1 tests, and parts of 0' seen && [ "$(tail -1 seen)" = "$(tail -1 out)" ]
+grep -qx 'skipped: 0 of 1 tests, and parts of 0' seen && [ "$(tail -1 seen)" = "$(tail -1 out)" ] || exit 1
+# A machine that lacks what makes a Debian 13 skips it, wherever it keeps the sources of its packages.
+mkdir bin
+printf '#!/bin/sh\nexit 1\n' >bin/debootstrap
+chmod +x bin/debootstrap
+PATH=$folder/bin:$PATH "$tests/../tools/debian13_check.sh" >seen 2>&1
+code=$?
+[ $code = 77 ] && grep -q '^skipped: Debian 13: ' seen || { echo "FAIL: debian13_check.sh: exit $code"; cat seen; exit 1; }

@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.."
 skip() { echo "skipped: Debian 13: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "not root"
 command -v debootstrap >/dev/null || skip "no debootstrap"
-mirror=${MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    sed -nE 's/^(deb|URIs:) .*(https?:[^ ]+debian)\/? .*/\2/p; s/^URIs: (https?:[^ ]+debian)\/?$/\1/p' | head -1)}
+# One of the two places that hold apt's sources is usually missing.
+mirror=${MIRROR:-$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true; } |
+    sed -nE 's/^(deb|URIs:) (.* )?(https?:[^ ]+\/debian)\/?( .*)?$/\3/p' | head -1)}
 [ -n "$mirror" ] || skip "no mirror (MIRROR=...)"
 
 root=${1:-$(mktemp -d)}
@@ -22,8 +23,9 @@ finish() {
     [ -n "$keep" ] || rm -rf --one-file-system "$root"
 }
 trap finish EXIT
-[ -x "$root/bin/bash" ] || debootstrap --variant=minbase trixie "$root" "$mirror" >"$root.log" 2>&1 ||
-    { tail -3 "$root.log"; skip "debootstrap failed"; }
+mkdir -p "$root"
+[ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase trixie "$root" "$mirror" >"$root/made.log" 2>&1 ||
+    { tail -3 "$root/made.log"; skip "debootstrap failed"; }
 mount_in() { # type, source, folder
     mount ${1:+-t "$1"} ${4:-} "$2" "$root/$3" 2>/dev/null || skip "cannot mount $3"
     mounts+=("$root/$3")
@@ -36,7 +38,12 @@ cp /etc/resolv.conf "$root/etc/" 2>/dev/null || true
 cp /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
 rm -rf "$root/root/openpaco"
 git clone -q . "$root/root/openpaco"
-chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -euc '
+proxies=()
+for name in http_proxy https_proxy no_proxy; do
+    [ -z "${!name:-}" ] || proxies+=("$name=${!name}")
+done
+chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+    ${proxies[@]+"${proxies[@]}"} bash -euc '
     cd /root/openpaco
     apt-get update -qq
     apt-get install -y -qq git clang dpkg-dev file >/dev/null
