@@ -65,8 +65,8 @@ typedef enum Fill {
     FILL_NAN,         /* normal, but for one not-a-number two thirds of the way */
 } Fill;
 
-/* How a tensor is compared: exactly; as sums of `length` terms; where terms cancel, within 8 times the distance
- * of the reference's own float32 from its float64; or by its not-a-numbers alone: `length` of them, at the reference's
+/* How a tensor is compared: exactly; as sums of `length` terms; where such sums cancel, within 8 times the distance
+ * of the reference's own float32 from its float64, and never stricter than sums that do not cancel; or by its not-a-numbers alone: `length` of them, at the reference's
  * places. */
 typedef enum JudgeKind { JUDGE_EXACT, JUDGE_SUM, JUDGE_CANCEL, JUDGE_NANS } JudgeKind;
 
@@ -77,7 +77,7 @@ typedef struct Judge {
 
 #define EXACT ((Judge){JUDGE_EXACT, 0})
 #define SUM(n) ((Judge){JUDGE_SUM, (double)(n)})
-#define CANCEL ((Judge){JUDGE_CANCEL, 0})
+#define CANCEL(n) ((Judge){JUDGE_CANCEL, (double)(n)})
 #define NANS(n) ((Judge){JUDGE_NANS, (double)(n)})
 
 enum { TRIAL_VALUES = 24, TRIAL_SIZES = 10 };

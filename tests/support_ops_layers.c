@@ -120,7 +120,7 @@ static int bn_terms(const int *p)
  * cancel. */
 static Judge bn_judge(const int *p)
 {
-    return bn_terms(p) < 16 || p[5] == FILL_POSITIVE ? CANCEL : SUM(bn_terms(p));
+    return bn_terms(p) < 16 || p[5] == FILL_POSITIVE ? CANCEL(bn_terms(p)) : SUM(bn_terms(p));
 }
 
 #define BN_SIZES                                                                                    \
@@ -241,8 +241,8 @@ static Value *bn_dy(Trial *t)
 
 static void bn_gradients(Trial *t, Node *n)
 {
-    trial_output(t, n->out[0], CANCEL);
-    trial_output(t, n->out[1], CANCEL);
+    trial_output(t, n->out[0], CANCEL(bn_terms(t->p)));
+    trial_output(t, n->out[1], CANCEL(bn_terms(t->p)));
     trial_output(t, n->out[2], SUM(bn_terms(t->p)));
 }
 
@@ -568,7 +568,8 @@ static void build_l2norm_grad(Trial *t)
 {
     Node *n = l2norm_node(t);
     Value *dy = trial_features(t, "dy", n->out[0]->dims, FILL_NORMAL);
-    trial_output(t, NODE(t->graph, l2norm_grad, &none, dy, n->out[0], n->out[1])->out[0], CANCEL);
+    n = NODE(t->graph, l2norm_grad, &none, dy, n->out[0], n->out[1]);
+    trial_output(t, n->out[0], CANCEL(t->p[1]));
 }
 
 void cases_l2norm_grad(Rig *rig)

@@ -138,8 +138,8 @@ static void build_paco_loss(Trial *t)
     Node *n =
         NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss);
     trial_mutated(t, loss, SUM(p[3] + 2 * p[0] + p[2]));
-    trial_output(t, n->out[0], CANCEL); /* a product with the logits' gradients, which cancel */
-    trial_output(t, n->out[1], CANCEL);
+    trial_output(t, n->out[0], CANCEL(p[1])); /* a product with the logits' gradients, which cancel */
+    trial_output(t, n->out[1], CANCEL(p[1]));
 }
 
 void cases_paco_loss(Rig *rig)
@@ -162,7 +162,7 @@ static void build_softmax_loss(Trial *t)
     Value *loss = rank_losses(t, p[2], p[3]);
     Node *n = NODE(t->graph, softmax_loss, &none, z, labels, prior, loss);
     trial_mutated(t, loss, SUM(p[1] + p[0]));
-    trial_output(t, n->out[0], CANCEL);
+    trial_output(t, n->out[0], CANCEL(1));
 }
 
 void cases_softmax_loss(Rig *rig)
