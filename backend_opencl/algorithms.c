@@ -217,8 +217,10 @@ static const Algorithm *named(const Device *device, const Step *step)
     return most_promising(device, step, device->cpu_kernels);
 }
 
-static Status step_check(const Step *step)
+static Status step_check(const Device *device, const Step *step)
 {
+    if (step->kind == STEP_CONV && !device->info.channel_block)
+        return status_fail(STATUS_DEVICE, "opencl: convolutions have no kernels for channels-last");
     if (step->kind == STEP_CONV)
         return conv_check(step);
     gemm_check(step);
@@ -227,7 +229,7 @@ static Status step_check(const Step *step)
 
 Status algorithms_choose(const Device *device, Step *step)
 {
-    TRY(step_check(step));
+    TRY(step_check(device, step));
     if (step->kind == STEP_CONV && step->conv.op == CONV_PACK)
         return STATUS_OK; /* named already */
     const Algorithm *row = forced(device, step);
@@ -247,7 +249,7 @@ static Status pack_prepare(const Device *device, const Step *step, Prepared *pre
 
 Status algorithms_prepare(const Device *device, const Step *step, Prepared *prepared)
 {
-    TRY(step_check(step));
+    TRY(step_check(device, step));
     if (step->kind == STEP_CONV) {
         CHECKF(!step->packed_bytes || step->packed.buf, "%s: packed weights are missing",
                step->name);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLATFORMS_MAX = 16, DEVICES_MAX = 64, CHANNEL_BLOCK = 16 };
+enum { PLATFORMS_MAX = 16, DEVICES_MAX = 64 };
 
 /* All devices of all platforms, in the drivers' order. */
 static Status find_all(Found *found, int *count)
@@ -88,7 +88,7 @@ static bool has_extension(const char *list, const char *name)
 static void describe(Found found, DeviceInfo *info)
 {
     cl_device_id id = found.device;
-    *info = (DeviceInfo){.channel_block = CHANNEL_BLOCK};
+    *info = (DeviceInfo){.channel_block = OPENCL_CHANNEL_BLOCK};
     get_text(id, CL_DEVICE_NAME, info->name, sizeof info->name);
     get_text(id, CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor);
     get_text(id, CL_DRIVER_VERSION, info->driver, sizeof info->driver);

@@ -1,8 +1,12 @@
 /* Steps of the kernel table: one launch each, of the kernel, file and operands of its row. */
 #include "kernel.h"
 
+#include "program.h"
+
 #include "base/check.h"
 #include "device/kernels.h"
+
+#include <stdio.h>
 
 static const struct {
     const char *name, *file;
@@ -32,7 +36,9 @@ Status kernel_prepare(const Device *device, const Step *step, Prepared *prepared
                            kernels[k->id].name, device->info.name, device->info.max_group,
                            local[0] * local[1] * local[2]);
     /* On processors a work-item is a long loop: groups of one. */
-    TRY(launch_add(prepared, kernels[k->id].file, device->team_options, kernels[k->id].name, global,
+    char options[sizeof device->team_options + 32];
+    snprintf(options, sizeof options, "%s%s", device->team_options, program_stored(k->type));
+    TRY(launch_add(prepared, kernels[k->id].file, options, kernels[k->id].name, global,
                    chosen || device->cpu_kernels ? local : NULL));
     for (int i = 0; i < step->refs_count; i++)
         TRY(launch_ref(prepared, step->refs[i]));

@@ -33,6 +33,8 @@ static bool read_word(Device *device, const char *word, size_t length, Teams *te
         device->cpu_kernels = true;
     else if (word_is(word, length, "gpu"))
         device->cpu_kernels = false;
+    else if (word_is(word, length, "channels-last"))
+        device->info.channel_block = 0;
     else if (word_is(word, length, "teams=local"))
         *teams = TEAMS_LOCAL;
     else if (word_is(word, length, "teams=subgroups"))
@@ -56,6 +58,7 @@ static Status read_kernels(Device *device, const char *kernels, Teams *teams)
         word += length + (word[length] == ',');
     }
     /* What the rest of the program sees is the kind of kernels in use. */
+    device->info.channel_multiple = device->cpu_kernels ? 16 : 8; /* whole vectors */
     device->info.caps =
         (device->info.caps & ~(uint32_t)CAP_CPU) | (device->cpu_kernels ? CAP_CPU : 0);
     return STATUS_OK;
@@ -75,13 +78,15 @@ static Status choose_teams(Device *device, Teams teams)
             device->info.name);
     bool subgroups = can && !device->cpu_kernels && teams != TEAMS_LOCAL;
     const char *version = strstr(device->info.version, "OpenCL 3") ? "3.0" : "2.0";
+    const char *layout = device->info.channel_block ? "" : " -DCHANNELS_LAST";
     if (device->cpu_kernels)
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=16");
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=16%s", layout);
     else if (subgroups)
         snprintf(device->team_options, sizeof device->team_options,
-                 "-DLANES=4 -DTEAM=%u -DSUBGROUPS -cl-std=CL%s", team, version);
+                 "-DLANES=4 -DTEAM=%u%s -DSUBGROUPS -cl-std=CL%s", team, layout, version);
     else
-        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u", team);
+        snprintf(device->team_options, sizeof device->team_options, "-DLANES=4 -DTEAM=%u%s", team,
+                 layout);
     return STATUS_OK;
 }
 

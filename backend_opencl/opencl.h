@@ -29,6 +29,9 @@ typedef enum AlgorithmOp {
     ALGORITHM_OPS
 } AlgorithmOp;
 
+/* Channels that lie together in the layout of its convolutions. */
+enum { OPENCL_CHANNEL_BLOCK = 16 };
+
 struct Buffer {
     cl_mem mem;
     uint64_t bytes;
@@ -49,7 +52,7 @@ struct Device {
     bool clblast;     /* products may run through CLBlast */
     bool narrow;      /* a processor whose registers hold fewer than sixteen floats */
     bool cpu_kernels; /* few work-items with long loops; else work-groups */
-    char team_options[64]; /* options of the kernel table's programs: lanes, sub-groups */
+    char team_options[96]; /* options of the kernel table's programs: lanes, sub-groups, layout */
 };
 
 /* Fails with "opencl: WHERE: NAME_OF_CODE" and STATUS_DEVICE, or STATUS_LIMIT when memory ran out.

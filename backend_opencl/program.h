@@ -12,6 +12,8 @@ typedef struct EmbeddedText {
 
 extern const EmbeddedText kernel_texts[];
 
+/* What options of a program say of the type in which images are stored: "" for float32. */
+const char *program_stored(DType type);
 /* The built program of kernels_cl/FILE.cl with these options, from memory, the cache on disk, or
  * built. STATUS_DEVICE with the compiler's first error. */
 Status program_get(Device *device, const char *file, const char *options, cl_program *program);

@@ -1,50 +1,51 @@
-/* Batch normalisation over activations [N][CB][HW][16].
+/* Batch normalisation over images and features; with channels last the host gives all images as one plane.
  *
- * Sums are split over images, and over pieces of their planes where those are too few for a GPU: a team per block of
+ * Sums are split over images, and over pieces of their planes where those are too few for a GPU: a team per span of
  * channels and split. Its members keep count, mean and squared
  * distances of their own pixels (plane by plane in two passes, joined by Chan's formula), so that nothing large
- * cancels. Partial results are [split][2][CB * 16]. */
+ * cancels. Partial results are [split][2][width]. */
 
 /* The channels of this member of a team, and its part of the planes' pieces; how many pixels lie before a piece. */
 #define CHANNELS                                                         \
-    int cb = TEAM_ITEM, lane = MEMBER_VECTOR * LANES, c = cb * 16 + lane
+    int c = TEAM_ITEM * SPAN + MEMBER_VECTOR * LANES;                    \
+    const bool inside = c < a.width
 #define SPLIT_BEGIN(a, split) ((int)((long)(a).N * (a).pieces * (split) / (a).splits))
 #define SPLIT(a) int split = ITEM(1), from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1)
 #define PIECE_BEGIN(a, piece) ((int)((long)(a).HW * (piece) / (a).pieces))
 #define PIXELS_BEFORE(a, u) ((long)((u) / (a).pieces) * (a).HW + PIECE_BEGIN(a, (u) % (a).pieces))
-#define PLANE(n) (((long)(n) * a.CB + cb) * a.HW * 16 + lane)
+#define PLANE(n) PLACE_OF(n, c, a.HW, a.width)
 
 /* Sum over the member's pixels of a plane, four sums in turn. */
-vec plane_sum(GLOBAL const float *x, int count)
+vec plane_sum(GLOBAL const act *x, int count, long pixel)
 {
     vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
     int i = MEMBER_PIXEL;
     for (; i + 3 * TEAM_PIXELS < count; i += 4 * TEAM_PIXELS) {
-        s0 += LOAD(x + 16 * i);
-        s1 += LOAD(x + 16 * (i + TEAM_PIXELS));
-        s2 += LOAD(x + 16 * (i + 2 * TEAM_PIXELS));
-        s3 += LOAD(x + 16 * (i + 3 * TEAM_PIXELS));
+        s0 += LOADA(x + pixel * i);
+        s1 += LOADA(x + pixel * (i + TEAM_PIXELS));
+        s2 += LOADA(x + pixel * (i + 2 * TEAM_PIXELS));
+        s3 += LOADA(x + pixel * (i + 3 * TEAM_PIXELS));
     }
     for (; i < count; i += TEAM_PIXELS)
-        s0 += LOAD(x + 16 * i);
+        s0 += LOADA(x + pixel * i);
     return (s0 + s1) + (s2 + s3);
 }
 
 /* Sum of squared distances from `mean` over the member's pixels of a plane. */
-vec plane_squares(GLOBAL const float *x, int count, vec mean)
+vec plane_squares(GLOBAL const act *x, int count, vec mean, long pixel)
 {
     vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
     int i = MEMBER_PIXEL;
     for (; i + 3 * TEAM_PIXELS < count; i += 4 * TEAM_PIXELS) {
-        vec d0 = LOAD(x + 16 * i) - mean, d1 = LOAD(x + 16 * (i + TEAM_PIXELS)) - mean;
-        vec d2 = LOAD(x + 16 * (i + 2 * TEAM_PIXELS)) - mean, d3 = LOAD(x + 16 * (i + 3 * TEAM_PIXELS)) - mean;
+        vec d0 = LOADA(x + pixel * i) - mean, d1 = LOADA(x + pixel * (i + TEAM_PIXELS)) - mean;
+        vec d2 = LOADA(x + pixel * (i + 2 * TEAM_PIXELS)) - mean, d3 = LOADA(x + pixel * (i + 3 * TEAM_PIXELS)) - mean;
         s0 = fma(d0, d0, s0);
         s1 = fma(d1, d1, s1);
         s2 = fma(d2, d2, s2);
         s3 = fma(d3, d3, s3);
     }
     for (; i < count; i += TEAM_PIXELS) {
-        vec d = LOAD(x + 16 * i) - mean;
+        vec d = LOADA(x + pixel * i) - mean;
         s0 = fma(d, d, s0);
     }
     return (s0 + s1) + (s2 + s3);
@@ -82,28 +83,29 @@ static inline Moments from_lane_Moments(Moments m, int lane)
 TEAM_REDUCTION(team_moments, Moments, moments_join(a, b))
 #endif
 
-TEAM_KERNEL void bn_stats(CREF(float, x), REF(float, partial), BnArgs a)
+TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), BnArgs a)
 {
     TEAM_MEMORY(Moments, 1, shared);
-    PLACE(const float, x);
+    PLACE(const act, x);
     PLACE(float, partial);
     CHANNELS;
     SPLIT(a);
+    const long pixel = PIXEL(a.width);
     Moments all = {0.0f, 0.0f, 0.0f};
-    for (int u = from; u < to; u++) {
+    for (int u = from; inside && u < to; u++) {
         int piece = u % a.pieces, begin = PIECE_BEGIN(a, piece), count = PIECE_BEGIN(a, piece + 1) - begin;
         int pixels = (count - MEMBER_PIXEL + TEAM_PIXELS - 1) / TEAM_PIXELS;
         if (pixels <= 0)
             continue;
-        GLOBAL const float *first = x + PLANE(u / a.pieces) + 16L * begin;
-        vec mean = plane_sum(first, count) / (float)pixels;
-        all = moments_join(all, (Moments){mean, plane_squares(first, count, mean), (float)pixels});
+        GLOBAL const act *first = x + PLANE(u / a.pieces) + pixel * begin;
+        vec mean = plane_sum(first, count, pixel) / (float)pixels;
+        all = moments_join(all, (Moments){mean, plane_squares(first, count, mean, pixel), (float)pixels});
     }
     all = team_moments(all, shared, VECTORS);
-    if (MEMBER >= VECTORS)
+    if (MEMBER >= VECTORS || !inside)
         return;
-    STORE(partial + (split * 2 + 0) * a.CB * 16 + c, all.mean);
-    STORE(partial + (split * 2 + 1) * a.CB * 16 + c, all.squares);
+    STORE(partial + (split * 2 + 0) * a.width + c, all.mean);
+    STORE(partial + (split * 2 + 1) * a.width + c, all.squares);
 }
 
 TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, invstd), REF(float, running_mean),
@@ -119,14 +121,14 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     CHANNELS;
     int live = a.C - c;
     Moments all = {0.0f, 0.0f, 0.0f};
-    for (int split = MEMBER_PIXEL; split < a.splits; split += TEAM_PIXELS) {
+    for (int split = MEMBER_PIXEL; inside && split < a.splits; split += TEAM_PIXELS) {
         int from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1);
-        all = moments_join(all, (Moments){LOAD(partial + (split * 2 + 0) * a.CB * 16 + c),
-                                          LOAD(partial + (split * 2 + 1) * a.CB * 16 + c),
+        all = moments_join(all, (Moments){LOAD(partial + (split * 2 + 0) * a.width + c),
+                                          LOAD(partial + (split * 2 + 1) * a.width + c),
                                           (float)(PIXELS_BEFORE(a, to) - PIXELS_BEFORE(a, from))});
     }
     all = team_moments(all, shared, VECTORS);
-    if (MEMBER >= VECTORS)
+    if (MEMBER >= VECTORS || !inside)
         return;
     store_some(mean + c, all.mean, live);
     store_some(invstd + c, 1.0f / sqrt(all.squares / all.count + a.eps), live);
@@ -141,78 +143,78 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
 /* A work-item's channels and its share of a plane's pixels. Items: parts of the plane, vector fastest; blocks of
  * channels; images. */
 #define PIXELS(a)                                                                                    \
-    int cb = ITEM(1), n = ITEM(2), lane = ITEM(0) % VECTORS * LANES, c = cb * 16 + lane;             \
-    int live = (a).C - c, part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS;                      \
-    long plane = PLANE(n)
+    int c = ITEM(1) * SPAN + ITEM(0) % VECTORS * LANES, n = ITEM(2), live = (a).C - c;               \
+    int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS, pixels = c < (a).width ? (a).HW : 0;   \
+    const long pixel = PIXEL((a).width), plane = PLANE(n)
 
-KERNEL void bn_apply(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
-                     CREF(float, invstd), CREF(float, residual), REF(float, y), BnArgs a)
+KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
+                     CREF(float, invstd), CREF(act, residual), REF(act, y), BnArgs a)
 {
-    PLACE(const float, x);
+    PLACE(const act, x);
     PLACE(const float, gamma);
     PLACE(const float, beta);
     PLACE(const float, mean);
     PLACE(const float, invstd);
-    PLACE_OR_NULL(const float, residual);
-    PLACE(float, y);
+    PLACE_OR_NULL(const act, residual);
+    PLACE(act, y);
     PIXELS(a);
     vec scale = load_some(gamma + c, live) * load_some(invstd + c, live);
     vec middle = load_some(mean + c, live), shift = load_some(beta + c, live);
     float least = a.relu ? 0.0f : -INFINITY;
     if (residual)
-        for (SHARE(i, a.HW, part, parts)) {
-            long at = plane + 16 * i;
-            STORE(y + at, at_least(fma(LOAD(x + at) - middle, scale, shift) + LOAD(residual + at), least));
+        for (SHARE(i, pixels, part, parts)) {
+            long at = plane + pixel * i;
+            STOREA(y + at, at_least(fma(LOADA(x + at) - middle, scale, shift) + LOADA(residual + at), least));
         }
     else
-        for (SHARE(i, a.HW, part, parts)) {
-            long at = plane + 16 * i;
-            STORE(y + at, at_least(fma(LOAD(x + at) - middle, scale, shift), least));
+        for (SHARE(i, pixels, part, parts)) {
+            long at = plane + pixel * i;
+            STOREA(y + at, at_least(fma(LOADA(x + at) - middle, scale, shift), least));
         }
 }
 
 /* dy where the output y was positive or not-a-number; all of dy without y. */
-#define MASKED(at) (y ? select(LOAD(dy + (at)), (vec)(0.0f), LOAD(y + (at)) <= 0.0f) : LOAD(dy + (at)))
+#define MASKED(at) (y ? select(LOADA(dy + (at)), (vec)(0.0f), LOADA(y + (at)) <= 0.0f) : LOADA(dy + (at)))
 
-TEAM_KERNEL void bn_grad_sums(CREF(float, dy), CREF(float, x), CREF(float, mean), CREF(float, invstd),
-                              CREF(float, y), REF(float, partial), BnArgs a)
+TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CREF(float, invstd),
+                              CREF(act, y), REF(float, partial), BnArgs a)
 {
     TEAM_MEMORY(vec, 2, shared);
-    PLACE(const float, dy);
-    PLACE(const float, x);
+    PLACE(const act, dy);
+    PLACE(const act, x);
     PLACE(const float, mean);
     PLACE(const float, invstd);
-    PLACE_OR_NULL(const float, y);
+    PLACE_OR_NULL(const act, y);
     PLACE(float, partial);
     CHANNELS;
     SPLIT(a);
     int live = a.C - c;
-    const long next = 16 * TEAM_PIXELS;
+    const long pixel = PIXEL(a.width), next = pixel * TEAM_PIXELS;
     vec middle = load_some(mean + c, live), sums[2] = {0.0f, 0.0f}; /* of g, and of g times the distance */
-    for (int u = from; u < to; u++) {
+    for (int u = from; inside && u < to; u++) {
         vec s0 = 0.0f, s1 = 0.0f, d0 = 0.0f, d1 = 0.0f;
-        long plane = PLANE(u / a.pieces), end = plane + 16L * PIECE_BEGIN(a, u % a.pieces + 1);
-        long at = plane + 16L * PIECE_BEGIN(a, u % a.pieces);
-        for (at += 16 * MEMBER_PIXEL; at + next < end; at += 2 * next) {
+        long plane = PLANE(u / a.pieces), end = plane + pixel * PIECE_BEGIN(a, u % a.pieces + 1);
+        long at = plane + pixel * PIECE_BEGIN(a, u % a.pieces);
+        for (at += pixel * MEMBER_PIXEL; at + next < end; at += 2 * next) {
             vec g0 = MASKED(at), g1 = MASKED(at + next);
             s0 += g0;
             s1 += g1;
-            d0 = fma(g0, LOAD(x + at) - middle, d0);
-            d1 = fma(g1, LOAD(x + at + next) - middle, d1);
+            d0 = fma(g0, LOADA(x + at) - middle, d0);
+            d1 = fma(g1, LOADA(x + at + next) - middle, d1);
         }
         for (; at < end; at += next) {
             vec g = MASKED(at);
             s0 += g;
-            d0 = fma(g, LOAD(x + at) - middle, d0);
+            d0 = fma(g, LOADA(x + at) - middle, d0);
         }
         sums[0] += s0 + s1;
         sums[1] += d0 + d1;
     }
     team_join_vec(sums, 2, shared, VECTORS);
-    if (MEMBER >= VECTORS)
+    if (MEMBER >= VECTORS || !inside)
         return;
-    STORE(partial + (split * 2 + 0) * a.CB * 16 + c, sums[0]);
-    STORE(partial + (split * 2 + 1) * a.CB * 16 + c, sums[1] * load_some(invstd + c, live));
+    STORE(partial + (split * 2 + 0) * a.width + c, sums[0]);
+    STORE(partial + (split * 2 + 1) * a.width + c, sums[1] * load_some(invstd + c, live));
 }
 
 TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(float, dbeta), BnArgs a)
@@ -223,62 +225,62 @@ TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(flo
     PLACE(float, dbeta);
     CHANNELS;
     vec sums[2] = {0.0f, 0.0f};
-    for (int split = MEMBER_PIXEL; split < a.splits; split += TEAM_PIXELS) {
-        sums[0] += LOAD(partial + (split * 2 + 0) * a.CB * 16 + c);
-        sums[1] += LOAD(partial + (split * 2 + 1) * a.CB * 16 + c);
+    for (int split = MEMBER_PIXEL; inside && split < a.splits; split += TEAM_PIXELS) {
+        sums[0] += LOAD(partial + (split * 2 + 0) * a.width + c);
+        sums[1] += LOAD(partial + (split * 2 + 1) * a.width + c);
     }
     team_join_vec(sums, 2, shared, VECTORS);
-    if (MEMBER >= VECTORS)
+    if (MEMBER >= VECTORS || !inside)
         return;
     store_some(dbeta + c, sums[0], a.C - c);
     store_some(dgamma + c, sums[1], a.C - c);
 }
 
 /* dx = gamma invstd (g - mean(g) - xhat mean(g xhat)), g the masked dy */
-KERNEL void bn_grad_apply(CREF(float, dy), CREF(float, x), CREF(float, gamma), CREF(float, mean),
-                          CREF(float, invstd), CREF(float, dgamma), CREF(float, dbeta), CREF(float, y),
-                          REF(float, dx), REF(float, masked), BnArgs a)
+KERNEL void bn_grad_apply(CREF(act, dy), CREF(act, x), CREF(float, gamma), CREF(float, mean),
+                          CREF(float, invstd), CREF(float, dgamma), CREF(float, dbeta), CREF(act, y),
+                          REF(act, dx), REF(act, masked), BnArgs a)
 {
-    PLACE(const float, dy);
-    PLACE(const float, x);
+    PLACE(const act, dy);
+    PLACE(const act, x);
     PLACE(const float, gamma);
     PLACE(const float, mean);
     PLACE(const float, invstd);
     PLACE(const float, dgamma);
     PLACE(const float, dbeta);
-    PLACE_OR_NULL(const float, y);
-    PLACE(float, dx);
-    PLACE_OR_NULL(float, masked);
+    PLACE_OR_NULL(const act, y);
+    PLACE(act, dx);
+    PLACE_OR_NULL(act, masked);
     PIXELS(a);
     float count = (float)a.N * (float)a.HW;
     vec middle = load_some(mean + c, live), inverse = load_some(invstd + c, live);
     vec scale = load_some(gamma + c, live) * inverse;
     vec mean_g = load_some(dbeta + c, live) / count;
     vec mean_gx = load_some(dgamma + c, live) / count * inverse;
-    for (SHARE(i, a.HW, part, parts)) {
-        long at = plane + 16 * i;
+    for (SHARE(i, pixels, part, parts)) {
+        long at = plane + pixel * i;
         vec g = MASKED(at);
         if (masked)
-            STORE(masked + at, g);
-        STORE(dx + at, scale * (g - mean_g - (LOAD(x + at) - middle) * mean_gx));
+            STOREA(masked + at, g);
+        STOREA(dx + at, scale * (g - mean_g - (LOADA(x + at) - middle) * mean_gx));
     }
 }
 
 /* y = gamma / sqrt(var + eps) (x - mean) + beta */
-KERNEL void bn_eval(CREF(float, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean), CREF(float, var),
-                    REF(float, y), BnArgs a)
+KERNEL void bn_eval(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean), CREF(float, var),
+                    REF(act, y), BnArgs a)
 {
-    PLACE(const float, x);
+    PLACE(const act, x);
     PLACE(const float, gamma);
     PLACE(const float, beta);
     PLACE(const float, mean);
     PLACE(const float, var);
-    PLACE(float, y);
+    PLACE(act, y);
     PIXELS(a);
     vec scale = load_some(gamma + c, live) / sqrt(load_some(var + c, live) + a.eps);
     vec middle = load_some(mean + c, live), shift = load_some(beta + c, live);
-    for (SHARE(i, a.HW, part, parts))
-        STORE(y + plane + 16 * i, fma(LOAD(x + plane + 16 * i) - middle, scale, shift));
+    for (SHARE(i, pixels, part, parts))
+        STOREA(y + plane + pixel * i, fma(LOADA(x + plane + pixel * i) - middle, scale, shift));
 }
 
 /* Batch norm in the weights: w' = w s, bias' = beta - mean s, with s = gamma / sqrt(var + eps) per row. */

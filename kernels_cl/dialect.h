@@ -41,9 +41,50 @@ typedef PASTE(uchar, LANES) bvec;
 #define STOREB(p, v) PASTE(vstore, LANES)(v, 0, p)
 #define TO_INT(v) PASTE(convert_int, LANES)(v)
 #define TO_BYTE(v) PASTE(convert_uchar, LANES)(v)
-/* Vectors in a block of 16 channels, and the vector's first lane within its block. */
-#define VECTORS (16 / LANES)
-#define LANE(v) ((v) % VECTORS * LANES)
+/* What images and their gradients are stored in: float, or with STORED_F16 or STORED_BF16 16 bits of it, rounded to
+ * nearest, ties to even. Computed with are floats in any case. LOADA and STOREA move a vector, LOAD1 and STORE1 one. */
+#if defined(STORED_F16)
+typedef half act;
+#define LOADA(p) PASTE(vload_half, LANES)(0, p)
+#define STOREA(p, v) PASTE(PASTE(vstore_half, LANES), _rte)(v, 0, p)
+#define LOAD1(p) vload_half(0, p)
+#define STORE1(p, v) vstore_half_rte(v, 0, p)
+#elif defined(STORED_BF16)
+typedef ushort act;
+typedef PASTE(uint, LANES) uvec;
+#define LOADA(p) PASTE(as_float, LANES)(PASTE(convert_uint, LANES)(PASTE(vload, LANES)(0, p)) << 16)
+#define STOREA(p, v) PASTE(vstore, LANES)(PASTE(convert_ushort, LANES)(bf16_bits(v)), 0, p)
+#define LOAD1(p) as_float((uint)*(p) << 16)
+#define STORE1(p, v) (*(p) = (ushort)bf16_bits1(v))
+static inline uvec bf16_bits(vec v)
+{
+    uvec u = PASTE(as_uint, LANES)(v);
+    return select((u + 0x7fff + (u >> 16 & 1)) >> 16, u >> 16 | 0x40, isnan(v));
+}
+static inline uint bf16_bits1(float v)
+{
+    uint u = as_uint(v);
+    return isnan(v) ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16;
+}
+#else
+typedef float act;
+#define LOADA(p) LOAD(p)
+#define STOREA(p, v) STORE(p, v)
+#define LOAD1(p) (*(p))
+#define STORE1(p, v) (*(p) = (v))
+#endif
+/* Where image n's channel c (of `width`, padding included) begins in a tensor of HW pixels, and how far the next pixel
+ * lies: [N][width / 16][HW][16], or with CHANNELS_LAST [N][HW][width]. */
+#ifdef CHANNELS_LAST
+#define PLACE_OF(n, c, HW, width) ((long)(n) * (HW) * (width) + (c))
+#define PIXEL(width) (width)
+#else
+#define PLACE_OF(n, c, HW, width) (((long)(n) * (width) + (c) / 16 * 16) * (HW) + (c) % 16)
+#define PIXEL(width) 16
+#endif
+/* Channels that a work-item or a team takes together; vectors in them. */
+#define SPAN 16
+#define VECTORS (SPAN / LANES)
 /* Before a loop of known length: no loop is left of it. */
 #define UNROLL _Pragma("unroll")
 #define ITEM(d) ((int)get_global_id(d))
@@ -184,7 +225,7 @@ void team_join_vec(vec *v, int values, LOCAL vec *shared, int apart)
 /* The team along dimension 0, and how many there are. */
 #define TEAM_ITEM (ITEM(0) / TEAM)
 #define TEAM_ITEMS (ITEMS(0) / TEAM)
-/* A team over pixels of a block of channels: the member's vector of the block, its first pixel, and the next. */
+/* A team over pixels of a span of channels: the member's vector of it, its first pixel, and the next. */
 #define MEMBER_VECTOR (MEMBER % VECTORS)
 #define MEMBER_PIXEL (MEMBER / VECTORS)
 #define TEAM_PIXELS ((TEAM + VECTORS - 1) / VECTORS)

@@ -13,40 +13,40 @@
 #endif
 
 /* y = x < 0 ? 0 : x */
-KERNEL void relu(CREF(float, x), REF(float, y), RangeArgs a)
+KERNEL void relu(CREF(act, x), REF(act, y), RangeArgs a)
 {
-    PLACE(const float, x);
-    PLACE(float, y);
+    PLACE(const act, x);
+    PLACE(act, y);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(y + i, at_least(LOAD(x + i), 0.0f));
+        STOREA(y + i, at_least(LOADA(x + i), 0.0f));
     for (; i < end; i++)
-        y[i] = x[i] < 0.0f ? 0.0f : x[i];
+        STORE1(y + i, LOAD1(x + i) < 0.0f ? 0.0f : LOAD1(x + i));
 }
 
 /* dx = y <= 0 ? 0 : dy */
-KERNEL void relu_grad(CREF(float, dy), CREF(float, y), REF(float, dx), RangeArgs a)
+KERNEL void relu_grad(CREF(act, dy), CREF(act, y), REF(act, dx), RangeArgs a)
 {
-    PLACE(const float, dy);
-    PLACE(const float, y);
-    PLACE(float, dx);
+    PLACE(const act, dy);
+    PLACE(const act, y);
+    PLACE(act, dx);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(dx + i, select(LOAD(dy + i), (vec)(0.0f), LOAD(y + i) <= 0.0f));
+        STOREA(dx + i, select(LOADA(dy + i), (vec)(0.0f), LOADA(y + i) <= 0.0f));
     for (; i < end; i++)
-        dx[i] = y[i] <= 0.0f ? 0.0f : dy[i];
+        STORE1(dx + i, LOAD1(y + i) <= 0.0f ? 0.0f : LOAD1(dy + i));
 }
 
-KERNEL void add(CREF(float, x), CREF(float, z), REF(float, y), RangeArgs a)
+KERNEL void add(CREF(act, x), CREF(act, z), REF(act, y), RangeArgs a)
 {
-    PLACE(const float, x);
-    PLACE(const float, z);
-    PLACE(float, y);
+    PLACE(const act, x);
+    PLACE(const act, z);
+    PLACE(act, y);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(y + i, LOAD(x + i) + LOAD(z + i));
+        STOREA(y + i, LOADA(x + i) + LOADA(z + i));
     for (; i < end; i++)
-        y[i] = x[i] + z[i];
+        STORE1(y + i, LOAD1(x + i) + LOAD1(z + i));
 }
 
 /* sums[held - merged] = sums[held - merged] + (... + (sums[held - 1] + g)): one rank's gradient on its way up the tree of

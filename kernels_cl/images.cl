@@ -1,4 +1,4 @@
-/* Images into activations [B][1][HW][16]: the first three lanes, zeros in the others. */
+/* Images into activations of one span of channels: the first three lanes, zeros in the others. */
 
 /* Which raw image this rank's image i is. */
 int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
@@ -8,42 +8,42 @@ int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
 }
 
 /* Vector `v` of a pixel: colours in the first three lanes of all. */
-void store_pixel(GLOBAL float *x, int v, float r, float g, float b)
+void store_pixel(GLOBAL act *x, int v, float r, float g, float b)
 {
     float lanes[LANES] = {r, g, b};
-    STORE(x + v * LANES, v ? (vec)(0.0f) : LOAD(lanes));
+    STOREA(x + v * LANES, v ? (vec)(0.0f) : LOAD(lanes));
 }
 
 /* Items: parts of the image, vector fastest; 1; images. */
 #define PIXELS                                                                             \
     int i = ITEM(2), n = raw_image(order, state->rank, i, a), v = ITEM(0) % VECTORS;       \
-    int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS
+    int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS, pixels = v * LANES < a.width ? a.HW : 0
 
 /* raw: bytes [R*B][HW][3] */
-KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, state), REF(float, x), ImageArgs a)
+KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, state), REF(act, x), ImageArgs a)
 {
     PLACE(const uchar, raw);
     PLACE_OR_NULL(const int, order);
     PLACE(const StepState, state);
-    PLACE(float, x);
+    PLACE(act, x);
     PIXELS;
-    for (SHARE(at, a.HW, part, parts)) {
+    for (SHARE(at, pixels, part, parts)) {
         GLOBAL const uchar *rgb = raw + ((long)n * a.HW + at) * 3;
-        store_pixel(x + ((long)i * a.HW + at) * 16, v, rgb[0] * a.scale[0] + a.shift[0],
+        store_pixel(x + ((long)i * a.HW + at) * a.width, v, rgb[0] * a.scale[0] + a.shift[0],
                     rgb[1] * a.scale[1] + a.shift[1], rgb[2] * a.scale[2] + a.shift[2]);
     }
 }
 
 /* raw: floats [R*B][3][HW] */
-KERNEL void images_floats(CREF(float, raw), CREF(int, order), CREF(StepState, state), REF(float, x), ImageArgs a)
+KERNEL void images_floats(CREF(float, raw), CREF(int, order), CREF(StepState, state), REF(act, x), ImageArgs a)
 {
     PLACE(const float, raw);
     PLACE_OR_NULL(const int, order);
     PLACE(const StepState, state);
-    PLACE(float, x);
+    PLACE(act, x);
     PIXELS;
-    for (SHARE(at, a.HW, part, parts)) {
+    for (SHARE(at, pixels, part, parts)) {
         GLOBAL const float *red = raw + (long)n * 3 * a.HW + at;
-        store_pixel(x + ((long)i * a.HW + at) * 16, v, red[0], red[a.HW], red[2 * a.HW]);
+        store_pixel(x + ((long)i * a.HW + at) * a.width, v, red[0], red[a.HW], red[2 * a.HW]);
     }
 }

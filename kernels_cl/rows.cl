@@ -1,17 +1,17 @@
 /* Kernels over rows of features [rows][stride], a team per row; lanes beyond D are zero. */
 
-/* db[c] = sum over rows of dy[n][c]; a team per 16 columns. */
+/* db[c] = sum over rows of dy[n][c]; a team per span of columns. */
 TEAM_KERNEL void column_sum(CREF(float, dy), REF(float, db), ColumnArgs a)
 {
     TEAM_MEMORY(vec, 2, shared);
     PLACE(const float, dy);
     PLACE(float, db);
-    int c = TEAM_ITEM * 16 + MEMBER_VECTOR * LANES;
+    int c = TEAM_ITEM * SPAN + MEMBER_VECTOR * LANES;
     vec sum = 0.0f;
-    for (int n = MEMBER_PIXEL; n < a.N; n += TEAM_PIXELS)
+    for (int n = MEMBER_PIXEL; c < a.stride && n < a.N; n += TEAM_PIXELS)
         sum += LOAD(dy + (long)n * a.stride + c);
     sum = team_sum_vec(sum, shared, VECTORS);
-    if (MEMBER < VECTORS)
+    if (MEMBER < VECTORS && c < a.stride)
         store_some(db + c, sum, a.C - c);
 }
 

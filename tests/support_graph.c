@@ -482,14 +482,14 @@ static void check_lanes(const Plan *plan, const Value *value, const uint8_t *byt
     const PlanValue *v = &plan->values[value->id];
     if (!v->blocked)
         return;
-    Shape s = shape_of(value);
-    int64_t size = dtype_bytes(value->dtype), rows = (int64_t)s.N * s.CB * s.HW;
+    Layout s = layout_of(plan->info, value);
+    int64_t size = dtype_bytes(v->stored), blocks = s.width / s.block, rows = (int64_t)s.N * blocks * s.HW;
     for (int64_t row = 0; row < rows; row++)
-        for (int64_t lane = 0; lane < 16; lane++)
-            for (int64_t b = 0; row / s.HW % s.CB * 16 + lane >= s.C && b < size; b++)
-                if (bytes[(row * 16 + lane) * size + b])
+        for (int64_t lane = 0; lane < s.block; lane++)
+            for (int64_t b = 0; row / s.HW % blocks * s.block + lane >= s.C && b < size; b++)
+                if (bytes[(row * s.block + lane) * size + b])
                     fail_msg("%s: %s: lane %d of %d channels is not zero", what, value->name,
-                             (int)(row / s.HW % s.CB * 16 + lane), s.C);
+                             (int)(row / s.HW % blocks * s.block + lane), s.C);
 }
 
 static void write_values(const Trial *t, Plan *plan)

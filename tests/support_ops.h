@@ -4,7 +4,7 @@
 
 #include "support_graph.h"
 
-#define OP(name, attrs, grad, remake, mutates, trait) void cases_##name(Rig *rig);
+#define OP(name, attrs, grad, remake, mutates, casts, trait) void cases_##name(Rig *rig);
 #include "graph/ops.def"
 #undef OP
 

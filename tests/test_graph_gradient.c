@@ -244,7 +244,7 @@ static void operators(void **unused)
     (void)unused;
 #define DIFFERENTIABLE_YES(name) check_operator(#name, build_##name);
 #define DIFFERENTIABLE_NO(name)
-#define OP(name, attrs, grad, remake, mutates, trait) DIFFERENTIABLE_##grad(name)
+#define OP(name, attrs, grad, remake, mutates, casts, trait) DIFFERENTIABLE_##grad(name)
 #include "graph/ops.def"
 #undef OP
 }

@@ -24,7 +24,7 @@ static void report(const char *name)
     rig_clear(&rig);
 }
 
-#define OP(name, attrs, grad, remake, mutates, trait) \
+#define OP(name, attrs, grad, remake, mutates, casts, trait) \
     static void test_##name(void **unused)     \
     {                                          \
         (void)unused;                          \
@@ -54,7 +54,7 @@ static void test_nan(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define OP(name, attrs, grad, remake, mutates, trait) cmocka_unit_test(test_##name),
+#define OP(name, attrs, grad, remake, mutates, casts, trait) cmocka_unit_test(test_##name),
 #include "graph/ops.def"
 #undef OP
         cmocka_unit_test(test_fusion),

@@ -12,6 +12,7 @@
 #define PACO_DEVICE_BACKEND_H
 
 #include "base/status.h"
+#include "device/dtype.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,7 @@ typedef enum StepKind {
  */
 typedef struct KernelStep {
     int id;                        /* KernelId */
+    DType type;                    /* of operands that are images: `act` of the dialect */
     uint32_t global[3],
         local[3]; /* work-items in all, and per group; zeros in local: the backend chooses */
     uint32_t args_bytes;
@@ -59,15 +61,16 @@ typedef struct GemmDesc {
     float alpha, beta;
 } GemmDesc;
 
-/* CONV: a two-dimensional convolution (cross-correlation). Activations are [N][ceil(C/c)][H][W][c]
- * with the device's channel block c and zero lanes beyond C; weights are the master copy
- * [K][C/groups][R][S]. refs by op (all float32): FORWARD      x, w, y, bias[K] or absent, residual
- * (like y) or absent: y = act((accumulate ? y : 0) + conv(x, w) + bias + residual) GRAD_DATA    dy,
- * w, dx                                     dx = (accumulate ? dx : 0) + conv^T(dy, w) GRAD_WEIGHT
- * x, dy, dw                                     dw[K][C/groups][R][S] (overwritten) FORWARD and
- * GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. PACK w,
- * packed       brings w into the form that `packed_for` wants; step->algorithm is that of the
- *                                convolution it packs for, and choose need not be asked */
+/* CONV: a two-dimensional convolution (cross-correlation). Activations have the device's layout, zero lanes beyond C,
+ * and elements of `type`; weights are the master copy [K][C/groups][R][S], float32, rounded to `type` before they are
+ * used. Sums, bias and dw are float32. refs by op:
+ *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:
+ *                y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
+ *   GRAD_DATA    dy, w, dx: dx = (accumulate ? dx : 0) + conv^T(dy, w)
+ *   GRAD_WEIGHT  x, dy, dw: dw[K][C/groups][R][S], overwritten
+ *   PACK         w, packed: brings w into the form that `packed_for` wants; step->algorithm is that of the
+ *                convolution it packs for, and choose need not be asked
+ * FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. */
 /* X(name, word for plans and profiles, name in tuning files) */
 #define CONV_OP_LIST(X)                                                                            \
     X(FORWARD, "conv_forward", "conv.forward")                                                     \
@@ -85,6 +88,7 @@ typedef struct ConvDesc {
     ConvOp op, packed_for;                  /* packed_for: FORWARD or GRAD_DATA, when op is PACK */
     int32_t N, C, H, W, K, R, S, P, Q;      /* C, H, W: the input x; K, P, Q: the output y */
     int32_t stride, pad, groups;
+    DType type;                             /* of x, y, their gradients, residual, and w in use */
     bool relu, accumulate;
 } ConvDesc;
 
@@ -142,7 +146,8 @@ typedef struct DeviceInfo {
     uint32_t local_memory;   /* bytes of local memory of a group */
     uint32_t alignment;      /* bytes; a place of a value is a multiple of it */
     uint32_t caps;           /* DeviceCaps */
-    int channel_block;       /* c of the activation layout */
+    int channel_block;       /* c of the activation layout [N][C/c][H][W][c]; 0: [N][H][W][C] */
+    int channel_multiple;    /* without blocks: C is padded to a multiple of it */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 

@@ -2,7 +2,8 @@
  * float and long members (32, 32, 32 and 64 bits on all three), the longs first; no pointers:
  * places are refs.
  *
- * Kernels of activations see them as [N][CB][HW][16] float32 with 16 lanes per channel block.
+ * `width` are the channels of an activation with padding; where its elements lie, the dialect's PLACE_OF and PIXEL
+ * know.
  * "chunk" splits a range over the work-items of CPUs: item i does [i * chunk, min(n, (i + 1) *
  * chunk)). */
 #ifndef PACO_KERNEL_ARGS_H
@@ -30,7 +31,7 @@ typedef struct RangeArgs {
 } RangeArgs;
 
 typedef struct BnArgs {
-    int N, C, CB, HW;
+    int N, C, width, HW;
     int splits; /* of the planes' pieces, for sums */
     int pieces; /* of a plane, one after another */
     int relu;
@@ -43,12 +44,12 @@ typedef struct FoldArgs {
 } FoldArgs;
 
 typedef struct PoolArgs {
-    int N, C, CB, H, W, P, Q;
+    int N, C, width, H, W, P, Q;
     int window, stride, pad;
 } PoolArgs;
 
 typedef struct ShortcutArgs {
-    int N, C, CB, K, KB, H, W, P, Q;
+    int N, C, width, K, small_width, H, W, P, Q; /* the side of full resolution, and the other */
     int shift; /* channel of the output that channel 0 of the input goes to */
 } ShortcutArgs;
 
@@ -73,7 +74,7 @@ typedef struct MeanArgs {
 } MeanArgs;
 
 typedef struct ImageArgs {
-    int B, HW, has_order;
+    int B, HW, width, has_order;
     float scale[3], shift[3]; /* bytes: x * scale + shift */
 } ImageArgs;
 

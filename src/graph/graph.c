@@ -122,6 +122,12 @@ Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims
     return value;
 }
 
+DType graph_stored(const Graph *graph, const Value *value)
+{
+    bool image = value->role == ROLE_ACTIVATION && value->dims.rank == 4 && value->dtype == DTYPE_F32;
+    return image ? graph->storage : value->dtype;
+}
+
 int node_uses(const Node *node, const Value *value)
 {
     int count = 0;

@@ -63,7 +63,7 @@ bool segment_trains(Segment segment);
 int segment_turns(Segment segment, Ranks ranks);
 
 typedef enum OpKind {
-#define OP(name, attrs, grad, remake, mutates, trait) OP_##name,
+#define OP(name, attrs, grad, remake, mutates, casts, trait) OP_##name,
 #include "graph/ops.def"
 #undef OP
     OP_COUNT
@@ -117,6 +117,8 @@ typedef struct Graph {
     int nodes_count, nodes_room;
     Segment segment;  /* of the nodes added next */
     Ranks ranks;      /* of the recipe, and which of them this process runs */
+    DType storage;    /* of images and their gradients between operators, and of convolutions' weights
+                         in use: F32 (as a new graph has it), F16 or BF16 */
     const char *scope; /* name of the nodes added next */
 } Graph;
 
@@ -145,6 +147,9 @@ Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes,
 /* Called by shape inference: appends an output value, an ACTIVATION unless its role is set
  * afterwards. */
 Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims dims);
+/* The type in which a value lies between operators: the graph's storage type for images (rank 4) that live within a
+ * step, else its own. Arithmetic is float32 or wider in any case. */
+DType graph_stored(const Graph *graph, const Value *value);
 /* How many of the node's inputs are the value. */
 int node_uses(const Node *node, const Value *value);
 

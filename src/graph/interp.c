@@ -63,29 +63,50 @@ static double *data_of(Interp *interp, const Value *value)
     return *data;
 }
 
+/* What is stored in fewer digits than it is computed with loses them here. */
 static void round_value(Interp *interp, const Value *value)
 {
     double *x = interp->data[value->id];
     int64_t n = dims_count(value->dims);
-    for (int64_t i = 0; interp->type == DTYPE_F32 && value->dtype == DTYPE_F32 && i < n; i++)
-        x[i] = (float)x[i];
+    DType stored = graph_stored(interp->graph, value);
+    if (stored == DTYPE_F32 && interp->type == DTYPE_F64)
+        return;
+    for (int64_t i = 0; value->dtype == DTYPE_F32 && i < n; i++)
+        x[i] = dtype_round(stored, x[i]);
+}
+
+/* An operand as a node with such casts sees it: `own`, or a copy in the storage type. */
+static double *cast(const Interp *interp, const Value *value, double *own)
+{
+    int64_t n = dims_count(value->dims);
+    if (interp->graph->storage == DTYPE_F32)
+        return own;
+    double *copy = mem_alloc((size_t)n * sizeof *copy);
+    for (int64_t i = 0; i < n; i++)
+        copy[i] = dtype_round(interp->graph->storage, own[i]);
+    return copy;
 }
 
 static void run_node(Interp *interp, const Node *n, const StepParams *state)
 {
     double *in[NODE_MAX_IN], *out[NODE_MAX_OUT];
     for (int j = 0; j < n->in_count; j++)
-        in[j] = n->in[j] ? data_of(interp, n->in[j]) : NULL;
+        in[j] = !n->in[j]                           ? NULL
+                : op_get(n->op)->casts >> j & 1 ? cast(interp, n->in[j], data_of(interp, n->in[j]))
+                                                : data_of(interp, n->in[j]);
     for (int j = 0; j < n->out_count; j++)
         out[j] = data_of(interp, n->out[j]);
     check_context = n->name;
     const Op *op = op_get(n->op);
     op->reference(&(RefCall){.node = n, .state = state, .in = in, .out = out});
     check_context = NULL;
+    for (int j = 0; j < n->in_count; j++)
+        if (n->in[j] && in[j] != interp->data[n->in[j]->id])
+            free(in[j]);
     for (int j = 0; j < n->out_count; j++)
         round_value(interp, n->out[j]);
     for (int j = 0; j < n->in_count; j++)
-        if (op->mutates >> j & 1)
+        if (op->mutates >> j & 1 && n->in[j])
             round_value(interp, n->in[j]);
 }
 

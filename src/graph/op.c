@@ -7,8 +7,8 @@
 #define IF_NO(function) NULL
 
 static const Op table[OP_COUNT] = {
-#define OP(name, attrs, grad, remake, mutates, trait)                                              \
-    {#name,         mutates,      TRAIT_##trait,       name##_infer, IF_##grad(name##_grad),       \
+#define OP(name, attrs, grad, remake, mutates, casts, trait)                                       \
+    {#name,        mutates,          casts, TRAIT_##trait, name##_infer, IF_##grad(name##_grad),   \
      name##_lower, name##_reference, IF_##remake(name##_remake)},
 #include "graph/ops.def"
 #undef OP

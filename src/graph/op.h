@@ -76,6 +76,7 @@ typedef enum OpTrait { TRAIT_PLAIN, TRAIT_SOURCE, TRAIT_LOSS, TRAIT_ADDS } OpTra
 typedef struct Op {
     const char *name;
     uint32_t mutates; /* bit i: input i is written in place */
+    uint32_t casts;   /* bit i: input i is rounded to the graph's storage type before its use */
     OpTrait trait;
     void (*infer)(Graph *graph, Node *node);
     void (*grad)(Graph *graph, Node *node, Gradients *gradients); /* NULL: no gradient flows */
@@ -91,7 +92,7 @@ const Op *op_get(OpKind kind);
 /* The functions of every row; OpAttrs_NAME is the struct of its attributes, for NODE. */
 #define IF_YES(declaration) declaration
 #define IF_NO(declaration)
-#define OP(name, attrs, grad, remake, mutates, trait)                                              \
+#define OP(name, attrs, grad, remake, mutates, casts, trait)                                       \
     typedef attrs OpAttrs_##name;                                                                  \
     void name##_infer(Graph *graph, Node *node);                                                   \
     IF_##grad(void name##_grad(Graph *graph, Node *node, Gradients *gradients);)                   \

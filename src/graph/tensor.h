@@ -1,28 +1,10 @@
-/* Element types and shapes. */
+/* Shapes. */
 #ifndef PACO_GRAPH_TENSOR_H
 #define PACO_GRAPH_TENSOR_H
 
+#include "device/dtype.h"
+
 #include <stdbool.h>
-#include <stdint.h>
-
-/* DTYPE(name, bytes per element) */
-#define DTYPE_LIST(X) X(F32, 4) X(F64, 8) X(I32, 4) X(U8, 1)
-
-typedef enum DType {
-#define X(name, bytes) DTYPE_##name,
-    DTYPE_LIST(X)
-#undef X
-} DType;
-
-static inline int64_t dtype_bytes(DType t)
-{
-    static const int bytes[] = {
-#define X(name, size) size,
-        DTYPE_LIST(X)
-#undef X
-    };
-    return bytes[t];
-}
 
 /* A shape: rank 0 to 4, row-major, the last dimension fastest. Images are N, C, H, W. */
 typedef struct Dims {

@@ -9,16 +9,9 @@ static Value *same_shape(Graph *graph, Node *n, const char *name)
     return node_output(graph, n, name, DTYPE_F32, n->in[0]->dims);
 }
 
-/* Floats of an activation on the device, padded lanes included. */
-static int64_t device_count(const Value *v)
-{
-    Shape s = shape_of(v);
-    return (int64_t)s.N * s.CB * s.HW * 16;
-}
-
 static RangeArgs range_args(const Lowering *l, const Value *v, Grid *grid)
 {
-    RangeArgs args = {.n = (long)device_count(v)};
+    RangeArgs args = {.n = (long)lower_layout(l, v).count};
     *grid = lower_range(l, args.n, &args.chunk);
     return args;
 }
@@ -128,9 +121,7 @@ static ShortcutArgs shortcut_args(const Value *big, const Value *small)
     Shape b = shape_of(big), s = shape_of(small);
     return (ShortcutArgs){.N = b.N,
                           .C = b.C,
-                          .CB = b.CB,
                           .K = s.C,
-                          .KB = s.CB,
                           .H = (int)big->dims.d[2],
                           .W = (int)big->dims.d[3],
                           .P = (int)small->dims.d[2],
@@ -138,12 +129,22 @@ static ShortcutArgs shortcut_args(const Value *big, const Value *small)
                           .shift = (s.C - b.C) / 2};
 }
 
+/* Teams: parts of `rows` rows of what is written; tiles of channels; images. */
+static Grid shortcut_grid(const Lowering *l, const Value *big, const Value *small, const Value *to, int rows,
+                          ShortcutArgs *args)
+{
+    Layout a = lower_layout(l, to);
+    *args = shortcut_args(big, small);
+    args->width = lower_layout(l, big).width;
+    args->small_width = lower_layout(l, small).width;
+    return lower_teams(l, lower_splits(l, (int64_t)a.tiles * a.N, rows), a.tiles, a.N);
+}
+
 void shortcut_a_lower(Lowering *l, const Node *n)
 {
-    ShortcutArgs args = shortcut_args(n->in[0], n->out[0]);
-    int rows = lower_splits(l, (int64_t)args.KB * args.N, args.P);
-    LOWER_KERNEL(l, shortcut_a, &args, lower_teams(l, rows, args.KB, args.N), 0, IN(n->in[0]),
-                 OUT(n->out[0]));
+    ShortcutArgs args;
+    Grid grid = shortcut_grid(l, n->in[0], n->out[0], n->out[0], (int)n->out[0]->dims.d[2], &args);
+    LOWER_KERNEL(l, shortcut_a, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]));
 }
 
 void shortcut_a_reference(const RefCall *call)
@@ -166,10 +167,9 @@ void shortcut_a_grad_infer(Graph *graph, Node *n)
 
 void shortcut_a_grad_lower(Lowering *l, const Node *n)
 {
-    ShortcutArgs args = shortcut_args(n->out[0], n->in[0]);
-    int rows = lower_splits(l, (int64_t)args.CB * args.N, args.H);
-    LOWER_KERNEL(l, shortcut_a_grad, &args, lower_teams(l, rows, args.CB, args.N), 0, IN(n->in[0]),
-                 OUT(n->out[0]));
+    ShortcutArgs args;
+    Grid grid = shortcut_grid(l, n->out[0], n->in[0], n->out[0], (int)n->out[0]->dims.d[2], &args);
+    LOWER_KERNEL(l, shortcut_a_grad, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]));
 }
 
 void shortcut_a_grad_reference(const RefCall *call)

@@ -103,30 +103,30 @@ static void backward_reference(const RefCall *call, const double *y, double *mas
 
 enum { LEAST_PIXELS = 64 }; /* of a work-item of a CPU */
 
-static BnArgs bn_args(const BnAttrs *a, Shape s)
+static BnArgs bn_args(const BnAttrs *a, Layout s)
 {
-    return (BnArgs){.N = s.N, .C = s.C, .CB = s.CB, .HW = s.HW, .eps = (float)a->eps,
+    return (BnArgs){.N = s.N, .C = s.C, .width = s.width, .HW = s.HW, .eps = (float)a->eps,
                     .momentum = (float)a->momentum};
 }
 
-/* Work of the sums: a team per block of channels and split. */
-static void split_sums(const Lowering *l, Shape s, BnArgs *args)
+/* Work of the sums: a team per tile of channels and split. */
+static void split_sums(const Lowering *l, Layout s, BnArgs *args)
 {
     args->pieces = lower_pieces(l, s);
-    args->splits = lower_splits(l, s.CB, (int64_t)s.N * args->pieces);
+    args->splits = lower_splits(l, s.tiles, (int64_t)s.N * args->pieces);
 }
 
 static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
 {
-    Shape s = shape_of(n->in[X]);
+    Layout s = lower_pixels(l, n->in[X]);
     const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
     args.relu = relu;
-    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
-    LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(n->in[X]),
+    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
+    LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.tiles, args.splits, 1), 0, IN(n->in[X]),
                  OUT(partial));
-    LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial), OUT(mean),
+    LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial), OUT(mean),
                  OUT(invstd), OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
     lower_over(l, y, n->in[X]);
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
@@ -135,15 +135,15 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
 
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
 {
-    Shape s = shape_of(n->in[1]);
+    Layout s = lower_pixels(l, n->in[1]);
     const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3],
                 *invstd = n->in[4];
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
-    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.CB * 16);
-    LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.CB, args.splits, 1), 0, IN(dy), IN(x),
+    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
+    LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.tiles, args.splits, 1), 0, IN(dy), IN(x),
                  IN(mean), IN(invstd), IN(y), OUT(partial));
-    LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.CB, 1, 1), 0, IN(partial),
+    LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial),
                  OUT(n->out[1]), OUT(n->out[2]));
     lower_over(l, masked ? masked : n->out[0], dy);
     LOWER_KERNEL(l, bn_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(dy), IN(x),
@@ -197,7 +197,7 @@ void bn_relu_again_infer(Graph *graph, Node *n)
 
 void bn_relu_again_lower(Lowering *l, const Node *n)
 {
-    Shape s = shape_of(n->in[X]);
+    Layout s = lower_pixels(l, n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     args.relu = true;
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
@@ -263,7 +263,7 @@ void bn_eval_infer(Graph *graph, Node *n)
 
 void bn_eval_lower(Lowering *l, const Node *n)
 {
-    Shape s = shape_of(n->in[X]);
+    Layout s = lower_pixels(l, n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     lower_over(l, n->out[0], n->in[X]);
     LOWER_KERNEL(l, bn_eval, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),

@@ -27,22 +27,22 @@ void linear_grad(Graph *graph, Node *n, Gradients *g)
  * first. */
 static void clear_padding(Lowering *l, const Value *features)
 {
-    Shape s = shape_of(features);
-    if (s.C % 16)
-        lower_fill(l, OUT(features), (uint64_t)s.N * s.CB * 16 * 4, 0);
+    Layout s = lower_layout(l, features);
+    if (s.C != s.width)
+        lower_fill(l, OUT(features), (uint64_t)s.count * 4, 0);
 }
 
 void linear_lower(Lowering *l, const Node *n)
 {
-    Shape x = shape_of(n->in[0]), y = shape_of(n->out[0]);
+    Layout x = lower_layout(l, n->in[0]), y = lower_layout(l, n->out[0]);
     clear_padding(l, n->out[0]);
     lower_gemm(l,
                (GemmDesc){.M = x.N,
                           .N = y.C,
                           .K = x.C,
-                          .lda = x.CB * 16,
+                          .lda = x.width,
                           .ldb = x.C,
-                          .ldc = y.CB * 16,
+                          .ldc = y.width,
                           .trans_b = true,
                           .alpha = 1},
                IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), IN(n->in[2]));
@@ -70,14 +70,14 @@ void linear_grad_data_infer(Graph *graph, Node *n)
 
 void linear_grad_data_lower(Lowering *l, const Node *n)
 {
-    Shape dy = shape_of(n->in[0]), dx = shape_of(n->out[0]);
+    Layout dy = lower_layout(l, n->in[0]), dx = lower_layout(l, n->out[0]);
     const Value *to = n->in[2];
     if (to)
         lower_accumulate(l, n->out[0], to);
     else
         clear_padding(l, n->out[0]);
-    lower_gemm(l, (GemmDesc){.M = dy.N, .N = dx.C, .K = dy.C, .lda = dy.CB * 16, .ldb = dx.C,
-                             .ldc = dx.CB * 16, .alpha = 1, .beta = to ? 1 : 0},
+    lower_gemm(l, (GemmDesc){.M = dy.N, .N = dx.C, .K = dy.C, .lda = dy.width, .ldb = dx.C,
+                             .ldc = dx.width, .alpha = 1, .beta = to ? 1 : 0},
                IN(n->in[0]), IN(n->in[1]), OUT(n->out[0]), (Operand){0});
 }
 
@@ -106,20 +106,20 @@ void linear_grad_weight_infer(Graph *graph, Node *n)
 
 void linear_grad_weight_lower(Lowering *l, const Node *n)
 {
-    Shape x = shape_of(n->in[0]), dy = shape_of(n->in[1]);
+    Layout x = lower_layout(l, n->in[0]), dy = lower_layout(l, n->in[1]);
     /* A weight's gradient is a parameter's companion: it lies without padding. */
     lower_gemm(l,
                (GemmDesc){.M = dy.C,
                           .N = x.C,
                           .K = x.N,
-                          .lda = dy.CB * 16,
-                          .ldb = x.CB * 16,
+                          .lda = dy.width,
+                          .ldb = x.width,
                           .ldc = x.C,
                           .trans_a = true,
                           .alpha = 1},
                IN(n->in[1]), IN(n->in[0]), OUT(n->out[0]), (Operand){0});
-    ColumnArgs args = {.N = dy.N, .C = dy.C, .stride = dy.CB * 16};
-    LOWER_KERNEL(l, column_sum, &args, lower_teams(l, dy.CB, 1, 1), 0, IN(n->in[1]),
+    ColumnArgs args = {.N = dy.N, .C = dy.C, .stride = dy.width};
+    LOWER_KERNEL(l, column_sum, &args, lower_teams(l, dy.tiles, 1, 1), 0, IN(n->in[1]),
                  OUT(n->out[1]));
 }
 

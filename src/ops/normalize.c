@@ -19,15 +19,15 @@ void l2norm_grad(Graph *graph, Node *n, Gradients *g)
                                        n->out[0], n->out[1])->out[0]);
 }
 
-static RowArgs row_args(const Value *x)
+static RowArgs row_args(const Lowering *l, const Value *x)
 {
-    Shape s = shape_of(x);
-    return (RowArgs){.rows = s.N, .D = s.C, .stride = s.CB * 16};
+    Layout s = lower_layout(l, x);
+    return (RowArgs){.rows = s.N, .D = s.C, .stride = s.width};
 }
 
 void l2norm_lower(Lowering *l, const Node *n)
 {
-    RowArgs args = row_args(n->in[0]);
+    RowArgs args = row_args(l, n->in[0]);
     LOWER_KERNEL(l, l2norm, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]), OUT(n->out[0]),
                  OUT(n->out[1]));
 }
@@ -55,7 +55,7 @@ void l2norm_grad_infer(Graph *graph, Node *n)
 
 void l2norm_grad_lower(Lowering *l, const Node *n)
 {
-    RowArgs args = row_args(n->in[0]);
+    RowArgs args = row_args(l, n->in[0]);
     LOWER_KERNEL(l, l2norm_grad, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
                  IN(n->in[1]), IN(n->in[2]), OUT(n->out[0]));
 }

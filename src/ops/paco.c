@@ -43,7 +43,7 @@ static void similarities(Lowering *l, const Node *n, Value *z, PacoShape s, long
 {
     const PacoAttrs *a = n->attrs;
     const Value *blocks[] = {n->in[Q], n->in[K], n->in[QUEUE]};
-    int64_t rows[] = {s.B, s.B, s.M}, at = 0, lda = padded(s.D);
+    int64_t rows[] = {s.B, s.B, s.M}, at = 0, lda = lower_layout(l, n->in[Q]).width;
     for (int i = 0; i < 3; at += rows[i++])
         lower_gemm(l, (GemmDesc){.M = (int)s.B, .N = (int)rows[i], .K = (int)s.D, .lda = (int)lda,
                                  .ldb = (int)lda, .ldc = (int)ldz, .trans_b = true,
@@ -55,7 +55,7 @@ static void gradients_of_q(Lowering *l, const Node *n, Value *dz, PacoShape s, l
 {
     const PacoAttrs *a = n->attrs;
     const Value *q = n->in[Q], *dq = n->out[0];
-    int lda = (int)padded(s.D);
+    int lda = lower_layout(l, q).width;
     GemmDesc gemm = {.M = (int)s.B,
                      .N = (int)s.D,
                      .K = (int)s.B,
@@ -63,7 +63,7 @@ static void gradients_of_q(Lowering *l, const Node *n, Value *dz, PacoShape s, l
                      .ldb = lda,
                      .ldc = lda,
                      .alpha = (float)(1 / a->temperature)};
-    if (s.D % 16)
+    if (s.D != lda)
         lower_fill(l, OUT(dq), (uint64_t)(s.B * lda * 4), 0);
     lower_gemm(l, gemm, IN(dz), IN(q), OUT(dq), (Operand){0}); /* as anchor, against q */
     gemm.beta = 1;
@@ -79,11 +79,11 @@ void paco_loss_lower(Lowering *l, const Node *n)
 {
     const PacoAttrs *a = n->attrs;
     PacoShape s = paco_shape(n);
-    long ldz = (long)padded(s.F);
+    long ldz = (long)(s.F + CHANNEL_TILE - 1) / CHANNEL_TILE * CHANNEL_TILE;
     Value *z = lower_temp(l, s.B * ldz), *row_loss = lower_temp(l, s.B);
     similarities(l, n, z, s, ldz);
     PacoArgs args = {.B = (int)s.B, .L = (int)s.L, .M = (int)s.M, .ldz = (int)ldz,
-                     .ldl = (int)padded(s.L), .alpha = (float)a->alpha, .beta = (float)a->beta,
+                     .ldl = lower_layout(l, n->in[LOGITS]).width, .alpha = (float)a->alpha, .beta = (float)a->beta,
                      .gamma = (float)a->gamma, .inv_supt = (float)(1 / a->supt),
                      .scale = (float)(a->temperature / a->base_temperature)};
     LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]),
@@ -207,8 +207,8 @@ void softmax_loss_infer(Graph *graph, Node *n)
 
 void softmax_loss_lower(Lowering *l, const Node *n)
 {
-    Shape s = shape_of(n->in[0]);
-    PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.CB * 16, .beta = 1, .inv_supt = 1, .scale = 1};
+    Layout s = lower_layout(l, n->in[0]);
+    PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.width, .beta = 1, .inv_supt = 1, .scale = 1};
     Value *row_loss = lower_temp(l, s.N);
     LOWER_KERNEL(l, softmax_rows, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[2]),
                  IN(n->in[1]), lower_state(l), OUT(n->out[0]), OUT(row_loss));
@@ -251,9 +251,9 @@ void count_correct_infer(Graph *graph, Node *n)
 
 void count_correct_lower(Lowering *l, const Node *n)
 {
-    Shape s = shape_of(n->in[0]);
+    Layout s = lower_layout(l, n->in[0]);
     Value *place = lower_temp(l, s.N);
-    RowArgs args = {.rows = s.N, .D = s.C, .stride = s.CB * 16};
+    RowArgs args = {.rows = s.N, .D = s.C, .stride = s.width};
     LOWER_KERNEL(l, label_place, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
                  OUT(place));
     LOWER_KERNEL(l, count_places, &args, lower_teams(l, 1, 1, 1), 0, IN(place), lower_state(l),

@@ -15,7 +15,6 @@ static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
     Shape s = shape_of(x);
     return (PoolArgs){.N = s.N,
                       .C = s.C,
-                      .CB = s.CB,
                       .H = (int)x->dims.d[2],
                       .W = (int)x->dims.d[3],
                       .P = (int)y->dims.d[2],
@@ -25,10 +24,12 @@ static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
                       .pad = a->pad};
 }
 
-/* Teams: parts of the rows that are written; blocks of channels; images. */
-static Grid row_grid(const Lowering *l, const PoolArgs *args, int rows)
+/* Teams: parts of the rows that are written; tiles of channels; images. Sets the width of `image`'s channels. */
+static Grid row_grid(const Lowering *l, const Value *image, PoolArgs *args, int rows)
 {
-    return lower_teams(l, lower_splits(l, (int64_t)args->CB * args->N, rows), args->CB, args->N);
+    Layout a = lower_layout(l, image);
+    args->width = a.width;
+    return lower_teams(l, lower_splits(l, (int64_t)a.tiles * a.N, rows), a.tiles, a.N);
 }
 
 /* ------------------------------------------------------------------------------------ max_pool */
@@ -55,7 +56,8 @@ void max_pool_grad(Graph *graph, Node *n, Gradients *g)
 void max_pool_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = pool_args(n->attrs, n->in[0], n->out[0]);
-    LOWER_KERNEL(l, max_pool, &args, row_grid(l, &args, args.P), 0, IN(n->in[0]), OUT(n->out[0]),
+    Grid grid = row_grid(l, n->in[0], &args, args.P);
+    LOWER_KERNEL(l, max_pool, &args, grid, 0, IN(n->in[0]), OUT(n->out[0]),
                  OUT(n->out[1]));
 }
 
@@ -101,7 +103,8 @@ void max_pool_grad_infer(Graph *graph, Node *n)
 void max_pool_grad_lower(Lowering *l, const Node *n)
 {
     PoolArgs args = pool_args(n->attrs, n->out[0], n->in[0]);
-    LOWER_KERNEL(l, max_pool_grad, &args, row_grid(l, &args, args.H), 0, IN(n->in[0]), IN(n->in[1]),
+    Grid grid = row_grid(l, n->in[0], &args, args.H);
+    LOWER_KERNEL(l, max_pool_grad, &args, grid, 0, IN(n->in[0]), IN(n->in[1]),
                  OUT(n->out[0]));
 }
 
@@ -137,17 +140,17 @@ void avg_pool_grad(Graph *graph, Node *n, Gradients *g)
                      NODE(graph, avg_pool_grad, &back, gradient_of(g, n->out[0]))->out[0]);
 }
 
-static PoolArgs avg_args(const Value *image)
+static PoolArgs avg_args(const Value *image, Layout s)
 {
-    Shape s = shape_of(image);
     return (PoolArgs){
-        .N = s.N, .C = s.C, .CB = s.CB, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
+        .N = s.N, .C = s.C, .width = s.width, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
 }
 
 void avg_pool_lower(Lowering *l, const Node *n)
 {
-    PoolArgs args = avg_args(n->in[0]);
-    LOWER_KERNEL(l, avg_pool, &args, lower_teams(l, args.CB, args.N, 1), 0, IN(n->in[0]),
+    Layout a = lower_layout(l, n->in[0]);
+    PoolArgs args = avg_args(n->in[0], a);
+    LOWER_KERNEL(l, avg_pool, &args, lower_teams(l, a.tiles, a.N, 1), 0, IN(n->in[0]),
                  OUT(n->out[0]));
 }
 
@@ -171,8 +174,9 @@ void avg_pool_grad_infer(Graph *graph, Node *n)
 
 void avg_pool_grad_lower(Lowering *l, const Node *n)
 {
-    PoolArgs args = avg_args(n->out[0]);
-    LOWER_KERNEL(l, avg_pool_grad, &args, lower_planes(l, shape_of(n->out[0]), LEAST_PIXELS), 0,
+    Layout a = lower_layout(l, n->out[0]);
+    PoolArgs args = avg_args(n->out[0], a);
+    LOWER_KERNEL(l, avg_pool_grad, &args, lower_planes(l, a, LEAST_PIXELS), 0,
                  IN(n->in[0]), OUT(n->out[0]));
 }
 

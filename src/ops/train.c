@@ -29,8 +29,8 @@ Node *images_remake(Graph *graph, const Node *n)
 void images_lower(Lowering *l, const Node *n)
 {
     const ImagesAttrs *a = n->attrs;
-    Shape s = shape_of(n->out[0]);
-    ImageArgs args = {.B = a->batch, .HW = s.HW, .has_order = n->in[1] != NULL};
+    Layout s = lower_layout(l, n->out[0]);
+    ImageArgs args = {.B = a->batch, .HW = s.HW, .width = s.width, .has_order = n->in[1] != NULL};
     for (int c = 0; c < 3; c++) {
         args.scale[c] = (float)(1 / (255 * a->std[c]));
         args.shift[c] = (float)(-a->mean[c] / a->std[c]);
@@ -43,7 +43,8 @@ void images_lower(Lowering *l, const Node *n)
         LOWER_KERNEL(l, images_floats, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
                      OUT(n->out[0]));
     int64_t pixels = (int64_t)s.N * s.HW;
-    lower_moves(l, pixels * (3 * dtype_bytes(n->in[0]->dtype) + 16 * 4));
+    lower_moves(l, pixels * (3 * dtype_bytes(n->in[0]->dtype) +
+                             s.width * dtype_bytes(graph_stored(l->plan->graph, n->out[0]))));
 }
 
 void images_reference(const RefCall *call)
@@ -64,10 +65,10 @@ void images_reference(const RefCall *call)
  * ranks */
 
 /* Rows of features or labels, as the device sees them: 4-byte elements. */
-static CopyRowsArgs rows_args(const Value *all, int64_t rows)
+static CopyRowsArgs rows_args(const Lowering *l, const Value *all, int64_t rows)
 {
-    int64_t width = all->dims.rank == 1 ? 1 : padded(all->dims.d[1]);
-    return (CopyRowsArgs){.rows = (int)rows, .width = (int)width};
+    int width = all->dims.rank == 1 ? 1 : lower_layout(l, all).width;
+    return (CopyRowsArgs){.rows = (int)rows, .width = width};
 }
 
 void take_rank_infer(Graph *graph, Node *n)
@@ -80,7 +81,7 @@ void take_rank_infer(Graph *graph, Node *n)
 
 void take_rank_lower(Lowering *l, const Node *n)
 {
-    CopyRowsArgs args = rows_args(n->in[0], n->out[0]->dims.d[0]);
+    CopyRowsArgs args = rows_args(l, n->in[0], n->out[0]->dims.d[0]);
     LOWER_KERNEL(l, take_rank, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
                  lower_state(l), OUT(n->out[0]));
     lower_moves(l, 8 * (int64_t)args.rows * args.width);
@@ -101,7 +102,7 @@ void store_keys_infer(Graph *graph, Node *n)
 
 void store_keys_lower(Lowering *l, const Node *n)
 {
-    CopyRowsArgs args = rows_args(n->in[0], n->in[0]->dims.d[0]);
+    CopyRowsArgs args = rows_args(l, n->in[0], n->in[0]->dims.d[0]);
     LOWER_KERNEL(l, store_keys, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
                  IN(n->in[1]), lower_state(l), OUT(n->in[2]));
     lower_moves(l, 8 * (int64_t)args.rows * args.width);
@@ -129,7 +130,7 @@ void queue_push_lower(Lowering *l, const Node *n)
 {
     int rows = (int)n->in[0]->dims.d[0];
     PushArgs args = {
-        .rows = rows, .width = (int)padded(n->in[0]->dims.d[1]), .M = (int)n->in[2]->dims.d[0]};
+        .rows = rows, .width = lower_layout(l, n->in[0]).width, .M = (int)n->in[2]->dims.d[0]};
     LOWER_KERNEL(l, queue_push, &args, lower_teams(l, rows, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
                  lower_state(l), OUT(n->in[2]), OUT(n->in[3]));
     lower_moves(l, 8 * (int64_t)rows * (args.width + 1));

@@ -1,17 +1,21 @@
 /* Coalescing: neighbouring steps of one kernel over neighbouring ranges become one step.
  *
  * The steps of SGD, of the key encoder's average and of gradient sums are one per parameter when
- * lowered; as parameters and their companions lie unpadded in one order, each becomes one pass over
- * a slab. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and
+ * lowered; as parameters and their companions lie in one order with the same gaps between them, each becomes one pass
+ * over a slab, the zeros in the gaps among it. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and
  * their companions live always. */
 #include "plan/lower.h"
 #include "plan/passes.h"
 
 #include <string.h>
 
-/* Whether step b goes on where step a ends, in every operand but the step state. */
-static bool continues(const Plan *plan, int a, int b)
+enum { GAP = 4 }; /* elements: gaps between parameters are smaller */
+
+/* Whether step b goes on where step a ends, but for a gap, in every operand but the step state; sets how many elements
+ * lie from a's beginning to b's. */
+static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
 {
+    *reach = 0;
     const Step *x = &plan->steps[a], *y = &plan->steps[b];
     if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
         !kernel_joins(x->kernel.id) ||
@@ -30,20 +34,24 @@ static bool continues(const Plan *plan, int a, int b)
         if (of_a < 0 || of_b < 0)
             return false;
         const PlanValue *u = &plan->values[of_a], *v = &plan->values[of_b];
-        if (u->slab != v->slab || u->buffer != v->buffer || u->off + (uint64_t)p.n * 4 != v->off)
+        if (u->slab != v->slab || u->buffer != v->buffer || v->off < u->off)
             return false;
+        uint64_t elements = (v->off - u->off) / 4; /* from one to the other: alike for all operands */
+        if (*reach && *reach != elements)
+            return false;
+        *reach = elements;
     }
-    return true;
+    return *reach >= (uint64_t)p.n && *reach < (uint64_t)p.n + GAP;
 }
 
-/* Step b becomes part of step a. */
-static void join(Plan *plan, int a, int b)
+/* Step b becomes part of step a, `reach` elements behind its beginning. */
+static void join(Plan *plan, int a, int b, uint64_t reach)
 {
     Step *step = &plan->steps[a];
     RangeArgs p, q;
     memcpy(&p, step->kernel.args, sizeof p);
     memcpy(&q, plan->steps[b].kernel.args, sizeof q);
-    p.n += q.n;
+    p.n = (long)reach + q.n;
     memcpy(step->kernel.args, &p, sizeof p);
     step->bytes += plan->steps[b].bytes;
     plan->plan_steps[a].joined++;
@@ -69,8 +77,9 @@ void plan_coalesce(Plan *plan)
     for (int i = 0; i < plan->steps_count; i++) {
         for (; segment <= SEGMENT_COUNT && i >= plan->begin[segment]; segment++)
             begin[segment] = to;
-        if (to > begin[segment - 1] && continues(plan, to - 1, i)) {
-            join(plan, to - 1, i);
+        uint64_t reach;
+        if (to > begin[segment - 1] && continues(plan, to - 1, i, &reach)) {
+            join(plan, to - 1, i, reach);
             continue;
         }
         plan->steps[to] = plan->steps[i];

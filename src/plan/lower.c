@@ -42,6 +42,16 @@ static PlanStep *last_place(Lowering *l)
     return &l->plan->plan_steps[l->plan->steps_count - 1];
 }
 
+/* What the images among the operands are stored in: one type for all of them. */
+static DType images_type(const Lowering *l, int count, const Operand *operands)
+{
+    for (int i = 0; i < count; i++)
+        if (operands[i].value && operands[i].value->dims.rank == 4 && operands[i].value->role == ROLE_ACTIVATION &&
+            operands[i].value->dtype == DTYPE_F32)
+            return graph_stored(l->plan->graph, operands[i].value);
+    return DTYPE_F32;
+}
+
 void lower_kernel(Lowering *l, KernelId id, const void *args, size_t args_bytes, Grid grid,
                   int64_t flops, int count, const Operand *operands)
 {
@@ -49,6 +59,7 @@ void lower_kernel(Lowering *l, KernelId id, const void *args, size_t args_bytes,
     Step *step = append(l, STEP_KERNEL, l->segment, count, operands);
     step->flops = flops;
     step->kernel.id = id;
+    step->kernel.type = images_type(l, count, operands);
     step->kernel.args_bytes = (uint32_t)args_bytes;
     memcpy(step->kernel.args, args, args_bytes);
     for (int i = 0; i < 3; i++)
@@ -118,6 +129,7 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
     Plan *plan = l->plan;
     Step *step = append(l, STEP_CONV, l->segment, count, operands);
     step->conv = conv;
+    step->conv.type = l->plan->graph->storage;
     step->flops =
         2 * (int64_t)conv.N * conv.K * conv.P * conv.Q * (conv.C / conv.groups) * conv.R * conv.S;
     choose(l);
@@ -184,9 +196,24 @@ bool lower_over(Lowering *l, const Value *out, const Value *in)
 
 void lower_accumulate(Lowering *l, const Value *out, const Value *in)
 {
-    Shape s = shape_of(in);
     if (!lower_over(l, out, in))
-        lower_copy(l, IN(in), OUT(out), (uint64_t)s.N * s.CB * s.HW * 16 * 4);
+        lower_copy(l, IN(in), OUT(out),
+                   (uint64_t)(lower_layout(l, in).count * dtype_bytes(graph_stored(l->plan->graph, in))));
+}
+
+Layout lower_layout(const Lowering *l, const Value *v)
+{
+    return layout_of(l->plan->info, v);
+}
+
+Layout lower_pixels(const Lowering *l, const Value *v)
+{
+    Layout a = lower_layout(l, v);
+    if (!l->plan->info->channel_block) {
+        a.HW *= a.N;
+        a.N = 1;
+    }
+    return a;
 }
 
 Value *lower_temp(Lowering *l, int64_t count)
@@ -237,12 +264,12 @@ Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z)
     return (Grid){{(uint32_t)x * team(l), (uint32_t)y, (uint32_t)z}, team(l)};
 }
 
-Grid lower_planes(const Lowering *l, Shape s, int64_t least)
+Grid lower_planes(const Lowering *l, Layout a, int64_t least)
 {
-    int64_t planes = (int64_t)s.CB * s.N;
-    /* On GPUs a team takes the four vectors of a block of channels, one by each of its members. */
-    int64_t parts = divide_up(s.HW, on_cpu(l) ? least : team(l) / 4);
-    return lower_teams(l, lower_splits(l, planes, parts), s.CB, s.N);
+    int64_t planes = (int64_t)a.tiles * a.N;
+    /* On GPUs a team takes the four vectors of a tile of channels, one by each of its members. */
+    int64_t parts = divide_up(a.HW, on_cpu(l) ? least : team(l) / 4);
+    return lower_teams(l, lower_splits(l, planes, parts), a.tiles, a.N);
 }
 
 int lower_splits(const Lowering *l, int64_t teams, int64_t parts)
@@ -251,11 +278,11 @@ int lower_splits(const Lowering *l, int64_t teams, int64_t parts)
     return (int)(splits < 1 ? 1 : splits > parts ? parts : splits);
 }
 
-int lower_pieces(const Lowering *l, Shape s)
+int lower_pieces(const Lowering *l, Layout a)
 {
     enum { LEAST_ROUNDS = 4 }; /* pixels of each member of a team */
-    int64_t wanted = divide_up(busy_items(l) / team(l), (int64_t)s.CB * s.N),
-            most = s.HW / team(l) * 4 / LEAST_ROUNDS;
+    int64_t wanted = divide_up(busy_items(l) / team(l), (int64_t)a.tiles * a.N),
+            most = a.HW / team(l) * 4 / LEAST_ROUNDS;
     int64_t pieces = wanted < most ? wanted : most;
     return on_cpu(l) || pieces < 1 ? 1 : (int)pieces;
 }

@@ -54,6 +54,11 @@ bool lower_over(Lowering *l, const Value *out, const Value *in);
  */
 void lower_accumulate(Lowering *l, const Value *out, const Value *in);
 
+/* The layout of an activation on the plan's device. */
+Layout lower_layout(const Lowering *l, const Value *v);
+/* The same, with all images as one where their pixels follow each other: for what treats every pixel alike. */
+Layout lower_pixels(const Lowering *l, const Value *v);
+
 /* Scratch of the node being lowered: `count` floats, alive between the steps that name it. */
 Value *lower_temp(Lowering *l, int64_t count);
 /* The StepState, as an operand. */
@@ -66,15 +71,15 @@ Grid lower_range(const Lowering *l, int64_t n, long *chunk);
 /* Teams (kernels_cl/dialect.h) along three dimensions; 0 counts as 1. On CPUs a team is a
  * work-item. */
 Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z);
-/* Items over activations of shape s: parts of a plane's pixels, vectors fastest on GPUs, at least
- * `least` pixels each on CPUs; blocks of channels; images. */
-Grid lower_planes(const Lowering *l, Shape s, int64_t least);
+/* Items over activations of a layout: parts of a plane's pixels, vectors fastest on GPUs, at least
+ * `least` pixels each on CPUs; tiles of channels; images. */
+Grid lower_planes(const Lowering *l, Layout a, int64_t least);
 /* How many parts to split a reduction into, where `teams` independent teams exist and `parts` parts
  * at most. */
 int lower_splits(const Lowering *l, int64_t teams, int64_t parts);
 
 /* Pieces of a plane of pixels for such a reduction over all planes: on GPUs more than one where
  * images are few. */
-int lower_pieces(const Lowering *l, Shape s);
+int lower_pieces(const Lowering *l, Layout a);
 
 #endif

@@ -1,6 +1,6 @@
 /* Memory plan: lifetimes of values over the flat list of steps, and places in slabs.
  *
- * Parameters and their companions lie unpadded one after another in the parameters' order.
+ * Parameters and their companions lie one after another in the parameters' order, each at a multiple of PARAM_ALIGN.
  * Activations are placed largest first, each at the lowest offset where nothing that lives at the
  * same time lies. What a looped segment (KEY and QUERY with several ranks, EVAL) needs from before
  * it or leaves behind it lives through the whole segment. */
@@ -9,6 +9,8 @@
 #include "base/check.h"
 
 #include <stdlib.h>
+
+enum { PARAM_ALIGN = 16 }; /* bytes: libraries read weights in pieces of that size */
 
 static bool in_activation_slab(const Value *v)
 {
@@ -85,7 +87,7 @@ static void place_companions(Plan *plan, Role role)
         if (param->role == ROLE_PARAM)
             v = role == ROLE_PARAM ? param : graph_companion_of(plan->graph, param, role);
         if (v)
-            place_behind(plan, &plan->values[v->id], slab_of(role), 4);
+            place_behind(plan, &plan->values[v->id], slab_of(role), PARAM_ALIGN);
     }
 }
 
@@ -97,7 +99,7 @@ static void place_parameters(Plan *plan)
     /* Several to a parameter: made sum after sum, each in the parameters' order. */
     for (int i = 0; i < plan->values_count; i++)
         if (plan->values[i].value->role == ROLE_GRAD_PARTIAL)
-            place_behind(plan, &plan->values[i], slab_of(ROLE_GRAD_PARTIAL), 4);
+            place_behind(plan, &plan->values[i], slab_of(ROLE_GRAD_PARTIAL), PARAM_ALIGN);
 }
 
 static int by_size(const void *a, const void *b)

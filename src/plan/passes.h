@@ -7,7 +7,7 @@
 /* ---- types.c: layout and bytes of every value of the graph. */
 void plan_types(Plan *plan);
 /* Where element i of the logical tensor lies among the device's elements. */
-int64_t plan_index(const PlanValue *v, int64_t i);
+int64_t plan_index(const Plan *plan, const PlanValue *v, int64_t i);
 
 /* ---- memory.c: between which steps values live, and places for everything. */
 void plan_liveness(Plan *plan);

@@ -27,12 +27,12 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state)
 Status plan_write(Plan *plan, const Value *value, const void *host, DType type)
 {
     const PlanValue *v = &plan->values[value->id];
-    if (!v->blocked && type == value->dtype)
+    if (!v->blocked && type == v->stored)
         return plan->backend->write(plan->device, plan_ref(plan, value), host, v->bytes);
     void *staged = mem_zero(1, v->bytes);
     int64_t count = dims_count(value->dims);
     for (int64_t i = 0; i < count; i++)
-        host_set(staged, value->dtype, plan_index(v, i), host_get(host, type, i));
+        host_set(staged, v->stored, plan_index(plan, v, i), host_get(host, type, i));
     Status status = plan->backend->write(plan->device, plan_ref(plan, value), staged, v->bytes);
     free(staged);
     return status;
@@ -41,13 +41,13 @@ Status plan_write(Plan *plan, const Value *value, const void *host, DType type)
 Status plan_read(Plan *plan, const Value *value, void *host, DType type)
 {
     const PlanValue *v = &plan->values[value->id];
-    if (!v->blocked && type == value->dtype)
+    if (!v->blocked && type == v->stored)
         return plan->backend->read(plan->device, host, plan_ref(plan, value), v->bytes);
     void *staged = mem_alloc(v->bytes);
     Status status = plan->backend->read(plan->device, staged, plan_ref(plan, value), v->bytes);
     int64_t count = dims_count(value->dims);
     for (int64_t i = 0; i < count && status == STATUS_OK; i++)
-        host_set(host, type, i, host_get(staged, value->dtype, plan_index(v, i)));
+        host_set(host, type, i, host_get(staged, v->stored, plan_index(plan, v, i)));
     free(staged);
     return status;
 }

@@ -1,7 +1,7 @@
 /* Plan: a graph compiled for one device: a flat array of steps, and where each value lives.
  *
- * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie unpadded in the
- * order of the parameters; a slab may need several buffers (max_alloc), but no value spans two.
+ * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie in the order of the parameters, each
+ * without padding inside and at a multiple of 16 bytes; a slab may need several buffers (max_alloc), but no value spans two.
  * Activations share places by liveness. A prepared plan is immutable; what changes from step to
  * step is in StepState. */
 #ifndef PACO_PLAN_PLAN_H
@@ -46,7 +46,8 @@ static inline Slab slab_of(Role role)
 typedef struct PlanValue {
     Value *value;
     uint64_t bytes;   /* on the device, with padded lanes */
-    bool blocked; /* [N][ceil(C/c)][H][W][c], zero lanes beyond C; else row-major without padding */
+    bool blocked; /* as layout_of says, with zero lanes beyond C; else row-major without padding */
+    DType stored; /* of its elements on the device */
     Slab slab;
     int buffer;       /* of the slab */
     uint64_t off;

@@ -5,17 +5,30 @@
 #include "base/check.h"
 #include "plan/passes.h"
 
-int64_t padded(int64_t channels)
-{
-    return (channels + 15) / 16 * 16;
-}
-
 Shape shape_of(const Value *value)
 {
     Dims d = value->dims;
     CHECKF(d.rank == 2 || d.rank == 4, "%s", value->name);
-    return (Shape){(int)d.d[0], (int)d.d[1], d.rank == 4 ? (int)(d.d[2] * d.d[3]) : 1,
-                   (int)(padded(d.d[1]) / 16)};
+    return (Shape){(int)d.d[0], (int)d.d[1], d.rank == 4 ? (int)(d.d[2] * d.d[3]) : 1};
+}
+
+int layout_width(const DeviceInfo *info, int64_t channels)
+{
+    int unit = info->channel_block ? info->channel_block : info->channel_multiple;
+    return (int)((channels + unit - 1) / unit * unit);
+}
+
+Layout layout_of(const DeviceInfo *info, const Value *value)
+{
+    Shape s = shape_of(value);
+    int width = layout_width(info, s.C);
+    return (Layout){.N = s.N,
+                    .C = s.C,
+                    .HW = s.HW,
+                    .block = info->channel_block ? info->channel_block : width,
+                    .width = width,
+                    .tiles = (width + CHANNEL_TILE - 1) / CHANNEL_TILE,
+                    .count = (int64_t)s.N * width * s.HW};
 }
 
 static bool is_blocked(const Value *v)
@@ -31,19 +44,20 @@ void plan_types(Plan *plan)
     for (int i = 0; i < plan->values_count; i++) {
         Value *v = plan->graph->values[i];
         int64_t count = dims_count(v->dims);
+        DType stored = graph_stored(plan->graph, v);
         bool blocked = is_blocked(v);
         if (blocked)
-            count = count / v->dims.d[1] * padded(v->dims.d[1]);
-        plan->values[i] = (PlanValue){.value = v, .blocked = blocked, .over = -1,
-                                      .bytes = (uint64_t)(count * dtype_bytes(v->dtype))};
+            count = layout_of(plan->info, v).count;
+        plan->values[i] = (PlanValue){.value = v, .blocked = blocked, .stored = stored, .over = -1,
+                                      .bytes = (uint64_t)(count * dtype_bytes(stored))};
     }
 }
 
-int64_t plan_index(const PlanValue *v, int64_t i)
+int64_t plan_index(const Plan *plan, const PlanValue *v, int64_t i)
 {
     if (!v->blocked)
         return i;
-    Shape s = shape_of(v->value);
-    int64_t pixel = i % s.HW, c = i / s.HW % s.C, n = i / s.HW / s.C;
-    return (((n * s.CB + c / 16) * s.HW) + pixel) * 16 + c % 16;
+    Layout l = layout_of(plan->info, v->value);
+    int64_t pixel = i % l.HW, c = i / l.HW % l.C, n = i / l.HW / l.C;
+    return ((n * l.width + c / l.block * l.block) * l.HW) + pixel * l.block + c % l.block;
 }

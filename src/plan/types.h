@@ -2,14 +2,31 @@
 #ifndef PACO_PLAN_TYPES_H
 #define PACO_PLAN_TYPES_H
 
+#include "device/backend.h"
 #include "graph/graph.h"
 
-/* Channels with padding, of an activation [N,C,...] */
-int64_t padded(int64_t channels);
-/* N, C and pixels of an activation of rank 2 or 4, and its blocks of channels. */
+/* N, C and pixels of an activation of rank 2 or 4. */
 typedef struct Shape {
-    int N, C, HW, CB;
+    int N, C, HW;
 } Shape;
 Shape shape_of(const Value *value);
+
+/* Where an activation's elements lie: [N][width / block][H W][block], zeros in the lanes beyond C. */
+typedef struct Layout {
+    int N, C, HW;
+    int block; /* channels of a pixel that lie together: the device's channel block, or all of them */
+    int width; /* channels with padding, a multiple of block */
+    int tiles; /* parts of a pixel's channels that a work-item or a team takes: CHANNEL_TILE each, the last may be
+                  less */
+    int64_t count; /* elements, padding included */
+} Layout;
+
+/* Channels of a tile: SPAN of kernels_cl/dialect.h. */
+enum { CHANNEL_TILE = 16 };
+
+/* The layout of an activation, images or features, on a device. */
+Layout layout_of(const DeviceInfo *info, const Value *value);
+/* Channels with padding there. */
+int layout_width(const DeviceInfo *info, int64_t channels);
 
 #endif
