@@ -179,9 +179,10 @@ void guard_check(Guard *g, const char *what)
 
 void rig_open(Rig *rig)
 {
-    const char *kernels[RIG_DEVICES] = {getenv("PACO_TEST_KERNELS"), "gpu"};
+    const char *kernels[RIG_DEVICES] = {getenv("PACO_TEST_KERNELS"), "gpu", "channels-last", "gpu,channels-last"};
     const char *name = getenv("PACO_TEST_DEVICE");
-    *rig = (Rig){.names = {"own kernels", "gpu kernels"}, .devices = RIG_DEVICES, .tiny = getenv("PACO_TEST_TINY")};
+    *rig = (Rig){.names = {"own kernels", "gpu kernels", "own kernels, channels last", "gpu kernels, channels last"},
+                 .devices = RIG_DEVICES, .tiny = getenv("PACO_TEST_TINY")};
     if (rig->tiny) {
         rig->devices = 1;
         rig->names[0] = kernels[0] ? kernels[0] : "own kernels";
@@ -266,6 +267,7 @@ static void rebuild(Trial *t, BuildTrial *build)
 {
     t->graph = graph_new();
     t->graph->segment = SEGMENT_QUERY;
+    t->graph->storage = t->storage;
     t->count = 0;
     t->state = (StepParams){.grad_scale = 1};
     t->fuse = false;
@@ -302,6 +304,8 @@ static void fill(const Trial *t, TrialValue *e)
         e->initial[i] = e->fill == FILL_PERMUTATION ? order[i] : fill_one(&rng, e);
     if (e->fill == FILL_NAN)
         e->initial[n * 2 / 3] = NAN;
+    for (int64_t i = 0; value_is_image(e->value) && e->value->dtype == DTYPE_F32 && i < n; i++)
+        e->initial[i] = dtype_round(t->rounded, e->initial[i]);
     free(order);
 }
 
@@ -374,7 +378,7 @@ void rig_judge_pool(Rig *rig)
 void rig_clear(Rig *rig)
 {
     rig->cases = rig->compared = 0;
-    rig->worst_sum = rig->worst_element = rig->worst_cancel = rig->pooled_sum = rig->pooled_elements = 0;
+    rig->worst_sum = rig->worst_element = rig->worst_cancel = rig->pooled_sum = rig->pooled_elements = rig->worst_share = 0;
 }
 
 static double rms(const double *x, int64_t n)
@@ -404,10 +408,35 @@ static void judge_cancel(Trial *t, const char *what, const double *seen, const T
     double bound = fmax(8 * own.relative, sqrt(sum_bound(e->judge.length))), scale;
     if (cancels_wholly(t, e, n, &scale))
         d.relative = rms(seen, n) / scale;
+    /* Up to three of the terms may come from images between operators that were rounded otherwise (judge_stored). */
+    if (t->storage != DTYPE_F32)
+        bound = fmax(bound, 3 * ldexp(1, -half_digits(t->storage)) / sqrt(fmax(e->judge.length, 1)));
     if (!(d.relative <= bound))
         fail_msg("%s: %.3g from the reference, whose own float32 is %.3g from it", what, d.relative,
                  own.relative);
     rig->worst_cancel = fmax(rig->worst_cancel, d.relative / bound);
+}
+
+/* What both round to 16 bits they round alike, but for what lies so near the middle between two numbers that the errors
+ * of their float32 sums decide: few elements, and those by one unit of the format. */
+static void judge_stored(Rig *rig, const char *what, const double *seen, const TrialValue *e, int64_t n, DType stored)
+{
+    double error = 32 * ROUNDING * sqrt(fmax(e->judge.length, 1)), scale = rms(e->ref64, n);
+    double few = 3 + (double)n * 8 * fmax(error, 8 * e->own / scale) * ldexp(1, half_digits(stored));
+    int64_t differ = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double unit = fabs(e->ref64[i]) > 0 ? ldexp(1, ilogb(e->ref64[i]) - half_digits(stored)) : 0;
+        double least = ldexp(1, half_least(stored) - half_digits(stored));
+        double off = fabs(seen[i] - e->ref64[i]), bound = fmax(unit, least) + error * (fabs(e->ref64[i]) + scale) + 32 * e->own;
+        differ += off != 0;
+        if (!(off <= bound))
+            fail_msg("%s: element %lld is %.9g, expected %.9g in %s", what, (long long)i, seen[i], e->ref64[i],
+                     dtype_word(stored));
+    }
+    if ((double)differ > few)
+        fail_msg("%s: %lld of %lld elements are not rounded as on the reference", what, (long long)differ,
+                 (long long)n);
+    rig->worst_share = fmax(rig->worst_share, (double)differ / few);
 }
 
 static void judge_nans(const char *what, const double *seen, const TrialValue *e, int64_t n)
@@ -422,17 +451,19 @@ static void judge_nans(const char *what, const double *seen, const TrialValue *e
         fail_msg("%s: %lld not-a-numbers, expected %.0f", what, (long long)count, e->judge.length);
 }
 
-static void judge(Trial *t, const char *what, const double *seen, const TrialValue *e)
+static void judge(Trial *t, const char *what, const double *seen, const TrialValue *e, DType stored)
 {
     int64_t n = dims_count(e->value->dims);
     char text[512];
     snprintf(text, sizeof text, "%.250s: %s", what, e->value->name);
     if (e->judge.kind == JUDGE_EXACT)
         judge_exact(text, seen, e, n);
-    else if (e->judge.kind == JUDGE_SUM)
-        judge_sum(t->rig, text, seen, e, n);
     else if (e->judge.kind == JUDGE_NANS)
         judge_nans(text, seen, e, n);
+    else if (stored == DTYPE_F16 || stored == DTYPE_BF16)
+        judge_stored(t->rig, text, seen, e, n, stored);
+    else if (e->judge.kind == JUDGE_SUM)
+        judge_sum(t->rig, text, seen, e, n);
     else
         judge_cancel(t, text, seen, e, n);
     t->rig->compared++;
@@ -465,6 +496,35 @@ static void run_reference(Trial *t, BuildTrial *build, const char *name)
         *(first ? &e->ref64 : &e->ref32) = x;
     }
     session_close(session);
+}
+
+static void forget(TrialValue *e, bool initial)
+{
+    if (initial)
+        free(e->initial);
+    free(e->ref64);
+    free(e->ref32);
+}
+
+/* The float32 error that results have before they are rounded to 16 bits: what the reference's own float32 has from the
+ * same contents. */
+static void measure_own(Trial *t, BuildTrial *build)
+{
+    DType storage = t->storage;
+    t->rounded = storage;
+    t->storage = DTYPE_F32;
+    run_reference(t, build, "ref");
+    run_reference(t, build, "ref32");
+    t->storage = storage;
+    for (int i = 0; i < t->count; i++) {
+        TrialValue *e = &t->values[i];
+        int64_t n = dims_count(e->value->dims);
+        double squares = 0;
+        for (int64_t j = 0; j < n; j++)
+            squares += (e->ref32[j] - e->ref64[j]) * (e->ref32[j] - e->ref64[j]);
+        e->own = sqrt(squares / (double)n);
+        forget(e, e->filled);
+    }
 }
 
 /* ------------------------------------------------------------------------------------ devices */
@@ -523,7 +583,7 @@ static void check_values(Trial *t, Plan *plan, const char *what)
             continue;
         double *seen = mem_alloc((size_t)dims_count(e->value->dims) * sizeof *seen);
         must(plan_read(plan, e->value, seen, DTYPE_F64));
-        judge(t, what, seen, e);
+        judge(t, what, seen, e, plan->values[e->value->id].stored);
         free(seen);
     }
 }
@@ -580,8 +640,8 @@ static void run_device(Trial *t, BuildTrial *build, int device, bool apart)
     int length = snprintf(what, sizeof what, "%s(", t->name);
     for (int i = 0; i < TRIAL_SIZES; i++)
         length += snprintf(what + length, sizeof what - (size_t)length, "%s%d", i ? "," : "", t->p[i]);
-    snprintf(what + length, sizeof what - (size_t)length, ") with %s%s", t->rig->names[device],
-             apart ? ", values apart" : "");
+    snprintf(what + length, sizeof what - (size_t)length, ") with %s%s, %s", t->rig->names[device],
+             apart ? ", values apart" : "", dtype_word(t->storage));
     g->info = *g->inner->opened(g->device);
     Plan *plan;
     rebuild(t, build);
@@ -604,20 +664,49 @@ static int64_t trial_elements(Trial *t, BuildTrial *build)
     return count;
 }
 
+/* What its graph is made of. */
+typedef struct Made {
+    bool images, convolutions;
+} Made;
+
+static Made made_of(Trial *t, BuildTrial *build)
+{
+    Made made = {false, false};
+    rebuild(t, build);
+    for (int i = 0; i < t->graph->values_count; i++)
+        made.images |= value_is_image(t->graph->values[i]);
+    for (int i = 0; i < t->graph->nodes_count; i++)
+        made.convolutions |= strncmp(op_get(t->graph->nodes[i]->op)->name, "conv", 4) == 0;
+    graph_free(t->graph);
+    return made;
+}
+
+/* In float32 on every device, values apart and side by side; in 16 bits apart. */
+static void run_stored(Trial *t, BuildTrial *build, DType storage)
+{
+    t->storage = storage;
+    Made made = made_of(t, build);
+    if (storage != DTYPE_F32 && !made.images)
+        return;
+    if (storage != DTYPE_F32)
+        measure_own(t, build);
+    run_reference(t, build, "ref");
+    run_reference(t, build, "ref32");
+    for (int device = 0; device < t->rig->devices; device++)
+        for (int apart = t->rig->tiny || storage != DTYPE_F32; apart < 2; apart++)
+            if (!made.convolutions || t->rig->guards[device].inner->opened(t->rig->guards[device].device)->channel_block)
+                run_device(t, build, device, apart);
+    t->rig->cases++;
+    for (int i = 0; i < t->count; i++)
+        forget(&t->values[i], true);
+}
+
 void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p)
 {
+    static const DType storages[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
     Trial t = {.rig = rig, .name = name, .p = p};
     if (rig->tiny && trial_elements(&t, build) > TINY_ELEMENTS)
         return;
-    run_reference(&t, build, "ref");
-    run_reference(&t, build, "ref32");
-    for (int device = 0; device < rig->devices; device++)
-        for (int apart = rig->tiny; apart < 2; apart++)
-            run_device(&t, build, device, apart);
-    rig->cases++;
-    for (int i = 0; i < t.count; i++) {
-        free(t.values[i].initial);
-        free(t.values[i].ref64);
-        free(t.values[i].ref32);
-    }
+    for (size_t i = 0; i < sizeof storages / sizeof *storages; i++)
+        run_stored(&t, build, storages[i]);
 }

@@ -28,12 +28,12 @@ Device *guard_device(Guard *guard);
 void guard_check(Guard *guard, const char *what);
 
 /* The devices of a test: the one that PACO_TEST_DEVICE names (default "opencl") with its own kernels, or those
- * of PACO_TEST_KERNELS, and with the kernels of GPUs. Exits with 77 and the reason where there is none.
+ * of PACO_TEST_KERNELS, with the kernels of GPUs, and both with channels last (all operators but convolutions). Exits with 77 and the reason where there is none.
  *
  * With PACO_TEST_TINY=1, for runs under a simulator that is thousands of times slower and watches memory itself:
  * the kernels that PACO_TEST_KERNELS names alone, small cases alone, one run of each, every value in a buffer of
  * exactly its size, and nothing in it that was not written. */
-enum { RIG_DEVICES = 2 };
+enum { RIG_DEVICES = 4 };
 
 typedef struct Rig {
     Guard guards[RIG_DEVICES];
@@ -42,6 +42,7 @@ typedef struct Rig {
     bool tiny;
     int cases, compared; /* graphs run, tensors compared */
     double worst_sum, worst_element, worst_cancel; /* shares of their bounds, of the latest operator */
+    double worst_share; /* of elements that two correct programs may round differently, likewise */
     double pooled_sum, pooled_elements; /* small tensors: mean squares times elements, and elements */
     bool seen[OP_COUNT]; /* operators that ran on a device */
 } Rig;
@@ -89,6 +90,7 @@ typedef struct TrialValue {
     int below;
     bool filled, judged;
     double *initial, *ref64, *ref32; /* logical elements */
+    double own;                      /* 16 bits: root mean square error of the reference's float32 before rounding */
     void *before;                    /* device bytes before the run */
 } TrialValue;
 
@@ -98,6 +100,8 @@ typedef struct Trial {
     Graph *graph;       /* being built: nodes go to QUERY unless the building function says EVAL */
     const int *p;       /* TRIAL_SIZES sizes of the case */
     StepParams state;   /* set by the building function; grad_scale begins as 1 */
+    DType storage;      /* of images: every case runs in float32, fp16 and bf16 */
+    DType rounded;      /* what images are filled with is of this type */
     bool fuse;          /* set by it: fuse on the device; the reference never does */
     OpKind expected, gone; /* with fuse: an operator that fusion must have made, and one that it must have swallowed */
     TrialValue values[TRIAL_VALUES];

@@ -19,8 +19,8 @@ static void report(const char *name)
 {
     rig_judge_pool(&rig);
     printf("%-20s %3d cases, %4d tensors; shares of the bounds: mean square %.3f, element %.3f, "
-           "cancelling %.3f\n",
-           name, rig.cases, rig.compared, rig.worst_sum, rig.worst_element, rig.worst_cancel);
+           "cancelling %.3f, rounded otherwise %.3f\n",
+           name, rig.cases, rig.compared, rig.worst_sum, rig.worst_element, rig.worst_cancel, rig.worst_share);
     rig_clear(&rig);
 }
 

@@ -122,10 +122,25 @@ Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims
     return value;
 }
 
+static bool lies_by_channels(const Value *value, int rank)
+{
+    bool features = value->role == ROLE_ACTIVATION || value->role == ROLE_OUTPUT || value->role == ROLE_STATE;
+    return features && value->dims.rank == rank;
+}
+
+bool value_is_image(const Value *value)
+{
+    return lies_by_channels(value, 4);
+}
+
+bool value_is_features(const Value *value)
+{
+    return lies_by_channels(value, 2) && value->dtype != DTYPE_I32;
+}
+
 DType graph_stored(const Graph *graph, const Value *value)
 {
-    bool image = value->role == ROLE_ACTIVATION && value->dims.rank == 4 && value->dtype == DTYPE_F32;
-    return image ? graph->storage : value->dtype;
+    return value_is_image(value) && value->dtype == DTYPE_F32 ? graph->storage : value->dtype;
 }
 
 int node_uses(const Node *node, const Value *value)

@@ -147,8 +147,12 @@ Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes,
 /* Called by shape inference: appends an output value, an ACTIVATION unless its role is set
  * afterwards. */
 Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims dims);
-/* The type in which a value lies between operators: the graph's storage type for images (rank 4) that live within a
- * step, else its own. Arithmetic is float32 or wider in any case. */
+/* Whether a value is what operators hand to each other and devices lay out by channels: images (rank 4; the places of
+ * max pooling too), features (rank 2). */
+bool value_is_image(const Value *value);
+bool value_is_features(const Value *value);
+/* The type in which a value lies between operators: the graph's storage type for images, else its own. Arithmetic is
+ * float32 or wider in any case. */
 DType graph_stored(const Graph *graph, const Value *value);
 /* How many of the node's inputs are the value. */
 int node_uses(const Node *node, const Value *value);

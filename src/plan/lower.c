@@ -46,8 +46,7 @@ static PlanStep *last_place(Lowering *l)
 static DType images_type(const Lowering *l, int count, const Operand *operands)
 {
     for (int i = 0; i < count; i++)
-        if (operands[i].value && operands[i].value->dims.rank == 4 && operands[i].value->role == ROLE_ACTIVATION &&
-            operands[i].value->dtype == DTYPE_F32)
+        if (operands[i].value && value_is_image(operands[i].value) && operands[i].value->dtype == DTYPE_F32)
             return graph_stored(l->plan->graph, operands[i].value);
     return DTYPE_F32;
 }

@@ -31,11 +31,6 @@ Layout layout_of(const DeviceInfo *info, const Value *value)
                     .count = (int64_t)s.N * width * s.HW};
 }
 
-static bool is_blocked(const Value *v)
-{
-    bool features = v->role == ROLE_ACTIVATION || v->role == ROLE_OUTPUT || v->role == ROLE_STATE;
-    return features && (v->dims.rank == 4 || v->dims.rank == 2) && v->dtype != DTYPE_I32;
-}
 
 void plan_types(Plan *plan)
 {
@@ -45,7 +40,7 @@ void plan_types(Plan *plan)
         Value *v = plan->graph->values[i];
         int64_t count = dims_count(v->dims);
         DType stored = graph_stored(plan->graph, v);
-        bool blocked = is_blocked(v);
+        bool blocked = value_is_image(v) || value_is_features(v);
         if (blocked)
             count = layout_of(plan->info, v).count;
         plan->values[i] = (PlanValue){.value = v, .blocked = blocked, .stored = stored, .over = -1,
