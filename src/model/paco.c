@@ -249,6 +249,7 @@ Model model_build(const ModelConfig *c)
 {
     Model m = {.graph = graph_new()};
     m.graph->ranks = c->ranks;
+    m.graph->storage = c->storage;
     if (c->train) {
         if (c->method == METHOD_PACO)
             build_keys(&m, c);

@@ -34,6 +34,7 @@ typedef struct ModelConfig {
     bool prior;            /* class prior in the loss: long-tailed recipes, balanced softmax */
     bool cosine;           /* evaluation: a classifier of normalised features and weights */
     bool train;            /* build the training step */
+    DType storage;         /* of images between operators and of weights in use: F32, F16 or BF16 */
     bool bytes;            /* images arrive as uint8 [N][H][W][3]; else float32 [N,3,H,W] */
     double mean[3], std[3];
     double moco_m;         /* momentum of the key encoder */

@@ -40,6 +40,7 @@ ModelConfig run_config(Options *o, int classes, int size, bool train, int eval_b
         .queue = o->queue,
         .mlp = o->mlp,
         .train = train,
+        .storage = (DType)o->amp,
         .bytes = true,
         .moco_m = o->moco_m,
         .loss = {o->alpha, o->beta, o->gamma, o->supt, o->temperature, base},
