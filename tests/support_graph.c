@@ -235,6 +235,13 @@ Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill)
     return trial_input(t, name, ROLE_PARAM, DTYPE_F32, dims, fill);
 }
 
+Value *trial_given(Trial *t, const char *name, Role role, int count, const double *numbers)
+{
+    Value *v = trial_input(t, name, role, DTYPE_F32, DIMS1(count), FILL_GIVEN);
+    memcpy(t->values[t->count - 1].given, numbers, (size_t)count * sizeof *numbers);
+    return v;
+}
+
 Value *trial_labels(Trial *t, const char *name, int64_t count, int below)
 {
     Value *v = trial_input(t, name, ROLE_INPUT, DTYPE_I32, DIMS1(count), FILL_CLASS);
@@ -306,6 +313,10 @@ static void fill(const Trial *t, TrialValue *e)
         e->initial[n * 2 / 3] = NAN;
     for (int64_t i = 0; value_is_image(e->value) && e->value->dtype == DTYPE_F32 && i < n; i++)
         e->initial[i] = dtype_round(t->rounded, e->initial[i]);
+    if (e->fill == FILL_INFINITE)
+        e->initial[n - 1] = -INFINITY;
+    if (e->fill == FILL_GIVEN)
+        memcpy(e->initial, e->given, (size_t)n * sizeof *e->initial);
     free(order);
 }
 

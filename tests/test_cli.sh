@@ -102,11 +102,12 @@ alone 2 "--lt-factor: only for" "${train[@]}" --lt-factor 0.1
 alone 2 "--classes: does not fit the data set (7 vs 10)" train --dataset synthetic --classes 7
 
 # number formats
-alone 2 "--amp: unknown value ('fp16' vs fp32)" "${train[@]}" --amp fp16
-"$paco" presets places_lt_r152 | grep -q '^# published with fp16; trained in fp32' || { echo "FAIL: presets hides fp16"; failed=1; }
+alone 2 "--amp: unknown value ('fp64' vs fp32|fp16|bf16)" "${train[@]}" --amp fp64
+alone 2 "--amp needs fp32, fp16 or bf16" verify --amp half step/resnet20
+"$paco" presets places_lt_r152 | grep -qx 'amp=fp16' || { echo "FAIL: presets hides fp16"; failed=1; }
 "$paco" presets imagenet_lt_r50 | grep -q fp16 && { echo "FAIL: presets speaks of fp16"; failed=1; }
-precision() { # PRESET: what a tiny run of it says of its number format
-    "$paco" train --preset "$1" --ranks 1 --no-partial --freeze none "${tiny_options[@]}" --classes 5 --recipe cifar 2>&1 |
+precision() { # PRESET: what a tiny run of it in fp32 says of its number format
+    "$paco" train --preset "$1" --amp fp32 --ranks 1 --no-partial --freeze none "${tiny_options[@]}" --classes 5 --recipe cifar 2>&1 |
         grep -c '^paco: preset .* was published with fp16; this run is in fp32$'
 }
 [ "$(precision places_lt_r152)" = 1 ] || { echo "FAIL: a run hides fp16"; failed=1; }

@@ -6,10 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* DTYPE(name, word, bytes per element) */
-#define DTYPE_LIST(X)                                                                              \
-    X(F32, "fp32", 4) X(F64, "fp64", 8) X(I32, "int32", 4) X(U8, "uint8", 1)                       \
-    X(F16, "fp16", 2) X(BF16, "bf16", 2)
+/* X(name, word, bytes per element): what images between operators may be stored in (--amp), and then all types. */
+#define STORAGE_LIST(X) X(F32, "fp32", 4) X(F16, "fp16", 2) X(BF16, "bf16", 2)
+#define DTYPE_LIST(X) STORAGE_LIST(X) X(F64, "fp64", 8) X(I32, "int32", 4) X(U8, "uint8", 1)
 
 typedef enum DType {
 #define X(name, word, bytes) DTYPE_##name,
@@ -36,6 +35,17 @@ static inline const char *dtype_word(DType t)
 #undef X
     };
     return words[t];
+}
+
+/* The storage type of this word, or -1. */
+static inline int storage_find(const char *word)
+{
+#define X(name, text, bytes)      \
+    if (strcmp(word, text) == 0) \
+        return DTYPE_##name;
+    STORAGE_LIST(X)
+#undef X
+    return -1;
 }
 
 /* The formats of 16 bits: digits of the fraction, and the exponent of the smallest normal number. */

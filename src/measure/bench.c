@@ -165,6 +165,7 @@ static void print_json(const Bench *b, const double *seconds, FILE *out)
     json_put_integer(&w, "batch", b->options->batch);
     json_put_integer(&w, "ranks", b->run.config.ranks.all);
     json_put_integer(&w, "size", b->run.config.size);
+    json_put_text(&w, "amp", dtype_word(b->run.config.storage));
     json_put_integer(&w, "inner", b->options->inner);
     bench_put_times(&w, b, seconds);
     json_put_fixed(&w, "images_per_s", bench_per(images, median), 2);

@@ -189,6 +189,7 @@ Status bench_op(Options *options, int count, char **words, FILE *out)
         TRY(check_shape(ops[i].name, n));
         Graph *g = graph_new();
         g->segment = SEGMENT_QUERY;
+        g->storage = (DType)options->amp;
         ops[i].build(g, n);
         return run_op(g, n[2] ? n[2] : 1, options, out);
     }

@@ -34,6 +34,7 @@ typedef struct ModelConfig {
     bool prior;            /* class prior in the loss: long-tailed recipes, balanced softmax */
     bool cosine;           /* evaluation: a classifier of normalised features and weights */
     bool train;            /* build the training step */
+    DType storage;         /* of images between operators and of weights in use: F32, F16 or BF16 */
     bool bytes;            /* images arrive as uint8 [N][H][W][3]; else float32 [N,3,H,W] */
     double mean[3], std[3];
     double moco_m;         /* momentum of the key encoder */
@@ -43,6 +44,10 @@ typedef struct ModelConfig {
     bool (*trainable)(const char *name, const void *context);
     const void *trainable_context;
 } ModelConfig;
+
+/* PyTorch's GradScaler: the scale that training begins with, and how it changes. */
+#define SCALER_FIRST 65536.0
+#define SCALER_RULE ((ScaleAttrs){.growth = 2, .backoff = 0.5, .interval = 2000})
 
 /* The graph and the values that the host writes and reads; absent ones are NULL. */
 typedef struct Model {
@@ -54,6 +59,7 @@ typedef struct Model {
     Value *queue, *queue_labels; /* STATE [M, dim], [M] int32 */
     Value *loss;                 /* OUTPUT [R] */
     Value *correct;              /* OUTPUT [R, 2] int32: top-1 and top-5 */
+    Value *scaler;               /* STATE [SCALER_FLOATS], where the loss is scaled: fp16 */
     Value *eval_images;          /* INPUT */
     Value *eval_logits;          /* OUTPUT [eval_batch, classes] */
 } Model;

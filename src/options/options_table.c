@@ -22,6 +22,12 @@ static const char archs[] =
 #undef ARCH
     ;
 
+static const char storages[] =
+#define STORAGE(name, word, bytes) "|" word
+    STORAGE_LIST(STORAGE)
+#undef STORAGE
+    ;
+
 static const char kinds[] =
 #define KIND(name, word, source, classes, tail, pixels) "|" #word
 #include "data/kinds.def"

@@ -8,7 +8,8 @@
 #define NORMALISED(whose) {OPTION_ID_mean, whose##_MEAN}, {OPTION_ID_std, whose##_STD},
 
 #define PRESET(name, options, accuracy, source, script, precision, about)                          \
-    static const PresetValue name##_values[] = {options{OPTION_COUNT, NULL}};
+    static const PresetValue name##_values[] = {                                                   \
+        options{OPTION_ID_amp, precision}, {OPTION_COUNT, NULL}};
 #include "options/presets.def"
 
 static const Preset presets[] = {

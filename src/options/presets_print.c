@@ -34,10 +34,6 @@ Status preset_print(const char *name, FILE *out)
         if (p->accuracy > 0)
             fprintf(out, "; published top-1 %.1f %% (%s)", p->accuracy, p->source);
         fprintf(out, "; script: %s\n", p->script);
-        const char *used = options_word(&o, OPTION_ID_amp);
-        if (strcmp(p->precision, used) != 0)
-            fprintf(out, "# published with %s; trained in %s here until half precision is there\n",
-                   p->precision, used);
         fputs(options_dump(&o, &arena), out);
     }
     arena_free(&arena);

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "device/registry.h"
 #include "graph/interp.h"
+#include "graph/passes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,10 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
     s->graph = graph;
     bool ref64 = strcmp(device, "ref") == 0, ref32 = strcmp(device, "ref32") == 0;
     if (ref64 || ref32) {
+        /* With 16 bits every output of a node is rounded: fused nodes round once where the chain that they replace
+         * rounds in between, so the reference fuses as devices do. In float32 it runs the graph as built. */
+        if (graph->storage != DTYPE_F32 && !options->plan.no_fuse)
+            graph_fuse(graph);
         s->interp = interp_new(graph, ref64 ? DTYPE_F64 : DTYPE_F32);
         s->name = ref64 ? "ref (float64)" : "ref (float32)";
     } else {
@@ -86,8 +91,10 @@ void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
         hash = hash * 31 + rng_hash(step->algorithm ? step->algorithm : "");
     }
     const DeviceInfo *on = s->plan ? s->plan->info : NULL;
-    snprintf(text, SESSION_ARITHMETIC, "%s, %s, %u units, steps %016llx", s->name,
-             on ? on->driver : "host", on ? on->units : 0, (unsigned long long)hash);
+    DType storage = s->graph->storage;
+    snprintf(text, SESSION_ARITHMETIC, "%s, %s, %u units, steps %016llx%s%s", s->name,
+             on ? on->driver : "host", on ? on->units : 0, (unsigned long long)hash,
+             storage != DTYPE_F32 ? ", " : "", storage != DTYPE_F32 ? dtype_word(storage) : "");
 }
 
 Status session_write(Session *s, const Value *value, const void *host, DType type)

@@ -63,6 +63,10 @@ static Status read_config(Golden *g)
     m->eval_batch = m->batch;
     m->prior = flag(c, "long_tailed", true) && m->method != METHOD_CROSS_ENTROPY;
     g->seed = (uint64_t)json_number(c, "seed", 0);
+    const char *amp = g->options->amp ? g->options->amp : json_text(c, "amp", dtype_word(DTYPE_F32));
+    if (storage_find(amp) < 0)
+        return status_fail(STATUS_INPUT, "%s: config: unknown number format '%.60s'", g->path, amp);
+    m->storage = (DType)storage_find(amp);
     if (m->batch < 1 || m->ranks.all < 1 || m->ranks.all > 64 || m->classes < 1 || m->dim < 1 ||
         m->queue < 1 || (!loss_only && m->size < 1))
         return status_fail(STATUS_INPUT, "%s: config: a size is missing or out of range", g->path);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char HELP[] =
-    "usage: paco verify [--device D] [--kernels cpu|gpu] [--steps N] [--no-fuse] [--verbose] "
-    "[NAME|FILE...]\n"
+    "usage: paco verify [--device D] [--kernels cpu|gpu] [--amp A] [--steps N] [--no-fuse] "
+    "[--verbose] [NAME|FILE...]\n"
     "       paco verify [--image PHOTO] image/NAME|FOLDER\n"
     "       paco verify --list\n\n"
     "Runs the configuration of each golden file (made with PyTorch) on device D and compares "
@@ -22,6 +22,9 @@ static const char HELP[] =
     "  --list        the names that there are; * marks the standard set\n"
     "  --device D    ref, ref32, opencl, opencl:N or auto (default: auto)\n"
     "  --kernels K   force the kernels of CPUs or GPUs\n"
+    "  --amp A       fp32, fp16 or bf16 instead of the file's own format. A float32 file's bounds are "
+    "float32's:\n"
+    "                a run in 16 bits is outside of them, and the line says by how much\n"
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
     "  --verbose     name the worst tensor of each category\n\n"
@@ -47,15 +50,18 @@ static bool set_option(VerifyOptions *options, const char *name, const char *val
         options->image = value;
     else if (!strcmp(name, "--kernels"))
         options->golden.session.on.kernels = value;
+    else if (!strcmp(name, "--amp"))
+        options->golden.amp = value;
     else
         options->golden.steps = atoi(value);
-    return strcmp(name, "--steps") != 0 || options->golden.steps >= 1;
+    return strcmp(name, "--amp") == 0 ? storage_find(value) >= 0
+                                      : strcmp(name, "--steps") != 0 || options->golden.steps >= 1;
 }
 
 static bool takes_value(const char *name)
 {
     return !strcmp(name, "--device") || !strcmp(name, "--image") || !strcmp(name, "--kernels") ||
-           !strcmp(name, "--steps");
+           !strcmp(name, "--steps") || !strcmp(name, "--amp");
 }
 
 static int run(const VerifyOptions *options, bool list)
@@ -90,7 +96,8 @@ int verb_verify(int argc, char **argv)
             if (++i == argc)
                 return usage_error("an option lacks its value");
             if (!set_option(&options, a, argv[i]))
-                return usage_error("--steps needs a number of at least 1");
+                return usage_error(strcmp(a, "--amp") ? "--steps needs a number of at least 1"
+                                                      : "--amp needs fp32, fp16 or bf16");
         } else if (a[0] == '-')
             return usage_error("unknown option");
         else
