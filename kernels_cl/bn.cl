@@ -148,7 +148,7 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     const long pixel = PIXEL((a).width), plane = PLANE(n)
 
 KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
-                     CREF(float, invstd), CREF(act, residual), REF(act, y), BnArgs a)
+                     CREF(float, invstd), CREF(act, residual), REF(act, y), REF(bits, mask), BnArgs a)
 {
     PLACE(const act, x);
     PLACE(const float, gamma);
@@ -157,6 +157,7 @@ KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(f
     PLACE(const float, invstd);
     PLACE_OR_NULL(const act, residual);
     PLACE(act, y);
+    PLACE_OR_NULL(bits, mask);
     PIXELS(a);
     vec scale = load_some(gamma + c, live) * load_some(invstd + c, live);
     vec middle = load_some(mean + c, live), shift = load_some(beta + c, live);
@@ -164,20 +165,29 @@ KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(f
     if (residual)
         for (SHARE(i, pixels, part, parts)) {
             long at = plane + pixel * i;
-            STOREA(y + at, at_least(fma(LOADA(x + at) - middle, scale, shift) + LOADA(residual + at), least));
+            vec v = fma(LOADA(x + at) - middle, scale, shift) + LOADA(residual + at);
+            STOREA(y + at, at_least(v, least));
+            if (mask)
+                mask[at / LANES] = bits_of(~(v <= 0.0f));
         }
     else
         for (SHARE(i, pixels, part, parts)) {
             long at = plane + pixel * i;
-            STOREA(y + at, at_least(fma(LOADA(x + at) - middle, scale, shift), least));
+            vec v = fma(LOADA(x + at) - middle, scale, shift);
+            STOREA(y + at, at_least(v, least));
+            if (mask)
+                mask[at / LANES] = bits_of(~(v <= 0.0f));
         }
 }
 
-/* dy where the output y was positive or not-a-number; all of dy without y. */
-#define MASKED(at) (y ? select(LOADA(dy + (at)), (vec)(0.0f), LOADA(y + (at)) <= 0.0f) : LOADA(dy + (at)))
+/* dy where the output was positive or not-a-number, as y itself or the mask says; all of dy without either. */
+#define MASKED(at)                                                                                     \
+    (mask ? select((vec)(0.0f), LOADA(dy + (at)), lanes_of(mask[(at) / LANES]))                        \
+     : y  ? select(LOADA(dy + (at)), (vec)(0.0f), LOADA(y + (at)) <= 0.0f)                             \
+          : LOADA(dy + (at)))
 
 TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CREF(float, invstd),
-                              CREF(act, y), REF(float, partial), BnArgs a)
+                              CREF(act, y), CREF(bits, mask), REF(float, partial), BnArgs a)
 {
     TEAM_MEMORY(vec, 2, shared);
     PLACE(const act, dy);
@@ -185,6 +195,7 @@ TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CR
     PLACE(const float, mean);
     PLACE(const float, invstd);
     PLACE_OR_NULL(const act, y);
+    PLACE_OR_NULL(const bits, mask);
     PLACE(float, partial);
     CHANNELS;
     SPLIT(a);
@@ -239,7 +250,7 @@ TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(flo
 /* dx = gamma invstd (g - mean(g) - xhat mean(g xhat)), g the masked dy */
 KERNEL void bn_grad_apply(CREF(act, dy), CREF(act, x), CREF(float, gamma), CREF(float, mean),
                           CREF(float, invstd), CREF(float, dgamma), CREF(float, dbeta), CREF(act, y),
-                          REF(act, dx), REF(act, masked), BnArgs a)
+                          CREF(bits, mask), REF(act, dx), REF(act, masked), BnArgs a)
 {
     PLACE(const act, dy);
     PLACE(const act, x);
@@ -249,6 +260,7 @@ KERNEL void bn_grad_apply(CREF(act, dy), CREF(act, x), CREF(float, gamma), CREF(
     PLACE(const float, dgamma);
     PLACE(const float, dbeta);
     PLACE_OR_NULL(const act, y);
+    PLACE_OR_NULL(const bits, mask);
     PLACE(act, dx);
     PLACE_OR_NULL(act, masked);
     PIXELS(a);

@@ -85,6 +85,31 @@ typedef float act;
 /* Channels that a work-item or a team takes together; vectors in them. */
 #define SPAN 16
 #define VECTORS (SPAN / LANES)
+/* A bit for each lane of a vector, and such bits as a mask of lanes. */
+#if LANES == 16
+typedef ushort bits;
+#define LANE_BITS (ivec)(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+static inline bits bits_of(ivec mask)
+{
+    int16 own = mask & LANE_BITS;
+    int8 eight = own.lo | own.hi;
+    int4 four = eight.lo | eight.hi;
+    int2 two = four.lo | four.hi;
+    return (bits)(two.x | two.y);
+}
+#else
+typedef uchar bits;
+#define LANE_BITS (ivec)(1, 2, 4, 8)
+static inline bits bits_of(ivec mask)
+{
+    int4 own = mask & LANE_BITS;
+    return (bits)(own.x | own.y | own.z | own.w);
+}
+#endif
+static inline ivec lanes_of(bits b)
+{
+    return ((ivec)(b) & LANE_BITS) != 0;
+}
 /* Before a loop of known length: no loop is left of it. */
 #define UNROLL _Pragma("unroll")
 /* Puts a float where others may put one at the same time. */

@@ -551,7 +551,7 @@ static void *device_bytes(const Plan *plan, const Value *value)
 static void check_lanes(const Plan *plan, const Value *value, const uint8_t *bytes, const char *what)
 {
     const PlanValue *v = &plan->values[value->id];
-    if (!v->blocked)
+    if (!v->blocked || v->stored == DTYPE_BIT)
         return;
     Layout s = layout_of(plan->info, value);
     int64_t size = dtype_bytes(v->stored), blocks = s.width / s.block, rows = (int64_t)s.N * blocks * s.HW;

@@ -158,6 +158,12 @@ static inline uint32_t device_team(const DeviceInfo *info)
     return info->caps & CAP_CPU ? 1 : info->max_group < 128 ? 64 : 128;
 }
 
+/* Elements of a vector of the kernels there: LANES of kernels_cl/dialect.h. */
+static inline int device_lanes(const DeviceInfo *info)
+{
+    return info->caps & CAP_CPU ? 16 : 4;
+}
+
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */

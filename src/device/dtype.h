@@ -6,9 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* X(name, word, bytes per element): what images between operators may be stored in (--amp), and then all types. */
+/* X(name, word, bytes per element): what images between operators may be stored in (--amp), and then all types.
+ * Bits lie packed on devices (plan/types.c). */
 #define STORAGE_LIST(X) X(F32, "fp32", 4) X(F16, "fp16", 2) X(BF16, "bf16", 2)
-#define DTYPE_LIST(X) STORAGE_LIST(X) X(F64, "fp64", 8) X(I32, "int32", 4) X(U8, "uint8", 1)
+#define DTYPE_LIST(X) STORAGE_LIST(X) X(F64, "fp64", 8) X(I32, "int32", 4) X(U8, "uint8", 1) X(BIT, "bit", 1)
 
 typedef enum DType {
 #define X(name, word, bytes) DTYPE_##name,

@@ -178,6 +178,24 @@ static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
     return true;
 }
 
+/* The backward pass asks of an output only where it is positive: one bit of it. */
+static bool fuse_relu_mask(Fusion *f, Node *grad)
+{
+    if (grad->op != OP_bn_relu_grad && grad->op != OP_bn_add_relu_grad)
+        return false;
+    Value *y = grad->in[5];
+    Node *bn = y->producer;
+    if (y->dtype == DTYPE_BIT || !bn || (bn->op != OP_bn_relu && bn->op != OP_bn_add_relu))
+        return false;
+    Value *mask = graph_value(f->graph, arena_printf(&f->graph->arena, "%s.mask", bn->name), ROLE_ACTIVATION, DTYPE_BIT,
+                              y->dims);
+    CHECK(f->graph->values_count <= f->values_room);
+    adopt(bn, mask);
+    Value *in[] = {grad->in[0], grad->in[1], grad->in[2], grad->in[3], grad->in[4], mask};
+    become(f, grad, grad->op, grad->attrs, 6, in);
+    return true;
+}
+
 /* ------------------------------------------------------------------------------------ sums of
  * gradients */
 
@@ -234,7 +252,7 @@ void graph_fuse(Graph *graph)
 #include "graph/fuse.def"
 #undef FUSE
     };
-    Fusion f = {.graph = graph, .values_room = graph->values_count + 2 * graph->nodes_count};
+    Fusion f = {.graph = graph, .values_room = graph->values_count + 3 * graph->nodes_count};
     f.uses = mem_zero((size_t)f.values_room, sizeof *f.uses);
     f.dead = mem_zero((size_t)graph->nodes_count, sizeof *f.dead);
     count_uses(&f);

@@ -10,6 +10,7 @@ static inline double host_get(const void *host, DType type, int64_t i)
     case DTYPE_F32: return ((const float *)host)[i];
     case DTYPE_F64: return ((const double *)host)[i];
     case DTYPE_I32: return ((const int32_t *)host)[i];
+    case DTYPE_BIT:
     case DTYPE_U8: return ((const uint8_t *)host)[i];
     case DTYPE_F16:
     case DTYPE_BF16: return half_value(type, ((const uint16_t *)host)[i]);
@@ -24,6 +25,7 @@ static inline void host_set(void *host, DType type, int64_t i, double x)
     case DTYPE_F32: ((float *)host)[i] = (float)x; break;
     case DTYPE_F64: ((double *)host)[i] = x; break;
     case DTYPE_I32: ((int32_t *)host)[i] = (int32_t)x; break;
+    case DTYPE_BIT:
     case DTYPE_U8: ((uint8_t *)host)[i] = (uint8_t)x; break;
     case DTYPE_F16:
     case DTYPE_BF16: ((uint16_t *)host)[i] = half_bits(type, x); break;

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+enum { MASK = 3 };                            /* output of bn_relu and bn_add_relu, where it is wanted */
 enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL }; /* inputs of bn, bn_relu, bn_add_relu, bn_eval */
 
 /* ------------------------------------------------------------------------------------ shapes */
@@ -56,6 +57,8 @@ static void forward_channel(const RefCall *call, Shape s, int c, const double *r
         double v = call->in[GAMMA][c] * invstd * (x[i] - mean) + call->in[BETA][c];
         v += residual ? residual[i] : 0;
         y[i] = relu && v < 0 ? 0 : v; /* not-a-number stays */
+        if (call->node->out_count > MASK)
+            call->out[MASK][i] = !(v <= 0);
     }
     if (call->state->rank != 0)
         return;
@@ -71,7 +74,7 @@ static void forward_reference(const RefCall *call, const double *residual, bool 
         forward_channel(call, s, c, residual, relu);
 }
 
-/* y: the output whose zeros mask dy, or NULL; masked: where the masked dy goes, or NULL. */
+/* y: the output whose zeros mask dy, or the bits that say so, or NULL; masked: where the masked dy goes, or NULL. */
 static void backward_channel(const RefCall *call, Shape s, int c, const double *y, double *masked)
 {
     const double *dy = call->in[0], *x = call->in[1];
@@ -130,25 +133,27 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
                  OUT(invstd), OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
     lower_over(l, y, n->in[X]);
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
-                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual), OUT(y));
+                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual), OUT(y),
+                 OUT(n->out_count > MASK ? n->out[MASK] : NULL));
 }
 
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
 {
     Layout s = lower_pixels(l, n->in[1]);
+    const Value *mask = y && y->dtype == DTYPE_BIT ? y : NULL, *kept = mask ? NULL : y;
     const Value *dy = n->in[0], *x = n->in[1], *gamma = n->in[2], *mean = n->in[3],
                 *invstd = n->in[4];
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
     LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.tiles, args.splits, 1), 0, IN(dy), IN(x),
-                 IN(mean), IN(invstd), IN(y), OUT(partial));
+                 IN(mean), IN(invstd), IN(kept), IN(mask), OUT(partial));
     LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial),
                  OUT(n->out[1]), OUT(n->out[2]));
     lower_over(l, masked ? masked : n->out[0], dy);
     LOWER_KERNEL(l, bn_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(dy), IN(x),
-                 IN(gamma), IN(mean), IN(invstd), IN(n->out[1]), IN(n->out[2]), IN(y),
-                 OUT(n->out[0]), OUT(masked));
+                 IN(gamma), IN(mean), IN(invstd), IN(n->out[1]), IN(n->out[2]), IN(kept),
+                 IN(mask), OUT(n->out[0]), OUT(masked));
 }
 
 /* ------------------------------------------------------------------------------------ the slices
@@ -202,7 +207,7 @@ void bn_relu_again_lower(Lowering *l, const Node *n)
     args.relu = true;
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
                  IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[3]), IN(n->in[4]), IN(NULL),
-                 OUT(n->out[0]));
+                 OUT(n->out[0]), OUT(NULL));
 }
 
 void bn_relu_again_reference(const RefCall *call)

@@ -6,8 +6,9 @@
 
 /* ---- types.c: layout and bytes of every value of the graph. */
 void plan_types(Plan *plan);
-/* Where element i of the logical tensor lies among the device's elements. */
-int64_t plan_index(const Plan *plan, const PlanValue *v, int64_t i);
+/* Element i of the logical tensor, among the bytes of the value as the device has them. */
+double plan_element(const Plan *plan, const PlanValue *v, const void *bytes, int64_t i);
+void plan_set_element(const Plan *plan, const PlanValue *v, void *bytes, int64_t i, double x);
 
 /* ---- memory.c: between which steps values live, and places for everything. */
 void plan_liveness(Plan *plan);

@@ -32,7 +32,7 @@ Status plan_write(Plan *plan, const Value *value, const void *host, DType type)
     void *staged = mem_zero(1, v->bytes);
     int64_t count = dims_count(value->dims);
     for (int64_t i = 0; i < count; i++)
-        host_set(staged, v->stored, plan_index(plan, v, i), host_get(host, type, i));
+        plan_set_element(plan, v, staged, i, host_get(host, type, i));
     Status status = plan->backend->write(plan->device, plan_ref(plan, value), staged, v->bytes);
     free(staged);
     return status;
@@ -47,7 +47,7 @@ Status plan_read(Plan *plan, const Value *value, void *host, DType type)
     Status status = plan->backend->read(plan->device, staged, plan_ref(plan, value), v->bytes);
     int64_t count = dims_count(value->dims);
     for (int64_t i = 0; i < count && status == STATUS_OK; i++)
-        host_set(host, type, i, host_get(staged, v->stored, plan_index(plan, v, i)));
+        host_set(host, type, i, plan_element(plan, v, staged, i));
     free(staged);
     return status;
 }
