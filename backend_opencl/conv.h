@@ -24,8 +24,8 @@ Status conv_check(const Step *step);
 ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs, Packing packing);
 /* The channels of a group where vectors hold whole groups, in and out; else 0. */
 int conv_spread_group(const ConvDesc *d);
-/* Floats of all packed weights. */
-uint64_t conv_packed_floats(const ConvShape *s);
+/* Elements of all packed weights, and of the sums of a weight gradient of the same shape. */
+uint64_t conv_packed_count(const ConvShape *s);
 /* Fills the step's packed members for a shape of conv_shape. */
 void conv_choose_packed(Step *step, const ConvShape *s, Packing packing);
 /* Appends the operands of a FORWARD or GRAD_DATA step: in, packed weights, bias, residual, out. */
@@ -43,9 +43,10 @@ double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs);
 int conv_split_tiles(const Device *device, int tiles, int others);
 /* Fills the packed members of a FORWARD or GRAD_DATA step. */
 void conv_cpu_choose(Step *step, const Algorithm *how);
-/* Options of a program for a tile; group: of the forms that spread groups, else 0. Returns text. */
-typedef char ConvOptions[96];
-const char *conv_cpu_options(int tile, int vecs, int group, ConvOptions text);
+/* Options of a program for a tile and images stored as `type`; group: of the forms that spread groups, else 0. Returns
+ * text. */
+typedef char ConvOptions[128];
+const char *conv_cpu_options(DType type, int tile, int vecs, int group, ConvOptions text);
 /* Appends a FORWARD or GRAD_DATA kernel and its operands; what follows is up to the form. */
 Status conv_cpu_launch(const Step *step, const Algorithm *how, const char *file, const char *kernel,
                        const int items[3], Prepared *prepared);

@@ -2,7 +2,10 @@
  * sums of weight gradients. */
 #include "conv.h"
 
+#include "program.h"
+
 #include <stdio.h>
+#include <string.h>
 
 double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs)
 {
@@ -29,9 +32,10 @@ void conv_cpu_choose(Step *step, const Algorithm *how)
     conv_choose_packed(step, &s, packing);
 }
 
-const char *conv_cpu_options(int tile, int vecs, int group, ConvOptions text)
+const char *conv_cpu_options(DType type, int tile, int vecs, int group, ConvOptions text)
 {
-    int n = snprintf(text, sizeof(ConvOptions), "-DLANES=16 -DTILE=%d -DVECS=%d", tile, vecs);
+    int n = snprintf(text, sizeof(ConvOptions), "-DLANES=16 -DTILE=%d -DVECS=%d%s", tile, vecs,
+                     program_stored(type));
     if (group)
         snprintf(text + n, sizeof(ConvOptions) - (size_t)n, " -DGROUP=%d", group);
     return text;
@@ -42,7 +46,9 @@ Status conv_cpu_launch(const Step *step, const Algorithm *how, const char *file,
 {
     ConvOptions options;
     bool spread = how->method->packing == PACKING_SPREAD;
-    conv_cpu_options(how->rows, how->vecs, spread ? conv_spread_group(&step->conv) : 0, options);
+    conv_cpu_options(step->conv.type, how->rows, how->vecs, spread ? conv_spread_group(&step->conv) : 0, options);
+    if (how->method->packing == PACKING_WINOGRAD && step->conv.type != DTYPE_F32)
+        strcat(options, " -DFLOAT_WEIGHTS");
     TRY(launch_add_items(prepared, file, options, kernel, items));
     return conv_refs(step, prepared);
 }

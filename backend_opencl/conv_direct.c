@@ -8,6 +8,9 @@
  * choose and prepare make the same plan from the same description; nothing is kept in between. */
 #include "conv.h"
 
+#include "program.h"
+
+#include <stdio.h>
 #include <string.h>
 
 enum { BAND_BYTES = 256 << 10 }; /* in-rows that an item keeps in local memory: second cache */
@@ -133,6 +136,9 @@ static Status band_choose(const Device *device, Step *step, const Algorithm *how
     BandPlan plan;
     TRY(band_plan(device, step, how, &plan));
     conv_cpu_choose(step, how);
+    const ConvShape *s = &plan.args.s;
+    if (step->conv.type != DTYPE_F32 && plan.args.chunk < s->tile_blocks)
+        step->workspace_bytes = sizeof(float) * (uint64_t)step->conv.N * (uint64_t)s->out_image;
     return STATUS_OK;
 }
 
@@ -142,6 +148,8 @@ static Status band_prepare(const Device *device, const Step *step, const Algorit
     BandPlan plan;
     TRY(band_plan(device, step, how, &plan));
     TRY(conv_cpu_launch(step, how, "conv_cpu", "conv_band", plan.items, prepared));
+    if (step->conv.type != DTYPE_F32)
+        TRY(launch_ref(prepared, step->workspace));
     TRY(launch_local(prepared, plan.local));
     return launch_value(prepared, &plan.args, sizeof plan.args);
 }
@@ -149,7 +157,9 @@ static Status band_prepare(const Device *device, const Step *step, const Algorit
 static Status direct_pack(const Device *device, const Step *step, const Algorithm *how,
                           Prepared *prepared)
 {
-    return conv_cpu_pack(device, step, how, "conv_pack", "-DLANES=16", "conv_pack", prepared);
+    ConvOptions options;
+    snprintf(options, sizeof options, "-DLANES=16%s", program_stored(step->conv.type));
+    return conv_cpu_pack(device, step, how, "conv_pack", options, "conv_pack", prepared);
 }
 
 const Method conv_band = {.serves = 1 << ALGORITHM_FORWARD | 1 << ALGORITHM_GRAD_DATA,

@@ -2,6 +2,7 @@
  * prefer, grids and launches. Rows of a tile are pixels, or taps of the weight gradient. */
 #include "conv.h"
 #include "group.h"
+#include "program.h"
 
 #include <stdio.h>
 
@@ -48,29 +49,29 @@ static Status tile_check(const Device *device, const Step *step, const Algorithm
     return group_check(device, step, how, tile_local(how), "convolutions");
 }
 
-static Status tile_launch(const Algorithm *how, const char *name, const size_t global[3],
-                          size_t threads, Prepared *prepared)
+static Status tile_launch(const Algorithm *how, DType type, const char *name,
+                          const size_t global[3], size_t threads, Prepared *prepared)
 {
-    char options[64];
-    snprintf(options, sizeof options, "-DLANES=4 -DBM=%d -DVECS=%d -DTM=%d", how->rows, how->vecs,
-             how->item_rows);
+    char options[96];
+    snprintf(options, sizeof options, "-DLANES=4 -DBM=%d -DVECS=%d -DTM=%d%s", how->rows, how->vecs,
+             how->item_rows, program_stored(type));
     return launch_add(prepared, "conv_gpu", options, name, global, (size_t[3]){threads, 1, 1});
 }
 
 /* A launch of the convolution file with `groups` groups of a tile's work-items. */
-static Status group_launch(const Algorithm *how, const char *name, const size_t groups[3],
-                           Prepared *prepared)
+static Status group_launch(const Algorithm *how, DType type, const char *name,
+                           const size_t groups[3], Prepared *prepared)
 {
     size_t threads = group_threads(how), global[3] = {groups[0] * threads, groups[1], groups[2]};
-    return tile_launch(how, name, global, threads, prepared);
+    return tile_launch(how, type, name, global, threads, prepared);
 }
 
 /* A launch with one item for each of `count` values. */
-static Status each_launch(const Algorithm *how, const char *name, uint64_t count,
+static Status each_launch(const Algorithm *how, DType type, const char *name, uint64_t count,
                           Prepared *prepared)
 {
     size_t global[3] = {group_each(count), 1, 1};
-    return tile_launch(how, name, global, EACH_GROUP, prepared);
+    return tile_launch(how, type, name, global, EACH_GROUP, prepared);
 }
 
 /* ---- forward and data gradient */
@@ -96,7 +97,7 @@ static Status tile_prepare(const Device *device, const Step *step, const Algorit
     int pixels = div_up(a.s.out_height, step_out) * div_up(a.s.out_width, step_out);
     size_t groups[3] = {(size_t)div_up(pixels, how->rows), (size_t)a.s.tiles,
                         (size_t)(d->N * step_out * step_out)};
-    TRY(group_launch(how, "conv_tile", groups, prepared));
+    TRY(group_launch(how, d->type, "conv_tile", groups, prepared));
     TRY(conv_refs(step, prepared));
     return launch_value(prepared, &a, sizeof a);
 }
@@ -108,7 +109,7 @@ static Status tile_pack(const Device *device, const Step *step, const Algorithm 
     const ConvDesc *d = &step->conv;
     ConvPackArgs a = {.s = conv_shape(d, d->packed_for, how->vecs, PACKING_GROUPS),
                       .backward = d->packed_for == CONV_GRAD_DATA};
-    TRY(each_launch(how, "conv_pack_each", conv_packed_floats(&a.s), prepared));
+    TRY(each_launch(how, d->type, "conv_pack_each", conv_packed_count(&a.s), prepared));
     TRY(launch_ref(prepared, step->refs[0]));
     TRY(launch_ref(prepared, step->refs[1]));
     return launch_value(prepared, &a, sizeof a);
@@ -156,7 +157,7 @@ static Status weight_prepare(const Device *device, const Step *step, const Algor
     ConvWeightArgs a = weight_plan(device, d, how);
     size_t groups[3] = {(size_t)div_up(a.s.tile_blocks * d->R * a.taps, how->rows),
                         (size_t)a.s.tiles, (size_t)a.splits};
-    TRY(group_launch(how, "conv_weight_tile", groups, prepared));
+    TRY(group_launch(how, d->type, "conv_weight_tile", groups, prepared));
     TRY(launch_ref(prepared, step->refs[0]));
     TRY(launch_ref(prepared, step->refs[1]));
     TRY(launch_ref(prepared, step->workspace));
@@ -164,7 +165,7 @@ static Status weight_prepare(const Device *device, const Step *step, const Algor
     ConvUnpackArgs u = {
         .s = a.s, .split_floats = a.split_floats, .taps = a.taps, .splits = a.splits};
     uint64_t weights = (uint64_t)d->K * (uint64_t)a.s.in_group * (uint64_t)(d->R * d->S);
-    TRY(each_launch(how, "conv_unpack_each", weights, prepared));
+    TRY(each_launch(how, d->type, "conv_unpack_each", weights, prepared));
     TRY(launch_ref(prepared, step->workspace));
     TRY(launch_ref(prepared, step->refs[2]));
     return launch_value(prepared, &u, sizeof u);

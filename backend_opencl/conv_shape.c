@@ -92,7 +92,7 @@ ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs, Packing packing)
     return s;
 }
 
-uint64_t conv_packed_floats(const ConvShape *s)
+uint64_t conv_packed_count(const ConvShape *s)
 {
     return (uint64_t)s->tiles * (uint64_t)s->w_tile;
 }
@@ -100,9 +100,10 @@ uint64_t conv_packed_floats(const ConvShape *s)
 void conv_choose_packed(Step *step, const ConvShape *s, Packing packing)
 {
     const ConvDesc *d = &step->conv;
-    step->packed_bytes = sizeof(float) * conv_packed_floats(s);
+    bool transformed = packing == PACKING_WINOGRAD; /* what was rounded is no longer */
+    step->packed_bytes = (uint64_t)dtype_bytes(transformed ? DTYPE_F32 : d->type) * conv_packed_count(s);
     step->packed_layout = 1 + (uint64_t)s->vecs * 2 + ((uint64_t)d->op << 8) +
-                          ((uint64_t)packing << 12) + ((uint64_t)d->stride << 16) +
+                          ((uint64_t)packing << 12) + ((uint64_t)d->type << 14) + ((uint64_t)d->stride << 16) +
                           ((uint64_t)d->pad << 32);
 }
 

@@ -134,7 +134,7 @@ static Status sums_launch(const Step *step, const WeightPlan *plan, const char *
                           Prepared *prepared)
 {
     ConvOptions options;
-    conv_cpu_options(plan->sums.tile, plan->sums.vecs, group, options);
+    conv_cpu_options(step->conv.type, plan->sums.tile, plan->sums.vecs, group, options);
     return conv_sums_launch(step, &plan->sums, (ConvKernel){"conv_weight_cpu", options, kernel},
                             &plan->args, sizeof plan->args,
                             (ConvKernel){"conv_pack", "-DLANES=16", "conv_unpack"}, prepared);

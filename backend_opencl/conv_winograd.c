@@ -85,7 +85,7 @@ static double saved(const Device *device, const ConvDesc *d, int tile, int vecs)
     double worth =
         9.0 * s.out_height * s.out_width * s.in_channels * s.out_blocks / (products + transforms);
     /* Weights that no private cache holds arrive late, TILE products for each. */
-    bool large = sizeof(float) * conv_packed_floats(&s) > LARGE_WEIGHTS;
+    bool large = sizeof(float) * conv_packed_count(&s) > LARGE_WEIGHTS;
     return large ? worth * tile / (tile + 4) : worth;
 }
 
@@ -127,9 +127,10 @@ static Status winograd_pack(const Device *device, const Step *step, const Algori
                             Prepared *prepared)
 {
     ConvOptions options;
-    return conv_cpu_pack(device, step, how, "conv_winograd",
-                         conv_cpu_options(how->rows, how->vecs, 0, options), "conv_winograd_pack",
-                         prepared);
+    conv_cpu_options(step->conv.type, how->rows, how->vecs, 0, options);
+    if (step->conv.type != DTYPE_F32)
+        strcat(options, " -DFLOAT_WEIGHTS");
+    return conv_cpu_pack(device, step, how, "conv_winograd", options, "conv_winograd_pack", prepared);
 }
 
 const Method conv_winograd = {.serves = 1 << ALGORITHM_FORWARD | 1 << ALGORITHM_GRAD_DATA,
@@ -168,7 +169,7 @@ static ConvWinogradWeightArgs weight_cut(const Device *device, const ConvDesc *d
                                 .group = 1,
                                 .item_tiles = min_int(s.tiles, ITEM_TILES),
                                 .item_blocks = min_int(s.in_blocks, ITEM_BLOCKS)};
-    a.split_floats = (long)conv_packed_floats(&s);
+    a.split_floats = (long)conv_packed_count(&s);
     a.rows = min_int(div_up(BAND_SQUARES, a.columns), a.height);
     a.bands = div_up(a.height, a.rows);
     if (a.bands == 1)
@@ -240,7 +241,7 @@ static Status weight_prepare(const Device *device, const Step *step, const Algor
     ConvWinogradWeightArgs args;
     ConvOptions options;
     weight_plan(device, &step->conv, &sums, &args);
-    conv_cpu_options(sums.tile, sums.vecs, 0, options);
+    conv_cpu_options(step->conv.type, sums.tile, sums.vecs, 0, options);
     strcat(options, " -DWEIGHT_GRADIENT");
     return conv_sums_launch(step, &sums,
                             (ConvKernel){"conv_winograd", options, "conv_winograd_weight"}, &args,

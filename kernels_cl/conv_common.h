@@ -4,19 +4,31 @@
 
 #define ONE __attribute__((reqd_work_group_size(1, 1, 1)))
 
+/* Packed weights: stored as images are, but for those that Winograd's form has transformed (FLOAT_WEIGHTS). Either way
+ * they were rounded as images are when they were packed. */
+#ifdef FLOAT_WEIGHTS
+typedef float wgt;
+#define LOADW(p) LOAD(p)
+#define STOREW(p, v) STORE(p, v)
+#else
+typedef act wgt;
+#define LOADW(p) LOADA(p)
+#define STOREW(p, v) STOREA(p, v)
+#endif
+
 /* Operands of a convolution and of a weight gradient's sums: parameters of the kernel, and the lines that it begins
  * with. */
-#define CONV_REFS CREF(float, x), CREF(float, w), CREF(float, bias), CREF(float, residual), REF(float, y)
-#define CONV_PLACES                       \
-    PLACE(const float, x);                \
-    PLACE(const float, w);                \
-    PLACE_OR_NULL(const float, bias);     \
-    PLACE_OR_NULL(const float, residual); \
-    PLACE(float, y)
-#define SUMS_REFS CREF(float, x), CREF(float, dy), REF(float, sums)
-#define SUMS_PLACES         \
-    PLACE(const float, x);  \
-    PLACE(const float, dy); \
+#define CONV_REFS CREF(act, x), CREF(wgt, w), CREF(float, bias), CREF(act, residual), REF(act, y)
+#define CONV_PLACES                     \
+    PLACE(const act, x);                \
+    PLACE(const wgt, w);                \
+    PLACE_OR_NULL(const float, bias);   \
+    PLACE_OR_NULL(const act, residual); \
+    PLACE(act, y)
+#define SUMS_REFS CREF(act, x), CREF(act, dy), REF(float, sums)
+#define SUMS_PLACES       \
+    PLACE(const act, x);  \
+    PLACE(const act, dy); \
     PLACE(float, sums)
 
 /* Work of an item on a processor: tiles of out-channels; and of a weight gradient, bands of groups of images. */
@@ -141,7 +153,7 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
         vec wv[GROUP];                                           \
         UNROLL                                                   \
         for (int j = 0; j < GROUP; j++, w += 16)                 \
-            wv[j] = LOAD(w);                                     \
+            wv[j] = LOADW(w);                                     \
         UNROLL                                                   \
         for (int p = 0; p < TILE; p++) {                         \
             vec xv = LOAD((x) + p * 16);                         \
@@ -157,7 +169,7 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
         vec wv[VECS];                                  \
         UNROLL                                         \
         for (int k = 0; k < VECS; k++)                 \
-            wv[k] = LOAD(w + k * 16);                  \
+            wv[k] = LOADW(w + k * 16);                  \
         UNROLL                                         \
         for (int p = 0; p < TILE; p++) {               \
             vec xv = (vec)((x)[p * 16 + c]);           \
@@ -171,10 +183,14 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
 
 /* What happens to a finished or partial sum on its way to memory. */
 typedef struct Ending {
-    GLOBAL const float *bias;     /* or NULL */
-    GLOBAL const float *residual; /* like out, or NULL */
-    int add;                      /* out holds a part of the sum already */
+    GLOBAL const float *bias;   /* or NULL */
+    GLOBAL const act *residual; /* like out, or NULL */
+    int add;                    /* out holds a part of the sum already */
     int relu;
+#ifdef STORED_16 /* out would round a part of a sum: parts lie here, float32 */
+    GLOBAL float *partial;
+    int keep, resume; /* it goes there; what is there is added to it, instead of what out holds */
+#endif
 } Ending;
 
 static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
@@ -188,15 +204,23 @@ static inline vec bias_load(GLOBAL const float *bias, int k, int channels)
 }
 
 /* Stores the sums of one pixel, `bias` among them, at out + place. */
-static inline void store_ended(vec sum, GLOBAL float *out, long place, const Ending *end)
+static inline void store_ended(vec sum, GLOBAL act *out, long place, const Ending *end)
 {
+#ifdef STORED_16
+    if (end->resume)
+        sum += LOAD(end->partial + place);
+    if (end->keep) {
+        STORE(end->partial + place, sum);
+        return;
+    }
+#endif
     if (end->add)
-        sum += LOAD(out + place);
+        sum += LOADA(out + place);
     if (end->residual)
-        sum += LOAD(end->residual + place);
+        sum += LOADA(end->residual + place);
     if (end->relu)
         sum = sum < 0.f ? (vec)(0.f) : sum; /* not-a-number stays */
-    STORE(out + place, sum);
+    STOREA(out + place, sum);
 }
 #endif
 

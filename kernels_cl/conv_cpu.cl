@@ -8,7 +8,7 @@
  * 1x1 kernels of stride 1 need no band: conv_point reads the image in place, all rows as one. */
 
 /* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
-static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, int pitch, int valid,
+static inline void store_tile(vec acc[TILE][VECS], GLOBAL act *out, long at, int pitch, int valid,
                               int tile, const ConvShape *s, const Ending *end)
 {
     UNROLL
@@ -27,7 +27,7 @@ static inline void store_tile(vec acc[TILE][VECS], GLOBAL float *out, long at, i
 }
 
 /* Copies in-row y, columns of one phase, into cols pixels at d; zeros where there is no pixel. */
-static inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, int column,
+static inline void copy_row(LOCAL float *d, GLOBAL const act *image, int y, int column,
                             const ConvBandArgs *a)
 {
     const int step = a->s.in_stride, W = a->s.in_width;
@@ -37,17 +37,17 @@ static inline void copy_row(LOCAL float *d, GLOBAL const float *image, int y, in
         to = column < W ? min((W - 1 - column) / step + 1, a->cols) : 0;
         to = max(to, from);
     }
-    GLOBAL const float *row = image + ((long)y * W + column) * 16;
+    GLOBAL const act *row = image + ((long)y * W + column) * 16;
     for (int i = 0; i < from; i++)
         STORE(d + i * 16, (vec)(0.f));
     for (int i = from; i < to; i++)
-        STORE(d + i * 16, LOAD(row + (long)i * step * 16));
+        STORE(d + i * 16, LOADA(row + (long)i * step * 16));
     for (int i = to; i < a->cols; i++)
         STORE(d + i * 16, (vec)(0.f));
 }
 
 /* Copies what out-rows i0... from out-column j0 on need of `blocks` blocks: [block][row][phase][cols][16]. */
-static inline void copy_band(LOCAL float *band, GLOBAL const float *image, int blocks, int i0, int j0,
+static inline void copy_band(LOCAL float *band, GLOBAL const act *image, int blocks, int i0, int j0,
                              const ConvBandArgs *a)
 {
     for (int b = 0; b < blocks; b++, image += a->s.in_block)
@@ -74,14 +74,14 @@ static inline Taps phase_taps(int a, int extent, int pad, int base, const ConvSh
 }
 
 /* Sums and stores one row (of a phase) of out-pixels of one tile of channels. */
-static inline void band_row(LOCAL const float *row, GLOBAL const float *weights, GLOBAL float *out,
+static inline void band_row(LOCAL const float *row, GLOBAL const wgt *weights, GLOBAL act *out,
                             long at, int pixels, int blocks, Taps rows, Taps cols, int tile,
                             const ConvBandArgs *a, const Ending *end)
 {
     const int lanes = a->s.lanes, pitch = a->s.out_stride * 16;
     const int line = a->col_pitch * a->cols * 16, plane = a->band_rows * line;
     for (int j = 0; j < pixels; j += TILE) {
-        GLOBAL const float *w = weights;
+        GLOBAL const wgt *w = weights;
         vec acc[TILE][VECS];
         CLEAR(acc)
         for (int b = 0; b < blocks; b++)
@@ -103,7 +103,7 @@ static inline void band_row(LOCAL const float *row, GLOBAL const float *weights,
 
 /* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done
  * before. */
-static inline void band_tile(LOCAL const float *band, GLOBAL const float *weights, GLOBAL float *out,
+static inline void band_tile(LOCAL const float *band, GLOBAL const wgt *weights, GLOBAL act *out,
                              int i0, int j0, int first, int blocks, int tile, const ConvBandArgs *a,
                              const Ending *end)
 {
@@ -126,11 +126,21 @@ static inline void band_tile(LOCAL const float *band, GLOBAL const float *weight
     }
 }
 
+/* Where sums over a part of the in-blocks lie meanwhile. */
+#ifdef STORED_16
+#define PARTIAL_REF REF(float, partial),
+#define PARTIAL_PLACE PLACE_OR_NULL(float, partial);
+#else
+#define PARTIAL_REF
+#define PARTIAL_PLACE
+#endif
+
 /* Items: (tiles / item_tiles, images, bands * parts). refs in, packed weights, bias or none, residual or
- * none, out. */
-KERNEL ONE void conv_band(CONV_REFS, LOCAL float *band, ConvBandArgs a)
+ * none, out; in 16 bits also place for partial sums, where there are any. */
+KERNEL ONE void conv_band(CONV_REFS, PARTIAL_REF LOCAL float *band, ConvBandArgs a)
 {
     CONV_PLACES;
+    PARTIAL_PLACE
     const ConvShape *s = &a.s;
     const int n = ITEM(1), i0 = ITEM(2) / a.parts * a.rows, j0 = ITEM(2) % a.parts * a.part_cols;
     ITEM_TILES(a);
@@ -146,8 +156,13 @@ KERNEL ONE void conv_band(CONV_REFS, LOCAL float *band, ConvBandArgs a)
         for (int done = 0; done < s->tile_blocks; done += a.chunk) {
             int blocks = min(a.chunk, s->tile_blocks - done),
                 last = done + blocks == s->tile_blocks;
+#ifdef STORED_16
+            Ending end = {last ? bias : 0, last ? residual : 0, last && a.accumulate, last && a.relu,
+                          partial ? partial + n * s->out_image : 0, !last, done > 0};
+#else
             Ending end = {last ? bias : 0, last ? residual : 0, a.accumulate || done,
                           last && a.relu};
+#endif
             copy_band(band, x + (block + done) * s->in_block, blocks, i0, j0, &a);
             for (int i = 0; i < together; i++)
                 band_tile(band, w + (tile + i) * s->w_tile, y, i0, j0, done, blocks, tile + i, &a,
@@ -167,15 +182,23 @@ KERNEL ONE void conv_point(CONV_REFS, ConvPointArgs a)
     ITEM_TILES(a);
     Ending end = {bias, residual ? residual + n * s->out_image : 0, a.accumulate, a.relu};
     for (int tile = tile0; tile < tile1; tile++) {
-        GLOBAL const float *image = x + n * s->in_image + first_block(s, tile) * s->in_block;
+        GLOBAL const act *image = x + n * s->in_image + first_block(s, tile) * s->in_block;
         for (int j = p0; j < p1; j += TILE) {
-            GLOBAL const float *weights = w + tile * s->w_tile;
+            GLOBAL const wgt *weights = w + tile * s->w_tile;
             vec acc[TILE][VECS];
             CLEAR(acc)
             for (int b = 0; b < s->tile_blocks; b++) {
-                GLOBAL const float *xp = image + b * s->in_block + (long)j * 16;
-                GLOBAL const float *w = weights + (long)b * lanes * KT;
+                GLOBAL const act *from = image + b * s->in_block + (long)j * 16;
+                GLOBAL const wgt *w = weights + (long)b * lanes * KT;
+#ifdef STORED_16
+                float xp[TILE * 16];
+                UNROLL
+                for (int p = 0; p < TILE; p++)
+                    STORE(xp + p * 16, LOADA(from + p * 16));
                 ACCUMULATE(xp)
+#else
+                ACCUMULATE(from)
+#endif
             }
             store_tile(acc, y + n * s->out_image, (long)j * 16, 16, TILE, tile, s, &end);
         }

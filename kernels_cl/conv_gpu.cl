@@ -9,6 +9,15 @@
 
 enum { BN = VECS * 16, DEPTH = 16, PITCH = BM + 4, THREADS = (BN / 4) * (BM / TM) };
 
+/* Four neighbours at a place that is a multiple of four. */
+#ifdef STORED_16
+#define LOAD4(p) LOADA(p)
+#define STORE4(p, v) STOREA(p, v)
+#else
+#define LOAD4(p) (*(GLOBAL const float4 *)(p))
+#define STORE4(p, v) (*(GLOBAL float4 *)(p) = (v))
+#endif
+
 #define GROUP __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 
 /* acc += rows^T columns over `depth` steps: rows [depth][PITCH], columns [depth][BN] in local
@@ -86,12 +95,12 @@ KERNEL GROUP void conv_tile(CONV_REFS, ConvTileArgs a)
                 for (int i = 0; i < SLOTS; i++) {
                     int iy = in_y[i] + t, ix = in_x[i] + u;
                     int inside = iy >= 0 & iy < s->in_height & ix >= 0 & ix < s->in_width & q < s->lanes;
-                    int4 v = as_int4(*(GLOBAL const float4 *)(x + (inside ? iy * s->in_width + ix : 0) * 16L + q));
+                    int4 v = as_int4(LOAD4(x + (inside ? iy * s->in_width + ix : 0) * 16L + q));
                     got[i] = as_float4(v & (int4)(-inside));
                 }
                 UNROLL
                 for (int i = 0; i < PIECES; i++)
-                    weights[i] = *(GLOBAL const float4 *)(w + min((id + i * THREADS) * 4, s->lanes * BN - 4));
+                    weights[i] = LOAD4(w + min((id + i * THREADS) * 4, s->lanes * BN - 4));
                 UNROLL
                 for (int i = 0; i < SLOTS; i++) {
                     int m = (id + i * THREADS) / 4;
@@ -128,12 +137,12 @@ KERNEL GROUP void conv_tile(CONV_REFS, ConvTileArgs a)
         long at = n * s->out_image + k / 16 * s->out_block + pixel * 16 + k % 16;
         float4 v = acc[i] + shift;
         if (a.accumulate)
-            v += vload4(0, y + at);
+            v += LOADA(y + at);
         if (residual)
-            v += vload4(0, residual + at);
+            v += LOADA(residual + at);
         if (a.relu)
             v = v < 0.f ? (float4)(0.f) : v; /* not-a-number stays */
-        *(GLOBAL float4 *)(y + at) = v;
+        STORE4(y + at, v);
     }
 }
 
@@ -163,7 +172,7 @@ KERNEL GROUP void conv_weight_tile(SUMS_REFS, ConvWeightArgs a)
         acc[i] = (float4)(0.f);
     x += (first_block(s, tile) + b) * s->in_block + lane;
     for (int band = band0; band < band1; band++) {
-        GLOBAL const float *plane = x + n * s->in_image;
+        GLOBAL const act *plane = x + n * s->in_image;
         barrier(CLK_LOCAL_MEM_FENCE);
         float got[DEPTH * BM / THREADS];
         float4 grads[DEPTH * BN / 4 / THREADS];
@@ -172,14 +181,14 @@ KERNEL GROUP void conv_weight_tile(SUMS_REFS, ConvWeightArgs a)
             int p = p0 + id / BM + i * (THREADS / BM), iy = p / s->out_width * s->in_stride + shift_y;
             int ix = p % s->out_width * s->in_stride + shift_x;
             int inside = p < pixels & q < all_rows & iy >= 0 & iy < s->in_height & ix >= 0 & ix < s->in_width;
-            got[i] = as_float(as_int(plane[(inside ? iy * s->in_width + ix : 0) * 16L]) & -inside);
+            got[i] = as_float(as_int(LOAD1(plane + (inside ? iy * s->in_width + ix : 0) * 16L)) & -inside);
         }
         UNROLL
         for (int i = 0; i < DEPTH * BN / 4 / THREADS; i++) {
             int e = id + i * THREADS, p = p0 + e / (BN / 4), k = tile * BN + e % (BN / 4) * 4;
             int inside = p < pixels & k < s->out_blocks * 16;
-            int4 v = as_int4(*(GLOBAL const float4 *)(dy + n * s->out_image +
-                             (inside ? k / 16 * s->out_block + p * 16L + k % 16 : 0)));
+            int4 v = as_int4(LOAD4(dy + n * s->out_image +
+                                   (inside ? k / 16 * s->out_block + p * 16L + k % 16 : 0)));
             grads[i] = as_float4(v & (int4)(-inside));
         }
         UNROLL
@@ -206,10 +215,10 @@ KERNEL GROUP void conv_weight_tile(SUMS_REFS, ConvWeightArgs a)
 }
 
 /* One item per packed weight: [tile][phase][block][t][u][lane][BN], as conv_pack. */
-KERNEL void conv_pack_each(CREF(float, w), REF(float, packed), ConvPackArgs a)
+KERNEL void conv_pack_each(CREF(float, w), REF(wgt, packed), ConvPackArgs a)
 {
     PLACE(const float, w);
-    PLACE(float, packed);
+    PLACE(wgt, packed);
     const ConvShape *s = &a.s;
     const long item = get_global_id(0);
     if (item >= s->tiles * s->w_tile)
@@ -241,7 +250,7 @@ KERNEL void conv_pack_each(CREF(float, w), REF(float, packed), ConvPackArgs a)
                                : (long)k * s->in_group + c % s->in_group;
         value = w[(pair * s->R + r) * s->S + col];
     }
-    packed[item] = value;
+    STORE1(packed + item, value);
 }
 
 /* One item per weight [K][C/groups][R][S]: its sums over splits, in order. */

@@ -41,7 +41,7 @@ static inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
 
 /* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. Forward, the
  * weights of an out-channel and a block lie together, [lane][tap]: sixteen out-channels are transposed at a time. */
-static inline void pack_forward(GLOBAL const float *w, GLOBAL float *to, int out, int block, const ConvPackArgs *a)
+static inline void pack_forward(GLOBAL const float *w, GLOBAL wgt *to, int out, int block, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const int taps = s->R * s->S, width = s->vecs * 16;
@@ -52,7 +52,7 @@ static inline void pack_forward(GLOBAL const float *w, GLOBAL float *to, int out
             vec columns[16];
             load_columns(columns, w + at * 16, row);
             for (int i = 0; i < 16; i++) {
-                STORE(to + (tap * 16 + lane) * width + v * 16, columns[i]);
+                STOREW(to + (tap * 16 + lane) * width + v * 16, columns[i]);
                 if (++tap == taps) {
                     tap = 0;
                     lane++;
@@ -62,7 +62,7 @@ static inline void pack_forward(GLOBAL const float *w, GLOBAL float *to, int out
 }
 
 /* Backward, those of an in-channel (K) and sixteen out-channels (C) do, [out][tap]. */
-static inline void pack_backward(GLOBAL const float *w, GLOBAL float *to, int out, int block, Phase p,
+static inline void pack_backward(GLOBAL const float *w, GLOBAL wgt *to, int out, int block, Phase p,
                                  const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
@@ -74,35 +74,35 @@ static inline void pack_backward(GLOBAL const float *w, GLOBAL float *to, int ou
             GLOBAL const float *from = w + tap_at(a, p, t, u);
             for (int lane = 0; lane < 16; lane++, from += in_step)
                 for (int v = 0; v < s->vecs; v++, to += 16)
-                    STORE(to, taps == 1 ? LOAD(from + v * 16) : gather(from + v * 16 * taps, taps));
+                    STOREW(to, taps == 1 ? LOAD(from + v * 16) : gather(from + v * 16 * taps, taps));
         }
 }
 
 /* Any block: channels beyond the last and lanes of other groups are zero. */
-static inline void pack_sparse(GLOBAL const float *w, GLOBAL float *to, int tile, int block, Phase p,
+static inline void pack_sparse(GLOBAL const float *w, GLOBAL wgt *to, int tile, int block, Phase p,
                                const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
     const int width = s->vecs * 16;
     for (int i = 0; i < p.rows * p.cols * s->lanes * width; i += 16)
-        STORE(to + i, (vec)(0.f));
+        STOREW(to + i, (vec)(0.f));
     for (int k = 0; k < width; k++) {
         Lanes l = group_lanes(s, tile * width + k, block, a->backward);
         GLOBAL const float *from = w + l.start * s->R * s->S;
         for (int lane = l.from; lane < l.to; lane++, from += l.step * s->R * s->S) {
-            GLOBAL float *at = to + lane * width + k;
+            GLOBAL wgt *at = to + lane * width + k;
             for (int t = 0; t < p.rows; t++)
                 for (int u = 0; u < p.cols; u++, at += s->lanes * width)
-                    *at = from[tap_at(a, p, t, u)];
+                    STORE1(at, from[tap_at(a, p, t, u)]);
         }
     }
 }
 
 /* packed[tile][phase][block][t][u][lane][16 * vecs]. Items: (tiles, in-blocks / chunk). */
-KERNEL ONE void conv_pack(CREF(float, w), REF(float, packed), ConvPackArgs a)
+KERNEL ONE void conv_pack(CREF(float, w), REF(wgt, packed), ConvPackArgs a)
 {
     PLACE(const float, w);
-    PLACE(float, packed);
+    PLACE(wgt, packed);
     const ConvShape *s = &a.s;
     const int tile = ITEM(0), width = s->vecs * 16, step = s->out_stride;
     const int b0 = ITEM(1) * a.chunk, b1 = min(b0 + a.chunk, s->tile_blocks);

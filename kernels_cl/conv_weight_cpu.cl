@@ -28,13 +28,22 @@
 #define PLACE_AT(x, q) (vec)((x)[q])
 #endif
 
-/* Adds x[q] dy over `count` pixels: x moves on by `step` floats, dy by 16. */
-#define PIXELS(x, dy, step, count)                     \
+/* The same for images in place, of TILE places from q0 on: 16 bits are brought into floats a vector at a time. */
+#ifdef STORED_16
+#define POINT_PLACES(x) float lanes_[16]; STORE(lanes_, LOADA((x) - q0));
+#define POINT_AT(x, q) (vec)(lanes_[q0 + (q)])
+#else
+#define POINT_PLACES(x)
+#define POINT_AT(x, q) (vec)((x)[q])
+#endif
+
+/* Adds x[q] dy over `count` pixels: x moves on by `step` elements, dy by 16. */
+#define PIXELS(x, dy, step, count, PLACES, PLACE_AT)   \
     for (int p = 0; p < (count); p++) {                \
         vec yv[VECS];                                  \
         UNROLL                                         \
         for (int k = 0; k < VECS; k++)                 \
-            yv[k] = LOAD((dy) + offset[k]);            \
+            yv[k] = LOADA((dy) + offset[k]);           \
         PLACES(x)                                      \
         UNROLL                                         \
         for (int q = 0; q < TILE; q++) {               \
@@ -49,7 +58,7 @@
 
 /* Copies what out-rows i0... from out-column j0 on need of one block: [row][cols][lanes], zeros where there is no
  * pixel, and TILE zeros behind the end, which the last register tile of a row may reach. */
-static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i0, int j0, int band_rows,
+static inline void copy_band(LOCAL float *band, GLOBAL const act *plane, int i0, int j0, int band_rows,
                              const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
@@ -59,12 +68,12 @@ static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i
         for (int i = 0; i < a->cols; i++, band += lanes) {
             int x = (j0 + i / a->col_pitch) * s->in_stride + i % a->col_pitch - s->pad;
             bool inside = y >= 0 && y < s->in_height && x >= 0 && x < s->in_width;
-            GLOBAL const float *from = plane + ((long)y * s->in_width + x) * 16;
+            GLOBAL const act *from = plane + ((long)y * s->in_width + x) * 16;
             if (lanes == 16)
-                STORE(band, inside ? LOAD(from) : (vec)(0.f));
+                STORE(band, inside ? LOADA(from) : (vec)(0.f));
             else
                 for (int c = 0; c < lanes; c++)
-                    band[c] = inside ? from[c] : 0.f;
+                    band[c] = inside ? LOAD1(from + c) : 0.f;
         }
     }
     for (int i = 0; i < TILE; i++)
@@ -72,7 +81,7 @@ static inline void copy_band(LOCAL float *band, GLOBAL const float *plane, int i
 }
 
 /* Adds bands of rows x count out-pixels, of several images, to the sums [R][taps][KT] of one tile and block. */
-static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLOBAL float *sums, int images, int rows,
+static inline void band_add(LOCAL const float *band, GLOBAL const act *dy, GLOBAL float *sums, int images, int rows,
                             int count, int tile, int fresh, const ConvWeightArgs *a)
 {
     const ConvShape *s = &a->s;
@@ -85,8 +94,8 @@ static inline void band_add(LOCAL const float *band, GLOBAL const float *dy, GLO
                 for (int i = 0; i < rows; i++) {
                     LOCAL const float *x =
                         band + n * a->band_floats + (i * a->row_pitch + r) * line + BAND_PLACE(q0);
-                    GLOBAL const float *y = dy + n * s->out_image + (long)i * s->out_width * 16;
-                    PIXELS(x, y, step, count)
+                    GLOBAL const act *y = dy + n * s->out_image + (long)i * s->out_width * 16;
+                    PIXELS(x, y, step, count, PLACES, PLACE_AT)
                 }
             TILE_STORE(sums)
         }
@@ -146,9 +155,9 @@ KERNEL ONE void conv_weight_point(SUMS_REFS, ConvWeightArgs a)
                         sums + (((long)tile * s->tile_blocks + block - first) * 16 + q0) * KT;
                     TILE_LOAD(d, unit == unit0)
                     for (int n = n0; n < n1; n++) {
-                        GLOBAL const float *xp = x + n * s->in_image + block * s->in_block + (long)p0 * 16 + q0;
-                        GLOBAL const float *yp = dy + n * s->out_image + (long)p0 * 16;
-                        PIXELS(xp, yp, 16, count)
+                        GLOBAL const act *xp = x + n * s->in_image + block * s->in_block + (long)p0 * 16 + q0;
+                        GLOBAL const act *yp = dy + n * s->out_image + (long)p0 * 16;
+                        PIXELS(xp, yp, 16, count, POINT_PLACES, POINT_AT)
                     }
                     TILE_STORE(d)
                 }

@@ -13,21 +13,21 @@
  * The weight gradient is the transpose of that: G'[(B'dB) (A dy A')]G, summed over all squares between the brackets. */
 
 /* B'dB of the 4 x 4 pixels of a plane from (y, x) on, zeros outside; the frequencies `step` floats apart. */
-static inline void transform_in(LOCAL float *to, long step, GLOBAL const float *plane, int y, int x,
+static inline void transform_in(LOCAL float *to, long step, GLOBAL const act *plane, int y, int x,
                                 const ConvShape *s)
 {
     const int H = s->in_height, W = s->in_width;
-    GLOBAL const float *corner = plane + ((long)y * W + x) * 16;
+    GLOBAL const act *corner = plane + ((long)y * W + x) * 16;
     vec d[4][4], t[4][4];
     if (y >= 0 && x >= 0 && y + 4 <= H && x + 4 <= W) {
         UNROLL
         for (int i = 0; i < 16; i++)
-            d[i / 4][i % 4] = LOAD(corner + ((long)(i / 4) * W + i % 4) * 16);
+            d[i / 4][i % 4] = LOADA(corner + ((long)(i / 4) * W + i % 4) * 16);
     } else {
         UNROLL
         for (int i = 0; i < 16; i++) {
             bool inside = y + i / 4 >= 0 && y + i / 4 < H && x + i % 4 >= 0 && x + i % 4 < W;
-            d[i / 4][i % 4] = inside ? LOAD(corner + ((long)(i / 4) * W + i % 4) * 16) : (vec)(0.f);
+            d[i / 4][i % 4] = inside ? LOADA(corner + ((long)(i / 4) * W + i % 4) * 16) : (vec)(0.f);
         }
     }
     UNROLL
@@ -47,7 +47,7 @@ static inline void transform_in(LOCAL float *to, long step, GLOBAL const float *
 }
 
 /* All squares of some rows of one block. */
-static inline void transform_rows(LOCAL float *to, int places, GLOBAL const float *plane, int row0, int rows,
+static inline void transform_rows(LOCAL float *to, int places, GLOBAL const act *plane, int row0, int rows,
                                   int columns, const ConvShape *s)
 {
     for (int y = row0; y < row0 + rows; y++)
@@ -58,7 +58,7 @@ static inline void transform_rows(LOCAL float *to, int places, GLOBAL const floa
 #ifndef WEIGHT_GRADIENT /* a program is one or the other: a driver builds each kernel, needed or not */
 
 /* Every block of in-channels of the item's rows. */
-static inline void transform_image(LOCAL float *spectra, GLOBAL const float *image, int row0, int squares,
+static inline void transform_image(LOCAL float *spectra, GLOBAL const act *image, int row0, int squares,
                                    const ConvWinogradArgs *a)
 {
     for (int b = 0; b < a->s.in_blocks; b++, image += a->s.in_block) {
@@ -70,7 +70,7 @@ static inline void transform_image(LOCAL float *spectra, GLOBAL const float *ima
 }
 
 /* The products of TILE squares, from place j on, with one tile of out-channels. */
-static inline void multiply(LOCAL float *products, LOCAL const float *spectra, GLOBAL const float *weights, int j,
+static inline void multiply(LOCAL float *products, LOCAL const float *spectra, GLOBAL const wgt *weights, int j,
                             const ConvWinogradArgs *a)
 {
     const int lanes = 16;
@@ -78,7 +78,7 @@ static inline void multiply(LOCAL float *products, LOCAL const float *spectra, G
         vec acc[TILE][VECS];
         CLEAR(acc)
         for (int b = 0; b < a->s.in_blocks; b++) {
-            GLOBAL const float *w = weights + (long)(b * FREQUENCIES + f) * 16 * KT;
+            GLOBAL const wgt *w = weights + (long)(b * FREQUENCIES + f) * 16 * KT;
             LOCAL const float *x = spectra + ((b * FREQUENCIES + f) * a->places + j) * 16;
             ACCUMULATE(x)
         }
@@ -100,7 +100,7 @@ static inline Square square_next(Square s, int columns)
 }
 
 /* A'mA of one square and one vector of out-channels, and its up to four pixels to memory. */
-static inline void transform_out(LOCAL const float *products, GLOBAL float *out, long plane, int y, int x, vec bias,
+static inline void transform_out(LOCAL const float *products, GLOBAL act *out, long plane, int y, int x, vec bias,
                                  const ConvShape *s, const Ending *end)
 {
     vec t[2][4];
@@ -208,6 +208,8 @@ KERNEL ONE void conv_winograd_pack(CREF(float, w), REF(float, packed), ConvPackA
         for (int k = 0; k < VECS; k++) {
             vec g[16 * 9];
             load_taps(g, w, (tile * VECS + k) * 16, b, &a);
+            for (int i = 0; i < 16 * 9; i++)
+                g[i] = rounda(g[i]);
             for (int lane = 0; lane < 16; lane++)
                 transform_weights(packed + lane * KT + k * 16, 16 * KT, g + lane * 9);
         }
@@ -216,17 +218,17 @@ KERNEL ONE void conv_winograd_pack(CREF(float, w), REF(float, packed), ConvPackA
 #else /* ---- weight gradient: here a register tile is TILE in-channels times VECS vectors of out-channels */
 
 /* A dy A' of the 2 x 2 pixels of a plane from (y, x) on, zeros outside; the frequencies `step` floats apart. */
-static inline void transform_square(LOCAL float *to, long step, GLOBAL const float *plane, int y, int x,
+static inline void transform_square(LOCAL float *to, long step, GLOBAL const act *plane, int y, int x,
                                     const ConvShape *s)
 {
     const int H = s->out_height, W = s->out_width;
-    GLOBAL const float *corner = plane + ((long)y * W + x) * 16;
+    GLOBAL const act *corner = plane + ((long)y * W + x) * 16;
     const bool right = x + 1 < W, below = y + 1 < H;
     vec d[2][2], t[4][2];
-    d[0][0] = LOAD(corner);
-    d[0][1] = right ? LOAD(corner + 16) : (vec)(0.f);
-    d[1][0] = below ? LOAD(corner + (long)W * 16) : (vec)(0.f);
-    d[1][1] = right && below ? LOAD(corner + (long)(W + 1) * 16) : (vec)(0.f);
+    d[0][0] = LOADA(corner);
+    d[0][1] = right ? LOADA(corner + 16) : (vec)(0.f);
+    d[1][0] = below ? LOADA(corner + (long)W * 16) : (vec)(0.f);
+    d[1][1] = right && below ? LOADA(corner + (long)(W + 1) * 16) : (vec)(0.f);
     UNROLL
     for (int j = 0; j < 2; j++) {
         t[0][j] = d[0][j];
@@ -244,7 +246,7 @@ static inline void transform_square(LOCAL float *to, long step, GLOBAL const flo
 }
 
 /* One block of out-channels, its vector of the places [place][KT]; nobody reads the sums of a block past the end. */
-static inline void transform_squares(LOCAL float *to, GLOBAL const float *image, int block, int row0, int rows,
+static inline void transform_squares(LOCAL float *to, GLOBAL const act *image, int block, int row0, int rows,
                                      const ConvWinogradWeightArgs *a)
 {
     block = min(block, a->s.out_blocks - 1);

@@ -42,14 +42,23 @@ typedef PASTE(uchar, LANES) bvec;
 #define TO_INT(v) PASTE(convert_int, LANES)(v)
 #define TO_BYTE(v) PASTE(convert_uchar, LANES)(v)
 /* What images and their gradients are stored in: float, or with STORED_F16 or STORED_BF16 16 bits of it, rounded to
- * nearest, ties to even. Computed with are floats in any case. LOADA and STOREA move a vector, LOAD1 and STORE1 one. */
+ * nearest, ties to even. Computed with are floats in any case. LOADA and STOREA move a vector, LOAD1 and STORE1 one;
+ * rounda gives a vector as it would be read again. */
 #if defined(STORED_F16)
+#define STORED_16
 typedef half act;
 #define LOADA(p) PASTE(vload_half, LANES)(0, p)
 #define STOREA(p, v) PASTE(PASTE(vstore_half, LANES), _rte)(v, 0, p)
 #define LOAD1(p) vload_half(0, p)
 #define STORE1(p, v) vstore_half_rte(v, 0, p)
+static inline vec rounda(vec v)
+{
+    ushort bits[LANES];
+    STOREA((half *)bits, v);
+    return LOADA((const half *)bits);
+}
 #elif defined(STORED_BF16)
+#define STORED_16
 typedef ushort act;
 typedef PASTE(uint, LANES) uvec;
 #define LOADA(p) PASTE(as_float, LANES)(PASTE(convert_uint, LANES)(PASTE(vload, LANES)(0, p)) << 16)
@@ -66,8 +75,13 @@ static inline uint bf16_bits1(float v)
     uint u = as_uint(v);
     return isnan(v) ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16;
 }
+static inline vec rounda(vec v)
+{
+    return PASTE(as_float, LANES)(bf16_bits(v) << 16);
+}
 #else
 typedef float act;
+#define rounda(v) (v)
 #define LOADA(p) LOAD(p)
 #define STOREA(p, v) STORE(p, v)
 #define LOAD1(p) (*(p))
