@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 static TestDevice device;
 static int candidate = -1; /* not negative: steps run this one of the backend's algorithms, if there are so many */
 static int candidates_run, cases_run;
+static DType stored; /* of images and their gradients, and of weights in use */
 
 static int div_up(int a, int b)
 {
@@ -48,15 +50,24 @@ static size_t w_count(const ConvDesc *d)
     return (size_t)d->K * (d->C / d->groups) * d->R * d->S;
 }
 
+/* Normal numbers as they are stored. */
+static float *random_stored(Rng *rng, size_t n)
+{
+    float *values = random_floats(rng, n);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float)dtype_round(stored, values[i]);
+    return values;
+}
+
 static Case case_new(ConvDesc d, Rng *rng)
 {
     return (Case){.d = d,
-                  .x = random_floats(rng, x_count(&d)),
+                  .x = random_stored(rng, x_count(&d)),
                   .w = random_floats(rng, w_count(&d)),
-                  .dy = random_floats(rng, y_count(&d)),
+                  .dy = random_stored(rng, y_count(&d)),
                   .bias = random_floats(rng, (size_t)d.K),
-                  .residual = random_floats(rng, y_count(&d)),
-                  .old = random_floats(rng, x_count(&d))};
+                  .residual = random_stored(rng, y_count(&d)),
+                  .old = random_stored(rng, x_count(&d))};
 }
 
 static void case_free(Case *c)
@@ -92,8 +103,9 @@ static void reference_sums(Case *c)
                 size_t x = (((size_t)n * d->C + k / kg * cg + channel) * d->H + h) * d->W + w;
                 size_t weight = (((size_t)k * cg + channel) * d->R + r) * d->S + s;
                 size_t y = ((size_t)n * d->K + k) * d->P * d->Q + pixel;
-                c->y_sums[y] += (double)c->x[x] * c->w[weight];
-                c->dx_sums[x] += (double)c->dy[y] * c->w[weight];
+                double used = dtype_round(stored, c->w[weight]);
+                c->y_sums[y] += c->x[x] * used;
+                c->dx_sums[x] += c->dy[y] * used;
                 c->dw_sums[weight] += (double)c->x[x] * c->dy[y];
             }
 }
@@ -125,18 +137,68 @@ static void from_blocks(float *plain, const float *blocked, int N, int C, int pi
             }
 }
 
-static Operand blocked_operand(const float *plain, int N, int C, int pixels)
+/* Words that so many elements take as they are stored. */
+static size_t words(size_t elements)
+{
+    return elements * (size_t)dtype_bytes(stored) / 4;
+}
+
+/* Elements in 16 bits each, in place of the floats that they are rounded from; and back. */
+static void narrow(float *values, size_t n)
+{
+    uint16_t *bits = (uint16_t *)values;
+    for (size_t i = 0; stored != DTYPE_F32 && i < n; i++)
+        bits[i] = half_bits(stored, values[i]);
+}
+
+static void widen(float *values, size_t n)
+{
+    const uint16_t *bits = (const uint16_t *)values;
+    for (size_t i = n; stored != DTYPE_F32 && i-- > 0;)
+        values[i] = (float)half_value(stored, bits[i]);
+}
+
+static float *to_stored(const float *plain, int N, int C, int pixels)
 {
     float *blocked = to_blocks(plain, N, C, pixels);
-    Operand o = operand_new(&device, blocked, (size_t)N * div_up(C, 16) * pixels * 16, true);
+    narrow(blocked, (size_t)N * div_up(C, 16) * pixels * 16);
+    return blocked;
+}
+
+static Operand blocked_operand(const float *plain, int N, int C, int pixels)
+{
+    float *blocked = to_stored(plain, N, C, pixels);
+    Operand o = operand_new(&device, blocked, words((size_t)N * div_up(C, 16) * pixels * 16), true);
     free(blocked);
     return o;
+}
+
+/* Beside the bound of the sum, half a unit of the format that the result was rounded to, once. */
+static void compare_rounded(const char *what, const float *seen, const double *expected, size_t count, double length)
+{
+    const double u = 6e-8, least = ldexp(1, half_least(stored) - half_digits(stored));
+    double squares = 0, errors = 0, allowed = 0;
+    for (size_t i = 0; i < count; i++)
+        squares += expected[i] * expected[i];
+    double rms = sqrt(squares / (double)count);
+    for (size_t i = 0; i < count; i++) {
+        double error = fabs(seen[i] - expected[i]), sum = 32 * u * sqrt(length) * (fabs(expected[i]) + rms);
+        double unit = fmax(least, ldexp(1, ilogb(fmax(fabs(expected[i]) + sum, least)) - half_digits(stored)));
+        if (!(error <= sum + unit / 2))
+            fail_msg("%s: value %zu is %g, expected %g: %.2f units of %s", what, i, seen[i], expected[i], error / unit,
+                     dtype_word(stored));
+        errors += error * error;
+        allowed += unit * unit / 12; /* of an error that is anywhere within half a unit */
+    }
+    double bound = 2 * allowed + 10 * (0.55 * u * u + 0.1 * length * u * u) * squares;
+    if (count >= 64 && !(errors <= bound))
+        fail_msg("%s: mean squared error %g of the bound", what, errors / bound);
 }
 
 static void describe(char *text, size_t size, const ConvDesc *d, const char *algorithm)
 {
     static const char *const ops[] = {"forward", "grad-data", "grad-weight"};
-    snprintf(text, size, "%s [%s] N%d C%d H%d W%d K%d R%d S%d s%d p%d g%d%s%s", ops[d->op],
+    snprintf(text, size, "%s %s [%s] N%d C%d H%d W%d K%d R%d S%d s%d p%d g%d%s%s", dtype_word(stored), ops[d->op],
              algorithm, d->N, d->C, d->H, d->W, d->K, d->R, d->S, d->stride, d->pad, d->groups,
              d->relu ? " relu" : "", d->accumulate ? " accumulate" : "");
 }
@@ -152,27 +214,34 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
                  .writes = 4,
                  .name = "test",
                  .conv = *d};
+    step.conv.type = stored;
     const char *wanted = candidate < 0 ? NULL : device.backend->candidate(device.device, &step, candidate);
     if (candidate >= 0 && !wanted)
         return;
     step.algorithm = wanted;
     candidates_run++;
     cases_run++;
-    float *seen = mem_alloc(out.count * 4);
+    const bool image = out_pixels > 0;
+    const size_t elements = image && stored != DTYPE_F32 ? 2 * out.count : out.count;
+    float *seen = mem_alloc(elements * 4);
     step_check_twice(&device, &step, &out, before, seen);
     if (wanted)
         assert_string_equal(step.algorithm, wanted);
     char text[200];
     describe(text, sizeof text, d, step.algorithm);
     size_t count = out.count;
-    if (out_pixels) {
+    if (image) {
+        widen(seen, elements);
         float *plain = mem_alloc((size_t)d->N * out_channels * out_pixels * 4);
         from_blocks(plain, seen, d->N, out_channels, out_pixels);
         free(seen);
         seen = plain;
         count = (size_t)d->N * out_channels * out_pixels;
     }
-    compare_sums(text, seen, expected, count, length);
+    if (image && stored != DTYPE_F32)
+        compare_rounded(text, seen, expected, count, length);
+    else
+        compare_sums(text, seen, expected, count, length);
     free(seen);
 }
 
@@ -194,13 +263,13 @@ static void check_forward(const Case *c, bool bias, bool residual, bool relu, bo
     }
     Operand x = blocked_operand(c->x, d.N, d.C, d.H * d.W),
             w = operand_new(&device, c->w, w_count(&d), false);
-    Operand y = operand_new(&device, NULL, (size_t)d.N * div_up(d.K, 16) * plane * 16, true);
+    Operand y = operand_new(&device, NULL, words((size_t)d.N * div_up(d.K, 16) * plane * 16), true);
     Operand b = {0}, res = {0};
     if (bias)
         b = operand_new(&device, c->bias, (size_t)d.K, false);
     if (residual && !accumulate)
         res = blocked_operand(c->residual, d.N, d.K, (int)plane);
-    float *before = accumulate ? to_blocks(c->residual, d.N, d.K, (int)plane) : NULL;
+    float *before = accumulate ? to_stored(c->residual, d.N, d.K, (int)plane) : NULL;
     run_and_compare(&d, x, w, y, b, res, before, d.K, (int)plane, expected,
                     (double)(d.C / d.groups) * d.R * d.S + 2);
     free(before);
@@ -222,8 +291,8 @@ static void check_data(const Case *c, bool accumulate)
         expected[i] = c->dx_sums[i] + (accumulate ? c->old[i] : 0);
     Operand dy = blocked_operand(c->dy, d.N, d.K, d.P * d.Q),
             w = operand_new(&device, c->w, w_count(&d), false);
-    Operand dx = operand_new(&device, NULL, (size_t)d.N * div_up(d.C, 16) * d.H * d.W * 16, true);
-    float *before = accumulate ? to_blocks(c->old, d.N, d.C, d.H * d.W) : NULL;
+    Operand dx = operand_new(&device, NULL, words((size_t)d.N * div_up(d.C, 16) * d.H * d.W * 16), true);
+    float *before = accumulate ? to_stored(c->old, d.N, d.C, d.H * d.W) : NULL;
     run_and_compare(&d, dy, w, dx, (Operand){0}, (Operand){0}, before, d.C, d.H * d.W, expected,
                     (double)(d.K / d.groups) * d.R * d.S + 1);
     free(before);
@@ -470,6 +539,40 @@ static void cpu_candidates(void **state)
     assert_true(count >= (device.backend->opened(device.device)->local_memory >= 1 << 19 ? 14 : 7));
 }
 
+/* One shape for each form, in 16 bits; partial sums of an out-pixel among them, where the local memory does not hold all
+ * of its in-channels. */
+static void stored_shapes(void)
+{
+    check_shape(1, 36, 7, 14, 40, 1, 1, 1, 0, 1);
+    check_shape(2, 35, 5, 14, 36, 3, 3, 1, 1, 1);
+    check_shape(1, 34, 9, 8, 36, 3, 3, 2, 1, 2);
+    check_shape(1, 24, 9, 7, 24, 3, 3, 1, 1, 6);
+}
+
+static void stored_16(void **state)
+{
+    (void)state;
+    static const DType types[] = {DTYPE_F16, DTYPE_BF16};
+    TestDevice usual = device;
+    for (int i = 0; i < 2; i++) {
+        stored = types[i];
+        each_candidate(stored_shapes);
+        check_shape(1, 3, 15, 17, 20, 7, 7, 2, 3, 1);
+        device = test_device_open("gpu", false);
+        each_candidate(stored_shapes);
+        test_device_close(&device);
+        device = usual;
+        if (!(device.backend->opened(device.device)->caps & CAP_CPU))
+            continue;
+        device = test_device_open("conv.forward=cpu-band,conv.grad-data=cpu-band", false);
+        check_shape(1, 1030, 4, 30, 24, 3, 3, 1, 1, 1);
+        check_shape(1, 24, 4, 30, 1030, 3, 3, 1, 1, 1);
+        test_device_close(&device);
+        device = usual;
+    }
+    stored = DTYPE_F32;
+}
+
 static void edge_shapes(void)
 {
     check_shape(1, 16, 1, 1, 16, 3, 3, 1, 1, 1);
@@ -596,7 +699,7 @@ int main(void)
         cmocka_unit_test(points), cmocka_unit_test(squares),       cmocka_unit_test(sevens),
         cmocka_unit_test(groups), cmocka_unit_test(many_channels), cmocka_unit_test(forced), cmocka_unit_test(forced_by_name),
         cmocka_unit_test(wide),   cmocka_unit_test(edges), cmocka_unit_test(cpu_candidates), cmocka_unit_test(gpu_candidates),
-        cmocka_unit_test(small_devices), cmocka_unit_test(many_units),
+        cmocka_unit_test(small_devices), cmocka_unit_test(many_units), cmocka_unit_test(stored_16),
     };
     if (getenv("PACO_TEST_ONLY"))
         cmocka_set_test_filter(getenv("PACO_TEST_ONLY"));
