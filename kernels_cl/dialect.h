@@ -87,6 +87,8 @@ typedef float act;
 #define VECTORS (SPAN / LANES)
 /* Before a loop of known length: no loop is left of it. */
 #define UNROLL _Pragma("unroll")
+/* Puts a float where others may put one at the same time. */
+#define ATOMIC_PUT(p, v) ((void)atomic_xchg((volatile GLOBAL int *)(p), as_int(v)))
 #define ITEM(d) ((int)get_global_id(d))
 #define ITEMS(d) ((int)get_global_size(d))
 

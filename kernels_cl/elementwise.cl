@@ -107,6 +107,70 @@ KERNEL void sgd(CREF(float, g), CREF(StepState, state), REF(float, w), REF(float
     }
 }
 
+/* The same of a gradient that was scaled, unless one of the step's is not finite. A division may be off in its last
+ * bits: a step of Newton's leaves powers of two none. */
+KERNEL void sgd_scaled(CREF(float, g), CREF(StepState, state), CREF(float, scaler), REF(float, w), REF(float, v),
+                       RangeArgs a)
+{
+    PLACE(const float, g);
+    PLACE(const StepState, state);
+    PLACE(const float, scaler);
+    PLACE(float, w);
+    PLACE(float, v);
+    if (scaler[SCALER_FOUND] != 0.0f)
+        return;
+    RANGE(a);
+    float lr = state->lr, scale = scaler[SCALER_SCALE], unscale = 1.0f / scale;
+    unscale = fma(fma(-scale, unscale, 1.0f), unscale, unscale);
+    for (; i + LANES <= end; i += next) {
+        vec weight = LOAD(w + i), velocity = a.a * LOAD(v + i) + (unscale * LOAD(g + i) + a.b * weight);
+        STORE(v + i, velocity);
+        STORE(w + i, weight - lr * velocity);
+    }
+    for (; i < end; i++) {
+        float velocity = a.a * v[i] + (unscale * g[i] + a.b * w[i]);
+        v[i] = velocity;
+        w[i] -= lr * velocity;
+    }
+}
+
+/* Notes whether anything is not finite. Whoever finds something puts the same bits there, whole. */
+KERNEL void grad_check(CREF(float, g), REF(float, scaler), RangeArgs a)
+{
+    PLACE(const float, g);
+    PLACE(float, scaler);
+    RANGE(a);
+    ivec finite = (ivec)(-1);
+    for (; i + LANES <= end; i += next)
+        finite &= isfinite(LOAD(g + i));
+    bool found = !all(finite);
+    for (; i < end; i++)
+        found = found || !isfinite(g[i]);
+    if (found)
+        ATOMIC_PUT(scaler + SCALER_FOUND, 1.0f);
+}
+
+/* GradScaler's rule; a scale that would not be finite stays. One work-item. */
+KERNEL void scale_update(REF(float, scaler), ScaleArgs a)
+{
+    PLACE(float, scaler);
+    if (ITEM(0) != 0)
+        return;
+    if (scaler[SCALER_FOUND] != 0.0f) {
+        scaler[SCALER_SCALE] *= a.backoff;
+        scaler[SCALER_GROWTH] = 0.0f;
+        scaler[SCALER_SKIPS] += 1.0f;
+    } else {
+        scaler[SCALER_GROWTH] += 1.0f;
+        if (scaler[SCALER_GROWTH] >= (float)a.interval) {
+            if (isfinite(scaler[SCALER_SCALE] * a.growth))
+                scaler[SCALER_SCALE] *= a.growth;
+            scaler[SCALER_GROWTH] = 0.0f;
+        }
+    }
+    scaler[SCALER_FOUND] = 0.0f;
+}
+
 /* k = m k + (1 - m) q */
 KERNEL void ema(CREF(float, q), REF(float, k), RangeArgs a)
 {

@@ -97,8 +97,8 @@ void logits_gradient(GLOBAL float *d, int label, float scale, float minus, PacoA
 /* z[B][ldz]: similarities to q, k and the queue over the temperature; becomes d(loss)/dz, 0 for the anchor
  * itself. */
 TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z), CREF(int, labels),
-                           CREF(int, queue_labels), CREF(StepState, state), REF(float, dlogits), REF(float, loss),
-                           PacoArgs a)
+                           CREF(int, queue_labels), CREF(StepState, state), CREF(float, scaler), REF(float, dlogits),
+                           REF(float, loss), PacoArgs a)
 {
     TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
@@ -107,6 +107,7 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
     PLACE(const int, labels);
     PLACE(const int, queue_labels);
     PLACE(const StepState, state);
+    PLACE_OR_NULL(const float, scaler);
     PLACE(float, dlogits);
     PLACE(float, loss);
     int i = TEAM_ITEM, label = labels[i], F = 2 * a.B + a.M;
@@ -143,6 +144,8 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
         team_wait();
     }
     float base = a.scale * state->grad_scale / (float)a.B;
+    if (scaler)
+        base *= scaler[SCALER_SCALE];
     logits_gradient(d, label, base * a.inv_supt / part, base * a.inv_supt * a.beta / weight, a);
     float scale = base * a.gamma / part, minus = base * a.alpha / weight;
     contrast_gradient(f, labels, a.B, label, scale, minus);
@@ -156,13 +159,14 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
 }
 
 TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int, labels), CREF(StepState, state),
-                              REF(float, dlogits), REF(float, loss), PacoArgs a)
+                              CREF(float, scaler), REF(float, dlogits), REF(float, loss), PacoArgs a)
 {
     TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE_OR_NULL(const float, prior);
     PLACE(const int, labels);
     PLACE(const StepState, state);
+    PLACE_OR_NULL(const float, scaler);
     PLACE(float, dlogits);
     PLACE(float, loss);
     int i = TEAM_ITEM, label = labels[i];
@@ -180,6 +184,8 @@ TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int,
         team_wait(); /* all have read it */
     }
     float base = state->grad_scale / (float)a.B;
+    if (scaler)
+        base *= scaler[SCALER_SCALE];
     if (MEMBER == 0)
         loss[i] = log(part) - own;
     logits_gradient(d, label, base / part, base, a);

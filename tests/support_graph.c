@@ -234,6 +234,13 @@ Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill)
     return trial_input(t, name, ROLE_PARAM, DTYPE_F32, dims, fill);
 }
 
+Value *trial_given(Trial *t, const char *name, Role role, int count, const double *numbers)
+{
+    Value *v = trial_input(t, name, role, DTYPE_F32, DIMS1(count), FILL_GIVEN);
+    memcpy(t->values[t->count - 1].given, numbers, (size_t)count * sizeof *numbers);
+    return v;
+}
+
 Value *trial_labels(Trial *t, const char *name, int64_t count, int below)
 {
     Value *v = trial_input(t, name, ROLE_INPUT, DTYPE_I32, DIMS1(count), FILL_CLASS);
@@ -302,6 +309,10 @@ static void fill(const Trial *t, TrialValue *e)
         e->initial[i] = e->fill == FILL_PERMUTATION ? order[i] : fill_one(&rng, e);
     if (e->fill == FILL_NAN)
         e->initial[n * 2 / 3] = NAN;
+    if (e->fill == FILL_INFINITE)
+        e->initial[n - 1] = -INFINITY;
+    if (e->fill == FILL_GIVEN)
+        memcpy(e->initial, e->given, (size_t)n * sizeof *e->initial);
     free(order);
 }
 

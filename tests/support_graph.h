@@ -63,6 +63,8 @@ typedef enum Fill {
     FILL_PERMUTATION, /* of 0 .. n-1 */
     FILL_BYTES,       /* 0 .. 255 */
     FILL_NAN,         /* normal, but for one not-a-number two thirds of the way */
+    FILL_INFINITE,    /* normal, but for the last one */
+    FILL_GIVEN,       /* the numbers that trial_given got */
 } Fill;
 
 /* How a tensor is compared: exactly; as sums of `length` terms; where such sums cancel, within 8 times the distance
@@ -87,6 +89,7 @@ typedef struct TrialValue {
     Judge judge;
     Fill fill;
     int below;
+    double given[4];
     bool filled, judged;
     double *initial, *ref64, *ref32; /* logical elements */
     void *before;                    /* device bytes before the run */
@@ -112,6 +115,8 @@ Value *trial_input(Trial *t, const char *name, Role role, DType dtype, Dims dims
 Value *trial_features(Trial *t, const char *name, Dims dims, Fill fill);
 /* A parameter: plain. */
 Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill);
+/* Up to four numbers, as they are given. */
+Value *trial_given(Trial *t, const char *name, Role role, int count, const double *numbers);
 /* Labels below `below`. */
 Value *trial_labels(Trial *t, const char *name, int64_t count, int below);
 /* The host reads this output of a node. */

@@ -1,6 +1,7 @@
 /* Cases of the operators around a network: images, ranks, losses, counts, optimiser, queue. */
 #include "support_ops.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static const NoAttrs none = {0};
@@ -123,7 +124,13 @@ static Value *rank_losses(Trial *t, int ranks, int rank)
     return trial_input(t, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(ranks), FILL_NORMAL);
 }
 
-/* p: B, D, M, L, ranks, rank, prior, attributes */
+static Value *scaler(Trial *t, double scale, int growth, bool found)
+{
+    double numbers[SCALER_FLOATS] = {scale, growth, 5, found};
+    return trial_given(t, "scaler", ROLE_STATE, SCALER_FLOATS, numbers);
+}
+
+/* p: B, D, M, L, ranks, rank, prior, attributes, scale or 0 */
 static void build_paco_loss(Trial *t)
 {
     const int *p = t->p;
@@ -135,8 +142,8 @@ static void build_paco_loss(Trial *t)
     Value *prior =
         p[6] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[3]), FILL_NORMAL) : NULL;
     Value *loss = rank_losses(t, p[4], p[5]);
-    Node *n =
-        NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss);
+    Node *n = NODE(t->graph, paco_loss, &paco_attrs[p[7]], q, k, queue, labels, queue_labels, z, prior, loss,
+                   p[8] ? scaler(t, p[8], 7, false) : NULL);
     trial_mutated(t, loss, SUM(p[3] + 2 * p[0] + p[2]));
     trial_output(t, n->out[0], CANCEL(p[1])); /* a product with the logits' gradients, which cancel */
     trial_output(t, n->out[1], CANCEL(p[1]));
@@ -149,10 +156,11 @@ void cases_paco_loss(Rig *rig)
            {9, 128, 1000, 101, 1, 0, 1, 1});
     TRIALS(rig, build_paco_loss, {2, 3, 1, 1, 1, 0, 1, 0}, {1, 2, 9, 4, 1, 0, 0, 2},
            {5, 4, 13, 5, 1, 0, 1, 1}, {2, 7, 130, 6, 2, 1, 0, 0}, {3, 2, 40, 131, 1, 0, 1, 2},
-           {2, 5, 64, 16, 3, 2, 1, 1}, {4, 3, 17, 33, 1, 0, 0, 0});
+           {2, 5, 64, 16, 3, 2, 1, 1}, {4, 3, 17, 33, 1, 0, 0, 0}, {4, 32, 64, 10, 4, 2, 1, 0, 65536},
+           {3, 17, 5, 18, 1, 0, 0, 2, 3});
 }
 
-/* p: B, L, ranks, rank, prior */
+/* p: B, L, ranks, rank, prior, scale or 0 */
 static void build_softmax_loss(Trial *t)
 {
     const int *p = t->p;
@@ -160,7 +168,7 @@ static void build_softmax_loss(Trial *t)
     Value *prior =
         p[4] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[1]), FILL_NORMAL) : NULL;
     Value *loss = rank_losses(t, p[2], p[3]);
-    Node *n = NODE(t->graph, softmax_loss, &none, z, labels, prior, loss);
+    Node *n = NODE(t->graph, softmax_loss, &none, z, labels, prior, loss, p[5] ? scaler(t, p[5], 7, false) : NULL);
     trial_mutated(t, loss, SUM(p[1] + p[0]));
     trial_output(t, n->out[0], CANCEL(1));
 }
@@ -170,7 +178,7 @@ void cases_softmax_loss(Rig *rig)
     TRIALS(rig, build_softmax_loss, {4, 10, 1, 0, 1}, {1, 2, 1, 0, 0}, {7, 17, 3, 2, 1}, {5, 100, 2, 0, 0},
            {3, 1000, 1, 0, 1});
     TRIALS(rig, build_softmax_loss, {1, 1, 1, 0, 0}, {2, 3, 1, 0, 1}, {3, 4, 2, 1, 1}, {2, 15, 1, 0, 0},
-               {1, 33, 1, 0, 1}, {2, 130, 1, 0, 0}, {140, 2, 1, 0, 0});
+               {1, 33, 1, 0, 1}, {2, 130, 1, 0, 0}, {140, 2, 1, 0, 0}, {7, 17, 4, 2, 1, 65536}, {2, 130, 1, 0, 0, 3});
 }
 
 /* p: B, L, ranks, rank */
@@ -229,6 +237,7 @@ void cases_grad_sum(Rig *rig)
            {40, 4096, 0, 4096, 2047});
 }
 
+/* p: elements, scale in tenths or 0, whether the scaler found something: then nothing changes */
 static void build_sgd(Trial *t)
 {
     SgdAttrs attrs = {0.9, 5e-4};
@@ -236,14 +245,78 @@ static void build_sgd(Trial *t)
     Value *w = trial_param(t, "w", dims, FILL_NORMAL), *g = trial_param(t, "g", dims, FILL_NORMAL);
     Value *v = trial_param(t, "v", dims, FILL_NORMAL);
     t->state.lr = 0.05;
-    NODE(t->graph, sgd, &attrs, w, g, v);
-    trial_mutated(t, w, SUM(4));
-    trial_mutated(t, v, SUM(3));
+    NODE(t->graph, sgd, &attrs, w, g, v, t->p[1] ? scaler(t, t->p[1] / 10.0, 7, t->p[2]) : NULL);
+    trial_mutated(t, w, t->p[2] ? EXACT : SUM(4));
+    trial_mutated(t, v, t->p[2] ? EXACT : SUM(3));
 }
 
 void cases_sgd(Rig *rig)
 {
     TRIALS(rig, build_sgd, RANGE_SIZES);
+    TRIALS(rig, build_sgd, {1, 40, 0}, {17, 3, 0}, {513, 40, 0}, {70001, 3, 0}, {1, 40, 1}, {37, 40, 1}, {70001, 3, 1});
+}
+
+/* p: elements; what the gradient has that is not finite: 0 nothing, 1 a not-a-number, 2 its last element is infinite;
+ * what the scaler has found before */
+static void build_grad_check(Trial *t)
+{
+    static const Fill fills[] = {FILL_NORMAL, FILL_NAN, FILL_INFINITE};
+    Value *g = trial_param(t, "g", DIMS1(t->p[0]), fills[t->p[1]]), *found = scaler(t, 256, 7, t->p[2]);
+    NODE(t->graph, grad_check, &none, g, found);
+    trial_mutated(t, found, EXACT);
+}
+
+/* The end of a step over two parameters. p: elements of both; what their gradients have that is not finite */
+static void build_scaled_update(Trial *t)
+{
+    static const Fill fills[] = {FILL_NORMAL, FILL_NAN, FILL_INFINITE};
+    const SgdAttrs attrs = {0.9, 5e-4};
+    const ScaleAttrs rule = {2, 0.5, 8};
+    const int *p = t->p;
+    bool skipped = p[2] || p[3];
+    Value *both = scaler(t, 0.25, 7, false), *w[2], *g[2], *v[2];
+    t->state.lr = 0.05;
+    for (int i = 0; i < 2; i++) {
+        w[i] = trial_param(t, i ? "w1" : "w0", DIMS1(p[i]), FILL_NORMAL);
+        v[i] = trial_param(t, i ? "v1" : "v0", DIMS1(p[i]), FILL_NORMAL);
+        g[i] = trial_param(t, i ? "g1" : "g0", DIMS1(p[i]), fills[p[2 + i]]);
+    }
+    for (int i = 0; i < 2; i++)
+        NODE(t->graph, grad_check, &none, g[i], both);
+    for (int i = 0; i < 2; i++)
+        NODE(t->graph, sgd, &attrs, w[i], g[i], v[i], both);
+    NODE(t->graph, scale_update, &rule, both);
+    trial_mutated(t, both, EXACT);
+    for (int i = 0; i < 2; i++) {
+        trial_mutated(t, w[i], skipped ? EXACT : SUM(4));
+        trial_mutated(t, v[i], skipped ? EXACT : SUM(3));
+    }
+}
+
+void cases_grad_check(Rig *rig)
+{
+    TRIALS(rig, build_grad_check, RANGE_SIZES);
+    TRIALS(rig, build_grad_check, {1, 1, 0}, {1, 2, 0}, {16, 1, 0}, {17, 2, 0}, {513, 1, 0}, {4097, 2, 0}, {70001, 1, 0},
+           {70001, 2, 0}, {33, 0, 1}, {33, 1, 1});
+    TRIALS(rig, build_scaled_update, {5, 19, 0, 0}, {5, 19, 1, 0}, {5, 19, 0, 2}, {70001, 3, 1, 2}, {3, 70001, 0, 1});
+}
+
+/* p: the scale is 2 to the power of it; growth, found, interval */
+static void build_scale_update(Trial *t)
+{
+    const int *p = t->p;
+    const ScaleAttrs rule = {2, 0.5, p[3]};
+    Value *s = scaler(t, ldexp(1, p[0]), p[1], p[2]);
+    NODE(t->graph, scale_update, &rule, s);
+    trial_mutated(t, s, EXACT);
+}
+
+/* It grows, is halved, below one, too, and never becomes infinite. */
+void cases_scale_update(Rig *rig)
+{
+    TRIALS(rig, build_scale_update, {16, 0, 0, 2000}, {16, 1998, 0, 2000}, {16, 1999, 0, 2000}, {16, 1999, 1, 2000},
+           {16, 0, 1, 2000}, {0, 3, 1, 2000}, {-3, 2, 0, 3}, {-3, 1, 0, 3}, {127, 1999, 0, 2000}, {126, 1999, 0, 2000},
+           {16, 2500, 0, 2000});
 }
 
 static void build_ema(Trial *t)

@@ -585,6 +585,31 @@ static void check_ranges(const Plan *plan)
                                         : sum.steps >= 1 && sum.steps <= trained.steps);
 }
 
+/* With fp16 one look through all gradients stands before one pass of SGD, over the same ranges. */
+static void check_scaled(int ranks)
+{
+    ModelConfig config;
+    Paper paper = paper_new(1 << 30);
+    graph_free(model_graph(ranks, &config));
+    config.storage = DTYPE_F16;
+    Plan *plan = compile(model_build(&config).graph, &paper, true);
+    Ranges trained = expected_ranges(plan, false), checks = count_ranges(plan, KERNEL_grad_check);
+    Ranges sgd = count_ranges(plan, KERNEL_sgd_scaled);
+    int at[KERNEL_COUNT] = {0};
+    assert_int_equal(checks.steps, 1);
+    assert_int_equal(checks.elements, trained.elements);
+    assert_int_equal(checks.bytes, 4 * trained.elements);
+    assert_int_equal(sgd.steps, 1);
+    assert_int_equal(sgd.elements, trained.elements);
+    assert_int_equal(count_ranges(plan, KERNEL_sgd).steps, 0);
+    for (int i = plan->begin[SEGMENT_EPILOGUE]; i < plan->begin[SEGMENT_EPILOGUE + 1]; i++)
+        if (plan->steps[i].kind == STEP_KERNEL)
+            at[plan->steps[i].kernel.id] = i;
+    assert_true(at[KERNEL_grad_check] < at[KERNEL_sgd_scaled] && at[KERNEL_sgd_scaled] < at[KERNEL_scale_update]);
+    assert_int_equal(at[KERNEL_scale_update], plan->begin[SEGMENT_EPILOGUE + 1] - 1);
+    plan_free(plan);
+}
+
 static bool not_layer2(const char *name, const void *context)
 {
     (void)context;
@@ -614,6 +639,7 @@ static void coalescing(void **unused)
         assert_int_equal(count_ranges(plan, KERNEL_sgd).steps, 2);
         check_ranges(plan);
         plan_free(plan);
+        check_scaled(ranks);
     }
 }
 

@@ -23,7 +23,7 @@ operators() {
         pool) echo '*_pool*' ;;
         rows) echo 'l2norm* linear_grad_weight count_correct take_rank store_keys queue_push' ;;
         loss) echo '*_loss' ;;
-        elementwise) echo 'relu* add grad_sum sgd ema' ;;
+        elementwise) echo 'relu* add grad_sum grad_check sgd scale_update ema' ;;
         shortcut) echo 'shortcut*' ;;
         images) echo 'images' ;;
         *) echo "oclgrind_check.sh: no family '$1'" >&2; exit 2 ;;

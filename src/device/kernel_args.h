@@ -24,6 +24,10 @@ typedef struct StepState {
     int reserved[9];
 } StepState;
 
+/* The floats of fp16's scaler, one device value: the factor of the loss, steps since it last changed, steps skipped so
+ * far, and whether a gradient of the running step is not finite (1, else 0). */
+enum { SCALER_SCALE, SCALER_GROWTH, SCALER_SKIPS, SCALER_FOUND, SCALER_FLOATS };
+
 /* Elementwise over n floats; a and b mean what the kernel says. */
 typedef struct RangeArgs {
     long n, chunk;
@@ -68,6 +72,11 @@ typedef struct PacoArgs {
     float alpha, beta, gamma, inv_supt;
     float scale;   /* temperature / base temperature */
 } PacoArgs;
+
+typedef struct ScaleArgs {
+    int interval; /* steps without overflow until the scale grows */
+    float growth, backoff;
+} ScaleArgs;
 
 typedef struct MeanArgs {
     int n;

@@ -89,7 +89,7 @@ static double *cast(const Interp *interp, const Value *value, double *own)
 
 static void run_node(Interp *interp, const Node *n, const StepParams *state)
 {
-    double *in[NODE_MAX_IN], *out[NODE_MAX_OUT];
+    double *in[NODE_MAX_IN] = {0}, *out[NODE_MAX_OUT];
     for (int j = 0; j < n->in_count; j++)
         in[j] = !n->in[j]                           ? NULL
                 : op_get(n->op)->casts >> j & 1 ? cast(interp, n->in[j], data_of(interp, n->in[j]))

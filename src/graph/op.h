@@ -49,6 +49,12 @@ typedef struct SgdAttrs {
     double momentum, weight_decay;
 } SgdAttrs;
 
+/* The rule of fp16's loss scale (device/kernel_args.h, SCALER_FLOATS). */
+typedef struct ScaleAttrs {
+    double growth, backoff; /* factors of the scale: after `interval` steps without overflow, and after one with it */
+    int interval;
+} ScaleAttrs;
+
 typedef struct EmaAttrs {
     double m;
 } EmaAttrs;
@@ -66,7 +72,7 @@ typedef struct StepParams {
 typedef struct RefCall {
     const Node *node;
     const StepParams *state;
-    double **in;  /* NULL for absent inputs */
+    double **in;  /* NODE_MAX_IN; NULL for absent inputs */
     double **out;
 } RefCall;
 

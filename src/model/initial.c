@@ -109,7 +109,14 @@ Status initial_write(Session *session, const Model *model, const ModelConfig *c,
         floats = 0;
     }
     TRY(write_drawn(session, g, draws, count));
+    TRY(initial_scaler(session, model));
     return model->queue ? write_queue(session, model, c, seed) : STATUS_OK;
+}
+
+Status initial_scaler(Session *session, const Model *model)
+{
+    const float scaler[SCALER_FLOATS] = {[SCALER_SCALE] = SCALER_FIRST};
+    return model->scaler ? session_write(session, model->scaler, scaler, DTYPE_F32) : STATUS_OK;
 }
 
 Status initial_prior(Session *session, const Model *model, const int64_t *counts)

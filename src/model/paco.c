@@ -109,7 +109,7 @@ static void build_paco_loss(Model *m, const ModelConfig *c, Net *net, Value *h, 
     Value *k = own_rows(g, m->keys);
     g->scope = "paco_loss";
     Node *loss = NODE(g, paco_loss, &c->loss, q, k, m->queue, labels, m->queue_labels, logits,
-                      m->prior, m->loss);
+                      m->prior, m->loss, m->scaler);
     g->scope = "accuracy";
     NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct);
     graph_gradients(g, (GradRoot[]){{q, loss->out[0]}, {logits, loss->out[1]}}, 2);
@@ -122,7 +122,7 @@ static void build_softmax_loss(Model *m, const ModelConfig *c, Net *net, Value *
     Value *logits = net_classifier(net, h, c->classes, false);
     mark_trainable(c, g);
     g->scope = method_name(c->method);
-    Node *loss = NODE(g, softmax_loss, &(NoAttrs){0}, logits, labels, m->prior, m->loss);
+    Node *loss = NODE(g, softmax_loss, &(NoAttrs){0}, logits, labels, m->prior, m->loss, m->scaler);
     g->scope = "accuracy";
     NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct);
     graph_gradients(g, (GradRoot[]){{logits, loss->out[0]}}, 1);
@@ -137,6 +137,8 @@ static void build_queries(Model *m, const ModelConfig *c)
     m->labels = graph_value(g, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(all));
     m->loss = graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(c->ranks.all));
     m->correct = graph_value(g, "correct", ROLE_OUTPUT, DTYPE_I32, DIMS2(c->ranks.all, 2));
+    if (c->storage == DTYPE_F16) /* bf16 reaches as far as float32 */
+        m->scaler = graph_value(g, "scaler", ROLE_STATE, DTYPE_F32, DIMS1(SCALER_FLOATS));
     if (c->prior)
         m->prior = graph_value(g, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(c->classes));
     Net net = {g, c->arch, NET_QUERY};
@@ -176,11 +178,11 @@ static void declare_sums(Model *m, const ModelConfig *c)
         }
 }
 
-/* A rank's gradient on its way up the tree of comm/ranks.h. Returns the sum of all of them. */
-static Value *sum_ranks(Model *m, Value *w, Value *grad)
+/* A rank's gradient on its way up the tree of comm/ranks.h. */
+static void sum_ranks(Model *m, const Value *w)
 {
     Graph *g = m->graph;
-    Value *in[1 + GRAD_SUMS_MAX] = {grad, graph_companion_of(g, w, ROLE_GRAD_SUM)};
+    Value *in[1 + GRAD_SUMS_MAX] = {graph_companion_of(g, w, ROLE_GRAD), graph_companion_of(g, w, ROLE_GRAD_SUM)};
     int count = 2;
     for (int i = 0; i < g->values_count; i++)
         if (g->values[i]->role == ROLE_GRAD_PARTIAL && g->values[i]->of == w)
@@ -188,27 +190,45 @@ static Value *sum_ranks(Model *m, Value *w, Value *grad)
     g->segment = SEGMENT_QUERY;
     g->scope = "grad_sum";
     graph_node(g, OP_grad_sum, &(NoAttrs){0}, sizeof(NoAttrs), count, in);
-    return in[1];
 }
 
-/* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD.
- */
+/* The gradient of a parameter, over all ranks; NULL where it has none. */
+static Value *whole_gradient(const Model *m, const ModelConfig *c, const Value *w)
+{
+    return w->role == ROLE_PARAM ? graph_companion_of(m->graph, w, c->ranks.own > 1 ? ROLE_GRAD_SUM : ROLE_GRAD)
+                                 : NULL;
+}
+
+/* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD; with a scaler all of
+ * them are looked through before the first weight changes. */
 static void build_update(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
     int count = g->values_count;
     declare_sums(m, c);
+    for (int i = 0; i < count && c->ranks.own > 1; i++)
+        if (whole_gradient(m, c, g->values[i]))
+            sum_ranks(m, g->values[i]);
+    g->segment = SEGMENT_EPILOGUE;
+    g->scope = "grad_check";
+    for (int i = 0; i < count && m->scaler; i++)
+        if (whole_gradient(m, c, g->values[i]))
+            NODE(g, grad_check, &(NoAttrs){0}, whole_gradient(m, c, g->values[i]), m->scaler);
+    g->scope = "sgd";
     for (int i = 0; i < count; i++) {
-        Value *w = g->values[i];
-        Value *grad = w->role == ROLE_PARAM ? graph_companion_of(g, w, ROLE_GRAD) : NULL;
-        if (!grad)
-            continue;
-        if (c->ranks.own > 1)
-            grad = sum_ranks(m, w, grad);
-        g->segment = SEGMENT_EPILOGUE;
-        g->scope = "sgd";
-        NODE(g, sgd, &c->sgd, w, grad, companion(g, w, ROLE_MOMENTUM, "momentum"));
+        Value *w = g->values[i], *grad = whole_gradient(m, c, w);
+        if (grad)
+            NODE(g, sgd, &c->sgd, w, grad, companion(g, w, ROLE_MOMENTUM, "momentum"), m->scaler);
     }
+}
+
+/* The last of a step. */
+static void build_scaling(Model *m)
+{
+    Graph *g = m->graph;
+    g->segment = SEGMENT_EPILOGUE;
+    g->scope = "scale_update";
+    NODE(g, scale_update, &SCALER_RULE, m->scaler);
 }
 
 static void build_follow_and_push(Model *m, const ModelConfig *c)
@@ -257,6 +277,8 @@ Model model_build(const ModelConfig *c)
         build_update(&m, c);
         if (c->method == METHOD_PACO)
             build_follow_and_push(&m, c);
+        if (m.scaler)
+            build_scaling(&m);
     }
     if (c->eval_batch > 0)
         build_evaluation(&m, c);

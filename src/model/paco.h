@@ -45,6 +45,10 @@ typedef struct ModelConfig {
     const void *trainable_context;
 } ModelConfig;
 
+/* PyTorch's GradScaler: the scale that training begins with, and how it changes. */
+#define SCALER_FIRST 65536.0
+#define SCALER_RULE ((ScaleAttrs){.growth = 2, .backoff = 0.5, .interval = 2000})
+
 /* The graph and the values that the host writes and reads; absent ones are NULL. */
 typedef struct Model {
     Graph *graph;
@@ -55,6 +59,7 @@ typedef struct Model {
     Value *queue, *queue_labels; /* STATE [M, dim], [M] int32 */
     Value *loss;                 /* OUTPUT [R] */
     Value *correct;              /* OUTPUT [R, 2] int32: top-1 and top-5 */
+    Value *scaler;               /* STATE [SCALER_FLOATS], where the loss is scaled: fp16 */
     Value *eval_images;          /* INPUT */
     Value *eval_logits;          /* OUTPUT [eval_batch, classes] */
 } Model;

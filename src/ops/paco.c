@@ -2,7 +2,7 @@
  * recipes), and softmax cross-entropy with the same prior (balanced softmax) or without it.
  *
  * They are the roots of the gradient, so each computes its gradient beside its value: for rank r,
- * loss[r] and d(grad_scale * loss)/d(q, logits). PaCo's logits and similarities z[B, L + 2B + M]
+ * loss[r] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler where there is one. PaCo's logits and similarities z[B, L + 2B + M]
  * are stored once; its row kernel turns them into the gradient in place, comparing labels as it
  * goes: there are no masks. */
 #include "base/check.h"
@@ -14,7 +14,7 @@
 
 /* ------------------------------------------------------------------------------------ paco_loss */
 
-enum { Q, K, QUEUE, LABELS, QUEUE_LABELS, LOGITS, PRIOR, LOSS };
+enum { Q, K, QUEUE, LABELS, QUEUE_LABELS, LOGITS, PRIOR, LOSS, SCALER };
 
 typedef struct PacoShape {
     int64_t B, D, M, L, F; /* images, features, queue, classes; F = 2B + M contrast entries */
@@ -88,7 +88,7 @@ void paco_loss_lower(Lowering *l, const Node *n)
                      .scale = (float)(a->temperature / a->base_temperature)};
     LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]),
                  IN(n->in[PRIOR]), OUT(z), IN(n->in[LABELS]), IN(n->in[QUEUE_LABELS]),
-                 lower_state(l), OUT(n->out[1]), OUT(row_loss));
+                 lower_state(l), IN(n->in[SCALER]), OUT(n->out[1]), OUT(row_loss));
     gradients_of_q(l, n, z, s, ldz);
     MeanArgs mean = {.n = (int)s.B};
     LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l),
@@ -108,6 +108,12 @@ static double dot(const double *a, const double *b, int64_t n)
     for (int64_t i = 0; i < n; i++)
         sum += a[i] * b[i];
     return sum;
+}
+
+/* The factor of the gradients: that of the step, and of the scaler where there is one. */
+static double root_scale(const RefCall *call, int scaler)
+{
+    return call->state->grad_scale * (call->in[scaler] ? call->in[scaler][SCALER_SCALE] : 1);
 }
 
 /* Row j of the contrast features f = (q, k, queue), and its label. */
@@ -153,7 +159,7 @@ static void paco_row(int64_t i, void *context)
         weighted += w * (z[j] - log_part);
     }
     double scale = temperature / a->base_temperature,
-           base = scale * call->state->grad_scale / (double)s.B;
+           base = scale * root_scale(call, SCALER) / (double)s.B;
     loop->loss[i] = -scale * weighted / weight;
     for (int64_t j = 0; j < s.L + s.F; j++) {
         bool self = j == s.L + i;
@@ -211,7 +217,7 @@ void softmax_loss_lower(Lowering *l, const Node *n)
     PacoArgs args = {.B = s.N, .L = s.C, .ldl = s.width, .beta = 1, .inv_supt = 1, .scale = 1};
     Value *row_loss = lower_temp(l, s.N);
     LOWER_KERNEL(l, softmax_rows, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[2]),
-                 IN(n->in[1]), lower_state(l), OUT(n->out[0]), OUT(row_loss));
+                 IN(n->in[1]), lower_state(l), IN(n->in[4]), OUT(n->out[0]), OUT(row_loss));
     MeanArgs mean = {.n = s.N};
     LOWER_KERNEL(l, mean_of_rank, &mean, lower_teams(l, 1, 1, 1), 0, IN(row_loss), lower_state(l),
                  OUT(n->in[3]));
@@ -233,7 +239,7 @@ void softmax_loss_reference(const RefCall *call)
         int64_t label = (int64_t)call->in[1][i];
         total += log_part - d[label];
         for (int64_t c = 0; c < L; c++)
-            d[c] = call->state->grad_scale / (double)B * (exp(d[c] - log_part) - (c == label));
+            d[c] = root_scale(call, 4) / (double)B * (exp(d[c] - log_part) - (c == label));
     }
     call->in[3][call->state->rank] = total / (double)B;
 }

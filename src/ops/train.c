@@ -189,7 +189,8 @@ void grad_sum_reference(const RefCall *call)
     }
 }
 
-/* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero) */
+/* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero). With a scaler g is divided by its scale first, and
+ * nothing is done where it found a gradient that is not finite. */
 void sgd_infer(Graph *graph, Node *n)
 {
     (void)graph;
@@ -201,17 +202,22 @@ void sgd_lower(Lowering *l, const Node *n)
     const SgdAttrs *a = n->attrs;
     Grid grid;
     RangeArgs args = range_of(l, n->in[0], (float)a->momentum, (float)a->weight_decay, &grid);
-    LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]),
-                 OUT(n->in[2]));
+    if (n->in[3])
+        LOWER_KERNEL(l, sgd_scaled, &args, grid, 0, IN(n->in[1]), lower_state(l), IN(n->in[3]), OUT(n->in[0]),
+                     OUT(n->in[2]));
+    else
+        LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]), OUT(n->in[2]));
+    lower_moves(l, 5 * 4 * (int64_t)args.n);
 }
 
 void sgd_reference(const RefCall *call)
 {
     const SgdAttrs *a = call->node->attrs;
     int64_t count = dims_count(call->node->in[0]->dims);
-    double *w = call->in[0], *v = call->in[2];
-    for (int64_t i = 0; i < count; i++) {
-        v[i] = a->momentum * v[i] + (call->in[1][i] + a->weight_decay * w[i]);
+    const double *scaler = call->in[3];
+    double *w = call->in[0], *v = call->in[2], unscale = scaler ? 1 / scaler[SCALER_SCALE] : 1;
+    for (int64_t i = 0; i < count && !(scaler && scaler[SCALER_FOUND]); i++) {
+        v[i] = a->momentum * v[i] + (unscale * call->in[1][i] + a->weight_decay * w[i]);
         w[i] -= call->state->lr * v[i];
     }
 }

@@ -1,6 +1,6 @@
 /* Coalescing: neighbouring steps of one kernel over neighbouring ranges become one step.
  *
- * The steps of SGD, of the key encoder's average and of gradient sums are one per parameter when
+ * The steps of SGD, of the key encoder's average, of gradient sums and of the look for what is not finite are one per parameter when
  * lowered; as parameters and their companions lie in one order with the same gaps between them, each becomes one pass
  * over a slab, the zeros in the gaps among it. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and
  * their companions live always. */
@@ -11,8 +11,14 @@
 
 enum { GAP = 4 }; /* elements: gaps between parameters are smaller */
 
-/* Whether step b goes on where step a ends, but for a gap, in every operand but the step state; sets how many elements
- * lie from a's beginning to b's. */
+/* What every pass sees whole: the step state, fp16's scaler. */
+static bool seen_whole(const Plan *plan, int value)
+{
+    return slab_of(plan->values[value].value->role) == SLAB_STATE;
+}
+
+/* Whether step b goes on where step a ends, but for a gap, in every operand but those seen whole, which are the same;
+ * sets how many elements lie from a's beginning to b's. */
 static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
 {
     *reach = 0;
@@ -29,9 +35,9 @@ static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
     for (int i = 0; i < x->refs_count; i++) {
         int of_a = plan->plan_steps[a].operands[i].value;
         int of_b = plan->plan_steps[b].operands[i].value;
-        if (of_a == of_b && (of_a < 0 || of_a == plan->state))
+        if (of_a == of_b && (of_a < 0 || seen_whole(plan, of_a)))
             continue;
-        if (of_a < 0 || of_b < 0)
+        if (of_a < 0 || of_b < 0 || seen_whole(plan, of_a))
             return false;
         const PlanValue *u = &plan->values[of_a], *v = &plan->values[of_b];
         if (u->slab != v->slab || u->buffer != v->buffer || v->off < u->off)

@@ -14,6 +14,14 @@ typedef struct Progress {
     int64_t correct, seen;  /* likewise: images */
     int64_t skipped;        /* likewise: unreadable images that others took the place of */
     int64_t skipped_before; /* in the epochs before */
+    int64_t overflows;      /* fp16: steps that changed no weight, so far: the scaler's own count */
+    int64_t lost;           /* of the running epoch: those of them whose loss is no number and not in loss_sum */
 } Progress;
+
+/* Mean loss of the running epoch; NaN without a step that has one. */
+static inline double progress_loss(const Progress *at)
+{
+    return at->loss_sum / (double)(at->step - at->lost);
+}
 
 #endif

@@ -17,6 +17,7 @@
 struct Snapshot {
     Arena extra;           /* of the latest progress taken */
     Options *options;
+    const Value *scaler;   /* NULL: none */
     const ModelConfig *config;
     const Dataset *data;
     TensorList list;
@@ -77,6 +78,8 @@ Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *o
 {
     Snapshot *s = mem_zero(1, sizeof *s);
     s->options = options;
+    s->scaler = model->scaler;
+    s->state.scaled = model->scaler != NULL;
     s->config = config;
     s->data = data;
     bool cifar = arch_family(config->arch)->small;
@@ -161,6 +164,10 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "seen", object_int(a, p->seen));
     object_set(a, extra, "skipped", object_int(a, p->skipped));
     object_set(a, extra, "skipped_before", object_int(a, p->skipped_before));
+    if (s->scaler) {
+        object_set(a, extra, "overflows", object_int(a, p->overflows));
+        object_set(a, extra, "lost", object_int(a, p->lost));
+    }
     object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
     object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
@@ -181,6 +188,8 @@ Status snapshot_take(Snapshot *s, Session *session, const Progress *p, double lr
         else
             *(int64_t *)t->data = strcmp(t->name, "queue_ptr") == 0 ? p->queue_head : p->done;
     }
+    if (s->scaler)
+        TRY(scaler_take(session, s->scaler, &s->state.scaler));
     s->state.epoch = p->epoch;
     s->state.accuracy = 100 * p->best;
     s->state.lr = lr;
@@ -315,6 +324,23 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     return STATUS_OK;
 }
 
+/* Without one in the file the scale stays what a run begins with. */
+static Status restore_scaler(const Snapshot *s, Session *session, const char *path, const TrainingState *state,
+                             Progress *p)
+{
+    if (!s->scaler)
+        return STATUS_OK;
+    ScalerState scaler = state->scaler;
+    if (!state->scaled) {
+        log_info("%s: without a scaler: the loss scale begins at %g", path, SCALER_FIRST);
+        return STATUS_OK;
+    }
+    int64_t skips = read_count(state, "overflows");
+    scaler.skips = p->overflows = skips < SCALER_COUNT_MOST ? skips : 0;
+    p->lost = read_count(state, "lost");
+    return scaler_put(session, s->scaler, &scaler);
+}
+
 /* The differences; and where this program did not write the file, what can be done with it. */
 static Status tell_unsuitable(Status status, const TrainingLoad *load)
 {
@@ -352,6 +378,8 @@ Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t
     }
     if (status == STATUS_OK)
         status = read_progress(path, &load.state, steps, p);
+    if (status == STATUS_OK)
+        status = restore_scaler(s, session, path, &load.state, p);
     if (status == STATUS_OK) {
         snprintf(s->run, sizeof s->run, "%s",
                  training_extra_text(&load.state, below_dict(STORE_SAYS_RUN), s->run));

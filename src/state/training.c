@@ -101,6 +101,8 @@ Object *training_tree(Arena *arena, const TrainingState *s)
         object_set(arena, root, kind->accuracy, accuracy);
     object_set(arena, root, "state_dict", make_state_dict(arena, s));
     object_set(arena, root, "optimizer", make_optimizer(arena, s));
+    if (s->scaled)
+        object_set(arena, root, SCALER_KEY, scaler_tree(arena, &s->scaler));
     object_set(arena, root, "openpaco", make_extra(arena, s->extra));
     return root;
 }
@@ -352,6 +354,8 @@ static Status load_matched(TrainingLoad *load, const TrainingState *expected,
     match_states(load, momenta, count_parameters(&load->state));
     TRY(match_status(&load->match, load->checkpoint));
     TRY(read_scalars(load));
+    if (expected->scaled)
+        TRY(scaler_read(load->checkpoint, &load->state.scaler, &load->state.scaled));
     TRY(read_tensors(load, momenta));
     return check_queue(load);
 }

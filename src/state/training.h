@@ -5,13 +5,15 @@
  *   CIFAR          {epoch, arch, state_dict, optimizer}, with linear_k
  * Names in state_dict begin with "module."; `optimizer` is that of torch.optim.SGD over all
  * parameters in module order (encoder_q, encoder_k, linear, linear_k), where the key side has no
- * state. What only this program needs rides along in a dict under "openpaco". */
+ * state. A run in fp16 has its loss scale beside them (state/scaler.h). What only this program needs rides along in a
+ * dict under "openpaco". */
 #ifndef PACO_STATE_TRAINING_H
 #define PACO_STATE_TRAINING_H
 
 #include "checkpoint/finite.h"
 #include "checkpoint/bytes/sink.h"
 #include "state/match.h"
+#include "state/scaler.h"
 
 /* KIND(name, text, key of the accuracy or "", dimensions of that tensor, has linear_k) */
 #define TRAINING_KINDS(X)                           \
@@ -36,6 +38,8 @@ typedef struct TrainingState {
                           nonsense */
     double lr, momentum, weight_decay;
     bool nesterov;
+    bool scaled;       /* expected: the loss is scaled; written or loaded: `scaler` is there */
+    ScalerState scaler;
     ModelTensor *tensors; /* [count], module order: queue, queue_l, queue_ptr, encoder_q, ... */
     int count;
     const Object *extra; /* dict for "openpaco": step, seed, sampler position, ...; NULL: none.
@@ -64,7 +68,7 @@ typedef struct TrainingLoad {
  * unexpected, misshapen or unsuitable key is listed in load->match, and then STATUS_INPUT. Also
  * checked: queue_ptr and the labels of queue_l lie in range, the learning rate is finite, the
  * optimizer covers just these parameters. Elements that are not finite are loaded and counted: the
- * caller says so (not_finite_tell).
+ * caller says so (not_finite_tell). A scaler is read where one is expected; a file may be without.
  * `options` may be NULL. Call training_load_free in any case. */
 Status training_load(const char *path, const TrainingState *expected,
                      const CheckpointOptions *options, TrainingLoad *load);

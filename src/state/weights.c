@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "checkpoint/finite.h"
 #include "state/match.h"
+#include "state/scaler.h"
 #include "state/snapshot.h"
 #include "state/store.h"
 
@@ -196,6 +197,20 @@ static Status write_all(const Loading *l, Session *session)
     return STATUS_OK;
 }
 
+/* A run whose loss is scaled goes on with the file's scale, where it has one, and counts its own skips. */
+static Status take_scaler(const Weights *weights, Session *session, const Model *model)
+{
+    ScalerState scaler;
+    bool found;
+    if (!model->scaler)
+        return STATUS_OK;
+    TRY(scaler_read(weights->checkpoint, &scaler, &found));
+    if (!found)
+        return STATUS_OK;
+    log_info("%s: loss scale %g, from its scaler", checkpoint_path(weights->checkpoint), scaler.scale);
+    return scaler_put(session, model->scaler, &scaler);
+}
+
 /* The first tensor on the way from image to classes that the model lacks, or that the file has and
  * the model has no place for; NULL: none. */
 static const char *foreign_in_path(const Loading *l)
@@ -255,6 +270,8 @@ Status weights_load(Weights *weights, Session *session, const Model *model, Weig
         turn_classifier(&l);
     if (status == STATUS_OK)
         status = write_all(&l, session);
+    if (status == STATUS_OK)
+        status = take_scaler(weights, session, model);
     for (int i = 0; i < l.wanted.count; i++)
         free(l.wanted.items[i].data);
     tensors_free(&l.wanted);

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "model/initial.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,17 +132,33 @@ Status run_step(Run *run, Progress *at)
     return STATUS_OK;
 }
 
+Status run_scaler(Run *run, Progress *at)
+{
+    float scaler[SCALER_FLOATS];
+    if (!run->model.scaler)
+        return STATUS_OK;
+    TRY(session_read(run->session, run->model.scaler, scaler, DTYPE_F32));
+    int64_t skips = (int64_t)scaler[SCALER_SKIPS];
+    run->scale = scaler[SCALER_SCALE];
+    run->skipped = skips != at->overflows;
+    at->overflows = skips;
+    return STATUS_OK;
+}
+
 Status run_results(Run *run, Progress *at)
 {
     int ranks = run->config.ranks.all;
     double sum = 0;
+    TRY(run_scaler(run, at));
     TRY(session_read(run->session, run->model.loss, run->loss, DTYPE_F64));
     TRY(session_read(run->session, run->model.correct, run->correct, DTYPE_I32));
     for (int r = 0; r < ranks; r++) {
         sum += run->loss[r];
         at->correct += run->correct[2 * r];
     }
-    at->loss_sum += sum / ranks;
+    bool lost = run->skipped && !isfinite(sum);
+    at->loss_sum += lost ? 0 : sum / ranks;
+    at->lost += lost;
     at->seen += (int64_t)run->config.batch * ranks;
     return STATUS_OK;
 }

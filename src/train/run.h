@@ -15,6 +15,8 @@ typedef struct Run {
     Session *session;
     Schedule schedule; /* of the learning rate; run_begin sets it */
     double *loss;      /* [R], of the step that run_results read */
+    double scale;      /* of the loss, after it: fp16; else 0 */
+    bool skipped;      /* it overflowed and changed no weight: fp16 */
     int32_t *correct;  /* [R][2]: images whose class is among the first 1 and 5 */
 } Run;
 
@@ -48,7 +50,11 @@ double run_lr(const Run *run, const Progress *at);
 /* One training step of epoch at->epoch over what was fed; advances at's step, done and queue_head.
  * Does not wait for the device. */
 Status run_step(Run *run, Progress *at);
-/* Waits for the step; sets loss and correct, and adds them to at's loss_sum, correct and seen. */
+/* Waits for the step; sets scale, skipped and at's overflows, where the loss is scaled: part of run_results, and for who
+ * goes on with a run. */
+Status run_scaler(Run *run, Progress *at);
+/* Waits for the step; sets loss, correct, scale and skipped, and adds them to at's loss_sum, correct, seen, overflows and
+ * lost: the loss of a skipped step counts where it is a number. */
 Status run_results(Run *run, Progress *at);
 
 /* Evaluation: fold once the weights are final, then for each batch feed and evaluate; the model's

@@ -141,14 +141,21 @@ static void tell_precision(Trainer *t)
             preset->precision, used);
 }
 
+static void tell_scale(Trainer *t)
+{
+    SAY(t, "loss scale %g; of %lld steps so far %lld skipped, as their gradients overflowed", t->run.scale,
+        (long long)t->at.done, (long long)t->at.overflows);
+}
+
 static void introduce(Trainer *t)
 {
     const Plan *plan = session_plan(t->run.session);
     const ModelConfig *c = &t->run.config;
     char normalisation[160];
     t->result->parameters = count_parameters(t->run.model.graph);
-    SAY(t, "%s, %s, %.2f M parameters on %s%s", c->arch->name, method_name(c->method),
-        1e-6 * (double)t->result->parameters, session_device(t->run.session),
+    SAY(t, "%s, %s, %.2f M parameters%s%s on %s%s", c->arch->name, method_name(c->method),
+        1e-6 * (double)t->result->parameters, c->storage == DTYPE_F32 ? "" : " in ",
+        c->storage == DTYPE_F32 ? "" : dtype_word(c->storage), session_device(t->run.session),
         c->ranks.all > 1 ? ", virtual ranks in turn" : "");
     SAY(t,
         "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
@@ -157,6 +164,8 @@ static void introduce(Trainer *t)
         c->ranks.all, c->ranks.all > 1 ? "s" : "", c->batch, (long long)t->steps);
     SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
     tell_precision(t);
+    if (t->run.model.scaler)
+        tell_scale(t);
     if (plan)
         SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
             (double)plan_bytes(plan) / (1 << 20),
@@ -185,6 +194,13 @@ static Status feed(Trainer *t, const Batch *batch)
 static Status read_results(Trainer *t)
 {
     TRY(run_results(&t->run, &t->at));
+    /* Above a scale of 1 a smaller one may help: the step was skipped. */
+    if (t->run.skipped && t->run.scale / SCALER_RULE.backoff <= 1)
+        return status_fail(STATUS_NAN,
+                           "training: epoch %d, step %lld: gradients overflow fp16 even at loss scale %g (lr %g). A "
+                           "lower --lr, a longer --warmup or --amp bf16 may help",
+                           t->at.epoch + 1, (long long)t->at.step, t->run.scale / SCALER_RULE.backoff,
+                           run_lr(&t->run, &t->at));
     if (isfinite(t->at.loss_sum))
         return STATUS_OK;
     return status_fail(STATUS_NAN,
@@ -211,8 +227,7 @@ static void show_progress(Trainer *t)
     format_time(elapsed / (double)steps * (double)left, eta, sizeof eta);
     log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s",
                  t->at.epoch + 1, t->options->epochs, (long long)t->at.step, (long long)t->steps,
-                 t->at.loss_sum / (double)t->at.step,
-                 100.0 * (double)t->at.correct / (double)t->at.seen,
+                 progress_loss(&t->at), 100.0 * (double)t->at.correct / (double)t->at.seen,
                  (double)(t->at.seen - t->first_seen) / elapsed, eta);
 }
 
@@ -322,7 +337,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
     EpochRow row = {
         .epoch = t->at.epoch,
         .lr = run_lr(&t->run, &t->at),
-        .loss = t->at.loss_sum / (double)t->at.step,
+        .loss = progress_loss(&t->at),
         .train_top1 = (double)t->at.correct / (double)t->at.seen,
         .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
         .data_seconds = waited,
@@ -339,6 +354,8 @@ static Status record_epoch(Trainer *t, bool evaluated)
         "s",
         t->at.epoch + 1, t->options->epochs, row.lr, row.loss, 100 * row.train_top1,
         row.images_per_second, waited);
+    if (t->run.model.scaler)
+        tell_scale(t);
     if (t->at.skipped)
         SAY(t, "  skipped %lld of %lld images: unreadable, others took their places",
             (long long)t->at.skipped, (long long)t->at.seen);
@@ -357,6 +374,7 @@ static void begin_epoch(Trainer *t)
 {
     if (t->at.step == 0) {
         t->at.loss_sum = 0;
+        t->at.lost = 0;
         t->at.correct = t->at.seen = 0;
         t->at.skipped_before += t->at.skipped;
         t->at.skipped = 0;
@@ -427,6 +445,7 @@ static Status run_all(Trainer *t)
     TRY(open_data(t));
     TRY(open_model(t));
     TRY(keeper_open(&t->keeper, t->options, &t->run, t->train, t->steps, &t->at));
+    TRY(run_scaler(&t->run, &t->at));
     t->result->best = t->at.best;
     TRY(records_open(&t->records, t->options->out, t->at.epoch));
     TRY(records_options(&t->records, t->options));

@@ -105,13 +105,14 @@ bool golden_same_shape(const Json *probe, Dims dims)
 }
 
 Status golden_compare_value(Golden *g, const char *cat, const char *probe_name, const Json *probe,
-                            const Value *v, double whole, const double *minus)
+                            const Value *v, double whole, double scale,
+                            const double *minus)
 {
     int64_t n = dims_count(v->dims);
     double *x = mem_alloc((size_t)n * sizeof *x);
     Status status = session_read(g->run.session, v, x, DTYPE_F64);
-    for (int64_t i = 0; minus && i < n; i++)
-        x[i] -= minus[i];
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] / scale - (minus ? minus[i] : 0);
     if (status == STATUS_OK && !golden_same_shape(probe, v->dims))
         golden_note(g, cat, 0, probe_name, INFINITY);
     else if (status == STATUS_OK)

@@ -72,7 +72,7 @@ Status golden_loss(Golden *g)
     for (int i = 0; i < 2; i++) {
         const Json *probe = json_get(g->expected, names[i]);
         double whole = json_number(probe, "norm", 0);
-        TRY(golden_compare_value(g, names[i], names[i], probe, l.node->out[i], whole, NULL));
+        TRY(golden_compare_value(g, names[i], names[i], probe, l.node->out[i], whole, 1, NULL));
     }
     return STATUS_OK;
 }

@@ -41,9 +41,10 @@ bool golden_same_shape(const Json *probe, Dims dims);
  * category. */
 void golden_compare(Golden *g, const char *category, const char *probe_name, const Json *probe,
                     const double *numbers, int64_t n, double whole);
-/* The same of a value on the device, less minus[] where that is given. */
+/* The same of a value on the device, divided by `scale`, less minus[] where that is given. */
 Status golden_compare_value(Golden *g, const char *category, const char *probe_name,
-                            const Json *probe, const Value *v, double whole, const double *minus);
+                            const Json *probe, const Value *v, double whole, double scale,
+                            const double *minus);
 
 /* ---- golden_fill.c: the numbers that the oracle begins with */
 

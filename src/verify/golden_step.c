@@ -1,6 +1,7 @@
 /* Step files: whole training steps, run by the trainer's own step (train/run.h), and evaluations
  * before and after. */
 #include "base/arena.h"
+#include "model/initial.h"
 #include "verify/golden_parts.h"
 #include "verify/oracle_numbers.h"
 
@@ -80,7 +81,7 @@ static Status compare_named(Golden *g, const char *cat)
     double whole = golden_whole(tensors);
     for (const Json *t = tensors ? tensors->child : NULL; t; t = t->next) {
         const Value *v = graph_find(g->run.model.graph, t->key);
-        TRY(v ? golden_compare_value(g, cat, t->key, t, v, whole, NULL)
+        TRY(v ? golden_compare_value(g, cat, t->key, t, v, whole, 1, NULL)
               : compare_untouched(g, cat, t, whole));
     }
     return STATUS_OK;
@@ -99,15 +100,17 @@ static Status compare_updates(Golden *g)
             continue;
         }
         double *before = golden_initial(g, v);
-        Status status = golden_compare_value(g, "updates", name, t, v, whole, before);
+        Status status = golden_compare_value(g, "updates", name, t, v, whole, 1, before);
         free(before);
         TRY(status);
     }
     return STATUS_OK;
 }
 
+/* Without the scale that they were made with, which no step of a golden file changes. */
 static Status compare_gradients(Golden *g, const Json *tensors)
 {
+    double scale = g->run.model.scaler ? g->run.scale : 1;
     double whole = golden_whole(tensors);
     for (const Json *t = tensors ? tensors->child : NULL; t; t = t->next) {
         char name[300];
@@ -118,7 +121,7 @@ static Status compare_gradients(Golden *g, const Json *tensors)
         if (!v)
             golden_note(g, "grads", 0, t->key, INFINITY);
         else
-            TRY(golden_compare_value(g, "grads", name, t, v, whole, NULL));
+            TRY(golden_compare_value(g, "grads", name, t, v, whole, scale, NULL));
     }
     return STATUS_OK;
 }
@@ -129,7 +132,7 @@ static Status compare_queue(Golden *g)
     int64_t n = (int64_t)g->run.config.queue * g->run.config.dim;
     if (g->run.model.queue)
         return golden_compare_value(g, "queue", "queue", probe, g->run.model.queue,
-                             json_number(probe, "norm", 0), NULL);
+                             json_number(probe, "norm", 0), 1, NULL);
     double *x = mem_alloc((size_t)n * sizeof *x);
     oracle_unit_rows("queue", g->seed, g->run.config.queue, g->run.config.dim, x);
     golden_compare(g, "queue", "queue", probe, x, n, json_number(probe, "norm", 0));
@@ -165,7 +168,7 @@ static Status evaluate(Golden *g, const char *category)
     TRY(run_fold(&g->run));
     TRY(run_eval(&g->run));
     return golden_compare_value(g, category, category, probe, m->eval_logits,
-                                json_number(probe, "norm", 0), NULL);
+                                json_number(probe, "norm", 0), 1, NULL);
 }
 
 /* ------------------------------------------------------------------------------------ steps */
@@ -199,6 +202,7 @@ Status golden_step(Golden *g)
     g->run.schedule = g->schedule;
     TRY(golden_fill_parameters(g));
     TRY(golden_write_prior(g));
+    TRY(initial_scaler(g->run.session, &g->run.model));
     if (g->run.model.queue) {
         TRY(golden_write_unit(g, g->run.model.queue, "queue"));
         TRY(golden_write_labels(g, g->run.model.queue_labels, "queue_l", c->classes));
