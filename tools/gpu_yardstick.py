@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "ora
 import torch
 
 from oracle_networks import CIFAR_N
-from pytorch_step import KEEP, Step
+from pytorch_step import KEEP, Step, grad_scaler
 from yardstick import median, peak_bytes, seconds
 
 # name: autocast's format as pytorch_step calls it, TF32 allowed, channels last
@@ -54,9 +54,7 @@ class GpuStep(Step):
         self.make_data()
         self.keys = [list(net.parameters()) for net in (self.k, self.q)]
         self.optimizer = sgd([*self.q.parameters(), *self.linear.parameters()])
-        scaled = a.amp == "fp16" and self.device.type == "cuda"
-        self.scaler = (torch.amp.GradScaler("cuda", enabled=scaled) if hasattr(torch.amp, "GradScaler")
-                       else torch.cuda.amp.GradScaler(enabled=scaled))
+        self.scaler = grad_scaler(self.device, a.amp == "fp16")
         self.run = torch.compile(self.forward, mode="max-autotune-no-cudagraphs") if a.compile else self.forward
 
     def train(self):

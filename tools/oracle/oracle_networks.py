@@ -22,11 +22,14 @@ class CifarBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(cout)
         self.stride, self.pad = stride, (cout - cin) // 2
 
+    def shortcut(self, x):
+        if not self.pad:
+            return x
+        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, self.pad, self.pad))
+
     def forward(self, x):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        if self.pad:
-            x = F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, self.pad, self.pad))
-        return F.relu(y + x)
+        return F.relu(y + self.shortcut(x))
 
 
 class CifarResNet(nn.Module):

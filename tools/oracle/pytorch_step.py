@@ -3,6 +3,7 @@
 
     pytorch_step.py --arch resnet50 --batch 8 --size 224 --threads 2 --channels-last
     pytorch_step.py --arch resnet50 --batch 32 --eval
+    pytorch_step.py --arch resnet50 --batch 8 --amp bf16 --compile
     pytorch_step.py --device cuda --amp fp16 --batch 32 --compile       on a GPU
 
 One rank: key-encoder update, key forward, query forward, loss, backward, SGD, enqueue. Inputs lie
@@ -45,6 +46,13 @@ def parse():
     return p.parse_args()
 
 
+def grad_scaler(device, enabled):
+    """PyTorch's loss scaling: of every device in newer versions, of CUDA alone in older ones."""
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler(device.type, enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled and device.type == "cuda")
+
+
 class Step:
     """Networks, optimiser, queue and one batch of random images on the device."""
 
@@ -55,10 +63,11 @@ class Step:
         self.make_data()
         self.optimizer = torch.optim.SGD([*self.q.parameters(), *self.linear.parameters()], 0.02,
                                          momentum=0.9, weight_decay=5e-4)
-        self.scaler = torch.cuda.amp.GradScaler(
-            enabled=a.amp == "fp16" and self.device.type == "cuda")
-        self.run = (torch.compile(self.forward, mode="max-autotune") if a.compile
-                    else self.forward)
+        self.scaler = grad_scaler(self.device, a.amp == "fp16")
+        self.run, self.logits = self.forward, self.classify
+        if a.compile:  # trying every kernel of a processor takes minutes
+            mode = "max-autotune" if self.device.type == "cuda" else "default"
+            self.run, self.logits = (torch.compile(f, mode=mode) for f in (self.run, self.logits))
 
     def make_networks(self):
         a = self.a
@@ -84,6 +93,14 @@ class Step:
         return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16,
                               enabled=dtype is not None)
 
+    def check_autocast(self):
+        """Older versions warn, and go on in float32."""
+        one = torch.ones(1, 1, device=self.device)
+        with self.autocast():
+            if (one @ one).dtype != (AMP[self.a.amp] or torch.float32):
+                raise SystemExit(f"pytorch_step.py: PyTorch {torch.__version__} has no autocast to "
+                                 f"{self.a.amp} on {self.device.type}")
+
     def forward(self, xq, xk):
         with torch.no_grad():
             zk = F.normalize(self.k.fc(self.k.pooled(xk)), dim=1)
@@ -107,10 +124,13 @@ class Step:
         self.queue[self.head:end], self.queue_y[self.head:end] = zk[:room], self.y[:room]
         self.head = end % self.a.queue
 
+    def classify(self, x):
+        return self.linear(self.q.pooled(x))
+
     @torch.no_grad()
     def evaluate(self):
         with self.autocast():
-            return self.linear(self.q.pooled(self.xq))
+            return self.logits(self.xq)
 
     def settle(self):
         if self.device.type == "cuda":
@@ -124,6 +144,7 @@ def main():
     idle, cuda = peak_bytes(), torch.device(a.device).type == "cuda"
     torch.backends.cudnn.benchmark = cuda
     step = Step(a)
+    step.check_autocast()
     if a.eval:
         step.q.eval()
     times = seconds(step.evaluate if a.eval else step.train, a.warmup, a.steps, step.settle,
