@@ -148,7 +148,8 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     const long pixel = PIXEL((a).width), plane = PLANE(n)
 
 KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
-                     CREF(float, invstd), CREF(act, residual), REF(act, y), REF(bits, mask), BnArgs a)
+                     CREF(float, invstd), CREF(act, residual), CREF(float, gamma2), CREF(float, beta2),
+                     CREF(float, mean2), CREF(float, invstd2), REF(act, y), REF(bits, mask), BnArgs a)
 {
     PLACE(const act, x);
     PLACE(const float, gamma);
@@ -156,13 +157,27 @@ KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(f
     PLACE(const float, mean);
     PLACE(const float, invstd);
     PLACE_OR_NULL(const act, residual);
+    PLACE_OR_NULL(const float, gamma2);
+    PLACE_OR_NULL(const float, beta2);
+    PLACE_OR_NULL(const float, mean2);
+    PLACE_OR_NULL(const float, invstd2);
     PLACE(act, y);
     PLACE_OR_NULL(bits, mask);
     PIXELS(a);
     vec scale = load_some(gamma + c, live) * load_some(invstd + c, live);
     vec middle = load_some(mean + c, live), shift = load_some(beta + c, live);
     float least = a.relu ? 0.0f : -INFINITY;
-    if (residual)
+    if (gamma2) {
+        vec scale2 = load_some(gamma2 + c, live) * load_some(invstd2 + c, live);
+        vec middle2 = load_some(mean2 + c, live), shift2 = load_some(beta2 + c, live);
+        for (SHARE(i, pixels, part, parts)) {
+            long at = plane + pixel * i;
+            vec v = fma(LOADA(x + at) - middle, scale, shift) + fma(LOADA(residual + at) - middle2, scale2, shift2);
+            STOREA(y + at, at_least(v, least));
+            if (mask)
+                mask[at / LANES] = bits_of(~(v <= 0.0f));
+        }
+    } else if (residual)
         for (SHARE(i, pixels, part, parts)) {
             long at = plane + pixel * i;
             vec v = fma(LOADA(x + at) - middle, scale, shift) + LOADA(residual + at);

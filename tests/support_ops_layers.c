@@ -175,6 +175,21 @@ void cases_bn(Rig *rig)
     TRIALS(rig, build_bn, BN_FEW);
 }
 
+static void build_bn_stats(Trial *t)
+{
+    BnInputs i = bn_inputs(t);
+    Node *n = NODE(t->graph, bn_stats, &bn_attrs, i.x, i.mean, i.var);
+    for (int j = 0; j < 2; j++)
+        trial_output(t, n->out[j], bn_judge(t->p));
+    trial_mutated(t, i.mean, t->p[4] ? EXACT : bn_judge(t->p));
+    trial_mutated(t, i.var, t->p[4] ? EXACT : bn_judge(t->p));
+}
+
+void cases_bn_stats(Rig *rig)
+{
+    TRIALS(rig, build_bn_stats, BN_SIZES);
+}
+
 static void build_bn_relu(Trial *t)
 {
     BnInputs i = bn_inputs(t);
@@ -212,8 +227,22 @@ static void build_bn_add_relu(Trial *t)
     bn_outputs(t, NODE(t->graph, bn_add_relu, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var, residual), i);
 }
 
+/* The residual is normalised on its way, by statistics of its own. */
+static void build_bn_add_relu_twice(Trial *t)
+{
+    BnInputs i = bn_inputs(t);
+    Dims channels = DIMS1(t->p[1]);
+    Value *residual = trial_features(t, "residual", bn_dims(t->p), FILL_NORMAL);
+    Value *gamma = trial_param(t, "gamma2", channels, FILL_POSITIVE), *beta = trial_param(t, "beta2", channels, FILL_NORMAL);
+    Value *mean = trial_input(t, "mean2", ROLE_STATE, DTYPE_F32, channels, FILL_NORMAL);
+    Value *invstd = trial_input(t, "invstd2", ROLE_STATE, DTYPE_F32, channels, FILL_POSITIVE);
+    bn_outputs(t, NODE(t->graph, bn_add_relu, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var, residual, gamma, beta, mean,
+                       invstd), i);
+}
+
 void cases_bn_add_relu(Rig *rig)
 {
+    TRIALS(rig, build_bn_add_relu_twice, BN_SIZES);
     TRIALS(rig, build_bn_add_relu, BN_SIZES);
     TRIALS(rig, build_bn_add_relu, BN_FEW);
 }

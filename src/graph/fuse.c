@@ -153,6 +153,23 @@ static bool fuse_bn_add_relu(Fusion *f, Node *relu)
     return false;
 }
 
+/* In a block whose shortcut is a convolution both operands of the sum are normalised: neither need be written. */
+static bool fuse_bn_twice(Fusion *f, Node *n)
+{
+    bool plain = n->op == OP_bn_add_relu && n->in_count == 6;
+    Node *bn = plain ? sole_producer(f, n->in[5], OP_bn) : NULL;
+    if (!bn)
+        return false;
+    Value *in[] = {n->in[0],  n->in[1],  n->in[2],  n->in[3],   n->in[4],
+                   bn->in[0], bn->in[1], bn->in[2], bn->out[1], bn->out[2]};
+    become(f, bn, OP_bn_stats, bn->attrs, 3, (Value *[]){bn->in[0], bn->in[3], bn->in[4]});
+    bn->out[0] = bn->out[1];
+    bn->out[1] = bn->out[2];
+    bn->out_count = 2;
+    become(f, n, OP_bn_add_relu, n->attrs, 10, in);
+    return true;
+}
+
 /* Whether a live node between `from` and `to` uses the value. */
 static bool used_between(const Fusion *f, const Value *value, const Node *from, const Node *to)
 {

@@ -11,7 +11,8 @@
 #include <math.h>
 
 enum { MASK = 3 };                            /* output of bn_relu and bn_add_relu, where it is wanted */
-enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL }; /* inputs of bn, bn_relu, bn_add_relu, bn_eval */
+/* Inputs of bn, bn_relu, bn_add_relu, bn_eval; with the last four the residual is normalised by them on its way. */
+enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL, GAMMA2, BETA2, MEAN2, INVSTD2 };
 
 /* ------------------------------------------------------------------------------------ shapes */
 
@@ -40,31 +41,45 @@ static void infer_backward(Graph *graph, Node *n)
     for (int64_t n_ = 0; n_ < (s).N; n_++)                        \
         for (int64_t i = (n_ * (s).C + (c)) * (s).HW, e_ = i + (s).HW; i < e_; i++)
 
-static void forward_channel(const RefCall *call, Shape s, int c, const double *residual, bool relu)
+/* Mean and inverse deviation of channel c, and the running statistics' move towards them on rank 0. */
+static void channel_moments(const RefCall *call, Shape s, int c, double *mean, double *invstd, double *running_mean,
+                            double *running_var)
 {
     const BnAttrs *a = call->node->attrs;
     const double *x = call->in[X];
-    double *y = call->out[0], count = (double)s.N * s.HW, sum = 0, squares = 0;
+    double count = (double)s.N * s.HW, sum = 0, squares = 0, m = a->momentum;
     EACH_OF_CHANNEL(s, c, i)
         sum += x[i];
-    double mean = sum / count;
+    *mean = sum / count;
     EACH_OF_CHANNEL(s, c, i)
-        squares += (x[i] - mean) * (x[i] - mean);
-    double invstd = 1 / sqrt(squares / count + a->eps);
-    call->out[1][c] = mean;
-    call->out[2][c] = invstd;
+        squares += (x[i] - *mean) * (x[i] - *mean);
+    *invstd = 1 / sqrt(squares / count + a->eps);
+    if (call->state->rank != 0)
+        return;
+    *running_mean = (1 - m) * *running_mean + m * *mean;
+    *running_var = (1 - m) * *running_var + m * (squares / (count - 1));
+}
+
+static double residual_at(const RefCall *call, const double *residual, int c, int64_t i)
+{
+    if (!residual)
+        return 0;
+    if (call->node->in_count <= GAMMA2)
+        return residual[i];
+    return call->in[GAMMA2][c] * call->in[INVSTD2][c] * (residual[i] - call->in[MEAN2][c]) + call->in[BETA2][c];
+}
+
+static void forward_channel(const RefCall *call, Shape s, int c, const double *residual, bool relu)
+{
+    double *mean = &call->out[1][c], *invstd = &call->out[2][c];
+    channel_moments(call, s, c, mean, invstd, &call->in[MEAN][c], &call->in[VAR][c]);
     EACH_OF_CHANNEL(s, c, i) {
-        double v = call->in[GAMMA][c] * invstd * (x[i] - mean) + call->in[BETA][c];
-        v += residual ? residual[i] : 0;
-        y[i] = relu && v < 0 ? 0 : v; /* not-a-number stays */
+        double v = call->in[GAMMA][c] * *invstd * (call->in[X][i] - *mean) + call->in[BETA][c];
+        v += residual_at(call, residual, c, i);
+        call->out[0][i] = relu && v < 0 ? 0 : v; /* not-a-number stays */
         if (call->node->out_count > MASK)
             call->out[MASK][i] = !(v <= 0);
     }
-    if (call->state->rank != 0)
-        return;
-    double m = a->momentum, unbiased = squares / (count - 1);
-    call->in[MEAN][c] = (1 - m) * call->in[MEAN][c] + m * mean;
-    call->in[VAR][c] = (1 - m) * call->in[VAR][c] + m * unbiased;
 }
 
 static void forward_reference(const RefCall *call, const double *residual, bool relu)
@@ -119,22 +134,33 @@ static void split_sums(const Lowering *l, Layout s, BnArgs *args)
     args->splits = lower_splits(l, s.tiles, (int64_t)s.N * args->pieces);
 }
 
-static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
+/* The two kernels of the statistics. */
+static void lower_moments(Lowering *l, const Node *n, const Value *mean, const Value *invstd, const Value *running_mean,
+                          const Value *running_var)
 {
     Layout s = lower_pixels(l, n->in[X]);
-    const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
-    args.relu = relu;
     Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
     LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.tiles, args.splits, 1), 0, IN(n->in[X]),
                  OUT(partial));
     LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial), OUT(mean),
-                 OUT(invstd), OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
+                 OUT(invstd), OUT(running_mean), OUT(running_var), lower_state(l));
+}
+
+static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
+{
+    Layout s = lower_pixels(l, n->in[X]);
+    const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
+    const bool twice = n->in_count > GAMMA2;
+    BnArgs args = bn_args(n->attrs, s);
+    args.relu = relu;
+    lower_moments(l, n, mean, invstd, n->in[MEAN], n->in[VAR]);
     lower_over(l, y, n->in[X]);
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
-                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual), OUT(y),
-                 OUT(n->out_count > MASK ? n->out[MASK] : NULL));
+                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual),
+                 IN(twice ? n->in[GAMMA2] : NULL), IN(twice ? n->in[BETA2] : NULL), IN(twice ? n->in[MEAN2] : NULL),
+                 IN(twice ? n->in[INVSTD2] : NULL), OUT(y), OUT(n->out_count > MASK ? n->out[MASK] : NULL));
 }
 
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
@@ -176,6 +202,25 @@ void bn_grad(Graph *graph, Node *n, Gradients *g)
         gradient_add(g, n->in[X], back->out[0]);
 }
 
+/* x, running mean, running variance -> mean, invstd: bn whose output is made where it is used. */
+void bn_stats_infer(Graph *graph, Node *n)
+{
+    node_output(graph, n, "mean", DTYPE_F32, n->in[1]->dims);
+    node_output(graph, n, "invstd", DTYPE_F32, n->in[1]->dims);
+}
+
+void bn_stats_lower(Lowering *l, const Node *n)
+{
+    lower_moments(l, n, n->out[0], n->out[1], n->in[1], n->in[2]);
+}
+
+void bn_stats_reference(const RefCall *call)
+{
+    Shape s = shape_of(call->node->in[X]);
+    for (int c = 0; c < s.C; c++)
+        channel_moments(call, s, c, &call->out[0][c], &call->out[1][c], &call->in[1][c], &call->in[2][c]);
+}
+
 void bn_relu_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
 
 /* x must be kept for the gradient of the batch norm anyway; normalising it again costs one pass
@@ -207,7 +252,7 @@ void bn_relu_again_lower(Lowering *l, const Node *n)
     args.relu = true;
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
                  IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->in[3]), IN(n->in[4]), IN(NULL),
-                 OUT(n->out[0]), OUT(NULL));
+                 IN(NULL), IN(NULL), IN(NULL), IN(NULL), OUT(n->out[0]), OUT(NULL));
 }
 
 void bn_relu_again_reference(const RefCall *call)
