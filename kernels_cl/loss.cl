@@ -110,19 +110,20 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
     PLACE_OR_NULL(const float, scaler);
     PLACE(float, dlogits);
     PLACE(float, loss);
-    int i = TEAM_ITEM, label = labels[i], F = 2 * a.B + a.M;
+    int i = TEAM_ITEM, label = labels[i], F = 2 * a.block + a.M;
     GLOBAL float *f = z + (long)i * a.ldz, *d = dlogits + (long)i * a.ldl;
     float most = 0.0f, own = 0.0f, weight = 0.0f, weighted = 0.0f, part = 0.0f;
     /* The row's largest; its positives; the parts of its partition sum. One reduction serves all three. */
     for (int round = 0; round < 3; round++) {
         float v[2] = {0.0f, 0.0f};
         if (round == 0) {
-            v[0] = fmax(adjust_logits(logits + (long)i * a.ldl, prior, d, a), row_max(f, F));
+            v[0] = fmax(fmax(row_max(f, a.B), row_max(f + a.block, a.B)), row_max(f + 2 * a.block, a.M));
+            v[0] = fmax(adjust_logits(logits + (long)i * a.ldl, prior, d, a), v[0]);
         } else if (round == 1) {
             v[0] = MEMBER == 0 ? -1.0f : 0.0f; /* the anchor itself is no positive: counted once too often below */
             positives(f, labels, a.B, label, most, &v[0], &v[1]);
-            positives(f + a.B, labels, a.B, label, most, &v[0], &v[1]);
-            positives(f + 2 * a.B, queue_labels, a.M, label, most, &v[0], &v[1]);
+            positives(f + a.block, labels, a.B, label, most, &v[0], &v[1]);
+            positives(f + 2 * a.block, queue_labels, a.M, label, most, &v[0], &v[1]);
         } else {
             v[0] = row_exp(f, F, most);
             v[1] = row_exp(d, a.L, most);
@@ -141,6 +142,8 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
          * than all the rest together. */
         if (MEMBER == 0 && round < 2)
             f[i] = round == 0 ? most : -INFINITY;
+        for (int j = a.B; MEMBER == 0 && round == 0 && j < a.block; j++) /* nothing lies there */
+            f[j] = f[a.block + j] = -INFINITY;
         team_wait();
     }
     float base = a.scale * state->grad_scale / (float)a.B;
@@ -149,8 +152,8 @@ TEAM_KERNEL void paco_rows(CREF(float, logits), CREF(float, prior), REF(float, z
     logits_gradient(d, label, base * a.inv_supt / part, base * a.inv_supt * a.beta / weight, a);
     float scale = base * a.gamma / part, minus = base * a.alpha / weight;
     contrast_gradient(f, labels, a.B, label, scale, minus);
-    contrast_gradient(f + a.B, labels, a.B, label, scale, minus);
-    contrast_gradient(f + 2 * a.B, queue_labels, a.M, label, scale, minus);
+    contrast_gradient(f + a.block, labels, a.B, label, scale, minus);
+    contrast_gradient(f + 2 * a.block, queue_labels, a.M, label, scale, minus);
     team_wait();
     if (MEMBER == 0) {
         f[i] = 0.0f;

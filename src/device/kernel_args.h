@@ -68,6 +68,7 @@ typedef struct ColumnArgs {
 
 typedef struct PacoArgs {
     int B, L, M;   /* images, classes, queue */
+    int block;     /* B, rounded up: floats from the similarities to q to those to k, and on to the queue's */
     int ldz, ldl;  /* floats between rows of similarities and of logits */
     float alpha, beta, gamma, inv_supt;
     float scale;   /* temperature / base temperature */

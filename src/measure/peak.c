@@ -44,7 +44,7 @@ static Status measure_chains(const Backend *backend, Device *device, Buffer *buf
 {
     const DeviceInfo *info = backend->opened(device);
     bool cpu = info->caps & CAP_CPU;
-    uint32_t lanes = cpu ? 16 : 4, room = (uint32_t)(2 * COPY_BYTES / (4 * lanes));
+    uint32_t lanes = (uint32_t)device_lanes(info), room = (uint32_t)(2 * COPY_BYTES / (4 * lanes));
     uint32_t items = cpu ? info->units * 4 : info->units * 4096;
     items = items < room ? items : room;
     long rounds = (cpu ? 1 << 24 : 1 << 18) / chains;

@@ -38,17 +38,24 @@ void paco_loss_infer(Graph *graph, Node *n)
     node_output(graph, n, "dlogits", DTYPE_F32, n->in[LOGITS]->dims);
 }
 
+/* Floats of a row from its similarities to q to those to k, and on to those to the queue: places of products are
+ * multiples of 16 bytes. */
+static int64_t block_width(PacoShape s)
+{
+    return (s.B + 3) / 4 * 4;
+}
+
 /* The GEMM of rows of features: similarities, or their gradients back. */
 static void similarities(Lowering *l, const Node *n, Value *z, PacoShape s, long ldz)
 {
     const PacoAttrs *a = n->attrs;
     const Value *blocks[] = {n->in[Q], n->in[K], n->in[QUEUE]};
-    int64_t rows[] = {s.B, s.B, s.M}, at = 0, lda = lower_layout(l, n->in[Q]).width;
-    for (int i = 0; i < 3; at += rows[i++])
+    int64_t rows[] = {s.B, s.B, s.M}, lda = lower_layout(l, n->in[Q]).width;
+    for (int i = 0; i < 3; i++)
         lower_gemm(l, (GemmDesc){.M = (int)s.B, .N = (int)rows[i], .K = (int)s.D, .lda = (int)lda,
                                  .ldb = (int)lda, .ldc = (int)ldz, .trans_b = true,
                                  .alpha = (float)(1 / a->temperature)},
-                   IN(n->in[Q]), IN(blocks[i]), AT(z, 4 * at), (Operand){0});
+                   IN(n->in[Q]), IN(blocks[i]), AT(z, 4 * i * block_width(s)), (Operand){0});
 }
 
 static void gradients_of_q(Lowering *l, const Node *n, Value *dz, PacoShape s, long ldz)
@@ -70,19 +77,19 @@ static void gradients_of_q(Lowering *l, const Node *n, Value *dz, PacoShape s, l
     gemm.trans_a = true; /* as contrast, of the other anchors */
     lower_gemm(l, gemm, IN(dz), IN(q), OUT(dq), (Operand){0});
     gemm.trans_a = false;
-    lower_gemm(l, gemm, AT(dz, 4 * s.B), IN(n->in[K]), OUT(dq), (Operand){0});
+    lower_gemm(l, gemm, AT(dz, 4 * block_width(s)), IN(n->in[K]), OUT(dq), (Operand){0});
     gemm.K = (int)s.M;
-    lower_gemm(l, gemm, AT(dz, 8 * s.B), IN(n->in[QUEUE]), OUT(dq), (Operand){0});
+    lower_gemm(l, gemm, AT(dz, 8 * block_width(s)), IN(n->in[QUEUE]), OUT(dq), (Operand){0});
 }
 
 void paco_loss_lower(Lowering *l, const Node *n)
 {
     const PacoAttrs *a = n->attrs;
     PacoShape s = paco_shape(n);
-    long ldz = (long)(s.F + CHANNEL_TILE - 1) / CHANNEL_TILE * CHANNEL_TILE;
+    long ldz = (long)(2 * block_width(s) + s.M + CHANNEL_TILE - 1) / CHANNEL_TILE * CHANNEL_TILE;
     Value *z = lower_temp(l, s.B * ldz), *row_loss = lower_temp(l, s.B);
     similarities(l, n, z, s, ldz);
-    PacoArgs args = {.B = (int)s.B, .L = (int)s.L, .M = (int)s.M, .ldz = (int)ldz,
+    PacoArgs args = {.B = (int)s.B, .block = (int)block_width(s), .L = (int)s.L, .M = (int)s.M, .ldz = (int)ldz,
                      .ldl = lower_layout(l, n->in[LOGITS]).width, .alpha = (float)a->alpha, .beta = (float)a->beta,
                      .gamma = (float)a->gamma, .inv_supt = (float)(1 / a->supt),
                      .scale = (float)(a->temperature / a->base_temperature)};

@@ -67,10 +67,24 @@ static void check_overlap(const Plan *plan)
         }
 }
 
+/* Libraries of products and convolutions read in pieces of 16 bytes. */
+static void check_alignment(const Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++)
+        for (int j = 0; j < plan->steps[i].refs_count; j++) {
+            PlanOperand operand = plan->plan_steps[i].operands[j];
+            StepKind kind = plan->steps[i].kind;
+            CHECKF((kind != STEP_CONV && kind != STEP_GEMM) || operand.value < 0 ||
+                       (plan->values[operand.value].off + operand.off) % 16 == 0,
+                   "step %d (%s): operand %d begins at no multiple of 16 bytes", i, plan->steps[i].name, j);
+        }
+}
+
 void plan_check(const Plan *plan)
 {
     check_reads(plan);
     check_overlap(plan);
     for (int i = 0; i < plan->values_count; i++)
         CHECKF(plan->values[i].off % 4 == 0, "%s", plan->values[i].value->name);
+    check_alignment(plan);
 }
