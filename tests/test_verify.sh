@@ -55,6 +55,17 @@ gives 1 FAIL --device opencl "${short[@]}" changed.json
 change "$step" '"correct"' '"correct"' 1.5
 gives 1 FAIL --device opencl "${short[@]}" changed.json
 
+# Steps in 16 bits: the middle tensor of a category counts, and the loss scale of each step.
+step=$golden/step/resnet20_bf16.json
+gives 0 PASS --device ref32 "${short[@]}" "$step"
+change "$step" '"tolerance": {' '"grads_middle"' 1e-6
+gives 1 'FAIL.* grads_middle [^ ]* (the middle tensor)' --device ref32 "${short[@]}" changed.json
+gives 0 PASS --device ref "${short[@]}" changed.json # which has bounds of its own
+step=$golden/step/resnet20_overflow_fp16.json
+change "$step" '"steps": [' '"loss_scale"' 2
+gives 1 'FAIL.*; loss scale 1.70394e+06 vs 3.40787e+06 expected' --device ref "${short[@]}" changed.json
+sed 's/"amp": "fp16"/"amp": "fp8"/' "$step" >changed.json
+
 # image PHOTO CASE NUMBER: the cases of a photograph, one of them with another image, then with one number changed.
 image() {
     local photo=$1 images=$2 changed=$3 key=$4
@@ -110,6 +121,7 @@ refused 4 'Did you mean step/resnet20_sharp?' resnet20_shrp
 refused 4 'xyz: no such file, and no golden file of this name. `paco verify --list` shows them' xyz
 refused 4 'none.json: no such file' --device ref none.json
 refused 3 'not a golden file' --device ref loss/tiny.json
+refused 3 "changed.json: config: unknown number format 'fp8'" --device ref changed.json
 cp -r "$golden/image/chelsea_tiny" step/chelsea_tiny
 refused 4 'no photograph chelsea_tiny.*' step/chelsea_tiny
 refused 2 'loss/tiny.json is no folder of image cases' --image "$data/photos/chelsea.jpg" "$golden/loss/tiny.json"

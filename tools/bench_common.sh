@@ -9,7 +9,7 @@ median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 try_measure() { # name, command...: appends what its line of JSON says: ms, the least of them, MiB and, where
     local name="$1" line                # there, GFLOP/s and % of peak
     shift
-    line=$("$@" 2>"$work/stderr") || { echo "exit $?" >>"$work/stderr"; return 1; }
+    line=$("$@" 2>"$work/stderr") || { [ -s "$work/stderr" ] || echo "exit $?" >"$work/stderr"; return 1; }
     echo "$line" | field ms_median >>"$work/$name.ms"
     echo "$line" | field ms_min >>"$work/$name.least"
     echo "$line" | field peak_mib >>"$work/$name.mib"

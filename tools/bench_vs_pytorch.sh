@@ -50,7 +50,7 @@ contenders() { # format
     echo "$1.paco"
     for i in "${!pythons[@]}"; do
         echo "$1.$i.nchw" "$1.$i.nhwc"
-        "${pythons[$i]}" -c 'import torch; torch.compile' 2>/dev/null && echo "$1.$i.compile"
+        if "${pythons[$i]}" -c 'import torch; torch.compile' 2>/dev/null; then echo "$1.$i.compile"; fi
     done
 }
 
@@ -69,7 +69,7 @@ fastest() { # FIGURE contender...: that of the smallest figure (ms or least) amo
     shift
     for name in "$@"; do
         [ -s "$work/$name.ms" ] || continue
-        { [ -z "$best" ] || less "$($figure "$name")" "$($figure "$best")"; } && best=$name
+        if [ -z "$best" ] || less "$($figure "$name")" "$($figure "$best")"; then best=$name; fi
     done
     echo "$best"
 }
@@ -87,8 +87,8 @@ run() { # contender
         how=${how_compiled[$1]}
         options+=(--compile)
     fi
-    [ "$how" = nhwc ] && options+=(--channels-last)
-    [ "$what" = eval ] && options+=(--eval)
+    [ "$how" != nhwc ] || options+=(--channels-last)
+    [ "$what" != eval ] || options+=(--eval)
     try_measure "$1" "${pythons[$i]}" tools/oracle/pytorch_step.py "${options[@]}" --threads "$threads" --steps "$steps"
 }
 
@@ -106,13 +106,17 @@ run_round() {
     running=("${left[@]}")
 }
 
+of_format() { # format, pattern of the rest: of those in `running`
+    printf '%s\n' "${running[@]}" | sed -n "/^$1\.$2\$/p"
+}
+
 # Leaves out those that the first round showed to be far behind.
 drop_slow() {
     local format name best left=()
     for format in "${formats[@]}"; do
-        best=$(fastest least $(printf '%s\n' "${running[@]}" | grep "^$format\.[0-9]"))
-        for name in $(printf '%s\n' "${running[@]}" | grep "^$format\."); do
-            [ "$name" = "$format.paco" ] || less "$(least "$name")" "1.15 * $(least "$best")" && left+=("$name")
+        best=$(fastest least $(of_format "$format" '[0-9].*'))
+        for name in $(of_format "$format" '.*'); do
+            if [ "$name" = "$format.paco" ] || less "$(least "$name")" "1.15 * $(least "$best")"; then left+=("$name"); fi
         done
     done
     running=("${left[@]}")

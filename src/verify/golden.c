@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "verify/golden_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool flag(const Json *config, const char *key, bool otherwise)
@@ -110,8 +111,11 @@ Status golden_verify(const char *path, const GoldenOptions *options, FILE *out, 
     TRY_OR(end, status, read_config(&g));
     bool loss = strcmp(json_text(g.config, "what", ""), "loss") == 0;
     TRY_OR(end, status, loss ? golden_loss(&g) : golden_step(&g));
+    golden_middles(&g);
     *passed = report(&g);
 end:
+    for (int i = 0; i < g.categories_count; i++)
+        free(g.categories[i].figures);
     run_close(&g.run);
     arena_free(&arena);
     return status;

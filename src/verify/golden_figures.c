@@ -1,6 +1,6 @@
 /* Figures: that of a category is that of paco_oracle.distances: max(|d norm|, |d dot|) of a tensor
  * over max(its norm, 1e-3 of the norm of all tensors of its category); the first values of a tensor
- * count the same way. */
+ * count the same way. Files of 16-bit steps bound the middle tensor of a category, too. */
 #include "base/arena.h"
 #include "base/check.h"
 #include "verify/golden_parts.h"
@@ -46,10 +46,34 @@ void golden_note(Golden *g, const char *name, int step, const char *tensor, doub
 {
     double bound = bound_of(g, name, step);
     Category *c = category(g, name, bound);
+    c->figures = mem_grow(c->figures, (size_t)(c->count + 1) * sizeof *c->figures);
+    c->figures[c->count++] = figure;
     if (!(figure / bound <= c->worst / c->bound)) { /* also when it is not a number */
         c->worst = figure;
         c->bound = bound;
         snprintf(c->tensor, sizeof c->tensor, "%s", tensor);
+    }
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void golden_middles(Golden *g)
+{
+    static const char ending[] = "_middle";
+    for (const Json *t = g->tolerance->child; t; t = t->next) {
+        size_t n = strlen(t->key), of = n > strlen(ending) ? n - strlen(ending) : 0;
+        for (int i = 0; i < g->categories_count && strcmp(t->key + of, ending) == 0; i++) {
+            Category *c = &g->categories[i];
+            if (strlen(c->name) != of || strncmp(c->name, t->key, of) != 0)
+                continue;
+            qsort(c->figures, (size_t)c->count, sizeof *c->figures, by_size);
+            golden_note(g, t->key, 0, "the middle tensor", c->figures[c->count / 2]);
+            break;
+        }
     }
 }
 

@@ -12,6 +12,8 @@ typedef struct Category {
     const char *name;
     double worst, bound;
     char tensor[128]; /* where the worst figure was */
+    double *figures;  /* all of them */
+    int count;
 } Category;
 
 typedef struct Golden {
@@ -24,6 +26,7 @@ typedef struct Golden {
     Progress at;
     Schedule schedule;
     uint64_t seed;
+    double scale; /* of the loss in the running step; 1 where none is */
     Category categories[GOLDEN_CATEGORIES];
     int categories_count;
     char wrong[256]; /* a number that must be equal and is not */
@@ -33,6 +36,8 @@ typedef struct Golden {
 
 /* A figure of a category; losses have a bound per step. Not-a-number fails. */
 void golden_note(Golden *g, const char *category, int step, const char *tensor, double figure);
+/* After all figures: a category NAME_middle of the middle one, the median, of each category for which the file bounds it. */
+void golden_middles(Golden *g);
 void golden_must_equal(Golden *g, const char *what, double expected, double got);
 /* Norm of all tensors of a category of the file. */
 double golden_whole(const Json *tensors);

@@ -1,7 +1,6 @@
 /* Step files: whole training steps, run by the trainer's own step (train/run.h), and evaluations
  * before and after. */
 #include "base/arena.h"
-#include "model/initial.h"
 #include "verify/golden_parts.h"
 #include "verify/oracle_numbers.h"
 
@@ -107,10 +106,9 @@ static Status compare_updates(Golden *g)
     return STATUS_OK;
 }
 
-/* Without the scale that they were made with, which no step of a golden file changes. */
+/* Without the scale that they were made with. */
 static Status compare_gradients(Golden *g, const Json *tensors)
 {
-    double scale = g->run.model.scaler ? g->run.scale : 1;
     double whole = golden_whole(tensors);
     for (const Json *t = tensors ? tensors->child : NULL; t; t = t->next) {
         char name[300];
@@ -121,7 +119,7 @@ static Status compare_gradients(Golden *g, const Json *tensors)
         if (!v)
             golden_note(g, "grads", 0, t->key, INFINITY);
         else
-            TRY(golden_compare_value(g, "grads", name, t, v, whole, scale, NULL));
+            TRY(golden_compare_value(g, "grads", name, t, v, whole, g->scale, NULL));
     }
     return STATUS_OK;
 }
@@ -154,7 +152,13 @@ static Status compare_step(Golden *g, const Json *step, int number)
     for (r = 0; r < ranks; r++)
         total += g->run.correct[2 * r];
     golden_must_equal(g, "correct images", json_number(step, "correct", -1), total);
-    return json_get(step, "grads") ? compare_gradients(g, json_get(step, "grads")) : STATUS_OK;
+    if (json_get(step, "grads"))
+        TRY(compare_gradients(g, json_get(step, "grads")));
+    if (!g->run.model.scaler)
+        return STATUS_OK;
+    golden_must_equal(g, "loss scale", json_number(step, "loss_scale", g->run.scale), g->run.scale);
+    g->scale = g->run.scale; /* of the next step */
+    return STATUS_OK;
 }
 
 static Status evaluate(Golden *g, const char *category)
@@ -195,6 +199,16 @@ static Status run_steps(Golden *g)
     return STATUS_OK;
 }
 
+static Status write_scaler(Golden *g)
+{
+    float scaler[SCALER_FLOATS] = {[SCALER_SCALE] = (float)json_number(g->config, "loss_scale", SCALER_FIRST)};
+    g->scale = 1;
+    if (!g->run.model.scaler)
+        return STATUS_OK;
+    g->scale = scaler[SCALER_SCALE];
+    return session_write(g->run.session, g->run.model.scaler, scaler, DTYPE_F32);
+}
+
 Status golden_step(Golden *g)
 {
     const ModelConfig *c = &g->config_of_model;
@@ -202,7 +216,7 @@ Status golden_step(Golden *g)
     g->run.schedule = g->schedule;
     TRY(golden_fill_parameters(g));
     TRY(golden_write_prior(g));
-    TRY(initial_scaler(g->run.session, &g->run.model));
+    TRY(write_scaler(g));
     if (g->run.model.queue) {
         TRY(golden_write_unit(g, g->run.model.queue, "queue"));
         TRY(golden_write_labels(g, g->run.model.queue_labels, "queue_l", c->classes));
