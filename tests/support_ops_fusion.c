@@ -16,12 +16,22 @@ typedef struct Norm {
     Value *gamma, *beta, *mean, *var;
 } Norm;
 
-static Norm norm_values(Trial *t, int channels)
+/* Values of the same branch and name are filled alike. */
+static Norm norm_of_branch(Trial *t, int channels, const char *branch)
 {
     Dims dims = DIMS1(channels);
-    return (Norm){trial_param(t, "gamma", dims, FILL_POSITIVE), trial_param(t, "beta", dims, FILL_NORMAL),
-                  trial_input(t, "mean", ROLE_STATE, DTYPE_F32, dims, FILL_NORMAL),
-                  trial_input(t, "var", ROLE_STATE, DTYPE_F32, dims, FILL_POSITIVE)};
+    static const char *const of[] = {"gamma", "beta", "mean", "var"};
+    const char *names[4];
+    for (int i = 0; i < 4; i++)
+        names[i] = arena_printf(&t->graph->arena, "%s%s", branch, of[i]);
+    return (Norm){trial_param(t, names[0], dims, FILL_POSITIVE), trial_param(t, names[1], dims, FILL_NORMAL),
+                  trial_input(t, names[2], ROLE_STATE, DTYPE_F32, dims, FILL_NORMAL),
+                  trial_input(t, names[3], ROLE_STATE, DTYPE_F32, dims, FILL_POSITIVE)};
+}
+
+static Norm norm_values(Trial *t, int channels)
+{
+    return norm_of_branch(t, channels, "");
 }
 
 /* p: N, C, H, W, variant */
@@ -35,12 +45,17 @@ static int terms(const int *p)
     return p[0] * p[2] * p[3];
 }
 
-static Node *bn_node(Trial *t, Value *x)
+static Node *bn_of_branch(Trial *t, Value *x, const char *branch)
 {
-    Norm v = norm_values(t, t->p[1]);
+    Norm v = norm_of_branch(t, t->p[1], branch);
     trial_mutated(t, v.mean, SUM(terms(t->p)));
     trial_mutated(t, v.var, SUM(terms(t->p)));
     return NODE(t->graph, bn, &bn_attrs, x, v.gamma, v.beta, v.mean, v.var);
+}
+
+static Node *bn_node(Trial *t, Value *x)
+{
+    return bn_of_branch(t, x, "");
 }
 
 #define MAPS(variant) {2, 17, 5, 3, variant}, {1, 5, 3, 7, variant}, {3, 32, 4, 4, variant}
@@ -54,22 +69,41 @@ static void build_bn_then_relu(Trial *t)
     trial_output(t, NODE(t->graph, relu, &none, n->out[0])->out[0], SUM(terms(t->p)));
 }
 
-/* Variant: which operand of the sum is normalised; 2: both are. */
+/* Variant: which operand of the sum is normalised. */
 static void build_bn_then_add_relu(Trial *t)
 {
     expect(t, OP_bn_add_relu, OP_add);
     Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL);
     Value *residual = trial_features(t, "residual", map_dims(t->p), FILL_NORMAL);
-    Value *a = bn_node(t, x)->out[0], *b = residual;
-    if (t->p[4] == 2) {
-        Norm v = norm_values(t, t->p[1]); /* distinct values of the same names: one filling serves both */
-        b = NODE(t->graph, bn, &bn_attrs, residual, v.gamma, v.beta, v.mean, v.var)->out[0];
-        trial_mutated(t, v.mean, SUM(terms(t->p)));
-        trial_mutated(t, v.var, SUM(terms(t->p)));
-    }
-    Value *sum = t->p[4] == 1 ? NODE(t->graph, add, &none, b, a)->out[0]
-                              : NODE(t->graph, add, &none, a, b)->out[0];
+    Value *a = bn_node(t, x)->out[0];
+    Value *sum = t->p[4] == 1 ? NODE(t->graph, add, &none, residual, a)->out[0]
+                              : NODE(t->graph, add, &none, a, residual)->out[0];
     trial_output(t, NODE(t->graph, relu, &none, sum)->out[0], SUM(terms(t->p)));
+}
+
+/* Both operands of the sum are normalised. Variants: 0; 1: the gradients of both are computed from their
+ * statistics; 2: the normalised residual is read again, so that it stays what it is. */
+static void build_bn_twice(Trial *t)
+{
+    expect(t, t->p[4] == 2 ? OP_bn : OP_bn_stats, t->p[4] == 2 ? OP_bn_stats : OP_bn);
+    const int *p = t->p;
+    Value *x = trial_features(t, "x", map_dims(p), FILL_NORMAL);
+    Value *residual = trial_features(t, "residual", map_dims(p), FILL_NORMAL);
+    Node *a = bn_of_branch(t, x, ""), *b = bn_of_branch(t, residual, "downsample.");
+    Value *y = NODE(t->graph, relu, &none, NODE(t->graph, add, &none, a->out[0], b->out[0])->out[0])->out[0];
+    trial_output(t, y, SUM(terms(p)));
+    if (p[4] == 2)
+        trial_output(t, NODE(t->graph, relu, &none, b->out[0])->out[0], SUM(terms(p)));
+    if (p[4] != 1)
+        return;
+    Value *dy = trial_features(t, "dy", map_dims(p), FILL_NORMAL);
+    Value *masked = NODE(t->graph, relu_grad, &none, dy, y)->out[0];
+    for (int i = 0; i < 2; i++) {
+        Node *n = i ? b : a;
+        Node *back = NODE(t->graph, bn_grad, &bn_attrs, masked, n->in[0], n->in[1], n->out[1], n->out[2]);
+        for (int j = 0; j < 3; j++)
+            trial_output(t, back->out[j], j == 2 ? SUM(terms(p)) : CANCEL(terms(p)));
+    }
 }
 
 /* The backward pass of bn and relu; with variant 1 of bn, add and relu: the masked dy goes to the
@@ -181,7 +215,8 @@ static void build_folded_over(Trial *t)
 void cases_fusion(Rig *rig)
 {
     TRIALS(rig, build_bn_then_relu, MAPS(0));
-    TRIALS(rig, build_bn_then_add_relu, MAPS(0), MAPS(1), MAPS(2));
+    TRIALS(rig, build_bn_then_add_relu, MAPS(0), MAPS(1));
+    TRIALS(rig, build_bn_twice, MAPS(0), MAPS(1), MAPS(2));
     TRIALS(rig, build_bn_relu_backward, MAPS(0), MAPS(1), MAPS(2));
     TRIALS(rig, build_conv_accumulate, MAPS(0), MAPS(1), MAPS(2), MAPS(3));
     TRIALS(rig, build_linear_accumulate, MAPS(0), MAPS(2));

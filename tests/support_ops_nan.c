@@ -96,6 +96,25 @@ static void build_norm_node(Trial *t)
     }
 }
 
+/* Of a residual that is normalised on the way with known statistics one comes out. */
+static void build_norm_twice(Trial *t)
+{
+    Value *in[] = {map(t, "x", FILL_NORMAL),
+                   channels(t, "gamma", FILL_POSITIVE),
+                   channels(t, "beta", FILL_NORMAL),
+                   channels(t, "mean", FILL_NORMAL),
+                   channels(t, "var", FILL_POSITIVE),
+                   map(t, "residual", FILL_NAN),
+                   channels(t, "gamma2", FILL_POSITIVE),
+                   channels(t, "beta2", FILL_NORMAL),
+                   channels(t, "mean2", FILL_NORMAL),
+                   channels(t, "invstd2", FILL_POSITIVE)};
+    Node *n = graph_node(t->graph, OP_bn_add_relu, &bn_attrs, sizeof bn_attrs, 10, in);
+    trial_output(t, n->out[0], NANS(1));
+    trial_mutated(t, in[3], NANS(0));
+    trial_mutated(t, in[4], NANS(0));
+}
+
 /* With statistics that are known. */
 static void build_known(Trial *t)
 {
@@ -210,6 +229,7 @@ void cases_nan(Rig *rig)
     TRIALS(rig, build_pool, {3, 2, 1, 4}, {2, 2, 0, 1}, {3, 1, 1, 9});
     TRIALS(rig, build_norm, {0, 0, 0}, {0, 1, 1}, {0, 2, 1}, {1, 0, 1}, {1, 1, 1}, {1, 2, 1});
     TRIALS(rig, build_norm_node, {0});
+    TRIALS(rig, build_norm_twice, {0});
     TRIALS(rig, build_known, {0});
     TRIALS(rig, build_norm_grad, {0}, {1});
     TRIALS(rig, build_conv, {0, 0, 9 * K}, {0, 1, 9 * K}, {1, 1, N * (H - 2) * (W - 2)}, {2, 1, ALL}, {3, 1, 1});

@@ -1,8 +1,8 @@
 """Where 16-bit training rounds, in PyTorch, in as plain a way as can be.
 
 Images and their gradients (rank 4) lie in fp16 or bf16 between operators, rounded to nearest, ties
-to even, once for each fused operator: a convolution; batch norm with the residual and ReLU behind
-it; in the backward pass ReLU with batch norm, a convolution's gradient with what it is added to.
+to even, once for each fused operator: a convolution; batch norm with the residual, normalised
+or not, and ReLU behind it; in the backward pass ReLU with batch norm, a convolution's gradient with what it is added to.
 Convolutions use weights rounded likewise; in evaluation batch norm is folded into them before.
 Everything else keeps its precision: arithmetic, statistics, parameters, what comes after global
 pooling, weight gradients.
@@ -114,7 +114,10 @@ class StoredNet(PlainNet):
         if b.downsample is None:
             return x
         # its gradient is stored before that of the block's first convolution is added to it
-        return self.layer(*b.downsample, self.keep(x), relu=False)
+        conv, norm = b.downsample
+        if norm.training:  # normalised where it is added: not stored in between
+            return norm(self.keep(self.conv(conv, self.keep(x), Used.apply(conv.weight, self.name))))
+        return self.layer(conv, norm, self.keep(x), relu=False)
 
     def pooled(self, net, x):
         x = self.layer(net.conv1, net.bn1, self.keep(x))
