@@ -21,17 +21,21 @@ STAGES=(
     "backend         | 40 | gpu   | device_test test_backend"
     "golden-few      | 60 | gpu   | golden_files loss/* step/resnet20.json step/resnet18.json"
     "step-resnet50   | 60 | gpu   | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
+    "step-resnet50-fp16 | 60 | gpu | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
+    "step-resnet50-bf16 | 60 | gpu | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp bf16"
     "torch-resnet50  | 110 | torch | yardstick -- --arch resnet50 --batch 32"
     "step-resnet32   | 30 | gpu   | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 --classes 10 --dim 32 --queue 1024"
     "torch-resnet32  | 40 | torch | yardstick -- --arch resnet32 --batch 128 --classes 10 --dim 32 --queue 1024"
-    "ops             | 45 | gpu   | device_test test_ops"
+    "ops             | 90 | gpu   | device_test test_ops"
     "gemm            | 45 | gpu   | device_test test_gemm"
-    "conv            | 60 | gpu   | device_test test_conv"
+    "conv            | 90 | gpu   | device_test test_conv"
     "tuned-resnet50  | 90 | gpu   | bench_tuned --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
+    "tuned-resnet50-fp16 | 90 | gpu | bench_tuned --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
     "ceilings        | 30 | torch | ceilings"
     "step-resnet50-128  | 60 | gpu   | bench_step --inner 2 --repeats 3 -- --arch resnet50 --batch 128"
     "torch-resnet50-128 | 110 | torch | yardstick --inner 3 -- --arch resnet50 --batch 128"
     "golden-all      | 90 | gpu   | golden_files loss/* step/*"
+    "step-resnet32-fp16 | 30 | gpu | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 --classes 10 --dim 32 --queue 1024 --amp fp16"
     "step-resnext50  | 60 | gpu   | bench_step --inner 3 --repeats 3 -- --arch resnext50_32x4d --batch 32"
     "torch-resnext50 | 70 | torch | yardstick -- --arch resnext50_32x4d --batch 32"
     "parity          | 90 | gpu   | device_test test_parity"
@@ -334,7 +338,7 @@ speeds() {
         text("what") == "step" {
             n++
             model[n] = sprintf("%s, batch %d, %d", text("arch"), number("batch"), number("size"))
-            who[n] = text("program") == "pytorch" ? "PyTorch " text("mode") : "paco" ($1 ~ /^tuned/ ? ", tuned" : "")
+            who[n] = text("program") == "pytorch" ? "PyTorch " text("mode") : "paco" (text("amp") ~ /16/ ? " " text("amp") : "") ($1 ~ /^tuned/ ? ", tuned" : "")
             ms[n] = number("ms_median"); speed[n] = number("images_per_s")
             mib[n] = number("device_mib"); if (mib[n] == "") mib[n] = number("peak_mib")
             if (who[n] ~ /^PyTorch fp32/ && (!(model[n] in best) || ms[n] < best[model[n]])) best[model[n]] = ms[n]
@@ -348,7 +352,7 @@ speeds() {
                     printf "%-34s %-18s %10.2f %10.1f %9.0f %9s\n", model[j], who[j], ms[j], speed[j], mib[j], ratio
                 }
             }
-            if (n) print "speed 1 is PyTorch in strict float32, the better of both memory layouts; paco computes in float32"
+            if (n) print "speed 1 is PyTorch in strict float32, the better of both memory layouts; paco computes in float32, whatever it stores"
             printf "%s", ceilings
         }'
 }
