@@ -505,7 +505,8 @@ static void run_reference(Trial *t, BuildTrial *build, const char *name)
         must(session_run(session, segments[i], &t->state));
     for (int i = 0; i < t->count; i++) {
         TrialValue *e = &t->values[i];
-        double *x = mem_alloc((size_t)dims_count(e->value->dims) * sizeof *x);
+        e->count = dims_count(e->value->dims);
+        double *x = mem_alloc((size_t)e->count * sizeof *x);
         must(session_read(session, e->value, x, DTYPE_F64));
         *(first ? &e->ref64 : &e->ref32) = x;
     }
@@ -532,11 +533,10 @@ static void measure_own(Trial *t, BuildTrial *build)
     t->storage = storage;
     for (int i = 0; i < t->count; i++) {
         TrialValue *e = &t->values[i];
-        int64_t n = dims_count(e->value->dims);
         double squares = 0;
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < e->count; j++)
             squares += (e->ref32[j] - e->ref64[j]) * (e->ref32[j] - e->ref64[j]);
-        e->own = sqrt(squares / (double)n);
+        e->own = sqrt(squares / (double)e->count);
         forget(e, e->filled);
     }
 }

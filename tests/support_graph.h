@@ -93,6 +93,7 @@ typedef struct TrialValue {
     double given[4];
     bool filled, judged;
     double *initial, *ref64, *ref32; /* logical elements */
+    int64_t count;                   /* of them; the value itself goes with its graph */
     double own;                      /* 16 bits: root mean square error of the reference's float32 before rounding */
     void *before;                    /* device bytes before the run */
 } TrialValue;
