@@ -277,9 +277,6 @@ static void check_growth(Subject *s)
 
 /* ------------------------------------------------------------------------------------ where */
 
-/* Whether the device's convolutions read and write 16 bits; the reference's do. */
-enum { DEVICE_CONVOLVES_16_BITS = 0 };
-
 typedef struct Place {
     const char *device, *kernels;
 } Place;
@@ -300,16 +297,11 @@ static void find_places(void)
     places[places_count++] = (Place){test_device_name(), "gpu"};
 }
 
-static int places_of_networks(void)
-{
-    return DEVICE_CONVOLVES_16_BITS ? places_count : 2;
-}
-
 /* Every subject everywhere, with one rank and with four. */
 static void everywhere(void (*check)(Subject *))
 {
     for (int network = 0; network < 2; network++)
-        for (int i = 0; i < (network ? places_of_networks() : places_count); i++)
+        for (int i = 0; i < places_count; i++)
             for (int ranks = 1; ranks <= 4; ranks += 3) {
                 Subject s = network ? build_network(ranks, DTYPE_F16) : build_linear(ranks, true);
                 begin(&s, places[i].device, places[i].kernels);
@@ -375,12 +367,12 @@ static void linear_is_the_same_at_every_scale(void **state)
 
 /* A network in 16 bits makes the steps of float32, as far as its roundings let it: a factor of the scale anywhere would
  * be off by 65536. The bounds, for sums of gradients, momentum, weights and losses, are twice the most that the
- * reference's roundings make of three steps: of so small a network much. */
+ * reference's own roundings make of three steps: of so small a network much. */
 static void networks_train_as_in_float32(void **state)
 {
     static const double of_fp16[] = {0.09, 0.05, 2e-3, 7e-4}, of_bf16[] = {0.9, 0.8, 0.05, 0.04};
     (void)state;
-    for (int i = 0; i < places_of_networks(); i++)
+    for (int i = 0; i < places_count; i++)
         for (int ranks = 1; ranks <= 4; ranks += 3)
             for (DType storage = DTYPE_F16; storage <= DTYPE_BF16; storage++) {
                 double scale = storage == DTYPE_F16 ? 65536 : 0;
@@ -446,7 +438,7 @@ static void masters_and_statistics_keep_float32(void **state)
 {
     (void)state;
     static const Role roles[] = {ROLE_PARAM, ROLE_MOMENTUM, ROLE_EMA, ROLE_STATE, ROLE_GRAD, ROLE_OUTPUT};
-    for (int i = 0; i < places_of_networks(); i++)
+    for (int i = 0; i < places_count; i++)
         for (DType storage = DTYPE_F16; storage <= DTYPE_BF16; storage++) {
             Subject s = trained(build_network(1, storage), places[i], storage == DTYPE_F16 ? 1024 : 0);
             for (size_t r = 0; r < sizeof roles / sizeof *roles; r++)

@@ -6,12 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "support_device.h"
 #include "support_files.h"
 
 #include "base/arena.h"
 #include "base/file.h"
 #include "checkpoint/bytes/file_ops.h"
 #include "checkpoint/writer.h"
+#include "device/registry.h"
 #include "state/snapshot.h"
 #include "train/trainer.h"
 #include "train/run.h"
@@ -29,9 +31,12 @@ static void must(Status status)
 
 /* ------------------------------------------------------------------------------------ runs */
 
+/* Where runs run: on the reference, which every machine has; what a device may do otherwise, there again. */
+static const char *device = "ref32";
+
 enum { IMAGES = 12, BATCH = 4, STEPS = IMAGES / BATCH, EPOCHS = 2 };
 
-/* A run of two epochs of three steps on the reference, which needs no device. `more`: options behind, up to NULL. */
+/* A run of two epochs of three steps. `more`: options behind, up to NULL. */
 static Options options_of(const char *const *more)
 {
     static const char *list;
@@ -44,7 +49,7 @@ static Options options_of(const char *const *more)
     arena_free(&lines);
     const char *args[48] = {"--arch", "resnet20", "--size", "8", "--batch", "4", "--epochs", "2", "--warmup", "1",
                             "--queue", "10", "--dim", "8", "--lr", "0.02", "--recipe", "cifar", "--eval-every", "0",
-                            "--device", "ref32", "--amp", "fp16", "--keep", "20", "--train-list", list, "--test-list",
+                            "--device", device, "--amp", "fp16", "--keep", "20", "--train-list", list, "--test-list",
                             list};
     int count = 30;
     for (; *more; more++)
@@ -203,13 +208,22 @@ static void same_runs(const char *whole, const char *part)
 
 /* ------------------------------------------------------------------------------------ resume */
 
+/* A file or folder of the place where runs run now. */
+static const char *place_path(const char *name)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/%s", device, name);
+    return test_path(path);
+}
+
 /* A scale far too large falls to one that this network can bear; it is known then. */
 static double bearable_scale(void)
 {
     static double scale;
-    if (scale > 0)
+    static const char *known;
+    if (known == device)
         return scale;
-    const char *start = start_file("far.pth.tar", "1", (ScalerState){ldexp(1, 30), 0, 0}), *out = test_path("far");
+    const char *start = start_file("far.pth.tar", "1", (ScalerState){ldexp(1, 30), 0, 0}), *out = place_path("far");
     char *log;
     must(train_with(OPTIONS("--resume", start, "--out", out, "--epochs", "15"), &log));
     ScalerState s = last_scaler(out);
@@ -221,6 +235,7 @@ static double bearable_scale(void)
              (long long)s.skips);
     assert_non_null(strstr(log, line));
     free(log);
+    known = device;
     scale = s.scale;
     return scale;
 }
@@ -231,7 +246,7 @@ static void check_resume(const char *name, const char *ranks, ScalerState scaler
     char file[64], whole[64], part[64], steps[8];
     snprintf(file, sizeof file, "%s.pth.tar", name);
     snprintf(whole, sizeof whole, "%s_whole", name);
-    const char *start = start_file(file, ranks, scaler), *out = test_path(whole);
+    const char *start = start_file(file, ranks, scaler), *out = place_path(whole);
     must(train_with(OPTIONS("--ranks", ranks, "--resume", start, "--out", out), NULL));
     ScalerState end = last_scaler(out);
     printf("%s: scale 2^%g, growth %lld, %lld skipped\n", name, log2(end.scale), (long long)end.growth,
@@ -242,7 +257,7 @@ static void check_resume(const char *name, const char *ranks, ScalerState scaler
     for (int k = 1; k < STEPS * EPOCHS; k++) {
         snprintf(part, sizeof part, "%s_%d", name, k);
         snprintf(steps, sizeof steps, "%d", k);
-        const char *to = test_path(part);
+        const char *to = place_path(part);
         assert_int_equal(
             train_with(OPTIONS("--ranks", ranks, "--resume", start, "--out", to, "--stop-after", steps), NULL),
             STATUS_STOPPED);
@@ -273,7 +288,7 @@ static void resumes_with_two_ranks(void **state)
 static void format_may_change(void **state)
 {
     (void)state;
-    const char *start = start_file("change.pth.tar", "1", (ScalerState){256, 5, 0}), *out = test_path("change");
+    const char *start = start_file("change.pth.tar", "1", (ScalerState){256, 5, 0}), *out = place_path("change");
     char *log;
     assert_int_equal(train_with(OPTIONS("--resume", start, "--out", out, "--stop-after", "1"), NULL), STATUS_STOPPED);
     assert_int_equal(train_with(OPTIONS("--resume", "auto", "--out", out, "--stop-after", "1", "--amp", "bf16"), &log),
@@ -479,5 +494,20 @@ int main(void)
         cmocka_unit_test(overflow_at_scale_one_ends_the_run),
         cmocka_unit_test(lost_losses_count_for_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest on_devices[] = {
+        cmocka_unit_test(resumes_while_the_scale_falls),
+        cmocka_unit_test(resumes_while_the_scale_grows),
+        cmocka_unit_test(resumes_with_two_ranks),
+        cmocka_unit_test(overflow_at_scale_one_ends_the_run),
+    };
+    const Backend *backend;
+    Device *open;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    device = test_device_name();
+    if (device_open(device, NULL, &backend, &open) != STATUS_OK) {
+        print_message("skipped: %s\n", status_text());
+        return failed;
+    }
+    backend->close(open);
+    return failed + cmocka_run_group_tests_name(device, on_devices, NULL, NULL);
 }
