@@ -9,8 +9,8 @@
 # PyTorch is that of PYTHON and Debian's, each where it is there (without any, paco's figures stand alone): eager with both
 # memory layouts, and torch.compile with the better of the two, in float32 or under autocast to bf16 or fp16 (--amp; fp32
 # and bf16 unless told). All are printed; `*` marks the fastest of a number format, to which paco's ratios count. What takes
-# over 1.15 times as long as the fastest of its format in the first round, in its quickest step, is measured in that round
-# alone (`once`).
+# over 1.15 times as long as the fastest of its format in the first round, in its median and its quickest step, is measured
+# in that round alone (`once`).
 # GFLOP/s and the share of the measured peak count the multiplications of direct convolution, of which Winograd's form does
 # fewer. Memory: beyond what the idle program takes.
 set -euo pipefail
@@ -57,11 +57,15 @@ contenders() { # format
 name_of() { # contender, as people call it
     local format i how
     IFS=. read -r format i how <<<"$1"
-    if [ "$i" = paco ]; then echo paco; else echo "PyTorch ${versions[$i]} $how${how_compiled[$1]:+ ${how_compiled[$1]}}"; fi
+    if [ "$i" = paco ]; then
+        echo paco
+    else
+        echo "PyTorch ${versions[$i]} $how${how_compiled[$1]:+ ${how_compiled[$1]}}"
+    fi
 }
 
 ms() { median <"$work/$1.ms"; }
-least() { head -1 "$work/$1.least"; } # of the first round; one that others on the machine disturb the least
+least() { head -1 "$work/$1.least"; } # of the first round: what others on the machine disturb the least
 less() { awk "BEGIN {exit !($1 < $2)}"; }
 
 fastest() { # FIGURE contender...: that of the smallest figure (ms or least) among those that have any; else nothing
@@ -110,13 +114,20 @@ of_format() { # format, pattern of the rest: of those in `running`
     printf '%s\n' "${running[@]}" | sed -n "/^$1\.$2\$/p"
 }
 
-# Leaves out those that the first round showed to be far behind.
+near() { # FIGURE contender best: whether its figure is at most 1.15 times that of the best
+    less "$($1 "$2")" "1.15 * $($1 "$3")"
+}
+
+# Leaves out those that the first round showed to be far behind, by its median and by its quickest step.
 drop_slow() {
-    local format name best left=()
+    local format name best quickest left=()
     for format in "${formats[@]}"; do
-        best=$(fastest least $(of_format "$format" '[0-9].*'))
+        best=$(fastest ms $(of_format "$format" '[0-9].*'))
+        quickest=$(fastest least $(of_format "$format" '[0-9].*'))
         for name in $(of_format "$format" '.*'); do
-            if [ "$name" = "$format.paco" ] || less "$(least "$name")" "1.15 * $(least "$best")"; then left+=("$name"); fi
+            if [ "$name" = "$format.paco" ] || near ms "$name" "$best" || near least "$name" "$quickest"; then
+                left+=("$name")
+            fi
         done
     done
     running=("${left[@]}")

@@ -1,12 +1,14 @@
 """Where 16-bit training rounds, in PyTorch, in as plain a way as can be.
 
 Images and their gradients (rank 4) lie in fp16 or bf16 between operators, rounded to nearest, ties
-to even, once for each fused operator: a convolution; batch norm with the residual, normalised
-or not, and ReLU behind it; in the backward pass ReLU with batch norm, a convolution's gradient with what it is added to.
-Convolutions use weights rounded likewise; in evaluation batch norm is folded into them before.
+to even, once for each fused operator: a convolution; batch norm with the residual, normalised or
+not, and ReLU behind it; in the backward pass ReLU with batch norm, a convolution's gradient with what
+it is added to. Convolutions use weights rounded likewise; in evaluation batch norm is folded into them before.
 Everything else keeps its precision: arithmetic, statistics, parameters, what comes after global
 pooling, weight gradients.
 """
+import warnings
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -52,6 +54,18 @@ class Used(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         return gradient, None
+
+
+def has_autocast(name):
+    """Older versions have none to fp16 on a CPU: they refuse, or warn and go on in float32."""
+    one = torch.ones(1, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.autocast("cpu", dtype=TORCH_FORMATS[name]):
+                return (one @ one).dtype == TORCH_FORMATS[name]
+        except RuntimeError:
+            return False
 
 
 class PlainNet:

@@ -8,7 +8,8 @@
 A line for each: equal to the last bit, or the worst difference of each part. Exit 1 where a number
 of float64 is further off than 1e-9 (of a tensor's figure: relative to the tensor's norm, or to
 1e-3 of the norm of all tensors of its kind), or where a pixel differs. How far float32 is off
-depends on PyTorch's version, the processor and the number of threads: it is told, and no error.
+depends on PyTorch's version, the processor and the number of threads: it is told, and no error, nor
+is that a version has no autocast to fp16 on a CPU.
 CONTRIBUTING.md says with which versions the stored files come out equal to the last bit.
 """
 import argparse
@@ -85,7 +86,7 @@ def check_numbers(name, threads, write):
     torch.set_num_threads(threads)
     with open(name) as f:
         want = json.load(f)
-    text = json.dumps(paco_oracle.golden(want["config"]), indent=1) + "\n"
+    text = json.dumps(paco_oracle.golden(want["config"], check=False), indent=1) + "\n"
     got = json.loads(text)
     if write and got != want:
         with open(name, "w") as f:
