@@ -15,8 +15,8 @@
 /* One direction of a convolution, seen by packing and computing kernels alike. */
 typedef struct ConvShape {
     long in_image, in_block, out_image,
-        out_block; /* floats from one image and channel block to the next */
-    long w_tile;   /* floats from one tile of packed weights to the next */
+        out_block; /* elements from one image and channel block to the next */
+    long w_tile;   /* elements from one tile of packed weights to the next */
     int in_channels, in_blocks, in_height, in_width;
     int out_channels, out_blocks, out_height, out_width;
     int in_group, out_group; /* channels per group */

@@ -278,7 +278,7 @@ static void rebuild(Trial *t, BuildTrial *build)
     t->count = 0;
     t->state = (StepParams){.grad_scale = 1};
     t->fuse = false;
-    /* Later parameters begin at a place that is a multiple of 4 bytes only. */
+    /* Later parameters do not begin where a buffer does. */
     trial_param(t, "neighbour", DIMS1(3), FILL_NORMAL);
     build(t);
 }
@@ -645,8 +645,7 @@ static void note_operators(Trial *t, const Plan *plan, const char *what)
                  op_get(t->gone)->name);
 }
 
-/* apart: every value has a buffer of its own, between guards. Else they lie side by side, parameters at odd
- * places. */
+/* apart: every value has a buffer of its own, between guards. Else they lie side by side. */
 static void run_device(Trial *t, BuildTrial *build, int device, bool apart)
 {
     Guard *g = &t->rig->guards[device];

@@ -20,7 +20,7 @@ void images_infer(Graph *graph, Node *n)
     node_output(graph, n, "x", DTYPE_F32, x);
 }
 
-/* Images take sixteen lanes of floats for three bytes, which stay where the host wrote them. */
+/* Images take a whole span of channels for three bytes, which stay where the host wrote them. */
 Node *images_remake(Graph *graph, const Node *n)
 {
     return NODE(graph, images, (const ImagesAttrs *)n->attrs, n->in[0], n->in[1]);

@@ -164,10 +164,10 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "seen", object_int(a, p->seen));
     object_set(a, extra, "skipped", object_int(a, p->skipped));
     object_set(a, extra, "skipped_before", object_int(a, p->skipped_before));
-    if (s->scaler) {
+    if (s->scaler)
         object_set(a, extra, "overflows", object_int(a, p->overflows));
+    if (s->scaler || p->lost) /* an epoch that fp16 began */
         object_set(a, extra, "lost", object_int(a, p->lost));
-    }
     object_set(a, extra, "data", object_text(a, name_data(s->data, a)));
     object_set(a, extra, "options", object_text(a, options_dump(s->options, a)));
     object_set(a, extra, "arithmetic", object_text(a, arena_printf(a, "%s", arithmetic)));
@@ -319,6 +319,7 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->loss_sum = read_number(state, "loss_sum", 0, 1e300);
     p->correct = read_count(state, "correct");
     p->seen = read_count(state, "seen");
+    p->lost = read_count(state, "lost");
     p->skipped = read_count(state, "skipped");
     p->skipped_before = read_count(state, "skipped_before");
     return STATUS_OK;
@@ -337,7 +338,6 @@ static Status restore_scaler(const Snapshot *s, Session *session, const char *pa
     }
     int64_t skips = read_count(state, "overflows");
     scaler.skips = p->overflows = skips < SCALER_COUNT_MOST ? skips : 0;
-    p->lost = read_count(state, "lost");
     return scaler_put(session, s->scaler, &scaler);
 }
 

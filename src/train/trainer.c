@@ -191,15 +191,25 @@ static Status feed(Trainer *t, const Batch *batch)
     return run_feed(&t->run, &views);
 }
 
+/* What overflowed in the step: the gradients, or activations already. */
+static const char *what_overflowed(const Run *run)
+{
+    for (int r = 0; r < run->config.ranks.all; r++)
+        if (!isfinite(run->loss[r]))
+            return "the loss is not a number: activations overflow fp16";
+    return "gradients overflow fp16";
+}
+
 static Status read_results(Trainer *t)
 {
     TRY(run_results(&t->run, &t->at));
     /* Above a scale of 1 a smaller one may help: the step was skipped. */
     if (t->run.skipped && t->run.scale / SCALER_RULE.backoff <= 1)
         return status_fail(STATUS_NAN,
-                           "training: epoch %d, step %lld: gradients overflow fp16 even at loss scale %g (lr %g). A "
+                           "training: epoch %d, step %lld: %s even at loss scale %g (lr %g). A "
                            "lower --lr, a longer --warmup or --amp bf16 may help",
-                           t->at.epoch + 1, (long long)t->at.step, t->run.scale / SCALER_RULE.backoff,
+                           t->at.epoch + 1, (long long)t->at.step, what_overflowed(&t->run),
+                           t->run.scale / SCALER_RULE.backoff,
                            run_lr(&t->run, &t->at));
     if (isfinite(t->at.loss_sum))
         return STATUS_OK;
