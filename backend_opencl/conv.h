@@ -43,10 +43,9 @@ double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs);
 int conv_split_tiles(const Device *device, int tiles, int others);
 /* Fills the packed members of a FORWARD or GRAD_DATA step. */
 void conv_cpu_choose(Step *step, const Algorithm *how);
-/* Options of a program for a tile and images stored as `type`; group: of the forms that spread groups, else 0. Returns
- * text. */
+/* Options of a program for a tile of a convolution whose weights are packed so. Returns text. */
 typedef char ConvOptions[128];
-const char *conv_cpu_options(DType type, int tile, int vecs, int group, ConvOptions text);
+const char *conv_cpu_options(const ConvDesc *d, Packing packing, int tile, int vecs, ConvOptions text);
 /* Appends a FORWARD or GRAD_DATA kernel and its operands; what follows is up to the form. */
 Status conv_cpu_launch(const Step *step, const Algorithm *how, const char *file, const char *kernel,
                        const int items[3], Prepared *prepared);

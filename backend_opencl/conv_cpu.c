@@ -5,7 +5,6 @@
 #include "program.h"
 
 #include <stdio.h>
-#include <string.h>
 
 double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs)
 {
@@ -32,12 +31,14 @@ void conv_cpu_choose(Step *step, const Algorithm *how)
     conv_choose_packed(step, &s, packing);
 }
 
-const char *conv_cpu_options(DType type, int tile, int vecs, int group, ConvOptions text)
+const char *conv_cpu_options(const ConvDesc *d, Packing packing, int tile, int vecs, ConvOptions text)
 {
     int n = snprintf(text, sizeof(ConvOptions), "-DLANES=16 -DTILE=%d -DVECS=%d%s", tile, vecs,
-                     program_stored(type));
-    if (group)
-        snprintf(text + n, sizeof(ConvOptions) - (size_t)n, " -DGROUP=%d", group);
+                     program_stored(d->type));
+    if (packing == PACKING_SPREAD)
+        snprintf(text + n, sizeof(ConvOptions) - (size_t)n, " -DGROUP=%d", conv_spread_group(d));
+    if (packing == PACKING_WINOGRAD && d->type != DTYPE_F32)
+        snprintf(text + n, sizeof(ConvOptions) - (size_t)n, " -DFLOAT_WEIGHTS");
     return text;
 }
 
@@ -45,10 +46,7 @@ Status conv_cpu_launch(const Step *step, const Algorithm *how, const char *file,
                        const int items[3], Prepared *prepared)
 {
     ConvOptions options;
-    bool spread = how->method->packing == PACKING_SPREAD;
-    conv_cpu_options(step->conv.type, how->rows, how->vecs, spread ? conv_spread_group(&step->conv) : 0, options);
-    if (how->method->packing == PACKING_WINOGRAD && step->conv.type != DTYPE_F32)
-        strcat(options, " -DFLOAT_WEIGHTS");
+    conv_cpu_options(&step->conv, how->method->packing, how->rows, how->vecs, options);
     TRY(launch_add_items(prepared, file, options, kernel, items));
     return conv_refs(step, prepared);
 }

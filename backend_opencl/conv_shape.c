@@ -103,8 +103,8 @@ void conv_choose_packed(Step *step, const ConvShape *s, Packing packing)
     bool transformed = packing == PACKING_WINOGRAD; /* what was rounded is no longer */
     step->packed_bytes = (uint64_t)dtype_bytes(transformed ? DTYPE_F32 : d->type) * conv_packed_count(s);
     step->packed_layout = 1 + (uint64_t)s->vecs * 2 + ((uint64_t)d->op << 8) +
-                          ((uint64_t)packing << 12) + ((uint64_t)d->type << 14) + ((uint64_t)d->stride << 16) +
-                          ((uint64_t)d->pad << 32);
+                          ((uint64_t)packing << 12) + ((uint64_t)d->stride << 16) +
+                          ((uint64_t)d->pad << 32) + ((uint64_t)d->type << 48);
 }
 
 Status conv_refs(const Step *step, Prepared *prepared)

@@ -130,11 +130,11 @@ static void point_plan(const Device *device, const ConvDesc *d, WeightPlan *plan
     items_cut(device, d, plan);
 }
 
-static Status sums_launch(const Step *step, const WeightPlan *plan, const char *kernel, int group,
-                          Prepared *prepared)
+static Status sums_launch(const Step *step, const WeightPlan *plan, const Algorithm *how,
+                          const char *kernel, Prepared *prepared)
 {
     ConvOptions options;
-    conv_cpu_options(step->conv.type, plan->sums.tile, plan->sums.vecs, group, options);
+    conv_cpu_options(&step->conv, how->method->packing, plan->sums.tile, plan->sums.vecs, options);
     return conv_sums_launch(step, &plan->sums, (ConvKernel){"conv_weight_cpu", options, kernel},
                             &plan->args, sizeof plan->args,
                             (ConvKernel){"conv_pack", "-DLANES=16", "conv_unpack"}, prepared);
@@ -165,8 +165,7 @@ static Status band_prepare(const Device *device, const Step *step, const Algorit
 {
     WeightPlan plan;
     TRY(band_plan(device, step, how, &plan));
-    return sums_launch(step, &plan, "conv_weight_band", plan.args.s.spread ? plan.sums.tile : 0,
-                       prepared);
+    return sums_launch(step, &plan, how, "conv_weight_band", prepared);
 }
 
 static bool point_applies(const Device *device, const Step *step, const Algorithm *how)
@@ -188,10 +187,9 @@ static Status point_choose(const Device *device, Step *step, const Algorithm *ho
 static Status point_prepare(const Device *device, const Step *step, const Algorithm *how,
                             Prepared *prepared)
 {
-    (void)how;
     WeightPlan plan;
     point_plan(device, &step->conv, &plan);
-    return sums_launch(step, &plan, "conv_weight_point", 0, prepared);
+    return sums_launch(step, &plan, how, "conv_weight_point", prepared);
 }
 
 const Method conv_weight_band = {.serves = 1 << ALGORITHM_GRAD_WEIGHT,

@@ -127,9 +127,7 @@ static Status winograd_pack(const Device *device, const Step *step, const Algori
                             Prepared *prepared)
 {
     ConvOptions options;
-    conv_cpu_options(step->conv.type, how->rows, how->vecs, 0, options);
-    if (step->conv.type != DTYPE_F32)
-        strcat(options, " -DFLOAT_WEIGHTS");
+    conv_cpu_options(&step->conv, PACKING_WINOGRAD, how->rows, how->vecs, options);
     return conv_cpu_pack(device, step, how, "conv_winograd", options, "conv_winograd_pack", prepared);
 }
 
@@ -241,7 +239,7 @@ static Status weight_prepare(const Device *device, const Step *step, const Algor
     ConvWinogradWeightArgs args;
     ConvOptions options;
     weight_plan(device, &step->conv, &sums, &args);
-    conv_cpu_options(step->conv.type, sums.tile, sums.vecs, 0, options);
+    conv_cpu_options(&step->conv, PACKING_WINOGRAD, sums.tile, sums.vecs, options);
     strcat(options, " -DWEIGHT_GRADIENT");
     return conv_sums_launch(step, &sums,
                             (ConvKernel){"conv_winograd", options, "conv_winograd_weight"}, &args,

@@ -265,7 +265,6 @@ const char *program_stored(DType type)
     return type == DTYPE_F16 ? " -DSTORED_F16" : type == DTYPE_BF16 ? " -DSTORED_BF16" : "";
 }
 
-
 Status program_get(Device *device, const char *file, const char *options, cl_program *program)
 {
     for (Program *p = device->programs; p; p = p->next)

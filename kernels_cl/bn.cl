@@ -147,6 +147,14 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS, pixels = c < (a).width ? (a).HW : 0;   \
     const long pixel = PIXEL((a).width), plane = PLANE(n)
 
+/* An output, and where it is wanted the bits that say where it is positive or not-a-number. */
+static inline void put_applied(vec v, float least, GLOBAL act *y, GLOBAL bits *mask, long at)
+{
+    STOREA(y + at, at_least(v, least));
+    if (mask)
+        mask[at / LANES] = bits_of(~(v <= 0.0f));
+}
+
 KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(float, mean),
                      CREF(float, invstd), CREF(act, residual), CREF(float, gamma2), CREF(float, beta2),
                      CREF(float, mean2), CREF(float, invstd2), REF(act, y), REF(bits, mask), BnArgs a)
@@ -172,26 +180,19 @@ KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(f
         vec middle2 = load_some(mean2 + c, live), shift2 = load_some(beta2 + c, live);
         for (SHARE(i, pixels, part, parts)) {
             long at = plane + pixel * i;
-            vec v = fma(LOADA(x + at) - middle, scale, shift) + fma(LOADA(residual + at) - middle2, scale2, shift2);
-            STOREA(y + at, at_least(v, least));
-            if (mask)
-                mask[at / LANES] = bits_of(~(v <= 0.0f));
+            put_applied(fma(LOADA(x + at) - middle, scale, shift) +
+                            fma(LOADA(residual + at) - middle2, scale2, shift2),
+                        least, y, mask, at);
         }
     } else if (residual)
         for (SHARE(i, pixels, part, parts)) {
             long at = plane + pixel * i;
-            vec v = fma(LOADA(x + at) - middle, scale, shift) + LOADA(residual + at);
-            STOREA(y + at, at_least(v, least));
-            if (mask)
-                mask[at / LANES] = bits_of(~(v <= 0.0f));
+            put_applied(fma(LOADA(x + at) - middle, scale, shift) + LOADA(residual + at), least, y, mask, at);
         }
     else
         for (SHARE(i, pixels, part, parts)) {
             long at = plane + pixel * i;
-            vec v = fma(LOADA(x + at) - middle, scale, shift);
-            STOREA(y + at, at_least(v, least));
-            if (mask)
-                mask[at / LANES] = bits_of(~(v <= 0.0f));
+            put_applied(fma(LOADA(x + at) - middle, scale, shift), least, y, mask, at);
         }
 }
 

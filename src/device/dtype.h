@@ -15,7 +15,6 @@ typedef enum DType {
 #define X(name, word, bytes) DTYPE_##name,
     DTYPE_LIST(X)
 #undef X
-    DTYPE_COUNT
 } DType;
 
 static inline int64_t dtype_bytes(DType t)

@@ -51,6 +51,8 @@ static void become(Fusion *f, Node *n, OpKind op, const void *attrs, int count, 
         if (in[i])
             f->uses[in[i]->id]++;
     }
+    for (int i = count; i < NODE_MAX_IN; i++)
+        n->in[i] = NULL; /* what is left out is absent */
 }
 
 static void adopt(Node *n, Value *output)

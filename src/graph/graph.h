@@ -103,7 +103,7 @@ struct Node {
     OpKind op;
     const void *attrs; /* the struct that ops.def names */
     int in_count, out_count;
-    Value *in[NODE_MAX_IN]; /* optional inputs may be NULL */
+    Value *in[NODE_MAX_IN]; /* optional inputs may be NULL; those from in_count on are */
     Value *out[NODE_MAX_OUT];
     const char *name;       /* scope, e.g. "encoder_q.layer1.0.bn1" */
     Segment segment;

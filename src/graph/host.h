@@ -14,7 +14,6 @@ static inline double host_get(const void *host, DType type, int64_t i)
     case DTYPE_U8: return ((const uint8_t *)host)[i];
     case DTYPE_F16:
     case DTYPE_BF16: return half_value(type, ((const uint16_t *)host)[i]);
-    case DTYPE_COUNT: break;
     }
     return 0;
 }
@@ -29,7 +28,6 @@ static inline void host_set(void *host, DType type, int64_t i, double x)
     case DTYPE_U8: ((uint8_t *)host)[i] = (uint8_t)x; break;
     case DTYPE_F16:
     case DTYPE_BF16: ((uint16_t *)host)[i] = half_bits(type, x); break;
-    case DTYPE_COUNT: break;
     }
 }
 

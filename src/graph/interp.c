@@ -75,12 +75,16 @@ static void round_value(Interp *interp, const Value *value)
         x[i] = dtype_round(stored, x[i]);
 }
 
-/* An operand as a node with such casts sees it: `own`, or a copy in the storage type. */
-static double *cast(const Interp *interp, const Value *value, double *own)
+/* Input j of a node as its reference sees it: NULL where it is absent, the value's own elements, or a copy of them in
+ * the storage type. */
+static double *operand(Interp *interp, const Node *node, int j)
 {
-    int64_t n = dims_count(value->dims);
-    if (interp->graph->storage == DTYPE_F32)
+    if (!node->in[j])
+        return NULL;
+    double *own = data_of(interp, node->in[j]);
+    if (interp->graph->storage == DTYPE_F32 || !(op_get(node->op)->casts >> j & 1))
         return own;
+    int64_t n = dims_count(node->in[j]->dims);
     double *copy = mem_alloc((size_t)n * sizeof *copy);
     for (int64_t i = 0; i < n; i++)
         copy[i] = dtype_round(interp->graph->storage, own[i]);
@@ -91,9 +95,7 @@ static void run_node(Interp *interp, const Node *n, const StepParams *state)
 {
     double *in[NODE_MAX_IN] = {0}, *out[NODE_MAX_OUT];
     for (int j = 0; j < n->in_count; j++)
-        in[j] = !n->in[j]                           ? NULL
-                : op_get(n->op)->casts >> j & 1 ? cast(interp, n->in[j], data_of(interp, n->in[j]))
-                                                : data_of(interp, n->in[j]);
+        in[j] = operand(interp, n, j);
     for (int j = 0; j < n->out_count; j++)
         out[j] = data_of(interp, n->out[j]);
     check_context = n->name;

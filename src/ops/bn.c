@@ -64,9 +64,10 @@ static double residual_at(const RefCall *call, const double *residual, int c, in
 {
     if (!residual)
         return 0;
-    if (call->node->in_count <= GAMMA2)
+    if (!call->in[GAMMA2])
         return residual[i];
-    return call->in[GAMMA2][c] * call->in[INVSTD2][c] * (residual[i] - call->in[MEAN2][c]) + call->in[BETA2][c];
+    double scale = call->in[GAMMA2][c] * call->in[INVSTD2][c];
+    return scale * (residual[i] - call->in[MEAN2][c]) + call->in[BETA2][c];
 }
 
 static void forward_channel(const RefCall *call, Shape s, int c, const double *residual, bool relu)
@@ -152,15 +153,14 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
 {
     Layout s = lower_pixels(l, n->in[X]);
     const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
-    const bool twice = n->in_count > GAMMA2;
     BnArgs args = bn_args(n->attrs, s);
     args.relu = relu;
     lower_moments(l, n, mean, invstd, n->in[MEAN], n->in[VAR]);
     lower_over(l, y, n->in[X]);
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
                  IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual),
-                 IN(twice ? n->in[GAMMA2] : NULL), IN(twice ? n->in[BETA2] : NULL), IN(twice ? n->in[MEAN2] : NULL),
-                 IN(twice ? n->in[INVSTD2] : NULL), OUT(y), OUT(n->out_count > MASK ? n->out[MASK] : NULL));
+                 IN(n->in[GAMMA2]), IN(n->in[BETA2]), IN(n->in[MEAN2]), IN(n->in[INVSTD2]), OUT(y),
+                 OUT(n->out_count > MASK ? n->out[MASK] : NULL));
 }
 
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)

@@ -42,12 +42,14 @@ static PlanStep *last_place(Lowering *l)
     return &l->plan->plan_steps[l->plan->steps_count - 1];
 }
 
-/* What the images among the operands are stored in: one type for all of them. */
+/* What the images among the operands are stored in, where that is not their own type: one for all of them. */
 static DType images_type(const Lowering *l, int count, const Operand *operands)
 {
-    for (int i = 0; i < count; i++)
-        if (operands[i].value && value_is_image(operands[i].value) && operands[i].value->dtype == DTYPE_F32)
-            return graph_stored(l->plan->graph, operands[i].value);
+    for (int i = 0; i < count; i++) {
+        const Value *v = operands[i].value;
+        if (v && graph_stored(l->plan->graph, v) != v->dtype)
+            return graph_stored(l->plan->graph, v);
+    }
     return DTYPE_F32;
 }
 
