@@ -61,16 +61,16 @@ typedef struct GemmDesc {
     float alpha, beta;
 } GemmDesc;
 
-/* CONV: a two-dimensional convolution (cross-correlation). Activations have the device's layout, zero lanes beyond C,
- * and elements of `type`; weights are the master copy [K][C/groups][R][S], float32, rounded to `type` before they are
- * used. Sums, bias and dw are float32. refs by op:
+/* CONV: a two-dimensional convolution (cross-correlation). Activations have the device's layout,
+ * zero lanes beyond C, and elements of `type`; weights are the master copy [K][C/groups][R][S],
+ * float32, rounded to `type` before they are used. Sums, bias and dw are float32. refs by op:
  *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:
  *                y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
  *   GRAD_DATA    dy, w, dx: dx = (accumulate ? dx : 0) + conv^T(dy, w)
  *   GRAD_WEIGHT  x, dy, dw: dw[K][C/groups][R][S], overwritten
- *   PACK         w, packed: brings w into the form that `packed_for` wants; step->algorithm is that of the
- *                convolution it packs for, and choose need not be asked
- * FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may then be absent. */
+ *   PACK         w, packed: brings w into the form that `packed_for` wants; step->algorithm is that
+ *                of the convolution it packs for, and choose need not be asked
+ * FORWARD and GRAD_DATA read w where packed_bytes is 0, else only Step.packed; w may be absent. */
 /* X(name, word for plans and profiles, name in tuning files) */
 #define CONV_OP_LIST(X)                                                                            \
     X(FORWARD, "conv_forward", "conv.forward")                                                     \

@@ -6,10 +6,11 @@
 #include <stdint.h>
 #include <string.h>
 
-/* X(name, word, bytes per element): what images between operators may be stored in (--amp), and then all types.
- * Bits lie packed on devices (plan/types.c). */
+/* X(name, word, bytes per element): what images between operators may be stored in (--amp), and
+ * then all types. Bits lie packed on devices (plan/types.c). */
 #define STORAGE_LIST(X) X(F32, "fp32", 4) X(F16, "fp16", 2) X(BF16, "bf16", 2)
-#define DTYPE_LIST(X) STORAGE_LIST(X) X(F64, "fp64", 8) X(I32, "int32", 4) X(U8, "uint8", 1) X(BIT, "bit", 1)
+#define DTYPE_LIST(X)                                                                              \
+    STORAGE_LIST(X) X(F64, "fp64", 8) X(I32, "int32", 4) X(U8, "uint8", 1) X(BIT, "bit", 1)
 
 typedef enum DType {
 #define X(name, word, bytes) DTYPE_##name,
@@ -48,7 +49,7 @@ static inline int storage_find(const char *word)
     return -1;
 }
 
-/* The formats of 16 bits: digits of the fraction, and the exponent of the smallest normal number. */
+/* The formats of 16 bits: digits of the fraction, exponent of the smallest normal number. */
 static inline int half_digits(DType t)
 {
     return t == DTYPE_F16 ? 10 : 7;
@@ -59,8 +60,8 @@ static inline int half_least(DType t)
     return t == DTYPE_F16 ? -14 : -126;
 }
 
-/* x as the type holds it: rounded once, to nearest, ties to even; beyond the largest it is infinite. Integers are
- * left alone: whoever has them has whole ones. */
+/* x as the type holds it: rounded once, to nearest, ties to even; beyond the largest it is
+ * infinite. Integers are left alone: whoever has them has whole ones. */
 static inline double dtype_round(DType t, double x)
 {
     if (t == DTYPE_F32)

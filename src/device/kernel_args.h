@@ -2,8 +2,8 @@
  * float and long members (32, 32, 32 and 64 bits on all three), the longs first; no pointers:
  * places are refs.
  *
- * `width` are the channels of an activation with padding; where its elements lie, the dialect's PLACE_OF and PIXEL
- * know.
+ * `width` are the channels of an activation with padding; where its elements lie, the dialect's
+ * PLACE_OF and PIXEL know.
  * "chunk" splits a range over the work-items of CPUs: item i does [i * chunk, min(n, (i + 1) *
  * chunk)). */
 #ifndef PACO_KERNEL_ARGS_H
@@ -24,8 +24,9 @@ typedef struct StepState {
     int reserved[9];
 } StepState;
 
-/* The floats of fp16's scaler, one device value: the factor of the loss, steps since it last changed, steps skipped so
- * far, and whether a gradient of the running step is not finite (1, else 0). */
+/* The floats of fp16's scaler, one device value: the factor of the loss, steps since it last
+ * changed, steps skipped so far, and whether a gradient of the running step is not finite (1, else
+ * 0). */
 enum { SCALER_SCALE, SCALER_GROWTH, SCALER_SKIPS, SCALER_FOUND, SCALER_FLOATS };
 
 /* Elementwise over n floats; a and b mean what the kernel says. */
@@ -68,7 +69,7 @@ typedef struct ColumnArgs {
 
 typedef struct PacoArgs {
     int B, L, M;   /* images, classes, queue */
-    int block;     /* B, rounded up: floats from the similarities to q to those to k, and on to the queue's */
+    int block;     /* B rounded up: floats from similarities to q to those to k, to the queue's */
     int ldz, ldl;  /* floats between rows of similarities and of logits */
     float alpha, beta, gamma, inv_supt;
     float scale;   /* temperature / base temperature */

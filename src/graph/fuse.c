@@ -155,7 +155,8 @@ static bool fuse_bn_add_relu(Fusion *f, Node *relu)
     return false;
 }
 
-/* In a block whose shortcut is a convolution both operands of the sum are normalised: neither need be written. */
+/* In a block whose shortcut is a convolution both operands of the sum are normalised: neither need
+ * be written. */
 static bool fuse_bn_twice(Fusion *f, Node *n)
 {
     bool plain = n->op == OP_bn_add_relu && n->in_count == 6;
@@ -206,8 +207,8 @@ static bool fuse_relu_mask(Fusion *f, Node *grad)
     Node *bn = y->producer;
     if (y->dtype == DTYPE_BIT || !bn || (bn->op != OP_bn_relu && bn->op != OP_bn_add_relu))
         return false;
-    Value *mask = graph_value(f->graph, arena_printf(&f->graph->arena, "%s.mask", bn->name), ROLE_ACTIVATION, DTYPE_BIT,
-                              y->dims);
+    Value *mask = graph_value(f->graph, arena_printf(&f->graph->arena, "%s.mask", bn->name),
+                              ROLE_ACTIVATION, DTYPE_BIT, y->dims);
     CHECK(f->graph->values_count <= f->values_room);
     adopt(bn, mask);
     Value *in[] = {grad->in[0], grad->in[1], grad->in[2], grad->in[3], grad->in[4], mask};

@@ -124,7 +124,8 @@ Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims
 
 static bool lies_by_channels(const Value *value, int rank)
 {
-    bool features = value->role == ROLE_ACTIVATION || value->role == ROLE_OUTPUT || value->role == ROLE_STATE;
+    bool features =
+        value->role == ROLE_ACTIVATION || value->role == ROLE_OUTPUT || value->role == ROLE_STATE;
     return features && value->dims.rank == rank;
 }
 

@@ -117,8 +117,8 @@ typedef struct Graph {
     int nodes_count, nodes_room;
     Segment segment;  /* of the nodes added next */
     Ranks ranks;      /* of the recipe, and which of them this process runs */
-    DType storage;    /* of images and their gradients between operators, and of convolutions' weights
-                         in use: F32 (as a new graph has it), F16 or BF16 */
+    DType storage; /* of images and their gradients between operators, and of convolutions' weights
+                      in use: F32 (as a new graph has it), F16 or BF16 */
     const char *scope; /* name of the nodes added next */
 } Graph;
 
@@ -147,12 +147,12 @@ Node *graph_node(Graph *graph, OpKind op, const void *attrs, size_t attrs_bytes,
 /* Called by shape inference: appends an output value, an ACTIVATION unless its role is set
  * afterwards. */
 Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims dims);
-/* Whether a value is what operators hand to each other and devices lay out by channels: images (rank 4; the places of
- * max pooling too), features (rank 2). */
+/* Whether a value is what operators hand to each other and devices lay out by channels: images
+ * (rank 4; the places of max pooling too), features (rank 2). */
 bool value_is_image(const Value *value);
 bool value_is_features(const Value *value);
-/* The type in which a value lies between operators: the graph's storage type for images, else its own. Arithmetic is
- * float32 or wider in any case. */
+/* The type in which a value lies between operators: the graph's storage type for images, else its
+ * own. Arithmetic is float32 or wider in any case. */
 DType graph_stored(const Graph *graph, const Value *value);
 /* How many of the node's inputs are the value. */
 int node_uses(const Node *node, const Value *value);

@@ -75,8 +75,8 @@ static void round_value(Interp *interp, const Value *value)
         x[i] = dtype_round(stored, x[i]);
 }
 
-/* Input j of a node as its reference sees it: NULL where it is absent, the value's own elements, or a copy of them in
- * the storage type. */
+/* Input j of a node as its reference sees it: NULL where it is absent, the value's own elements, or
+ * a copy of them in the storage type. */
 static double *operand(Interp *interp, const Node *node, int j)
 {
     if (!node->in[j])

@@ -1,9 +1,9 @@
-/* The reference: runs an un-planned graph, un-fused unless images have 16 bits (plan/session.c), by calling each
- * operator's reference on plain memory.
+/* The reference: runs an un-planned graph, un-fused unless images have 16 bits (plan/session.c), by
+ * calling each operator's reference on plain memory.
  *
  * Every element is kept as a double. In float32 each output is rounded to float32 after its
- * operator, whose own sums stay in double. It shares nothing with planning or lowering. What the graph stores in 16
- * bits is rounded to them. */
+ * operator, whose own sums stay in double. It shares nothing with planning or lowering. What the
+ * graph stores in 16 bits is rounded to them. */
 #ifndef PACO_GRAPH_INTERP_H
 #define PACO_GRAPH_INTERP_H
 

@@ -51,7 +51,8 @@ typedef struct SgdAttrs {
 
 /* The rule of fp16's loss scale (device/kernel_args.h, SCALER_FLOATS). */
 typedef struct ScaleAttrs {
-    double growth, backoff; /* factors of the scale: after `interval` steps without overflow, and after one with it */
+    double growth, backoff; /* factors of the scale: after `interval` steps without overflow, and
+                               after one with it */
     int interval;
 } ScaleAttrs;
 

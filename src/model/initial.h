@@ -11,7 +11,8 @@
  * zero momentum; a queue of unit rows with uniform labels; the loss scale. */
 Status initial_write(Session *session, const Model *model, const ModelConfig *config,
                      uint64_t seed);
-/* The loss scale that training begins with; part of initial_write. Does nothing for a model whose loss is not scaled. */
+/* The loss scale that training begins with; part of initial_write. Does nothing for a model whose
+ * loss is not scaled. */
 Status initial_scaler(Session *session, const Model *model);
 /* The log prior of the classes, log(n_c / n + 1e-9), from counts[classes], their training images.
  * Does nothing for a model without prior. */

@@ -182,7 +182,8 @@ static void declare_sums(Model *m, const ModelConfig *c)
 static void sum_ranks(Model *m, const Value *w)
 {
     Graph *g = m->graph;
-    Value *in[1 + GRAD_SUMS_MAX] = {graph_companion_of(g, w, ROLE_GRAD), graph_companion_of(g, w, ROLE_GRAD_SUM)};
+    Value *in[1 + GRAD_SUMS_MAX] = {graph_companion_of(g, w, ROLE_GRAD),
+                                    graph_companion_of(g, w, ROLE_GRAD_SUM)};
     int count = 2;
     for (int i = 0; i < g->values_count; i++)
         if (g->values[i]->role == ROLE_GRAD_PARTIAL && g->values[i]->of == w)
@@ -195,12 +196,13 @@ static void sum_ranks(Model *m, const Value *w)
 /* The gradient of a parameter, over all ranks; NULL where it has none. */
 static Value *whole_gradient(const Model *m, const ModelConfig *c, const Value *w)
 {
-    return w->role == ROLE_PARAM ? graph_companion_of(m->graph, w, c->ranks.own > 1 ? ROLE_GRAD_SUM : ROLE_GRAD)
-                                 : NULL;
+    return w->role == ROLE_PARAM
+               ? graph_companion_of(m->graph, w, c->ranks.own > 1 ? ROLE_GRAD_SUM : ROLE_GRAD)
+               : NULL;
 }
 
-/* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD; with a scaler all of
- * them are looked through before the first weight changes. */
+/* Gradients are summed over the ranks (each is already scaled by 1 / ranks at its root), then SGD;
+ * with a scaler all of them are looked through before the first weight changes. */
 static void build_update(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;

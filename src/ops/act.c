@@ -130,8 +130,8 @@ static ShortcutArgs shortcut_args(const Value *big, const Value *small)
 }
 
 /* Teams: parts of `rows` rows of what is written; tiles of channels; images. */
-static Grid shortcut_grid(const Lowering *l, const Value *big, const Value *small, const Value *to, int rows,
-                          ShortcutArgs *args)
+static Grid shortcut_grid(const Lowering *l, const Value *big, const Value *small, const Value *to,
+                          int rows, ShortcutArgs *args)
 {
     Layout a = lower_layout(l, to);
     *args = shortcut_args(big, small);

@@ -10,8 +10,9 @@
 
 #include <math.h>
 
-enum { MASK = 3 };                            /* output of bn_relu and bn_add_relu, where it is wanted */
-/* Inputs of bn, bn_relu, bn_add_relu, bn_eval; with the last four the residual is normalised by them on its way. */
+enum { MASK = 3 }; /* output of bn_relu and bn_add_relu, where it is wanted */
+/* Inputs of bn, bn_relu, bn_add_relu, bn_eval; with the last four the residual is normalised by
+ * them on its way. */
 enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL, GAMMA2, BETA2, MEAN2, INVSTD2 };
 
 /* ------------------------------------------------------------------------------------ shapes */
@@ -41,9 +42,9 @@ static void infer_backward(Graph *graph, Node *n)
     for (int64_t n_ = 0; n_ < (s).N; n_++)                        \
         for (int64_t i = (n_ * (s).C + (c)) * (s).HW, e_ = i + (s).HW; i < e_; i++)
 
-/* Mean and inverse deviation of channel c, and the running statistics' move towards them on rank 0. */
-static void channel_moments(const RefCall *call, Shape s, int c, double *mean, double *invstd, double *running_mean,
-                            double *running_var)
+/* Mean and inverse deviation of channel c, and the running statistics' move on rank 0. */
+static void channel_moments(const RefCall *call, Shape s, int c, double *mean, double *invstd,
+                            double *running_mean, double *running_var)
 {
     const BnAttrs *a = call->node->attrs;
     const double *x = call->in[X];
@@ -90,7 +91,8 @@ static void forward_reference(const RefCall *call, const double *residual, bool 
         forward_channel(call, s, c, residual, relu);
 }
 
-/* y: the output whose zeros mask dy, or the bits that say so, or NULL; masked: where the masked dy goes, or NULL. */
+/* y: the output whose zeros mask dy, or the bits that say so, or NULL; masked: where the masked dy
+ * goes, or NULL. */
 static void backward_channel(const RefCall *call, Shape s, int c, const double *y, double *masked)
 {
     const double *dy = call->in[0], *x = call->in[1];
@@ -136,8 +138,8 @@ static void split_sums(const Lowering *l, Layout s, BnArgs *args)
 }
 
 /* The two kernels of the statistics. */
-static void lower_moments(Lowering *l, const Node *n, const Value *mean, const Value *invstd, const Value *running_mean,
-                          const Value *running_var)
+static void lower_moments(Lowering *l, const Node *n, const Value *mean, const Value *invstd,
+                          const Value *running_mean, const Value *running_var)
 {
     Layout s = lower_pixels(l, n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
@@ -218,7 +220,8 @@ void bn_stats_reference(const RefCall *call)
 {
     Shape s = shape_of(call->node->in[X]);
     for (int c = 0; c < s.C; c++)
-        channel_moments(call, s, c, &call->out[0][c], &call->out[1][c], &call->in[1][c], &call->in[2][c]);
+        channel_moments(call, s, c, &call->out[0][c], &call->out[1][c], &call->in[1][c],
+                        &call->in[2][c]);
 }
 
 void bn_relu_infer(Graph *graph, Node *n) { infer_forward(graph, n); }

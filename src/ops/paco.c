@@ -2,9 +2,9 @@
  * recipes), and softmax cross-entropy with the same prior (balanced softmax) or without it.
  *
  * They are the roots of the gradient, so each computes its gradient beside its value: for rank r,
- * loss[r] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler where there is one. PaCo's logits and similarities z[B, L + 2B + M]
- * are stored once; its row kernel turns them into the gradient in place, comparing labels as it
- * goes: there are no masks. */
+ * loss[r] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler where there is
+ * one. PaCo's logits and similarities z[B, L + 2B + M] are stored once; its row kernel turns them
+ * into the gradient in place, comparing labels as it goes: there are no masks. */
 #include "base/check.h"
 #include "base/threads.h"
 #include "plan/lower.h"
@@ -38,8 +38,8 @@ void paco_loss_infer(Graph *graph, Node *n)
     node_output(graph, n, "dlogits", DTYPE_F32, n->in[LOGITS]->dims);
 }
 
-/* Floats of a row from its similarities to q to those to k, and on to those to the queue: places of products are
- * multiples of 16 bytes. */
+/* Floats of a row from its similarities to q to those to k, and on to those to the queue: places of
+ * products are multiples of 16 bytes. */
 static int64_t block_width(PacoShape s)
 {
     return (s.B + 3) / 4 * 4;
@@ -89,9 +89,16 @@ void paco_loss_lower(Lowering *l, const Node *n)
     long ldz = (long)(2 * block_width(s) + s.M + CHANNEL_TILE - 1) / CHANNEL_TILE * CHANNEL_TILE;
     Value *z = lower_temp(l, s.B * ldz), *row_loss = lower_temp(l, s.B);
     similarities(l, n, z, s, ldz);
-    PacoArgs args = {.B = (int)s.B, .block = (int)block_width(s), .L = (int)s.L, .M = (int)s.M, .ldz = (int)ldz,
-                     .ldl = lower_layout(l, n->in[LOGITS]).width, .alpha = (float)a->alpha, .beta = (float)a->beta,
-                     .gamma = (float)a->gamma, .inv_supt = (float)(1 / a->supt),
+    PacoArgs args = {.B = (int)s.B,
+                     .block = (int)block_width(s),
+                     .L = (int)s.L,
+                     .M = (int)s.M,
+                     .ldz = (int)ldz,
+                     .ldl = lower_layout(l, n->in[LOGITS]).width,
+                     .alpha = (float)a->alpha,
+                     .beta = (float)a->beta,
+                     .gamma = (float)a->gamma,
+                     .inv_supt = (float)(1 / a->supt),
                      .scale = (float)(a->temperature / a->base_temperature)};
     LOWER_KERNEL(l, paco_rows, &args, lower_teams(l, s.B, 1, 1), 0, IN(n->in[LOGITS]),
                  IN(n->in[PRIOR]), OUT(z), IN(n->in[LABELS]), IN(n->in[QUEUE_LABELS]),

@@ -24,7 +24,8 @@ static PoolArgs pool_args(const PoolAttrs *a, const Value *x, const Value *y)
                       .pad = a->pad};
 }
 
-/* Teams: parts of the rows that are written; tiles of channels; images. Sets the width of `image`'s channels. */
+/* Teams: parts of the rows that are written; tiles of channels; images. Sets the width of `image`'s
+ * channels. */
 static Grid row_grid(const Lowering *l, const Value *image, PoolArgs *args, int rows)
 {
     Layout a = lower_layout(l, image);
@@ -142,8 +143,11 @@ void avg_pool_grad(Graph *graph, Node *n, Gradients *g)
 
 static PoolArgs avg_args(const Value *image, Layout s)
 {
-    return (PoolArgs){
-        .N = s.N, .C = s.C, .width = s.width, .H = (int)image->dims.d[2], .W = (int)image->dims.d[3]};
+    return (PoolArgs){.N = s.N,
+                      .C = s.C,
+                      .width = s.width,
+                      .H = (int)image->dims.d[2],
+                      .W = (int)image->dims.d[3]};
 }
 
 void avg_pool_lower(Lowering *l, const Node *n)

@@ -1,8 +1,10 @@
-/* fp16's loss scale, as PyTorch's GradScaler keeps it: what gradients are scaled by at their root, so that small ones
- * do not vanish in 16 bits, grows until something overflows; such a step changes no weight.
+/* fp16's loss scale, as PyTorch's GradScaler keeps it: what gradients are scaled by at their root,
+ * so that small ones do not vanish in 16 bits, grows until something overflows; such a step changes
+ * no weight.
  *
- * Scale and verdict are a value of the device (device/kernel_args.h, SCALER_FLOATS): the losses, grad_check, sgd and
- * scale_update read and write it, and the host need not wait for any of them to decide. */
+ * Scale and verdict are a value of the device (device/kernel_args.h, SCALER_FLOATS): the losses,
+ * grad_check, sgd and scale_update read and write it, and the host need not wait for any of them to
+ * decide. */
 #include "base/check.h"
 #include "plan/lower.h"
 
@@ -10,10 +12,11 @@
 
 static void check_scaler(const Value *scaler)
 {
-    CHECK(scaler->dtype == DTYPE_F32 && scaler->dims.rank == 1 && scaler->dims.d[0] == SCALER_FLOATS);
+    CHECK(scaler->dtype == DTYPE_F32 && scaler->dims.rank == 1 &&
+          scaler->dims.d[0] == SCALER_FLOATS);
 }
 
-/* ------------------------------------------------------------------------------------ grad_check */
+/* ------------------------------------------------------------------------- grad_check */
 
 void grad_check_infer(Graph *graph, Node *n)
 {
@@ -38,7 +41,7 @@ void grad_check_reference(const RefCall *call)
             call->in[1][SCALER_FOUND] = 1;
 }
 
-/* ------------------------------------------------------------------------------------ scale_update */
+/* ------------------------------------------------------------------------- scale_update */
 
 void scale_update_infer(Graph *graph, Node *n)
 {
@@ -49,7 +52,8 @@ void scale_update_infer(Graph *graph, Node *n)
 void scale_update_lower(Lowering *l, const Node *n)
 {
     const ScaleAttrs *a = n->attrs;
-    ScaleArgs args = {.interval = a->interval, .growth = (float)a->growth, .backoff = (float)a->backoff};
+    ScaleArgs args = {
+        .interval = a->interval, .growth = (float)a->growth, .backoff = (float)a->backoff};
     LOWER_KERNEL(l, scale_update, &args, lower_teams(l, 1, 1, 1), 0, OUT(n->in[0]));
 }
 

@@ -189,8 +189,8 @@ void grad_sum_reference(const RefCall *call)
     }
 }
 
-/* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero). With a scaler g is divided by its scale first, and
- * nothing is done where it found a gradient that is not finite. */
+/* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero). With a scaler g is divided by
+ * its scale first, and nothing is done where it found a gradient that is not finite. */
 void sgd_infer(Graph *graph, Node *n)
 {
     (void)graph;
@@ -203,10 +203,11 @@ void sgd_lower(Lowering *l, const Node *n)
     Grid grid;
     RangeArgs args = range_of(l, n->in[0], (float)a->momentum, (float)a->weight_decay, &grid);
     if (n->in[3])
-        LOWER_KERNEL(l, sgd_scaled, &args, grid, 0, IN(n->in[1]), lower_state(l), IN(n->in[3]), OUT(n->in[0]),
-                     OUT(n->in[2]));
+        LOWER_KERNEL(l, sgd_scaled, &args, grid, 0, IN(n->in[1]), lower_state(l), IN(n->in[3]),
+                     OUT(n->in[0]), OUT(n->in[2]));
     else
-        LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]), OUT(n->in[2]));
+        LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]),
+                     OUT(n->in[2]));
     lower_moves(l, 5 * 4 * (int64_t)args.n);
 }
 

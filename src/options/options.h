@@ -43,8 +43,8 @@ typedef enum OptionResume {
 
 /* A CHOICE is the enum of the list that its words come from: .arch a row of model/arch.def, .method
  * a Method (model/paco.h), .dataset a DatasetKind, .lt_form a LongTailForm, .on_corrupt an
- * OnCorrupt (data/loader.h), .amp a DType of STORAGE_LIST (device/dtype.h), .freeze, .sampling and .schedule those of
- * choices.h. */
+ * OnCorrupt (data/loader.h), .amp a DType of STORAGE_LIST (device/dtype.h), .freeze, .sampling and
+ * .schedule those of choices.h. */
 typedef struct Options {
 #define OPTION_FIELD_INT(field) int field;
 #define OPTION_FIELD_SEED(field) uint64_t field;

@@ -23,7 +23,7 @@ typedef struct Preset {
     double accuracy;       /* published top-1 in percent; 0: none */
     const char *source;    /* where the accuracy comes from */
     const char *script;    /* "published script" or what was inferred and from what */
-    const char *precision; /* number format it was published with, and its --amp: "fp32" or "fp16" */
+    const char *precision; /* number format it was published with, its --amp: "fp32" or "fp16" */
     const char *about;     /* one line */
 } Preset;
 

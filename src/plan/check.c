@@ -76,7 +76,8 @@ static void check_alignment(const Plan *plan)
             StepKind kind = plan->steps[i].kind;
             CHECKF((kind != STEP_CONV && kind != STEP_GEMM) || operand.value < 0 ||
                        (plan->values[operand.value].off + operand.off) % 16 == 0,
-                   "step %d (%s): operand %d begins at no multiple of 16 bytes", i, plan->steps[i].name, j);
+                   "step %d (%s): operand %d begins at no multiple of 16 bytes", i,
+                   plan->steps[i].name, j);
         }
 }
 

@@ -1,9 +1,10 @@
 /* Coalescing: neighbouring steps of one kernel over neighbouring ranges become one step.
  *
- * The steps of SGD, of the key encoder's average, of gradient sums and of the look for what is not finite are one per parameter when
- * lowered; as parameters and their companions lie in one order with the same gaps between them, each becomes one pass
- * over a slab, the zeros in the gaps among it. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and
- * their companions live always. */
+ * The steps of SGD, of the key encoder's average, of gradient sums and of the look for what is not
+ * finite are one per parameter when lowered; as parameters and their companions lie in one order
+ * with the same gaps between them, each becomes one pass over a slab, the zeros in the gaps among
+ * it. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and their
+ * companions live always. */
 #include "plan/lower.h"
 #include "plan/passes.h"
 
@@ -17,8 +18,8 @@ static bool seen_whole(const Plan *plan, int value)
     return slab_of(plan->values[value].value->role) == SLAB_STATE;
 }
 
-/* Whether step b goes on where step a ends, but for a gap, in every operand but those seen whole, which are the same;
- * sets how many elements lie from a's beginning to b's. */
+/* Whether step b goes on where step a ends, but for a gap, in every operand but those seen whole,
+ * which are the same; sets how many elements lie from a's beginning to b's. */
 static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
 {
     *reach = 0;
@@ -42,7 +43,7 @@ static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
         const PlanValue *u = &plan->values[of_a], *v = &plan->values[of_b];
         if (u->slab != v->slab || u->buffer != v->buffer || v->off < u->off)
             return false;
-        uint64_t elements = (v->off - u->off) / 4; /* from one to the other: alike for all operands */
+        uint64_t elements = (v->off - u->off) / 4; /* to the other: alike for all operands */
         if (*reach && *reach != elements)
             return false;
         *reach = elements;

@@ -42,7 +42,8 @@ static PlanStep *last_place(Lowering *l)
     return &l->plan->plan_steps[l->plan->steps_count - 1];
 }
 
-/* What the images among the operands are stored in, where that is not their own type: one for all of them. */
+/* What the images among the operands are stored in, where that is not their own type: one for all
+ * of them. */
 static DType images_type(const Lowering *l, int count, const Operand *operands)
 {
     for (int i = 0; i < count; i++) {
@@ -198,8 +199,9 @@ bool lower_over(Lowering *l, const Value *out, const Value *in)
 void lower_accumulate(Lowering *l, const Value *out, const Value *in)
 {
     if (!lower_over(l, out, in))
-        lower_copy(l, IN(in), OUT(out),
-                   (uint64_t)(lower_layout(l, in).count * dtype_bytes(graph_stored(l->plan->graph, in))));
+        lower_copy(
+            l, IN(in), OUT(out),
+            (uint64_t)(lower_layout(l, in).count * dtype_bytes(graph_stored(l->plan->graph, in))));
 }
 
 Layout lower_layout(const Lowering *l, const Value *v)

@@ -56,7 +56,8 @@ void lower_accumulate(Lowering *l, const Value *out, const Value *in);
 
 /* The layout of an activation on the plan's device. */
 Layout lower_layout(const Lowering *l, const Value *v);
-/* The same, with all images as one where their pixels follow each other: for what treats every pixel alike. */
+/* The same, with all images as one where their pixels follow each other: for what treats every
+ * pixel alike. */
 Layout lower_pixels(const Lowering *l, const Value *v);
 
 /* Scratch of the node being lowered: `count` floats, alive between the steps that name it. */

@@ -1,9 +1,9 @@
 /* Memory plan: lifetimes of values over the flat list of steps, and places in slabs.
  *
- * Parameters and their companions lie one after another in the parameters' order, each at a multiple of PARAM_ALIGN.
- * Activations are placed largest first, each at the lowest offset where nothing that lives at the
- * same time lies. What a looped segment (KEY and QUERY with several ranks, EVAL) needs from before
- * it or leaves behind it lives through the whole segment. */
+ * Parameters and their companions lie one after another in the parameters' order, each at a
+ * multiple of PARAM_ALIGN. Activations are placed largest first, each at the lowest offset where
+ * nothing that lives at the same time lies. What a looped segment (KEY and QUERY with several
+ * ranks, EVAL) needs from before it or leaves behind it lives through the whole segment. */
 #include "plan/passes.h"
 
 #include "base/check.h"

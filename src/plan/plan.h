@@ -1,9 +1,9 @@
 /* Plan: a graph compiled for one device: a flat array of steps, and where each value lives.
  *
- * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie in the order of the parameters, each
- * without padding inside and at a multiple of 16 bytes; a slab may need several buffers (max_alloc), but no value spans two.
- * Activations share places by liveness. A prepared plan is immutable; what changes from step to
- * step is in StepState. */
+ * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie in the order of
+ * the parameters, each without padding inside and at a multiple of 16 bytes; a slab may need
+ * several buffers (max_alloc), but no value spans two. Activations share places by liveness. A
+ * prepared plan is immutable; what changes from step to step is in StepState. */
 #ifndef PACO_PLAN_PLAN_H
 #define PACO_PLAN_PLAN_H
 

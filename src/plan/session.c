@@ -43,8 +43,9 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
     s->graph = graph;
     bool ref64 = strcmp(device, "ref") == 0, ref32 = strcmp(device, "ref32") == 0;
     if (ref64 || ref32) {
-        /* With 16 bits every output of a node is rounded: fused nodes round once where the chain that they replace
-         * rounds in between, so the reference fuses as devices do. In float32 it runs the graph as built. */
+        /* With 16 bits every output of a node is rounded: fused nodes round once where the chain
+         * that they replace rounds in between, so the reference fuses as devices do. In float32 it
+         * runs the graph as built. */
         if (graph->storage != DTYPE_F32 && !options->plan.no_fuse)
             graph_fuse(graph);
         s->interp = interp_new(graph, ref64 ? DTYPE_F64 : DTYPE_F32);

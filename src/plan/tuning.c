@@ -37,8 +37,8 @@ const char *tuning_key(const Step *step, char text[192])
     const GemmDesc *g = &step->gemm;
     if (step->kind == STEP_CONV)
         snprintf(text, 192, "%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d%s%s",
-                 ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
-                 c->groups, c->type != DTYPE_F32 ? " " : "", c->type != DTYPE_F32 ? dtype_word(c->type) : "");
+                 ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad, c->groups,
+                 c->type != DTYPE_F32 ? " " : "", c->type != DTYPE_F32 ? dtype_word(c->type) : "");
     else
         snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
                  g->trans_b ? "t" : "n");

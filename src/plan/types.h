@@ -11,13 +11,13 @@ typedef struct Shape {
 } Shape;
 Shape shape_of(const Value *value);
 
-/* Where an activation's elements lie: [N][width / block][H W][block], zeros in the lanes beyond C. */
+/* Where an activation's elements lie: [N][width / block][H W][block], zeros beyond C. */
 typedef struct Layout {
     int N, C, HW;
-    int block; /* channels of a pixel that lie together: the device's channel block, or all of them */
+    int block; /* channels of a pixel that lie together: the device's block, or all of them */
     int width; /* channels with padding, a multiple of block */
-    int tiles; /* parts of a pixel's channels that a work-item or a team takes: CHANNEL_TILE each, the last may be
-                  less */
+    int tiles; /* parts of a pixel's channels that a work-item or a team takes: CHANNEL_TILE each,
+                  the last may be less */
     int64_t count; /* elements, padding included */
 } Layout;
 

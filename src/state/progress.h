@@ -15,7 +15,7 @@ typedef struct Progress {
     int64_t skipped;        /* likewise: unreadable images that others took the place of */
     int64_t skipped_before; /* in the epochs before */
     int64_t overflows;      /* fp16: steps that changed no weight, so far: the scaler's own count */
-    int64_t lost;           /* of the running epoch: those of them whose loss is no number and not in loss_sum */
+    int64_t lost;           /* likewise: those whose loss is no number and not in loss_sum */
 } Progress;
 
 /* Mean loss of the running epoch; NaN without a step that has one. */

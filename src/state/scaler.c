@@ -25,8 +25,10 @@ static void tell_other_rule(Checkpoint *c)
     const double ours[] = {SCALER_RULE.growth, SCALER_RULE.backoff, SCALER_RULE.interval};
     for (int i = 0; i < 3; i++) {
         double theirs = ours[i];
-        if (checkpoint_object(c, keys[i]) && checkpoint_number(c, keys[i], &theirs) == STATUS_OK && theirs != ours[i])
-            log_warn("%s: %s is %g there; this run goes on with %g", checkpoint_path(c), keys[i], theirs, ours[i]);
+        if (checkpoint_object(c, keys[i]) && checkpoint_number(c, keys[i], &theirs) == STATUS_OK &&
+            theirs != ours[i])
+            log_warn("%s: %s is %g there; this run goes on with %g", checkpoint_path(c), keys[i],
+                     theirs, ours[i]);
     }
 }
 
@@ -40,7 +42,8 @@ Status scaler_read(Checkpoint *c, ScalerState *s, bool *found)
     TRY(checkpoint_number(c, SCALER_KEY "/scale", &s->scale));
     TRY(checkpoint_integer(c, SCALER_KEY "/_growth_tracker", &s->growth));
     if (!isnormal((float)s->scale) || s->scale < 0)
-        return checkpoint_fail(c, SCALER_KEY "/scale", "is %g (expected a finite number above 0)", s->scale);
+        return checkpoint_fail(c, SCALER_KEY "/scale", "is %g (expected a finite number above 0)",
+                               s->scale);
     if (s->growth < 0 || s->growth >= SCALER_COUNT_MOST)
         return checkpoint_fail(c, SCALER_KEY "/_growth_tracker", "out of range (%lld vs 0 to %d)",
                                (long long)s->growth, SCALER_COUNT_MOST - 1);
@@ -58,7 +61,8 @@ Status scaler_take(Session *session, const Value *scaler, ScalerState *s)
 
 Status scaler_put(Session *session, const Value *scaler, const ScalerState *s)
 {
-    const float x[SCALER_FLOATS] = {
-        [SCALER_SCALE] = (float)s->scale, [SCALER_GROWTH] = (float)s->growth, [SCALER_SKIPS] = (float)s->skips};
+    const float x[SCALER_FLOATS] = {[SCALER_SCALE] = (float)s->scale,
+                                    [SCALER_GROWTH] = (float)s->growth,
+                                    [SCALER_SKIPS] = (float)s->skips};
     return session_write(session, scaler, x, DTYPE_F32);
 }

@@ -326,8 +326,8 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
 }
 
 /* Without one in the file the scale stays what a run begins with. */
-static Status restore_scaler(const Snapshot *s, Session *session, const char *path, const TrainingState *state,
-                             Progress *p)
+static Status restore_scaler(const Snapshot *s, Session *session, const char *path,
+                             const TrainingState *state, Progress *p)
 {
     if (!s->scaler)
         return STATUS_OK;

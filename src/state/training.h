@@ -5,8 +5,8 @@
  *   CIFAR          {epoch, arch, state_dict, optimizer}, with linear_k
  * Names in state_dict begin with "module."; `optimizer` is that of torch.optim.SGD over all
  * parameters in module order (encoder_q, encoder_k, linear, linear_k), where the key side has no
- * state. A run in fp16 has its loss scale beside them (state/scaler.h). What only this program needs rides along in a
- * dict under "openpaco". */
+ * state. A run in fp16 has its loss scale beside them (state/scaler.h). What only this program
+ * needs rides along in a dict under "openpaco". */
 #ifndef PACO_STATE_TRAINING_H
 #define PACO_STATE_TRAINING_H
 

@@ -197,7 +197,8 @@ static Status write_all(const Loading *l, Session *session)
     return STATUS_OK;
 }
 
-/* A run whose loss is scaled goes on with the file's scale, where it has one, and counts its own skips. */
+/* A run whose loss is scaled goes on with the file's scale, where it has one, and counts its own
+ * skips. */
 static Status take_scaler(const Weights *weights, Session *session, const Model *model)
 {
     ScalerState scaler;
@@ -207,7 +208,8 @@ static Status take_scaler(const Weights *weights, Session *session, const Model 
     TRY(scaler_read(weights->checkpoint, &scaler, &found));
     if (!found)
         return STATUS_OK;
-    log_info("%s: loss scale %g, from its scaler", checkpoint_path(weights->checkpoint), scaler.scale);
+    log_info("%s: loss scale %g, from its scaler", checkpoint_path(weights->checkpoint),
+             scaler.scale);
     return scaler_put(session, model->scaler, &scaler);
 }
 

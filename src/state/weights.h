@@ -36,9 +36,9 @@ typedef enum WeightsUse {
  * STATUS_INPUT. Else what fits is loaded, what was loaded and what was not is printed, and the rest
  * of the session stays as it is: give it its initial values first; with WEIGHTS_TEST it is
  * STATUS_INPUT where the model lacks a tensor, or the file has one that another network would use
- * on its way from image to classes: the figures would be nobody's. A model whose loss is scaled takes the file's
- * scaler, too. Elements that are not finite are
- * loaded, with a warning, unless weights->strict_finite. */
+ * on its way from image to classes: the figures would be nobody's. A model whose loss is scaled
+ * takes the file's scaler, too. Elements that are not finite are loaded, with a warning, unless
+ * weights->strict_finite. */
 Status weights_load(Weights *weights, Session *session, const Model *model, WeightsUse use);
 
 #endif

@@ -50,11 +50,11 @@ double run_lr(const Run *run, const Progress *at);
 /* One training step of epoch at->epoch over what was fed; advances at's step, done and queue_head.
  * Does not wait for the device. */
 Status run_step(Run *run, Progress *at);
-/* Waits for the step; sets scale, skipped and at's overflows, where the loss is scaled: part of run_results, and for who
- * goes on with a run. */
+/* Waits for the step; sets scale, skipped and at's overflows, where the loss is scaled: part of
+ * run_results, and for who goes on with a run. */
 Status run_scaler(Run *run, Progress *at);
-/* Waits for the step; sets loss, correct, scale and skipped, and adds them to at's loss_sum, correct, seen, overflows and
- * lost: the loss of a skipped step counts where it is a number. */
+/* Waits for the step; sets loss, correct, scale and skipped, and adds them to at's loss_sum,
+ * correct, seen, overflows and lost: the loss of a skipped step counts where it is a number. */
 Status run_results(Run *run, Progress *at);
 
 /* Evaluation: fold once the weights are final, then for each batch feed and evaluate; the model's

@@ -143,8 +143,8 @@ static void tell_precision(Trainer *t)
 
 static void tell_scale(Trainer *t)
 {
-    SAY(t, "loss scale %g; of %lld steps so far %lld skipped, as their gradients overflowed", t->run.scale,
-        (long long)t->at.done, (long long)t->at.overflows);
+    SAY(t, "loss scale %g; of %lld steps so far %lld skipped, as their gradients overflowed",
+        t->run.scale, (long long)t->at.done, (long long)t->at.overflows);
 }
 
 static void introduce(Trainer *t)

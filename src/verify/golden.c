@@ -64,7 +64,8 @@ static Status read_config(Golden *g)
     m->eval_batch = m->batch;
     m->prior = flag(c, "long_tailed", true) && m->method != METHOD_CROSS_ENTROPY;
     g->seed = (uint64_t)json_number(c, "seed", 0);
-    const char *amp = g->options->amp ? g->options->amp : json_text(c, "amp", dtype_word(DTYPE_F32));
+    const char *amp =
+        g->options->amp ? g->options->amp : json_text(c, "amp", dtype_word(DTYPE_F32));
     if (storage_find(amp) < 0)
         return status_fail(STATUS_INPUT, "%s: config: unknown number format '%.60s'", g->path, amp);
     m->storage = (DType)storage_find(amp);

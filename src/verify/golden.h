@@ -9,7 +9,8 @@
 
 typedef struct GoldenOptions {
     SessionOptions session;
-    const char *amp; /* a word of STORAGE_LIST, or NULL: as the file says (`amp` of its config), else fp32 */
+    const char *amp; /* a word of STORAGE_LIST, or NULL: as the file says (`amp` of its config),
+                        else fp32 */
     int steps; /* compare only the first steps of a step file (0: all of them, and the final state)
                 */
     bool verbose; /* print the worst tensor of every category */

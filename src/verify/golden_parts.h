@@ -36,7 +36,8 @@ typedef struct Golden {
 
 /* A figure of a category; losses have a bound per step. Not-a-number fails. */
 void golden_note(Golden *g, const char *category, int step, const char *tensor, double figure);
-/* After all figures: a category NAME_middle of the middle one, the median, of each category for which the file bounds it. */
+/* After all figures: a category NAME_middle of the middle one, the median, of each category for
+ * which the file bounds it. */
 void golden_middles(Golden *g);
 void golden_must_equal(Golden *g, const char *what, double expected, double got);
 /* Norm of all tensors of a category of the file. */

@@ -201,7 +201,8 @@ static Status run_steps(Golden *g)
 
 static Status write_scaler(Golden *g)
 {
-    float scaler[SCALER_FLOATS] = {[SCALER_SCALE] = (float)json_number(g->config, "loss_scale", SCALER_FIRST)};
+    float scaler[SCALER_FLOATS] = {[SCALER_SCALE] =
+                                       (float)json_number(g->config, "loss_scale", SCALER_FIRST)};
     g->scale = 1;
     if (!g->run.model.scaler)
         return STATUS_OK;
