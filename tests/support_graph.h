@@ -47,6 +47,9 @@ typedef struct Rig {
     bool seen[OP_COUNT]; /* operators that ran on a device */
 } Rig;
 
+/* So many bytes, malloc'd, of a pattern that is a not-a-number: what is read by mistake shows. */
+void *sentinels(uint64_t bytes);
+
 void rig_open(Rig *rig);
 /* Ends an operator: judges the pool of its small tensors, and clears what is counted by operator. */
 void rig_judge_pool(Rig *rig);
@@ -83,7 +86,7 @@ typedef struct Judge {
 #define CANCEL(n) ((Judge){JUDGE_CANCEL, (double)(n)})
 #define NANS(n) ((Judge){JUDGE_NANS, (double)(n)})
 
-enum { TRIAL_VALUES = 24, TRIAL_SIZES = 10 };
+enum { TRIAL_VALUES = 24, TRIAL_SIZES = 10, TRIAL_SEED = 7 };
 
 typedef struct TrialValue {
     Value *value; /* of the graph built last */
@@ -131,6 +134,10 @@ void trial_mutated(Trial *t, Value *value, Judge judge);
 
 /* Runs the case everywhere. */
 void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p);
+
+/* Judges a value that a device, which stores it as `stored`, gave: fails the test, or notes the shares of its bounds in
+ * the rig. support_judge.c. */
+void trial_judge(Trial *t, const char *what, const double *seen, const TrialValue *e, DType stored);
 
 /* Runs the case for each row of sizes. */
 #define TRIALS(rig, build, ...)                                                             \
