@@ -122,7 +122,7 @@ main() {
         operator_tests test_backend
         golden_files "$golden/loss/tiny.json"
     else
-        operator_tests test_backend test_gemm test_conv test_ops test_parity
+        operator_tests test_backend test_gemm test_conv test_conv_stored test_ops test_parity
         if [ -n "$quick" ]; then
             golden_files "$golden"/loss/*.json "$golden"/step/{resnet20,resnet32_4ranks}.json
         else

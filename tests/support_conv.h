@@ -1,0 +1,30 @@
+/* Convolution steps of a backend against plain loops with double sums: every operation of a shape, with bias, residual,
+ * ReLU and accumulation, behind guard bytes, run twice. */
+#ifndef PACO_TESTS_SUPPORT_CONV_H
+#define PACO_TESTS_SUPPORT_CONV_H
+
+#include "support_device.h"
+
+/* How shapes are run now, and what ran. */
+typedef struct ConvTrials {
+    TestDevice device;
+    DType stored;  /* of images and their gradients, and of weights in use */
+    int candidate; /* not negative: steps run this one of the backend's algorithms, if there are so many */
+    int candidates_run, cases_run;
+} ConvTrials;
+
+extern ConvTrials conv;
+
+/* One shape through all operations and epilogues. */
+void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, int pad, int groups);
+/* Runs the shapes through every algorithm of the backend, by its number; how many there were. */
+int each_candidate(void (*shapes)(void));
+
+/* Images on the device: elements of conv.stored, in [N][blocks][pixels][16]. */
+Operand conv_operand(const float *plain, int N, int C, int pixels);
+/* Words of 4 bytes that so many elements take. */
+size_t conv_words(size_t elements);
+/* Makes floats of `n` elements that lie packed at the beginning of `values`. */
+void conv_widen(float *values, size_t n);
+
+#endif
