@@ -5,15 +5,7 @@
 set -u
 paco=$1
 . "$(dirname "$0")/tiny_data.sh"
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-tiny_data "$paco" "$folder/data" || { echo "FAIL: no images"; exit 1; }
-failed=0
-
-fail() {
-    echo "FAIL: $*"
-    failed=1
-}
+tiny_begin "$paco"
 
 # run OUT OPTIONS...: one part of a run; sets `status`.
 run() {

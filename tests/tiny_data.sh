@@ -1,5 +1,7 @@
 # Sourced by test scripts. tiny_data PROGRAM FOLDER: six small PNG files that differ, train.txt (48 lines, five
 # classes, long-tailed) and test.txt (20 lines); tiny_options: a run of seconds on them, 2 epochs of 6 steps.
+# tiny_begin PROGRAM: the same in data/ of a folder of the script's own, $folder, that goes at its end; fail WHAT says so
+# and sets `failed`.
 # shellcheck shell=bash disable=SC2034
 tiny_options=(--arch resnet20 --size 16 --batch 8 --epochs 2 --warmup 1 --queue 20 --dim 8 --lr 0.02 --keep 100)
 
@@ -21,4 +23,16 @@ PNG
         echo "$((i % 6)).png $((i % 5))"
     done >"$to/test.txt"
     tiny_options+=(--train-list "$to/train.txt" --test-list "$to/test.txt" --data "$to")
+}
+
+tiny_begin() {
+    failed=0
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    tiny_data "$1" "$folder/data" || { echo "FAIL: no images"; exit 1; }
+}
+
+fail() {
+    echo "FAIL: $*"
+    failed=1
 }
