@@ -103,26 +103,40 @@ static void reference_sums(Case *c)
             }
 }
 
-/* [N][C][HW] to the device's [N][blocks][HW][16] and back; lanes beyond C must be zero. */
+static int channel_block(void)
+{
+    return conv.device.backend->opened(conv.device.device)->channel_block;
+}
+
+size_t conv_elements(int N, int C, int pixels)
+{
+    return (size_t)N * div_up(C, channel_block()) * pixels * channel_block();
+}
+
+size_t conv_place(int n, int c, int i, int C, int pixels)
+{
+    const int block = channel_block();
+    return (((size_t)n * div_up(C, block) + c / block) * pixels + i) * block + c % block;
+}
+
+/* [N][C][HW] to the device's layout and back; lanes beyond C must be zero. */
 static float *to_blocks(const float *plain, int N, int C, int pixels)
 {
-    int blocks = div_up(C, 16);
-    float *out = mem_zero((size_t)N * blocks * pixels * 16, 4);
+    float *out = mem_zero(conv_elements(N, C, pixels), 4);
     for (int n = 0; n < N; n++)
         for (int c = 0; c < C; c++)
             for (int i = 0; i < pixels; i++)
-                out[(((size_t)n * blocks + c / 16) * pixels + i) * 16 + c % 16] =
-                    plain[((size_t)n * C + c) * pixels + i];
+                out[conv_place(n, c, i, C, pixels)] = plain[((size_t)n * C + c) * pixels + i];
     return out;
 }
 
 static void from_blocks(float *plain, const float *blocked, int N, int C, int pixels)
 {
-    int blocks = div_up(C, 16);
+    int width = div_up(C, channel_block()) * channel_block();
     for (int n = 0; n < N; n++)
-        for (int c = 0; c < blocks * 16; c++)
+        for (int c = 0; c < width; c++)
             for (int i = 0; i < pixels; i++) {
-                float v = blocked[(((size_t)n * blocks + c / 16) * pixels + i) * 16 + c % 16];
+                float v = blocked[conv_place(n, c, i, C, pixels)];
                 if (c < C)
                     plain[((size_t)n * C + c) * pixels + i] = v;
                 else if (v != 0)
@@ -157,14 +171,14 @@ void conv_widen(float *values, size_t n)
 static float *to_stored(const float *plain, int N, int C, int pixels)
 {
     float *blocked = to_blocks(plain, N, C, pixels);
-    narrow(blocked, (size_t)N * div_up(C, 16) * pixels * 16);
+    narrow(blocked, conv_elements(N, C, pixels));
     return blocked;
 }
 
 Operand conv_operand(const float *plain, int N, int C, int pixels)
 {
     float *blocked = to_stored(plain, N, C, pixels);
-    Operand o = operand_new(&conv.device, blocked, conv_words((size_t)N * div_up(C, 16) * pixels * 16), true);
+    Operand o = operand_new(&conv.device, blocked, conv_words(conv_elements(N, C, pixels)), true);
     free(blocked);
     return o;
 }
@@ -259,7 +273,7 @@ static void check_forward(const Case *c, bool bias, bool residual, bool relu, bo
     }
     Operand x = conv_operand(c->x, d.N, d.C, d.H * d.W),
             w = operand_new(&conv.device, c->w, w_count(&d), false);
-    Operand y = operand_new(&conv.device, NULL, conv_words((size_t)d.N * div_up(d.K, 16) * plane * 16), true);
+    Operand y = operand_new(&conv.device, NULL, conv_words(conv_elements(d.N, d.K, (int)plane)), true);
     Operand b = {0}, res = {0};
     if (bias)
         b = operand_new(&conv.device, c->bias, (size_t)d.K, false);
@@ -287,7 +301,7 @@ static void check_data(const Case *c, bool accumulate)
         expected[i] = c->dx_sums[i] + (accumulate ? c->old[i] : 0);
     Operand dy = conv_operand(c->dy, d.N, d.K, d.P * d.Q),
             w = operand_new(&conv.device, c->w, w_count(&d), false);
-    Operand dx = operand_new(&conv.device, NULL, conv_words((size_t)d.N * div_up(d.C, 16) * d.H * d.W * 16), true);
+    Operand dx = operand_new(&conv.device, NULL, conv_words(conv_elements(d.N, d.C, d.H * d.W)), true);
     float *before = accumulate ? to_stored(c->old, d.N, d.C, d.H * d.W) : NULL;
     run_and_compare(&d, dy, w, dx, (Operand){0}, (Operand){0}, before, d.C, d.H * d.W, expected,
                     (double)(d.K / d.groups) * d.R * d.S + 1);

@@ -20,7 +20,11 @@ void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, in
 /* Runs the shapes through every algorithm of the backend, by its number; how many there were. */
 int each_candidate(void (*shapes)(void));
 
-/* Images on the device: elements of conv.stored, in [N][blocks][pixels][16]. */
+/* Elements of N images of C channels with the padding of the device's layout, and which of them channel c, pixel i of
+ * image n is. */
+size_t conv_elements(int N, int C, int pixels);
+size_t conv_place(int n, int c, int i, int C, int pixels);
+/* Images on the device: elements of conv.stored, in its layout. */
 Operand conv_operand(const float *plain, int N, int C, int pixels);
 /* Words of 4 bytes that so many elements take. */
 size_t conv_words(size_t elements);

@@ -25,11 +25,15 @@ head -1 "$folder/half/metrics.csv" | cmp - <(head -1 "$folder/full/metrics.csv")
 "$paco" inspect "$folder/half/last.pth.tar" | grep -q '^  scaler: a dict of 5' || fail "no scaler in the checkpoint"
 "$paco" inspect "$folder/full/last.pth.tar" | grep -q scaler && fail "a scaler of a run in float32"
 
-# eval: losses of all formats, within what 8 digits of a fraction leave
+# eval: losses of all formats, within what 8 digits of a fraction leave, and each says its format
 for amp in fp32 fp16 bf16; do
     "$paco" eval --checkpoint "$folder/half" --list "$folder/data/test.txt" --data "$folder/data" --size 16 --batch 20 \
         --device ref --amp $amp >"$folder/eval_$amp" 2>"$folder/stderr" || { fail "eval --amp $amp"; cat "$folder/stderr"; }
 done
+for amp in fp16 bf16; do
+    grep -q "^resnet20, 5 classes in $amp, on " "$folder/eval_$amp" || fail "eval does not tell the format"
+done
+grep -q '^resnet20, 5 classes, on ' "$folder/eval_fp32" || fail "eval in float32 speaks of a format"
 awk '/^top-1/ { for (i = 1; i < NF; i++) if ($i == "loss") print $(i + 1) }' "$folder"/eval_fp32 "$folder"/eval_fp16 \
     "$folder"/eval_bf16 >"$folder/losses"
 awk '{ x[NR] = $1 } END { exit !(NR == 3 && x[1] > 0 && (x[2] - x[1]) ^ 2 < (0.005 * x[1]) ^ 2 &&
@@ -40,6 +44,8 @@ awk '{ x[NR] = $1 } END { exit !(NR == 3 && x[1] > 0 && (x[2] - x[1]) ^ 2 < (0.0
 activations() { "$paco" plan step --arch resnet20 --batch 32 "$@" 2>/dev/null | awk '$1 == "act" { print $3 }'; }
 if [ -n "$(activations)" ]; then
     awk "BEGIN { exit !($(activations --amp bf16) < 0.7 * $(activations)) }" || fail "plan --amp bf16 takes as much memory"
+    "$paco" plan step --arch resnet20 --batch 32 --amp bf16 2>/dev/null | grep -q '^resnet20, batch 32 in bf16, for ' ||
+        fail "plan does not tell the format"
     "$paco" plan step --arch resnet20 --batch 32 --amp fp16 2>/dev/null | grep -q 'EPILOGUE scale_update' ||
         fail "plan --amp fp16 has no scaler"
     "$paco" plan step --arch resnet20 --batch 32 --amp bf16 2>/dev/null | grep -q scale && fail "plan --amp bf16 has one"
@@ -47,9 +53,22 @@ else
     echo "skipped: no device to plan for"
 fi
 
-# bench and verify
+# bench, tune and verify
 "$paco" bench step --arch resnet20 --size 8 --batch 4 --repeats 1 --untimed 0 --device ref32 --amp bf16 2>/dev/null |
     grep -q '"amp": *"bf16"' || fail "bench does not tell the format"
+"$paco" bench eval --arch resnet20 --size 8 --batch 4 --repeats 1 --untimed 0 --device ref32 --amp fp16 2>/dev/null |
+    grep -q '"what": *"eval".*"amp": *"fp16"' || fail "bench eval does not tell the format"
+"$paco" bench op bn 2 5 3 3 --repeats 1 --untimed 0 --device ref32 --amp fp16 2>/dev/null |
+    grep -q '"what": *"op".*"amp": *"fp16"' || fail "bench op does not tell the format"
+if [ -n "$(activations)" ]; then
+    for amp in fp32 bf16; do
+        XDG_CACHE_HOME="$folder/cache" "$paco" tune step --arch resnet20 --size 8 --batch 4 --repeats 1 --amp $amp \
+            >"$folder/tune_$amp" 2>"$folder/stderr" || { fail "tune --amp $amp"; cat "$folder/stderr"; }
+    done
+    tuned=$(find "$folder/cache" -name 'tun*' -type f)
+    [ -n "$tuned" ] && grep -q ' bf16' $tuned && grep -q 'conv' <(grep -v ' bf16' $tuned) ||
+        fail "tuning results of bf16 and of float32 are not kept apart"
+fi
 "$paco" verify --device ref --amp bf16 --steps 1 step/resnet20 >"$folder/verify" 2>/dev/null && fail "verify --amp bf16 did nothing"
 grep -q '^FAIL .* loss [0-9.]*e-0[3-6]/' "$folder/verify" || { fail "verify --amp bf16:"; cat "$folder/verify"; }
 

@@ -84,7 +84,7 @@ static void check_single(const char *what, const float *x, int pixels, const flo
     const int wide = pixels > 256 ? 256 : pixels;
     const ConvDesc d = {.op = CONV_FORWARD, .N = 1, .C = 1, .H = pixels / wide, .W = wide, .K = K, .R = 1, .S = 1,
                         .P = pixels / wide, .Q = wide, .stride = 1, .groups = 1, .type = conv.stored};
-    const size_t elements = (size_t)(K + 15) / 16 * 16 * pixels;
+    const size_t elements = conv_elements(1, K, pixels);
     Operand in = conv_operand(x, 1, 1, pixels), weights = operand_new(&conv.device, w, (size_t)K, false);
     Operand out = operand_new(&conv.device, NULL, conv_words(elements), true);
     Operand added = operand_new(&conv.device, bias, (size_t)K, false);
@@ -95,7 +95,7 @@ static void check_single(const char *what, const float *x, int pixels, const flo
     conv.cases_run++;
     conv_widen(seen, elements);
     for (int i = 0; i < K * pixels; i++) {
-        float y = seen[((size_t)(i / pixels / 16) * pixels + i % pixels) * 16 + i / pixels % 16];
+        float y = seen[conv_place(0, i / pixels, i % pixels, K, pixels)];
         float wanted = (float)dtype_round(conv.stored, expected[i]);
         if (!(y == wanted || (isnan(y) && isnan(wanted))))
             fail_msg("%s [%s], %s: %a is stored as %a, not %a", dtype_word(conv.stored), step.algorithm, what, expected[i], y,

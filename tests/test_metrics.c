@@ -196,11 +196,12 @@ static void json_report(void **state)
     Arena arena = {0};
     Json *root;
     Metrics *m = example();
-    ReportFacts facts = {.arch = "resnet20", .checkpoint = "a \"b\".pth", .data = "list.txt",
+    ReportFacts facts = {.arch = "resnet20", .storage = DTYPE_BF16, .checkpoint = "a \"b\".pth", .data = "list.txt",
                          .checksum = 0xFEDCBA9876543210u, .loss = 0.1, .skipped = 3, .train_skipped = 70};
     assert_int_equal(metrics_write_report(m, &facts, test_path("report.json")), STATUS_OK);
     assert_int_equal(json_read(&arena, test_path("report.json"), &root), STATUS_OK);
     assert_string_equal(json_text(root, "architecture", ""), "resnet20");
+    assert_string_equal(json_text(root, "amp", ""), "bf16");
     assert_string_equal(json_text(root, "checkpoint", ""), "a \"b\".pth");
     assert_string_equal(json_text(root, "data", ""), "list.txt");
     assert_string_equal(json_text(root, "checksum", ""), "fedcba9876543210");

@@ -38,6 +38,17 @@ static inline const char *dtype_word(DType t)
     return words[t];
 }
 
+/* " in fp16", " in bf16"; nothing of float32, which goes without saying. */
+static inline const char *storage_phrase(DType t)
+{
+    static const char *const phrases[] = {
+#define X(name, word, bytes) " in " word,
+        STORAGE_LIST(X)
+#undef X
+    };
+    return t == DTYPE_F32 ? "" : phrases[t];
+}
+
 /* The storage type of this word, or -1. */
 static inline int storage_find(const char *word)
 {

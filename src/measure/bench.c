@@ -242,6 +242,8 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
     if (plan && !dump) {
         plan_dump_steps(plan, stdout);
         plan_dump_memory(plan, stdout);
+        printf("%s, batch %d%s, for %s\n", config.arch->name, options->batch,
+               storage_phrase(config.storage), session_device(run.session));
     }
     if (plan)
         status = plan_fits(plan);

@@ -71,6 +71,7 @@ static Status write_file(Eval *e, const char *name)
     char *path = file_join(e->options->out, name);
     const char *const *names = e->test->class_names;
     ReportFacts facts = {.arch = e->run.config.arch->name,
+                         .storage = e->run.config.storage,
                          .checkpoint = checkpoint_path(e->weights.checkpoint),
                          .data = e->test->source,
                          .checksum = e->test->checksum,
@@ -99,8 +100,9 @@ static Status write_reports(Eval *e)
 static void print_result(const Eval *e, FILE *out)
 {
     MetricsSummary m = metrics_summary(e->metrics);
-    fprintf(out, "%s, %d classes, on %s\n", e->run.config.arch->name, e->run.config.classes,
-           session_device(e->run.session));
+    const ModelConfig *c = &e->run.config;
+    fprintf(out, "%s, %d classes%s, on %s\n", c->arch->name, c->classes,
+            storage_phrase(c->storage), session_device(e->run.session));
     log_text(out, "%lld images of %s, checksum %016llx", (long long)m.images, e->test->source,
              (unsigned long long)e->test->checksum);
     fputc('\n', out);

@@ -8,6 +8,7 @@
 #define PACO_TRAIN_METRICS_H
 
 #include "base/status.h"
+#include "device/dtype.h"
 
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ Status metrics_write_predictions(const Metrics *metrics, const char *path,
 /* What report.json says besides: what was evaluated on what. */
 typedef struct ReportFacts {
     const char *arch;
+    DType storage;          /* of images and of weights in use */
     const char *checkpoint; /* file or folder; NULL: the network as the run left it */
     const char *data;       /* list file or folder of the test images */
     uint64_t checksum;      /* of the test data */

@@ -153,9 +153,9 @@ static void introduce(Trainer *t)
     const ModelConfig *c = &t->run.config;
     char normalisation[160];
     t->result->parameters = count_parameters(t->run.model.graph);
-    SAY(t, "%s, %s, %.2f M parameters%s%s on %s%s", c->arch->name, method_name(c->method),
-        1e-6 * (double)t->result->parameters, c->storage == DTYPE_F32 ? "" : " in ",
-        c->storage == DTYPE_F32 ? "" : dtype_word(c->storage), session_device(t->run.session),
+    SAY(t, "%s, %s, %.2f M parameters%s on %s%s", c->arch->name, method_name(c->method),
+        1e-6 * (double)t->result->parameters, storage_phrase(c->storage),
+        session_device(t->run.session),
         c->ranks.all > 1 ? ", virtual ranks in turn" : "");
     SAY(t,
         "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
@@ -442,6 +442,7 @@ static Status write_reports(Trainer *t)
     if (!t->metrics)
         return STATUS_OK;
     ReportFacts facts = {.arch = t->run.config.arch->name,
+                         .storage = t->run.config.storage,
                          .data = t->test->source,
                          .checksum = t->test->checksum,
                          .loss = t->evaluation.loss,
