@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CACHE_FILE_MAX = 256 << 20, SOURCES = 6 };
+enum { CACHE_FILE_MAX = 256 << 20, SOURCES = 7 };
 
 static const char cache_magic[8] = "pacocl2";
 
@@ -239,13 +239,14 @@ static Status program_make(const Device *device, const char *file, const char *o
     snprintf(line, sizeof line, "#line 1 \"%s\"\n", name);
     snprintf(own, sizeof own, "%.*s_args.h", family, file);
     snprintf(common, sizeof common, "%.*s_common.h", family, file);
-    const char *body = text_find(name), *dialect = text_find("dialect.h");
+    const char *body = text_find(name), *dialect = text_find("dialect.h"),
+               *team = text_find("team.h");
     const char *args = text_find("kernel_args.h"), *own_args = text_find(own),
                *own_common = text_find(common);
-    if (!body || !dialect || !args)
+    if (!body || !dialect || !team || !args)
         return status_fail(STATUS_DEVICE, "opencl: %s: no such kernel file in this module", name);
     const char *sources[SOURCES] = {
-        dialect, args, own_args ? own_args : "", own_common ? own_common : "", line, body};
+        dialect, team, args, own_args ? own_args : "", own_common ? own_common : "", line, body};
     char *key = cache_key(device, file, options, sources);
     char *path = device->cache ? cache_path(device, file, key) : NULL;
     Status status = STATUS_OK;

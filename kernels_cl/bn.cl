@@ -16,7 +16,7 @@
 #define PLANE(n) PLACE_OF(n, c, a.HW, a.width)
 
 /* Sum over the member's pixels of a plane, four sums in turn. */
-vec plane_sum(GLOBAL const act *x, int count, long pixel)
+DEVICE vec plane_sum(GLOBAL const act *x, int count, long pixel)
 {
     vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
     int i = MEMBER_PIXEL;
@@ -32,7 +32,7 @@ vec plane_sum(GLOBAL const act *x, int count, long pixel)
 }
 
 /* Sum of squared distances from `mean` over the member's pixels of a plane. */
-vec plane_squares(GLOBAL const act *x, int count, vec mean, long pixel)
+DEVICE vec plane_squares(GLOBAL const act *x, int count, vec mean, long pixel)
 {
     vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
     int i = MEMBER_PIXEL;
@@ -57,7 +57,7 @@ typedef struct Moments {
     float count;
 } Moments;
 
-Moments moments_join(Moments a, Moments b)
+DEVICE Moments moments_join(Moments a, Moments b)
 {
     if (b.count == 0.0f)
         return a;
@@ -73,7 +73,7 @@ Moments moments_join(Moments a, Moments b)
 #define team_moments(own, shared, apart) (own)
 #else
 #ifdef SUBGROUPS
-static inline Moments from_lane_Moments(Moments m, int lane)
+DEVICE Moments from_lane_Moments(Moments m, int lane)
 {
     return (Moments){from_lane_vec(m.mean, lane), from_lane_vec(m.squares, lane), from_lane_float(m.count, lane)};
 }
@@ -148,7 +148,7 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     const long pixel = PIXEL((a).width), plane = PLANE(n)
 
 /* An output, and where it is wanted the bits that say where it is positive or not-a-number. */
-static inline void put_applied(vec v, float least, GLOBAL act *y, GLOBAL bits *mask, long at)
+DEVICE void put_applied(vec v, float least, GLOBAL act *y, GLOBAL bits *mask, long at)
 {
     STOREA(y + at, at_least(v, least));
     if (mask)

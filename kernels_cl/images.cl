@@ -1,21 +1,21 @@
 /* Images into activations of one span of channels: the first three lanes, zeros in the others. */
 
 /* Which raw image this rank's image i is. */
-int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
+DEVICE int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
 {
     int row = rank * a.B + i;
     return a.has_order ? order[row] : row;
 }
 
 /* Vector `v` of a pixel: colours in the first three lanes of all. */
-void store_pixel(GLOBAL act *x, int v, float r, float g, float b)
+DEVICE void store_pixel(GLOBAL act *x, int v, float r, float g, float b)
 {
     float lanes[LANES] = {r, g, b};
-    STOREA(x + v * LANES, v ? (vec)(0.0f) : LOAD(lanes));
+    STOREA(x + v * LANES, v ? (vec)(0.0f) : FROM_ARRAY(lanes));
 }
 
 /* Items: parts of the image, vector fastest; 1; images. */
-#define PIXELS                                                                             \
+#define IMAGE_PIXELS                                                                             \
     int i = ITEM(2), n = raw_image(order, state->rank, i, a), v = ITEM(0) % VECTORS;       \
     int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS, pixels = v * LANES < a.width ? a.HW : 0
 
@@ -26,7 +26,7 @@ KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, sta
     PLACE_OR_NULL(const int, order);
     PLACE(const StepState, state);
     PLACE(act, x);
-    PIXELS;
+    IMAGE_PIXELS;
     for (SHARE(at, pixels, part, parts)) {
         GLOBAL const uchar *rgb = raw + ((long)n * a.HW + at) * 3;
         store_pixel(x + ((long)i * a.HW + at) * a.width, v, rgb[0] * a.scale[0] + a.shift[0],
@@ -41,7 +41,7 @@ KERNEL void images_floats(CREF(float, raw), CREF(int, order), CREF(StepState, st
     PLACE_OR_NULL(const int, order);
     PLACE(const StepState, state);
     PLACE(act, x);
-    PIXELS;
+    IMAGE_PIXELS;
     for (SHARE(at, pixels, part, parts)) {
         GLOBAL const float *red = raw + (long)n * 3 * a.HW + at;
         store_pixel(x + ((long)i * a.HW + at) * a.width, v, red[0], red[a.HW], red[2 * a.HW]);

@@ -9,7 +9,7 @@
 #define EACH_LEFT(j, n) int j = (n) / LANES * LANES + MEMBER; j < (n); j += TEAM
 
 /* Logits with their prior, divided by the supervised temperature, go to d; returns the largest. */
-float adjust_logits(GLOBAL const float *logits, GLOBAL const float *prior, GLOBAL float *d, PacoArgs a)
+DEVICE float adjust_logits(GLOBAL const float *logits, GLOBAL const float *prior, GLOBAL float *d, PacoArgs a)
 {
     vec most = -INFINITY;
     for (EACH_VECTOR(c, a.L)) {
@@ -25,7 +25,7 @@ float adjust_logits(GLOBAL const float *logits, GLOBAL const float *prior, GLOBA
     return result;
 }
 
-float row_max(GLOBAL const float *z, int n)
+DEVICE float row_max(GLOBAL const float *z, int n)
 {
     vec most = -INFINITY;
     for (EACH_VECTOR(j, n))
@@ -37,7 +37,7 @@ float row_max(GLOBAL const float *z, int n)
 }
 
 /* z becomes exp(z - most); returns the sum. */
-float row_exp(GLOBAL float *z, int n, float most)
+DEVICE float row_exp(GLOBAL float *z, int n, float most)
 {
     vec sums = 0.0f;
     for (EACH_VECTOR(j, n)) {
@@ -54,7 +54,7 @@ float row_exp(GLOBAL float *z, int n, float most)
 }
 
 /* Positives among contrast entries with these labels: how many, and the sum of their z - most. */
-void positives(GLOBAL const float *z, GLOBAL const int *labels, int n, int label, float most, float *count,
+DEVICE void positives(GLOBAL const float *z, GLOBAL const int *labels, int n, int label, float most, float *count,
                float *sum)
 {
     vec counts = 0.0f, sums = 0.0f;
@@ -73,7 +73,7 @@ void positives(GLOBAL const float *z, GLOBAL const int *labels, int n, int label
 }
 
 /* exp(z - most) becomes scale exp(z - most), less `minus` where the label is the anchor's. */
-void contrast_gradient(GLOBAL float *z, GLOBAL const int *labels, int n, int label, float scale, float minus)
+DEVICE void contrast_gradient(GLOBAL float *z, GLOBAL const int *labels, int n, int label, float scale, float minus)
 {
     for (EACH_VECTOR(j, n)) {
         ivec same = LOADI(labels + j) == (ivec)(label);
@@ -84,7 +84,7 @@ void contrast_gradient(GLOBAL float *z, GLOBAL const int *labels, int n, int lab
 }
 
 /* exp(z - most) of the classes becomes the gradient of the logits; padded lanes become zero. */
-void logits_gradient(GLOBAL float *d, int label, float scale, float minus, PacoArgs a)
+DEVICE void logits_gradient(GLOBAL float *d, int label, float scale, float minus, PacoArgs a)
 {
     for (int c = MEMBER; c < a.L; c += TEAM)
         d[c] = scale * d[c];

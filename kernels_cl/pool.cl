@@ -1,19 +1,19 @@
 /* Pooling over images; a team takes some rows of one plane, its members pixels of a row. Items: teams along the rows;
  * spans of channels; images. */
 
-#define PLANE                                                                                             \
+#define POOL_PLANE                                                                                             \
     int c = ITEM(1) * SPAN + MEMBER_VECTOR * LANES, n = ITEM(2);                                          \
     const bool inside = c < a.width;                                                                      \
     const long pixel = PIXEL(a.width);                                                                    \
     const long big = PLACE_OF(n, c, a.H * a.W, a.width), small = PLACE_OF(n, c, a.P * a.Q, a.width)
 
 /* Lane i of a vector whose first `live` lanes are channels: all bits set there, else none. */
-ivec live_lanes(int live)
+DEVICE ivec live_lanes(int live)
 {
     int mask[LANES];
     for (int i = 0; i < LANES; i++)
         mask[i] = i < live ? -1 : 0;
-    return LOADI(mask);
+    return FROM_ARRAY(mask);
 }
 
 /* index: place of the maximum within its window, the first in reading order; of not-a-numbers, which count as the
@@ -23,7 +23,7 @@ TEAM_KERNEL void max_pool(CREF(act, x), REF(act, y), REF(uchar, index), PoolArgs
     PLACE(const act, x);
     PLACE(act, y);
     PLACE(uchar, index);
-    PLANE;
+    POOL_PLANE;
     ivec live = live_lanes(a.C - c);
     for (SHARE(p, a.P, TEAM_ITEM, TEAM_ITEMS))
         for (int q = MEMBER_PIXEL; inside && q < a.Q; q += TEAM_PIXELS) {
@@ -48,7 +48,7 @@ TEAM_KERNEL void max_pool_grad(CREF(act, dy), CREF(uchar, index), REF(act, dx), 
     PLACE(const act, dy);
     PLACE(const uchar, index);
     PLACE(act, dx);
-    PLANE;
+    POOL_PLANE;
     for (SHARE(h, a.H, TEAM_ITEM, TEAM_ITEMS))
         for (int w = MEMBER_PIXEL; inside && w < a.W; w += TEAM_PIXELS) {
             vec sum = 0.0f;

@@ -51,7 +51,7 @@ for file in "$kernels"/*.cl; do
     before=() # what program.c puts before a text
     family=$(basename "$file" .cl)
     family=${family%%_*}
-    for header in "$kernels/dialect.h" "$tests/../src/device/kernel_args.h" "$kernels/${family}_args.h" "$kernels/${family}_common.h"; do
+    for header in "$kernels/dialect.h" "$kernels/team.h" "$tests/../src/device/kernel_args.h" "$kernels/${family}_args.h" "$kernels/${family}_common.h"; do
         [ ! -e "$header" ] || before+=(-include "$header")
     done
     for kind in "-DLANES=16" "-DLANES=16 -DWEIGHT_GRADIENT" "-DLANES=4" "-DLANES=4 -DSUBGROUPS"; do

@@ -151,7 +151,7 @@ typedef struct DeviceInfo {
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
-/* Work-items of a team (kernels_cl/dialect.h), which does together what one work-item does on a
+/* Work-items of a team (kernels_cl/team.h), which does together what one work-item does on a
  * processor. The kernels are built for it and the plan counts with it. */
 static inline uint32_t device_team(const DeviceInfo *info)
 {

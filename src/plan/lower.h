@@ -69,7 +69,7 @@ int64_t lower_busy_items(const DeviceInfo *info);
 /* Work-items that a loop over `n` floats is split into, and, on CPUs, the floats of each (a
  * multiple of 16). */
 Grid lower_range(const Lowering *l, int64_t n, long *chunk);
-/* Teams (kernels_cl/dialect.h) along three dimensions; 0 counts as 1. On CPUs a team is a
+/* Teams (kernels_cl/team.h) along three dimensions; 0 counts as 1. On CPUs a team is a
  * work-item. */
 Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z);
 /* Items over activations of a layout: parts of a plane's pixels, vectors fastest on GPUs, at least

@@ -21,7 +21,7 @@ typedef struct Layout {
     int64_t count; /* elements, padding included */
 } Layout;
 
-/* Channels of a tile: SPAN of kernels_cl/dialect.h. */
+/* Channels of a tile: SPAN of kernels_cl/team.h. */
 enum { CHANNEL_TILE = 16 };
 
 /* The layout of an activation, images or features, on a device. */

@@ -1,0 +1,201 @@
+#include "conv.h"
+
+#include "cudnn.h"
+#include "kernel.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conv_parts.h"
+
+extern const void *const paco_conv_parts_fp32[], *const paco_conv_parts_fp16[],
+    *const paco_conv_parts_bf16[];
+
+/* ---- shapes */
+
+static int padded(const Device *device, int channels)
+{
+    int unit = device->info.channel_multiple;
+    return (channels + unit - 1) / unit * unit;
+}
+
+/* The convolution with the channels that lie in memory. */
+static ConvDesc in_memory(const Device *device, const ConvDesc *d)
+{
+    ConvDesc wide = *d;
+    wide.C = padded(device, d->C);
+    wide.K = padded(device, d->K);
+    if (d->op == CONV_PACK)
+        wide.op = d->packed_for;
+    return wide;
+}
+
+static int64_t weights_of(const ConvDesc *d)
+{
+    return (int64_t)d->K * (d->C / d->groups) * d->R * d->S;
+}
+
+/* Whether cuDNN's weights are others than the parameters. */
+static bool repacks(const Device *device, const ConvDesc *d)
+{
+    return d->type != DTYPE_F32 || padded(device, d->C) != d->C || padded(device, d->K) != d->K;
+}
+
+static uint64_t packed_bytes(const Device *device, const ConvDesc *d)
+{
+    ConvDesc wide = in_memory(device, d);
+    return repacks(device, d) ? (uint64_t)(weights_of(&wide) * dtype_bytes(d->type)) : 0;
+}
+
+/* Behind cuDNN's own workspace, at a multiple of what it wants. */
+static uint64_t aligned(uint64_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+/* ---- choosing */
+
+static Status plans_of(Device *device, const ConvDesc *d, const ConvPlans **plans)
+{
+    if (d->groups > 1 && (padded(device, d->C) != d->C || padded(device, d->K) != d->K))
+        return status_fail(STATUS_DEVICE,
+                           "cuda: %d groups of %d channels: this backend needs multiples of %d",
+                           d->groups, d->C / d->groups, device->info.channel_multiple);
+    ConvDesc wide = in_memory(device, d);
+    if (wide.op == CONV_GRAD_WEIGHT)
+        wide.accumulate = false;
+    return cudnn_plans(device, &wide, plans);
+}
+
+/* The plan of this name, else the first. */
+static const ConvPlan *plan_named(const ConvPlans *plans, const char *name)
+{
+    for (int i = 0; name && i < plans->count; i++)
+        if (strcmp(plans->plans[i].name, name) == 0)
+            return &plans->plans[i];
+    return &plans->plans[0];
+}
+
+Status conv_choose(Device *device, Step *step)
+{
+    const ConvDesc *d = &step->conv;
+    const ConvPlans *plans;
+    if (d->op == CONV_PACK)
+        return STATUS_OK;
+    TRY(plans_of(device, d, &plans));
+    const char *wanted = device->forced[d->op] ? device->forced[d->op] : step->algorithm;
+    const ConvPlan *plan = plan_named(plans, wanted);
+    uint64_t packed = packed_bytes(device, d);
+    step->algorithm = plan->name;
+    step->workspace_bytes = plan->workspace;
+    if (d->op == CONV_GRAD_WEIGHT && packed)
+        step->workspace_bytes = aligned(plan->workspace) + packed;
+    else if (d->op != CONV_GRAD_WEIGHT) {
+        step->packed_bytes = packed;
+        step->packed_layout = packed ? 1 + (uint64_t)d->type : 0; /* forward and backward alike */
+    }
+    return STATUS_OK;
+}
+
+const char *conv_candidate(Device *device, const Step *step, int i)
+{
+    const ConvPlans *plans;
+    if (step->conv.op == CONV_PACK || plans_of(device, &step->conv, &plans) != STATUS_OK)
+        return NULL;
+    return i < plans->count ? plans->plans[i].name : NULL;
+}
+
+/* ---- launches */
+
+typedef struct ConvRun {
+    cudnnBackendDescriptor_t plan, pack; /* plan: NULL for PACK; it belongs to the device */
+    Launch part;                         /* after it; no function: none */
+} ConvRun;
+
+static void release(void *own)
+{
+    ConvRun *r = own;
+    if (r->pack)
+        cudnnBackendDestroyDescriptor(r->pack);
+    free(r);
+}
+
+static Status run(Device *device, const Step *step, const void *own)
+{
+    const ConvRun *r = own;
+    if (r->plan)
+        CUDNN_TRY(cudnnBackendExecute(device->cudnn, r->plan, r->pack), step->algorithm);
+    return r->part.function ? launch_run(device, &r->part, step->name) : STATUS_OK;
+}
+
+/* A kernel of conv_parts.cuh over `items` elements. */
+static void set_part(const Device *device, const ConvDesc *d, int part, int64_t items, int count,
+                     const Ref *refs, Launch *l)
+{
+    enum { THREADS = 256 };
+    const ConvDesc wide = in_memory(device, d);
+    const void *const *parts = d->type == DTYPE_F16    ? paco_conv_parts_fp16
+                               : d->type == DTYPE_BF16 ? paco_conv_parts_bf16
+                                                       : paco_conv_parts_fp32;
+    ConvPartArgs args = {.padded = (long)weights_of(&wide),
+                         .pixels = (long)d->N * d->P * d->Q,
+                         .K = d->K,
+                         .C = d->C / d->groups,
+                         .padded_C = wide.C / d->groups,
+                         .area = d->R * d->S,
+                         .width = wide.K,
+                         .relu = d->relu};
+    int64_t blocks = (items + THREADS - 1) / THREADS, most = 16 * (int64_t)device->info.units;
+    *l = (Launch){.function = parts[part],
+                  .grid = {(unsigned)(blocks < most ? blocks : most), 1, 1},
+                  .block = {THREADS, 1, 1},
+                  .count = count};
+    memcpy(l->refs, refs, (size_t)count * sizeof *refs);
+    memcpy(l->args, &args, sizeof args);
+}
+
+/* Weights as cuDNN reads them; in place of the gradient's, where it writes what is unpacked. */
+static Status prepare_plan(Device *device, const Step *step, ConvRun *r)
+{
+    const ConvDesc *d = &step->conv;
+    const ConvPlans *plans;
+    TRY(plans_of(device, d, &plans));
+    const ConvPlan *plan = plan_named(plans, step->algorithm);
+    const Ref *refs = step->refs;
+    uint64_t packed = packed_bytes(device, d);
+    Ref x = refs[0], w = packed ? step->packed : refs[1], y = refs[2];
+    if (d->op == CONV_GRAD_DATA)
+        x = refs[2], y = refs[0];
+    Ref sums = {step->workspace.buf, step->workspace.off + aligned(plan->workspace)};
+    if (d->op == CONV_GRAD_WEIGHT) {
+        y = refs[1];
+        w = packed ? sums : refs[2];
+    }
+    r->plan = plan->plan;
+    TRY(cudnn_pack(place_of(x), place_of(w), place_of(y), place_of(step->workspace), &r->pack));
+    const ConvDesc wide = in_memory(device, d);
+    if (d->op == CONV_GRAD_WEIGHT && packed)
+        set_part(device, d, PART_conv_part_unpack, weights_of(d), 2, (Ref[]){sums, refs[2]},
+                 &r->part);
+    else if (d->op == CONV_FORWARD && (refs[3].buf || refs[4].buf || d->relu))
+        set_part(device, d, PART_conv_part_finish,
+                 (int64_t)d->N * d->P * d->Q * wide.K / 4, 3, (Ref[]){refs[2], refs[3], refs[4]},
+                 &r->part);
+    return STATUS_OK;
+}
+
+Status conv_prepare(Device *device, const Step *step, Prepared *prepared)
+{
+    const ConvDesc *d = &step->conv, wide = in_memory(device, d);
+    ConvRun *r = mem_zero(1, sizeof *r);
+    prepared->own = r;
+    prepared->run = run;
+    prepared->release = release;
+    if (d->op != CONV_PACK)
+        return prepare_plan(device, step, r);
+    set_part(device, d, PART_conv_part_pack, weights_of(&wide), 2, step->refs, &r->part);
+    return STATUS_OK;
+}

@@ -1,0 +1,131 @@
+/* Row-major C = op(A) op(B) is column-major C^T = op(B)^T op(A)^T: to cuBLASLt B comes first, and a
+ * bias of columns is one of rows, which its epilogue adds. */
+#include "gemm.h"
+
+#include "base/arena.h"
+
+#include <stdlib.h>
+
+enum { WORKSPACE = 32 << 20 }; /* bytes that an algorithm may use */
+
+typedef struct GemmRun {
+    cublasLtMatmulDesc_t product;
+    cublasLtMatrixLayout_t a, b, c;
+    cublasLtMatmulAlgo_t algorithm;
+} GemmRun;
+
+static void release(void *own)
+{
+    GemmRun *r = own;
+    if (r->product)
+        cublasLtMatmulDescDestroy(r->product);
+    if (r->a)
+        cublasLtMatrixLayoutDestroy(r->a);
+    if (r->b)
+        cublasLtMatrixLayoutDestroy(r->b);
+    if (r->c)
+        cublasLtMatrixLayoutDestroy(r->c);
+    free(r);
+}
+
+static Status describe(const Device *device, const Step *step, const void *bias, GemmRun *r)
+{
+    const GemmDesc *g = &step->gemm;
+    const cublasOperation_t first = g->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                            second = g->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+    BLAS_TRY(cublasLtMatmulDescCreate(&r->product,
+                                      device->tensor_cores ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                           : CUBLAS_COMPUTE_32F,
+                                      CUDA_R_32F),
+             "matrix product");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(r->product, CUBLASLT_MATMUL_DESC_TRANSA, &first,
+                                            sizeof first),
+             "matrix product");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(r->product, CUBLASLT_MATMUL_DESC_TRANSB, &second,
+                                            sizeof second),
+             "matrix product");
+    if (bias) {
+        BLAS_TRY(cublasLtMatmulDescSetAttribute(r->product, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                                                &epilogue, sizeof epilogue),
+                 "matrix product");
+        BLAS_TRY(cublasLtMatmulDescSetAttribute(r->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                &bias, sizeof bias),
+                 "matrix product");
+    }
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&r->b, CUDA_R_32F, (uint64_t)(g->trans_b ? g->K : g->N),
+                                        (uint64_t)(g->trans_b ? g->N : g->K), g->ldb),
+             "matrix product");
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&r->a, CUDA_R_32F, (uint64_t)(g->trans_a ? g->M : g->K),
+                                        (uint64_t)(g->trans_a ? g->K : g->M), g->lda),
+             "matrix product");
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&r->c, CUDA_R_32F, (uint64_t)g->N, (uint64_t)g->M, g->ldc),
+             "matrix product");
+    return STATUS_OK;
+}
+
+/* Schemes of split sums whose order is fixed. */
+static Status find_algorithm(const Device *device, const Step *step, GemmRun *r, uint64_t *workspace)
+{
+    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    const uint64_t most = WORKSPACE;
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t result;
+    int count = 0;
+    BLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "matrix product");
+    cublasStatus_t code = cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
+    if (code == CUBLAS_STATUS_SUCCESS)
+        code = cublasLtMatmulPreferenceSetAttribute(
+            preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes);
+    if (code == CUBLAS_STATUS_SUCCESS)
+        code = cublasLtMatmulAlgoGetHeuristic(device->blas, r->product, r->b, r->a, r->c, r->c,
+                                              preference, 1, &result, &count);
+    cublasLtMatmulPreferenceDestroy(preference);
+    BLAS_TRY(code, "choosing an algorithm of a matrix product");
+    if (count == 0)
+        return status_fail(STATUS_DEVICE, "cuda: %s: cuBLASLt has no algorithm for a product of "
+                           "%d x %d x %d", step->name, step->gemm.M, step->gemm.N, step->gemm.K);
+    r->algorithm = result.algo;
+    *workspace = result.workspaceSize;
+    return STATUS_OK;
+}
+
+/* Places are multiples of 16 bytes, of which the heuristics are not told: that is their default. */
+Status gemm_choose(Device *device, Step *step)
+{
+    GemmRun *r = mem_zero(1, sizeof *r);
+    uint64_t bytes = 0;
+    Status status = describe(device, step, NULL, r);
+    if (status == STATUS_OK)
+        status = find_algorithm(device, step, r, &bytes);
+    release(r);
+    /* With a bias the choice may be another. */
+    step->workspace_bytes = bytes > 0 || step->refs_count > 3 ? WORKSPACE : 0;
+    step->algorithm = "cublaslt";
+    return status;
+}
+
+static Status run(Device *device, const Step *step, const void *own)
+{
+    const GemmRun *r = own;
+    const GemmDesc *g = &step->gemm;
+    const void *a = place_of(step->refs[0]), *b = place_of(step->refs[1]);
+    void *c = place_of(step->refs[2]);
+    BLAS_TRY(cublasLtMatmul(device->blas, r->product, &g->alpha, b, r->b, a, r->a, &g->beta, c,
+                            r->c, c, r->c, &r->algorithm, place_of(step->workspace),
+                            step->workspace_bytes, device->stream),
+             step->name);
+    return STATUS_OK;
+}
+
+Status gemm_prepare(Device *device, const Step *step, Prepared *prepared)
+{
+    GemmRun *r = mem_zero(1, sizeof *r);
+    uint64_t bytes;
+    prepared->own = r;
+    prepared->run = run;
+    prepared->release = release;
+    TRY(describe(device, step, place_of(step->refs[3]), r));
+    return find_algorithm(device, step, r, &bytes);
+}

@@ -1,0 +1,164 @@
+#include "open.h"
+
+#include "cudnn.h"
+#include "memory.h"
+#include "properties.h"
+
+#include "base/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_ARCHITECTURE = 80 }; /* what kernels_cu is compiled for: Ampere and newer */
+
+/* What is missing, in the order in which a user would mend it. */
+Status discover_count(int *count)
+{
+    int driver = 0;
+    *count = 0;
+    cudaError_t code = cudaDriverGetVersion(&driver);
+    if (code == cudaSuccess && driver == 0)
+        return status_fail(STATUS_DEVICE, "no NVIDIA driver on this machine");
+    if (code == cudaSuccess && driver / 1000 < CUDART_VERSION / 1000)
+        return status_fail(STATUS_DEVICE,
+                           "the NVIDIA driver is too old: it serves CUDA %d.%d, this module needs "
+                           "%d.0 or newer",
+                           driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000);
+    code = cudaGetDeviceCount(count);
+    if (code != cudaSuccess) {
+        *count = 0;
+        cudaGetLastError();
+        return status_fail(STATUS_DEVICE, "%s", code == cudaErrorNoDevice
+                                                    ? "no NVIDIA GPU on this machine"
+                                                    : cudaGetErrorString(code));
+    }
+    return *count ? STATUS_OK : status_fail(STATUS_DEVICE, "no NVIDIA GPU on this machine");
+}
+
+Status discover_info(int index, DeviceInfo *info)
+{
+    struct cudaDeviceProp p;
+    int driver = 0, runtime = 0;
+    CUDA_TRY(cudaGetDeviceProperties(&p, index), "properties of the device");
+    CUDA_TRY(cudaDriverGetVersion(&driver), "version of the driver");
+    CUDA_TRY(cudaRuntimeGetVersion(&runtime), "version of the runtime");
+    *info = (DeviceInfo){.memory = p.totalGlobalMem,
+                         .max_alloc = p.totalGlobalMem,
+                         .units = (uint32_t)p.multiProcessorCount,
+                         .max_group = (uint32_t)p.maxThreadsPerBlock,
+                         .local_memory = (uint32_t)p.sharedMemPerBlock,
+                         .alignment = 256,
+                         .caps = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 |
+                                 (p.integrated ? CAP_UNIFIED_MEMORY : 0),
+                         .channel_multiple = 8};
+    snprintf(info->name, sizeof info->name, "%.120s", p.name);
+    snprintf(info->platform, sizeof info->platform, "CUDA %d.%d, cuDNN %zu", runtime / 1000,
+             runtime % 1000 / 10, cudnnGetVersion());
+    snprintf(info->vendor, sizeof info->vendor, "NVIDIA");
+    snprintf(info->driver, sizeof info->driver, "for CUDA %d.%d", driver / 1000, driver % 1000 / 10);
+    snprintf(info->version, sizeof info->version, "compute capability %d.%d", p.major, p.minor);
+    if (10 * p.major + p.minor < LEAST_ARCHITECTURE)
+        snprintf(info->why, sizeof info->why,
+                 "its compute capability is %d.%d, this backend needs %d.%d (Ampere) or newer; its "
+                 "OpenCL driver serves it",
+                 p.major, p.minor, LEAST_ARCHITECTURE / 10, LEAST_ARCHITECTURE % 10);
+    return STATUS_OK;
+}
+
+/* ---- DeviceOptions.kernels */
+
+/* "OP=NAME" of a convolution: remembered as the plan's name. The names of plans are cuDNN's, and
+ * which there are depends on the shape: any is taken, and where it is none the first plan runs. */
+static bool read_word(Device *device, const char *word, size_t length)
+{
+    static const char *const ops[] = {
+#define X(name, label, algorithm) [CONV_##name] = algorithm,
+        CONV_OP_LIST(X)
+#undef X
+    };
+    if (length == 3 && memcmp(word, "gpu", 3) == 0)
+        return true;
+    for (int op = 0; op < CONV_PACK; op++) {
+        size_t before = strlen(ops[op]) + 1;
+        if (length <= before || memcmp(word, ops[op], before - 1) || word[before - 1] != '=' ||
+            strncmp(word + before, "cudnn-", 6) != 0)
+            continue;
+        char *name = mem_alloc(length - before + 1);
+        memcpy(name, word + before, length - before);
+        name[length - before] = '\0';
+        free((void *)(uintptr_t)device->forced[op]);
+        device->forced[op] = name;
+        return true;
+    }
+    return false;
+}
+
+static Status read_kernels(Device *device, const char *kernels)
+{
+    for (const char *word = kernels ? kernels : ""; *word;) {
+        size_t length = strcspn(word, ",");
+        if (!read_word(device, word, length))
+            return status_fail(STATUS_USAGE,
+                               "cuda: kernels %.*s: neither gpu nor a plan such as "
+                               "conv.forward=cudnn-1 (`paco tune` lists them)",
+                               (int)length, word);
+        word += length + (word[length] == ',');
+    }
+    return STATUS_OK;
+}
+
+/* ---- opening */
+
+void open_close(Device *device)
+{
+    if (!device)
+        return;
+    if (device->stream)
+        cudaStreamSynchronize(device->stream);
+    cudnn_release(device);
+    if (device->properties)
+        cudnnBackendDestroyDescriptor(device->properties);
+    if (device->blas)
+        cublasLtDestroy(device->blas);
+    if (device->cudnn)
+        cudnnDestroy(device->cudnn);
+    if (device->stream)
+        cudaStreamDestroy(device->stream);
+    for (int op = 0; op < CONV_PACK; op++)
+        free((void *)(uintptr_t)device->forced[op]);
+    free(device);
+}
+
+static Status open_found(Device *device, int index, const DeviceOptions *options)
+{
+    TRY(discover_info(index, &device->info));
+    if (device->info.why[0])
+        return status_fail(STATUS_DEVICE, "cuda: %s: %s", device->info.name, device->info.why);
+    TRY(read_kernels(device, options->kernels));
+    CUDA_TRY(cudaSetDevice(index), "taking the device");
+    CUDA_TRY(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "a stream");
+    CUDNN_TRY(cudnnCreate(&device->cudnn), "opening cuDNN");
+    CUDNN_TRY(cudnnSetStream(device->cudnn, device->stream), "opening cuDNN");
+    BLAS_TRY(cublasLtCreate(&device->blas), "opening cuBLASLt");
+    return properties_make(index, &device->properties);
+}
+
+Status open_index(int index, const DeviceOptions *options, Device **out)
+{
+    int count;
+    TRY(discover_count(&count));
+    if (index < 0 || index >= count)
+        return status_fail(STATUS_DEVICE, "cuda:%d: there %s only %d device%s", index,
+                           count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
+    Device *device = mem_zero(1, sizeof *device);
+    device->index = index;
+    device->profile = options->profile;
+    Status status = open_found(device, index, options);
+    if (status != STATUS_OK) {
+        open_close(device);
+        return status;
+    }
+    *out = device;
+    return STATUS_OK;
+}

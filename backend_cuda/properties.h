@@ -1,0 +1,10 @@
+/* What cuDNN is told of a device. */
+#ifndef PACO_CUDA_PROPERTIES_H
+#define PACO_CUDA_PROPERTIES_H
+
+#include "cuda.h"
+
+/* The finalised description of a device, for heuristics and plans. */
+Status properties_make(int index, cudnnBackendDescriptor_t *properties);
+
+#endif

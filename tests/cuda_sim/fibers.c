@@ -1,0 +1,202 @@
+/* Threads of a block as fibers. A thread runs until it waits: at a barrier for all of the block, at a shuffle for its
+ * warp. Blocks of odd number run their warps backwards: nothing may depend on the order. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#define ENTER(fake, bottom, size) __sanitizer_start_switch_fiber(fake, bottom, size)
+#define ENTERED(fake) __sanitizer_finish_switch_fiber(fake, NULL, NULL)
+#else
+#define ENTER(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
+#define ENTERED(fake) ((void)(fake))
+#endif
+
+enum { THREADS_MAX = 1024, WARP = 32, STACK = 256 << 10, SHARED_MAX = 8 };
+
+typedef enum State { READY, AT_BARRIER, AT_SHUFFLE, FINISHED } State;
+
+typedef struct Fiber {
+    SimThread self;
+    ucontext_t context;
+    char *stack;
+    State state;
+    long shuffles; /* that it came to so far */
+    void *fake;
+} Fiber;
+
+static Fiber fibers[THREADS_MAX];
+static ucontext_t scheduler;
+static void *scheduler_fake, *scheduler_stack;
+static size_t scheduler_size;
+static Fiber *running;
+SimThread *sim_self;
+
+static const SimKernel *kernel;
+static void *const *arguments;
+
+/* Of each warp: what was handed in for the shuffles of even and of odd number, and how often. */
+static struct {
+    float values[2][WARP];
+    long arrived;
+} warps[THREADS_MAX / WARP];
+
+static struct {
+    const void *who;
+    void *memory;
+} shared[SHARED_MAX];
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "simulated GPU: kernel %s: %s (block %u %u %u)\n", kernel->name, what, fibers[0].self.block.x,
+            fibers[0].self.block.y, fibers[0].self.block.z);
+    abort();
+}
+
+static void yield(State state)
+{
+    Fiber *own = running;
+    own->state = state;
+    ENTER(&own->fake, scheduler_stack, scheduler_size);
+    swapcontext(&own->context, &scheduler);
+    ENTERED(own->fake);
+}
+
+/* A fiber serves one block after another. */
+static void body(void)
+{
+    ENTERED(NULL);
+    for (;;) {
+        kernel->call(arguments);
+        yield(FINISHED);
+    }
+}
+
+static void resume(Fiber *f)
+{
+    running = f;
+    sim_self = &f->self;
+    f->state = READY;
+    ENTER(&scheduler_fake, f->stack, STACK);
+    swapcontext(&scheduler, &f->context);
+    ENTERED(scheduler_fake);
+}
+
+void sim_barrier(void)
+{
+    yield(AT_BARRIER);
+}
+
+static int index_of(const Fiber *f)
+{
+    return (int)(f - fibers);
+}
+
+float sim_shuffle(float value, int lane)
+{
+    Fiber *f = running;
+    int at = index_of(f) / WARP, own = (int)(f->shuffles % 2);
+    warps[at].values[own][index_of(f) % WARP] = value;
+    warps[at].arrived++;
+    f->shuffles++;
+    yield(AT_SHUFFLE);
+    return warps[at].values[own][lane % WARP];
+}
+
+void *sim_shared(size_t bytes, const void *who)
+{
+    for (int i = 0; i < SHARED_MAX; i++) {
+        if (shared[i].who == who)
+            return shared[i].memory;
+        if (!shared[i].who) {
+            shared[i].who = who;
+            shared[i].memory = malloc(bytes);
+            return memset(shared[i].memory, 0xff, bytes);
+        }
+    }
+    fail("more shared arrays than the simulation has");
+    return NULL;
+}
+
+static int can_run(const Fiber *f)
+{
+    return f->state == READY ||
+           (f->state == AT_SHUFFLE && warps[index_of(f) / WARP].arrived >= f->shuffles * WARP);
+}
+
+static void run_block(int count, int backwards)
+{
+    memset(warps, 0, sizeof warps);
+    for (int i = 0; i < count; i++)
+        fibers[i].state = READY, fibers[i].shuffles = 0;
+    for (int finished = 0; finished < count;) {
+        int moved = 0, waiting = 0;
+        for (int i = 0; i < count; i++) {
+            int warp = i / WARP, at = backwards ? ((count - 1) / WARP - warp) * WARP + i % WARP : i;
+            for (; at < count && can_run(&fibers[at]); moved = 1)
+                resume(&fibers[at]);
+        }
+        finished = 0;
+        for (int i = 0; i < count; i++) {
+            finished += fibers[i].state == FINISHED;
+            waiting += fibers[i].state == AT_BARRIER;
+        }
+        if (waiting == count)
+            for (int i = 0; i < count; i++)
+                fibers[i].state = READY;
+        else if (waiting && waiting + finished == count)
+            fail("a barrier that not all threads of a block come to");
+        else if (!moved && finished < count)
+            fail("a shuffle that not all threads of a warp come to");
+    }
+    for (int i = 0; i < SHARED_MAX && shared[i].who; i++) {
+        free(shared[i].memory);
+        shared[i].who = NULL;
+    }
+}
+
+static void make_fiber(Fiber *f)
+{
+    f->stack = malloc(STACK);
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack;
+    f->context.uc_stack.ss_size = STACK;
+    f->context.uc_link = NULL;
+    makecontext(&f->context, body, 0);
+}
+
+/* What the sanitizer wants to know of the stack that fibers return to. */
+static void note_scheduler(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    static pthread_attr_t attributes;
+    if (!pthread_getattr_np(pthread_self(), &attributes)) {
+        pthread_attr_getstack(&attributes, &scheduler_stack, &scheduler_size);
+        pthread_attr_destroy(&attributes);
+    }
+#endif
+}
+
+void sim_run(const SimKernel *k, void *const *a, SimDim grid, SimDim block)
+{
+    kernel = k;
+    arguments = a;
+    note_scheduler();
+    int count = (int)block.x;
+    if (block.y != 1 || block.z != 1 || count < 1 || count > THREADS_MAX)
+        fail("a block of another shape than the simulation knows");
+    for (int i = 0; i < count; i++)
+        if (!fibers[i].stack)
+            make_fiber(&fibers[i]);
+    for (unsigned z = 0; z < grid.z; z++)
+        for (unsigned y = 0; y < grid.y; y++)
+            for (unsigned x = 0; x < grid.x; x++) {
+                for (unsigned i = 0; i < block.x; i++)
+                    fibers[i].self = (SimThread){{i, 0, 0}, {x, y, z}, block, grid};
+                run_block(count, (int)((x + y + z) % 2));
+            }
+}

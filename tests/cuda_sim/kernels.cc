@@ -1,0 +1,4 @@
+/* kernels_cu/table.cu for a processor. */
+#include "on_cpu.h"
+
+#include "table.cu"

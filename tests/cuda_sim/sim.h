@@ -1,0 +1,52 @@
+/* A simulation of a GPU, for machines without one: the CUDA backend's own host code and kernels, run on the processor.
+ *
+ * Stand-ins, and only these: the runtime (runtime.c), cuBLASLt (blas.c), and of cuDNN what needs a device: opening it and
+ * executing a plan (dnn.c); its descriptors, heuristics and plans are the real library's, for the device of
+ * properties.c. Kernels run block by block, every thread a fiber (fibers.c), so that a barrier that is missing or not
+ * reached by all is seen.
+ *
+ * A stream is lazy: nothing happens until somebody waits for it. Memory begins as 0xff, not-a-number in every type. */
+#ifndef PACO_CUDA_SIM_H
+#define PACO_CUDA_SIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct SimDim {
+    unsigned x, y, z;
+} SimDim;
+
+/* ---- fibers.c */
+
+/* A kernel: calls it with arguments by address. */
+typedef struct SimKernel {
+    void (*call)(void *const *arguments);
+    int count;
+    const size_t *sizes; /* of each argument, in bytes */
+    const char *name;
+} SimKernel;
+
+/* Where the running thread is. */
+typedef struct SimThread {
+    SimDim thread, block, block_size, grid_size;
+} SimThread;
+extern SimThread *sim_self;
+
+/* Every thread of every block; aborts with what is wrong. */
+void sim_run(const SimKernel *kernel, void *const *arguments, SimDim grid, SimDim block);
+void sim_barrier(void);
+float sim_shuffle(float value, int lane);
+/* The block's memory: the same place for the same call in every thread. */
+void *sim_shared(size_t bytes, const void *who);
+
+/* ---- runtime.c: work that a stream does when somebody waits for it; `own` is freed behind it. */
+void sim_enqueue(void *stream, void (*work)(void *own), void *own);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
