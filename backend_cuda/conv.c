@@ -22,12 +22,20 @@ static int padded(const Device *device, int channels)
     return (channels + unit - 1) / unit * unit;
 }
 
-/* The convolution with the channels that lie in memory. */
+/* Whether activations have channels that cuDNN is not told of. */
+static bool leaves_out(const Device *device, const ConvDesc *d)
+{
+    return d->groups > 1 && (padded(device, d->C) != d->C || padded(device, d->K) != d->K);
+}
+
+/* The convolution as cuDNN sees it. */
 static ConvDesc in_memory(const Device *device, const ConvDesc *d)
 {
     ConvDesc wide = *d;
-    wide.C = padded(device, d->C);
-    wide.K = padded(device, d->K);
+    if (d->groups == 1) {
+        wide.C = padded(device, d->C);
+        wide.K = padded(device, d->K);
+    }
     if (d->op == CONV_PACK)
         wide.op = d->packed_for;
     return wide;
@@ -38,16 +46,12 @@ static int64_t weights_of(const ConvDesc *d)
     return (int64_t)d->K * (d->C / d->groups) * d->R * d->S;
 }
 
-/* Whether cuDNN's weights are others than the parameters. */
-static bool repacks(const Device *device, const ConvDesc *d)
-{
-    return d->type != DTYPE_F32 || padded(device, d->C) != d->C || padded(device, d->K) != d->K;
-}
-
+/* Bytes of cuDNN's weights where they are others than the parameters, else 0. */
 static uint64_t packed_bytes(const Device *device, const ConvDesc *d)
 {
     ConvDesc wide = in_memory(device, d);
-    return repacks(device, d) ? (uint64_t)(weights_of(&wide) * dtype_bytes(d->type)) : 0;
+    bool others = d->type != DTYPE_F32 || wide.C != d->C || wide.K != d->K;
+    return others ? (uint64_t)(weights_of(&wide) * dtype_bytes(d->type)) : 0;
 }
 
 /* Behind cuDNN's own workspace, at a multiple of what it wants. */
@@ -60,10 +64,6 @@ static uint64_t aligned(uint64_t bytes)
 
 static Status plans_of(Device *device, const ConvDesc *d, const ConvPlans **plans)
 {
-    if (d->groups > 1 && (padded(device, d->C) != d->C || padded(device, d->K) != d->K))
-        return status_fail(STATUS_DEVICE,
-                           "cuda: %d groups of %d channels: this backend needs multiples of %d",
-                           d->groups, d->C / d->groups, device->info.channel_multiple);
     ConvDesc wide = in_memory(device, d);
     if (wide.op == CONV_GRAD_WEIGHT)
         wide.accumulate = false;
@@ -131,23 +131,28 @@ static Status run(Device *device, const Step *step, const void *own)
     return r->part.function ? launch_run(device, &r->part, step->name) : STATUS_OK;
 }
 
-/* A kernel of conv_parts.cuh over `items` elements. */
-static void set_part(const Device *device, const ConvDesc *d, int part, int64_t items, int count,
-                     const Ref *refs, Launch *l)
+/* A kernel of conv_parts.cuh: a thread for each weight, or for each vector of the result. */
+static void set_part(const Device *device, const ConvDesc *d, int part, int count, const Ref *refs,
+                     Launch *l)
 {
-    enum { THREADS = 256 };
+    enum { THREADS = 256, VECTOR = 4 };
     const ConvDesc wide = in_memory(device, d);
+    const bool data = d->op == CONV_GRAD_DATA;
+    const long pixels = (long)d->N * (data ? d->H * d->W : d->P * d->Q);
+    const int channels = data ? d->C : d->K;
     const void *const *parts = d->type == DTYPE_F16    ? paco_conv_parts_fp16
                                : d->type == DTYPE_BF16 ? paco_conv_parts_bf16
                                                        : paco_conv_parts_fp32;
     ConvPartArgs args = {.padded = (long)weights_of(&wide),
-                         .pixels = (long)d->N * d->P * d->Q,
+                         .pixels = pixels,
                          .K = d->K,
                          .C = d->C / d->groups,
                          .padded_C = wide.C / d->groups,
                          .area = d->R * d->S,
-                         .width = wide.K,
+                         .channels = channels,
+                         .width = padded(device, channels),
                          .relu = d->relu};
+    int64_t items = part == PART_conv_part_finish ? args.pixels * args.width / VECTOR : args.padded;
     int64_t blocks = (items + THREADS - 1) / THREADS, most = 16 * (int64_t)device->info.units;
     *l = (Launch){.function = parts[part],
                   .grid = {(unsigned)(blocks < most ? blocks : most), 1, 1},
@@ -176,26 +181,26 @@ static Status prepare_plan(Device *device, const Step *step, ConvRun *r)
     }
     r->plan = plan->plan;
     TRY(cudnn_pack(place_of(x), place_of(w), place_of(y), place_of(step->workspace), &r->pack));
-    const ConvDesc wide = in_memory(device, d);
+    Ref bias = {0}, residual = {0};
+    if (d->op == CONV_FORWARD)
+        bias = refs[3], residual = refs[4];
     if (d->op == CONV_GRAD_WEIGHT && packed)
-        set_part(device, d, PART_conv_part_unpack, weights_of(d), 2, (Ref[]){sums, refs[2]},
-                 &r->part);
-    else if (d->op == CONV_FORWARD && (refs[3].buf || refs[4].buf || d->relu))
-        set_part(device, d, PART_conv_part_finish,
-                 (int64_t)d->N * d->P * d->Q * wide.K / 4, 3, (Ref[]){refs[2], refs[3], refs[4]},
-                 &r->part);
+        set_part(device, d, PART_conv_part_unpack, 2, (Ref[]){sums, refs[2]}, &r->part);
+    else if (d->op != CONV_GRAD_WEIGHT &&
+             (bias.buf || residual.buf || d->relu || leaves_out(device, d)))
+        set_part(device, d, PART_conv_part_finish, 3, (Ref[]){refs[2], bias, residual}, &r->part);
     return STATUS_OK;
 }
 
 Status conv_prepare(Device *device, const Step *step, Prepared *prepared)
 {
-    const ConvDesc *d = &step->conv, wide = in_memory(device, d);
+    const ConvDesc *d = &step->conv;
     ConvRun *r = mem_zero(1, sizeof *r);
     prepared->own = r;
     prepared->run = run;
     prepared->release = release;
     if (d->op != CONV_PACK)
         return prepare_plan(device, step, r);
-    set_part(device, d, PART_conv_part_pack, weights_of(&wide), 2, step->refs, &r->part);
+    set_part(device, d, PART_conv_part_pack, 2, step->refs, &r->part);
     return STATUS_OK;
 }

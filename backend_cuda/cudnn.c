@@ -50,19 +50,19 @@ static cudnnDataType_t type_of(DType type)
                                 : CUDNN_DATA_FLOAT;
 }
 
-/* dims: N C H W, or K C/groups R S. */
-static Status make_tensor(int64_t id, DType stored, const int64_t dims[4], bool channels_last,
+/* dims: N C H W with pixels `width` elements apart, or with 0 K C/groups R S, dense. */
+static Status make_tensor(int64_t id, DType stored, const int64_t dims[4], int64_t width,
                           Descriptor *tensor)
 {
     const int64_t align = 16, area = dims[2] * dims[3];
-    const int64_t last[4] = {dims[1] * area, 1, dims[1] * dims[3], dims[1]};
+    const int64_t last[4] = {width * area, 1, width * dims[3], width};
     const int64_t first[4] = {dims[1] * area, area, dims[3], 1};
     cudnnDataType_t type = type_of(stored);
     TRY(begin(CUDNN_BACKEND_TENSOR_DESCRIPTOR, tensor));
     TRY(set(*tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &id));
     TRY(set(*tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type));
     TRY(set(*tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims));
-    TRY(set(*tensor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, channels_last ? last : first));
+    TRY(set(*tensor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, width ? last : first));
     TRY(set(*tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &align));
     return finish(*tensor, "tensor");
 }
@@ -115,13 +115,17 @@ static const struct {
 /* x, w, y, convolution, operation and graph, in the order they are made. */
 enum { PART_X, PART_W, PART_Y, PART_CONVOLUTION, PART_OPERATION, PART_GRAPH, PARTS };
 
-static Status make_graph(const ConvDesc *d, Descriptor parts[PARTS])
+static Status make_graph(const Device *device, const ConvDesc *d, Descriptor parts[PARTS])
 {
+    const int unit = device->info.channel_multiple;
+    const int64_t x_width = (d->C + unit - 1) / unit * unit, y_width = (d->K + unit - 1) / unit * unit;
     const float alpha = 1, beta = d->accumulate ? 1 : 0;
-    TRY(make_tensor(TENSOR_X, d->type, (int64_t[]){d->N, d->C, d->H, d->W}, true, &parts[PART_X]));
-    TRY(make_tensor(TENSOR_W, d->type, (int64_t[]){d->K, d->C / d->groups, d->R, d->S}, false,
+    TRY(make_tensor(TENSOR_X, d->type, (int64_t[]){d->N, d->C, d->H, d->W}, x_width,
+                    &parts[PART_X]));
+    TRY(make_tensor(TENSOR_W, d->type, (int64_t[]){d->K, d->C / d->groups, d->R, d->S}, 0,
                     &parts[PART_W]));
-    TRY(make_tensor(TENSOR_Y, d->type, (int64_t[]){d->N, d->K, d->P, d->Q}, true, &parts[PART_Y]));
+    TRY(make_tensor(TENSOR_Y, d->type, (int64_t[]){d->N, d->K, d->P, d->Q}, y_width,
+                    &parts[PART_Y]));
     TRY(make_convolution(d, &parts[PART_CONVOLUTION]));
     Descriptor *operation = &parts[PART_OPERATION], *graph = &parts[PART_GRAPH];
     TRY(begin(operations[d->op].type, operation));
@@ -294,7 +298,7 @@ static void order_plans(ConvPlans *plans)
 static Status find_plans(const Device *device, ConvPlans *plans)
 {
     Descriptor parts[PARTS] = {0};
-    Status status = make_graph(&plans->desc, parts);
+    Status status = make_graph(device, &plans->desc, parts);
     if (status == STATUS_OK)
         status = add_configs(device, parts[PART_GRAPH], CUDNN_HEUR_MODE_A, plans);
     if (status == STATUS_OK)

@@ -7,6 +7,7 @@
 Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer)
 {
     void *memory = NULL;
+    *buffer = NULL;
     cudaError_t code = cudaMalloc(&memory, bytes);
     if (code == cudaErrorMemoryAllocation) {
         cudaGetLastError();

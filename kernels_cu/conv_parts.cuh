@@ -24,7 +24,7 @@ KERNEL void conv_part_unpack(CREF(act, packed), REF(float, dw), ConvPartArgs a)
     }
 }
 
-/* y = act(y + bias + residual), in place. */
+/* y = act(y + bias + residual), in place; zeros in the padding, whatever was there. */
 KERNEL void conv_part_finish(REF(act, y), CREF(float, bias), CREF(act, residual), ConvPartArgs a)
 {
     PLACE(act, y);
@@ -34,10 +34,12 @@ KERNEL void conv_part_finish(REF(act, y), CREF(float, bias), CREF(act, residual)
     for (long i = ITEM(0); i < a.pixels * vectors; i += ITEMS(0)) {
         const int c = (int)(i % vectors) * LANES;
         vec v = LOADA(y + i * LANES);
-        if (bias && c < a.K)
-            v += load_some(bias + c, a.K - c);
+        if (bias && c < a.channels)
+            v += load_some(bias + c, a.channels - c);
         if (residual)
             v += LOADA(residual + i * LANES);
-        STOREA(y + i * LANES, a.relu ? at_least(v, 0.0f) : v);
+        if (a.relu)
+            v = at_least(v, 0.0f);
+        STOREA(y + i * LANES, select(vec(0.0f), v, live_lanes(a.channels - c)));
     }
 }

@@ -15,10 +15,11 @@ enum {
 };
 
 /* Weights [K][C][area] of parameters, and [..][padded_C][area] as cuDNN reads them, `padded` in all;
- * activations of `pixels` pixels with `width` channels, K of them real. */
+ * the result has `pixels` pixels of `width` channels, `channels` of them real. */
 typedef struct ConvPartArgs {
     long padded, pixels;
-    int K, C, padded_C, area, width;
+    int K, C, padded_C, area;
+    int channels, width;
     int relu;
 } ConvPartArgs;
 

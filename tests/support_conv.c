@@ -7,6 +7,8 @@
 
 #include "support_conv.h"
 
+#include "plan/types.h"
+
 #include "base/arena.h"
 
 #include <math.h>
@@ -15,11 +17,6 @@
 #include <string.h>
 
 ConvTrials conv = {.candidate = -1};
-
-static int div_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 /* A convolution's tensors: plain [N][C][H][W] for the reference. */
 typedef struct Case {
@@ -103,20 +100,27 @@ static void reference_sums(Case *c)
             }
 }
 
-static int channel_block(void)
+/* Channels with padding on the device, and how many of a pixel lie together. */
+static int channel_width(int C)
 {
-    return conv.device.backend->opened(conv.device.device)->channel_block;
+    return layout_width(conv.device.backend->opened(conv.device.device), C);
+}
+
+static int channel_block(int C)
+{
+    int block = conv.device.backend->opened(conv.device.device)->channel_block;
+    return block ? block : channel_width(C);
 }
 
 size_t conv_elements(int N, int C, int pixels)
 {
-    return (size_t)N * div_up(C, channel_block()) * pixels * channel_block();
+    return (size_t)N * channel_width(C) * pixels;
 }
 
 size_t conv_place(int n, int c, int i, int C, int pixels)
 {
-    const int block = channel_block();
-    return (((size_t)n * div_up(C, block) + c / block) * pixels + i) * block + c % block;
+    const int block = channel_block(C);
+    return ((size_t)n * channel_width(C) + c / block * block) * pixels + (size_t)i * block + c % block;
 }
 
 /* [N][C][HW] to the device's layout and back; lanes beyond C must be zero. */
@@ -132,7 +136,7 @@ static float *to_blocks(const float *plain, int N, int C, int pixels)
 
 static void from_blocks(float *plain, const float *blocked, int N, int C, int pixels)
 {
-    int width = div_up(C, channel_block()) * channel_block();
+    int width = channel_width(C);
     for (int n = 0; n < N; n++)
         for (int c = 0; c < width; c++)
             for (int i = 0; i < pixels; i++) {

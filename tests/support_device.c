@@ -31,6 +31,12 @@ const char *test_device_name(void)
     return name && *name ? name : "opencl";
 }
 
+void test_needs_opencl(void)
+{
+    if (strncmp(test_device_name(), "opencl", 6) != 0)
+        skip();
+}
+
 TestDevice test_device_open(const char *kernels, bool profile)
 {
     TestDevice t;
@@ -64,7 +70,7 @@ static void operand_write(TestDevice *t, const Operand *o, const float *values)
 
 Operand operand_new(TestDevice *t, const float *values, size_t count, bool aligned)
 {
-    Operand o = {.count = count, .lead = GUARD + (aligned ? 64 : 4)};
+    Operand o = {.count = count, .lead = GUARD + (aligned ? 64 : 16)};
     check(t->backend->alloc(t->device, o.lead + count * 4 + GUARD, &o.ref.buf));
     o.ref.off = o.lead;
     operand_write(t, &o, values);

@@ -14,6 +14,8 @@ typedef struct TestDevice {
 
 /* The device under test: what PACO_TEST_DEVICE names, "opencl" without it. */
 const char *test_device_name(void);
+/* Skips a test of what only the OpenCL backend has (its algorithms, its cache), where another is under test. */
+void test_needs_opencl(void);
 /* Opens it with forced kernels; NULL: those of PACO_TEST_KERNELS, without it the device's own. Exits with 77 and the
  * reason where there is none. */
 TestDevice test_device_open(const char *kernels, bool profile);

@@ -174,6 +174,9 @@ void rig_open(Rig *rig)
         rig->devices = 1;
         rig->names[0] = kernels[0] ? kernels[0] : "own kernels";
     }
+    bool several = !name || !*name || strncmp(name, "opencl", 6) == 0; /* only this backend has more kernels than one */
+    if (!several)
+        rig->devices = 1;
     printf("seed %d\n", TRIAL_SEED);
     for (int i = 0; i < rig->devices; i++) {
         Guard *g = &rig->guards[i];

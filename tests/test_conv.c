@@ -90,6 +90,7 @@ static void wide(void **state)
 static void forced(void **state)
 {
     (void)state;
+    test_needs_opencl();
     static const char *const choices[] = {
         "conv.forward=cpu-band,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-band",
         "gpu,conv.forward=cpu-point,conv.grad-data=cpu-band,conv.grad-weight=cpu-weight-point",
@@ -218,6 +219,7 @@ static void edges(void **state)
 static void small_devices(void **state)
 {
     (void)state;
+    test_needs_opencl();
     static const struct {
         uint32_t group, local;
         const char *name; /* NULL: none fits */
@@ -248,6 +250,7 @@ static void small_devices(void **state)
 static void many_units(void **state)
 {
     (void)state;
+    test_needs_opencl();
     TestDevice usual = conv.device;
     conv.device = test_device_open("gpu", false);
     DeviceInfo *info = (DeviceInfo *)(uintptr_t)conv.device.backend->opened(conv.device.device);

@@ -162,6 +162,7 @@ static void untouched_result(void **state)
 static void gpu_candidates(void **state)
 {
     (void)state;
+    test_needs_opencl();
     TestDevice usual = device;
     device = test_device_open("gpu", false);
     int count = 0;
@@ -212,6 +213,7 @@ static TestDevice open_library(bool profile)
 static void library_products(void **state)
 {
     (void)state;
+    test_needs_opencl();
     TestDevice usual = device;
     for (int round = 0; round < 2; round++) {
         device = open_library(false);
@@ -232,6 +234,7 @@ static void library_products(void **state)
 static void library_order_and_times(void **state)
 {
     (void)state;
+    test_needs_opencl();
     enum { n = 600, count = n * n };
     TestDevice usual = device;
     device = open_library(true);
@@ -279,6 +282,7 @@ static void library_order_and_times(void **state)
 static void forced(void **state)
 {
     (void)state;
+    test_needs_opencl();
     static const char *const names[] = {"cpu-gemm", "cpu-gemm-swapped", "gpu-gemm", "gpu-gemm-16x64"};
     TestDevice usual = device;
     /* Kernels for processors, the first two, are no matter of other devices. */
@@ -302,6 +306,7 @@ static void forced(void **state)
 static void small_devices(void **state)
 {
     (void)state;
+    test_needs_opencl();
     static const struct {
         uint32_t group, local;
         const char *name; /* NULL: none fits */

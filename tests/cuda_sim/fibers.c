@@ -2,6 +2,7 @@
  * warp. Blocks of odd number run their warps backwards: nothing may depend on the order. */
 #include "sim.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

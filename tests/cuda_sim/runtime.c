@@ -19,7 +19,10 @@ typedef struct Work {
 
 struct CUstream_st {
     Work *first, *last;
+    struct CUstream_st *next;
 };
+
+static struct CUstream_st *streams;
 
 struct CUevent_st {
     cudaStream_t stream;
@@ -55,6 +58,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int flags)
 {
     (void)flags;
     *stream = calloc(1, sizeof **stream);
+    (*stream)->next = streams;
+    streams = *stream;
     return cudaSuccess;
 }
 
@@ -66,7 +71,11 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+    struct CUstream_st **at = &streams;
     drain(stream);
+    while (*at != stream)
+        at = &(*at)->next;
+    *at = stream->next;
     free(stream);
     return cudaSuccess;
 }
@@ -185,7 +194,7 @@ const char *cudaGetErrorName(cudaError_t code)
     return code == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorUnknown";
 }
 
-/* ---- memory. Its size stands before it. */
+/* ---- memory. Its size stands before it. Freeing waits for all that was asked for. */
 
 enum { BEFORE = 256 };
 
@@ -205,6 +214,8 @@ cudaError_t cudaFree(void *place)
     size_t bytes;
     if (!place)
         return cudaSuccess;
+    for (cudaStream_t stream = streams; stream; stream = stream->next)
+        drain(stream);
     memcpy(&bytes, (char *)place - BEFORE, sizeof bytes);
     taken -= bytes;
     free((char *)place - BEFORE);
