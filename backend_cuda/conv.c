@@ -54,7 +54,7 @@ static uint64_t packed_bytes(const Device *device, const ConvDesc *d)
     return others ? (uint64_t)(weights_of(&wide) * dtype_bytes(d->type)) : 0;
 }
 
-/* Behind cuDNN's own workspace, at a multiple of what it wants. */
+/* Whole pieces: of a workspace cuDNN can want any number of bytes. */
 static uint64_t aligned(uint64_t bytes)
 {
     return (bytes + 255) / 256 * 256;
@@ -90,9 +90,9 @@ Status conv_choose(Device *device, Step *step)
     const ConvPlan *plan = plan_named(plans, wanted);
     uint64_t packed = packed_bytes(device, d);
     step->algorithm = plan->name;
-    step->workspace_bytes = plan->workspace;
+    step->workspace_bytes = aligned(plan->workspace);
     if (d->op == CONV_GRAD_WEIGHT && packed)
-        step->workspace_bytes = aligned(plan->workspace) + packed;
+        step->workspace_bytes += packed;
     else if (d->op != CONV_GRAD_WEIGHT) {
         step->packed_bytes = packed;
         step->packed_layout = packed ? 1 + (uint64_t)d->type : 0; /* forward and backward alike */

@@ -49,7 +49,7 @@ Status discover_info(int index, DeviceInfo *info)
                          .max_group = (uint32_t)p.maxThreadsPerBlock,
                          .local_memory = (uint32_t)p.sharedMemPerBlock,
                          .alignment = 256,
-                         .caps = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 |
+                         .caps = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 | CAP_ROUNDED_SUMS |
                                  (p.integrated ? CAP_UNIFIED_MEMORY : 0),
                          .channel_multiple = 8};
     snprintf(info->name, sizeof info->name, "%.120s", p.name);

@@ -71,6 +71,7 @@ static void long_sums(void)
 static void many_channels(void **state)
 {
     (void)state;
+    test_needs_opencl();
     in_16_bits("conv.forward=cpu-band,conv.grad-data=cpu-band", long_sums);
 }
 

@@ -2,7 +2,7 @@
  * warp. Blocks of odd number run their warps backwards: nothing may depend on the order. */
 #include "sim.h"
 
-#include <pthread.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +10,6 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
-#define ENTER(fake, bottom, size) __sanitizer_start_switch_fiber(fake, bottom, size)
-#define ENTERED(fake) __sanitizer_finish_switch_fiber(fake, NULL, NULL)
-#else
-#define ENTER(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
-#define ENTERED(fake) ((void)(fake))
 #endif
 
 enum { THREADS_MAX = 1024, WARP = 32, STACK = 256 << 10, SHARED_MAX = 8 };
@@ -23,17 +18,16 @@ typedef enum State { READY, AT_BARRIER, AT_SHUFFLE, FINISHED } State;
 
 typedef struct Fiber {
     SimThread self;
-    ucontext_t context;
+    ucontext_t context; /* what it begins with; with the sanitizer where it goes on, too */
+    jmp_buf place;
     char *stack;
     State state;
+    int begun;
     long shuffles; /* that it came to so far */
     void *fake;
 } Fiber;
 
 static Fiber fibers[THREADS_MAX];
-static ucontext_t scheduler;
-static void *scheduler_fake, *scheduler_stack;
-static size_t scheduler_size;
 static Fiber *running;
 SimThread *sim_self;
 
@@ -58,19 +52,66 @@ static void fail(const char *what)
     abort();
 }
 
+/* Going from the scheduler to a fiber and back. Jumps are ten times as fast as swapcontext, which asks the kernel each
+ * time; the sanitizer wants to be told of stacks. */
+#ifdef __SANITIZE_ADDRESS__
+static ucontext_t scheduler;
+static void *scheduler_fake;
+static const void *scheduler_stack;
+static size_t scheduler_size;
+
+static void to_fiber(Fiber *f)
+{
+    __sanitizer_start_switch_fiber(&scheduler_fake, f->stack, STACK);
+    swapcontext(&scheduler, &f->context);
+    __sanitizer_finish_switch_fiber(scheduler_fake, NULL, NULL);
+}
+
+static void to_scheduler(Fiber *f)
+{
+    __sanitizer_start_switch_fiber(&f->fake, scheduler_stack, scheduler_size);
+    swapcontext(&f->context, &scheduler);
+    __sanitizer_finish_switch_fiber(f->fake, &scheduler_stack, &scheduler_size);
+}
+
+static void began(void)
+{
+    __sanitizer_finish_switch_fiber(NULL, &scheduler_stack, &scheduler_size);
+}
+#else
+static jmp_buf scheduler;
+
+static void to_fiber(Fiber *f)
+{
+    if (_setjmp(scheduler))
+        return;
+    if (f->begun)
+        _longjmp(f->place, 1);
+    f->begun = 1;
+    setcontext(&f->context);
+}
+
+static void to_scheduler(Fiber *f)
+{
+    if (!_setjmp(f->place))
+        _longjmp(scheduler, 1);
+}
+
+static void began(void)
+{
+}
+#endif
+
 static void yield(State state)
 {
-    Fiber *own = running;
-    own->state = state;
-    ENTER(&own->fake, scheduler_stack, scheduler_size);
-    swapcontext(&own->context, &scheduler);
-    ENTERED(own->fake);
+    running->state = state;
+    to_scheduler(running);
 }
 
 /* A fiber serves one block after another. */
 static void body(void)
 {
-    ENTERED(NULL);
+    began();
     for (;;) {
         kernel->call(arguments);
         yield(FINISHED);
@@ -82,9 +123,7 @@ static void resume(Fiber *f)
     running = f;
     sim_self = &f->self;
     f->state = READY;
-    ENTER(&scheduler_fake, f->stack, STACK);
-    swapcontext(&scheduler, &f->context);
-    ENTERED(scheduler_fake);
+    to_fiber(f);
 }
 
 void sim_barrier(void)
@@ -170,23 +209,10 @@ static void make_fiber(Fiber *f)
     makecontext(&f->context, body, 0);
 }
 
-/* What the sanitizer wants to know of the stack that fibers return to. */
-static void note_scheduler(void)
-{
-#ifdef __SANITIZE_ADDRESS__
-    static pthread_attr_t attributes;
-    if (!pthread_getattr_np(pthread_self(), &attributes)) {
-        pthread_attr_getstack(&attributes, &scheduler_stack, &scheduler_size);
-        pthread_attr_destroy(&attributes);
-    }
-#endif
-}
-
 void sim_run(const SimKernel *k, void *const *a, SimDim grid, SimDim block)
 {
     kernel = k;
     arguments = a;
-    note_scheduler();
     int count = (int)block.x;
     if (block.y != 1 || block.z != 1 || count < 1 || count > THREADS_MAX)
         fail("a block of another shape than the simulation knows");

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The CUDA backend on the simulated GPU (tests/cuda_sim): its steps and operators as on any device, training steps against
+# golden files in float32, fp16 and bf16, and what it says where it cannot work. PACO_FULL=1: every file up to 64 pixels.
+set -u
+paco=$1
+sim=$(dirname "$paco")/sim
+tests=$(dirname "$paco")/tests
+[ -e "$sim/libpaco_cuda.so" ] || { echo "skipped: no simulated GPU: built without the CUDA toolkit, cuDNN or a C++ compiler"; exit 77; }
+export PACO_BACKENDS=$sim PACO_TEST_DEVICE=cuda
+failed=0
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+run() { # WHAT COMMAND...
+    local what=$1
+    shift
+    "$@" >"$out" 2>&1 || { echo "FAILED: $what: exit code $?"; cat "$out"; failed=1; return; }
+    echo "ok: $what"
+}
+
+for test in test_backend test_gemm test_conv test_conv_stored test_ops; do
+    run "$test" "$tests/$test"
+done
+
+files=(loss/all_weights loss/odd_shapes loss/extreme_logits loss/tiny step/resnet20 step/resnet20_bf16 step/resnet20_fp16)
+[ -z "${PACO_FULL:-}" ] ||
+    files+=(loss/batch1 loss/cifar100_lt loss/imagenet loss/imagenet_lt loss/inat loss/resnext_t007 step/resnet18
+            step/resnet18_bf16 step/resnet20_balanced_softmax step/resnet20_schedule step/resnet20_sharp
+            step/resnet32_4ranks step/resnet32_4ranks_fp16 step/resnet32_cross_entropy step/resnet32_nomlp_balanced
+            step/resnet50_2ranks step/resnext50)
+for file in "${files[@]}"; do
+    run "$file" "$paco" verify --device cuda:0 "$file"
+done
+
+# refused EXIT_CODE TEXT [NAME=VALUE...] -- ARGUMENTS...: one line that holds the text.
+refused() {
+    local code=$1 text=$2 settings=()
+    shift 2
+    while [ "$1" != -- ]; do settings+=("$1"); shift; done
+    shift
+    env "${settings[@]}" "$paco" "$@" >/dev/null 2>"$out"
+    local seen=$?
+    [ "$seen" = "$code" ] && [ "$(grep -c . "$out")" = 1 ] && grep -qF -- "$text" "$out" && { echo "ok: $text"; return; }
+    echo "FAILED: exit code $seen, not $code with \"$text\":"
+    cat "$out"
+    failed=1
+}
+step=(bench step --arch resnet20 --size 16 --batch 4 --repeats 1 --untimed 0)
+refused 8 "the NVIDIA driver is too old: it serves CUDA 12.4, this module needs" PACO_SIM_DRIVER=12040 -- "${step[@]}" --device cuda:0
+refused 8 "no NVIDIA driver on this machine" PACO_SIM_DRIVER=0 -- "${step[@]}" --device cuda:0
+refused 8 "its compute capability is 7.5, this backend needs 8.0 (Ampere) or newer" PACO_SIM_ARCHITECTURE=75 -- "${step[@]}" --device cuda:0
+refused 8 "cuda:3" -- "${step[@]}" --device cuda:3
+refused 2 "kernels fast: neither gpu nor a plan such as" -- "${step[@]}" --device cuda:0 --kernels fast
+refused 5 "MiB" PACO_SIM_MIB=4 -- "${step[@]}" --device cuda:0
+exit $failed
