@@ -4,6 +4,8 @@
  * Modules stay loaded until the program ends: drivers behind them do not survive dlclose. */
 #include "device/registry.h"
 
+#include "device/libraries.h"
+
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -15,12 +17,13 @@
 
 typedef struct Module {
     BackendRow row;
-    const char *file, *hint;
+    const char *file, *libraries, *hint;
     bool tried;
 } Module;
 
 static Module modules[] = {
-#define BACKEND(id, module, help) {.row = {.name = #id}, .file = module, .hint = help},
+#define BACKEND(id, module, needs, help)                                                           \
+    {.row = {.name = #id}, .file = module, .libraries = needs, .hint = help},
 #include "device/backends.def"
 #undef BACKEND
 };
@@ -34,6 +37,8 @@ static bool module_load_from(Module *m, const char *folder)
     bool found = file_exists(path);
     if (found) {
         void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!handle && libraries_preload(m->libraries))
+            handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         void *symbol = handle ? dlsym(handle, "paco_backend") : NULL;
         if (!symbol) {
             const char *error = dlerror();
