@@ -64,26 +64,44 @@ static Status describe(const Device *device, const Step *step, const void *bias,
     return STATUS_OK;
 }
 
-/* Schemes of split sums whose order is fixed. */
+/* What an algorithm may be: split sums of a fixed order, places at any multiple of 16 bytes. */
+static cublasStatus_t set_preferences(cublasLtMatmulPreference_t preference)
+{
+    const uint64_t most = WORKSPACE;
+    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    const uint32_t alignment = 16;
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t name;
+        const void *value;
+        size_t bytes;
+    } wanted[] = {
+        {CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most},
+        {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &alignment, sizeof alignment},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &alignment, sizeof alignment},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &alignment, sizeof alignment},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &alignment, sizeof alignment},
+    };
+    cublasStatus_t code = CUBLAS_STATUS_SUCCESS;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && code == CUBLAS_STATUS_SUCCESS; i++)
+        code = cublasLtMatmulPreferenceSetAttribute(preference, wanted[i].name, wanted[i].value,
+                                                    wanted[i].bytes);
+    return code;
+}
+
 static Status find_algorithm(const Device *device, const Step *step, GemmRun *r, uint64_t *workspace)
 {
-    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    const uint64_t most = WORKSPACE;
     cublasLtMatmulPreference_t preference;
     cublasLtMatmulHeuristicResult_t result;
     int count = 0;
     BLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "matrix product");
-    cublasStatus_t code = cublasLtMatmulPreferenceSetAttribute(
-        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
-    if (code == CUBLAS_STATUS_SUCCESS)
-        code = cublasLtMatmulPreferenceSetAttribute(
-            preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes);
+    cublasStatus_t code = set_preferences(preference);
     if (code == CUBLAS_STATUS_SUCCESS)
         code = cublasLtMatmulAlgoGetHeuristic(device->blas, r->product, r->b, r->a, r->c, r->c,
                                               preference, 1, &result, &count);
     cublasLtMatmulPreferenceDestroy(preference);
     BLAS_TRY(code, "choosing an algorithm of a matrix product");
-    if (count == 0)
+    if (count == 0 || result.state != CUBLAS_STATUS_SUCCESS)
         return status_fail(STATUS_DEVICE, "cuda: %s: cuBLASLt has no algorithm for a product of "
                            "%d x %d x %d", step->name, step->gemm.M, step->gemm.N, step->gemm.K);
     r->algorithm = result.algo;
@@ -91,7 +109,6 @@ static Status find_algorithm(const Device *device, const Step *step, GemmRun *r,
     return STATUS_OK;
 }
 
-/* Places are multiples of 16 bytes, of which the heuristics are not told: that is their default. */
 Status gemm_choose(Device *device, Step *step)
 {
     GemmRun *r = mem_zero(1, sizeof *r);
