@@ -17,7 +17,8 @@ extern ConvTrials conv;
 
 /* One shape through all operations and epilogues. */
 void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, int pad, int groups);
-/* Runs the shapes through every algorithm of the backend, by its number; how many there were. */
+/* Runs the shapes through every algorithm of the backend, by its number, or the first PACO_TEST_CANDIDATES of them; how
+ * many there were. */
 int each_candidate(void (*shapes)(void));
 
 /* Elements of N images of C channels with the padding of the device's layout, and which of them channel c, pixel i of
