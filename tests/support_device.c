@@ -33,7 +33,10 @@ const char *test_device_name(void)
 
 void test_needs_opencl(void)
 {
-    if (strncmp(test_device_name(), "opencl", 6) != 0)
+    TestDevice t = test_device_open(NULL, false);
+    bool opencl = strcmp(t.backend->name, "opencl") == 0;
+    test_device_close(&t);
+    if (!opencl)
         skip();
 }
 
