@@ -8,6 +8,7 @@
 #include "algorithms.h"
 #include "clblast.h"
 #include "discover.h"
+#include "dot.h"
 #include "gemm.h"
 #include "memory.h"
 #include "program.h"
@@ -149,7 +150,9 @@ static Status open_found(Device *device, Found found, const DeviceOptions *optio
                                          options->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &code);
     CL_TRY(code, "clCreateCommandQueue");
     device->cache = program_cache_folder(options->cache);
-    return memory_alloc(device, 256, &device->dummy);
+    TRY(memory_alloc(device, DUMMY_BYTES, &device->dummy));
+    device->dot_bf16 = processor && dot_works(device);
+    return STATUS_OK;
 }
 
 Status open_index(int index, const DeviceOptions *options, Device **out)

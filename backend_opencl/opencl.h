@@ -5,7 +5,7 @@
  *   opencl, work        the device handle and errors; arithmetic of cutting work
  *   memory, program     buffers; kernel texts, builds and their cache on disk
  *   launch              kernels with their arguments set and other commands: a prepared step
- *   kernel              launches of the steps of kernels.def
+ *   kernel, dot         launches of the steps of kernels.def; whether AVX512_BF16 can be used
  *   algorithm, group    a row of the table of algorithms; tiles of work-groups
  *   conv*               convolutions: conv_shape and conv_cpu for conv_direct, conv_winograd and
  *                       conv_weight (processors); conv_gpu
@@ -32,6 +32,8 @@ typedef enum AlgorithmOp {
 /* Channels that lie together in the layout of its convolutions. */
 enum { OPENCL_CHANNEL_BLOCK = 16 };
 
+enum { DUMMY_BYTES = 256 };
+
 struct Buffer {
     cl_mem mem;
     uint64_t bytes;
@@ -51,6 +53,7 @@ struct Device {
     bool profile;
     bool clblast;     /* products may run through CLBlast */
     bool narrow;      /* a processor whose registers hold fewer than sixteen floats */
+    bool dot_bf16;    /* kernels for processors may be built with DOT_BF16 (dot.h) */
     bool cpu_kernels; /* few work-items with long loops; else work-groups */
     char team_options[96]; /* options of the kernel table's programs: lanes, sub-groups, layout */
 };

@@ -212,7 +212,7 @@ static Status build_fail(const Device *device, cl_program program, const char *f
 }
 
 static Status program_build(const Device *device, const char *file, const char *options,
-                            const char *const sources[SOURCES], cl_program *program)
+                            const char *const sources[SOURCES], bool trial, cl_program *program)
 {
     cl_int code;
     double start = clock_seconds();
@@ -221,7 +221,7 @@ static Status program_build(const Device *device, const char *file, const char *
     CL_TRY(code, "clCreateProgramWithSource");
     code = clBuildProgram(*program, 1, &device->id, options, NULL, NULL);
     if (code != CL_SUCCESS) {
-        Status status = build_fail(device, *program, file, options, code);
+        Status status = trial ? STATUS_DEVICE : build_fail(device, *program, file, options, code);
         clReleaseProgram(*program);
         return status;
     }
@@ -229,8 +229,8 @@ static Status program_build(const Device *device, const char *file, const char *
     return STATUS_OK;
 }
 
-/* Loads from disk or builds and stores. */
-static Status program_make(const Device *device, const char *file, const char *options,
+/* Loads from disk or builds and stores. A trial may fail without a word. */
+static Status program_make(const Device *device, const char *file, const char *options, bool trial,
                            cl_program *program)
 {
     char name[64], line[96], own[96], common[96];
@@ -252,7 +252,7 @@ static Status program_make(const Device *device, const char *file, const char *o
     Status status = STATUS_OK;
     *program = path ? cache_load(device, path, key, options) : NULL;
     if (!*program) {
-        status = program_build(device, file, options, sources, program);
+        status = program_build(device, file, options, sources, trial, program);
         if (status == STATUS_OK && path)
             cache_store(*program, path, key);
     }
@@ -266,18 +266,30 @@ const char *program_stored(DType type)
     return type == DTYPE_F16 ? " -DSTORED_F16" : type == DTYPE_BF16 ? " -DSTORED_BF16" : "";
 }
 
-Status program_get(Device *device, const char *file, const char *options, cl_program *program)
+static Status program_find(Device *device, const char *file, const char *options, bool trial,
+                           cl_program *program)
 {
     for (Program *p = device->programs; p; p = p->next)
         if (!strcmp(p->file, file) && !strcmp(p->options, options)) {
             *program = p->program;
             return STATUS_OK;
         }
-    TRY(program_make(device, file, options, program));
+    TRY(program_make(device, file, options, trial, program));
     Program *p = mem_zero(1, sizeof *p);
     *p = (Program){device->programs, mem_string(file), mem_string(options), *program};
     device->programs = p;
     return STATUS_OK;
+}
+
+Status program_get(Device *device, const char *file, const char *options, cl_program *program)
+{
+    return program_find(device, file, options, false, program);
+}
+
+bool program_builds(Device *device, const char *file, const char *options)
+{
+    cl_program program;
+    return program_find(device, file, options, true, &program) == STATUS_OK;
 }
 
 void program_release_all(Device *device)

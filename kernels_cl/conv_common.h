@@ -44,6 +44,20 @@ static inline int first_block(const ConvShape *s, int tile)
     return min(tile * s->vecs * 16 / s->out_group * s->in_group / 16, s->in_blocks - s->tile_blocks);
 }
 
+#ifdef DOT_BF16 /* programs for processors with AVX512_BF16, of images that are stored so (backend_opencl/dot.h) */
+typedef uvec pairs; /* of two neighbours that are stored in 16 bits each, the first in the lower half */
+
+/* Adds the two products of its pairs to each lane. By Intel's manual (VDPBF16PS) it is two fused multiply-adds, the upper
+ * pair's first, which round to nearest, ties to even; what is subnormal, coming in or going out, is taken for zero; how the
+ * surroundings round means nothing. A Zen 4 does just that; a bound should need no more than two roundings.
+ * This is no builtin, as compilers that do not know the processor would call a function of its own for each. */
+static inline vec dot_pairs(vec sum, pairs a, pairs b)
+{
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+#endif
+
 #if LANES == 16
 /* Sixteen floats, `step` apart. */
 static inline vec gather(GLOBAL const float *p, long step)
