@@ -8,7 +8,8 @@
  * and widths are equal. */
 typedef enum Packing {
     PACKING_ITEMS,    /* [tile][phase][block][tap][lane][16 * vecs], by conv_pack */
-    PACKING_GROUPS,   /* the same, by conv_pack_each */
+    PACKING_PAIRS,    /* the same in pairs of lanes: [lane / 2][16 * vecs][2], by DOT_BF16 */
+    PACKING_GROUPS,   /* as ITEMS, by conv_pack_each */
     PACKING_WINOGRAD, /* transformed: [tile][block][frequency][lane][16 * vecs] */
     PACKING_SPREAD,   /* as ITEMS, but lane j is each out-channel's j-th of its own group */
 } Packing;

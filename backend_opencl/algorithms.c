@@ -14,23 +14,31 @@
 #include <string.h>
 
 /* Register tiles of processors: pixels x vectors of out-channels, and Algorithm.worth. */
-#define REGISTER_TILES(ROW, form)                                                                 \
-    ROW(form, 14, 2, 1.0, 0.5)                                                                    \
-    ROW(form, 7, 4, 0.99, 0.5)                                                                    \
-    ROW(form, 8, 2, 0.93, 0.55)                                                                   \
-    ROW(form, 16, 1, 0.93, 0.6)                                                                   \
-    ROW(form, 14, 1, 0.92, 0.65)                                                                  \
-    ROW(form, 7, 2, 0.9, 0.6)                                                                     \
-    ROW(form, 8, 1, 0.8, 0.7)                                                                     \
-    ROW(form, 6, 1, 0.6, 1.0)                                                                     \
-    ROW(form, 4, 1, 0.5, 0.9)
-#define DIRECT(form, pixels, vectors, wide, narrow)                                               \
-    {.family = "cpu-" #form,                                                                      \
-     .name = "cpu-" #form "-" #pixels "x" #vectors,                                               \
-     .method = &conv_##form,                                                                      \
+#define REGISTER_TILES(ROW, label, what)                                                          \
+    ROW(label, what, 14, 2, 1.0, 0.5)                                                             \
+    ROW(label, what, 7, 4, 0.99, 0.5)                                                             \
+    ROW(label, what, 8, 2, 0.93, 0.55)                                                            \
+    ROW(label, what, 16, 1, 0.93, 0.6)                                                            \
+    ROW(label, what, 14, 1, 0.92, 0.65)                                                           \
+    ROW(label, what, 7, 2, 0.9, 0.6)                                                              \
+    ROW(label, what, 8, 1, 0.8, 0.7)                                                              \
+    ROW(label, what, 6, 1, 0.6, 1.0)                                                              \
+    ROW(label, what, 4, 1, 0.5, 0.9)
+#define DIRECT(label, what, pixels, vectors, wide, narrow)                                        \
+    {.family = label,                                                                             \
+     .name = label "-" #pixels "x" #vectors,                                                      \
+     .method = &what,                                                                             \
      .rows = pixels,                                                                              \
      .vecs = vectors,                                                                             \
      .worth = {wide, narrow}},
+
+/* The same for dot products of pairs: a pixel comes from memory, also for a single vector. */
+#define DOT_TILES(ROW, label, what)                                                               \
+    ROW(label, what, 14, 2, 1.0, 0)                                                               \
+    ROW(label, what, 7, 4, 1.0, 0)                                                                \
+    ROW(label, what, 8, 2, 0.99, 0)                                                               \
+    ROW(label, what, 16, 1, 0.98, 0)                                                              \
+    ROW(label, what, 8, 1, 0.95, 0)
 
 /* Weight gradients of processors: the device decides on the tile. */
 #define WEIGHT(place, form)                                                                       \
@@ -69,10 +77,12 @@
 #define ALONE(label, what) {.family = label, .name = label, .method = &what},
 
 static const Algorithm table[] = {
-    REGISTER_TILES(DIRECT, band)
-    REGISTER_TILES(DIRECT, point)
-    REGISTER_TILES(DIRECT, winograd)
-    REGISTER_TILES(DIRECT, group)
+    REGISTER_TILES(DIRECT, "cpu-band", conv_band)
+    REGISTER_TILES(DIRECT, "cpu-point", conv_point)
+    REGISTER_TILES(DIRECT, "cpu-winograd", conv_winograd)
+    REGISTER_TILES(DIRECT, "cpu-group", conv_group)
+    DOT_TILES(DIRECT, "cpu-dot-band", conv_dot_band)
+    DOT_TILES(DIRECT, "cpu-dot-point", conv_dot_point)
     WEIGHT(3, band)
     WEIGHT(2, point)
     WEIGHT(1, winograd)

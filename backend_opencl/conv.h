@@ -10,7 +10,7 @@
 /* The methods, for the table. FORWARD and GRAD_DATA on processors (conv_direct.c,
  * conv_winograd.c); GRAD_WEIGHT on processors (conv_weight.c, conv_winograd.c); GPUs (conv_gpu.c).
  */
-extern const Method conv_band, conv_point, conv_winograd, conv_group;
+extern const Method conv_band, conv_point, conv_winograd, conv_group, conv_dot_band, conv_dot_point;
 extern const Method conv_weight_band, conv_weight_point, conv_weight_winograd, conv_weight_group;
 extern const Method conv_tile, conv_weight_tile;
 
@@ -36,16 +36,19 @@ Status conv_refs(const Step *step, Prepared *prepared);
 /* What a tile reaches beside its padding of pixels: that of channels costs, and multiplying other
  * groups' zeros. */
 double conv_cpu_worth(const Device *device, const ConvDesc *d, const Algorithm *how, double zeros);
-/* The share of multiplications that are no zeros of other groups. */
-double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs);
+/* The share of multiplications that are no zeros of other groups or of half a pair. */
+double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs, Packing packing);
 /* Tiles of out-channels per item, cut finer when `others` items alone do not keep all cores busy.
  */
 int conv_split_tiles(const Device *device, int tiles, int others);
 /* Fills the packed members of a FORWARD or GRAD_DATA step. */
 void conv_cpu_choose(Step *step, const Algorithm *how);
+/* What options say of the type of images and weights. */
+const char *conv_stored(const ConvDesc *d, Packing packing);
 /* Options of a program for a tile of a convolution whose weights are packed so. Returns text. */
 typedef char ConvOptions[128];
-const char *conv_cpu_options(const ConvDesc *d, Packing packing, int tile, int vecs, ConvOptions text);
+const char *conv_cpu_options(const ConvDesc *d, Packing packing, int tile, int vecs,
+                             ConvOptions text);
 /* Appends a FORWARD or GRAD_DATA kernel and its operands; what follows is up to the form. */
 Status conv_cpu_launch(const Step *step, const Algorithm *how, const char *file, const char *kernel,
                        const int items[3], Prepared *prepared);

@@ -2,13 +2,14 @@
  * sums of weight gradients. */
 #include "conv.h"
 
+#include "dot.h"
 #include "program.h"
 
 #include <stdio.h>
 
-double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs)
+double conv_group_worth(const ConvDesc *d, ConvOp op, int vecs, Packing packing)
 {
-    ConvShape s = conv_shape(d, op, vecs, PACKING_ITEMS);
+    ConvShape s = conv_shape(d, op, vecs, packing);
     return (double)s.in_group / (s.tile_blocks * s.lanes);
 }
 
@@ -31,10 +32,16 @@ void conv_cpu_choose(Step *step, const Algorithm *how)
     conv_choose_packed(step, &s, packing);
 }
 
-const char *conv_cpu_options(const ConvDesc *d, Packing packing, int tile, int vecs, ConvOptions text)
+const char *conv_stored(const ConvDesc *d, Packing packing)
+{
+    return packing == PACKING_PAIRS ? DOT_OPTIONS : program_stored(d->type);
+}
+
+const char *conv_cpu_options(const ConvDesc *d, Packing packing, int tile, int vecs,
+                             ConvOptions text)
 {
     int n = snprintf(text, sizeof(ConvOptions), "-DLANES=16 -DTILE=%d -DVECS=%d%s", tile, vecs,
-                     program_stored(d->type));
+                     conv_stored(d, packing));
     if (packing == PACKING_SPREAD)
         snprintf(text + n, sizeof(ConvOptions) - (size_t)n, " -DGROUP=%d", conv_spread_group(d));
     if (packing == PACKING_WINOGRAD && d->type != DTYPE_F32)
@@ -74,8 +81,9 @@ int conv_sums_vecs(const Device *device, const ConvDesc *d)
     if (device->narrow)
         return 1;
     int blocks = div_up(d->K, 16);
-    double two = (double)blocks / round_up(blocks, 2) * conv_group_worth(d, CONV_GRAD_WEIGHT, 2);
-    return two > 0.95 * conv_group_worth(d, CONV_GRAD_WEIGHT, 1) ? 2 : 1;
+    double one = conv_group_worth(d, CONV_GRAD_WEIGHT, 1, PACKING_ITEMS),
+           two = conv_group_worth(d, CONV_GRAD_WEIGHT, 2, PACKING_ITEMS);
+    return two * blocks / round_up(blocks, 2) > 0.95 * one ? 2 : 1;
 }
 
 int conv_sums_tile(const Device *device, int vecs)

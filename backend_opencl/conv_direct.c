@@ -3,12 +3,11 @@
  *     band    bands of rows through local memory: anything
  *     group   the same, groups of 4 or 8 channels spread in a vector (conv_common.h)
  *     point   1x1 of stride 1, in place
+ *     dot     band and point in bf16, where the processor multiplies pairs of it (dot.h)
  *
  * Here is where a form applies, what it is worth, how its work is cut into items, and its launches.
  * choose and prepare make the same plan from the same description; nothing is kept in between. */
 #include "conv.h"
-
-#include "program.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +16,7 @@ enum { BAND_BYTES = 256 << 10 }; /* in-rows that an item keeps in local memory: 
 
 #define SPREAD_WORTH 0.45 /* a shuffle for every multiplication */
 #define POINT_WORTH 1.05  /* nothing is copied */
+#define DOT_WORTH 2.2     /* two multiplications at once: the most that Winograd saves */
 
 typedef struct BandPlan {
     size_t local; /* bytes of a band */
@@ -46,12 +46,21 @@ static void band_axis(const ConvDesc *d, ConvOp op, int extent, int *base, int *
     *span = end - *base;
 }
 
+/* Bytes that a pixel of a block takes in a band. */
+static size_t pixel_bytes(const Algorithm *how)
+{
+    DType kept = how->method->packing == PACKING_PAIRS ? DTYPE_BF16 : DTYPE_F32;
+    return 16 * (size_t)dtype_bytes(kept);
+}
+
 /* Cuts rows of `width` out-pixels where the in-rows of a single one, of one block, do not fit the
  * local memory. */
-static Status band_columns(const Step *step, size_t room, int width, int tile, int beyond,
-                           int row_span, ConvBandArgs *a)
+static Status band_columns(const Step *step, const Algorithm *how, size_t room, int width,
+                           int beyond, int row_span, ConvBandArgs *a)
 {
-    int fit = (int)(room * 3 / 4 / ((size_t)row_span * (size_t)a->col_pitch * 64)) - beyond;
+    const int tile = how->rows;
+    const size_t column = (size_t)row_span * (size_t)a->col_pitch * pixel_bytes(how);
+    int fit = (int)(room * 3 / 4 / column) - beyond;
     if (fit < tile)
         return status_fail(
             STATUS_LIMIT,
@@ -100,9 +109,9 @@ static Status band_plan(const Device *device, const Step *step, const Algorithm 
     a->row_pitch = min_int(step_in, row_span);
     a->col_pitch = min_int(step_in, col_span);
     int width = div_up(a->s.out_width, a->s.out_stride), beyond = (col_span - 1) / step_in;
-    TRY(band_columns(step, device->info.local_memory, width, how->rows, beyond, row_span, a));
+    TRY(band_columns(step, how, device->info.local_memory, width, beyond, row_span, a));
     a->cols = a->part_cols + beyond;
-    size_t line = (size_t)a->cols * (size_t)a->col_pitch * 64;
+    size_t line = (size_t)a->cols * (size_t)a->col_pitch * pixel_bytes(how);
     int bands = band_rows(device, d, line, row_span, a);
     a->item_tiles = conv_split_tiles(device, a->s.tiles, d->N * bands * a->parts);
     plan->local = line * (size_t)a->band_rows * (size_t)a->chunk;
@@ -127,7 +136,7 @@ static double row_worth(const ConvDesc *d, int tile)
 static double band_worth(const Device *device, const Step *step, const Algorithm *how)
 {
     const ConvDesc *d = &step->conv;
-    double zeros = conv_group_worth(d, d->op, how->vecs);
+    double zeros = conv_group_worth(d, d->op, how->vecs, how->method->packing);
     return conv_cpu_worth(device, d, how, zeros) * row_worth(d, how->rows);
 }
 
@@ -158,7 +167,8 @@ static Status direct_pack(const Device *device, const Step *step, const Algorith
                           Prepared *prepared)
 {
     ConvOptions options;
-    snprintf(options, sizeof options, "-DLANES=16%s", program_stored(step->conv.type));
+    snprintf(options, sizeof options, "-DLANES=16%s",
+             conv_stored(&step->conv, how->method->packing));
     return conv_cpu_pack(device, step, how, "conv_pack", options, "conv_pack", prepared);
 }
 
@@ -206,7 +216,7 @@ static bool point_applies(const Device *device, const Step *step, const Algorith
 static double point_worth(const Device *device, const Step *step, const Algorithm *how)
 {
     const ConvDesc *d = &step->conv;
-    double zeros = conv_group_worth(d, d->op, how->vecs);
+    double zeros = conv_group_worth(d, d->op, how->vecs, how->method->packing);
     return conv_cpu_worth(device, d, how, zeros) * POINT_WORTH;
 }
 
@@ -243,3 +253,47 @@ const Method conv_point = {.serves = 1 << ALGORITHM_FORWARD | 1 << ALGORITHM_GRA
                            .choose = point_choose,
                            .prepare = point_prepare,
                            .pack = direct_pack};
+
+/* ---- bands and points that multiply pairs of bf16 */
+
+/* A single channel has no pair. */
+static bool dot_applies(const Device *device, const Step *step, const Algorithm *how)
+{
+    const ConvDesc *d = &step->conv;
+    (void)how;
+    int in_channels = d->op == CONV_GRAD_DATA ? d->K : d->C;
+    return device->dot_bf16 && d->type == DTYPE_BF16 && in_channels > 1;
+}
+
+static double dot_band_worth(const Device *device, const Step *step, const Algorithm *how)
+{
+    return DOT_WORTH * band_worth(device, step, how);
+}
+
+const Method conv_dot_band = {.serves = 1 << ALGORITHM_FORWARD | 1 << ALGORITHM_GRAD_DATA,
+                              .processor = true,
+                              .packing = PACKING_PAIRS,
+                              .applies = dot_applies,
+                              .worth = dot_band_worth,
+                              .choose = band_choose,
+                              .prepare = band_prepare,
+                              .pack = direct_pack};
+
+static bool dot_point_applies(const Device *device, const Step *step, const Algorithm *how)
+{
+    return dot_applies(device, step, how) && point_applies(device, step, how);
+}
+
+static double dot_point_worth(const Device *device, const Step *step, const Algorithm *how)
+{
+    return DOT_WORTH * point_worth(device, step, how);
+}
+
+const Method conv_dot_point = {.serves = 1 << ALGORITHM_FORWARD | 1 << ALGORITHM_GRAD_DATA,
+                               .processor = true,
+                               .packing = PACKING_PAIRS,
+                               .applies = dot_point_applies,
+                               .worth = dot_point_worth,
+                               .choose = point_choose,
+                               .prepare = point_prepare,
+                               .pack = direct_pack};

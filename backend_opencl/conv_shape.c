@@ -87,6 +87,8 @@ ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs, Packing packing)
     s.tiles = div_up(s.out_blocks, vecs);
     s.tile_blocks = most_blocks(&s);
     s.lanes = packing == PACKING_SPREAD ? conv_spread_group(d) : min_int(in_channels, 16);
+    if (packing == PACKING_PAIRS)
+        s.lanes = round_up(s.lanes, 2);
     s.spread = packing == PACKING_SPREAD;
     s.w_tile = packed_tile(&s, packing);
     return s;

@@ -92,7 +92,7 @@ static double saved(const Device *device, const ConvDesc *d, int tile, int vecs)
 static double winograd_worth(const Device *device, const Step *step, const Algorithm *how)
 {
     const ConvDesc *d = &step->conv;
-    double zeros = conv_group_worth(d, d->op, how->vecs);
+    double zeros = conv_group_worth(d, d->op, how->vecs, PACKING_ITEMS);
     return conv_cpu_worth(device, d, how, zeros) * saved(device, d, how->rows, how->vecs);
 }
 

@@ -1,5 +1,5 @@
-/* Whether a device has AVX512_BF16's dot product. Its driver does not say so, but the processor does, where the device is the
- * one that this program runs on. */
+/* Whether a device has AVX512_BF16's dot product. Its driver does not say so, but the processor
+ * does, where the device is the one that this program runs on. */
 #include "dot.h"
 
 #include "launch.h"
@@ -11,7 +11,8 @@
 #ifdef __x86_64__
 #include <cpuid.h>
 
-/* Whether `name` says what the processor calls itself: a simulator's name, or that of a machine elsewhere, does not. */
+/* Whether `name` says what the processor calls itself: a simulator's name, or that of a machine
+ * elsewhere, does not. */
 static bool is_host(const char *name)
 {
     unsigned words[3][4];
@@ -52,14 +53,15 @@ static Status try_dot(Device *device, const char *options, float *sums, Prepared
 
 bool dot_works(Device *device)
 {
-    static const char options[] = "-DLANES=16 -DSTORED_BF16 -DDOT_BF16";
-    if (!device->cpu_kernels || device->narrow || !host_can(device) || !program_builds(device, "conv_dot", options))
+    static const char options[] = "-DLANES=16" DOT_OPTIONS;
+    if (!device->cpu_kernels || device->narrow || !host_can(device) ||
+        !program_builds(device, "conv_dot", options))
         return false;
     float sums[DUMMY_BYTES / sizeof(float)] = {0};
     Prepared *prepared = launch_begin(device);
     bool good = try_dot(device, options, sums, prepared) == STATUS_OK;
     launch_free(prepared);
     for (int i = 0; i < 16; i++)
-        good = good && sums[i] == (float)(11 + i);
+        good = good && sums[i] == (float)(17 + 2 * i);
     return good;
 }

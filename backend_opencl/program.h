@@ -17,8 +17,8 @@ const char *program_stored(DType type);
 /* The built program of kernels_cl/FILE.cl with these options, from memory, the cache on disk, or
  * built. STATUS_DEVICE with the compiler's first error. */
 Status program_get(Device *device, const char *file, const char *options, cl_program *program);
-/* Whether there is such a program, of a file and options that not every compiler takes; it says nothing where there
- * is none. */
+/* Whether there is such a program, of a file and options that not every compiler takes; it says
+ * nothing where there is none. */
 bool program_builds(Device *device, const char *file, const char *options);
 void program_release_all(Device *device);
 /* The folder for built programs and tuning results, made; malloc'd, NULL where there is none. */

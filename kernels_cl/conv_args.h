@@ -22,7 +22,7 @@ typedef struct ConvShape {
     int in_group, out_group; /* channels per group */
     int R, S, pad, in_stride, out_stride;
     int tile_blocks; /* in-blocks that one tile of out-channels meets: all of its groups */
-    int lanes;       /* in-channels multiplied per block: 16, or all of them when they are fewer */
+    int lanes;       /* in-channels multiplied per block: 16, or all of them when they are fewer (whole pairs) */
     int spread;      /* whether lane j of the weights is each out-channel's j-th of its own group: `lanes` is a group */
     int vecs, tiles; /* 16 * vecs out-channels are a tile; how many tiles */
 } ConvShape;

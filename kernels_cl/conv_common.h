@@ -47,15 +47,19 @@ static inline int first_block(const ConvShape *s, int tile)
 #ifdef DOT_BF16 /* programs for processors with AVX512_BF16, of images that are stored so (backend_opencl/dot.h) */
 typedef uvec pairs; /* of two neighbours that are stored in 16 bits each, the first in the lower half */
 
-/* Adds the two products of its pairs to each lane. By Intel's manual (VDPBF16PS) it is two fused multiply-adds, the upper
- * pair's first, which round to nearest, ties to even; what is subnormal, coming in or going out, is taken for zero; how the
- * surroundings round means nothing. A Zen 4 does just that; a bound should need no more than two roundings.
- * This is no builtin, as compilers that do not know the processor would call a function of its own for each. */
+/* Adds the two products of its pairs to each lane. By Intel's manual (VDPBF16PS) these are two fused multiply-adds, the
+ * upper pair's first, which round to nearest, ties to even, and take for zero what is subnormal, coming in or going out; a
+ * Zen 4 does just that. This is no builtin, as compilers that do not know the processor would call a function for each. */
 static inline vec dot_pairs(vec sum, pairs a, pairs b)
 {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 }
+
+/* The same with one pair, which lies at p, against all lanes of b: the instruction repeats what it loads. The last operand
+ * says that it loads both. */
+#define DOT_PAIR(sum, p, b) \
+    __asm__("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(b), "m"(*(p)), "m"(*((p) + 1)))
 #endif
 
 #if LANES == 16
@@ -175,6 +179,22 @@ static inline void store_columns(GLOBAL float *rows, long pitch, vec columns[16]
             for (int j = 0; j < GROUP; j++)                      \
                 acc[p][0] = fma(SPREAD(xv, j), wv[j], acc[p][0]); \
         }                                                        \
+    }
+#elif defined(DOT_BF16)
+/* Adds in-channels [0, lanes) of TILE pixels at x, as they are stored, times the weights at w, which moves on: pairs of
+ * both. */
+#define ACCUMULATE(x)                                                \
+    for (int c = 0; c < lanes; c += 2) {                             \
+        pairs wv[VECS];                                              \
+        UNROLL                                                       \
+        for (int k = 0; k < VECS; k++)                               \
+            wv[k] = vload16(0, (GLOBAL const uint *)w + k * 16);     \
+        UNROLL                                                       \
+        for (int p = 0; p < TILE; p++)                               \
+            UNROLL                                                   \
+        for (int k = 0; k < VECS; k++)                               \
+            DOT_PAIR(acc[p][k], (x) + p * 16 + c, wv[k]);            \
+        w += 2 * KT;                                                 \
     }
 #else
 /* Adds in-channels [0, lanes) of TILE pixels at x times the weights at w, which moves on. */

@@ -2,14 +2,16 @@
  *
  * A work-item is a whole loop nest over a band of rows of one image: it copies the in-rows it needs
  * into local memory, with zeros around and columns sorted by stride phase, so that the innermost
- * loop is one for every kernel size, stride and padding: one in-channel of TILE pixels, 16 floats
- * apart, times VECS vectors of out-channels. Compile-time: TILE and VECS, the register tile.
+ * loop is one for every kernel size, stride and padding: one in-channel of TILE pixels, 16 numbers
+ * apart, times VECS vectors of out-channels; with DOT_BF16 two in-channels at once, as they are
+ * stored. Compile-time: TILE and VECS, the register tile.
  *
  * 1x1 kernels of stride 1 need no band: conv_point reads the image in place, all rows as one. */
 
-/* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. */
-static inline void store_tile(vec acc[TILE][VECS], GLOBAL act *out, long at, int pitch, int valid,
-                              int tile, const ConvShape *s, const Ending *end)
+/* Stores `valid` pixels of a tile, `pitch` floats apart, the first at out + at. Called instead of inlined it would keep
+ * the sums in memory, also while they are added to. */
+static inline __attribute__((always_inline)) void store_tile(vec acc[TILE][VECS], GLOBAL act *out, long at, int pitch,
+                                                             int valid, int tile, const ConvShape *s, const Ending *end)
 {
     UNROLL
     for (int k = 0; k < VECS; k++) {
@@ -26,8 +28,19 @@ static inline void store_tile(vec acc[TILE][VECS], GLOBAL act *out, long at, int
     }
 }
 
+/* What in-rows are copied as. */
+#ifdef DOT_BF16
+typedef act kept;
+#define KEEP(to, from) vstore16(vload16(0, from), 0, to)
+#define KEEP_ZERO(to) vstore16((ushort16)(0), 0, to)
+#else
+typedef float kept;
+#define KEEP(to, from) STORE(to, LOADA(from))
+#define KEEP_ZERO(to) STORE(to, (vec)(0.f))
+#endif
+
 /* Copies in-row y, columns of one phase, into cols pixels at d; zeros where there is no pixel. */
-static inline void copy_row(LOCAL float *d, GLOBAL const act *image, int y, int column,
+static inline void copy_row(LOCAL kept *d, GLOBAL const act *image, int y, int column,
                             const ConvBandArgs *a)
 {
     const int step = a->s.in_stride, W = a->s.in_width;
@@ -39,15 +52,15 @@ static inline void copy_row(LOCAL float *d, GLOBAL const act *image, int y, int 
     }
     GLOBAL const act *row = image + ((long)y * W + column) * 16;
     for (int i = 0; i < from; i++)
-        STORE(d + i * 16, (vec)(0.f));
+        KEEP_ZERO(d + i * 16);
     for (int i = from; i < to; i++)
-        STORE(d + i * 16, LOADA(row + (long)i * step * 16));
+        KEEP(d + i * 16, row + (long)i * step * 16);
     for (int i = to; i < a->cols; i++)
-        STORE(d + i * 16, (vec)(0.f));
+        KEEP_ZERO(d + i * 16);
 }
 
 /* Copies what out-rows i0... from out-column j0 on need of `blocks` blocks: [block][row][phase][cols][16]. */
-static inline void copy_band(LOCAL float *band, GLOBAL const act *image, int blocks, int i0, int j0,
+static inline void copy_band(LOCAL kept *band, GLOBAL const act *image, int blocks, int i0, int j0,
                              const ConvBandArgs *a)
 {
     for (int b = 0; b < blocks; b++, image += a->s.in_block)
@@ -74,7 +87,7 @@ static inline Taps phase_taps(int a, int extent, int pad, int base, const ConvSh
 }
 
 /* Sums and stores one row (of a phase) of out-pixels of one tile of channels. */
-static inline void band_row(LOCAL const float *row, GLOBAL const wgt *weights, GLOBAL act *out,
+static inline void band_row(LOCAL const kept *row, GLOBAL const wgt *weights, GLOBAL act *out,
                             long at, int pixels, int blocks, Taps rows, Taps cols, int tile,
                             const ConvBandArgs *a, const Ending *end)
 {
@@ -86,10 +99,10 @@ static inline void band_row(LOCAL const float *row, GLOBAL const wgt *weights, G
         CLEAR(acc)
         for (int b = 0; b < blocks; b++)
             for (int t = 0; t < rows.count; t++) {
-                LOCAL const float *x = row + b * plane + t * line + (j + cols.shift) * 16;
+                LOCAL const kept *x = row + b * plane + t * line + (j + cols.shift) * 16;
                 int phase = 0;
                 for (int u = 0; u < cols.count; u++) {
-                    LOCAL const float *xp = x + phase * a->cols * 16;
+                    LOCAL const kept *xp = x + phase * a->cols * 16;
                     ACCUMULATE(xp)
                     if (++phase == a->col_pitch) {
                         phase = 0;
@@ -103,7 +116,7 @@ static inline void band_row(LOCAL const float *row, GLOBAL const wgt *weights, G
 
 /* One tile of channels over all phases of a band; `weights` is the tile's. first: in-blocks done
  * before. */
-static inline void band_tile(LOCAL const float *band, GLOBAL const wgt *weights, GLOBAL act *out,
+static inline void band_tile(LOCAL const kept *band, GLOBAL const wgt *weights, GLOBAL act *out,
                              int i0, int j0, int first, int blocks, int tile, const ConvBandArgs *a,
                              const Ending *end)
 {
@@ -137,7 +150,7 @@ static inline void band_tile(LOCAL const float *band, GLOBAL const wgt *weights,
 
 /* Items: (tiles / item_tiles, images, bands * parts). refs in, packed weights, bias or none, residual or
  * none, out; in 16 bits also place for partial sums, where there are any. */
-KERNEL ONE void conv_band(CONV_REFS, PARTIAL_REF LOCAL float *band, ConvBandArgs a)
+KERNEL ONE void conv_band(CONV_REFS, PARTIAL_REF LOCAL kept *band, ConvBandArgs a)
 {
     CONV_PLACES;
     PARTIAL_PLACE
@@ -190,7 +203,7 @@ KERNEL ONE void conv_point(CONV_REFS, ConvPointArgs a)
             for (int b = 0; b < s->tile_blocks; b++) {
                 GLOBAL const act *from = image + b * s->in_block + (long)j * 16;
                 GLOBAL const wgt *w = weights + (long)b * lanes * KT;
-#ifdef STORED_16
+#if defined(STORED_16) && !defined(DOT_BF16)
                 float xp[TILE * 16];
                 UNROLL
                 for (int p = 0; p < TILE; p++)

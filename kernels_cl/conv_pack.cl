@@ -39,6 +39,24 @@ static inline int tap_at(const ConvPackArgs *a, Phase p, int t, int u)
     return r * a->s.S + c;
 }
 
+/* One lane of a block, all sixteen out-channels of a vector, into the weights of a tap, [lane][width]; with DOT_BF16
+ * [lane / 2][width][2], even lanes first. */
+#ifdef DOT_BF16
+#define PLACE_OF_LANE(lane, width, k) (((lane) / 2 * (width) + (k)) * 2 + (lane) % 2)
+static inline void put_lane(GLOBAL wgt *tap, int lane, int width, int k, vec v)
+{
+    GLOBAL uint *to = (GLOBAL uint *)tap + lane / 2 * width + k;
+    uvec bits = bf16_bits(v);
+    vstore16(lane % 2 ? vload16(0, to) | bits << 16 : bits, 0, to);
+}
+#else
+#define PLACE_OF_LANE(lane, width, k) ((lane) * (width) + (k))
+static inline void put_lane(GLOBAL wgt *tap, int lane, int width, int k, vec v)
+{
+    STOREW(tap + PLACE_OF_LANE(lane, width, k), v);
+}
+#endif
+
 /* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. Forward, the
  * weights of an out-channel and a block lie together, [lane][tap]: sixteen out-channels are transposed at a time. */
 static inline void pack_forward(GLOBAL const float *w, GLOBAL wgt *to, int out, int block, const ConvPackArgs *a)
@@ -52,7 +70,7 @@ static inline void pack_forward(GLOBAL const float *w, GLOBAL wgt *to, int out, 
             vec columns[16];
             load_columns(columns, w + at * 16, row);
             for (int i = 0; i < 16; i++) {
-                STOREW(to + (tap * 16 + lane) * width + v * 16, columns[i]);
+                put_lane(to + tap * 16 * width, lane, width, v * 16, columns[i]);
                 if (++tap == taps) {
                     tap = 0;
                     lane++;
@@ -66,15 +84,15 @@ static inline void pack_backward(GLOBAL const float *w, GLOBAL wgt *to, int out,
                                  const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
-    const int taps = s->R * s->S;
+    const int taps = s->R * s->S, width = s->vecs * 16;
     const long in_step = (long)s->out_group * taps;
     w += (long)out * taps + block * 16 * in_step;
     for (int t = 0; t < p.rows; t++)
-        for (int u = 0; u < p.cols; u++) {
+        for (int u = 0; u < p.cols; u++, to += 16 * width) {
             GLOBAL const float *from = w + tap_at(a, p, t, u);
             for (int lane = 0; lane < 16; lane++, from += in_step)
-                for (int v = 0; v < s->vecs; v++, to += 16)
-                    STOREW(to, taps == 1 ? LOAD(from + v * 16) : gather(from + v * 16 * taps, taps));
+                for (int k = 0; k < width; k += 16)
+                    put_lane(to, lane, width, k, taps == 1 ? LOAD(from + k) : gather(from + k * taps, taps));
         }
 }
 
@@ -90,7 +108,7 @@ static inline void pack_sparse(GLOBAL const float *w, GLOBAL wgt *to, int tile, 
         Lanes l = group_lanes(s, tile * width + k, block, a->backward);
         GLOBAL const float *from = w + l.start * s->R * s->S;
         for (int lane = l.from; lane < l.to; lane++, from += l.step * s->R * s->S) {
-            GLOBAL wgt *at = to + lane * width + k;
+            GLOBAL wgt *at = to + PLACE_OF_LANE(lane, width, k);
             for (int t = 0; t < p.rows; t++)
                 for (int u = 0; u < p.cols; u++, at += s->lanes * width)
                     STORE1(at, from[tap_at(a, p, t, u)]);
@@ -98,7 +116,7 @@ static inline void pack_sparse(GLOBAL const float *w, GLOBAL wgt *to, int tile, 
     }
 }
 
-/* packed[tile][phase][block][t][u][lane][16 * vecs]. Items: (tiles, in-blocks / chunk). */
+/* packed[tile][phase][block][t][u][lane][16 * vecs], or as put_lane has lanes. Items: (tiles, in-blocks / chunk). */
 KERNEL ONE void conv_pack(CREF(float, w), REF(wgt, packed), ConvPackArgs a)
 {
     PLACE(const float, w);

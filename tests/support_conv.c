@@ -244,6 +244,8 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
         return;
     step.algorithm = wanted;
     conv.candidates_run++;
+    if (wanted && conv.only && strncmp(wanted, conv.only, strlen(conv.only)))
+        return;
     conv.cases_run++;
     const bool image = out_pixels > 0;
     const size_t elements = image && conv.stored != DTYPE_F32 ? 2 * out.count : out.count;

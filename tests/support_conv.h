@@ -10,6 +10,7 @@ typedef struct ConvTrials {
     TestDevice device;
     DType stored;  /* of images and their gradients, and of weights in use */
     int candidate; /* not negative: steps run this one of the backend's algorithms, if there are so many */
+    const char *only; /* of these, those whose names begin so; NULL: all */
     int candidates_run, cases_run;
 } ConvTrials;
 

@@ -41,6 +41,31 @@ static void every_algorithm(void)
     each_candidate(few_shapes);
 }
 
+/* What few_shapes has not: three channels, points of every tile, phases without taps, half a pair in and out. */
+static void pair_shapes(void)
+{
+    check_shape(1, 3, 15, 17, 20, 7, 7, 2, 3, 1);
+    check_shape(2, 17, 4, 8, 33, 1, 1, 1, 0, 1);
+    check_shape(1, 33, 9, 10, 18, 1, 1, 2, 0, 1);
+    check_shape(1, 50, 6, 9, 49, 3, 3, 2, 1, 1);
+    check_shape(1, 2, 5, 19, 5, 3, 3, 1, 1, 1);
+}
+
+/* The algorithms of processors that multiply pairs of bf16. */
+static void pairs(void **state)
+{
+    (void)state;
+    conv.device = test_device_open(NULL, false);
+    conv.stored = DTYPE_BF16;
+    conv.only = "cpu-dot-";
+    const int before = conv.cases_run;
+    each_candidate(pair_shapes);
+    conv.only = NULL;
+    test_device_close(&conv.device);
+    if (conv.cases_run == before)
+        printf("skipped: pairs of bf16: the device has no AVX512_BF16\n");
+}
+
 static void algorithms(void **state)
 {
     (void)state;
@@ -64,8 +89,8 @@ static void long_sums(void)
 {
     if (!(conv.device.backend->opened(conv.device.device)->caps & CAP_CPU))
         return;
-    check_shape(1, 1030, 4, 30, 24, 3, 3, 1, 1, 1);
-    check_shape(1, 24, 4, 30, 1030, 3, 3, 1, 1, 1);
+    check_shape(1, 1030, 1, 140, 24, 3, 3, 1, 1, 1);
+    check_shape(1, 24, 1, 140, 1030, 3, 3, 1, 1, 1);
 }
 
 static void many_channels(void **state)
@@ -73,6 +98,7 @@ static void many_channels(void **state)
     (void)state;
     test_needs_opencl();
     in_16_bits("conv.forward=cpu-band,conv.grad-data=cpu-band", long_sums);
+    in_16_bits("conv.forward=cpu-dot-band,conv.grad-data=cpu-dot-band", long_sums);
 }
 
 /* ---- rounding */
@@ -158,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(algorithms),
+        cmocka_unit_test(pairs),
         cmocka_unit_test(few_channels),
         cmocka_unit_test(many_channels),
         cmocka_unit_test(rounding),
