@@ -57,8 +57,15 @@ static inline void put_lane(GLOBAL wgt *tap, int lane, int width, int k, vec v)
 }
 #endif
 
-/* A block of a tile where all its channels exist and meet all lanes: whole vectors of out-channels. Forward, the
- * weights of an out-channel and a block lie together, [lane][tap]: sixteen out-channels are transposed at a time. */
+/* Whether all channels of a tile exist and meet all lanes of a block, which exist. */
+static inline bool is_dense(const ConvShape *s, int tile, int block)
+{
+    return s->in_group == s->in_channels && (tile + 1) * s->vecs * 16 <= s->out_channels &&
+           (block + 1) * 16 <= s->in_channels;
+}
+
+/* A dense block of a tile: whole vectors of out-channels. Forward, the weights of an out-channel and a block lie
+ * together, [lane][tap]: sixteen out-channels are transposed at a time. */
 static inline void pack_forward(GLOBAL const float *w, GLOBAL wgt *to, int out, int block, const ConvPackArgs *a)
 {
     const ConvShape *s = &a->s;
@@ -124,7 +131,6 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(wgt, packed), ConvPackArgs a)
     const ConvShape *s = &a.s;
     const int tile = ITEM(0), width = s->vecs * 16, step = s->out_stride;
     const int b0 = ITEM(1) * a.chunk, b1 = min(b0 + a.chunk, s->tile_blocks);
-    const bool one_group = s->in_group == s->in_channels && (tile + 1) * width <= s->out_channels;
     packed += tile * s->w_tile;
     for (int phase = 0; phase < step * step; phase++) {
         Phase p = {0, 0, 0, 0};
@@ -137,7 +143,7 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(wgt, packed), ConvPackArgs a)
         const int floats = p.rows * p.cols * s->lanes * width; /* of a block */
         for (int b = b0; b < b1; b++) {
             int block = first_block(s, tile) + b;
-            bool dense = one_group && (block + 1) * 16 <= s->in_channels;
+            const bool dense = is_dense(s, tile, block);
             if (dense && a.backward)
                 pack_backward(w, packed + (long)b * floats, tile * width, block, p, &a);
             else if (dense)
@@ -147,6 +153,30 @@ KERNEL ONE void conv_pack(CREF(float, w), REF(wgt, packed), ConvPackArgs a)
         }
         packed += (long)s->tile_blocks * floats;
     }
+}
+
+/* The sums of a dense block, the other way round than pack_forward. */
+static inline void unpack_dense(GLOBAL float *dw, GLOBAL const float *from, int out, int block, const ConvUnpackArgs *a)
+{
+    const ConvShape *s = &a->s;
+    const int taps = s->R * s->S, width = s->vecs * 16;
+    const long row = (long)s->in_group * taps;
+    dw += out * row + (long)block * 16 * taps;
+    for (int v = 0; v < s->vecs; v++, dw += 16 * row, from += 16)
+        for (int at = 0, r = 0, c = 0, lane = 0; at < taps; at++) {
+            vec columns[16];
+            for (int i = 0; i < 16; i++) {
+                columns[i] = LOAD(from + (r * a->taps + c * 16 + lane) * width);
+                if (++c < s->S)
+                    continue;
+                c = 0;
+                if (++r == s->R) {
+                    r = 0;
+                    lane++;
+                }
+            }
+            store_columns(dw + at * 16, row, columns);
+        }
 }
 
 /* dw = sum over splits, in order, of tiles [tile][block][R][taps][16 * vecs]; the first split is
@@ -165,16 +195,16 @@ KERNEL ONE void conv_unpack(REF(float, tiles), REF(float, dw), ConvUnpackArgs a)
                 sum += LOAD(tiles + split * a.split_floats + i);
             STORE(tiles + i, sum);
         }
-    const int taps = s->R * s->S;
+    const int taps = s->R * s->S, block = first_block(s, tile) + b;
+    if (is_dense(s, tile, block)) {
+        unpack_dense(dw, tiles, tile * width, block, &a);
+        return;
+    }
     for (int k = 0; k < width; k++) {
-        Lanes l = group_lanes(s, tile * width + k, first_block(s, tile) + b, 0);
+        Lanes l = group_lanes(s, tile * width + k, block, 0);
         GLOBAL float *to = dw + l.start * taps;
         GLOBAL const float *from = tiles + l.from * width + k;
         const int lanes = l.to - l.from;
-        if (taps == 1 && lanes == 16) {
-            STORE(to, gather(from, width));
-            continue;
-        }
         for (int r = 0; r < s->R; r++)
             for (int c = 0; c < s->S; c++) {
                 GLOBAL const float *tap = from + (r * a.taps + c * s->lanes) * width;
