@@ -8,10 +8,11 @@
 #include "conv_args.h"
 
 /* The methods, for the table. FORWARD and GRAD_DATA on processors (conv_direct.c,
- * conv_winograd.c); GRAD_WEIGHT on processors (conv_weight.c, conv_winograd.c); GPUs (conv_gpu.c).
- */
+ * conv_winograd.c); GRAD_WEIGHT on processors (conv_weight.c, conv_weight_dot.c,
+ * conv_winograd.c); GPUs (conv_gpu.c). */
 extern const Method conv_band, conv_point, conv_winograd, conv_group, conv_dot_band, conv_dot_point;
-extern const Method conv_weight_band, conv_weight_point, conv_weight_winograd, conv_weight_group;
+extern const Method conv_weight_band, conv_weight_point, conv_weight_winograd, conv_weight_group,
+    conv_weight_dot;
 extern const Method conv_tile, conv_weight_tile;
 
 /* ---- conv_shape.c */

@@ -8,7 +8,7 @@
  *   kernel, dot         launches of the steps of kernels.def; whether AVX512_BF16 can be used
  *   algorithm, group    a row of the table of algorithms; tiles of work-groups
  *   conv*               convolutions: conv_shape and conv_cpu for conv_direct, conv_winograd and
- *                       conv_weight (processors); conv_gpu
+ *                       conv_weight* (processors); conv_gpu
  *   gemm*, clblast      matrix products, on processors, GPUs and by a library
  *   algorithms          the table: every algorithm by its name; choosing one
  *   discover, open      which devices there are; opening one

@@ -73,18 +73,18 @@ static inline vec gather(GLOBAL const float *p, long step)
     return LOAD(lanes);
 }
 
-/* a0 b0 a1 b1 ...: of the first eight lanes, and of the last. */
-#define INTERLEAVE_LOW(a, b)                                                                        \
-    (vec)((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3, (a).s4, (b).s4, (a).s5,   \
-          (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
-#define INTERLEAVE_HIGH(a, b)                                                                       \
-    (vec)((a).s8, (b).s8, (a).s9, (b).s9, (a).sa, (b).sa, (a).sb, (b).sb, (a).sc, (b).sc, (a).sd,   \
-          (b).sd, (a).se, (b).se, (a).sf, (b).sf)
-#define TRANSPOSE_ROUND(to, from)                                       \
-    UNROLL                                                              \
-    for (int i = 0; i < 8; i++) {                                       \
-        (to)[2 * i] = INTERLEAVE_LOW((from)[i], (from)[i + 8]);         \
-        (to)[2 * i + 1] = INTERLEAVE_HIGH((from)[i], (from)[i + 8]);    \
+/* a0 b0 a1 b1 ...: of the first eight lanes, and of the last; T is the vector's type. */
+#define INTERLEAVE_LOW(T, a, b)                                                                     \
+    (T)((a).s0, (b).s0, (a).s1, (b).s1, (a).s2, (b).s2, (a).s3, (b).s3, (a).s4, (b).s4, (a).s5,     \
+        (b).s5, (a).s6, (b).s6, (a).s7, (b).s7)
+#define INTERLEAVE_HIGH(T, a, b)                                                                    \
+    (T)((a).s8, (b).s8, (a).s9, (b).s9, (a).sa, (b).sa, (a).sb, (b).sb, (a).sc, (b).sc, (a).sd,     \
+        (b).sd, (a).se, (b).se, (a).sf, (b).sf)
+#define TRANSPOSE_ROUND(to, from)                                         \
+    UNROLL                                                                \
+    for (int i = 0; i < 8; i++) {                                         \
+        (to)[2 * i] = INTERLEAVE_LOW(vec, (from)[i], (from)[i + 8]);      \
+        (to)[2 * i + 1] = INTERLEAVE_HIGH(vec, (from)[i], (from)[i + 8]); \
     }
 
 static inline void transpose(vec v[16])

@@ -101,6 +101,57 @@ static void many_channels(void **state)
     in_16_bits("conv.forward=cpu-dot-band,conv.grad-data=cpu-dot-band", long_sums);
 }
 
+/* ---- pairs of images */
+
+/* Whether the device runs weight gradients of bf16 with the algorithm that it was opened with. */
+static bool weights_by(const char *name)
+{
+    Step step = {.kind = STEP_CONV, .name = "test",
+                 .conv = {.op = CONV_GRAD_WEIGHT, .N = 2, .C = 16, .H = 4, .W = 4, .K = 16, .R = 1, .S = 1, .P = 4,
+                          .Q = 4, .stride = 1, .groups = 1, .type = DTYPE_BF16}};
+    assert_int_equal(conv.device.backend->choose(conv.device.device, &step), STATUS_OK);
+    return strcmp(step.algorithm, name) == 0;
+}
+
+/* Weight gradients whose pairs are two images: an odd image among few and many, strides beyond the kernel, rows in
+ * pieces. */
+static void image_pairs(void)
+{
+    check_shape(2, 33, 9, 7, 20, 1, 1, 2, 0, 1);
+    check_shape(3, 17, 5, 9, 35, 1, 1, 1, 0, 1);
+    check_shape(8, 48, 14, 14, 64, 1, 1, 1, 0, 1);
+    check_shape(5, 35, 7, 7, 40, 3, 3, 1, 1, 1);
+    check_shape(2, 64, 14, 14, 32, 3, 3, 1, 1, 1);
+    check_shape(3, 21, 9, 15, 37, 3, 3, 2, 1, 1);
+    check_shape(3, 3, 15, 17, 20, 7, 7, 2, 3, 1);
+    check_shape(2, 17, 12, 9, 33, 5, 3, 2, 1, 1);
+    check_shape(2, 8, 9, 12, 24, 2, 2, 3, 0, 1);
+    check_shape(1, 18, 12, 10, 50, 3, 3, 1, 0, 1);
+    check_shape(19, 33, 3, 3, 34, 3, 3, 1, 1, 1);
+    check_shape(23, 40, 2, 2, 40, 1, 1, 1, 0, 1);
+    check_shape(67, 5, 1, 1, 19, 3, 3, 1, 1, 1);
+    check_shape(3, 4, 3, 601, 16, 3, 3, 1, 1, 1);
+}
+
+static void weight_pairs(void **state)
+{
+    (void)state;
+    const char *name = "cpu-weight-dot";
+    conv.device = test_device_open("conv.grad-weight=cpu-weight-dot", false);
+    conv.stored = DTYPE_BF16;
+    if (weights_by(name)) {
+        image_pairs();
+        DeviceInfo *info = (DeviceInfo *)(uintptr_t)conv.device.backend->opened(conv.device.device);
+        info->units = 64;
+        info->local_memory = 32 << 10; /* smaller bands of fewer tiles */
+        assert_true(weights_by(name));
+        image_pairs();
+    } else {
+        printf("skipped: %s: the device has no AVX512_BF16\n", name);
+    }
+    test_device_close(&conv.device);
+}
+
 /* ---- rounding */
 
 /* A 1x1 convolution of one in-channel, whose results are no sums but single numbers, exact until they are rounded: y of
@@ -187,6 +238,7 @@ int main(void)
         cmocka_unit_test(pairs),
         cmocka_unit_test(few_channels),
         cmocka_unit_test(many_channels),
+        cmocka_unit_test(weight_pairs),
         cmocka_unit_test(rounding),
     };
     if (getenv("PACO_TEST_ONLY"))
