@@ -66,7 +66,13 @@ static inline vec rounda(vec v)
 typedef ushort act;
 typedef PASTE(uint, LANES) uvec;
 #define LOADA(p) PASTE(as_float, LANES)(PASTE(convert_uint, LANES)(PASTE(vload, LANES)(0, p)) << 16)
+#if LANES == 16 && defined(__clang__)
+/* One store of all lanes: Clang parts what vstore16 of ushort16 puts into 16 stores of two bytes. */
+typedef ushort16 words __attribute__((aligned(2)));
+#define STOREA(p, v) (*(GLOBAL words *)(p) = convert_ushort16(bf16_bits(v)))
+#else
 #define STOREA(p, v) PASTE(vstore, LANES)(PASTE(convert_ushort, LANES)(bf16_bits(v)), 0, p)
+#endif
 #define LOAD1(p) as_float((uint)*(p) << 16)
 #define STORE1(p, v) (*(p) = (ushort)bf16_bits1(v))
 static inline uvec bf16_bits(vec v)
