@@ -266,7 +266,7 @@ static void cache_survives_damage(void **state)
         add_on(&t, 77);
         t.backend->close(t.device);
         if (round > 0)
-            assert_int_equal(damage(folder, round == 2), 1);
+            assert_true(damage(folder, round == 2) >= 1);
     }
     remove_folder(folder);
 }
