@@ -5,6 +5,7 @@
 #include "base/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer)
 {
@@ -54,6 +55,48 @@ Status memory_read(Device *device, void *to, Ref from, uint64_t bytes)
                                    NULL, NULL),
                "read");
     return STATUS_OK;
+}
+
+static void fetch_free(Fetch *f)
+{
+    if (f->done)
+        clReleaseEvent(f->done);
+    free(f->memory);
+    *f = (Fetch){0};
+}
+
+Status memory_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
+{
+    Fetch *f = device->fetches;
+    CHECK(bytes && from.off <= from.buf->bytes && bytes <= from.buf->bytes - from.off);
+    while (f < device->fetches + FETCHES_MAX && f->done)
+        f++;
+    CHECKF(f < device->fetches + FETCHES_MAX, "more than %d fetches", FETCHES_MAX);
+    *f = (Fetch){.memory = mem_alloc(bytes), .bytes = bytes};
+    cl_int code = clEnqueueReadBuffer(device->queue, from.buf->mem, CL_FALSE, from.off, bytes,
+                                      f->memory, 0, NULL, &f->done);
+    if (code != CL_SUCCESS)
+        fetch_free(f);
+    CL_TRY(code, "fetch");
+    CL_TRY(clFlush(device->queue), "fetch");
+    *ticket = (int)(f - device->fetches);
+    return STATUS_OK;
+}
+
+Status memory_wait(Device *device, int ticket, void *to)
+{
+    Fetch *f = &device->fetches[ticket];
+    CHECKF(f->done, "no fetch has the ticket %d", ticket);
+    CL_TRY(clWaitForEvents(1, &f->done), "fetch");
+    memcpy(to, f->memory, f->bytes);
+    fetch_free(f);
+    return STATUS_OK;
+}
+
+void memory_drop_fetches(Device *device)
+{
+    for (int i = 0; i < FETCHES_MAX; i++)
+        fetch_free(&device->fetches[i]);
 }
 
 Status memory_enqueue(Device *device, const Step *step, cl_event *event)

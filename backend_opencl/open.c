@@ -114,6 +114,7 @@ void open_close(Device *device)
         return;
     if (device->queue)
         clFinish(device->queue);
+    memory_drop_fetches(device);
     clblast_close(device);
     program_release_all(device);
     if (device->dummy)

@@ -41,6 +41,13 @@ struct Buffer {
 
 typedef struct Program Program;
 
+/* A late read on its way: fetch, wait. */
+typedef struct Fetch {
+    cl_event done; /* NULL: the ticket is free */
+    void *memory;
+    uint64_t bytes;
+} Fetch;
+
 struct Device {
     DeviceInfo info;
     cl_device_id id, parent; /* parent: id is a sub-device of it, else NULL */
@@ -48,6 +55,7 @@ struct Device {
     cl_command_queue queue;
     Buffer *dummy;     /* stands for absent operands */
     Program *programs; /* built so far */
+    Fetch fetches[FETCHES_MAX];
     char *cache;       /* folder of built programs; NULL: none could be made */
     const char *forced[ALGORITHM_OPS]; /* an algorithm's name or family for each; NULL: none */
     bool profile;

@@ -104,6 +104,16 @@ static Status guard_read(Device *device, void *to, Ref from, uint64_t bytes)
     return guard_of(device)->inner->read(guard_of(device)->device, to, inner_ref(from), bytes);
 }
 
+static Status guard_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
+{
+    return guard_of(device)->inner->fetch(guard_of(device)->device, inner_ref(from), bytes, ticket);
+}
+
+static Status guard_wait(Device *device, int ticket, void *to)
+{
+    return guard_of(device)->inner->wait(guard_of(device)->device, ticket, to);
+}
+
 static Status guard_choose(Device *device, Step *step)
 {
     return guard_of(device)->inner->choose(guard_of(device)->device, step);
@@ -142,7 +152,7 @@ const Backend *guard_backend(void)
 {
     static const Backend backend = {
         .abi = BACKEND_ABI, .name = "guarded", .opened = guard_opened, .alloc = guard_alloc,
-        .release = guard_release, .write = guard_write, .read = guard_read, .choose = guard_choose,
+        .release = guard_release, .write = guard_write, .read = guard_read, .fetch = guard_fetch, .wait = guard_wait, .choose = guard_choose,
         .prepare = guard_prepare, .discard = guard_discard, .run = guard_run, .sync = guard_sync,
     };
     return &backend;

@@ -5,9 +5,9 @@
  * Backend. The module includes only src/base and src/device. Above this line nothing includes an
  * OpenCL or CUDA header.
  *
- * Order: steps, writes, reads and marks of one device take effect in the order of the calls. `run`
- * and `write` may return before the work is done; `read` and `sync` wait. A device is used by one
- * thread. */
+ * Order: steps, writes, reads and fetches of one device take effect in the order of the calls.
+ * `run`, `write` and `fetch` may return before the work is done; `read`, `wait` and `sync` wait. A
+ * device is used by one thread. */
 #ifndef PACO_DEVICE_BACKEND_H
 #define PACO_DEVICE_BACKEND_H
 
@@ -18,7 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 3, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 4, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+/* Copies of `fetch` that a device may hold. */
+enum { FETCHES_MAX = 8 };
 
 typedef struct Buffer Buffer; /* the backend's own: memory on a device */
 typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */
@@ -193,6 +195,10 @@ typedef struct Backend {
     /* The host memory may be reused when write returns. */
     Status (*write)(Device *device, Ref to, const void *from, uint64_t bytes);
     Status (*read)(Device *device, void *to, Ref from, uint64_t bytes);
+    /* A late read: fetch begins a copy into memory of the backend and returns at once; wait, once
+     * for each ticket and in any order, waits for that copy alone and gives its bytes. */
+    Status (*fetch)(Device *device, Ref from, uint64_t bytes, int *ticket);
+    Status (*wait)(Device *device, int ticket, void *to);
 
     /* Before memory is planned: picks an algorithm (the one asked for in step->algorithm, if it can
      * run the step); fills packed_bytes, packed_layout, workspace_bytes and algorithm. refs are not

@@ -104,7 +104,10 @@ static Status open_bench(Bench *b)
 
 static Status run_once(Bench *b)
 {
-    return b->evaluation ? run_eval(&b->run) : run_step(&b->run, &b->at);
+    if (b->evaluation)
+        return run_eval(&b->run);
+    TRY(run_step(&b->run, &b->at));
+    return b->run.ahead == RUN_AHEAD_MAX ? run_results(&b->run, &b->at) : STATUS_OK;
 }
 
 static int by_value(const void *a, const void *b)

@@ -24,10 +24,16 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state)
     return plan->backend->run(plan->device, plan->steps + begin, count);
 }
 
+/* Whether the host's bytes are the device's. */
+static bool same_bytes(const PlanValue *v, DType type)
+{
+    return !v->blocked && type == v->stored;
+}
+
 Status plan_write(Plan *plan, const Value *value, const void *host, DType type)
 {
     const PlanValue *v = &plan->values[value->id];
-    if (!v->blocked && type == v->stored)
+    if (same_bytes(v, type))
         return plan->backend->write(plan->device, plan_ref(plan, value), host, v->bytes);
     void *staged = mem_zero(1, v->bytes);
     int64_t count = dims_count(value->dims);
@@ -38,16 +44,43 @@ Status plan_write(Plan *plan, const Value *value, const void *host, DType type)
     return status;
 }
 
+/* The host's elements from the device's bytes. */
+static void convert(const Plan *plan, const PlanValue *v, const void *bytes, void *host, DType type)
+{
+    int64_t count = dims_count(v->value->dims);
+    for (int64_t i = 0; i < count; i++)
+        host_set(host, type, i, plan_element(plan, v, bytes, i));
+}
+
 Status plan_read(Plan *plan, const Value *value, void *host, DType type)
 {
     const PlanValue *v = &plan->values[value->id];
-    if (!v->blocked && type == v->stored)
-        return plan->backend->read(plan->device, host, plan_ref(plan, value), v->bytes);
+    Ref place = plan_ref(plan, value);
+    if (same_bytes(v, type))
+        return plan->backend->read(plan->device, host, place, v->bytes);
     void *staged = mem_alloc(v->bytes);
-    Status status = plan->backend->read(plan->device, staged, plan_ref(plan, value), v->bytes);
-    int64_t count = dims_count(value->dims);
-    for (int64_t i = 0; i < count && status == STATUS_OK; i++)
-        host_set(host, type, i, plan_element(plan, v, staged, i));
+    Status status = plan->backend->read(plan->device, staged, place, v->bytes);
+    if (status == STATUS_OK)
+        convert(plan, v, staged, host, type);
+    free(staged);
+    return status;
+}
+
+Status plan_fetch(Plan *plan, const Value *value, int *ticket)
+{
+    return plan->backend->fetch(plan->device, plan_ref(plan, value), plan->values[value->id].bytes,
+                                ticket);
+}
+
+Status plan_wait(Plan *plan, const Value *value, int ticket, void *host, DType type)
+{
+    const PlanValue *v = &plan->values[value->id];
+    if (same_bytes(v, type))
+        return plan->backend->wait(plan->device, ticket, host);
+    void *staged = mem_alloc(v->bytes);
+    Status status = plan->backend->wait(plan->device, ticket, staged);
+    if (status == STATUS_OK)
+        convert(plan, v, staged, host, type);
     free(staged);
     return status;
 }

@@ -143,6 +143,9 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state);
 /* Moves a value between host (logical row-major, `type` F32, F64, I32 or U8) and device. */
 Status plan_write(Plan *plan, const Value *value, const void *host, DType type);
 Status plan_read(Plan *plan, const Value *value, void *host, DType type);
+/* A late read, as the backend's contract says. */
+Status plan_fetch(Plan *plan, const Value *value, int *ticket);
+Status plan_wait(Plan *plan, const Value *value, int ticket, void *host, DType type);
 /* The place of a value. */
 Ref plan_ref(const Plan *plan, const Value *value);
 /* Bytes of a slab, or of all of them. */

@@ -2,8 +2,10 @@
 #include "plan/session.h"
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/rng.h"
 #include "device/registry.h"
+#include "graph/host.h"
 #include "graph/interp.h"
 #include "graph/passes.h"
 
@@ -13,6 +15,7 @@
 
 struct Session {
     Graph *graph;
+    double *fetched[FETCHES_MAX]; /* of the reference, by ticket */
     Interp *interp;         /* the reference, or */
     const Backend *backend; /* a device and its plan */
     Device *device;
@@ -65,6 +68,8 @@ void session_close(Session *s)
 {
     if (!s)
         return;
+    for (int i = 0; i < FETCHES_MAX; i++)
+        free(s->fetched[i]);
     plan_free(s->plan);
     interp_free(s->interp);
     tuning_free(s->tuning);
@@ -111,6 +116,28 @@ Status session_read(Session *s, const Value *value, void *host, DType type)
     if (s->plan)
         return plan_read(s->plan, value, host, type);
     interp_read(s->interp, value, host, type);
+    return STATUS_OK;
+}
+
+Status session_fetch(Session *s, const Value *value, int *ticket)
+{
+    if (s->plan)
+        return plan_fetch(s->plan, value, ticket);
+    for (*ticket = 0; s->fetched[*ticket]; ++*ticket)
+        CHECKF(*ticket < FETCHES_MAX - 1, "more than %d fetches", FETCHES_MAX);
+    s->fetched[*ticket] = mem_alloc((size_t)dims_count(value->dims) * sizeof(double));
+    interp_read(s->interp, value, s->fetched[*ticket], DTYPE_F64);
+    return STATUS_OK;
+}
+
+Status session_wait(Session *s, const Value *value, int ticket, void *host, DType type)
+{
+    if (s->plan)
+        return plan_wait(s->plan, value, ticket, host, type);
+    for (int64_t i = 0; i < dims_count(value->dims); i++)
+        host_set(host, type, i, s->fetched[ticket][i]);
+    free(s->fetched[ticket]);
+    s->fetched[ticket] = NULL;
     return STATUS_OK;
 }
 

@@ -31,6 +31,10 @@ void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 /* Moves a value between host (logical row-major elements of `type`) and device. */
 Status session_write(Session *session, const Value *value, const void *host, DType type);
 Status session_read(Session *session, const Value *value, void *host, DType type);
+/* A late read, after which the value may change: fetch returns at once; wait, once for each ticket,
+ * waits until what was enqueued before the fetch is done. FETCHES_MAX tickets at a time. */
+Status session_fetch(Session *session, const Value *value, int *ticket);
+Status session_wait(Session *session, const Value *value, int ticket, void *host, DType type);
 Status session_run(Session *session, Segment segment, const StepParams *state);
 /* One whole training step: its segments in their order, those of ranks once for every rank of the
  * share. The state's rank and sum are set here. */

@@ -116,20 +116,42 @@ double run_lr(const Run *run, const Progress *at)
     return schedule_lr(&run->schedule, at->epoch);
 }
 
-Status run_step(Run *run, Progress *at)
+/* The row of the queue that keys go to, `steps` steps after `at`. */
+static int queue_head(const Run *run, const Progress *at, int steps)
 {
     const ModelConfig *c = &run->config;
+    int64_t keys = (int64_t)c->batch * c->ranks.all * steps;
+    return run->model.queue ? (int)((at->queue_head + keys) % c->queue) : at->queue_head;
+}
+
+static Status fetch_results(Run *run, RunTickets *tickets)
+{
+    const Model *m = &run->model;
+    if (m->scaler)
+        TRY(session_fetch(run->session, m->scaler, &tickets->scaler));
+    TRY(session_fetch(run->session, m->loss, &tickets->loss));
+    return session_fetch(run->session, m->correct, &tickets->correct);
+}
+
+Status run_step(Run *run, const Progress *at)
+{
+    CHECK(run->ahead < RUN_AHEAD_MAX);
     StepParams params = {.lr = run_lr(run, at),
-                         .grad_scale = 1.0 / c->ranks.all,
-                         .queue_head = at->queue_head,
-                         .step = (int)at->done};
+                         .grad_scale = 1.0 / run->config.ranks.all,
+                         .queue_head = queue_head(run, at, run->ahead),
+                         .step = (int)at->done + run->ahead};
     TRY(session_step(run->session, params));
-    if (run->model.queue)
-        at->queue_head =
-            (int)((at->queue_head + (int64_t)c->batch * c->ranks.all) % c->queue);
-    at->step++;
-    at->done++;
+    TRY(fetch_results(run, &run->tickets[run->ahead]));
+    run->ahead++;
     return STATUS_OK;
+}
+
+static void take_scaler(Run *run, Progress *at, const float scaler[SCALER_FLOATS])
+{
+    int64_t skips = (int64_t)scaler[SCALER_SKIPS];
+    run->scale = scaler[SCALER_SCALE];
+    run->skipped = skips != at->overflows;
+    at->overflows = skips;
 }
 
 Status run_scaler(Run *run, Progress *at)
@@ -138,20 +160,35 @@ Status run_scaler(Run *run, Progress *at)
     if (!run->model.scaler)
         return STATUS_OK;
     TRY(session_read(run->session, run->model.scaler, scaler, DTYPE_F32));
-    int64_t skips = (int64_t)scaler[SCALER_SKIPS];
-    run->scale = scaler[SCALER_SCALE];
-    run->skipped = skips != at->overflows;
-    at->overflows = skips;
+    take_scaler(run, at, scaler);
     return STATUS_OK;
+}
+
+/* Of the first step ahead. */
+static Status wait_results(Run *run, Progress *at)
+{
+    const Model *m = &run->model;
+    const RunTickets tickets = run->tickets[0];
+    float scaler[SCALER_FLOATS];
+    memmove(run->tickets, run->tickets + 1, sizeof run->tickets - sizeof *run->tickets);
+    run->ahead--;
+    if (m->scaler) {
+        TRY(session_wait(run->session, m->scaler, tickets.scaler, scaler, DTYPE_F32));
+        take_scaler(run, at, scaler);
+    }
+    TRY(session_wait(run->session, m->loss, tickets.loss, run->loss, DTYPE_F64));
+    return session_wait(run->session, m->correct, tickets.correct, run->correct, DTYPE_I32);
 }
 
 Status run_results(Run *run, Progress *at)
 {
     int ranks = run->config.ranks.all;
     double sum = 0;
-    TRY(run_scaler(run, at));
-    TRY(session_read(run->session, run->model.loss, run->loss, DTYPE_F64));
-    TRY(session_read(run->session, run->model.correct, run->correct, DTYPE_I32));
+    CHECK(run->ahead > 0);
+    TRY(wait_results(run, at));
+    at->queue_head = queue_head(run, at, 1);
+    at->step++;
+    at->done++;
     for (int r = 0; r < ranks; r++) {
         sum += run->loss[r];
         at->correct += run->correct[2 * r];

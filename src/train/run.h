@@ -9,11 +9,21 @@
 #include "state/progress.h"
 #include "train/schedule.h"
 
+/* Steps that may be launched before the results of the first of them are read. */
+enum { RUN_AHEAD_MAX = 2 };
+
+/* Tickets (session_fetch) of a step's results. */
+typedef struct RunTickets {
+    int scaler, loss, correct;
+} RunTickets;
+
 typedef struct Run {
     ModelConfig config;
     Model model;
     Session *session;
     Schedule schedule; /* of the learning rate; run_begin sets it */
+    int ahead;         /* steps launched whose results are not read yet, and their tickets */
+    RunTickets tickets[RUN_AHEAD_MAX];
     double *loss;      /* [R], of the step that run_results read */
     double scale;      /* of the loss, after it: fp16; else 0 */
     bool skipped;      /* it overflowed and changed no weight: fp16 */
@@ -47,14 +57,16 @@ void run_shuffle(const Run *run, uint64_t seed, int epoch, int64_t step, int32_t
 Status run_feed(Run *run, const RunFeed *feed);
 /* The learning rate of the epoch that runs. */
 double run_lr(const Run *run, const Progress *at);
-/* One training step of epoch at->epoch over what was fed; advances at's step, done and queue_head.
- * Does not wait for the device. */
-Status run_step(Run *run, Progress *at);
-/* Waits for the step; sets scale, skipped and at's overflows, where the loss is scaled: part of
- * run_results, and for who goes on with a run. */
+/* Launches the next training step of epoch at->epoch, over what was fed, and does not wait for the
+ * device: `at` stays where the results are read. Once RUN_AHEAD_MAX steps are ahead of it, results
+ * come first. */
+Status run_step(Run *run, const Progress *at);
+/* Reads the scaler; sets scale, skipped and at's overflows, where the loss is scaled: for who goes
+ * on with a run. */
 Status run_scaler(Run *run, Progress *at);
-/* Waits for the step; sets loss, correct, scale and skipped, and adds them to at's loss_sum,
- * correct, seen, overflows and lost: the loss of a skipped step counts where it is a number. */
+/* Waits for the first of the steps ahead; sets loss, correct, scale and skipped, adds them to at's
+ * loss_sum, correct, seen, overflows and lost, and advances its step, done and queue_head: the loss
+ * of a skipped step counts where it is a number. */
 Status run_results(Run *run, Progress *at);
 
 /* Evaluation: fold once the weights are final, then for each batch feed and evaluate; the model's

@@ -1,8 +1,9 @@
 /* The training loop.
  *
- * One step: the next batch of views goes to the device, the run's step (run.h) is done, loss and
- * accuracy come back. Everything random is a function of (seed, epoch, step), so a run is the same
- * however it was cut. */
+ * One step: the next batch of views goes to the device, the run's step (run.h) is launched, then loss
+ * and accuracy of the step before come back, so that the device always has work. What must know the
+ * state catches up first; `at` never is ahead of what is known. Everything random is a function of
+ * (seed, epoch, step), so a run is the same however it was cut. */
 #include "train/trainer.h"
 
 #include "base/arena.h"
@@ -200,9 +201,8 @@ static const char *what_overflowed(const Run *run)
     return "gradients overflow fp16";
 }
 
-static Status read_results(Trainer *t)
+static Status check_results(const Trainer *t)
 {
-    TRY(run_results(&t->run, &t->at));
     /* Above a scale of 1 a smaller one may help: the step was skipped. */
     if (t->run.skipped && t->run.scale / SCALER_RULE.backoff <= 1)
         return status_fail(STATUS_NAN,
@@ -241,8 +241,30 @@ static void show_progress(Trainer *t)
                  (double)(t->at.seen - t->first_seen) / elapsed, eta);
 }
 
+/* Of the first step ahead. */
+static Status read_results(Trainer *t)
+{
+    TRY(run_results(&t->run, &t->at));
+    TRY(check_results(t));
+    show_progress(t);
+    return STATUS_OK;
+}
+
+static Status catch_up(Trainer *t)
+{
+    while (t->run.ahead)
+        TRY(read_results(t));
+    return STATUS_OK;
+}
+
 /* ------------------------------------------------------------------------------------ checkpoints
  */
+
+static Status save(Trainer *t, StoreKind kind)
+{
+    TRY(catch_up(t));
+    return keeper_save(&t->keeper, &t->at, kind);
+}
 
 /* Adds what becomes of the run after images failed: the same file would stop it again. */
 static Status tell_saved(const Trainer *t, Status status, const char *why)
@@ -260,8 +282,8 @@ static Status give_up(Trainer *t, Status status)
 {
     char why[STATUS_TEXT_MAX];
     snprintf(why, sizeof why, "%s", status_text());
-    bool saved = t->keeper.store && t->at.done > 0 &&
-                 keeper_save(&t->keeper, &t->at, STORE_PLAIN) == STATUS_OK;
+    TRY(catch_up(t));
+    bool saved = t->keeper.store && t->at.done > 0 && save(t, STORE_PLAIN) == STATUS_OK;
     return saved ? tell_saved(t, status, why) : status_fail(status, "%s", why);
 }
 
@@ -275,9 +297,7 @@ static Status train_step(Trainer *t)
     t->at.skipped += loader_stats(t->loader).skipped - skipped;
     TRY(feed(t, batch));
     TRY(run_step(&t->run, &t->at));
-    TRY(read_results(t));
-    show_progress(t);
-    return STATUS_OK;
+    return t->run.ahead == RUN_AHEAD_MAX ? read_results(t) : STATUS_OK;
 }
 
 /* After a request to stop: a checkpoint, and the status that says so. Whoever sees it runs the same
@@ -285,7 +305,7 @@ static Status train_step(Trainer *t)
 static Status stop(Trainer *t, bool evaluating)
 {
     if (!evaluating) /* before an evaluation it is saved already */
-        TRY(keeper_save(&t->keeper, &t->at, STORE_PLAIN));
+        TRY(save(t, STORE_PLAIN));
     return status_fail(
         t->keeper.store ? STATUS_STOPPED : STATUS_IO,
         "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
@@ -398,21 +418,22 @@ static void begin_epoch(Trainer *t)
 static Status train_epoch(Trainer *t)
 {
     int stop_after = t->options->stop_after, every = t->options->save_steps;
-    while (t->at.step < t->steps) {
+    while (t->at.step + t->run.ahead < t->steps) {
         TRY(train_step(t));
+        int64_t ahead = t->run.ahead;
         if (atomic_load(&stop_asked) || (stop_after && ++t->own_steps >= stop_after))
             return stop(t, false);
-        if (every && t->at.done % every == 0 && t->at.step < t->steps)
-            TRY(keeper_save(&t->keeper, &t->at, STORE_PLAIN));
+        if (every && (t->at.done + ahead) % every == 0 && t->at.step + ahead < t->steps)
+            TRY(save(t, STORE_PLAIN));
     }
-    return STATUS_OK;
+    return catch_up(t);
 }
 
 /* Evaluation can take long and fail by an image of its own: nothing trained may be lost to it. A
  * run that went on from just here has been saved. */
 static Status save_before_evaluation(Trainer *t)
 {
-    return t->at.step > t->first_step ? keeper_save(&t->keeper, &t->at, STORE_TRAINED) : STATUS_OK;
+    return t->at.step > t->first_step ? save(t, STORE_TRAINED) : STATUS_OK;
 }
 
 static Status run_epoch(Trainer *t)
@@ -433,7 +454,7 @@ static Status run_epoch(Trainer *t)
     t->at.epoch++;
     t->at.step = 0;
     return best || saves_now(t)
-               ? keeper_save(&t->keeper, &t->at, best ? STORE_BEST_SO_FAR : STORE_PLAIN)
+               ? save(t, best ? STORE_BEST_SO_FAR : STORE_PLAIN)
                : STATUS_OK;
 }
 
