@@ -4,9 +4,10 @@
 #include "kernel.h"
 #include "memory.h"
 #include "open.h"
+#include "replay.h"
+#include "transfer.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 
 #include <stdlib.h>
 
@@ -79,27 +80,9 @@ static Status step_prepare(Device *device, Step *step)
 static void step_discard(Device *device, Step *step)
 {
     cudaStreamSynchronize(device->stream);
+    replay_drop(device, step);
     prepared_free(step->prepared);
     step->prepared = NULL;
-}
-
-static Status step_run(Device *device, const Step *step)
-{
-    const Prepared *p = step->prepared;
-    CHECKF(p, "%s was not prepared", step->name);
-    if (p->begin)
-        CUDA_TRY(cudaEventRecord(p->begin, device->stream), step->name);
-    TRY(p->run(device, step, p->own));
-    if (p->end)
-        CUDA_TRY(cudaEventRecord(p->end, device->stream), step->name);
-    return STATUS_OK;
-}
-
-static Status steps_run(Device *device, const Step *steps, int count)
-{
-    for (int i = 0; i < count; i++)
-        TRY(step_run(device, &steps[i]));
-    return STATUS_OK;
 }
 
 static Status steps_sync(Device *device)
@@ -130,13 +113,15 @@ static const Backend backend = {
     .opened = opened,
     .alloc = memory_alloc,
     .release = memory_release,
-    .write = memory_write,
-    .read = memory_read,
+    .write = transfer_write,
+    .read = transfer_read,
+    .fetch = transfer_fetch,
+    .wait = transfer_wait,
     .choose = step_choose,
     .candidate = step_candidate,
     .prepare = step_prepare,
     .discard = step_discard,
-    .run = steps_run,
+    .run = replay_run,
     .sync = steps_sync,
     .elapsed = step_elapsed,
 };

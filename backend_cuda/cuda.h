@@ -3,12 +3,13 @@
  * The files stand in layers; each includes and calls only those above it.
  *
  *   cuda             the device handle and errors
- *   memory           buffers, COPY and FILL steps
+ *   memory, transfer buffers, COPY and FILL steps; writes, reads, fetches
  *   kernel           steps of kernels.def: one launch each
  *   properties       what cuDNN is told of the device
  *   cudnn            one convolution as cuDNN's graph: its plans
  *   conv             convolutions: choosing a plan, packed weights, what comes after
  *   gemm             matrix products by cuBLASLt
+ *   replay           running ranges of steps, recorded as graphs
  *   discover, open   which devices there are; opening one
  *   backend          the functions of the contract */
 #ifndef PACO_CUDA_H
@@ -28,17 +29,42 @@ struct Buffer {
 /* A convolution's plans, kept for all steps that are alike (cudnn.h). */
 typedef struct ConvPlans ConvPlans;
 
+/* Pinned memory on the way to the device or back (transfer.h). */
+typedef struct Slot {
+    char *memory;
+    uint64_t room, held; /* bytes; held: of a fetch that nobody waited for yet, else 0 */
+    cudaEvent_t done;    /* behind the last use; NULL: never used */
+} Slot;
+
+/* Where a large write comes to on the device before its turn. */
+typedef struct Landing {
+    void *memory; /* NULL: no memory was left */
+    uint64_t room;
+    cudaEvent_t arrived;
+} Landing;
+
+/* Writes that may be on their way: those of two steps, of which each writes its state before every
+ * segment of every rank, and two sets of images. */
+enum { SMALL_WRITES = 64, LARGE_WRITES = 2 };
+
+/* A range of steps that ran (replay.h). */
+typedef struct Replay Replay;
+
 struct Device {
     DeviceInfo info;
     int index;
-    cudaStream_t stream;
+    cudaStream_t stream, uploads; /* uploads: of large writes, which wait for nothing */
+    Slot small[SMALL_WRITES], large[LARGE_WRITES], fetches[FETCHES_MAX];
+    Landing landings[LARGE_WRITES]; /* of the large slots */
+    uint64_t small_turn, large_turn;
+    Replay *replays;
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;
     cudnnBackendDescriptor_t properties; /* of the device, as cuDNN wants to know them */
     ConvPlans *plans;
     const char *forced[CONV_PACK]; /* a plan's name for each operation; NULL: none */
     bool tensor_cores;             /* TF32 for float32: --math tf32 */
-    bool profile;
+    bool profile, graphs;
 };
 
 /* What a prepared step is. */

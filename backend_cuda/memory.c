@@ -29,37 +29,18 @@ void memory_release(Device *device, Buffer *buffer)
     free(buffer);
 }
 
-/* Of memory that is not pinned the driver has its own copy when the call returns. */
-Status memory_write(Device *device, Ref to, const void *from, uint64_t bytes)
-{
-    CUDA_TRY(cudaMemcpyAsync(place_of(to), from, bytes, cudaMemcpyHostToDevice, device->stream),
-             "write");
-    return STATUS_OK;
-}
-
-Status memory_read(Device *device, void *to, Ref from, uint64_t bytes)
-{
-    CUDA_TRY(cudaMemcpyAsync(to, place_of(from), bytes, cudaMemcpyDeviceToHost, device->stream),
-             "read");
-    CUDA_TRY(cudaStreamSynchronize(device->stream), "read");
-    return STATUS_OK;
-}
-
-/* A pattern of equal bytes is set by the driver; any other by copies that double what is there. */
+/* A pattern of four bytes, each set for itself: of equal ones by one call. */
 static Status fill(Device *device, char *to, uint64_t bytes, uint32_t pattern)
 {
-    uint32_t byte = pattern & 0xff;
-    if (pattern == byte * 0x01010101u) {
-        CUDA_TRY(cudaMemsetAsync(to, (int)byte, bytes, device->stream), "fill");
+    enum { WORD = sizeof pattern };
+    if (pattern == (pattern & 0xff) * 0x01010101u) {
+        CUDA_TRY(cudaMemsetAsync(to, (int)(pattern & 0xff), bytes, device->stream), "fill");
         return STATUS_OK;
     }
-    uint64_t done = bytes < sizeof pattern ? bytes : sizeof pattern;
-    CUDA_TRY(cudaMemcpyAsync(to, &pattern, done, cudaMemcpyHostToDevice, device->stream), "fill");
-    for (; done < bytes; done *= 2) {
-        uint64_t more = bytes - done < done ? bytes - done : done;
-        CUDA_TRY(cudaMemcpyAsync(to + done, to, more, cudaMemcpyDeviceToDevice, device->stream),
+    for (uint64_t i = 0; i < WORD && i < bytes; i++)
+        CUDA_TRY(cudaMemset2DAsync(to + i, WORD, (int)(pattern >> 8 * i & 0xff), 1,
+                                   (bytes - i + WORD - 1) / WORD, device->stream),
                  "fill");
-    }
     return STATUS_OK;
 }
 

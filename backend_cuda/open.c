@@ -1,8 +1,9 @@
 #include "open.h"
 
 #include "cudnn.h"
-#include "memory.h"
 #include "properties.h"
+#include "replay.h"
+#include "transfer.h"
 
 #include "base/arena.h"
 
@@ -77,8 +78,13 @@ static bool read_word(Device *device, const char *word, size_t length)
         CONV_OP_LIST(X)
 #undef X
     };
+    static const char without[] = "graphs=off";
     if (length == 3 && memcmp(word, "gpu", 3) == 0)
         return true;
+    if (length == strlen(without) && memcmp(word, without, length) == 0) {
+        device->graphs = false;
+        return true;
+    }
     for (int op = 0; op < CONV_PACK; op++) {
         size_t before = strlen(ops[op]) + 1;
         if (length <= before || memcmp(word, ops[op], before - 1) || word[before - 1] != '=' ||
@@ -100,8 +106,8 @@ static Status read_kernels(Device *device, const char *kernels)
         size_t length = strcspn(word, ",");
         if (!read_word(device, word, length))
             return status_fail(STATUS_USAGE,
-                               "cuda: kernels %.*s: neither gpu nor a plan such as "
-                               "conv.forward=cudnn-1 (`paco tune` lists them)",
+                               "cuda: kernels %.*s: neither gpu, graphs=off nor a plan such "
+                               "as conv.forward=cudnn-1 (`paco tune` lists them)",
                                (int)length, word);
         word += length + (word[length] == ',');
     }
@@ -116,6 +122,10 @@ void open_close(Device *device)
         return;
     if (device->stream)
         cudaStreamSynchronize(device->stream);
+    if (device->uploads)
+        cudaStreamSynchronize(device->uploads);
+    replay_drop(device, NULL);
+    transfer_close(device);
     cudnn_release(device);
     if (device->properties)
         cudnnBackendDestroyDescriptor(device->properties);
@@ -123,6 +133,8 @@ void open_close(Device *device)
         cublasLtDestroy(device->blas);
     if (device->cudnn)
         cudnnDestroy(device->cudnn);
+    if (device->uploads)
+        cudaStreamDestroy(device->uploads);
     if (device->stream)
         cudaStreamDestroy(device->stream);
     for (int op = 0; op < CONV_PACK; op++)
@@ -138,6 +150,7 @@ static Status open_found(Device *device, int index, const DeviceOptions *options
     TRY(read_kernels(device, options->kernels));
     CUDA_TRY(cudaSetDevice(index), "taking the device");
     CUDA_TRY(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "a stream");
+    CUDA_TRY(cudaStreamCreateWithFlags(&device->uploads, cudaStreamNonBlocking), "a stream");
     CUDNN_TRY(cudnnCreate(&device->cudnn), "opening cuDNN");
     CUDNN_TRY(cudnnSetStream(device->cudnn, device->stream), "opening cuDNN");
     BLAS_TRY(cublasLtCreate(&device->blas), "opening cuBLASLt");
@@ -154,6 +167,7 @@ Status open_index(int index, const DeviceOptions *options, Device **out)
     Device *device = mem_zero(1, sizeof *device);
     device->index = index;
     device->profile = options->profile;
+    device->graphs = !options->profile; /* a graph has no times of steps */
     Status status = open_found(device, index, options);
     if (status != STATUS_OK) {
         open_close(device);

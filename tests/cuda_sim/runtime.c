@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- streams */
+/* ---- streams and recordings */
 
 typedef struct Work {
     struct Work *next;
@@ -17,41 +17,81 @@ typedef struct Work {
     void *own;
 } Work;
 
-struct CUstream_st {
+typedef struct Works {
     Work *first, *last;
+} Works;
+
+struct CUgraph_st {
+    Works works;
+    int users;
+};
+
+struct CUgraphExec_st {
+    cudaGraph_t graph;
+};
+
+struct CUstream_st {
+    Works works;
+    cudaGraph_t recording; /* NULL: what comes is to be run */
+    bool spoiled;          /* the recording */
     struct CUstream_st *next;
 };
 
 static struct CUstream_st *streams;
 
-struct CUevent_st {
-    cudaStream_t stream;
-    double seconds;
-};
+static void append(Works *works, void (*run)(void *own), void *own)
+{
+    Work *work = malloc(sizeof *work);
+    *work = (Work){NULL, run, own};
+    if (works->last)
+        works->last->next = work;
+    else
+        works->first = work;
+    works->last = work;
+}
+
+static Work *take_first(Works *works)
+{
+    Work *work = works->first;
+    works->first = work->next;
+    if (!works->first)
+        works->last = NULL;
+    return work;
+}
+
+static void free_work(Work *work)
+{
+    free(work->own);
+    free(work);
+}
 
 void sim_enqueue(void *stream, void (*run)(void *own), void *own)
 {
     cudaStream_t s = stream;
-    Work *work = malloc(sizeof *work);
-    *work = (Work){NULL, run, own};
-    if (s->last)
-        s->last->next = work;
-    else
-        s->first = work;
-    s->last = work;
+    append(s->recording ? &s->recording->works : &s->works, run, own);
+}
+
+static void run_first(cudaStream_t s)
+{
+    Work *work = take_first(&s->works);
+    work->run(work->own);
+    free_work(work);
 }
 
 static void drain(cudaStream_t s)
 {
-    while (s->first) {
-        Work *work = s->first;
-        s->first = work->next;
-        if (!s->first)
-            s->last = NULL;
-        work->run(work->own);
-        free(work->own);
-        free(work);
-    }
+    while (s->works.first)
+        run_first(s);
+}
+
+/* While a stream records, calls that wait or take memory are illegal, whatever they are for. */
+static bool illegal(void)
+{
+    bool recording = false;
+    for (cudaStream_t s = streams; s; s = s->next)
+        if (s->recording)
+            recording = s->spoiled = true;
+    return recording;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int flags)
@@ -65,6 +105,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int flags)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
     drain(stream);
     return cudaSuccess;
 }
@@ -80,12 +122,125 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     return cudaSuccess;
 }
 
-/* ---- events */
+/* ---- graphs */
+
+static void leave(cudaGraph_t graph)
+{
+    if (--graph->users > 0)
+        return;
+    while (graph->works.first)
+        free_work(take_first(&graph->works));
+    free(graph);
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+    (void)mode;
+    if (stream->recording)
+        return cudaErrorIllegalState;
+    stream->recording = calloc(1, sizeof *stream->recording);
+    stream->recording->users = 1;
+    stream->spoiled = false;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    *graph = stream->recording;
+    stream->recording = NULL;
+    if (!stream->spoiled)
+        return cudaSuccess;
+    leave(*graph);
+    *graph = NULL;
+    return cudaErrorStreamCaptureInvalidated;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
+{
+    (void)flags;
+    *exec = malloc(sizeof **exec);
+    (*exec)->graph = graph;
+    graph->users++;
+    return cudaSuccess;
+}
+
+static void run_graph(void *own)
+{
+    cudaGraph_t graph = *(cudaGraph_t *)own;
+    for (Work *work = graph->works.first; work; work = work->next)
+        work->run(work->own);
+    leave(graph);
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    cudaGraph_t *own = malloc(sizeof *own);
+    *own = exec->graph;
+    exec->graph->users++;
+    sim_enqueue(stream, run_graph, own);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    leave(exec->graph);
+    free(exec);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    leave(graph);
+    return cudaSuccess;
+}
+
+/* ---- events. Recording them for a graph is left out: nothing here does. */
+
+struct CUevent_st {
+    cudaStream_t stream;     /* of the latest record; NULL: none */
+    long recorded, happened; /* the number of the latest record, of the latest that the stream came to */
+    double seconds;
+};
+
+typedef struct Mark {
+    cudaEvent_t event;
+    cudaStream_t stream;
+    long number;
+} Mark;
+
+static Mark *mark_of(cudaEvent_t event)
+{
+    Mark *mark = malloc(sizeof *mark);
+    *mark = (Mark){event, event->stream, event->recorded};
+    return mark;
+}
+
+static void happen(void *own)
+{
+    Mark *mark = own;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    mark->event->seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    mark->event->happened = mark->number;
+}
+
+static void run_until(void *own)
+{
+    const Mark *mark = own;
+    while (mark->event->happened < mark->number)
+        run_first(mark->stream);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
+{
+    (void)flags;
+    *event = calloc(1, sizeof **event);
+    return cudaSuccess;
+}
 
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
-    *event = calloc(1, sizeof **event);
-    return cudaSuccess;
+    return cudaEventCreateWithFlags(event, 0);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
@@ -94,28 +249,38 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     return cudaSuccess;
 }
 
-static void note_time(void *own)
-{
-    cudaEvent_t event = *(cudaEvent_t *)own;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    event->seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    cudaEvent_t *own = malloc(sizeof *own);
-    *own = event;
+    if (stream->recording && illegal())
+        return cudaErrorStreamCaptureUnsupported;
     event->stream = stream;
-    sim_enqueue(stream, note_time, own);
+    event->recorded++;
+    sim_enqueue(stream, happen, mark_of(event));
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags)
+{
+    (void)flags;
+    if (stream->recording && illegal())
+        return cudaErrorStreamCaptureIsolation;
+    sim_enqueue(stream, run_until, mark_of(event));
     return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    if (event->stream)
-        drain(event->stream);
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
+    run_until(&(Mark){event, event->stream, event->recorded});
     return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
+    return event->happened == event->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
@@ -186,7 +351,9 @@ cudaError_t cudaGetLastError(void)
 
 const char *cudaGetErrorString(cudaError_t code)
 {
-    return code == cudaErrorMemoryAllocation ? "out of memory" : "an error of the simulation";
+    return code == cudaErrorMemoryAllocation             ? "out of memory"
+           : code == cudaErrorStreamCaptureUnsupported ? "a call that cannot be recorded"
+                                                       : "an error of the simulation";
 }
 
 const char *cudaGetErrorName(cudaError_t code)
@@ -194,13 +361,16 @@ const char *cudaGetErrorName(cudaError_t code)
     return code == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorUnknown";
 }
 
-/* ---- memory. Its size stands before it. Freeing waits for all that was asked for. */
+/* ---- memory. Its size stands before it. Freeing memory of the device waits for all that was asked for; pinned memory
+ * is gone at once. */
 
 enum { BEFORE = 256 };
 
 cudaError_t cudaMalloc(void **place, size_t bytes)
 {
     char *block = NULL;
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
     if (bytes > memory() - taken || posix_memalign((void **)&block, BEFORE, BEFORE + bytes))
         return cudaErrorMemoryAllocation;
     memcpy(block, &bytes, sizeof bytes);
@@ -214,6 +384,8 @@ cudaError_t cudaFree(void *place)
     size_t bytes;
     if (!place)
         return cudaSuccess;
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
     for (cudaStream_t stream = streams; stream; stream = stream->next)
         drain(stream);
     memcpy(&bytes, (char *)place - BEFORE, sizeof bytes);
@@ -222,11 +394,54 @@ cudaError_t cudaFree(void *place)
     return cudaSuccess;
 }
 
+typedef struct Pinned {
+    struct Pinned *next;
+    char *memory;
+    size_t bytes;
+} Pinned;
+
+static Pinned *pinned;
+
+/* The block in which the place is, by the pointer to it. */
+static Pinned **pinned_of(const void *place)
+{
+    Pinned **at = &pinned;
+    while (*at && ((const char *)place < (*at)->memory || (const char *)place >= (*at)->memory + (*at)->bytes))
+        at = &(*at)->next;
+    return at;
+}
+
+cudaError_t cudaHostAlloc(void **place, size_t bytes, unsigned int flags)
+{
+    (void)flags;
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
+    Pinned *block = malloc(sizeof *block);
+    *block = (Pinned){pinned, malloc(bytes), bytes};
+    pinned = block;
+    *place = memset(block->memory, 0xff, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void *place)
+{
+    Pinned **at = pinned_of(place), *block = *at;
+    if (illegal())
+        return cudaErrorStreamCaptureUnsupported;
+    if (!block || block->memory != place)
+        return cudaErrorInvalidValue;
+    *at = block->next;
+    free(block->memory);
+    free(block);
+    return cudaSuccess;
+}
+
 typedef struct Copy {
     void *to;
     const void *from;
     size_t bytes;
     int byte;
+    size_t pitch, rows; /* of a value set in rows of `bytes`, so far apart */
     char copied[]; /* of host memory that is not pinned: as it was at the call */
 } Copy;
 
@@ -239,12 +454,16 @@ static void copy(void *own)
 static void set(void *own)
 {
     Copy *c = own;
-    memset(c->to, c->byte, c->bytes);
+    for (size_t row = 0; row < c->rows; row++)
+        memset((char *)c->to + row * c->pitch, c->byte, c->bytes);
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
-    bool upload = kind == cudaMemcpyHostToDevice;
+    bool upload = kind == cudaMemcpyHostToDevice && !*pinned_of(from);
+    bool pageable = upload || (kind == cudaMemcpyDeviceToHost && !*pinned_of(to));
+    if (pageable && stream->recording && illegal())
+        return cudaErrorStreamCaptureUnsupported;
     Copy *c = malloc(sizeof *c + (upload ? bytes : 0));
     *c = (Copy){.to = to, .from = upload ? NULL : from, .bytes = bytes};
     if (upload)
@@ -253,12 +472,17 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t stream)
+cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int byte, size_t bytes, size_t rows, cudaStream_t stream)
 {
     Copy *c = malloc(sizeof *c);
-    *c = (Copy){.to = to, .bytes = bytes, .byte = byte};
+    *c = (Copy){.to = to, .bytes = bytes, .byte = byte, .pitch = pitch, .rows = rows};
     sim_enqueue(stream, set, c);
     return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t stream)
+{
+    return cudaMemset2DAsync(to, bytes, byte, bytes, 1, stream);
 }
 
 /* ---- launches */

@@ -5,7 +5,10 @@
  * properties.c. Kernels run block by block, every thread a fiber (fibers.c), so that a barrier that is missing or not
  * reached by all is seen.
  *
- * A stream is lazy: nothing happens until somebody waits for it. Memory begins as 0xff, not-a-number in every type. */
+ * A stream is lazy: nothing happens until somebody waits for it, and then only what it waits for: the stream, or what
+ * comes before an event, and of other streams what these wait for. Pinned memory is read when the stream comes to it.
+ * Memory begins as 0xff, not-a-number in every type. What is recorded for a graph does not run, and what is illegal
+ * then spoils the recording. */
 #ifndef PACO_CUDA_SIM_H
 #define PACO_CUDA_SIM_H
 
@@ -43,7 +46,8 @@ float sim_shuffle(float value, int lane);
 /* The block's memory: the same place for the same call in every thread. */
 void *sim_shared(size_t bytes, const void *who);
 
-/* ---- runtime.c: work that a stream does when somebody waits for it; `own` is freed behind it. */
+/* ---- runtime.c: work that a stream does when somebody waits for it, or as often as a graph of it is launched; `own` is
+ * freed behind it. */
 void sim_enqueue(void *stream, void (*work)(void *own), void *own);
 
 #ifdef __cplusplus

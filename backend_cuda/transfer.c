@@ -1,0 +1,155 @@
+/* A write is copied to pinned memory and goes from there in the order of the stream. A large one
+ * crosses the bus while the device computes: in a stream of its own, to a place of its own, and only
+ * the copy from there to where it belongs waits for its turn. */
+#include "transfer.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+enum { LARGE = 64 << 10 }; /* bytes */
+
+static void free_memory(Slot *s)
+{
+    if (s->memory)
+        cudaFreeHost(s->memory);
+    s->memory = NULL;
+    s->room = 0;
+}
+
+/* Makes room for so many bytes. Nothing uses the slot. */
+static Status make_room(Slot *s, uint64_t bytes)
+{
+    if (!s->done)
+        CUDA_TRY(cudaEventCreateWithFlags(&s->done, cudaEventDisableTiming), "an event");
+    if (s->room >= bytes)
+        return STATUS_OK;
+    free_memory(s);
+    CUDA_TRY(cudaHostAlloc((void **)&s->memory, bytes, cudaHostAllocDefault), "pinned memory");
+    s->room = bytes;
+    return STATUS_OK;
+}
+
+/* A place on the device for so many bytes; none where the device has no memory left for it. */
+static Status make_landing(Landing *l, uint64_t bytes)
+{
+    if (!l->arrived)
+        CUDA_TRY(cudaEventCreateWithFlags(&l->arrived, cudaEventDisableTiming), "an event");
+    if (l->room >= bytes)
+        return STATUS_OK;
+    l->room = 0;
+    cudaFree(l->memory);
+    l->memory = NULL;
+    cudaError_t code = cudaMalloc(&l->memory, bytes);
+    if (code == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        return STATUS_OK;
+    }
+    CUDA_TRY(code, "memory for writes");
+    l->room = bytes;
+    return STATUS_OK;
+}
+
+/* The slot whose turn it is, once its last write is done. */
+static Status next_slot(Slot *slots, int count, uint64_t *turn, uint64_t bytes, Slot **slot)
+{
+    *slot = &slots[(*turn)++ % (uint64_t)count];
+    if ((*slot)->done)
+        CUDA_TRY(cudaEventSynchronize((*slot)->done), "write");
+    return make_room(*slot, bytes);
+}
+
+static Status write_small(Device *device, void *to, const void *from, uint64_t bytes)
+{
+    Slot *s;
+    TRY(next_slot(device->small, SMALL_WRITES, &device->small_turn, bytes, &s));
+    memcpy(s->memory, from, bytes);
+    CUDA_TRY(cudaMemcpyAsync(to, s->memory, bytes, cudaMemcpyHostToDevice, device->stream),
+             "write");
+    CUDA_TRY(cudaEventRecord(s->done, device->stream), "write");
+    return STATUS_OK;
+}
+
+static Status write_large(Device *device, void *to, const void *from, uint64_t bytes)
+{
+    Slot *s;
+    TRY(next_slot(device->large, LARGE_WRITES, &device->large_turn, bytes, &s));
+    Landing *l = &device->landings[s - device->large];
+    TRY(make_landing(l, bytes));
+    memcpy(s->memory, from, bytes);
+    cudaStream_t by = l->memory ? device->uploads : device->stream;
+    CUDA_TRY(cudaMemcpyAsync(l->memory ? l->memory : to, s->memory, bytes, cudaMemcpyHostToDevice,
+                             by),
+             "write");
+    if (l->memory) {
+        CUDA_TRY(cudaEventRecord(l->arrived, device->uploads), "write");
+        CUDA_TRY(cudaStreamWaitEvent(device->stream, l->arrived, 0), "write");
+        CUDA_TRY(cudaMemcpyAsync(to, l->memory, bytes, cudaMemcpyDeviceToDevice, device->stream),
+                 "write");
+    }
+    CUDA_TRY(cudaEventRecord(s->done, device->stream), "write");
+    return STATUS_OK;
+}
+
+Status transfer_write(Device *device, Ref to, const void *from, uint64_t bytes)
+{
+    if (bytes == 0)
+        return STATUS_OK;
+    return bytes < LARGE ? write_small(device, place_of(to), from, bytes)
+                         : write_large(device, place_of(to), from, bytes);
+}
+
+Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes)
+{
+    CUDA_TRY(cudaMemcpyAsync(to, place_of(from), bytes, cudaMemcpyDeviceToHost, device->stream),
+             "read");
+    CUDA_TRY(cudaStreamSynchronize(device->stream), "read");
+    return STATUS_OK;
+}
+
+Status transfer_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
+{
+    Slot *s = device->fetches;
+    while (s < device->fetches + FETCHES_MAX && s->held)
+        s++;
+    CHECKF(bytes && s < device->fetches + FETCHES_MAX, "more than %d fetches", FETCHES_MAX);
+    TRY(make_room(s, bytes));
+    CUDA_TRY(cudaMemcpyAsync(s->memory, place_of(from), bytes, cudaMemcpyDeviceToHost,
+                             device->stream),
+             "fetch");
+    CUDA_TRY(cudaEventRecord(s->done, device->stream), "fetch");
+    s->held = bytes;
+    *ticket = (int)(s - device->fetches);
+    return STATUS_OK;
+}
+
+Status transfer_wait(Device *device, int ticket, void *to)
+{
+    Slot *s = &device->fetches[ticket];
+    CHECKF(s->held, "no fetch has the ticket %d", ticket);
+    CUDA_TRY(cudaEventSynchronize(s->done), "fetch");
+    memcpy(to, s->memory, s->held);
+    s->held = 0;
+    return STATUS_OK;
+}
+
+static void free_slots(Slot *slots, int count)
+{
+    for (int i = 0; i < count; i++) {
+        free_memory(&slots[i]);
+        if (slots[i].done)
+            cudaEventDestroy(slots[i].done);
+    }
+}
+
+void transfer_close(Device *device)
+{
+    free_slots(device->small, SMALL_WRITES);
+    free_slots(device->large, LARGE_WRITES);
+    free_slots(device->fetches, FETCHES_MAX);
+    for (int i = 0; i < LARGE_WRITES; i++) {
+        cudaFree(device->landings[i].memory);
+        if (device->landings[i].arrived)
+            cudaEventDestroy(device->landings[i].arrived);
+    }
+}
