@@ -115,6 +115,12 @@ static void too_much_is_a_limit(void **state)
     assert_null(buffer);
 }
 
+static void check(Status status)
+{
+    if (status != STATUS_OK)
+        fail_msg("%s", status_text());
+}
+
 static void run_one(Step *step)
 {
     assert_int_equal(device.backend->choose(device.device, step), STATUS_OK);
@@ -154,6 +160,119 @@ static void copy_and_fill(void **state)
     operand_free(&device, &from);
     operand_free(&device, &to);
     free(values);
+}
+
+/* ---- nothing waits: rounds of writes, steps and late reads, several of them on their way */
+
+enum { PIECES = 24, PIECE = 16, WIDE = 40000, LAG = 3, ROUNDS = 24 };
+
+typedef struct Flow {
+    Operand in, wide_in, out, wide_out;
+    Step steps[3];
+    int tickets[ROUNDS][2];
+} Flow;
+
+static float flow_value(int round, int i)
+{
+    return (float)(round * 1000003 % 4099 + i);
+}
+
+static Step flow_copy(const Operand *from, const Operand *to)
+{
+    return (Step){.kind = STEP_COPY, .refs_count = 2, .refs = {from->ref, to->ref}, .writes = 2,
+                  .bytes = (int64_t)from->count * 4, .name = "copy"};
+}
+
+static void flow_prepare(Flow *f, const Operand *out, const Operand *wide_out)
+{
+    const Ref last = {out->ref.buf, out->ref.off + (PIECES * PIECE - 1) * 4};
+    f->steps[0] = flow_copy(&f->in, out);
+    f->steps[1] = flow_copy(&f->wide_in, wide_out);
+    f->steps[2] = (Step){.kind = STEP_FILL, .refs_count = 1, .refs = {last}, .writes = 1, .bytes = 4, .name = "fill",
+                         .fill = {0x3f800000}};
+    for (int i = 0; i < 3; i++) {
+        check(device.backend->choose(device.device, &f->steps[i]));
+        check(device.backend->prepare(device.device, &f->steps[i]));
+    }
+}
+
+/* Host memory is one for all writes: each must have been taken when write returns. */
+static void flow_write(const Flow *f, int round)
+{
+    static float host[WIDE];
+    for (int p = 0; p < PIECES; p++) {
+        for (int i = 0; i < PIECE; i++)
+            host[i] = flow_value(round, p * PIECE + i);
+        const Ref to = {f->in.ref.buf, f->in.ref.off + (uint64_t)(p * PIECE) * 4};
+        check(device.backend->write(device.device, to, host, PIECE * 4));
+    }
+    for (int i = 0; i < WIDE; i++)
+        host[i] = flow_value(round, i);
+    check(device.backend->write(device.device, f->wide_in.ref, host, WIDE * 4));
+}
+
+static void flow_run(Flow *f, int round)
+{
+    flow_write(f, round);
+    check(device.backend->run(device.device, f->steps, 3));
+}
+
+static void flow_check(const float *out, const float *wide, int round)
+{
+    for (int i = 0; i < PIECES * PIECE; i++)
+        assert_true(out[i] == (i == PIECES * PIECE - 1 ? 1.0f : flow_value(round, i)));
+    for (int i = 0; i < WIDE; i++)
+        assert_true(wide[i] == flow_value(round, i));
+}
+
+static void nothing_waits(void **state)
+{
+    (void)state;
+    static float out[PIECES * PIECE], wide[WIDE];
+    const size_t few = PIECES * PIECE;
+    Flow f = {operand_new(&device, NULL, few, true), operand_new(&device, NULL, WIDE, true),
+              operand_new(&device, NULL, few, true), operand_new(&device, NULL, WIDE, true), {{0}}, {{0}}};
+    Operand other = operand_new(&device, NULL, few, true), other_wide = operand_new(&device, NULL, WIDE, true);
+    flow_prepare(&f, &f.out, &f.wide_out);
+    for (int round = 0; round < ROUNDS + LAG; round++) {
+        if (round < ROUNDS) {
+            flow_run(&f, round);
+            check(device.backend->fetch(device.device, f.out.ref, sizeof out, &f.tickets[round][0]));
+            check(device.backend->fetch(device.device, f.wide_out.ref, sizeof wide, &f.tickets[round][1]));
+        }
+        if (round < LAG)
+            continue;
+        int late = round - LAG; /* in any order */
+        check(device.backend->wait(device.device, f.tickets[late][late % 2], late % 2 ? wide : out));
+        check(device.backend->wait(device.device, f.tickets[late][1 - late % 2], late % 2 ? out : wide));
+        flow_check(out, wide, late);
+    }
+    /* Other steps at the same place of the host's memory. */
+    for (int i = 0; i < 3; i++)
+        device.backend->discard(device.device, &f.steps[i]);
+    flow_prepare(&f, &other, &other_wide);
+    flow_run(&f, ROUNDS);
+    operand_read(&device, &other, out);
+    operand_read(&device, &other_wide, wide);
+    flow_check(out, wide, ROUNDS);
+    for (int i = 0; i < 3; i++)
+        device.backend->discard(device.device, &f.steps[i]);
+    Operand *all[] = {&f.in, &f.wide_in, &f.out, &f.wide_out, &other, &other_wide};
+    for (int i = 0; i < 6; i++)
+        operand_free(&device, all[i]);
+}
+
+/* A device may be closed while late reads are on their way. */
+static void closes_with_fetches(void **state)
+{
+    (void)state;
+    TestDevice t = test_device_open(NULL, false);
+    Operand o = operand_new(&t, NULL, WIDE, true);
+    int ticket;
+    for (int i = 0; i < FETCHES_MAX; i++)
+        check(t.backend->fetch(t.device, o.ref, WIDE * 4, &ticket));
+    operand_free(&t, &o);
+    test_device_close(&t);
 }
 
 /* The kernel `add` through a device. */
@@ -338,6 +457,8 @@ int main(void)
         cmocka_unit_test(memory_keeps_bytes),
         cmocka_unit_test(too_much_is_a_limit),
         cmocka_unit_test(copy_and_fill),
+        cmocka_unit_test(nothing_waits),
+        cmocka_unit_test(closes_with_fetches),
         cmocka_unit_test(table_kernel),
         cmocka_unit_test(peak_kernel),
         cmocka_unit_test(cache_survives_damage),

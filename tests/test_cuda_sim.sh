@@ -15,6 +15,7 @@ run() { # WHAT COMMAND...
     local what=$1
     shift
     "$@" >"$out" 2>&1 || { echo "FAILED: $what: exit code $?"; cat "$out"; failed=1; return; }
+    grep -F "without a graph" "$out" && { echo "FAILED: $what: steps that cannot be recorded"; failed=1; return; }
     echo "ok: $what"
 }
 
