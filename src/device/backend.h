@@ -172,7 +172,8 @@ static inline int device_lanes(const DeviceInfo *info)
 typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */
     const char *kernels; /* force kernels: "cpu" or "gpu" in place of the device's own kind, or an
-                            algorithm name for one op: "conv.forward=NAME", comma-separated */
+                            algorithm name for one op: "conv.forward=NAME", comma-separated; CUDA:
+                            "graphs=off" */
     const char
         *cache; /* folder of built programs and tuning results; NULL: the user's cache folder */
     bool profile;           /* per-step times are wanted */

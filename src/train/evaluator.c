@@ -1,5 +1,5 @@
-/* Evaluation, batch by batch in the data set's order; a short last batch leaves old rows behind,
- * unused. */
+/* Evaluation, batch by batch in the data set's order, each launched before the logits of the one
+ * before are read; a short last batch leaves old rows behind, unused. */
 #include "train/evaluator.h"
 
 #include "base/log.h"
@@ -19,49 +19,96 @@ static double cross_entropy(const float *logits, int classes, int label)
     return log(sum) + most - logits[label];
 }
 
-typedef struct EvalBuffers {
+/* A batch at which the device may still be. */
+typedef struct Late {
+    int n, ticket; /* n: images; 0: none */
+    int32_t *labels;
+    uint32_t *samples;
+} Late;
+
+typedef struct Evaluator {
+    const Evaluation *e;
+    Loader *loader;
     uint8_t *images;
     float *logits;
-} EvalBuffers;
+    Late late[2];
+    Metrics *metrics;
+    double loss; /* summed */
+    int64_t done;
+} Evaluator;
 
-static Status evaluate_batch(const Evaluation *e, const Batch *batch, const EvalBuffers *buffers,
-                             Metrics *metrics, double *loss)
+static Status launch(Evaluator *v, const Batch *batch, Late *late)
 {
-    size_t image = (size_t)e->views.size * (size_t)e->views.size * 3;
-    const Value *logits = e->run->model.eval_logits;
-    int classes = (int)logits->dims.d[1];
-    if (batch->n == 0)
+    size_t n = (size_t)batch->n, size = (size_t)v->e->views.size;
+    Run *run = v->e->run;
+    if (n == 0)
         return STATUS_OK;
-    memcpy(buffers->images, batch->query, (size_t)batch->n * image);
-    TRY(run_feed_eval(e->run, buffers->images, DTYPE_U8));
-    TRY(run_eval(e->run));
-    TRY(session_read(e->run->session, logits, buffers->logits, DTYPE_F32));
-    for (int i = 0; i < batch->n; i++)
-        *loss += cross_entropy(buffers->logits + (int64_t)i * classes, classes, batch->labels[i]);
-    return metrics_add(metrics, buffers->logits, batch->labels, batch->samples, batch->n);
+    memcpy(v->images, batch->query, n * size * size * 3);
+    TRY(run_feed_eval(run, v->images, DTYPE_U8));
+    TRY(run_eval(run));
+    TRY(session_fetch(run->session, run->model.eval_logits, &late->ticket));
+    memcpy(late->labels, batch->labels, n * sizeof *late->labels);
+    memcpy(late->samples, batch->samples, n * sizeof *late->samples);
+    late->n = batch->n;
+    return STATUS_OK;
 }
 
-static Status evaluate_all(const Evaluation *e, Loader *loader, const EvalBuffers *buffers,
-                           Metrics *metrics, EvaluationResult *result)
+static Status finish(Evaluator *v, Late *late)
 {
-    int64_t done = 0;
-    double total = 0;
-    TRY(run_fold(e->run));
-    for (;;) {
+    const Value *logits = v->e->run->model.eval_logits;
+    int classes = (int)logits->dims.d[1], n = late->n;
+    if (n == 0)
+        return STATUS_OK;
+    late->n = 0;
+    TRY(session_wait(v->e->run->session, logits, late->ticket, v->logits, DTYPE_F32));
+    for (int i = 0; i < n; i++)
+        v->loss += cross_entropy(v->logits + (int64_t)i * classes, classes, late->labels[i]);
+    TRY(metrics_add(v->metrics, v->logits, late->labels, late->samples, n));
+    v->done += n;
+    log_progress(60, "evaluating: %lld of %lld images", (long long)v->done,
+                 (long long)v->e->data->count);
+    return STATUS_OK;
+}
+
+/* A batch that cannot be loaded ends it once those before it are done. */
+static Status evaluate_all(Evaluator *v)
+{
+    TRY(run_fold(v->e->run));
+    for (int turn = 0;; turn = 1 - turn) {
         const Batch *batch;
-        TRY(loader_next(loader, &batch));
-        if (!batch)
-            break;
-        TRY(evaluate_batch(e, batch, buffers, metrics, &total));
-        done += batch->n;
-        log_progress(60, "evaluating: %lld of %lld images", (long long)done,
-                     (long long)e->data->count);
-        if (e->stop && atomic_load(e->stop))
+        Status status = loader_next(v->loader, &batch);
+        bool more = status == STATUS_OK && batch;
+        if (more)
+            TRY(launch(v, batch, &v->late[turn]));
+        TRY(finish(v, &v->late[1 - turn]));
+        if (!more)
+            return status;
+        if (v->e->stop && atomic_load(v->e->stop))
             return status_fail(STATUS_STOPPED, "evaluation stopped on request");
     }
-    result->loss = total / (double)done;
-    result->skipped = loader_stats(loader).skipped;
-    return STATUS_OK;
+}
+
+static void evaluator_open(Evaluator *v)
+{
+    const Run *run = v->e->run;
+    size_t batch = (size_t)run->config.eval_batch;
+    v->images = mem_zero((size_t)dims_count(run->model.eval_images->dims), 1);
+    v->logits = mem_zero((size_t)dims_count(run->model.eval_logits->dims), sizeof *v->logits);
+    for (int i = 0; i < 2; i++) {
+        v->late[i].labels = mem_alloc(batch * sizeof *v->late[i].labels);
+        v->late[i].samples = mem_alloc(batch * sizeof *v->late[i].samples);
+    }
+}
+
+static void evaluator_close(Evaluator *v)
+{
+    for (int i = 0; i < 2; i++) {
+        free(v->late[i].labels);
+        free(v->late[i].samples);
+    }
+    free(v->logits);
+    free(v->images);
+    loader_close(v->loader);
 }
 
 Status evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
@@ -72,15 +119,12 @@ Status evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
                        .batch = e->run->config.eval_batch,
                        .on_corrupt = e->on_corrupt,
                        .threads = e->threads};
-    const Model *model = &e->run->model;
-    Loader *loader;
-    TRY(loader_open(&spec, &loader));
-    EvalBuffers buffers = {
-        mem_zero((size_t)dims_count(model->eval_images->dims), 1),
-        mem_zero((size_t)dims_count(model->eval_logits->dims), sizeof(float))};
-    Status status = evaluate_all(e, loader, &buffers, metrics, result);
-    free(buffers.logits);
-    free(buffers.images);
-    loader_close(loader);
+    Evaluator v = {.e = e, .metrics = metrics};
+    TRY(loader_open(&spec, &v.loader));
+    evaluator_open(&v);
+    Status status = evaluate_all(&v);
+    if (status == STATUS_OK)
+        *result = (EvaluationResult){v.loss / (double)v.done, loader_stats(v.loader).skipped};
+    evaluator_close(&v);
     return status;
 }
