@@ -154,7 +154,9 @@ static Status open_found(Device *device, int index, const DeviceOptions *options
     CUDNN_TRY(cudnnCreate(&device->cudnn), "opening cuDNN");
     CUDNN_TRY(cudnnSetStream(device->cudnn, device->stream), "opening cuDNN");
     BLAS_TRY(cublasLtCreate(&device->blas), "opening cuBLASLt");
-    return properties_make(index, &device->properties);
+    TRY(properties_make(index, &device->properties));
+    properties_log(device->properties);
+    return STATUS_OK;
 }
 
 Status open_index(int index, const DeviceOptions *options, Device **out)
