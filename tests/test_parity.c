@@ -1,6 +1,7 @@
 /* A whole training step, backend against backend: gradients of every parameter, all elements, of
- * the float64 reference and OpenCL; fused against un-fused; and the same bits from two runs and
- * from two sessions.
+ * the float64 reference (or PACO_TEST_REFERENCE, another device) and a device; fused against
+ * un-fused; and the same bits from two runs and from two sessions. PACO_TEST_ONLY=PATTERN runs the
+ * tests that match it.
  *
  * A tensor's figures are its relative L2 error and the largest |a - b| / (|b| + rms(b)). A gradient
  * that is zero but for rounding (a bias before batch norm) is measured against a thousandth of all
@@ -43,6 +44,12 @@ static const char *device_name(void)
 {
     const char *name = getenv("PACO_TEST_DEVICE");
     return name && *name ? name : "opencl";
+}
+
+static const char *reference_name(void)
+{
+    const char *name = getenv("PACO_TEST_REFERENCE");
+    return name && *name ? name : "ref";
 }
 
 static Run run_open_with(const ModelConfig *config, SessionOptions options)
@@ -157,12 +164,12 @@ static void check_parity(const Arch *arch, int size, int batch, int ranks)
 {
     char what[128];
     ModelConfig c = config_of(arch, size, batch, ranks);
-    Run ref = run_open(&c, "ref", false), fused = run_open(&c, device_name(), false);
+    Run ref = run_open(&c, reference_name(), false), fused = run_open(&c, device_name(), false);
     Run plain = run_open(&c, device_name(), true);
     run_steps(&ref, 1);
     run_steps(&fused, 1);
     run_steps(&plain, 1);
-    snprintf(what, sizeof what, "%s, %d ranks: ref and device", arch->name, ranks);
+    snprintf(what, sizeof what, "%s, %d ranks: %s and device", arch->name, ranks, reference_name());
     compare_gradients(what, &fused, &ref);
     snprintf(what, sizeof what, "%s, %d ranks: fused and not", arch->name, ranks);
     compare_gradients(what, &fused, &plain);
@@ -312,5 +319,7 @@ int main(void)
         cmocka_unit_test(two_runs),
         cmocka_unit_test(teams),
     };
+    if (getenv("PACO_TEST_ONLY"))
+        cmocka_set_test_filter(getenv("PACO_TEST_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,46 +1,85 @@
 #!/usr/bin/env bash
 # The check of a machine with a GPU that has no network. Runs in the folder that tools/gpu_pack.sh made, without a package
-# manager: facts of the machine, operator tests, golden files, tuning and speeds on an OpenCL GPU, PyTorch's speeds.
-#     ./gpu_check.sh [--list] [--only STAGE,...] [--again] [--limit SECONDS] [--out FOLDER] [--device opencl:N] [--stand-in]
+# manager: facts of the machine, device tests, golden files and speeds of CUDA and of OpenCL on its GPU, PyTorch's speeds.
+#     ./gpu_check.sh [--list] [--only STAGE,...] [--again] [--limit SECONDS] [--out FOLDER] [--device cuda:N|opencl:N]
+#                    [--data FOLDER] [--stand-in]
 # --list shows the stages. A stage that ran is not run again, also by a later call: --again does. One that fails or takes
 # longer than its limit stops nothing; one whose needs are missing is skipped and says why. After --limit seconds (400) no
-# more is started; call again to go on. --stand-in takes a processor for a GPU, with tiny sizes and
-# ten times the limits (processors compile slowly): it tries the kit itself.
-# Drivers: OpenCL's as installed, and NVIDIA's library where no .icd file names it; PyTorch: a python3 that has torch
-# (PYTHON). The folder --out ($OUT, else results/ beside this) gets gpu_check.txt, gpu_check.json and gpu_check.log; what
-# was found so far lies in state/ beside this (--state FOLDER). Changes nothing else on the machine.
+# more is started; call again to go on. --device: this device alone, without stages of the other backend; else each has its
+# first GPU. --stand-in takes a processor for a GPU, and where the kit was packed with it (gpu_pack.sh --simulated) a
+# simulated one for CUDA's, with tiny sizes and ten times the limits (processors compile slowly): it tries the kit itself.
+# Drivers: OpenCL's as installed, and NVIDIA's library where no .icd file names it; cuDNN and cuBLAS: the toolkit's, else
+# those of a python3's packages; PyTorch: a python3 that has torch (PYTHON). The real run needs data in --data, else in data/
+# in or beside this folder, or in shared/data/ beside it: CIFAR-10's binary files, or cifar10_lt/ with lists and images, or
+# cifar10_lt.tar.xz of those. The folder --out ($OUT, else results/ beside this) gets gpu_check.txt, gpu_check.json,
+# gpu_check.log and device.json, the GPU as cuDNN describes it; what was found so far lies in state/ beside this (--state
+# FOLDER). Changes nothing else on the machine.
 # Exit codes: 0 a stage on the GPU ran and nothing failed, 1 something failed, 2 usage, 77 no stage on a GPU.
 set -uo pipefail
 
 kit=$(cd "$(dirname "$0")" && pwd)
 
-# name | limit in seconds | needs (gpu: an OpenCL device that is one; torch: PyTorch on one) | command of this script.
-# What decides most comes first. Of step, tuned and pytorch the words after -- are for the program.
+# name | limit in seconds | needs | command of this script. The first need is what the stage runs on (cuda, opencl: a GPU of
+# that backend; torch: PyTorch on one); more: the other backend, sanitizer, tf32, data. What decides most comes first: a call
+# of 7 minutes goes as far as CUDA's speeds beside PyTorch's, the next of 4 further. Words after -- are for the program.
+CIFAR="--classes 10 --dim 32 --queue 1024"
 STAGES=(
-    "facts           | 60 |       | facts"
-    "backend         | 40 | gpu   | device_test test_backend"
-    "golden-few      | 60 | gpu   | golden_files loss/* step/resnet20.json step/resnet18.json"
-    "step-resnet50   | 60 | gpu   | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
-    "step-resnet50-fp16 | 60 | gpu | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
-    "step-resnet50-bf16 | 60 | gpu | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp bf16"
-    "torch-resnet50  | 110 | torch | yardstick -- --arch resnet50 --batch 32"
-    "step-resnet32   | 30 | gpu   | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 --classes 10 --dim 32 --queue 1024"
-    "torch-resnet32  | 40 | torch | yardstick -- --arch resnet32 --batch 128 --classes 10 --dim 32 --queue 1024"
-    "ops             | 90 | gpu   | device_test test_ops"
-    "gemm            | 45 | gpu   | device_test test_gemm"
-    "conv            | 60 | gpu   | device_test test_conv"
-    "conv-16         | 60 | gpu   | device_test test_conv_stored"
-    "tuned-resnet50  | 90 | gpu   | bench_tuned --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
-    "tuned-resnet50-fp16 | 90 | gpu | bench_tuned --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
-    "ceilings        | 30 | torch | ceilings"
-    "step-resnet50-128  | 60 | gpu   | bench_step --inner 2 --repeats 3 -- --arch resnet50 --batch 128"
-    "torch-resnet50-128 | 110 | torch | yardstick --inner 3 -- --arch resnet50 --batch 128"
-    "golden-all      | 90 | gpu   | golden_files loss/* step/*"
-    "step-resnet32-fp16 | 30 | gpu | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 --classes 10 --dim 32 --queue 1024 --amp fp16"
-    "step-resnext50  | 60 | gpu   | bench_step --inner 3 --repeats 3 -- --arch resnext50_32x4d --batch 32"
-    "torch-resnext50 | 70 | torch | yardstick -- --arch resnext50_32x4d --batch 32"
-    "parity          | 90 | gpu   | device_test test_parity"
+    "facts             |  60 |        | facts"
+    "device-json       |  20 | cuda   | device_json"
+    "cuda-backend      |  30 | cuda   | device_test test_backend"
+    "cuda-gemm         |  30 | cuda   | device_test test_gemm"
+    "cuda-conv         |  60 | cuda   | device_test test_conv"
+    "cuda-conv-16      |  60 | cuda   | device_test test_conv_stored"
+    "cuda-ops          |  60 | cuda   | device_test test_ops"
+    "cuda-golden       |  60 | cuda   | golden_files"
+    "cuda-overflow     |  20 | cuda   | differing_files"
+    "cuda-parity       |  40 | cuda   | device_test test_parity resnet20_one_rank"
+    "cuda-opencl       |  30 | cuda opencl | parity_with_opencl"
+    "memcheck          |  30 | cuda sanitizer | sanitize memcheck"
+    "racecheck         |  30 | cuda sanitizer | sanitize racecheck"
+    "ceilings          |  30 | torch  | ceilings"
+    "cuda-r50-fp16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnet50 --amp fp16"
+    "cuda-r50-bf16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnet50 --amp bf16"
+    "torch-r50-16      |  90 | torch  | yardstick --batches 128,32,256 --modes fp16,bf16 -- --arch resnet50"
+    "cuda-r50-tf32     |  40 | cuda tf32 | bench_batches 128 32 256 -- --arch resnet50 --math tf32"
+    "cuda-r50-fp32     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnet50"
+    "profile-r50-fp16  |  30 | cuda   | profile -- --arch resnet50 --batch 128 --amp fp16"
+    "compile-r50-fp16  | 110 | torch  | yardstick --batches 128 --modes fp16 --compile default -- --arch resnet50"
+    "torch-r50-32      |  90 | torch  | yardstick --batches 128,32,256 --modes tf32,fp32 -- --arch resnet50"
+    "cuda-x50-fp16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnext50_32x4d --amp fp16"
+    "cuda-x50-bf16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnext50_32x4d --amp bf16"
+    "torch-x50-16      |  90 | torch  | yardstick --batches 128,32,256 --modes fp16,bf16 -- --arch resnext50_32x4d"
+    "compile-r50-fp16-32 | 110 | torch | yardstick --batches 32 --modes fp16 --compile reduce-overhead -- --arch resnet50"
+    "cuda-x50-tf32     |  40 | cuda tf32 | bench_batches 128 32 256 -- --arch resnext50_32x4d --math tf32"
+    "cuda-x50-fp32     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnext50_32x4d"
+    "profile-x50-fp16  |  30 | cuda   | profile -- --arch resnext50_32x4d --batch 128 --amp fp16"
+    "profile-r50-fp32  |  30 | cuda   | profile -- --arch resnet50 --batch 32"
+    "torch-x50-32      |  90 | torch  | yardstick --batches 128,32,256 --modes tf32,fp32 -- --arch resnext50_32x4d"
+    "compile-x50-fp16  | 110 | torch  | yardstick --batches 128 --modes fp16 --compile default -- --arch resnext50_32x4d"
+    "real-run          |  90 | cuda data | real_run"
+    "backend           |  40 | opencl | device_test test_backend"
+    "golden-few        |  60 | opencl | golden_files loss/* step/resnet20.json step/resnet18.json"
+    "step-resnet50     |  60 | opencl | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
+    "step-resnet50-fp16 | 60 | opencl | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
+    "step-resnet32     |  30 | opencl | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 $CIFAR"
+    "torch-resnet32    |  40 | torch  | yardstick --batches 128 -- --arch resnet32 $CIFAR"
+    "cuda-resnet32     |  30 | cuda   | bench_batches 128 -- --arch resnet32 $CIFAR"
+    "ops               |  90 | opencl | device_test test_ops"
+    "gemm              |  45 | opencl | device_test test_gemm"
+    "conv              |  60 | opencl | device_test test_conv"
+    "conv-16           |  60 | opencl | device_test test_conv_stored"
+    "tuned-resnet50    |  90 | opencl | bench_tuned --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
+    "tuned-resnet50-fp16 | 90 | opencl | bench_tuned --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
+    "step-resnet50-bf16 | 60 | opencl | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp bf16"
+    "step-resnet50-128 |  60 | opencl | bench_step --inner 2 --repeats 3 -- --arch resnet50 --batch 128"
+    "golden-all        |  90 | opencl | golden_files loss/* step/*"
+    "step-resnet32-fp16 | 30 | opencl | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 $CIFAR --amp fp16"
+    "step-resnext50    |  60 | opencl | bench_step --inner 3 --repeats 3 -- --arch resnext50_32x4d --batch 32"
+    "parity            |  90 | opencl | device_test test_parity"
 )
+# cuDNN has gradients of weights in fp16 alone where images are fp16, as PyTorch has on a GPU: where they overflow, the loss
+# scale goes another way than in a file whose gradients are float32. CUDA is expected to differ from:
+DIFFERING=(step/resnet20_overflow_fp16.json)
 GPU_FACTS=name,driver_version,compute_cap,memory.total,clocks.max.sm,clocks.max.memory,power.limit,pcie.link.gen.max,ecc.mode.current
 TINY="--arch resnet20 --batch 4 --size 16 --classes 10 --dim 16 --queue 32"
 
@@ -59,24 +98,49 @@ find_drivers() {
     grep -qsi nvidia "$icds"/*.icd || echo "$library" >"$icds/nvidia_found.icd"
 }
 
-find_nvidia_library() {
-    local folder name IFS=:
-    # shellcheck disable=SC2206 # its folders, one by one
-    local folders=(${LD_LIBRARY_PATH:-} /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu /usr/lib64 /usr/lib
-        /usr/local/nvidia/lib64 /usr/local/nvidia/lib /usr/lib/wsl/lib /usr/lib/nvidia /usr/local/cuda/compat)
-    for name in libnvidia-opencl.so.1 'libnvidia-opencl.so.*'; do
-        for folder in "${folders[@]}"; do
-            # shellcheck disable=SC2086
-            compgen -G "$folder/$name" | head -1 | grep . && return
-        done
-    done
-    timeout 20 find /usr /opt /run /var/lib /home -name 'libnvidia-opencl.so.*' -print -quit 2>/dev/null
+# Where NVIDIA's driver may lie, one folder a line.
+driver_folders() {
+    tr : '\n' <<<"${LD_LIBRARY_PATH:-}"
+    printf '%s\n' /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu /usr/lib64 /usr/lib /usr/local/nvidia/lib64 \
+        /usr/local/nvidia/lib /usr/lib/wsl/lib /usr/lib/nvidia /usr/local/cuda/compat
 }
 
-# Runs a program of the kit with the kit's libraries, and last the folder of a driver that the loader does not know.
+# The first file in the folders of the input that has one of these names.
+first_file() { # name...
+    local folder name
+    while IFS= read -r folder; do
+        for name in "$@"; do
+            # shellcheck disable=SC2086
+            [ -z "$folder" ] || compgen -G "$folder/$name" | head -1 | grep . && return
+        done
+    done
+    return 1
+}
+
+find_nvidia_library() {
+    driver_folders | first_file libnvidia-opencl.so.1 'libnvidia-opencl.so.*' ||
+        timeout 20 find /usr /opt /run /var/lib /home -name 'libnvidia-opencl.so.*' -print -quit 2>/dev/null
+}
+
+# CUDA's libraries: the toolkit's, the system's, those of python3's packages. One folder a line, that which is preferred first.
+cuda_folders() {
+    printf '%s\n' /usr/local/cuda/lib64 /usr/local/cuda*/lib64 /usr/local/cuda*/targets/*/lib /usr/lib/x86_64-linux-gnu /usr/lib64
+    [ -z "$python" ] || "$python" - <<'PY' 2>/dev/null
+import glob, importlib.util, site, sys, sysconfig
+spec = importlib.util.find_spec("nvidia")
+roots = list(spec.submodule_search_locations or []) if spec else []
+roots += [sysconfig.get_paths()["purelib"] + "/nvidia", site.getusersitepackages() + "/nvidia"]
+roots += glob.glob(sys.prefix + "/lib/python3*/site-packages/nvidia")
+for root in dict.fromkeys(roots):
+    print(*sorted(glob.glob(root + "/*/lib")), sep="\n")
+PY
+}
+
+# Runs a program of the kit with the kit's libraries, and last the folders of a driver and of CUDA's libraries that the loader
+# does not know.
 ours() {
-    LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}${driver_folder:+:$driver_folder}" \
-        OCL_ICD_VENDORS="$icds/" XDG_CACHE_HOME="$state/cache" "$@"
+    LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}${driver_folder:+:$driver_folder}$cuda_path" \
+        OCL_ICD_VENDORS="$icds/" XDG_CACHE_HOME="$state/cache" PACO_BACKENDS="$simulated" "$@"
 }
 
 # The kit's libraries, with its C++ runtime only where this machine has none or an older one: drivers use the machine's.
@@ -85,25 +149,49 @@ find_libraries() {
     libraries="$kit/lib"
     needed=$(LD_LIBRARY_PATH=$libraries ldd "$kit"/lib/*.so* 2>&1)
     ! grep -qE 'lib(stdc\+\+|gcc_s)\.so.*not found' <<<"$needed" || libraries="$libraries:$kit/lib/runtime"
+    [ -z "$stand_in" ] || [ ! -d "$kit/bin/sim" ] || simulated=$kit/bin/sim
 }
 
-# name<TAB>kind of every OpenCL device; kind: gpu, processor, accelerator, or "unusable: why".
+# What CUDA's module needs and the loader does not find, with what cuDNN compiles by, and the driver.
+find_cuda_libraries() {
+    local name file folder
+    [ -e "$kit/bin/libpaco_cuda.so" ] || return 0
+    for name in $(ours ldd "$kit/bin/libpaco_cuda.so" "${simulated:-$kit/bin}/libpaco_cuda.so" 2>/dev/null |
+        sed -n 's/^[[:space:]]*\(lib[^ ]*\) => not found/\1/p' | sort -u) libnvrtc.so.13 libcuda.so.1; do
+        ! ldconfig -p 2>/dev/null | grep "[[:space:]]$name " >/dev/null || continue
+        case "$name" in
+            libcuda.so.1) file=$(driver_folders | first_file "$name") ;;
+            *) file=$(cuda_folders | first_file "$name") ;;
+        esac || continue
+        folder=$(dirname "$file")
+        [[ "$cuda_path:" = *":$folder:"* ]] || cuda_path="$cuda_path:$folder"
+    done
+}
+
+# name<TAB>kind of every device; kind: gpu, processor, accelerator, or "unusable: why".
 list_devices() {
     awk '/^[^ ]/ { if (name) print name "\t" kind; name = ""; kind = "gpu" }
-         /^opencl:[0-9]+ / { name = $1 }
+         /^(cuda|opencl):[0-9]+ / { name = $1 }
          /^    unusable / { sub(/^ *unusable */, ""); kind = "unusable: " $0 }
          /^    capabilities / { for (i = 2; i <= NF; i++) if (kind == "gpu" && $i ~ /^(processor|accelerator),?$/) {
              kind = $i; sub(",", "", kind) } }
          END { if (name) print name "\t" kind }' "$state/devices.txt"
 }
 
-# Sets device, or why_no_gpu.
-choose_device() {
-    local name kind seen=
-    device='' why_no_gpu=''
+ask_devices() {
+    devices_failed=''
     ours timeout -k 5 60 "$kit/bin/paco" devices >"$state/devices.txt" 2>&1 ||
-        { why_no_gpu="paco devices: exit code $?: $(tail -1 "$state/devices.txt")"; return; }
+        devices_failed="paco devices: exit code $?: $(tail -1 "$state/devices.txt")"
+}
+
+# Sets devices and why_none of a backend: its device, or why there is none.
+choose_device() { # backend, its name in words
+    local name kind seen=
+    devices[$1]=''
+    [ -z "$devices_failed" ] || { why_none[$1]=$devices_failed; return; }
+    [[ "$wanted" = auto || "$wanted" = "$1:"* ]] || { why_none[$1]="--device $wanted is none of $2"; return; }
     while IFS=$'\t' read -r name kind; do
+        [[ "$name" = "$1:"* ]] || continue
         seen="$seen${seen:+, }$name ($kind)"
         [ "$wanted" = auto ] || [ "$wanted" = "$name" ] || continue
         case "$kind" in
@@ -111,19 +199,20 @@ choose_device() {
             unusable*) continue ;;
             *) [ -n "$stand_in" ] || continue ;;
         esac
-        device=$name
+        devices[$1]=$name
         return
     done < <(list_devices)
-    why_no_gpu="no OpenCL GPU"
-    [ "$wanted" = auto ] || why_no_gpu="$wanted is no OpenCL GPU"
-    why_no_gpu="$why_no_gpu; ${seen:-$(sed -n 's/^opencl  absent: /OpenCL is absent: /p' "$state/devices.txt")}"
+    why_none[$1]="no $2 GPU"
+    [ "$wanted" = auto ] || why_none[$1]="$wanted is no $2 GPU"
+    why_none[$1]="${why_none[$1]}; ${seen:-$(sed -n "s/^$1  absent: /$2 is absent: /p" "$state/devices.txt")}"
 }
 
 # Sets python: the first that has torch, else the first at all.
 choose_python() {
     local candidate first=
     for candidate in "${PYTHON:-}" python3 /opt/*/.venv/bin/python3 /opt/*/bin/python3 /usr/local/bin/python3 /usr/bin/python3; do
-        [ -n "$candidate" ] && command -v "$candidate" >/dev/null || continue
+        [ -n "$candidate" ] || continue
+        command -v "$candidate" >/dev/null || continue
         first="${first:-$candidate}"
         "$candidate" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' 2>/dev/null || continue
         python=$candidate
@@ -145,13 +234,30 @@ choose_torch() {
     esac
 }
 
+# A folder with CIFAR-10 in a form that real_run knows.
+find_data() {
+    local folder
+    for folder in ${wanted_data:+"$wanted_data"} "$kit/data" "$kit/../data" "$kit/../shared/data"; do
+        data=$(compgen -G "$folder/cifar10_lt/cifar10_lt_train.txt" || compgen -G "$folder/data_batch_1*" ||
+            compgen -G "$folder/cifar-10-batches-*/data_batch_1*" || compgen -G "$folder/cifar10_lt.tar.xz") && break
+    done
+    data=$(head -1 <<<"$data")
+}
+
 # Sets why: the reason why a stage with such needs cannot run.
 find_unmet() { # needs
+    local need
     why=
-    case "$1" in
-        gpu) [ -n "$device" ] || why=$why_no_gpu ;;
-        torch) choose_torch; [ -n "$torch_device" ] || why=$why_no_torch ;;
-    esac
+    for need in $1; do
+        case "$need" in
+            cuda|opencl) [ -n "${devices[$need]}" ] || why=${why_none[$need]} ;;
+            torch) choose_torch; [ -n "$torch_device" ] || why=$why_no_torch ;;
+            sanitizer) [ -n "$(on_path compute-sanitizer)" ] || why="no compute-sanitizer on this machine" ;;
+            tf32) ours "$kit/bin/paco" bench step --help | grep -e '--math' >/dev/null || why="this program has no --math tf32" ;;
+            data) find_data; [ -n "$data" ] || why="no CIFAR-10 in --data, or in data/ in or beside the kit (head of this script)" ;;
+        esac
+        [ -z "$why" ] || return
+    done
 }
 
 # ------------------------------------------------------------------------------------ stages
@@ -161,13 +267,11 @@ each() { while IFS= read -r line; do fact "$1" "$line"; done; }
 on_path() { command -v "$1" || ls "/usr/local/nvidia/bin/$1" "/usr/local/cuda/bin/$1" 2>/dev/null | head -1; }
 
 cuda_libraries() {
-    local name folder folders=(/usr/local/cuda*/lib64 /usr/local/cuda*/targets/*/lib /usr/lib/x86_64-linux-gnu /usr/lib64)
-    [ -z "$python" ] || mapfile -t -O ${#folders[@]} folders < <("$python" -c 'import glob, sysconfig
-for f in glob.glob(sysconfig.get_paths()["purelib"] + "/nvidia/*/lib"): print(f)' 2>/dev/null)
-    for name in libcuda libcudart libcublasLt libcudnn libcudnn_graph libnccl libnvrtc; do
-        for folder in "${folders[@]}"; do
+    local library folder
+    cuda_folders | while IFS= read -r folder; do
+        for library in libcuda libcudart libcublasLt libcudnn libcudnn_graph libnccl libnvrtc; do
             # shellcheck disable=SC2086
-            compgen -G "$folder/$name.so.*" | while read -r file; do realpath "$file"; done
+            compgen -G "$folder/$library.so.*" | while read -r file; do realpath "$file"; done
         done
     done | sort -u
 }
@@ -221,8 +325,10 @@ facts() {
     for file in "$icds"/*.icd; do [ -e "$file" ] && fact "OpenCL driver" "$(basename "$file"): $(head -1 "$file")"; done
     [ -z "$driver_folder" ] || fact "driver folder" "$driver_folder: $(cd "$driver_folder" && compgen -G 'lib*.so.*' | paste -sd' ')"
     fact "kit libraries" "$libraries"
+    fact "CUDA folders" "${cuda_path#:}"
     each device <"$state/devices.txt"
-    fact "OpenCL device" "${device:-none: $why_no_gpu}"
+    fact "CUDA device" "${devices[cuda]:-none: ${why_none[cuda]}}"
+    fact "OpenCL device" "${devices[opencl]:-none: ${why_none[opencl]}}"
     fact python3 "${python:-not here}${python:+, $("$python" --version 2>&1)}"
     [ -z "$python" ] || torch_facts 2>&1 | sed '/\t/!s/^/PyTorch\t/'
     mapfile -t found < <(cuda_libraries)
@@ -238,14 +344,63 @@ facts() {
     ours "$kit/bin/paco" devices >/dev/null
 }
 
-device_test() { # test
-    ours env PACO_TEST_DEVICE="$device" ${stand_in:+PACO_TEST_TINY=1} "$kit/bin/$1"
+# What passed needs no more words than these, or: this is so.
+note() { echo "$*" | tee "$state/$name.note"; }
+
+# The GPU as cuDNN describes it: what plans can be made for on machines without it.
+device_json() {
+    cd "$kit/golden" || return
+    ours env PACO_DEBUG=1 "$kit/bin/paco" verify --device "$device" loss/tiny.json 2>&1 |
+        sed -n 's/^paco: debug: cuDNN describes the device: //p' | head -1 >"$state/device.json"
+    grep '^{.*}$' "$state/device.json" || { echo "cuDNN described no device"; return 1; }
 }
 
-golden_files() { # file...
+# Of cuDNN's many plans for a shape, the first ones are what runs.
+device_test() { # test [those of it for a simulated GPU]
+    local how=(PACO_TEST_DEVICE="$device")
+    [ "$backend" != cuda ] || how+=(PACO_TEST_CANDIDATES=12)
+    [ -z "$stand_in" ] || how+=(PACO_TEST_TINY=1)
+    [ -z "$simulated" ] || [ "$backend" != cuda ] || how+=(PACO_TEST_CANDIDATES=1 PACO_TEST_ONLY="${2:-*}")
+    ours env "${how[@]}" "$kit/bin/$1"
+}
+
+parity_with_opencl() { PACO_TEST_REFERENCE=${devices[opencl]} device_test test_parity resnet20_one_rank; }
+
+# Those named, else all of which the backend is not expected to differ.
+golden_files() { # [file...]
+    cd "$kit/golden" || return
+    # shellcheck disable=SC2046,SC2068
+    [ $# -gt 0 ] || set -- $(printf '%s\n' loss/* step/* | grep -vxF "$(printf '%s\n' "${DIFFERING[@]}")")
     [ -z "$stand_in" ] || set -- loss/tiny.json step/resnet20_sharp.json
     # shellcheck disable=SC2068
-    cd "$kit/golden" && ours "$kit/bin/paco" verify --device "$device" $@
+    ours "$kit/bin/paco" verify --device "$device" $@
+}
+
+# No result either way: exit code 75.
+differing_files() {
+    local code
+    cd "$kit/golden" || return
+    ours "$kit/bin/paco" verify --device "$device" "${DIFFERING[@]}"
+    code=$?
+    case "$code" in
+        0) note "expected to differ (cuDNN's fp16 gradients of weights), and does not" ;;
+        1) note "differs, as expected of fp16 gradients of weights (cuDNN's, and PyTorch's on a GPU); counted as neither" ;;
+        *) return "$code" ;;
+    esac
+    return 75
+}
+
+# A training step in float32 and one in fp16 under NVIDIA's checker; what it saw until its time was over counts.
+sanitize() { # tool
+    local code
+    cd "$kit/golden" || return
+    ours timeout -k 2 $((limit - 4)) "$(on_path compute-sanitizer)" --tool "$1" --error-exitcode 9 --print-limit 20 \
+        "$kit/bin/paco" verify --device "$device" loss/tiny.json step/resnet20.json step/resnet20_fp16.json 2>&1 |
+        tee "$state/$1.seen"
+    code=${PIPESTATUS[0]}
+    [ "$code" = 124 ] || return "$code"
+    ! grep -qE '^=+ (Error|Warning|Invalid|Program hit)' "$state/$1.seen" || return 9
+    note "nothing seen in $((limit - 4)) s, which were not enough for all of it"
 }
 
 # Sets repeats and model from "OPTIONS -- MODEL"; tiny ones for a stand-in.
@@ -255,6 +410,25 @@ split_words() {
     shift
     model=("$@")
     [ -z "$stand_in" ] || { read -ra model <<<"$TINY"; repeats=(--inner 2 --repeats 2); }
+}
+
+# Every batch for itself: one that does not fit stops none. About as many images between two waits.
+bench_batches() { # batch... -- model
+    local batch code=0 batches
+    split_words "$@"
+    batches=("${repeats[@]}")
+    [ -z "$stand_in" ] || batches=(4)
+    for batch in "${batches[@]}"; do
+        ours "$kit/bin/paco" bench step "${model[@]}" --batch "$batch" --device "$device" --untimed 1 \
+            --inner $((stand_in ? 1 : 1 + 320 / batch)) --repeats $((stand_in ? 1 : 5)) || code=$?
+    done
+    return $code
+}
+
+# The times of the kinds of steps, what they move and compute, and their share of the peak.
+profile() {
+    split_words "$@"
+    ours "$kit/bin/paco" bench step "${model[@]}" --device "$device" --untimed 1 --repeats 2 --profile >/dev/null
 }
 
 # Times first, since a profile slows the queue; then where the time goes.
@@ -275,22 +449,45 @@ bench_tuned() {
     bench_both
 }
 
-yardstick() {
+yardstick() { # options of the yardstick -- model
+    local options=() modes=()
+    while [ "$1" != -- ]; do options+=("$1"); shift; done
     split_words "$@"
-    local modes=fp32,fp32-nchw,tf32,fp16,bf16
-    [ "$torch_device" = cuda ] || modes=fp32,fp32-nchw,bf16
-    "$python" "$kit/gpu_yardstick.py" --device "$torch_device" --modes $modes "${repeats[@]}" "${model[@]}"
+    [ "$torch_device" = cuda ] || modes=(--modes "fp32,bf16")
+    [ -z "$stand_in" ] || options=(--batches 4 --inner 2 --repeats 2)
+    TORCHINDUCTOR_CACHE_DIR=$state/cache/inductor "$python" "$kit/gpu_yardstick.py" --device "$torch_device" \
+        "${options[@]}" "${modes[@]}" "${model[@]}"
+}
+
+# A network learns: CIFAR-10-LT, ResNet-32, a few epochs of the preset.
+real_run() {
+    local from
+    case "$data" in
+        *.tar.xz) mkdir -p "$state/data" && tar -xJf "$data" -C "$state/data" || return; from=$state/data/cifar10_lt ;;
+        *) from=$(dirname "$data") ;;
+    esac
+    from=(--data "$from")
+    [ ! -e "${from[1]}/cifar10_lt_train.txt" ] ||
+        from+=(--dataset list --train-list "${from[1]}/cifar10_lt_train.txt" --test-list "${from[1]}/cifar10_test.txt")
+    ours "$kit/bin/paco" train --preset cifar10_lt_100 "${from[@]}" --device "$device" --epochs 10 --warmup 1 --eval-every 0 \
+        ${stand_in:+--stop-after 2} --out "$state/run" --amp fp16 || return
 }
 
 ceilings() { "$python" "$kit/gpu_yardstick.py" --device "$torch_device" --ceilings; }
 
 # ------------------------------------------------------------------------------------ reports
 
-# Sets name, limit, needs, command from a row.
+# Sets name, limit, needs, command from a row, and what the stage runs on: backend, and its device.
 read_row() {
     IFS='|' read -r name limit needs command <<<"$1"
-    name=${name// /} limit=$((limit * ${stand_in:+10*}1)) needs=${needs// /} command=${command# }
+    name=${name// /} limit=$((limit * ${stand_in:+10*}1)) command=${command# }
+    read -r needs <<<"$needs"
+    backend=${needs%% *} device=
+    [ -z "$backend" ] || device=${devices[$backend]:-}
 }
+
+# What a result of this row says of where it was found.
+place() { echo "${device:--}${device:+${stand_in:+ (stand-in)}}"; }
 
 ascii() { LC_ALL=C tr -cd '\t\n\040-\176'; }
 json_lines() { ascii | sed 's/\\/\\\\/g; s/"/\\"/g'; } # what stands between tabs can go into JSON strings
@@ -298,40 +495,45 @@ json_lines() { ascii | sed 's/\\/\\\\/g; s/"/\\"/g'; } # what stands between tab
 results_of() { grep -sE '^\{.*\}$' "$state/$1.log"; }
 facts_of() { sed '/^== /,$d' "$state/facts.log" 2>/dev/null | grep -s $'\t'; }
 
-# Stages that ran or were skipped now: "name<TAB>status<TAB>seconds<TAB>limit<TAB>reason".
+# Stages that ran or were skipped now: "name<TAB>status<TAB>seconds<TAB>limit<TAB>place<TAB>reason".
 records() {
     local row
     for row in "${STAGES[@]}"; do
         read_row "$row"
         if [ -e "$state/$name.record" ]; then cat "$state/$name.record"
-        elif [ -n "${skipped[$name]:-}" ]; then printf '%s\tskipped\t0\t%s\t%s\n' "$name" "$limit" "${skipped[$name]}"
+        elif [ -n "${skipped[$name]:-}" ]; then printf '%s\tskipped\t0\t%s\t%s\t%s\n' "$name" "$limit" "$(place)" "${skipped[$name]}"
         fi
     done
 }
 
 write_json() {
-    local name status seconds limit reason before=
-    printf '{\n"device": "%s", "stand_in": %s,\n"facts": [' "$device" "$([ -n "$stand_in" ] && echo true || echo false)"
+    local name status seconds limit on reason before=
+    printf '{\n"devices": {"cuda": "%s", "opencl": "%s"}, "stand_in": %s,\n"facts": [' "${devices[cuda]}" "${devices[opencl]}" \
+        "$([ -n "$stand_in" ] && echo true || echo false)"
     facts_of | json_lines | awk -F '\t' '{ printf("%s\n  [\"%s\", \"%s\"]", before, $1, $2); before = "," }'
     printf '\n],\n"stages": ['
-    while IFS=$'\t' read -r name status seconds limit reason; do
-        printf '%s\n  {"name": "%s", "status": "%s", "seconds": %s, "limit": %s, "reason": "%s", "results": [%s]}' "$before" \
-            "$name" "$status" "$seconds" "$limit" "$reason" "$(results_of "$name" | ascii | paste -sd,)"
+    while IFS=$'\t' read -r name status seconds limit on reason; do
+        printf '%s\n  {"name": "%s", "device": "%s", "status": "%s", "seconds": %s, "limit": %s, "reason": "%s", "results": [%s]}' \
+            "$before" "$name" "$on" "$status" "$seconds" "$limit" "$reason" "$(results_of "$name" | ascii | paste -sd,)"
         before=,
     done < <(records | json_lines)
     printf '\n]\n}\n'
 }
 
-# ms and images/s of every model on everything, and how they stand to PyTorch's best with strict float32.
+# ms and images/s of every model on everything, how they stand to PyTorch's best with strict float32 and to PyTorch as it
+# runs without being compiled, in the same format.
 speeds() {
-    local name rest
-    records | while IFS=$'\t' read -r name rest; do results_of "$name" | sed "s/^/$name\t/"; done | awk -F '\t' '
+    local stage status seconds limit on reason
+    records | while IFS=$'\t' read -r stage status seconds limit on reason; do
+        results_of "$stage" | sed "s/^/$stage\t$on\t/"
+    done | awk -F '\t' '
         function text(key) {
-            return match($2, "\"" key "\": \"[^\"]*\"") ? substr($2, RSTART + length(key) + 5, RLENGTH - length(key) - 6) : ""
+            return match($3, "\"" key "\": \"[^\"]*\"") ? substr($3, RSTART + length(key) + 5, RLENGTH - length(key) - 6) : ""
         }
         function number(key) {
-            return match($2, "\"" key "\": [-0-9.e+]+") ? substr($2, RSTART + length(key) + 4, RLENGTH - length(key) - 4) + 0 : ""
+            return match($3, "\"" key "\": [-0-9.e+]+") ? substr($3, RSTART + length(key) + 4, RLENGTH - length(key) - 4) + 0 : ""
         }
+        function ratio(least) { return least > 0 && ms[j] > 0 ? sprintf("%.3f", least / ms[j]) : "-" }
         text("what") == "ceiling" {
             unit = number("gb_per_s") ? "GB/s" : "TFLOP/s"
             ceilings = ceilings sprintf("%-34s %10s %s\n", text("name"), number("gb_per_s") number("tflops"), unit)
@@ -339,37 +541,57 @@ speeds() {
         text("what") == "step" {
             n++
             model[n] = sprintf("%s, batch %d, %d", text("arch"), number("batch"), number("size"))
-            who[n] = text("program") == "pytorch" ? "PyTorch " text("mode") : "paco" (text("amp") ~ /16/ ? " " text("amp") : "") ($1 ~ /^tuned/ ? ", tuned" : "")
+            torch = text("program") == "pytorch"
+            mode[n] = torch ? text("mode") : text("amp") ~ /16/ ? text("amp") : text("math") == "tf32" ? "tf32" : "fp32"
+            how = torch ? text("compile") : $1 ~ /^tuned/ ? "tuned" : ""
+            who[n] = (torch ? "PyTorch" : "paco " substr($2, 1, index($2 ":", ":") - 1)) " " mode[n] (how != "" ? ", " how : "")
             ms[n] = number("ms_median"); speed[n] = number("images_per_s")
             mib[n] = number("device_mib"); if (mib[n] == "") mib[n] = number("peak_mib")
-            if (who[n] ~ /^PyTorch fp32/ && (!(model[n] in best) || ms[n] < best[model[n]])) best[model[n]] = ms[n]
+            if (!torch || how != "") next
+            sub("-nchw", "", mode[n])
+            at = model[n] SUBSEP mode[n]
+            if (!(at in eager) || ms[n] < eager[at]) eager[at] = ms[n]
         }
         END {
-            if (n) printf "%-34s %-18s %10s %10s %9s %9s\n", "step: network, images, size", "", "ms", "images/s", "MiB", "speed"
+            if (n) printf "%-31s %-32s %9s %9s %7s %7s %7s\n", "step: network, images, size", "", "ms", "images/s", "MiB", "speed", "eager"
             for (i = 1; i <= n; i++) if (!(model[i] in shown)) {
                 shown[model[i]] = 1
-                for (j = i; j <= n; j++) if (model[j] == model[i]) {
-                    ratio = model[j] in best && ms[j] > 0 ? sprintf("%.3f", best[model[j]] / ms[j]) : "-"
-                    printf "%-34s %-18s %10.2f %10.1f %9.0f %9s\n", model[j], who[j], ms[j], speed[j], mib[j], ratio
-                }
+                for (j = i; j <= n; j++) if (model[j] == model[i])
+                    printf "%-31s %-32s %9.2f %9.1f %7.0f %7s %7s\n", model[j], who[j], ms[j], speed[j], mib[j],
+                        ratio(eager[model[j], "fp32"]), ratio(eager[model[j], mode[j]])
             }
-            if (n) print "speed 1 is PyTorch in strict float32, the better of both memory layouts; paco computes in float32, whatever it stores"
+            if (n) print "speed 1 is PyTorch in strict float32, eager 1 is PyTorch as it is, not compiled, in the same format;" \
+                " on OpenCL paco computes in float32, whatever it stores"
             printf "%s", ceilings
         }'
 }
 
+# What each kind of step takes.
+profiles() {
+    local row
+    for row in "${STAGES[@]}"; do
+        read_row "$row"
+        [[ "$name" = profile-* && -s "$state/$name.log" ]] || continue
+        printf '\n== kinds of step: %s\n' "${command#profile -- }"
+        sed -n '/^peak measured/,$p' "$state/$name.log"
+    done
+}
+
 write_txt() {
-    local name status seconds limit reason
+    local name status seconds limit on reason
     echo "openpaco, check of a GPU machine, $(date -u +%Y-%m-%d); kit of $(sed -n 's/^commit //p' "$kit/KIT")"
     [ -z "$stand_in" ] || echo "A STAND-IN FOR A GPU, tiny sizes: no figure below says anything of a GPU."
-    echo "device: ${device:-none: $why_no_gpu}"
-    facts_of | awk -F '\t' '/^(processor|system|GPU|nvcc|OpenCL driver|PyTorch|PyTorch.s GPU)\t/ { printf "%-16s %s\n", $1, $2 }'
+    echo "CUDA: ${devices[cuda]:-none: ${why_none[cuda]}}"
+    echo "OpenCL: ${devices[opencl]:-none: ${why_none[opencl]}}"
+    facts_of | awk -F '\t' '/^(processor|system|GPU|nvcc|OpenCL driver|CUDA folders|PyTorch|PyTorch.s GPU)\t/ { printf "%-16s %s\n", $1, $2 }'
     printf '\n%-20s %-8s %8s %6s  %s\n' stage status seconds limit reason
-    records | while IFS=$'\t' read -r name status seconds limit reason; do
+    records | while IFS=$'\t' read -r name status seconds limit on reason; do
         printf '%-20s %-8s %8s %6s  %.150s\n' "$name" "$status" "$seconds" "$limit" "$reason"
     done
-    records | awk -F '\t' '{ n[$2]++ } END { printf "%d passed, %d failed, %d skipped\n\n", n["passed"], n["failed"], n["skipped"] }'
+    records | awk -F '\t' '{ n[$2]++ }
+        END { printf "%d passed, %d failed, %d skipped, %d noted\n\n", n["passed"], n["failed"], n["skipped"], n["noted"] }'
     speeds
+    profiles
 }
 
 write_log() {
@@ -391,12 +613,13 @@ write_reports() {
         write_$kind >"$state/report"
         mv "$state/report" "$out/gpu_check.$kind"
     done
+    [ ! -s "$state/device.json" ] || cp "$state/device.json" "$out/device.json"
 }
 
 # ------------------------------------------------------------------------------------ running
 
 record() { # status, seconds, reason
-    printf '%s\t%s\t%s\t%s\t%s\n' "$name" "$1" "$2" "$limit" "$3" >"$state/$name.record"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$1" "$2" "$limit" "$(place)" "$3" >"$state/$name.record"
     printf '%-20s %-8s %6s s  %s\n' "$name" "$1" "$2" "$3"
 }
 
@@ -439,11 +662,14 @@ run_stage() {
     [ "$left" -ge 5 ] || { skip "the $overall s of --limit are over: call again"; return; }
     allowed=$((limit < left ? limit : left))
     read -ra words <<<"$command"
+    rm -f "$state/$name.note"
     limited "$allowed" "${words[@]}" >"$state/$name.log" 2>&1 </dev/null
     code=$?
     last=$(reason_of "$state/$name.log")
     if [ $code = 0 ]; then
-        record passed $((SECONDS - started)) ""
+        record passed $((SECONDS - started)) "$(cat "$state/$name.note" 2>/dev/null)"
+    elif [ $code = 75 ] && [ -e "$state/$name.note" ]; then
+        record noted $((SECONDS - started)) "$(cat "$state/$name.note")"
     elif [ $code = 124 ] && [ "$allowed" -lt "$limit" ]; then
         skip "cut off by the $overall s of --limit: call again"
     elif [ $code = 124 ]; then
@@ -458,13 +684,14 @@ list_stages() {
     local row
     for row in "${STAGES[@]}"; do
         read_row "$row"
-        printf '%-20s %4s s  %-6s %s\n' "$name" "$limit" "$needs" "$command"
+        printf '%-20s %4s s  %-14s %s\n' "$name" "$limit" "$needs" "$command"
     done
 }
 
 usage() { echo "gpu_check.sh: $*" >&2; exit 2; }
 
-wanted=auto stand_in='' again='' only='' overall=400 out="${OUT:-$kit/results}" state="$kit/state"
+declare -A skipped=() known=() devices=() why_none=()
+wanted=auto wanted_data='' stand_in='' again='' only='' overall=400 out="${OUT:-$kit/results}" state="$kit/state"
 while [ $# -gt 0 ]; do
     case "$1" in
         --list) list_stages; exit 0 ;;
@@ -474,19 +701,19 @@ while [ $# -gt 0 ]; do
         --out) out="${2:?--out needs a folder}"; shift 2 ;;
         --state) state="${2:?--state needs a folder}"; shift 2 ;;
         --device) wanted="${2:?--device needs a name}"; shift 2 ;;
+        --data) wanted_data="${2:?--data needs a folder}"; shift 2 ;;
         --stand-in) stand_in=1; shift ;;
         *) usage "unknown option '$1'" ;;
     esac
 done
+[[ "$wanted" =~ ^(auto|(cuda|opencl):[0-9]+)$ ]] || usage "--device $wanted: neither cuda:N nor opencl:N"
 [[ "$overall" =~ ^[0-9]+$ ]] || usage "--limit $overall: not a number of seconds"
 [ -x "$kit/bin/paco" ] || usage "no kit in $kit: tools/gpu_pack.sh makes one"
-declare -A skipped=()
-declare -A known=()
 for row in "${STAGES[@]}"; do read_row "$row"; known[$name]=1; done
 for name in ${only//,/ }; do [ -n "${known[$name]:-}" ] || usage "no stage '$name': --list shows them"; done
 mkdir -p "$state/cache" "$out" || usage "no place for results: --out, --state"
 
-running='' driver_folder='' python='' torch_device='' why_no_torch=''
+running='' driver_folder='' cuda_path='' simulated='' python='' torch_device='' why_no_torch='' data=''
 stopped() {
     [ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
     write_reports
@@ -494,21 +721,27 @@ stopped() {
 }
 trap stopped INT TERM HUP
 
+choose_python
 find_libraries
 find_drivers
-choose_device
-choose_python
+find_cuda_libraries
+ask_devices
+choose_device cuda CUDA
+choose_device opencl OpenCL
+devices[torch]=torch
 # What was found on another device, or as a stand-in, is no result of this one.
-if [ -n "$device" ]; then
-    [ "$(cat "$state/device" 2>/dev/null)" = "$device $stand_in" ] || rm -f "$state"/*.record "$state"/*.log
-    echo "$device $stand_in" >"$state/device"
-fi
-echo "openpaco on ${device:-no GPU ($why_no_gpu)}${stand_in:+, a stand-in for a GPU}"
+for row in "${STAGES[@]}"; do
+    read_row "$row"
+    [ -z "$device" ] || [ ! -e "$state/$name.record" ] || [ "$(cut -f5 "$state/$name.record")" = "$(place)" ] ||
+        rm -f "$state/$name".*
+done
+echo "openpaco on ${devices[cuda]:-no CUDA GPU (${why_none[cuda]})} and ${devices[opencl]:-no OpenCL GPU (${why_none[opencl]})}\
+${stand_in:+, a stand-in for a GPU}"
 
 for row in "${STAGES[@]}"; do
     read_row "$row"
     [ -z "$only" ] || [[ "$only" = *",$name,"* ]] || continue
-    [ -z "$again" ] || rm -f "$state/$name.record" "$state/$name.log"
+    [ -z "$again" ] || rm -f "$state/$name".*
     run_stage
 done
 write_reports
@@ -517,5 +750,5 @@ cat "$out/gpu_check.txt"
 echo "reports: $out/gpu_check.txt, gpu_check.json, gpu_check.log"
 records | awk -F '\t' '
     $2 == "failed" { failed = 1 }
-    $2 == "passed" && $1 != "facts" && $1 !~ /^(torch-|ceilings)/ { gpu = 1 }
+    $2 ~ /passed|noted/ && $5 ~ /^(cuda|opencl):/ { gpu = 1 }
     END { exit failed ? 1 : gpu ? 0 : 77 }'

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # Packs a kit for a machine with a GPU that has no network: a folder that needs nothing but glibc and bash there.
-#     tools/gpu_pack.sh [--limit MIB] [FOLDER]          default: gpu_kit, 60 MiB
+#     tools/gpu_pack.sh [--limit MIB] [--simulated] [FOLDER]          default: gpu_kit, 60 MiB
 # Take the folder there and run FOLDER/gpu_check.sh. It holds the program, the backend modules, the device tests that
-# gpu_check.sh names, every library of theirs that is not glibc's, CLBlast where this machine has it, the golden files and
-# PyTorch's yardstick. Drivers are the other machine's. What is there of an earlier kit is replaced, other folders are not.
+# gpu_check.sh names, every library of theirs that is not glibc's or NVIDIA's, CLBlast where this machine has it, the golden
+# files and PyTorch's yardstick; with --simulated also the simulated GPU (tests/cuda_sim), for gpu_check.sh --stand-in.
+# Drivers, cuDNN and cuBLAS are the other machine's. What is there of an earlier kit is replaced, other folders are not.
 # Needs a build for any processor of this kind, without sanitizers, in build/ or PACO_BUILD. Exit codes: 2 usage or
 # something missing, 5 larger than the limit, with what is largest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build="${PACO_BUILD:-build}"
-limit=60 folder=gpu_kit
+limit=60 folder=gpu_kit simulated=
 while [ $# -gt 0 ]; do
     case "$1" in
         --limit) limit="${2:?--limit needs a number}"; shift 2 ;;
+        --simulated) simulated=$build/sim/libpaco_cuda.so; shift ;;
         -*) echo "gpu_pack.sh: unknown option '$1'" >&2; exit 2 ;;
         *) folder="$1"; shift ;;
     esac
@@ -25,6 +27,7 @@ stop() { echo "gpu_pack.sh: $*" >&2; exit 2; }
 ! grep -qE '^PACO_NATIVE:BOOL=(ON|1|TRUE|YES)' "$build/CMakeCache.txt" ||
     stop "$build is for this machine's processor alone. Build without PACO_NATIVE"
 ! grep -qE '^PACO_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt" || stop "$build has sanitizers. Build without PACO_SANITIZE"
+[ -z "$simulated" ] || [ -e "$simulated" ] || stop "no $simulated: built without the CUDA toolkit, cuDNN or a C++ compiler"
 [ ! -e "$folder" ] || [ -e "$folder/KIT" ] || [ -z "$(ls -A "$folder")" ] || stop "$folder is there and no kit"
 
 kit="$folder.new"
@@ -39,17 +42,22 @@ for library in "$build"/libpaco_*.so; do
 done
 [ ${#modules[@]} -gt 0 ] || stop "no backend module in $build"
 tests=()
-for test in $(sed -n '/^STAGES=/,/^)/p' tools/gpu_check.sh | grep -o '\btest_[a-z_]*' | sort -u); do
+mapfile -t names < <(sed -n '/^STAGES=/,/^)/p' tools/gpu_check.sh | grep -o '\btest_[a-z_]*' | sort -u)
+for test in "${names[@]}"; do
     [ -x "$build/tests/$test" ] || stop "no $build/tests/$test: build with tests (needs libcmocka-dev)"
     tests+=("$build/tests/$test")
 done
 cp "$build/paco" "${modules[@]}" "${tests[@]}" "$kit/bin"
-strip --strip-unneeded "$kit"/bin/*
+[ -z "$simulated" ] || { mkdir "$kit/bin/sim" && cp "$simulated" "$kit/bin/sim"; }
+find "$kit/bin" -type f -exec strip --strip-unneeded {} +
 
 # ---- their libraries
 is_glibc() { # name
     [[ "$1" =~ ^(ld-linux|linux-vdso|lib(c|m|mvec|dl|rt|pthread|util|resolv|anl|nsl|thread_db|BrokenLocale|nss_[a-z]+)\.so) ]]
 }
+
+# Hundreds of MiB, and of the other machine's driver.
+is_nvidia() { [[ "$1" =~ ^lib(cuda|cudart|cudnn|cublas|nv)[A-Za-z_]*\.so ]]; } # name
 
 # What the C++ runtime of the other machine can serve is used only where it cannot: drivers bring theirs, maybe newer.
 library_folder() { case "$1" in libstdc++.so*|libgcc_s.so*) echo "$kit/lib/runtime" ;; *) echo "$kit/lib" ;; esac; }
@@ -65,12 +73,13 @@ pack_libraries_of() { # file
     local name arrow path rest
     while read -r name arrow path rest; do
         [ "$arrow" = "=>" ] || continue
+        ! is_nvidia "$name" || continue
         [ "$path" != not ] || stop "$1 needs $name, which is not here"
         pack_library "$name" "$path"
     done < <(ldd "$1")
 }
 
-for file in "$build/paco" "${modules[@]}" "${tests[@]}"; do pack_libraries_of "$file"; done
+for file in "$build/paco" "${modules[@]}" ${simulated:+"$simulated"} "${tests[@]}"; do pack_libraries_of "$file"; done
 
 # CLBlast is loaded by name at run time, and the name of its file tells its version.
 clblast=$(ldconfig -p 2>/dev/null | sed -n 's/.*libclblast\.so\.1 .*=> //p' | head -1)
@@ -94,7 +103,7 @@ git diff --quiet HEAD 2>/dev/null || commit="$commit, changed"
     echo "commit $commit"
     echo "packed $(date -u +%Y-%m-%d)"
     echo "machine $(uname -m)"
-    echo "glibc $(objdump -T "$kit"/bin/* "$kit"/lib/*.so* "$kit"/lib/runtime/* 2>/dev/null | grep -o 'GLIBC_[0-9.]*' |
+    echo "glibc $(objdump -T "$kit"/bin/* "$kit"/bin/sim/* "$kit"/lib/*.so* "$kit"/lib/runtime/* 2>/dev/null | grep -o 'GLIBC_[0-9.]*' |
         sort -uV | tail -1 | cut -d_ -f2)"
 } >"$kit/KIT"
 

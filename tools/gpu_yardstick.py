@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """What PyTorch needs on a GPU for the training step that `paco bench step` times: gpu_check.sh's yardstick.
 
-    gpu_yardstick.py --arch resnet50 --batch 32                          every mode, one after another
-    gpu_yardstick.py --arch resnet50 --batch 32 --modes fp32,fp16 --compile
+    gpu_yardstick.py --arch resnet50 --batches 32                        every mode, one after another
+    gpu_yardstick.py --arch resnet50 --batches 32,128 --modes fp32,fp16 --compile default
     gpu_yardstick.py --ceilings                                          memory copy and matrix products
 
 The step of oracle/pytorch_step.py in the form that suits a GPU best: the key encoder follows in two operators, SGD is
 one fused kernel where this torch has it, nothing waits for the device inside a step, cuDNN searches. A mode is fp32
 (strict), fp32-nchw, tf32, fp16 or bf16 (autocast, fp16 with loss scaling); all but fp32-nchw have channels last.
---inner steps to one wait, as `paco bench step --inner`. Prints a line of JSON for every mode; one that fails (memory,
+--inner steps to one wait, as `paco bench step --inner`; without it about as many for 320 images. --compile has
+torch.compile's mode: reduce-overhead is with CUDA graphs. Prints a line of JSON for every mode; one that fails (memory,
 say) does not stop the next. Does not load data and does not check results: golden files do.
 """
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -55,13 +57,15 @@ class GpuStep(Step):
         self.keys = [list(net.parameters()) for net in (self.k, self.q)]
         self.optimizer = sgd([*self.q.parameters(), *self.linear.parameters()])
         self.scaler = grad_scaler(self.device, a.amp == "fp16")
-        self.run = torch.compile(self.forward, mode="max-autotune-no-cudagraphs") if a.compile else self.forward
+        self.run = torch.compile(self.forward, mode=a.compile, dynamic=False) if a.compile else self.forward
 
     def train(self):
         with torch.no_grad():
             torch._foreach_mul_(self.keys[0], KEEP)
             torch._foreach_add_(self.keys[0], self.keys[1], alpha=1 - KEEP)
         self.optimizer.zero_grad(set_to_none=True)
+        if self.a.compile:
+            torch.compiler.cudagraph_mark_step_begin()
         with self.autocast():
             loss, keys = self.run(self.xq, self.xk)
         self.scaler.scale(loss).backward()
@@ -80,20 +84,23 @@ def allow_tf32(allowed):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
 
 
-def time_mode(a, mode):
+def time_mode(a, batch, mode):
+    a.batch, inner = batch, a.inner or 1 + 320 // batch
     a.amp, tf32, a.channels_last = MODES[mode]
     allow_tf32(tf32)
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
     idle = peak_bytes()
+    if a.compile:
+        torch.compiler.reset()
     step = GpuStep(a)
     cuda = step.device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    times = seconds(step.train, a.untimed, a.repeats, step.settle, a.inner)
+    times = seconds(step.train, a.untimed, a.repeats, step.settle, inner)
     peak = torch.cuda.max_memory_allocated() if cuda else peak_bytes() - idle
     return dict(what="step", program="pytorch", version=torch.__version__, arch=a.arch, batch=a.batch, size=a.size,
-                mode=mode, compile=a.compile, inner=a.inner, device=name_of(step.device),
+                mode=mode, compile=f"compile {a.compile}" if a.compile else "", inner=inner, device=name_of(step.device),
                 ms_median=round(1e3 * median(times), 3), ms_min=round(1e3 * times[0], 3),
                 ms_max=round(1e3 * times[-1], 3), images_per_s=round(a.batch / median(times), 2),
                 peak_mib=round(peak / 2**20, 1))
@@ -101,11 +108,11 @@ def time_mode(a, mode):
 
 def time_modes(a):
     failed = 0
-    for mode in a.modes.split(","):
+    for batch, mode in itertools.product(a.batches, a.modes.split(",")):
         try:
-            print(json.dumps(time_mode(a, mode)), flush=True)
+            print(json.dumps(time_mode(a, batch, mode)), flush=True)
         except RuntimeError as error:
-            print(f"gpu_yardstick.py: {mode}: {error}", file=sys.stderr)
+            print(f"gpu_yardstick.py: batch {batch}, {mode}: {error}", file=sys.stderr)
             failed = 1
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -139,17 +146,17 @@ def ceilings(a):
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--arch", default="resnet50")
-    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], default=[32])
     p.add_argument("--size", type=int, default=0, help="0: 224, CIFAR networks 32")
     p.add_argument("--classes", type=int, default=1000)
     p.add_argument("--dim", type=int, default=128)
     p.add_argument("--queue", type=int, default=8192)
     p.add_argument("--modes", default=",".join(MODES))
-    p.add_argument("--inner", type=int, default=10)
+    p.add_argument("--inner", type=int, default=0)
     p.add_argument("--repeats", type=int, default=5)
     p.add_argument("--untimed", type=int, default=1)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    p.add_argument("--compile", action="store_true")
+    p.add_argument("--compile", default="", metavar="MODE")
     p.add_argument("--ceilings", action="store_true")
     a = p.parse_args()
     a.size = a.size or (32 if a.arch in CIFAR_N else 224)

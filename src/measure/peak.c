@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { RUNS = 5 };
+static const double LONG_ENOUGH = 0.02; /* seconds of a run: launching it is nothing beside */
 static const uint64_t COPY_BYTES = (uint64_t)64 << 20;
 
 /* Seconds of the fastest of several runs of one kernel. */
@@ -38,7 +39,7 @@ static Step range_step(int id, RangeArgs args, uint32_t items, int refs)
     return step;
 }
 
-/* With so many chains of multiply-adds in each item. */
+/* With so many chains of multiply-adds in each item, and as many rounds as the device needs. */
 static Status measure_chains(const Backend *backend, Device *device, Buffer *buffer, int chains,
                              double *flops)
 {
@@ -47,13 +48,16 @@ static Status measure_chains(const Backend *backend, Device *device, Buffer *buf
     uint32_t lanes = (uint32_t)device_lanes(info), room = (uint32_t)(2 * COPY_BYTES / (4 * lanes));
     uint32_t items = cpu ? info->units * 4 : info->units * 4096;
     items = items < room ? items : room;
-    long rounds = (cpu ? 1 << 24 : 1 << 18) / chains;
-    double seconds;
-    RangeArgs args = {.n = rounds, .chunk = chains, .a = 0.999f, .b = 1e-3f};
-    Step step = range_step(KERNEL_peak_fma, args, items, 1);
-    step.refs[0] = (Ref){buffer, 0};
-    step.writes = 1;
-    TRY(fastest(backend, device, &step, &seconds));
+    long most = (cpu ? 1 << 24 : 1 << 18) / chains, rounds = most / 512;
+    double seconds = 0;
+    while (seconds < LONG_ENOUGH && rounds < most) {
+        rounds *= 8;
+        RangeArgs args = {.n = rounds, .chunk = chains, .a = 0.999f, .b = 1e-3f};
+        Step step = range_step(KERNEL_peak_fma, args, items, 1);
+        step.refs[0] = (Ref){buffer, 0};
+        step.writes = 1;
+        TRY(fastest(backend, device, &step, &seconds));
+    }
     *flops = seconds > 0 ? 2.0 * lanes * chains * (double)rounds * items / seconds : 0;
     return STATUS_OK;
 }
