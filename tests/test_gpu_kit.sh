@@ -1,6 +1,7 @@
 #!/bin/bash
 # tools/gpu_pack.sh and gpu_check.sh: a kit runs from a bare folder, says why stages are skipped, goes on after those that
-# fail or hang, resumes, and is refused when too large. Its stages run on a processor as a stand-in, where there is one.
+# fail or hang, resumes, and is refused when too large. Its stages run on a processor as a stand-in, where there is one, and
+# CUDA's on the simulated GPU, where it was built.
 set -u
 paco=$(realpath "$1")
 source=$(realpath "${PACO_SOURCE:-$(dirname "$0")/..}")
@@ -19,7 +20,16 @@ pack() { "$source/tools/gpu_pack.sh" "$@" >"$work/out" 2>&1; }
 kit=$work/kit
 pack "$kit" || { fail "gpu_pack.sh: exit code $?"; exit 1; }
 grep -qE '^ +[0-9.]+ MiB in .*, for .* with glibc [0-9.]+ or newer' "$work/out" || fail "pack: no size"
-pack "$kit" || fail "a kit is not replaced"
+simulated=()
+if [ -e "$PACO_BUILD/sim/libpaco_cuda.so" ]; then simulated=(--simulated)
+else
+    pack --simulated "$work/large"
+    { [ $? = 2 ] && grep -q "^gpu_pack.sh: no .*built without the CUDA toolkit" "$work/out"; } || fail "--simulated without one: not refused"
+fi
+pack "${simulated[@]}" "$kit" || fail "a kit is not replaced"
+[ "$(du -sm "$kit" | cut -f1)" -le 60 ] || fail "the kit is larger than 60 MiB"
+[ ! -e "$PACO_BUILD/libpaco_cuda.so" ] || [ -e "$kit/bin/libpaco_cuda.so" ] || fail "no CUDA module in the kit"
+[ -z "$(find "$kit" -name 'libcu*')" ] || fail "libraries of NVIDIA's in the kit"
 pack --limit 1 "$work/large"
 [ $? = 5 ] || fail "too large: not exit 5"
 grep -qE '^gpu_pack.sh: the kit is too large \([0-9]+ MiB vs 1 MiB at most\)' "$work/out" || fail "too large: not said"
@@ -32,10 +42,10 @@ mkdir "$work/native" && cp "$paco" "$work/native" && echo PACO_NATIVE:BOOL=ON >"
 PACO_BUILD=$work/native pack "$work/large"
 [ $? = 2 ] && grep -q "for this machine's processor alone" "$work/out" || fail "a build for one processor: not refused"
 
-# Every library is in the kit, but glibc's and the C++ runtime, which is there for machines without.
-for file in "$kit"/bin/* "$kit"/lib/*.so*; do LD_LIBRARY_PATH=$kit/lib ldd "$file"; done |
+# Every library is in the kit, but glibc's, NVIDIA's and the C++ runtime, which is there for machines without.
+for file in $(find "$kit/bin" -type f) "$kit"/lib/*.so*; do LD_LIBRARY_PATH=$kit/lib ldd "$file"; done |
     awk -v kit="$kit/" '$2 == "=>" && index($3, kit) != 1 { print $1 }' | sort -u |
-    grep -vE '^(linux-vdso|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so)' >"$work/out" && fail "libraries that are not in the kit"
+    grep -vE '^(linux-vdso|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|cudnn_graph|cublasLt)\.so)' >"$work/out" && fail "libraries that are not in the kit"
 [ -e "$kit/lib/libOpenCL.so.1" ] && [ -e "$kit/lib/libcmocka.so.0" ] || fail "loader or cmocka is missing"
 
 # ---- running: no environment, no repository, no GPU
@@ -54,15 +64,20 @@ PY
 }
 
 stages=$("$kit/gpu_check.sh" --list | wc -l)
-[ "$stages" -ge 10 ] || fail "--list: $stages stages"
+[ "$stages" -ge 40 ] || fail "--list: $stages stages"
 check --device opencl:99
 [ $? = 77 ] || fail "without a GPU: not exit 77"
 row facts passed "$kit/results"
-[ "$(grep -cE '^[a-z0-9-]+ +skipped +0 +[0-9]+  .*(opencl:99 is no OpenCL GPU; |torch|python3)' "$kit/results/gpu_check.txt")" = $((stages - 1)) ] ||
+[ "$(grep -cE '^[a-z0-9-]+ +skipped +0 +[0-9]+  .*(opencl:99 is no OpenCL GPU; |--device opencl:99 is none of CUDA|torch|python3)' "$kit/results/gpu_check.txt")" = $((stages - 1)) ] ||
     fail "without a GPU: not every other stage is skipped with a reason"
 grep -q "^1 passed, 0 failed, $((stages - 1)) skipped" "$kit/results/gpu_check.txt" || fail "without a GPU: counted otherwise"
 readable "$kit/results"
-for wrong in "--only nothing" "--loud" "--limit soon"; do
+check --device cuda:99 --only facts,backend,cuda-backend,cuda-golden --out "$work/cuda" --state "$work/cuda_state"
+[ $? = 77 ] || fail "without the CUDA GPU: not exit 77"
+grep -qE '^backend +skipped .*--device cuda:99 is none of OpenCL' "$work/cuda/gpu_check.txt" || fail "--device cuda:99: OpenCL's stages are not left out"
+[ "$(grep -cE '^cuda-[a-z]+ +skipped .*cuda:99 is no CUDA GPU; ' "$work/cuda/gpu_check.txt")" = 2 ] || fail "--device cuda:99: no reasons"
+readable "$work/cuda"
+for wrong in "--only nothing" "--loud" "--limit soon" "--device gpu"; do
     # shellcheck disable=SC2086
     check $wrong
     [ $? = 2 ] || fail "$wrong: not exit 2"
@@ -108,14 +123,46 @@ env -i PATH=/usr/bin:/bin LD_LIBRARY_PATH="$work/driver" OCL_ICD_VENDORS="$work/
 grep -qE "^OpenCL driver[[:space:]]nvidia_found.icd: $work/driver/libnvidia-opencl.so.1" "$kit/results/gpu_check.log" ||
     fail "a bare library of NVIDIA's: not found"
 
-# ---- the stages themselves, on a processor
+# ---- cuDNN and cuBLAS in Python's packages alone, where no loader looks
+library=$(ldd "$kit/bin/libpaco_cuda.so" 2>/dev/null | sed -n 's/.*libcudnn_graph.so.9 => \([^ ]*\) .*/\1/p')
+if [ -n "$library" ] && unshare -m true 2>/dev/null; then
+    packages=$work/venv/lib/python3.99/site-packages/nvidia/all/lib
+    mkdir -p "$packages" "$work/venv/bin" "$work/empty"
+    python=$(command -v python3)
+    printf '#!/bin/sh\nPYTHONPATH=%s exec %s "$@"\n' "$work/venv/lib/python3.99/site-packages" "$python" >"$work/venv/bin/python3"
+    chmod +x "$work/venv/bin/python3"
+    # In a namespace of its own: the system's folder appears as the package's, and is empty where it was.
+    # shellcheck disable=SC2016
+    unshare -m bash -c 'mount --bind "$1" "$2" && mount --bind "$3" "$1" && shift 3 && exec "$@"' hidden \
+        "$(dirname "$(realpath "$library")")" "$packages" "$work/empty" \
+        env -i PATH="$work/venv/bin:/usr/bin:/bin" PYTHON="$work/venv/bin/python3" "$kit/gpu_check.sh" --only facts \
+        --device cuda:99 --out "$work/found" --state "$work/found_state" >"$work/out" 2>&1
+    grep -qE "^CUDA folders[[:space:]]$packages" "$work/found/gpu_check.log" || fail "CUDA's libraries in Python's packages: not found"
+    ! grep -qE '^device[[:space:]].*cannot open shared object' "$work/found/gpu_check.log" || fail "CUDA's module does not load"
+else
+    echo "skipped: CUDA's libraries in Python's packages: no CUDA module with libraries, or no mount namespaces here"
+fi
+
+# ---- the stages themselves, on a processor and a simulated GPU
+if [ ${#simulated[@]} -gt 0 ]; then
+    check --stand-in --device cuda:0 --limit 1000 --only device-json,cuda-backend,cuda-overflow,cuda-r50-fp16,backend ||
+        fail "simulated GPU: exit code $?"
+    row cuda-backend passed "$kit/results"
+    row cuda-overflow noted "$kit/results"
+    row backend skipped "$kit/results"
+    grep -q '^{"deviceVer":900.*}$' "$kit/results/device.json" || fail "simulated GPU: no description"
+    grep -qE '^resnet20, batch 4, 16 +paco cuda fp16 +[0-9.]+' "$kit/results/gpu_check.txt" || fail "simulated GPU: no speed"
+    readable "$kit/results"
+else
+    echo "skipped: no simulated GPU for the stages of CUDA"
+fi
 if "$paco" devices | grep -q '^opencl:0 '; then
     check --stand-in --device opencl:0 --limit 1000 --only backend,step-resnet32,torch-resnet32 || fail "stand-in: exit code $?"
     row backend passed "$kit/results"
     row step-resnet32 passed "$kit/results"
     grep -q '^A STAND-IN FOR A GPU' "$kit/results/gpu_check.txt" || fail "stand-in: not said"
-    grep -qE '^resnet20, batch 4, 16 +paco +[0-9.]+' "$kit/results/gpu_check.txt" || fail "stand-in: no speed"
-    grep -q '"name": "step-resnet32", "status": "passed".*"results": \[{"what": "step".*"inner": 2' "$kit/results/gpu_check.json" ||
+    grep -qE '^resnet20, batch 4, 16 +paco opencl fp32 +[0-9.]+' "$kit/results/gpu_check.txt" || fail "stand-in: no speed"
+    grep -q '"name": "step-resnet32", "device": "opencl:0 (stand-in)", "status": "passed".*"results": \[{"what": "step".*"inner": 2' "$kit/results/gpu_check.json" ||
         fail "stand-in: no results"
     if grep -qE '^torch-resnet32 +passed' "$kit/results/gpu_check.txt"; then
         grep -qE '^resnet20, batch 4, 16 +PyTorch fp32 ' "$kit/results/gpu_check.txt" || fail "stand-in: no speed of PyTorch"
