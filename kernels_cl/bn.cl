@@ -1,9 +1,9 @@
 /* Batch normalisation over images and features; with channels last the host gives all images as one plane.
  *
  * Sums are split over images, and over pieces of their planes where those are too few for a GPU: a team per span of
- * channels and split. Its members keep count, mean and squared
- * distances of their own pixels (plane by plane in two passes, joined by Chan's formula), so that nothing large
- * cancels. Partial results are [split][2][width]. */
+ * channels and split. Its members read their own pixels once, in blocks that registers hold: a block's mean, then its
+ * squared distances from that, and blocks are joined by Chan's formula, so that nothing large cancels. Partial results
+ * are [split][2][width]. */
 
 /* The channels of this member of a team, and its part of the planes' pieces; how many pixels lie before a piece. */
 #define CHANNELS                                                         \
@@ -15,58 +15,42 @@
 #define PIXELS_BEFORE(a, u) ((long)((u) / (a).pieces) * (a).HW + PIECE_BEGIN(a, (u) % (a).pieces))
 #define PLANE(n) PLACE_OF(n, c, a.HW, a.width)
 
-/* Sum over the member's pixels of a plane, four sums in turn. */
-DEVICE vec plane_sum(GLOBAL const act *x, int count, long pixel)
-{
-    vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
-    int i = MEMBER_PIXEL;
-    for (; i + 3 * TEAM_PIXELS < count; i += 4 * TEAM_PIXELS) {
-        s0 += LOADA(x + pixel * i);
-        s1 += LOADA(x + pixel * (i + TEAM_PIXELS));
-        s2 += LOADA(x + pixel * (i + 2 * TEAM_PIXELS));
-        s3 += LOADA(x + pixel * (i + 3 * TEAM_PIXELS));
-    }
-    for (; i < count; i += TEAM_PIXELS)
-        s0 += LOADA(x + pixel * i);
-    return (s0 + s1) + (s2 + s3);
-}
-
-/* Sum of squared distances from `mean` over the member's pixels of a plane. */
-DEVICE vec plane_squares(GLOBAL const act *x, int count, vec mean, long pixel)
-{
-    vec s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
-    int i = MEMBER_PIXEL;
-    for (; i + 3 * TEAM_PIXELS < count; i += 4 * TEAM_PIXELS) {
-        vec d0 = LOADA(x + pixel * i) - mean, d1 = LOADA(x + pixel * (i + TEAM_PIXELS)) - mean;
-        vec d2 = LOADA(x + pixel * (i + 2 * TEAM_PIXELS)) - mean, d3 = LOADA(x + pixel * (i + 3 * TEAM_PIXELS)) - mean;
-        s0 = fma(d0, d0, s0);
-        s1 = fma(d1, d1, s1);
-        s2 = fma(d2, d2, s2);
-        s3 = fma(d3, d3, s3);
-    }
-    for (; i < count; i += TEAM_PIXELS) {
-        vec d = LOADA(x + pixel * i) - mean;
-        s0 = fma(d, d, s0);
-    }
-    return (s0 + s1) + (s2 + s3);
-}
-
 /* Mean and squared distances from it of `count` values; of none: zeros. */
 typedef struct Moments {
     vec mean, squares;
     float count;
 } Moments;
 
+/* The moments of both. What the mean rounds off is left in `lost`, for the next join: many small ones cost no digits. */
+DEVICE Moments moments_join_next(Moments a, Moments b, vec *lost)
+{
+    float total = a.count + b.count, share = b.count / total;
+    vec delta = b.mean - a.mean, step = fma(delta, (vec)(share), *lost), mean = a.mean + step;
+    *lost = step - (mean - a.mean);
+    return (Moments){mean, a.squares + b.squares + delta * delta * (a.count * share), total};
+}
+
 DEVICE Moments moments_join(Moments a, Moments b)
 {
-    if (b.count == 0.0f)
-        return a;
-    vec delta = b.mean - a.mean;
-    float total = a.count + b.count;
-    a.mean += delta * (b.count / total);
-    a.squares += b.squares + delta * delta * (a.count * b.count / total);
-    a.count = total;
-    return a;
+    vec lost = 0.0f;
+    return b.count == 0.0f ? a : moments_join_next(a, b, &lost);
+}
+
+/* Pixels of a block. A member of a GPU's team may have no more than four in all (lower_pieces). */
+enum { BLOCK = LANES == 16 ? 8 : 4 };
+
+/* Of a block whose pixels lie `next` apart. */
+DEVICE Moments block_moments(GLOBAL const act *x, long next)
+{
+    vec v[BLOCK], sums[2] = {0.0f, 0.0f}, squares[2] = {0.0f, 0.0f};
+    UNROLL for (int i = 0; i < BLOCK; i++) {
+        v[i] = LOADA(x + next * i);
+        sums[i % 2] += v[i];
+    }
+    vec mean = (sums[0] + sums[1]) * (1.0f / BLOCK);
+    UNROLL for (int i = 0; i < BLOCK; i++)
+        squares[i % 2] = fma(v[i] - mean, v[i] - mean, squares[i % 2]);
+    return (Moments){mean, squares[0] + squares[1], BLOCK};
 }
 
 #if TEAM == 1
@@ -90,16 +74,17 @@ TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), BnArgs a)
     PLACE(float, partial);
     CHANNELS;
     SPLIT(a);
-    const long pixel = PIXEL(a.width);
+    const long pixel = PIXEL(a.width), next = pixel * TEAM_PIXELS;
     Moments all = {0.0f, 0.0f, 0.0f};
+    vec lost = 0.0f;
     for (int u = from; inside && u < to; u++) {
         int piece = u % a.pieces, begin = PIECE_BEGIN(a, piece), count = PIECE_BEGIN(a, piece + 1) - begin;
-        int pixels = (count - MEMBER_PIXEL + TEAM_PIXELS - 1) / TEAM_PIXELS;
-        if (pixels <= 0)
-            continue;
         GLOBAL const act *first = x + PLANE(u / a.pieces) + pixel * begin;
-        vec mean = plane_sum(first, count, pixel) / (float)pixels;
-        all = moments_join(all, (Moments){mean, plane_squares(first, count, mean, pixel), (float)pixels});
+        int i = MEMBER_PIXEL;
+        for (; i + (BLOCK - 1) * TEAM_PIXELS < count; i += BLOCK * TEAM_PIXELS)
+            all = moments_join_next(all, block_moments(first + pixel * i, next), &lost);
+        for (; i < count; i += TEAM_PIXELS)
+            all = moments_join_next(all, (Moments){LOADA(first + pixel * i), 0.0f, 1.0f}, &lost);
     }
     all = team_moments(all, shared, VECTORS);
     if (MEMBER >= VECTORS || !inside)
