@@ -48,8 +48,8 @@ static inline int first_block(const ConvShape *s, int tile)
 typedef uvec pairs; /* of two neighbours that are stored in 16 bits each, the first in the lower half */
 
 /* Adds the two products of its pairs to each lane. By Intel's manual (VDPBF16PS) these are two fused multiply-adds, the
- * upper pair's first, which round to nearest, ties to even, and take for zero what is subnormal, coming in or going out; a
- * Zen 4 does just that. This is no builtin, as compilers that do not know the processor would call a function for each. */
+ * upper pair's first, which round to nearest, ties to even (so does a Zen 4), and take for zero what is subnormal, coming
+ * in or going out. This is no builtin, as compilers that do not know the processor would call a function for each. */
 static inline vec dot_pairs(vec sum, pairs a, pairs b)
 {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
