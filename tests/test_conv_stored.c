@@ -55,6 +55,7 @@ static void pair_shapes(void)
 static void pairs(void **state)
 {
     (void)state;
+    test_needs_opencl();
     conv.device = test_device_open(NULL, false);
     conv.stored = DTYPE_BF16;
     conv.only = "cpu-dot-";
@@ -136,6 +137,7 @@ static void image_pairs(void)
 static void weight_pairs(void **state)
 {
     (void)state;
+    test_needs_opencl();
     const char *name = "cpu-weight-dot";
     conv.device = test_device_open("conv.grad-weight=cpu-weight-dot", false);
     conv.stored = DTYPE_BF16;
