@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <glob.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static bool load_from(const char *prefix, const char *below, const char *name)
     return loaded;
 }
 
-static bool load_anywhere(const char *name)
+static void load_anywhere(const char *name)
 {
     char user[PATH_ROOM] = "";
     const char *home = getenv("HOME");
@@ -39,24 +40,20 @@ static bool load_anywhere(const char *name)
         snprintf(user, sizeof user, "%s/.local", home);
     const char *prefixes[] = {getenv("VIRTUAL_ENV"), getenv("CONDA_PREFIX"), user, "/usr/local",
                               "/usr"};
-    if (dlopen(name, RTLD_NOW | RTLD_GLOBAL))
-        return true;
+    bool loaded = dlopen(name, RTLD_NOW | RTLD_GLOBAL);
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        for (size_t j = 0; prefixes[i] && *prefixes[i] && j < sizeof packages / sizeof *packages; j++)
-            if (load_from(prefixes[i], packages[j], name))
-                return true;
-    return false;
+        for (size_t j = 0; prefixes[i] && *prefixes[i] && j < sizeof packages / sizeof *packages;
+             j++)
+            loaded = loaded || load_from(prefixes[i], packages[j], name);
 }
 
-bool libraries_preload(const char *names)
+void libraries_preload(const char *names)
 {
-    bool all = true;
     while (*names) {
         char name[128];
         size_t length = strcspn(names, " ");
         snprintf(name, sizeof name, "%.*s", (int)length, names);
-        all = load_anywhere(name) && all;
+        load_anywhere(name);
         names += length + strspn(names + length, " ");
     }
-    return all;
 }

@@ -3,11 +3,9 @@
 #ifndef PACO_DEVICE_LIBRARIES_H
 #define PACO_DEVICE_LIBRARIES_H
 
-#include <stdbool.h>
-
 /* Loads each of the libraries (names, space between them) that is not loaded yet and is found: in
  * the virtual environment that is active (VIRTUAL_ENV, CONDA_PREFIX), the user's packages, or the
- * system's. Whether all of them are loaded now. */
-bool libraries_preload(const char *names);
+ * system's. */
+void libraries_preload(const char *names);
 
 #endif

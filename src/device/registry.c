@@ -37,8 +37,10 @@ static bool module_load_from(Module *m, const char *folder)
     bool found = file_exists(path);
     if (found) {
         void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (!handle && libraries_preload(m->libraries))
-            handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!handle && *m->libraries) {
+            libraries_preload(m->libraries);
+            handle = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* which says what is missing still */
+        }
         void *symbol = handle ? dlsym(handle, "paco_backend") : NULL;
         if (!symbol) {
             const char *error = dlerror();
