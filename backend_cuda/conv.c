@@ -18,8 +18,7 @@ extern const void *const paco_conv_parts_fp32[], *const paco_conv_parts_fp16[],
 
 static int padded(const Device *device, int channels)
 {
-    int unit = device->info.channel_multiple;
-    return (channels + unit - 1) / unit * unit;
+    return device_width(&device->info, channels);
 }
 
 /* Whether activations have channels that cuDNN is not told of. */
@@ -65,8 +64,6 @@ static uint64_t aligned(uint64_t bytes)
 static Status plans_of(Device *device, const ConvDesc *d, const ConvPlans **plans)
 {
     ConvDesc wide = in_memory(device, d);
-    if (wide.op == CONV_GRAD_WEIGHT)
-        wide.accumulate = false;
     return cudnn_plans(device, &wide, plans);
 }
 

@@ -117,8 +117,8 @@ enum { PART_X, PART_W, PART_Y, PART_CONVOLUTION, PART_OPERATION, PART_GRAPH, PAR
 
 static Status make_graph(const Device *device, const ConvDesc *d, Descriptor parts[PARTS])
 {
-    const int unit = device->info.channel_multiple;
-    const int64_t x_width = (d->C + unit - 1) / unit * unit, y_width = (d->K + unit - 1) / unit * unit;
+    const int64_t x_width = device_width(&device->info, d->C),
+                  y_width = device_width(&device->info, d->K);
     const float alpha = 1, beta = d->accumulate ? 1 : 0;
     TRY(make_tensor(TENSOR_X, d->type, (int64_t[]){d->N, d->C, d->H, d->W}, x_width,
                     &parts[PART_X]));

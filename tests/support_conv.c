@@ -7,8 +7,6 @@
 
 #include "support_conv.h"
 
-#include "plan/types.h"
-
 #include "base/arena.h"
 
 #include <limits.h>
@@ -104,7 +102,7 @@ static void reference_sums(Case *c)
 /* Channels with padding on the device, and how many of a pixel lie together. */
 static int channel_width(int C)
 {
-    return layout_width(conv.device.backend->opened(conv.device.device), C);
+    return device_width(conv.device.backend->opened(conv.device.device), C);
 }
 
 static int channel_block(int C)

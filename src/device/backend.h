@@ -168,6 +168,13 @@ static inline int device_lanes(const DeviceInfo *info)
     return info->caps & CAP_CPU ? 16 : 4;
 }
 
+/* Channels of an activation there, with padding. */
+static inline int device_width(const DeviceInfo *info, int64_t channels)
+{
+    int unit = info->channel_block ? info->channel_block : info->channel_multiple;
+    return (int)((channels + unit - 1) / unit * unit);
+}
+
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */

@@ -13,16 +13,10 @@ Shape shape_of(const Value *value)
     return (Shape){(int)d.d[0], (int)d.d[1], d.rank == 4 ? (int)(d.d[2] * d.d[3]) : 1};
 }
 
-int layout_width(const DeviceInfo *info, int64_t channels)
-{
-    int unit = info->channel_block ? info->channel_block : info->channel_multiple;
-    return (int)((channels + unit - 1) / unit * unit);
-}
-
 Layout layout_of(const DeviceInfo *info, const Value *value)
 {
     Shape s = shape_of(value);
-    int width = layout_width(info, s.C);
+    int width = device_width(info, s.C);
     return (Layout){.N = s.N,
                     .C = s.C,
                     .HW = s.HW,

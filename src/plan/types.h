@@ -26,7 +26,5 @@ enum { CHANNEL_TILE = 16 };
 
 /* The layout of an activation, images or features, on a device. */
 Layout layout_of(const DeviceInfo *info, const Value *value);
-/* Channels with padding there. */
-int layout_width(const DeviceInfo *info, int64_t channels);
 
 #endif
