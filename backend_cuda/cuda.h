@@ -52,7 +52,6 @@ typedef struct Replay Replay;
 
 struct Device {
     DeviceInfo info;
-    int index;
     cudaStream_t stream, uploads; /* uploads: of large writes, which wait for nothing */
     Slot small[SMALL_WRITES], large[LARGE_WRITES], fetches[FETCHES_MAX];
     Landing landings[LARGE_WRITES]; /* of the large slots */
@@ -62,7 +61,7 @@ struct Device {
     cublasLtHandle_t blas;
     cudnnBackendDescriptor_t properties; /* of the device, as cuDNN wants to know them */
     ConvPlans *plans;
-    const char *forced[CONV_PACK]; /* a plan's name for each operation; NULL: none */
+    char *forced[CONV_PACK]; /* a plan's name for each operation; NULL: none */
     bool tensor_cores;             /* TF32 for float32: --math tf32 */
     bool profile, graphs;
 };

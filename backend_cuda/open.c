@@ -6,6 +6,7 @@
 #include "transfer.h"
 
 #include "base/arena.h"
+#include "device/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +58,8 @@ Status discover_info(int index, DeviceInfo *info)
     snprintf(info->platform, sizeof info->platform, "CUDA %d.%d, cuDNN %zu", runtime / 1000,
              runtime % 1000 / 10, cudnnGetVersion());
     snprintf(info->vendor, sizeof info->vendor, "NVIDIA");
-    snprintf(info->driver, sizeof info->driver, "for CUDA %d.%d", driver / 1000, driver % 1000 / 10);
+    snprintf(info->driver, sizeof info->driver, "for CUDA %d.%d", driver / 1000,
+             driver % 1000 / 10);
     snprintf(info->version, sizeof info->version, "compute capability %d.%d", p.major, p.minor);
     if (10 * p.major + p.minor < LEAST_ARCHITECTURE)
         snprintf(info->why, sizeof info->why,
@@ -73,28 +75,21 @@ Status discover_info(int index, DeviceInfo *info)
  * which there are depends on the shape: any is taken, and where it is none the first plan runs. */
 static bool read_word(Device *device, const char *word, size_t length)
 {
-    static const char *const ops[] = {
-#define X(name, label, algorithm) [CONV_##name] = algorithm,
-        CONV_OP_LIST(X)
-#undef X
-    };
-    static const char without[] = "graphs=off";
-    if (length == 3 && memcmp(word, "gpu", 3) == 0)
+    if (word_is(word, length, "gpu"))
         return true;
-    if (length == strlen(without) && memcmp(word, without, length) == 0) {
+    if (word_is(word, length, "graphs=off")) {
         device->graphs = false;
         return true;
     }
     for (int op = 0; op < CONV_PACK; op++) {
-        size_t before = strlen(ops[op]) + 1;
-        if (length <= before || memcmp(word, ops[op], before - 1) || word[before - 1] != '=' ||
-            strncmp(word + before, "cudnn-", 6) != 0)
+        size_t rest;
+        const char *value = word_value(word, length, conv_op_key((ConvOp)op), &rest);
+        if (!value || strncmp(value, "cudnn-", 6) != 0)
             continue;
-        char *name = mem_alloc(length - before + 1);
-        memcpy(name, word + before, length - before);
-        name[length - before] = '\0';
-        free((void *)(uintptr_t)device->forced[op]);
-        device->forced[op] = name;
+        free(device->forced[op]);
+        device->forced[op] = mem_alloc(rest + 1);
+        memcpy(device->forced[op], value, rest);
+        device->forced[op][rest] = '\0';
         return true;
     }
     return false;
@@ -138,7 +133,7 @@ void open_close(Device *device)
     if (device->stream)
         cudaStreamDestroy(device->stream);
     for (int op = 0; op < CONV_PACK; op++)
-        free((void *)(uintptr_t)device->forced[op]);
+        free(device->forced[op]);
     free(device);
 }
 
@@ -167,7 +162,6 @@ Status open_index(int index, const DeviceOptions *options, Device **out)
         return status_fail(STATUS_DEVICE, "cuda:%d: there %s only %d device%s", index,
                            count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
     Device *device = mem_zero(1, sizeof *device);
-    device->index = index;
     device->profile = options->profile;
     device->graphs = !options->profile; /* a graph has no times of steps */
     Status status = open_found(device, index, options);

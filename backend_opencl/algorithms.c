@@ -9,6 +9,7 @@
 #include "gemm.h"
 
 #include "base/check.h"
+#include "device/words.h"
 
 #include <math.h>
 #include <string.h>
@@ -160,11 +161,6 @@ const char *algorithms_candidate(const Device *device, const Step *step, int i)
     return row ? row->name : NULL;
 }
 
-static bool word_is(const char *word, size_t length, const char *name)
-{
-    return strlen(name) == length && memcmp(word, name, length) == 0;
-}
-
 static bool is_called(const Algorithm *row, const char *word, size_t length)
 {
     return word_is(word, length, row->family) || word_is(word, length, row->name);
@@ -181,16 +177,13 @@ static const char *known_name(AlgorithmOp op, const char *word, size_t length)
 
 bool algorithms_force(Device *device, const char *word, size_t length)
 {
-    static const char *const ops[ALGORITHM_OPS] = {
-#define X(name, label, algorithm) [CONV_##name] = algorithm,
-        CONV_OP_LIST(X)
-#undef X
-        [ALGORITHM_GEMM] = "gemm"};
     for (int op = 0; op < ALGORITHM_OPS; op++) {
-        size_t before = strlen(ops[op]) + 1; /* "OP=" */
-        if (length <= before || memcmp(word, ops[op], before - 1) || word[before - 1] != '=')
+        size_t rest;
+        const char *value = word_value(
+            word, length, op == ALGORITHM_GEMM ? "gemm" : conv_op_key((ConvOp)op), &rest);
+        if (!value)
             continue;
-        const char *name = known_name((AlgorithmOp)op, word + before, length - before);
+        const char *name = known_name((AlgorithmOp)op, value, rest);
         if (name && !device->forced[op])
             device->forced[op] = name;
         return name;

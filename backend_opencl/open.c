@@ -14,6 +14,7 @@
 #include "program.h"
 
 #include "base/arena.h"
+#include "device/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +22,6 @@
 
 /* How the members of a team join what they found. */
 typedef enum Teams { TEAMS_BY_DEVICE, TEAMS_LOCAL, TEAMS_SUBGROUPS } Teams;
-
-static bool word_is(const char *word, size_t length, const char *name)
-{
-    return strlen(name) == length && memcmp(word, name, length) == 0;
-}
 
 /* One word of DeviceOptions.kernels. False: it says nothing to this backend. */
 static bool read_word(Device *device, const char *word, size_t length, Teams *teams)

@@ -86,6 +86,17 @@ typedef enum ConvOp {
 #undef X
 } ConvOp;
 
+/* The operation's name in tuning files and in DeviceOptions.kernels. */
+static inline const char *conv_op_key(ConvOp op)
+{
+    static const char *const keys[] = {
+#define X(name, word, algorithm) algorithm,
+        CONV_OP_LIST(X)
+#undef X
+    };
+    return keys[op];
+}
+
 typedef struct ConvDesc {
     ConvOp op, packed_for;                  /* packed_for: FORWARD or GRAD_DATA, when op is PACK */
     int32_t N, C, H, W, K, R, S, P, Q;      /* C, H, W: the input x; K, P, Q: the output y */

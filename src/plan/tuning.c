@@ -28,16 +28,12 @@ struct Tuning {
 
 const char *tuning_key(const Step *step, char text[192])
 {
-    static const char *const ops[] = {
-#define X(name, word, algorithm) algorithm,
-        CONV_OP_LIST(X)
-#undef X
-    };
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
     if (step->kind == STEP_CONV)
         snprintf(text, 192, "%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d%s%s",
-                 ops[c->op], c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad, c->groups,
+                 conv_op_key(c->op), c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
+                 c->groups,
                  c->type != DTYPE_F32 ? " " : "", c->type != DTYPE_F32 ? dtype_word(c->type) : "");
     else
         snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
