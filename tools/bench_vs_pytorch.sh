@@ -166,7 +166,7 @@ report() { # of the case: each contender, and paco in the same format, or in flo
 
 {
     echo "# $(machine), $threads cores; PyTorch: ${versions[*]:-none: no python3 with torch and torchvision}"
-    echo "# medians of $rounds alternating rounds of $steps; ratios: paco over PyTorch; $("$paco" devices 2>/dev/null | head -1)"
+    echo "# medians of $rounds alternating rounds of $steps; ratios: paco over PyTorch; $("$paco" devices 2>/dev/null | grep -m1 '^[a-z]*:[0-9]')"
     for case in "${cases[@]}"; do
         IFS=, read -r what arch batch size classes dim queue <<<"$case"
         rm -f "$work"/*.ms "$work"/*.least "$work"/*.mib "$work"/*.gflops "$work"/*.peak
