@@ -11,8 +11,16 @@
 
 #include "conv_parts.h"
 
-extern const void *const paco_conv_parts_fp32[], *const paco_conv_parts_fp16[],
-    *const paco_conv_parts_bf16[];
+/* kernels_cu/table.cu, compiled for each type of images. */
+#define X(name, word, bytes) extern const void *const paco_conv_parts_##name[];
+STORAGE_LIST(X)
+#undef X
+
+static const void *const *const part_tables[] = {
+#define X(name, word, bytes) [DTYPE_##name] = paco_conv_parts_##name,
+    STORAGE_LIST(X)
+#undef X
+};
 
 /* ---- shapes */
 
@@ -137,9 +145,6 @@ static void set_part(const Device *device, const ConvDesc *d, int part, int coun
     const bool data = d->op == CONV_GRAD_DATA;
     const long pixels = (long)d->N * (data ? d->H * d->W : d->P * d->Q);
     const int channels = data ? d->C : d->K;
-    const void *const *parts = d->type == DTYPE_F16    ? paco_conv_parts_fp16
-                               : d->type == DTYPE_BF16 ? paco_conv_parts_bf16
-                                                       : paco_conv_parts_fp32;
     ConvPartArgs args = {.padded = (long)weights_of(&wide),
                          .pixels = pixels,
                          .K = d->K,
@@ -151,7 +156,7 @@ static void set_part(const Device *device, const ConvDesc *d, int part, int coun
                          .relu = d->relu};
     int64_t items = part == PART_conv_part_finish ? args.pixels * args.width / VECTOR : args.padded;
     int64_t blocks = (items + THREADS - 1) / THREADS, most = 16 * (int64_t)device->info.units;
-    *l = (Launch){.function = parts[part],
+    *l = (Launch){.function = part_tables[d->type][part],
                   .grid = {(unsigned)(blocks < most ? blocks : most), 1, 1},
                   .block = {THREADS, 1, 1},
                   .count = count};

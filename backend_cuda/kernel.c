@@ -7,8 +7,15 @@
 #include <string.h>
 
 /* kernels_cu/table.cu, compiled for each type of images. */
-extern const void *const paco_kernels_fp32[], *const paco_kernels_fp16[],
-    *const paco_kernels_bf16[];
+#define X(name, word, bytes) extern const void *const paco_kernels_##name[];
+STORAGE_LIST(X)
+#undef X
+
+static const void *const *const tables[] = {
+#define X(name, word, bytes) [DTYPE_##name] = paco_kernels_##name,
+    STORAGE_LIST(X)
+#undef X
+};
 
 static const struct {
     const char *name;
@@ -19,13 +26,6 @@ static const struct {
 #include "device/kernels.def"
 #undef KERNEL
 };
-
-static const void *function_of(const KernelStep *k)
-{
-    return k->type == DTYPE_F16    ? paco_kernels_fp16[k->id]
-           : k->type == DTYPE_BF16 ? paco_kernels_bf16[k->id]
-                                   : paco_kernels_fp32[k->id];
-}
 
 /* Threads of a block where the step leaves them open: so many that blocks fill the items exactly,
  * as kernels do not look where items end. */
@@ -69,7 +69,7 @@ Status kernel_prepare(const Device *device, const Step *step, Prepared *prepared
     uint32_t block[3] = {block_of(k->global[0]), 1, 1};
     for (int d = 0; k->local[0] && d < 3; d++)
         block[d] = k->local[d];
-    *l = (Launch){.function = function_of(k),
+    *l = (Launch){.function = tables[k->type][k->id],
                   .grid = {k->global[0] / block[0], k->global[1] / block[1],
                            k->global[2] / block[2]},
                   .block = {block[0], block[1], block[2]},

@@ -15,12 +15,13 @@
 
 #include "conv_parts.cuh"
 
+/* Named as DType names the type (STORAGE_LIST of device/dtype.h). */
 #if defined(STORED_F16)
-#define TABLE(name) name##_fp16
+#define TABLE(name) name##_F16
 #elif defined(STORED_BF16)
-#define TABLE(name) name##_bf16
+#define TABLE(name) name##_BF16
 #else
-#define TABLE(name) name##_fp32
+#define TABLE(name) name##_F32
 #endif
 
 #ifndef ENTRY /* the simulation of tests/cuda_sim has its own */
