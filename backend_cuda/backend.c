@@ -21,9 +21,9 @@ static const DeviceInfo *opened(const Device *device)
 static Status step_choose(Device *device, Step *step)
 {
     step->packed_bytes = step->packed_layout = step->workspace_bytes = 0;
-    return step->kind == STEP_CONV   ? conv_choose(device, step)
-           : step->kind == STEP_GEMM ? gemm_choose(device, step)
-                                     : STATUS_OK;
+    if (step->kind == STEP_GEMM)
+        gemm_choose(step);
+    return step->kind == STEP_CONV ? conv_choose(device, step) : STATUS_OK;
 }
 
 static const char *step_candidate(Device *device, const Step *step, int i)

@@ -89,7 +89,7 @@ static cublasStatus_t set_preferences(cublasLtMatmulPreference_t preference)
     return code;
 }
 
-static Status find_algorithm(const Device *device, const Step *step, GemmRun *r, uint64_t *workspace)
+static Status find_algorithm(const Device *device, const Step *step, GemmRun *r)
 {
     cublasLtMatmulPreference_t preference;
     cublasLtMatmulHeuristicResult_t result;
@@ -105,22 +105,13 @@ static Status find_algorithm(const Device *device, const Step *step, GemmRun *r,
         return status_fail(STATUS_DEVICE, "cuda: %s: cuBLASLt has no algorithm for a product of "
                            "%d x %d x %d", step->name, step->gemm.M, step->gemm.N, step->gemm.K);
     r->algorithm = result.algo;
-    *workspace = result.workspaceSize;
     return STATUS_OK;
 }
 
-Status gemm_choose(Device *device, Step *step)
+void gemm_choose(Step *step)
 {
-    GemmRun *r = mem_zero(1, sizeof *r);
-    uint64_t bytes = 0;
-    Status status = describe(device, step, NULL, r);
-    if (status == STATUS_OK)
-        status = find_algorithm(device, step, r, &bytes);
-    release(r);
-    /* With a bias the choice may be another. */
-    step->workspace_bytes = bytes > 0 || step->refs_count > 3 ? WORKSPACE : 0;
+    step->workspace_bytes = WORKSPACE;
     step->algorithm = "cublaslt";
-    return status;
 }
 
 static Status run(Device *device, const Step *step, const void *own)
@@ -139,10 +130,9 @@ static Status run(Device *device, const Step *step, const void *own)
 Status gemm_prepare(Device *device, const Step *step, Prepared *prepared)
 {
     GemmRun *r = mem_zero(1, sizeof *r);
-    uint64_t bytes;
     prepared->own = r;
     prepared->run = run;
     prepared->release = release;
     TRY(describe(device, step, place_of(step->refs[3]), r));
-    return find_algorithm(device, step, r, &bytes);
+    return find_algorithm(device, step, r);
 }

@@ -4,7 +4,9 @@
 
 #include "cuda.h"
 
-Status gemm_choose(Device *device, Step *step);
+/* The algorithm is cuBLASLt's choice when the step is prepared: it depends on whether there is a
+ * bias. */
+void gemm_choose(Step *step);
 Status gemm_prepare(Device *device, const Step *step, Prepared *prepared);
 
 #endif
