@@ -2,7 +2,7 @@
 
 Status cuda_fail(cudaError_t code, const char *where)
 {
-    cudaGetLastError(); /* what is not sticky is forgotten: the next call must not report it again */
+    cudaGetLastError(); /* what is not sticky is forgotten: the next call must not report it */
     return status_fail(code == cudaErrorMemoryAllocation ? STATUS_LIMIT : STATUS_DEVICE,
                        "cuda: %s: %s (%s)", where, cudaGetErrorString(code),
                        cudaGetErrorName(code));

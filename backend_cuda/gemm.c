@@ -68,7 +68,8 @@ static Status describe(const Device *device, const Step *step, const void *bias,
 static cublasStatus_t set_preferences(cublasLtMatmulPreference_t preference)
 {
     const uint64_t most = WORKSPACE;
-    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE |
+                             CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     const uint32_t alignment = 16;
     const struct {
         cublasLtMatmulPreferenceAttributes_t name;

@@ -1,5 +1,5 @@
-/* Running ranges of steps. A range that runs again and again is recorded as a CUDA graph, so that the
- * host launches it with one call. */
+/* Running ranges of steps. A range that runs again and again is recorded as a CUDA graph, so that
+ * the host launches it with one call. */
 #ifndef PACO_CUDA_REPLAY_H
 #define PACO_CUDA_REPLAY_H
 

@@ -1,6 +1,6 @@
 /* A write is copied to pinned memory and goes from there in the order of the stream. A large one
- * crosses the bus while the device computes: in a stream of its own, to a place of its own, and only
- * the copy from there to where it belongs waits for its turn. */
+ * crosses the bus while the device computes: in a stream of its own, to a place of its own, and
+ * only the copy from there to where it belongs waits for its turn. */
 #include "transfer.h"
 
 #include "base/check.h"

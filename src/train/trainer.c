@@ -1,9 +1,9 @@
 /* The training loop.
  *
  * One step: the next batch of views goes to the device, the run's step (run.h) is launched, then
- * loss and accuracy of the step before come back, so that the device always has work. What must know
- * the state catches up first; `at` is never ahead of what is known. Everything random is a function
- * of (seed, epoch, step), so a run is the same however it was cut. */
+ * loss and accuracy of the step before come back, so that the device always has work. What must
+ * know the state catches up first; `at` is never ahead of what is known. Everything random is a
+ * function of (seed, epoch, step), so a run is the same however it was cut. */
 #include "train/trainer.h"
 
 #include "base/arena.h"
