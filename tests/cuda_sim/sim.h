@@ -1,9 +1,9 @@
 /* A simulation of a GPU, for machines without one: the CUDA backend's own host code and kernels, run on the processor.
  *
- * Stand-ins, and only these: the runtime (runtime.c), cuBLASLt (blas.c), and of cuDNN what needs a device: opening it and
- * executing a plan (dnn.c); its descriptors, heuristics and plans are the real library's, for the device of
- * properties.c. Kernels run block by block, every thread a fiber (fibers.c), so that a barrier that is missing or not
- * reached by all is seen.
+ * Stand-ins, and only these: the runtime (runtime.c, streams.c), cuBLASLt (blas.c), and of cuDNN what needs a
+ * device: opening it and executing a plan (dnn.c); its descriptors, heuristics and plans are the real library's, for
+ * the device of properties.c. Kernels run block by block, every thread a fiber (fibers.c), so that a barrier that is
+ * missing or not reached by all is seen.
  *
  * A stream is lazy: nothing happens until somebody waits for it, and then only what it waits for: the stream, or what
  * comes before an event, and of other streams what these wait for. Pinned memory is read when the stream comes to it.
@@ -12,6 +12,7 @@
 #ifndef PACO_CUDA_SIM_H
 #define PACO_CUDA_SIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,9 +47,17 @@ float sim_shuffle(float value, int lane);
 /* The block's memory: the same place for the same call in every thread. */
 void *sim_shared(size_t bytes, const void *who);
 
-/* ---- runtime.c: work that a stream does when somebody waits for it, or as often as a graph of it is launched; `own` is
- * freed behind it. */
+/* ---- streams.c */
+
+/* Work that a stream does when somebody waits for it, or as often as a graph of it is launched; `own` is freed behind
+ * it. */
 void sim_enqueue(void *stream, void (*work)(void *own), void *own);
+/* All that was asked for, of every stream. */
+void sim_drain(void);
+bool sim_recording(const void *stream);
+/* While a stream records, calls that wait or take memory are illegal, whatever they are for: whether one does, which
+ * spoils its recording. */
+bool sim_illegal(void);
 
 #ifdef __cplusplus
 }
