@@ -4,49 +4,20 @@
  * loss and accuracy of the step before come back, so that the device always has work. What must
  * know the state catches up first; `at` is never ahead of what is known. Everything random is a
  * function of (seed, epoch, step), so a run is the same however it was cut. */
-#include "train/trainer.h"
+#include "train/trainer_parts.h"
 
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "data/loader.h"
 #include "data/sampler.h"
-#include "options/presets.h"
 #include "state/weights.h"
-#include "train/evaluator.h"
-#include "train/keeper.h"
-#include "train/records.h"
 #include "train/stop.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { EVAL_BATCH = 100 };
-
-typedef struct Trainer {
-    Options *options;
-    Dataset *train, *test; /* test: NULL without a test set */
-    const Recipe *recipe;
-    RecipeOptions views;
-    Schedule schedule;
-    Run run;
-    Keeper keeper;
-    Records records;
-    Loader *loader;
-    Metrics *metrics;            /* of the latest evaluation */
-    EvaluationResult evaluation; /* likewise */
-    int32_t *order;              /* [R*B] key shuffle */
-    int64_t steps;               /* of an epoch */
-    Progress at;
-    double started, epoch_started, waited;
-    int64_t first_step;          /* of the epoch that this process ran */
-    int64_t first_seen;
-    int own_steps;               /* done by this process, for --stop-after */
-    TrainResult *result;
-} Trainer;
-
-#define SAY(t, ...) records_say(&(t)->records, __VA_ARGS__)
 
 /* ------------------------------------------------------------------------------------ opening */
 
@@ -111,18 +82,6 @@ static Status init_from(Trainer *t)
     return status;
 }
 
-static Status open_model(Trainer *t)
-{
-    Options *o = t->options;
-    SessionOptions session = run_session(o);
-    ModelConfig config =
-        run_config(o, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
-    TRY(run_open(&config, &session, &t->run));
-    t->order = mem_alloc((size_t)(config.batch * config.ranks.all) * sizeof *t->order);
-    TRY(run_begin(&t->run, &t->schedule, o->seed, t->train->counts));
-    return init_from(t);
-}
-
 static int64_t count_parameters(const Graph *graph)
 {
     int64_t count = 0;
@@ -132,55 +91,17 @@ static int64_t count_parameters(const Graph *graph)
     return count;
 }
 
-/* A preset's accuracy was published with a number format that may not be this run's. */
-static void tell_precision(Trainer *t)
+static Status open_model(Trainer *t)
 {
-    const Preset *preset = t->options->preset ? preset_find(t->options->preset) : NULL;
-    const char *used = options_word(t->options, OPTION_ID_amp);
-    if (preset && strcmp(preset->precision, used) != 0)
-        SAY(t, "preset %s was published with %s; this run is in %s", preset->name,
-            preset->precision, used);
-}
-
-static void tell_scale(Trainer *t)
-{
-    SAY(t, "loss scale %g; of %lld steps so far %lld skipped, as their gradients overflowed",
-        t->run.scale, (long long)t->at.done, (long long)t->at.overflows);
-}
-
-static void introduce(Trainer *t)
-{
-    const Plan *plan = session_plan(t->run.session);
-    const ModelConfig *c = &t->run.config;
-    char normalisation[160];
+    Options *o = t->options;
+    SessionOptions session = run_session(o);
+    ModelConfig config =
+        run_config(o, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
+    TRY(run_open(&config, &session, &t->run));
     t->result->parameters = count_parameters(t->run.model.graph);
-    SAY(t, "%s, %s, %.2f M parameters%s on %s%s", c->arch->name, method_name(c->method),
-        1e-6 * (double)t->result->parameters, storage_phrase(c->storage),
-        session_device(t->run.session),
-        c->ranks.all > 1 ? ", virtual ranks in turn" : "");
-    SAY(t,
-        "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
-        "an epoch",
-        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
-        c->ranks.all, c->ranks.all > 1 ? "s" : "", c->batch, (long long)t->steps);
-    SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
-    tell_precision(t);
-    if (t->run.model.scaler)
-        tell_scale(t);
-    if (plan)
-        SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
-            (double)plan_bytes(plan) / (1 << 20),
-            (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
-    if (t->keeper.resumed && t->at.epoch < t->options->epochs)
-        SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->keeper.resumed, t->at.epoch + 1,
-            (long long)t->at.step, (long long)t->steps);
-    else if (t->keeper.resumed)
-        SAY(t, "resumed %s: all %d epochs are trained already", t->keeper.resumed,
-            t->options->epochs);
-    else if (t->options->resume)
-        SAY(t, "no checkpoint in %s yet: starting anew", t->options->out);
-    if (!t->keeper.store)
-        SAY(t, "%s", "without --out nothing is saved: no checkpoints, no reports");
+    t->order = mem_alloc((size_t)(config.batch * config.ranks.all) * sizeof *t->order);
+    TRY(run_begin(&t->run, &t->schedule, o->seed, t->train->counts));
+    return init_from(t);
 }
 
 /* ------------------------------------------------------------------------------------ steps */
@@ -219,34 +140,12 @@ static Status check_results(const Trainer *t)
                        t->at.epoch + 1, (long long)t->at.step, run_lr(&t->run, &t->at));
 }
 
-static void format_time(double seconds, char *to, size_t room)
-{
-    int64_t s = (int64_t)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(to, room, "%lldh%02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
-    else
-        snprintf(to, room, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
-}
-
-static void show_progress(Trainer *t)
-{
-    char eta[32];
-    double elapsed = clock_seconds() - t->epoch_started;
-    int64_t steps = t->at.step - t->first_step;
-    int64_t left = (int64_t)(t->options->epochs - t->at.epoch) * t->steps - t->at.step;
-    format_time(elapsed / (double)steps * (double)left, eta, sizeof eta);
-    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s",
-                 t->at.epoch + 1, t->options->epochs, (long long)t->at.step, (long long)t->steps,
-                 progress_loss(&t->at), 100.0 * (double)t->at.correct / (double)t->at.seen,
-                 (double)(t->at.seen - t->first_seen) / elapsed, eta);
-}
-
 /* Of the first step ahead. */
 static Status read_results(Trainer *t)
 {
     TRY(run_results(&t->run, &t->at));
     TRY(check_results(t));
-    show_progress(t);
+    trainer_tell_progress(t);
     return STATUS_OK;
 }
 
@@ -361,16 +260,15 @@ static double waited_so_far(const Trainer *t)
 
 static Status record_epoch(Trainer *t, bool evaluated)
 {
-    double seconds = clock_seconds() - t->epoch_started, waited = waited_so_far(t) - t->waited;
+    double seconds = clock_seconds() - t->epoch_started;
     MetricsSummary m = t->result->last;
-    char text[5][16];
     EpochRow row = {
         .epoch = t->at.epoch,
         .lr = run_lr(&t->run, &t->at),
         .loss = progress_loss(&t->at),
         .train_top1 = (double)t->at.correct / (double)t->at.seen,
         .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
-        .data_seconds = waited,
+        .data_seconds = waited_so_far(t) - t->waited,
         .seconds = seconds,
         .top1 = evaluated ? m.top1 : NAN,
         .top5 = evaluated ? m.top5 : NAN,
@@ -379,24 +277,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
         .medium = evaluated ? m.medium : NAN,
         .few = evaluated ? m.few : NAN,
     };
-    SAY(t,
-        "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f "
-        "s",
-        t->at.epoch + 1, t->options->epochs, row.lr, row.loss, 100 * row.train_top1,
-        row.images_per_second, waited);
-    if (t->run.model.scaler)
-        tell_scale(t);
-    if (t->at.skipped)
-        SAY(t, "  skipped %lld of %lld images: unreadable, others took their places",
-            (long long)t->at.skipped, (long long)t->at.seen);
-    if (evaluated)
-        SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s",
-            metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]),
-            metrics_percent(m.many, text[2]), metrics_percent(m.medium, text[3]),
-            metrics_percent(m.few, text[4]));
-    if (evaluated && t->evaluation.skipped)
-        SAY(t, "  skipped %lld of %lld test images: unreadable", (long long)t->evaluation.skipped,
-            (long long)t->test->count);
+    trainer_tell_epoch(t, &row, evaluated);
     return records_epoch(&t->records, &row);
 }
 
@@ -481,7 +362,7 @@ static Status run_all(Trainer *t)
     t->result->best = t->at.best;
     TRY(records_open(&t->records, t->options->out, t->at.epoch));
     TRY(records_options(&t->records, t->options));
-    introduce(t);
+    trainer_tell_start(t);
     TRY(open_loader(t));
     while (t->at.epoch < t->options->epochs)
         TRY(run_epoch(t));

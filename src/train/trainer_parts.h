@@ -1,0 +1,42 @@
+/* What the parts of the training loop share. Private to src/train. */
+#ifndef PACO_TRAIN_TRAINER_PARTS_H
+#define PACO_TRAIN_TRAINER_PARTS_H
+
+#include "data/loader.h"
+#include "train/evaluator.h"
+#include "train/keeper.h"
+#include "train/records.h"
+#include "train/trainer.h"
+
+typedef struct Trainer {
+    Options *options;
+    Dataset *train, *test; /* test: NULL without a test set */
+    const Recipe *recipe;
+    RecipeOptions views;
+    Schedule schedule;
+    Run run;
+    Keeper keeper;
+    Records records;
+    Loader *loader;
+    Metrics *metrics;            /* of the latest evaluation */
+    EvaluationResult evaluation; /* likewise */
+    int32_t *order;              /* [R*B] key shuffle */
+    int64_t steps;               /* of an epoch */
+    Progress at;
+    double started, epoch_started, waited;
+    int64_t first_step;          /* of the epoch that this process ran */
+    int64_t first_seen;
+    int own_steps;               /* done by this process, for --stop-after */
+    TrainResult *result;
+} Trainer;
+
+/* ---- trainer_log.c: what a run says, on the terminal and in train.log */
+
+/* What is trained, on what, and where it goes on from. */
+void trainer_tell_start(const Trainer *t);
+/* The line that stays on the terminal until the next. */
+void trainer_tell_progress(const Trainer *t);
+/* The epoch that `at` stands in, behind its last step. */
+void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated);
+
+#endif
