@@ -1,12 +1,5 @@
 /* Images into activations of one span of channels: the first three lanes, zeros in the others. */
 
-/* Which raw image this rank's image i is. */
-DEVICE int raw_image(GLOBAL const int *order, int rank, int i, ImageArgs a)
-{
-    int row = rank * a.B + i;
-    return a.has_order ? order[row] : row;
-}
-
 /* Vector `v` of a pixel: colours in the first three lanes of all. */
 DEVICE void store_pixel(GLOBAL act *x, int v, float r, float g, float b)
 {
@@ -14,16 +7,15 @@ DEVICE void store_pixel(GLOBAL act *x, int v, float r, float g, float b)
     STOREA(x + v * LANES, v ? (vec)(0.0f) : FROM_ARRAY(lanes));
 }
 
-/* Items: parts of the image, vector fastest; 1; images. */
+/* Items: parts of the image, vector fastest; 1; images, of which raw holds those of all turns. */
 #define IMAGE_PIXELS                                                                             \
-    int i = ITEM(2), n = raw_image(order, state->rank, i, a), v = ITEM(0) % VECTORS;       \
+    int i = ITEM(2), n = state->turn * a.B + i, v = ITEM(0) % VECTORS;                           \
     int part = ITEM(0) / VECTORS, parts = ITEMS(0) / VECTORS, pixels = v * LANES < a.width ? a.HW : 0
 
-/* raw: bytes [R*B][HW][3] */
-KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, state), REF(act, x), ImageArgs a)
+/* raw: bytes [n][HW][3] */
+KERNEL void images_bytes(CREF(uchar, raw), CREF(StepState, state), REF(act, x), ImageArgs a)
 {
     PLACE(const uchar, raw);
-    PLACE_OR_NULL(const int, order);
     PLACE(const StepState, state);
     PLACE(act, x);
     IMAGE_PIXELS;
@@ -34,11 +26,10 @@ KERNEL void images_bytes(CREF(uchar, raw), CREF(int, order), CREF(StepState, sta
     }
 }
 
-/* raw: floats [R*B][3][HW] */
-KERNEL void images_floats(CREF(float, raw), CREF(int, order), CREF(StepState, state), REF(act, x), ImageArgs a)
+/* raw: floats [n][3][HW] */
+KERNEL void images_floats(CREF(float, raw), CREF(StepState, state), REF(act, x), ImageArgs a)
 {
     PLACE(const float, raw);
-    PLACE_OR_NULL(const int, order);
     PLACE(const StepState, state);
     PLACE(act, x);
     IMAGE_PIXELS;

@@ -194,7 +194,7 @@ TEAM_KERNEL void softmax_rows(CREF(float, logits), CREF(float, prior), CREF(int,
     logits_gradient(d, label, base / part, base, a);
 }
 
-/* loss[rank] = mean of the rows' losses; one team. */
+/* loss[turn] = mean of the rows' losses; one team. */
 TEAM_KERNEL void mean_of_rank(CREF(float, values), CREF(StepState, state), REF(float, loss), MeanArgs a)
 {
     TEAM_MEMORY(float, 2, shared);
@@ -206,5 +206,5 @@ TEAM_KERNEL void mean_of_rank(CREF(float, values), CREF(StepState, state), REF(f
         sum += values[i];
     sum = team_sum(sum, shared, 1);
     if (MEMBER == 0)
-        loss[state->rank] = sum / (float)a.n;
+        loss[state->turn] = sum / (float)a.n;
 }

@@ -85,8 +85,8 @@ TEAM_KERNEL void count_places(CREF(int, place), CREF(StepState, state), REF(int,
     team_join(top, 2, false, shared);
     if (MEMBER != 0)
         return;
-    counts[2 * state->rank] = (int)top[0];
-    counts[2 * state->rank + 1] = (int)top[1];
+    counts[2 * state->turn] = (int)top[0];
+    counts[2 * state->turn + 1] = (int)top[1];
 }
 
 /* Row i of this rank. */
@@ -100,16 +100,26 @@ TEAM_KERNEL void take_rank(CREF(int, all), CREF(StepState, state), REF(int, own)
         own[to + i] = all[from + i];
 }
 
-/* Row i of this rank goes back to where it came from before the shuffle. */
-TEAM_KERNEL void store_keys(CREF(int, k), CREF(int, order), CREF(StepState, state), REF(int, keys), CopyRowsArgs a)
+/* The other way round. */
+TEAM_KERNEL void store_rank(CREF(int, own), CREF(StepState, state), REF(int, all), CopyRowsArgs a)
 {
-    PLACE(const int, k);
-    PLACE(const int, order);
+    PLACE(const int, own);
     PLACE(const StepState, state);
-    PLACE(int, keys);
-    long from = (long)TEAM_ITEM * a.width, to = (long)order[state->rank * a.rows + TEAM_ITEM] * a.width;
+    PLACE(int, all);
+    long from = (long)TEAM_ITEM * a.width, to = ((long)state->rank * a.rows + TEAM_ITEM) * a.width;
     for (int i = MEMBER; i < a.width; i += TEAM)
-        keys[to + i] = k[from + i];
+        all[to + i] = own[from + i];
+}
+
+/* Row i of all ranks goes back to where it came from before the shuffle. */
+TEAM_KERNEL void unshuffle(CREF(int, encoded), CREF(int, order), REF(int, keys), CopyRowsArgs a)
+{
+    PLACE(const int, encoded);
+    PLACE(const int, order);
+    PLACE(int, keys);
+    long from = (long)TEAM_ITEM * a.width, to = (long)order[TEAM_ITEM] * a.width;
+    for (int i = MEMBER; i < a.width; i += TEAM)
+        keys[to + i] = encoded[from + i];
 }
 
 /* A ring shorter than the keys keeps the last ones. */

@@ -121,12 +121,24 @@ void model_fill(Session *session, const Model *model, const ModelConfig *config)
     }
 }
 
+/* Images of all ranks, of which the share gets its own. */
+static void write_images(Session *session, const Value *v, int step, Ranks ranks)
+{
+    int64_t own = dims_count(v->dims), each = own / ranks.own, all = each * ranks.all;
+    float *x = mem_alloc((size_t)all * sizeof *x);
+    Rng rng = stream(v, step);
+    for (int64_t i = 0; i < all; i++)
+        x[i] = (float)rng_normal(&rng);
+    must(session_write(session, v, x + each * ranks.first, DTYPE_F32));
+    free(x);
+}
+
 void model_feed(Session *session, const Model *model, const ModelConfig *config, int step)
 {
-    write_scaled(session, model->images_q, step, 1, 0);
+    write_images(session, model->images_q, step, config->ranks);
     write_labels(session, model->labels, step, config->classes);
     if (!model->images_k)
         return;
-    write_scaled(session, model->images_k, step, 1, 0);
+    write_images(session, model->images_k, step, config->ranks);
     write_order(session, model->order, step);
 }

@@ -8,7 +8,7 @@ static const NoAttrs none = {0};
 
 /* ------------------------------------------------------------------------------------ images and ranks */
 
-/* p: B, H, W, ranks, rank, bytes, order */
+/* p: B, H, W, ranks, turn, bytes */
 static void build_images(Trial *t)
 {
     const int *p = t->p;
@@ -17,23 +17,19 @@ static void build_images(Trial *t)
     Dims dims = p[5] ? DIMS4(all, p[1], p[2], 3) : DIMS4(all, 3, p[1], p[2]);
     Value *raw = trial_input(t, "raw", ROLE_INPUT, p[5] ? DTYPE_U8 : DTYPE_F32, dims,
                              p[5] ? FILL_BYTES : FILL_NORMAL);
-    Value *order = NULL;
-    if (p[6])
-        order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
     t->graph->ranks = ranks_whole(p[3]);
-    t->state.rank = p[4];
-    trial_output(t, NODE(t->graph, images, &attrs, raw, order)->out[0], p[5] ? SUM(2) : EXACT);
+    t->state.turn = p[4];
+    trial_output(t, NODE(t->graph, images, &attrs, raw)->out[0], p[5] ? SUM(2) : EXACT);
 }
 
 void cases_images(Rig *rig)
 {
-    TRIALS(rig, build_images, {2, 5, 7, 1, 0, 1, 0}, {3, 1, 1, 4, 3, 1, 1}, {2, 33, 9, 2, 1, 0, 1},
-           {1, 6, 6, 1, 0, 0, 0}, {5, 17, 17, 3, 1, 1, 0}, {1, 1, 1, 1, 0, 1, 0}, {1, 1, 1, 1, 0, 0, 1},
-           {1, 1, 2, 2, 1, 1, 1}, {2, 3, 1, 2, 0, 0, 0}, {1, 31, 1, 1, 0, 1, 0}, {1, 3, 11, 2, 1, 0, 1},
-           {3, 4, 8, 1, 0, 1, 1}, {2, 1, 33, 2, 1, 1, 0}, {1, 5, 13, 1, 0, 0, 0}, {7, 2, 2, 1, 0, 1, 1},
-           {2, 2, 3, 5, 4, 0, 1}, {1, 9, 7, 3, 2, 1, 1}, {1, 2, 65, 1, 0, 1, 0}, {4, 3, 3, 1, 0, 0, 1},
-           {1, 16, 8, 1, 0, 1, 0}, {2, 7, 5, 2, 0, 0, 1},
-           {1, 4, 19, 1, 0, 1, 0}, {3, 1, 7, 2, 1, 0, 1});
+    TRIALS(rig, build_images, {2, 5, 7, 1, 0, 1}, {3, 1, 1, 4, 3, 1}, {2, 33, 9, 2, 1, 0}, {1, 6, 6, 1, 0, 0},
+           {5, 17, 17, 3, 1, 1}, {1, 1, 1, 1, 0, 1}, {1, 1, 1, 1, 0, 0}, {1, 1, 2, 2, 1, 1},
+           {2, 3, 1, 2, 0, 0}, {1, 31, 1, 1, 0, 1}, {1, 3, 11, 2, 1, 0}, {3, 4, 8, 1, 0, 1},
+           {2, 1, 33, 2, 1, 1}, {1, 5, 13, 1, 0, 0}, {7, 2, 2, 1, 0, 1}, {2, 2, 3, 5, 4, 0},
+           {1, 9, 7, 3, 2, 1}, {1, 2, 65, 1, 0, 1}, {4, 3, 3, 1, 0, 0}, {1, 16, 8, 1, 0, 1},
+           {2, 7, 5, 2, 0, 0}, {1, 4, 19, 1, 0, 1}, {3, 1, 7, 2, 1, 0});
 }
 
 /* p: B, D (0: labels), ranks, rank */
@@ -53,22 +49,66 @@ void cases_take_rank(Rig *rig)
     TRIALS(rig, build_take_rank, {4, 32, 2, 1}, {1, 5, 3, 2}, {3, 0, 4, 3}, {1, 0, 1, 0}, {17, 17, 2, 0});
 }
 
-static void build_store_keys(Trial *t)
+/* p: B, D, ranks, rank */
+static void build_store_rank(Trial *t)
 {
     const int *p = t->p;
-    int all = p[0] * p[2];
-    Value *k = trial_features(t, "k", DIMS2(p[0], p[1]), FILL_NORMAL);
-    Value *order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all), FILL_PERMUTATION);
-    Value *keys = trial_features(t, "keys", DIMS2(all, p[1]), FILL_NORMAL);
+    Value *own = trial_features(t, "own", DIMS2(p[0], p[1]), FILL_NORMAL);
+    Value *all = trial_features(t, "all", DIMS2(p[0] * p[2], p[1]), FILL_NORMAL);
     t->graph->ranks = ranks_whole(p[2]);
     t->state.rank = p[3];
-    NODE(t->graph, store_keys, &none, k, order, keys);
+    NODE(t->graph, store_rank, &none, own, all);
+    trial_mutated(t, all, EXACT);
+}
+
+void cases_store_rank(Rig *rig)
+{
+    TRIALS(rig, build_store_rank, {4, 32, 2, 1}, {1, 5, 3, 2}, {7, 17, 1, 0});
+}
+
+/* p: rows of all ranks, D */
+static void build_unshuffle(Trial *t)
+{
+    const int *p = t->p;
+    Value *encoded = trial_features(t, "encoded", DIMS2(p[0], p[1]), FILL_NORMAL);
+    Value *order = trial_input(t, "order", ROLE_INPUT, DTYPE_I32, DIMS1(p[0]), FILL_PERMUTATION);
+    Value *keys = trial_features(t, "keys", DIMS2(p[0], p[1]), FILL_NORMAL);
+    NODE(t->graph, unshuffle, &none, encoded, order, keys);
     trial_mutated(t, keys, EXACT);
 }
 
-void cases_store_keys(Rig *rig)
+void cases_unshuffle(Rig *rig)
 {
-    TRIALS(rig, build_store_keys, {4, 32, 2, 1}, {1, 5, 3, 2}, {7, 17, 1, 0});
+    TRIALS(rig, build_unshuffle, {8, 32}, {3, 5}, {7, 17}, {1, 1}, {130, 16});
+}
+
+/* In one process they leave alone what they are given. p: rows, D */
+static void build_all_gather(Trial *t)
+{
+    const int *p = t->p;
+    Value *rows = trial_features(t, "rows", DIMS2(p[0], p[1]), FILL_NORMAL);
+    Value *labels = trial_labels(t, "labels", p[0], 100);
+    NODE(t->graph, all_gather, &none, rows, labels);
+    trial_mutated(t, rows, EXACT);
+    trial_mutated(t, labels, EXACT);
+}
+
+void cases_all_gather(Rig *rig)
+{
+    TRIALS(rig, build_all_gather, {4, 32}, {3, 5});
+}
+
+/* p: elements */
+static void build_all_reduce(Trial *t)
+{
+    Value *g = trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL);
+    NODE(t->graph, all_reduce, &none, g);
+    trial_mutated(t, g, EXACT);
+}
+
+void cases_all_reduce(Rig *rig)
+{
+    TRIALS(rig, build_all_reduce, {1}, {37});
 }
 
 /* p: rows of all ranks, D, M, head */
@@ -119,7 +159,7 @@ static Value *logits(Trial *t, int rows, int classes)
 static Value *rank_losses(Trial *t, int ranks, int rank)
 {
     t->graph->ranks = ranks_whole(ranks);
-    t->state.rank = rank;
+    t->state.turn = rank;
     t->state.grad_scale = 1.0 / ranks;
     return trial_input(t, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(ranks), FILL_NORMAL);
 }
@@ -189,7 +229,7 @@ static void build_count_correct(Trial *t)
           *labels = trial_labels(t, "labels", p[0], p[1]);
     Value *counts = trial_input(t, "counts", ROLE_OUTPUT, DTYPE_I32, DIMS2(p[2], 2), FILL_PERMUTATION);
     t->graph->ranks = ranks_whole(p[2]);
-    t->state.rank = p[3];
+    t->state.turn = p[3];
     NODE(t->graph, count_correct, &none, z, labels, counts);
     trial_mutated(t, counts, EXACT);
 }

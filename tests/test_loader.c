@@ -41,6 +41,15 @@ static LoaderSpec pair_spec(const Dataset *d, const char *recipe, int size, int 
     return spec;
 }
 
+/* Where the key of image i is encoded. */
+static int place_of(const Batch *b, int i)
+{
+    int place = 0;
+    while (b->order[place] != i)
+        place++;
+    return place;
+}
+
 /* FNV-1a over everything a batch says. */
 static uint64_t batch_sum(const Batch *b, int size)
 {
@@ -171,7 +180,8 @@ static void batches_are_what_the_contract_says(void **state)
             recipe_view(spec.recipe, RECIPE_QUERY, &spec.options, "", &image, &q, query);
             recipe_view(spec.recipe, RECIPE_KEY, &spec.options, "", &image, &k, key);
             assert_memory_equal(batch->query + (size_t)i * sizeof query, query, sizeof query);
-            assert_memory_equal(batch->key + (size_t)i * sizeof key, key, sizeof key);
+            assert_memory_equal(batch->key + (size_t)place_of(batch, i) * sizeof key, key, sizeof key);
+            assert_int_equal(batch->key_samples[place_of(batch, i)], sampler_image(sample));
             assert_int_equal(batch->samples[i], sampler_image(sample));
             assert_int_equal(batch->labels[i], d->labels[sampler_image(sample)]);
             image_free(&image);

@@ -118,9 +118,42 @@ static void parts_of_shares(void **state)
                 int count = run_share(ranks, held);
                 for (int i = 0; i < count; i++)
                     assert_true(held[i].shape == node_of(ranks, held[i]).shape);
+                RankNode nodes[RANK_NODES_MAX];
+                assert_int_equal(ranks_nodes(ranks, nodes), count);
+                for (int i = 0; i < count; i++)
+                    assert_true(nodes[i].begin == held[i].begin && nodes[i].end == held[i].end);
                 assert_int_equal(held[0].begin, first);
                 assert_int_equal(held[count - 1].end, first + own);
             }
+}
+
+/* What shares hold, put together in the order of ranks as halves meet, is the tree of all. */
+static void shares_together(void **state)
+{
+    (void)state;
+    for (int all = 1; all <= 64; all++)
+        for (int processes = 1; processes <= all; processes++) {
+            RankNode stack[2 * RANK_NODES_MAX];
+            Term terms[2 * RANK_NODES_MAX], held[64];
+            int depth = 0;
+            for (int p = 0; p < processes && all % processes == 0; p++) {
+                Ranks share = ranks_share(all, processes, p);
+                int count = run_share(share, held);
+                for (int i = 0; i < count; i++) {
+                    stack[depth] = (RankNode){held[i].begin, held[i].end};
+                    terms[depth++] = held[i];
+                    while (depth > 1 && ranks_halves(all, stack[depth - 2], stack[depth - 1])) {
+                        depth--;
+                        stack[depth - 1].end = stack[depth].end;
+                        terms[depth - 1] = plus(terms[depth - 1], terms[depth]);
+                    }
+                }
+            }
+            if (all % processes == 0) {
+                assert_int_equal(depth, 1);
+                assert_true(terms[0].shape == tree(0, power_of_two(all), all).shape);
+            }
+        }
 }
 
 /* One rank after another is another sum as soon as there are four. */
@@ -159,7 +192,7 @@ static float *ranks_of_step(int ranks, const char *name, float **own, int64_t *c
     StepParams state = {.lr = 0.1, .grad_scale = 1.0 / ranks};
     for (Segment s = 0; s <= SEGMENT_QUERY; s++)
         for (int turn = 0; turn < segment_turns(s, share); turn++) {
-            state.rank = turn;
+            state.rank = state.turn = turn;
             state.sum = ranks_sum(share, turn);
             must(session_run(session, s, &state));
             if (s == SEGMENT_QUERY)
@@ -213,6 +246,7 @@ static void run_segment(Session *session, Ranks ranks, Segment segment)
 {
     StepParams state = {.lr = 0.1, .grad_scale = 1.0 / ranks.all};
     for (int turn = 0; turn < segment_turns(segment, ranks); turn++) {
+        state.turn = turn;
         state.rank = ranks.first + turn;
         state.sum = ranks_sum(ranks, state.rank);
         must(session_run(session, segment, &state));
@@ -233,19 +267,16 @@ static Session *open_share(Ranks ranks, ModelConfig *config, Model *model)
     return session;
 }
 
-/* What the transport of keys does: rows that a share encoded, which are those its places of the shuffle name. */
+/* What the transport of keys does: rows that a share encoded, which are those of its places. */
 static void take_keys(Session *to, const Model *m, Session *from, const ModelConfig *of)
 {
     int all = of->batch * of->ranks.all, D = of->dim;
     double *mine = mem_alloc((size_t)(all * D) * sizeof *mine), *theirs = mem_alloc((size_t)(all * D) * sizeof *theirs);
-    int32_t *order = mem_alloc((size_t)all * sizeof *order);
-    must(session_read(to, m->keys, mine, DTYPE_F64));
-    must(session_read(from, m->keys, theirs, DTYPE_F64));
-    must(session_read(to, m->order, order, DTYPE_I32));
+    must(session_read(to, m->encoded, mine, DTYPE_F64));
+    must(session_read(from, m->encoded, theirs, DTYPE_F64));
     for (int i = of->ranks.first * of->batch; i < (of->ranks.first + of->ranks.own) * of->batch; i++)
-        memcpy(mine + order[i] * D, theirs + order[i] * D, (size_t)D * sizeof *mine);
-    must(session_write(to, m->keys, mine, DTYPE_F64));
-    free(order);
+        memcpy(mine + i * D, theirs + i * D, (size_t)D * sizeof *mine);
+    must(session_write(to, m->encoded, mine, DTYPE_F64));
     free(theirs);
     free(mine);
 }
@@ -273,6 +304,7 @@ static void two_processes(void **state)
     take_keys(session[1], &model[1], session[2], &config[2]);
     take_keys(session[2], &model[2], session[1], &config[1]);
     for (int i = 0; i < 3; i++) {
+        run_segment(session[i], shares[i], SEGMENT_GATHER);
         run_segment(session[i], shares[i], SEGMENT_QUERY);
         sum[i] = sum_of(session[i], &model[i], name);
     }
@@ -289,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_shares),  cmocka_unit_test(parts_of_shares),  cmocka_unit_test(not_a_fold),
+        cmocka_unit_test(shares_together),
         cmocka_unit_test(two_processes), cmocka_unit_test(bits_on_a_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

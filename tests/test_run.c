@@ -227,6 +227,7 @@ static double step_by_hand(Run *run, const Batch *batch, StepParams state)
     float loss[RANKS];
     Rng rng = rng_stream(3, batch->epoch, (uint64_t)batch->step, RNG_SHUFFLE);
     rng_permutation(&rng, order, BATCH);
+    assert_memory_equal(order, batch->order, sizeof order);
     must(session_write(run->session, run->model.images_q, batch->query, DTYPE_U8));
     must(session_write(run->session, run->model.images_k, batch->key, DTYPE_U8));
     must(session_write(run->session, run->model.labels, batch->labels, DTYPE_I32));
@@ -297,7 +298,7 @@ static void trainer_as_by_hand(void **state)
     Options o;
     TrainResult result;
     parse(&o, out);
-    must(train(&o, &result));
+    must(train(&o, NULL, &result));
     options_free(&o);
     char *path = file_join(out, "metrics.csv"), *text = test_read_text(path);
     train_by_hand(test_path("by_hand"), losses);

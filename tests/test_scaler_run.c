@@ -66,7 +66,7 @@ static Status train_with(Options o, char **log)
 {
     TrainResult result;
     test_stderr_begin();
-    Status status = train(&o, &result);
+    Status status = train(&o, NULL, &result);
     char *text = test_stderr_end();
     options_free(&o);
     if (log)
@@ -465,7 +465,7 @@ static void lost_losses_count_for_nothing(void **state)
     double sum = 0;
     for (int i = 0; i < 4; i++) {
         bool broken = i == 1;
-        must(run_feed(&run, &(RunFeed){images[broken], images[0], DTYPE_F32, labels, order}));
+        must(run_feed(&run, &(RunFeed){images[broken], images[0], DTYPE_F32, labels, NULL, NULL, order}));
         must(run_step(&run, &at));
         must(run_results(&run, &at));
         assert_int_equal(run.skipped, broken);

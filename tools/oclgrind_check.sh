@@ -21,7 +21,7 @@ operators() {
     case $1 in
         bn) echo 'bn*' ;;
         pool) echo '*_pool*' ;;
-        rows) echo 'l2norm* linear_grad_weight count_correct take_rank store_keys queue_push' ;;
+        rows) echo 'l2norm* linear_grad_weight count_correct take_rank store_rank unshuffle queue_push' ;;
         loss) echo '*_loss' ;;
         elementwise) echo 'relu* add grad_sum grad_check sgd scale_update ema' ;;
         shortcut) echo 'shortcut*' ;;

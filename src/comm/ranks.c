@@ -2,8 +2,6 @@
  * is merged with its left sibling as soon as both are complete, so that few are held at a time. */
 #include "comm/ranks.h"
 
-#include <stdbool.h>
-
 /* Merges that rank's gradient begins: from its leaf upwards, for as long as the node that is then
  * complete is a right half whose left half belongs to the share, too. A node without a right half,
  * as the ranks end before it, is complete with its left one. */
@@ -38,4 +36,23 @@ int ranks_sums_held(Ranks ranks)
         most = held > most ? held : most;
     }
     return most;
+}
+
+bool ranks_halves(int all, RankNode left, RankNode right)
+{
+    int size = left.end - left.begin, end = left.begin + 2 * size;
+    return (size & (size - 1)) == 0 && left.begin % (2 * size) == 0 && right.begin == left.end &&
+           right.end == (end < all ? end : all);
+}
+
+int ranks_nodes(Ranks ranks, RankNode nodes[RANK_NODES_MAX])
+{
+    int count = 0;
+    for (int rank = ranks.first; rank < ranks.first + ranks.own; rank++) {
+        RankNode node = {rank, rank + 1};
+        for (int merged = merges(ranks, rank); merged > 0; merged--)
+            node.begin = nodes[--count].begin;
+        nodes[count++] = node;
+    }
+    return count;
 }

@@ -8,6 +8,8 @@
 #ifndef PACO_COMM_RANKS_H
 #define PACO_COMM_RANKS_H
 
+#include <stdbool.h>
+
 typedef struct Ranks {
     int all;        /* R of the recipe, at least 1 */
     int first, own; /* this process runs ranks first to first + own - 1, own >= 1 */
@@ -18,6 +20,24 @@ static inline Ranks ranks_whole(int all)
 {
     return (Ranks){.all = all, .first = 0, .own = all};
 }
+
+/* The share of process `index` of `processes`, which divide `all`: contiguous blocks, in order. */
+static inline Ranks ranks_share(int all, int processes, int index)
+{
+    return (Ranks){.all = all, .first = all / processes * index, .own = all / processes};
+}
+
+/* A node of the tree: ranks begin to end - 1. */
+typedef struct RankNode {
+    int begin, end;
+} RankNode;
+
+/* The partial sums that a share holds behind its last rank: the largest nodes within it, in their
+ * order; returns how many, at most 2 log2(all). */
+enum { RANK_NODES_MAX = 32 };
+int ranks_nodes(Ranks ranks, RankNode nodes[RANK_NODES_MAX]);
+/* Whether two nodes are the halves of a third. */
+bool ranks_halves(int all, RankNode left, RankNode right);
 
 /* What becomes of a rank's gradient when its turn comes. The share holds `held` partial sums, each
  * of neighbouring ranks before it; the gradient is added to the last of them, that to the one

@@ -23,9 +23,15 @@
 
 enum { THREADS_MAX = 1024, SUBSTITUTE_TRIES = 16 };
 
+/* One image to load: its views, and where in the batch they go; -1: not wanted. */
+typedef struct Job {
+    uint64_t sample;
+    int query, key;
+} Job;
+
 /* An image that could not be used. */
 typedef struct Trouble {
-    int position;   /* in the batch */
+    int position;   /* among the jobs of the batch */
     int order;      /* of the tries for this position */
     uint32_t image;
     bool fatal;     /* nothing took its place */
@@ -35,11 +41,12 @@ typedef struct Trouble {
 
 typedef struct Slot {
     Batch batch;      /* what the consumer sees; its arrays are the ones below */
-    uint64_t *keys;   /* [n] */
+    Job *jobs;        /* [2 n] at most: those with a query first, in order */
+    int job_count;
     uint8_t *query, *key;
-    int32_t *labels;
-    uint32_t *samples;
-    int taken, done;  /* samples handed to workers, finished */
+    int32_t *labels, *order;
+    uint32_t *samples, *key_samples;
+    int taken, done;  /* jobs handed to workers, finished */
     Trouble *troubles;
     int trouble_count, trouble_room;
 } Slot;
@@ -50,6 +57,7 @@ struct Loader {
     size_t view_bytes;   /* of one image */
     int64_t steps;       /* per epoch */
     Sampler *sampler;    /* NULL for LOADER_EVAL */
+    uint64_t *drawn;     /* [R B] samples of the batch that is being opened */
     Slot *slots;         /* [depth] */
     int chunk;           /* samples a worker takes at once */
 
@@ -67,20 +75,31 @@ struct Loader {
     bool holding;        /* a batch is out */
     LoaderStats stats;
     uint8_t *bad;        /* [count] images found unreadable; NULL while there are none */
+    uint32_t *fresh;     /* of them those that loader_bad has not told */
+    int fresh_count;
     Status failed;
     char failed_text[STATUS_TEXT_MAX];
 };
 
 /* ---- making one sample ---- */
 
-/* Fills a position of a slot from image `i`, with the random streams of `sample`. */
-static Status make_views(const Loader *l, Slot *slot, int position, uint32_t i, uint64_t sample)
+/* The place of a view; NULL where it is not wanted. */
+static uint8_t *view_at(const Loader *l, uint8_t *views, int position)
 {
-    size_t at = (size_t)position * l->view_bytes;
-    slot->samples[position] = i;
-    slot->labels[position] = l->spec.data->labels[i];
-    return views_make(&l->spec, slot->batch.epoch, i, sample, slot->query + at,
-                      slot->key ? slot->key + at : NULL);
+    return position < 0 ? NULL : views + (size_t)position * l->view_bytes;
+}
+
+/* Does a job with image `i`, which need not be the one drawn. */
+static Status make_views(const Loader *l, Slot *slot, const Job *job, uint32_t i)
+{
+    if (job->query >= 0) {
+        slot->samples[job->query] = i;
+        slot->labels[job->query] = l->spec.data->labels[i];
+    }
+    if (job->key >= 0)
+        slot->key_samples[job->key] = i;
+    return views_make(&l->spec, slot->batch.epoch, i, job->sample,
+                      view_at(l, slot->query, job->query), view_at(l, slot->key, job->key));
 }
 
 /* Notes that `image` failed with this thread's status text. */
@@ -109,24 +128,24 @@ static uint32_t substitute(const Dataset *d, uint32_t lost, Rng *rng, int64_t st
 static void make_sample(Loader *l, Slot *slot, int position)
 {
     const Dataset *d = l->spec.data;
-    uint64_t sample = slot->keys[position];
-    uint32_t lost = sampler_image(sample), image = lost;
+    const Job *job = &slot->jobs[position];
+    uint32_t lost = sampler_image(job->sample), image = lost;
     Trouble trouble = {.position = position, .image = lost};
-    trouble.status = make_views(l, slot, position, lost, sample);
+    trouble.status = make_views(l, slot, job, lost);
     if (trouble.status == STATUS_OK)
         return;
     trouble.fatal = l->spec.on_corrupt == CORRUPT_FAIL;
     note_trouble(l, slot, trouble);
     if (trouble.fatal || l->spec.views == LOADER_EVAL)
         return;
-    Rng rng = rng_stream(l->spec.seed, slot->batch.epoch, sample, RNG_SUBSTITUTE);
+    Rng rng = rng_stream(l->spec.seed, slot->batch.epoch, job->sample, RNG_SUBSTITUTE);
     int64_t size = d->counts[d->labels[lost]], start = rng_below(&rng, (uint32_t)size);
     int in_class = size < SUBSTITUTE_TRIES ? (int)size : SUBSTITUTE_TRIES;
     for (int t = 0; t < in_class + SUBSTITUTE_TRIES; t++) {
         image = substitute(d, lost, &rng, start, t, in_class);
         if (image == lost)
             continue;
-        trouble.status = make_views(l, slot, position, image, sample);
+        trouble.status = make_views(l, slot, job, image);
         if (trouble.status == STATUS_OK)
             return;
         trouble.order++;
@@ -145,25 +164,49 @@ static bool more_to_open(const Loader *l)
     return l->spec.views == LOADER_EVAL ? l->next_step < l->steps : l->next_epoch < l->spec.epochs;
 }
 
+static void open_evaluation(Loader *l, Slot *slot)
+{
+    int64_t begin = l->next_step * l->n, left = l->spec.data->count - begin;
+    slot->batch.n = slot->job_count = left < l->n ? (int)left : l->n;
+    for (int i = 0; i < slot->batch.n; i++)
+        slot->jobs[i] = (Job){.sample = (uint64_t)(begin + i), .query = i, .key = -1};
+    l->next_step += l->spec.ranks.all;
+}
+
+/* Key views of the share's places: of an image whose query is the share's, too, by the same job. */
+static void add_keys(Loader *l, Slot *slot)
+{
+    int first = l->spec.ranks.first * l->spec.batch;
+    sampler_shuffle(l->sampler, l->next_epoch, l->next_step, slot->order);
+    for (int i = 0; i < l->n; i++) {
+        int image = slot->order[first + i];
+        if (image >= first && image < first + l->n)
+            slot->jobs[image - first].key = i;
+        else
+            slot->jobs[slot->job_count++] = (Job){l->drawn[image], -1, i};
+    }
+}
+
 /* Begins the next batch in its slot: who is in it. Called with the lock held. */
 static void open_slot(Loader *l)
 {
+    const Ranks ranks = l->spec.ranks;
     Slot *slot = &l->slots[l->opened++ % l->spec.depth];
     slot->batch.epoch = l->next_epoch;
     slot->batch.step = l->next_step;
-    slot->batch.n = l->n;
     slot->taken = slot->done = slot->trouble_count = 0;
     if (l->spec.views == LOADER_EVAL) {
-        int64_t begin = l->next_step * l->n, left = l->spec.data->count - begin;
-        slot->batch.n = left < l->n ? (int)left : l->n;
-        for (int i = 0; i < slot->batch.n; i++)
-            slot->keys[i] = (uint64_t)(begin + i);
-        l->next_step++;
+        open_evaluation(l, slot);
         return;
     }
-    for (int r = 0; r < l->spec.ranks.own; r++)
-        sampler_batch(l->sampler, l->next_epoch, l->next_step, l->spec.ranks.first + r,
-                      slot->keys + (size_t)r * (size_t)l->spec.batch);
+    for (int r = 0; r < ranks.all; r++)
+        sampler_batch(l->sampler, l->next_epoch, l->next_step, r,
+                      l->drawn + (size_t)r * (size_t)l->spec.batch);
+    slot->batch.n = slot->job_count = l->n;
+    for (int i = 0; i < l->n; i++)
+        slot->jobs[i] = (Job){l->drawn[ranks.first * l->spec.batch + i], i, -1};
+    if (l->spec.views == LOADER_PAIR)
+        add_keys(l, slot);
     if (++l->next_step == l->steps) {
         l->next_step = 0;
         l->next_epoch++;
@@ -176,7 +219,7 @@ static Slot *find_work(Loader *l)
 {
     for (int64_t s = l->consumed; s < l->opened; s++) {
         Slot *slot = &l->slots[s % l->spec.depth];
-        if (slot->taken < slot->batch.n)
+        if (slot->taken < slot->job_count)
             return slot;
     }
     if (l->opened - l->consumed >= l->spec.depth || !more_to_open(l))
@@ -196,15 +239,15 @@ static void *work(void *argument)
             continue;
         }
         int begin = slot->taken, end = begin + l->chunk;
-        if (end > slot->batch.n)
-            end = slot->batch.n;
+        if (end > slot->job_count)
+            end = slot->job_count;
         slot->taken = end;
         pthread_mutex_unlock(&l->lock);
         for (int i = begin; i < end; i++)
             make_sample(l, slot, i);
         pthread_mutex_lock(&l->lock);
         slot->done += end - begin;
-        if (slot->done == slot->batch.n)
+        if (slot->done == slot->job_count)
             pthread_cond_signal(&l->ready);
     }
     pthread_mutex_unlock(&l->lock);
@@ -216,15 +259,21 @@ static void *work(void *argument)
 static void slot_alloc(const Loader *l, Slot *slot)
 {
     size_t n = (size_t)l->n;
-    slot->keys = mem_alloc(n * sizeof *slot->keys);
+    slot->jobs = mem_alloc(2 * n * sizeof *slot->jobs);
     slot->labels = mem_alloc(n * sizeof *slot->labels);
     slot->samples = mem_alloc(n * sizeof *slot->samples);
     slot->query = mem_alloc(n * l->view_bytes);
-    slot->key = l->spec.views == LOADER_PAIR ? mem_alloc(n * l->view_bytes) : NULL;
+    if (l->spec.views == LOADER_PAIR) {
+        slot->key = mem_alloc(n * l->view_bytes);
+        slot->key_samples = mem_alloc(n * sizeof *slot->key_samples);
+        slot->order = mem_alloc((size_t)(l->spec.ranks.all * l->spec.batch) * sizeof *slot->order);
+    }
     slot->batch.query = slot->query;
     slot->batch.key = slot->key;
     slot->batch.labels = slot->labels;
     slot->batch.samples = slot->samples;
+    slot->batch.key_samples = slot->key_samples;
+    slot->batch.order = slot->order;
 }
 
 static void slot_free(Slot *slot)
@@ -232,16 +281,22 @@ static void slot_free(Slot *slot)
     free(slot->troubles);
     free(slot->key);
     free(slot->query);
+    free(slot->order);
+    free(slot->key_samples);
     free(slot->samples);
     free(slot->labels);
-    free(slot->keys);
+    free(slot->jobs);
 }
 
 /* Fills in what the spec leaves to the loader. */
 static void complete_spec(LoaderSpec *spec)
 {
-    if (spec->views == LOADER_EVAL)
-        spec->ranks = ranks_whole(1), spec->epoch = 0;
+    if (spec->views == LOADER_EVAL) {
+        if (!spec->ranks.all)
+            spec->ranks = ranks_whole(1);
+        spec->epoch = 0;
+        spec->step = spec->ranks.first;
+    }
     if (spec->threads == 0)
         spec->threads = threads_available();
     if (spec->threads > THREADS_MAX)
@@ -264,6 +319,7 @@ static Status open_order(Loader *l)
     SamplerSpec order = {.seed = spec->seed, .ranks = spec->ranks.all, .batch = spec->batch,
                          .balanced = spec->balanced};
     TRY(sampler_open(spec->data, &order, &l->sampler));
+    l->drawn = mem_alloc((size_t)(spec->ranks.all * spec->batch) * sizeof *l->drawn);
     l->steps = sampler_steps(l->sampler);
     return STATUS_OK;
 }
@@ -296,8 +352,8 @@ Status loader_open(const LoaderSpec *spec, Loader **out)
     l->slots = mem_zero((size_t)l->spec.depth, sizeof *l->slots);
     Status status = open_order(l);
     if (status == STATUS_OK) {
-        CHECKF(spec->step >= 0 && spec->step < l->steps, "step %lld of %lld", (long long)spec->step,
-               (long long)l->steps);
+        CHECKF(spec->views == LOADER_EVAL || (spec->step >= 0 && spec->step < l->steps),
+               "step %lld of %lld", (long long)spec->step, (long long)l->steps);
         for (int i = 0; i < l->spec.depth; i++)
             slot_alloc(l, &l->slots[i]);
         status = start_threads(l);
@@ -326,6 +382,8 @@ void loader_close(Loader *l)
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->lock);
     sampler_close(l->sampler);
+    free(l->drawn);
+    free(l->fresh);
     free(l->bad);
     free(l->threads);
     free(l->slots);
@@ -348,24 +406,53 @@ static Status fail(Loader *l, Status status)
     return status;
 }
 
-/* Counts an unreadable image and tells the user, once per image. Above 1 % it is too much; one is
- * not, however short the list. */
-static Status count_bad(Loader *l, const Trouble *t)
+/* Counts an image, once; whether it is new. */
+static bool count_once(Loader *l, uint32_t image)
+{
+    if (!l->bad)
+        l->bad = mem_zero((size_t)l->spec.data->count, 1);
+    bool new = !l->bad[image];
+    l->bad[image] = 1;
+    l->stats.corrupt += new;
+    return new;
+}
+
+/* Above 1 % of unreadable images it is too much; one is not, however short the list. */
+static Status check_limit(const Loader *l, const char *latest)
 {
     const Dataset *d = l->spec.data;
-    if (!l->bad)
-        l->bad = mem_zero((size_t)d->count, 1);
-    if (l->bad[t->image])
-        return STATUS_OK;
-    l->bad[t->image] = 1;
-    l->stats.corrupt++;
-    log_warn("skipped: %s", t->text);
     if (l->stats.corrupt <= 1 || l->stats.corrupt * 100 <= d->count)
         return STATUS_OK;
     return status_fail(STATUS_INPUT,
                        "%s: too many unreadable images (%lld of %lld vs at most 1 %%); the "
                        "latest: %s",
-                       d->source, (long long)l->stats.corrupt, (long long)d->count, t->text);
+                       d->source, (long long)l->stats.corrupt, (long long)d->count, latest);
+}
+
+/* Counts an unreadable image and tells the user, once per image. */
+static Status count_bad(Loader *l, const Trouble *t)
+{
+    if (!count_once(l, t->image))
+        return STATUS_OK;
+    l->fresh = mem_grow(l->fresh, (size_t)(l->fresh_count + 1) * sizeof *l->fresh);
+    l->fresh[l->fresh_count++] = t->image;
+    log_warn("skipped: %s", t->text);
+    return check_limit(l, t->text);
+}
+
+Status loader_count_bad(Loader *l, uint32_t image)
+{
+    char name[64];
+    snprintf(name, sizeof name, "image %u, in another process", image);
+    return image < l->spec.data->count && count_once(l, image) ? check_limit(l, name) : STATUS_OK;
+}
+
+int loader_bad(Loader *l, uint32_t *images, int room)
+{
+    int count = l->fresh_count < room ? l->fresh_count : room;
+    l->fresh_count -= count;
+    memcpy(images, l->fresh + l->fresh_count, (size_t)count * sizeof *images);
+    return count;
 }
 
 /* Judges what went wrong in a batch, in order of position. */
@@ -378,7 +465,7 @@ static Status judge(Loader *l, Slot *slot)
             TRY(count_bad(l, t));
         if (t->fatal)
             return status_fail(t->status, "%s", t->text);
-        l->stats.skipped += t->order == 0;
+        l->stats.skipped += t->order == 0 && slot->jobs[t->position].query >= 0;
     }
     return STATUS_OK;
 }
@@ -404,9 +491,7 @@ static void leave_out(Loader *l, Slot *slot)
             trouble++;
         else
             move_image(l, slot, n++, i);
-    pthread_mutex_lock(&l->lock); /* workers look at n when they search for work */
     slot->batch.n = n;
-    pthread_mutex_unlock(&l->lock);
 }
 
 Status loader_next(Loader *l, const Batch **batch)
@@ -423,7 +508,7 @@ Status loader_next(Loader *l, const Batch **batch)
     }
     Slot *slot = &l->slots[l->consumed % l->spec.depth];
     bool end = l->opened == l->consumed && !more_to_open(l);
-    while (!end && !(l->opened > l->consumed && slot->done == slot->batch.n))
+    while (!end && !(l->opened > l->consumed && slot->done == slot->job_count))
         pthread_cond_wait(&l->ready, &l->lock);
     pthread_mutex_unlock(&l->lock);
     l->stats.wait_seconds += clock_seconds() - start;

@@ -41,7 +41,8 @@ typedef struct LoaderSpec {
     const Recipe *recipe;     /* unused by LOADER_EVAL */
     RecipeOptions options;    /* options.size is the side of the images delivered */
     uint64_t seed;
-    Ranks ranks; /* of the recipe, and whose samples to deliver; unused by LOADER_EVAL */
+    Ranks ranks; /* of the recipe, and whose samples to deliver; LOADER_EVAL: of `all` processes this
+                    is number `first`, which gets batches first, first + all, ... */
     int batch;                /* B, images per rank and step */
     bool balanced;            /* class-balanced sampling */
     OnCorrupt on_corrupt;
@@ -52,16 +53,19 @@ typedef struct LoaderSpec {
     uint32_t epochs;          /* the loader ends before this epoch; LOADER_EVAL ignores it */
 } LoaderSpec;
 
-/* n = own ranks x B images, rank after rank. LOADER_EVAL: fewer in the last batch and where images
- * were left out, down to none. */
+/* n = own ranks x B images, rank after rank; key views stand in the order of the shuffle, where the
+ * share's places may be those of other ranks' images. LOADER_EVAL: fewer in the last batch and where
+ * images were left out, down to none. */
 typedef struct Batch {
     int n;
     uint32_t epoch;
     int64_t step;
     const uint8_t *query;    /* [n][size][size][3] RGB */
-    const uint8_t *key;      /* likewise; NULL unless LOADER_PAIR */
+    const uint8_t *key;      /* likewise, of the places of the share; NULL unless LOADER_PAIR */
     const int32_t *labels;   /* [n] */
     const uint32_t *samples; /* [n] image numbers in the data set, substitutes included */
+    const uint32_t *key_samples; /* likewise, of the key views */
+    const int32_t *order;    /* [R B] the key shuffle (sampler_shuffle); unless LOADER_PAIR: NULL */
 } Batch;
 
 typedef struct LoaderStats {
@@ -79,6 +83,12 @@ Status loader_open(const LoaderSpec *spec, Loader **out);
  * end. After a failure every further call fails the same way. Call from one thread. */
 Status loader_next(Loader *loader, const Batch **batch);
 LoaderStats loader_stats(const Loader *loader);
+/* The images that this loader found unreadable since the last call, up to `room` of them; returns
+ * how many. */
+int loader_bad(Loader *loader, uint32_t *images, int room);
+/* Counts an image that another process's loader found unreadable. STATUS_INPUT where it is one too
+ * many. */
+Status loader_count_bad(Loader *loader, uint32_t image);
 /* Stops the threads at any moment and frees everything. NULL is allowed. */
 void loader_close(Loader *loader);
 

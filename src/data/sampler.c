@@ -126,3 +126,9 @@ void sampler_batch(Sampler *s, uint32_t epoch, int64_t step, int rank, uint64_t 
     for (int b = 0; b < s->spec.batch; b++)
         keys[b] = wrapped_key(s, rank + (step * s->spec.batch + b) * s->spec.ranks);
 }
+
+void sampler_shuffle(const Sampler *s, uint32_t epoch, int64_t step, int32_t *order)
+{
+    Rng rng = rng_stream(s->spec.seed, epoch, (uint64_t)step, RNG_SHUFFLE);
+    rng_permutation(&rng, (uint32_t *)order, (uint32_t)(s->spec.batch * s->spec.ranks));
+}

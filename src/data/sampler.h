@@ -37,6 +37,10 @@ int64_t sampler_steps_of(int64_t count, int ranks, int batch);
  * for another one makes it anew. Not thread-safe. */
 void sampler_batch(Sampler *sampler, uint32_t epoch, int64_t step, int rank, uint64_t *keys);
 
+/* The key shuffle of a step, a permutation order[R B]: place i encodes image order[i], both counted
+ * rank after rank. */
+void sampler_shuffle(const Sampler *sampler, uint32_t epoch, int64_t step, int32_t *order);
+
 static inline uint32_t sampler_image(uint64_t key) { return (uint32_t)key; }
 
 #endif

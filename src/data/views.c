@@ -6,7 +6,7 @@
 
 enum { NAME_ROOM = 4400 };
 
-/* Views of the encoded file of image `i`; `key` is NULL except for LOADER_PAIR. */
+/* Views of the encoded file of image `i`. */
 static Status views_of_file(const LoaderSpec *spec, int64_t i, const char *name, Rng *q, Rng *k,
                             uint8_t *query, uint8_t *key)
 {
@@ -30,9 +30,9 @@ static Status views_of_pixels(const LoaderSpec *spec, int64_t i, const char *nam
     Status status = STATUS_OK;
     if (spec->views == LOADER_EVAL)
         view_eval(&spec->options, &image, query);
-    else
+    else if (query)
         status = recipe_view(spec->recipe, RECIPE_QUERY, &spec->options, name, &image, q, query);
-    if (status == STATUS_OK && spec->views == LOADER_PAIR)
+    if (status == STATUS_OK && key)
         status = recipe_view(spec->recipe, RECIPE_KEY, &spec->options, name, &image, k, key);
     image_free(&image);
     return status;

@@ -7,7 +7,7 @@
 #include "data/loader.h"
 
 /* Views of image `i` with the random streams of `sample`: query[size][size][3], and key likewise,
- * which is NULL except for LOADER_PAIR. */
+ * each where it is not NULL; key only of LOADER_PAIR. */
 Status views_make(const LoaderSpec *spec, uint32_t epoch, uint32_t i, uint64_t sample,
                   uint8_t *query, uint8_t *key);
 

@@ -35,7 +35,8 @@ typedef struct Ref {
 
 /* X(name, word for plans and profiles) */
 #define STEP_KIND_LIST(X)                                                                          \
-    X(KERNEL, "kernel") X(GEMM, "gemm") X(CONV, "conv") X(COPY, "copy") X(FILL, "fill")
+    X(KERNEL, "kernel") X(GEMM, "gemm") X(CONV, "conv") X(COPY, "copy") X(FILL, "fill")          \
+    X(COMM, "comm")
 
 typedef enum StepKind {
 #define X(name, word) STEP_##name,
@@ -110,6 +111,11 @@ typedef struct FillDesc {
     uint32_t pattern; /* 32 bits, repeated */
 } FillDesc;
 
+/* COMM: what processes do together; backends never see it. GATHER: refs are values of rows, rank
+ * after rank; each process brings its own. SUM: refs are partial sums of a vector of floats, as
+ * ranks_nodes lists them; the first becomes the sum over all ranks. */
+typedef enum CommOp { COMM_GATHER, COMM_SUM } CommOp;
+
 typedef struct Step {
     StepKind kind;
     int refs_count;
@@ -131,6 +137,7 @@ typedef struct Step {
         GemmDesc gemm;
         ConvDesc conv;
         FillDesc fill;
+        CommOp comm;
     };
 } Step;
 

@@ -17,11 +17,11 @@ enum { GRAD_SUMS_MAX = 12 };
 typedef struct StepState {
     float lr;         /* learning rate */
     float grad_scale; /* loss scale / ranks: factor of the gradient at its root */
-    int rank;         /* rank whose segment runs now */
+    int rank, turn;   /* rank whose segment runs now; its place within the process's share */
     int queue_head;   /* row of the queue that the next key goes to */
     int step;         /* steps done so far */
     int sums_held, sums_merged; /* of the rank's gradients: comm/ranks.h, RankSum */
-    int reserved[9];
+    int reserved[8];
 } StepState;
 
 /* The floats of fp16's scaler, one device value: the factor of the loss, steps since it last
@@ -85,7 +85,7 @@ typedef struct MeanArgs {
 } MeanArgs;
 
 typedef struct ImageArgs {
-    int B, HW, width, has_order;
+    int B, HW, width;
     float scale[3], shift[3]; /* bytes: x * scale + shift */
 } ImageArgs;
 

@@ -1,16 +1,11 @@
-/* Finds backend modules, checks that they speak this contract, and opens devices by name.
- *
- * PACO_MODULES, the modules' folder as seen from the program's, comes from CMakeLists.txt.
- * Modules stay loaded until the program ends: drivers behind them do not survive dlclose. */
+/* Finds backend modules, checks that they speak this contract, and opens devices by name. */
 #include "device/registry.h"
 
 #include "device/libraries.h"
 
-#include "base/arena.h"
-#include "base/file.h"
 #include "base/log.h"
+#include "base/module.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,50 +25,15 @@ static Module modules[] = {
 
 enum { MODULES = sizeof modules / sizeof *modules };
 
-/* Loads the module from a folder where it is there. false: not there (and `why` is left alone). */
-static bool module_load_from(Module *m, const char *folder)
-{
-    char *path = file_join(folder, m->file);
-    bool found = file_exists(path);
-    if (found) {
-        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (!handle && *m->libraries) {
-            libraries_preload(m->libraries);
-            handle = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* which says what is missing still */
-        }
-        void *symbol = handle ? dlsym(handle, "paco_backend") : NULL;
-        if (!symbol) {
-            const char *error = dlerror();
-            snprintf(m->row.why, sizeof m->row.why, "%.480s",
-                     error ? error : "no entry paco_backend");
-        } else {
-            BackendEntry *entry;
-            memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
-            m->row.backend = entry();
-            snprintf(m->row.path, sizeof m->row.path, "%s", path);
-        }
-    }
-    free(path);
-    return found;
-}
-
 static void module_find(Module *m)
 {
-    const char *chosen = getenv("PACO_BACKENDS");
-    char *beside = file_program_folder();
-    char *installed = beside ? file_join(beside, PACO_MODULES) : NULL;
-    const char *folders[] = {chosen, beside, installed};
-    bool found = false;
-    if (chosen && *chosen && !file_exists(chosen))
-        log_warn("PACO_BACKENDS: no such folder (%s)", chosen);
-    for (int i = 0; i < 3 && !found; i++)
-        found = folders[i] && *folders[i] && module_load_from(m, folders[i]);
-    if (!found)
-        snprintf(m->row.why, sizeof m->row.why,
-                 "no module %s beside the program, in " PACO_MODULES " or in PACO_BACKENDS",
-                 m->file);
-    free(beside);
-    free(installed);
+    void *symbol = module_entry(m->file, "paco_backend", *m->libraries ? libraries_preload : NULL,
+                                m->libraries, m->row.path, m->row.why);
+    if (symbol) {
+        BackendEntry *entry;
+        memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function */
+        m->row.backend = entry();
+    }
 }
 
 /* Loads the module, checks its contract and counts its devices, once. */

@@ -42,7 +42,7 @@ typedef enum Role {
 #define SEGMENT_LIST(X)                                                                 \
     X(PROLOGUE, true, false, "the key encoder follows, weights are packed")             \
     X(KEY, true, true, "keys of one rank")                                              \
-    X(GATHER, true, false, "keys come from other processes; empty where there are none") \
+    X(GATHER, true, false, "keys of all ranks, back from the shuffle")                  \
     X(QUERY, true, true, "queries, loss and gradients of one rank")                     \
     X(REDUCE, true, false, "gradients go to and come from other processes; likewise")   \
     X(EPILOGUE, true, false, "SGD, the queue")                                          \

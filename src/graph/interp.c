@@ -3,6 +3,7 @@
 #include "graph/interp.h"
 
 #include "base/check.h"
+#include "comm/sum.h"
 #include "graph/host.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 struct Interp {
     Graph *graph;
     DType type;
+    Comm *comm;
     double **data; /* by value id, NULL until needed */
     int *last_use; /* by value id: node after which an activation is dropped, -1: kept */
 };
@@ -33,10 +35,10 @@ static void find_last_uses(Interp *interp)
     }
 }
 
-Interp *interp_new(Graph *graph, DType type)
+Interp *interp_new(Graph *graph, DType type, Comm *comm)
 {
     Interp *interp = mem_zero(1, sizeof *interp);
-    *interp = (Interp){.graph = graph, .type = type};
+    *interp = (Interp){.graph = graph, .type = type, .comm = comm};
     interp->data = mem_zero((size_t)graph->values_count, sizeof *interp->data);
     interp->last_use = mem_zero((size_t)graph->values_count, sizeof *interp->last_use);
     find_last_uses(interp);
@@ -120,12 +122,98 @@ static void drop(Interp *interp, const Value *value, int node)
     }
 }
 
+/* ------------------------------------------------------------------------------------ processes */
+
+static bool collective(const Node *n)
+{
+    return op_get(n->op)->trait == TRAIT_COLLECTIVE;
+}
+
+/* Numbers as they travel: doubles where all processes have those, else floats; integers as such. */
+static DType travels(const Interp *interp, const Value *v)
+{
+    return v->dtype == DTYPE_F32 && comm_wide(interp->comm) ? DTYPE_F64 : v->dtype;
+}
+
+static void gather_value(Interp *interp, const Value *v)
+{
+    DType type = travels(interp, v);
+    int64_t count = dims_count(v->dims);
+    void *host = mem_alloc((size_t)(count * dtype_bytes(type)));
+    interp_read(interp, v, host, type);
+    comm_gather(interp->comm, host, (size_t)(count / comm_count(interp->comm) * dtype_bytes(type)));
+    interp_write(interp, v, host, type);
+    free(host);
+}
+
+/* The first inputs of `count` nodes as one vector (comm/sum.h). */
+typedef struct Gradients {
+    Interp *interp;
+    Node *const *nodes;
+    int count;
+} Gradients;
+
+/* Moves elements at to at + n - 1 of input `piece`. */
+static void move(const Gradients *g, int piece, int64_t at, int64_t n, void *host, bool load)
+{
+    DType type = comm_wide(g->interp->comm) ? DTYPE_F64 : DTYPE_F32;
+    int64_t begin = 0;
+    for (int i = 0; i < g->count; i++) {
+        const Value *v = g->nodes[i]->in[piece];
+        int64_t room = sum_room(dims_count(v->dims)), have = dims_count(v->dims);
+        double *x = data_of(g->interp, v);
+        for (int64_t k = at > begin ? at - begin : 0; k < room && begin + k < at + n; k++)
+            if (load)
+                host_set(host, type, begin + k - at, k < have ? x[k] : 0);
+            else if (k < have)
+                x[k] = host_get(host, type, begin + k - at);
+        begin += room;
+    }
+}
+
+static Status load(void *owner, int piece, int64_t at, int64_t n, void *to)
+{
+    move(owner, piece, at, n, to, true);
+    return STATUS_OK;
+}
+
+static Status store(void *owner, int64_t at, int64_t n, const void *from)
+{
+    move(owner, 0, at, n, (void *)(uintptr_t)from, false);
+    return STATUS_OK;
+}
+
+/* Nodes i to end - 1, all of one operator. */
+static void exchange(Interp *interp, int i, int end)
+{
+    Node *const *nodes = interp->graph->nodes;
+    Gradients g = {interp, nodes + i, end - i};
+    CommSum sum = {0, &g, load, store};
+    for (; i < end; i++) {
+        sum.count += sum_room(dims_count(nodes[i]->in[0]->dims));
+        for (int j = 0; j < nodes[i]->in_count && nodes[i]->op == OP_all_gather; j++)
+            gather_value(interp, nodes[i]->in[j]);
+    }
+    if (g.nodes[0]->op == OP_all_reduce)
+        CHECK(comm_sum(interp->comm, interp->graph->ranks, &sum) == STATUS_OK);
+}
+
+/* ------------------------------------------------------------------------------------ segments */
+
 void interp_run(Interp *interp, Segment segment, const StepParams *state)
 {
+    int exchanged = 0; /* nodes before this one that are collective are done */
     for (int i = 0; i < interp->graph->nodes_count; i++) {
         const Node *n = interp->graph->nodes[i];
         if (n->segment != segment)
             continue;
+        if (collective(n) && interp->comm && i >= exchanged) {
+            exchanged = i + 1;
+            while (exchanged < interp->graph->nodes_count &&
+                   interp->graph->nodes[exchanged]->op == n->op)
+                exchanged++;
+            exchange(interp, i, exchanged);
+        }
         run_node(interp, n, state);
         for (int j = 0; j < n->in_count; j++)
             drop(interp, n->in[j], i);

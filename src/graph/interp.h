@@ -8,12 +8,14 @@
 #define PACO_GRAPH_INTERP_H
 
 #include "base/status.h"
+#include "comm/comm.h"
 #include "graph/op.h"
 
 typedef struct Interp Interp;
 
-/* Takes the graph over. `type` is DTYPE_F64 or DTYPE_F32. */
-Interp *interp_new(Graph *graph, DType type);
+/* Takes the graph over. `type` is DTYPE_F64 or DTYPE_F32; comm: the processes whose ranks it does
+ * not run, or NULL. */
+Interp *interp_new(Graph *graph, DType type, Comm *comm);
 void interp_free(Interp *interp);
 /* Runs the nodes of one segment in order. */
 void interp_run(Interp *interp, Segment segment, const StepParams *state);

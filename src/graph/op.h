@@ -11,8 +11,8 @@ typedef struct NoAttrs {
 
 typedef struct ImagesAttrs {
     int batch;       /* B: images of one rank */
-    bool bytes;      /* raw is uint8 [R*B][H][W][3], to be scaled and normalised; else float32
-                        [R*B,3,H,W] */
+    bool bytes;      /* raw is uint8 [n][H][W][3], to be scaled and normalised; else float32
+                        [n,3,H,W]; n = B images of each rank of the share */
     double mean[3], std[3]; /* of pixels / 255 */
 } ImagesAttrs;
 
@@ -65,7 +65,8 @@ typedef struct Lowering Lowering;
 /* What changes from step to step; the device sees it as the StepState of kernel_args.h. */
 typedef struct StepParams {
     double lr, grad_scale; /* learning rate; loss scale / ranks */
-    int rank, queue_head, step;
+    int rank, turn; /* the rank that runs, and its place within the share */
+    int queue_head, step;
     RankSum sum; /* what becomes of this rank's gradients */
 } StepParams;
 
@@ -77,7 +78,13 @@ typedef struct RefCall {
     double **out;
 } RefCall;
 
-typedef enum OpTrait { TRAIT_PLAIN, TRAIT_SOURCE, TRAIT_LOSS, TRAIT_ADDS } OpTrait;
+typedef enum OpTrait {
+    TRAIT_PLAIN,
+    TRAIT_SOURCE,
+    TRAIT_LOSS,
+    TRAIT_ADDS,
+    TRAIT_COLLECTIVE
+} OpTrait;
 
 /* A row of ops.def. */
 typedef struct Op {

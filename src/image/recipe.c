@@ -81,7 +81,7 @@ typedef struct Views {
     const Recipe *recipe;
     const RecipeOptions *options;
     const char *name;
-    int count; /* by RecipeSide: 1 is the query's alone */
+    uint8_t *out[2]; /* by RecipeSide; NULL: not wanted */
     Rng *rng[2];
     Augment drawn[2];
     Status status;
@@ -103,13 +103,17 @@ static ImageBox views_want(int width, int height, void *context)
     /* Called by the decoder once it knows the size; a failure is kept until the image is
      * decoded. */
     views->status = STATUS_OK;
-    for (int i = 0; i < views->count; i++) {
+    bool first = true;
+    for (int i = 0; i < 2; i++) {
+        if (!views->out[i])
+            continue;
         views->status = recipe_draw(views->recipe->view[i], views->options, views->name, width,
                                     height, views->rng[i], &views->drawn[i]);
         if (views->status != STATUS_OK)
             break;
         ImageBox box = augment_box(&views->drawn[i], width, height);
-        want = i == 0 ? box : cover(want, box);
+        want = first ? box : cover(want, box);
+        first = false;
     }
     return want;
 }
@@ -119,14 +123,14 @@ Status recipe_views(const Recipe *recipe, const RecipeOptions *options, const ch
                     uint8_t *key)
 {
     /* A file that is damaged anywhere fails before its views do: decoding comes first. */
-    Views views = {.recipe = recipe, .options = options, .name = name, .count = key ? 2 : 1,
+    Views views = {.recipe = recipe, .options = options, .name = name, .out = {query, key},
                    .rng = {query_rng, key_rng}};
-    uint8_t *out[2] = {query, key};
     Image part;
     ImageBox at, whole;
     TRY(image_decode_part(name, bytes, size, views_want, &views, &part, &at, &whole));
-    for (int i = 0; i < views.count && views.status == STATUS_OK; i++)
-        augment_apply(&views.drawn[i], &part, at, out[i]);
+    for (int i = 0; i < 2 && views.status == STATUS_OK; i++)
+        if (views.out[i])
+            augment_apply(&views.drawn[i], &part, at, views.out[i]);
     image_free(&part);
     return views.status;
 }

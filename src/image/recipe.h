@@ -52,8 +52,8 @@ RecipeOptions recipe_options(const Recipe *recipe);
 Status recipe_view(const Recipe *recipe, RecipeSide side, const RecipeOptions *options,
                    const char *name, const Image *image, Rng *rng, uint8_t *out);
 /* The views of the bytes of an image file, which is decoded once and only where a view needs it:
- * the query's and, where `key` is not NULL, the key's. The same pixels, and the same failures, as
- * image_decode followed by recipe_view for each. key_rng is not used without `key`. */
+ * the query's and the key's, each where it is not NULL. The same pixels, and the same failures, as
+ * image_decode followed by recipe_view for each. */
 Status recipe_views(const Recipe *recipe, const RecipeOptions *options, const char *name,
                     const uint8_t *bytes, size_t size, Rng *query_rng, Rng *key_rng, uint8_t *query,
                     uint8_t *key);

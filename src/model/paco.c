@@ -1,5 +1,6 @@
-/* The PaCo step: segments PROLOGUE (key encoder follows), KEY (keys of one rank), QUERY (queries,
- * loss and gradients of one rank), EPILOGUE (SGD, enqueue), and evaluation (FOLD, EVAL). */
+/* The PaCo step: segments PROLOGUE (key encoder follows), KEY (keys of one rank), GATHER (keys back
+ * from the shuffle), QUERY (queries, loss and gradients of one rank), REDUCE (gradients of other
+ * processes), EPILOGUE (SGD, enqueue), and evaluation (FOLD, EVAL). */
 #include "model/paco.h"
 
 #include "base/check.h"
@@ -53,14 +54,13 @@ static Value *image_input(Graph *g, const ModelConfig *c, const char *name, int 
     return graph_value(g, name, ROLE_INPUT, c->bytes ? DTYPE_U8 : DTYPE_F32, dims);
 }
 
-static Value *images(Graph *g, const ModelConfig *c, const char *name, Value *raw, Value *order,
-                     int batch)
+static Value *images(Graph *g, const ModelConfig *c, const char *name, Value *raw, int batch)
 {
     ImagesAttrs attrs = {.batch = batch, .bytes = c->bytes};
     memcpy(attrs.mean, c->mean, sizeof attrs.mean);
     memcpy(attrs.std, c->std, sizeof attrs.std);
     g->scope = name;
-    return NODE(g, images, &attrs, raw, order)->out[0];
+    return NODE(g, images, &attrs, raw)->out[0];
 }
 
 /* This rank's rows of a value of all ranks. */
@@ -79,23 +79,41 @@ static void mark_trainable(const ModelConfig *c, Graph *g)
 
 /* ------------------------------------------------------------------------------------ segments */
 
+/* What every process must know of the images of all: their keys and labels, and, to be sure that all
+ * saw the same, their numbers. */
+static void gather(Model *m, const ModelConfig *c)
+{
+    Graph *g = m->graph;
+    Dims all = DIMS1(2 * c->batch * c->ranks.all);
+    if (c->ranks.own == c->ranks.all)
+        return;
+    m->samples = graph_value(g, "samples", ROLE_INPUT, DTYPE_I32, all);
+    g->scope = "gather";
+    NODE(g, all_gather, &(NoAttrs){0}, m->encoded, m->labels, m->samples);
+}
+
 static void build_keys(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
     int all = c->batch * c->ranks.all;
     g->segment = SEGMENT_KEY;
-    m->images_k = image_input(g, c, "im_k", all);
+    m->images_k = image_input(g, c, "im_k", c->batch * c->ranks.own);
     m->order = graph_value(g, "order", ROLE_INPUT, DTYPE_I32, DIMS1(all));
+    m->encoded = graph_value(g, "encoded", ROLE_STATE, DTYPE_F32, DIMS2(all, c->dim));
     m->keys = graph_value(g, "keys", ROLE_STATE, DTYPE_F32, DIMS2(all, c->dim));
     m->queue = graph_value(g, "queue", ROLE_STATE, DTYPE_F32, DIMS2(c->queue, c->dim));
     m->queue_labels = graph_value(g, "queue_l", ROLE_STATE, DTYPE_I32, DIMS1(c->queue));
     Net net = {g, c->arch, NET_KEY};
-    Value *h = net_pooled(&net, images(g, c, "images_k", m->images_k, m->order, c->batch));
+    Value *h = net_pooled(&net, images(g, c, "images_k", m->images_k, c->batch));
     Value *k = net_head(&net, h, c->dim, c->mlp);
     g->scope = "normalize_k";
     k = NODE(g, l2norm, &(NoAttrs){0}, k)->out[0];
+    g->scope = "store_rank";
+    NODE(g, store_rank, &(NoAttrs){0}, k, m->encoded);
+    g->segment = SEGMENT_GATHER;
+    gather(m, c);
     g->scope = "unshuffle";
-    NODE(g, store_keys, &(NoAttrs){0}, k, m->order, m->keys);
+    NODE(g, unshuffle, &(NoAttrs){0}, m->encoded, m->order, m->keys);
 }
 
 static void build_paco_loss(Model *m, const ModelConfig *c, Net *net, Value *h, Value *labels)
@@ -131,18 +149,16 @@ static void build_softmax_loss(Model *m, const ModelConfig *c, Net *net, Value *
 static void build_queries(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
-    int all = c->batch * c->ranks.all;
     g->segment = SEGMENT_QUERY;
-    m->images_q = image_input(g, c, "im_q", all);
-    m->labels = graph_value(g, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(all));
-    m->loss = graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(c->ranks.all));
-    m->correct = graph_value(g, "correct", ROLE_OUTPUT, DTYPE_I32, DIMS2(c->ranks.all, 2));
+    m->images_q = image_input(g, c, "im_q", c->batch * c->ranks.own);
+    m->loss = graph_value(g, "loss", ROLE_OUTPUT, DTYPE_F32, DIMS1(c->ranks.own));
+    m->correct = graph_value(g, "correct", ROLE_OUTPUT, DTYPE_I32, DIMS2(c->ranks.own, 2));
     if (c->storage == DTYPE_F16) /* bf16 reaches as far as float32 */
         m->scaler = graph_value(g, "scaler", ROLE_STATE, DTYPE_F32, DIMS1(SCALER_FLOATS));
     if (c->prior)
         m->prior = graph_value(g, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(c->classes));
     Net net = {g, c->arch, NET_QUERY};
-    Value *h = net_pooled(&net, images(g, c, "images_q", m->images_q, NULL, c->batch));
+    Value *h = net_pooled(&net, images(g, c, "images_q", m->images_q, c->batch));
     Value *labels = own_rows(g, m->labels);
     if (c->method == METHOD_PACO)
         build_paco_loss(m, c, &net, h, labels);
@@ -178,19 +194,39 @@ static void declare_sums(Model *m, const ModelConfig *c)
         }
 }
 
+/* The sums of a parameter's gradient that the share holds, number 0 first; returns how many. */
+static int sums_of(const Graph *g, const Value *w, Value **sums)
+{
+    int count = 0;
+    sums[count++] = graph_companion_of(g, w, ROLE_GRAD_SUM);
+    for (int i = 0; i < g->values_count; i++)
+        if (g->values[i]->role == ROLE_GRAD_PARTIAL && g->values[i]->of == w)
+            sums[count++] = g->values[i];
+    return count;
+}
+
 /* A rank's gradient on its way up the tree of comm/ranks.h. */
 static void sum_ranks(Model *m, const Value *w)
 {
     Graph *g = m->graph;
-    Value *in[1 + GRAD_SUMS_MAX] = {graph_companion_of(g, w, ROLE_GRAD),
-                                    graph_companion_of(g, w, ROLE_GRAD_SUM)};
-    int count = 2;
-    for (int i = 0; i < g->values_count; i++)
-        if (g->values[i]->role == ROLE_GRAD_PARTIAL && g->values[i]->of == w)
-            in[count++] = g->values[i];
+    Value *in[1 + GRAD_SUMS_MAX] = {graph_companion_of(g, w, ROLE_GRAD)};
+    int count = 1 + sums_of(g, w, in + 1);
     g->segment = SEGMENT_QUERY;
     g->scope = "grad_sum";
     graph_node(g, OP_grad_sum, &(NoAttrs){0}, sizeof(NoAttrs), count, in);
+}
+
+/* What the processes hold of the gradients becomes the sums over all ranks, everywhere. */
+static void reduce(Model *m, const ModelConfig *c, const Value *w)
+{
+    Graph *g = m->graph;
+    RankNode nodes[RANK_NODES_MAX];
+    Value *in[1 + GRAD_SUMS_MAX] = {graph_companion_of(g, w, ROLE_GRAD)};
+    if (c->ranks.own > 1)
+        sums_of(g, w, in);
+    g->segment = SEGMENT_REDUCE;
+    g->scope = "reduce";
+    graph_node(g, OP_all_reduce, &(NoAttrs){0}, sizeof(NoAttrs), ranks_nodes(c->ranks, nodes), in);
 }
 
 /* The gradient of a parameter, over all ranks; NULL where it has none. */
@@ -211,6 +247,9 @@ static void build_update(Model *m, const ModelConfig *c)
     for (int i = 0; i < count && c->ranks.own > 1; i++)
         if (whole_gradient(m, c, g->values[i]))
             sum_ranks(m, g->values[i]);
+    for (int i = 0; i < count && c->ranks.own < c->ranks.all; i++)
+        if (whole_gradient(m, c, g->values[i]))
+            reduce(m, c, g->values[i]);
     g->segment = SEGMENT_EPILOGUE;
     g->scope = "grad_check";
     for (int i = 0; i < count && m->scaler; i++)
@@ -262,7 +301,7 @@ static void build_evaluation(Model *m, const ModelConfig *c)
     g->segment = SEGMENT_EVAL;
     m->eval_images = image_input(g, c, "im_eval", c->eval_batch);
     Net net = {g, c->arch, NET_EVAL};
-    Value *h = net_pooled(&net, images(g, c, "images_eval", m->eval_images, NULL, c->eval_batch));
+    Value *h = net_pooled(&net, images(g, c, "images_eval", m->eval_images, c->eval_batch));
     m->eval_logits = net_classifier(&net, h, c->classes, c->cosine);
     m->eval_logits->role = ROLE_OUTPUT;
 }
@@ -273,6 +312,8 @@ Model model_build(const ModelConfig *c)
     m.graph->ranks = c->ranks;
     m.graph->storage = c->storage;
     if (c->train) {
+        m.labels = graph_value(m.graph, "labels", ROLE_INPUT, DTYPE_I32,
+                               DIMS1(c->batch * c->ranks.all));
         if (c->method == METHOD_PACO)
             build_keys(&m, c);
         build_queries(&m, c);

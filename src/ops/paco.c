@@ -1,8 +1,8 @@
 /* The losses: PaCo (arXiv 2107.12028, section 3, equation 9 with the class prior of the long-tailed
  * recipes), and softmax cross-entropy with the same prior (balanced softmax) or without it.
  *
- * They are the roots of the gradient, so each computes its gradient beside its value: for rank r,
- * loss[r] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler where there is
+ * They are the roots of the gradient, so each computes its gradient beside its value: for the
+ * rank of turn t, loss[t] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler where there is
  * one. PaCo's logits and similarities z[B, L + 2B + M] are stored once; its row kernel turns them
  * into the gradient in place, comparing labels as it goes: there are no masks. */
 #include "base/check.h"
@@ -210,7 +210,7 @@ void paco_loss_reference(const RefCall *call)
             }
         }
     }
-    call->in[LOSS][call->state->rank] = total / (double)s.B;
+    call->in[LOSS][call->state->turn] = total / (double)s.B;
     free(loop.z);
     free(loop.loss);
 }
@@ -255,13 +255,13 @@ void softmax_loss_reference(const RefCall *call)
         for (int64_t c = 0; c < L; c++)
             d[c] = root_scale(call, 4) / (double)B * (exp(d[c] - log_part) - (c == label));
     }
-    call->in[3][call->state->rank] = total / (double)B;
+    call->in[3][call->state->turn] = total / (double)B;
 }
 
 /* ------------------------------------------------------------------------------------
  * count_correct */
 
-/* counts[rank][0] images whose label has the highest logit, [1] whose label is among the five
+/* counts[turn][0] images whose label has the highest logit, [1] whose label is among the five
  * highest; among equal logits the lower class comes first. */
 void count_correct_infer(Graph *graph, Node *n)
 {
@@ -292,6 +292,6 @@ void count_correct_reference(const RefCall *call)
         top1 += place < 1;
         top5 += place < 5;
     }
-    call->in[2][2 * call->state->rank] = top1;
-    call->in[2][2 * call->state->rank + 1] = top5;
+    call->in[2][2 * call->state->turn] = top1;
+    call->in[2][2 * call->state->turn + 1] = top5;
 }

@@ -7,9 +7,8 @@
 
 /* ------------------------------------------------------------------------------------ images */
 
-/* raw is uint8 [R*B][H][W][3], normalised here, or float32 [R*B,3,H,W]. Image i of rank r is raw
- * image order[r B + i], or r B + i without an order: this is where keys are shuffled across ranks.
- */
+/* raw is uint8 [n][H][W][3], normalised here, or float32 [n,3,H,W], of the ranks that the process
+ * runs, one after another. */
 void images_infer(Graph *graph, Node *n)
 {
     const ImagesAttrs *a = n->attrs;
@@ -23,24 +22,23 @@ void images_infer(Graph *graph, Node *n)
 /* Images take a whole span of channels for three bytes, which stay where the host wrote them. */
 Node *images_remake(Graph *graph, const Node *n)
 {
-    return NODE(graph, images, (const ImagesAttrs *)n->attrs, n->in[0], n->in[1]);
+    return NODE(graph, images, (const ImagesAttrs *)n->attrs, n->in[0]);
 }
 
 void images_lower(Lowering *l, const Node *n)
 {
     const ImagesAttrs *a = n->attrs;
     Layout s = lower_layout(l, n->out[0]);
-    ImageArgs args = {.B = a->batch, .HW = s.HW, .width = s.width, .has_order = n->in[1] != NULL};
+    ImageArgs args = {.B = a->batch, .HW = s.HW, .width = s.width};
     for (int c = 0; c < 3; c++) {
         args.scale[c] = (float)(1 / (255 * a->std[c]));
         args.shift[c] = (float)(-a->mean[c] / a->std[c]);
     }
     Grid grid = lower_planes(l, s, 256);
     if (a->bytes)
-        LOWER_KERNEL(l, images_bytes, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
-                     OUT(n->out[0]));
+        LOWER_KERNEL(l, images_bytes, &args, grid, 0, IN(n->in[0]), lower_state(l), OUT(n->out[0]));
     else
-        LOWER_KERNEL(l, images_floats, &args, grid, 0, IN(n->in[0]), IN(n->in[1]), lower_state(l),
+        LOWER_KERNEL(l, images_floats, &args, grid, 0, IN(n->in[0]), lower_state(l),
                      OUT(n->out[0]));
     int64_t pixels = (int64_t)s.N * s.HW;
     lower_moves(l, pixels * (3 * dtype_bytes(n->in[0]->dtype) +
@@ -53,8 +51,7 @@ void images_reference(const RefCall *call)
     Shape s = shape_of(call->node->out[0]);
     for (int64_t i = 0; i < (int64_t)s.N * 3 * s.HW; i++) {
         int64_t pixel = i % s.HW, c = i / s.HW % 3,
-                row = call->state->rank * (int64_t)a->batch + i / s.HW / 3;
-        int64_t n = call->in[1] ? (int64_t)call->in[1][row] : row;
+                n = call->state->turn * (int64_t)a->batch + i / s.HW / 3;
         call->out[0][i] =
             a->bytes ? (call->in[0][(n * s.HW + pixel) * 3 + c] / 255 - a->mean[c]) / a->std[c]
                      : call->in[0][(n * 3 + c) * s.HW + pixel];
@@ -93,28 +90,47 @@ void take_rank_reference(const RefCall *call)
     memcpy(call->out[0], call->in[0] + call->state->rank * count, (size_t)count * sizeof(double));
 }
 
-/* keys[order[r B + i]] = k[i]: undoes the shuffle. */
-void store_keys_infer(Graph *graph, Node *n)
+void store_rank_infer(Graph *graph, Node *n)
 {
-    CHECK(n->in[2]->dims.d[0] == n->in[0]->dims.d[0] * graph->ranks.all &&
-          n->in[2]->dims.d[1] == n->in[0]->dims.d[1]);
+    CHECK(dims_count(n->in[1]->dims) == dims_count(n->in[0]->dims) * graph->ranks.all);
 }
 
-void store_keys_lower(Lowering *l, const Node *n)
+void store_rank_lower(Lowering *l, const Node *n)
 {
     CopyRowsArgs args = rows_args(l, n->in[0], n->in[0]->dims.d[0]);
-    LOWER_KERNEL(l, store_keys, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
-                 IN(n->in[1]), lower_state(l), OUT(n->in[2]));
+    LOWER_KERNEL(l, store_rank, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
+                 lower_state(l), OUT(n->in[1]));
     lower_moves(l, 8 * (int64_t)args.rows * args.width);
 }
 
-void store_keys_reference(const RefCall *call)
+void store_rank_reference(const RefCall *call)
 {
-    int64_t B = call->node->in[0]->dims.d[0], D = call->node->in[0]->dims.d[1];
-    for (int64_t i = 0; i < B; i++) {
-        int64_t to = (int64_t)call->in[1][call->state->rank * B + i];
-        memcpy(call->in[2] + to * D, call->in[0] + i * D, (size_t)D * sizeof(double));
-    }
+    int64_t count = dims_count(call->node->in[0]->dims);
+    memcpy(call->in[1] + call->state->rank * count, call->in[0], (size_t)count * sizeof(double));
+}
+
+/* keys[order[i]] = encoded[i], of all ranks. */
+void unshuffle_infer(Graph *graph, Node *n)
+{
+    (void)graph;
+    CHECK(dims_equal(n->in[0]->dims, n->in[2]->dims) &&
+          n->in[1]->dims.d[0] == n->in[0]->dims.d[0]);
+}
+
+void unshuffle_lower(Lowering *l, const Node *n)
+{
+    CopyRowsArgs args = rows_args(l, n->in[0], n->in[0]->dims.d[0]);
+    LOWER_KERNEL(l, unshuffle, &args, lower_teams(l, args.rows, 1, 1), 0, IN(n->in[0]),
+                 IN(n->in[1]), OUT(n->in[2]));
+    lower_moves(l, 8 * (int64_t)args.rows * args.width);
+}
+
+void unshuffle_reference(const RefCall *call)
+{
+    int64_t rows = call->node->in[0]->dims.d[0], D = call->node->in[0]->dims.d[1];
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(call->in[2] + (int64_t)call->in[1][i] * D, call->in[0] + i * D,
+               (size_t)D * sizeof(double));
 }
 
 /* Keys of all ranks, in rank order, go to rows head, head + 1, ... of the ring. Where there are

@@ -80,6 +80,8 @@ Status options_set(Options *options, const char *name, const char *text);
 Status options_preset(Options *options, const char *name);
 /* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
 Status options_check(const Options *options, OptionVerb verb);
+/* Whether so many processes can share the ranks; STATUS_USAGE with the numbers that can. */
+Status options_check_share(const Options *options, int processes);
 /* Frozen parameters keep what they begin with: STATUS_USAGE where that would be random numbers, as
  * there is neither --init-from nor, told by `resumes`, a checkpoint that the run goes on from. */
 Status options_check_frozen(const Options *options, bool resumes);

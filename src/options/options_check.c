@@ -35,6 +35,18 @@ static Status check_ranks(const Options *o)
     return STATUS_OK;
 }
 
+Status options_check_share(const Options *o, int processes)
+{
+    char can[256] = "";
+    if (o->ranks % processes == 0)
+        return STATUS_OK;
+    for (int p = 1; p <= o->ranks && strlen(can) + 8 < sizeof can; p++)
+        if (o->ranks % p == 0)
+            snprintf(can + strlen(can), sizeof can - strlen(can), "%s%d", *can ? ", " : "", p);
+    return status_fail(STATUS_USAGE, "--ranks %d: %d processes cannot share them evenly (%s can)",
+                       o->ranks, processes, can);
+}
+
 static Status need(const char *value, const char *option, const char *placeholder, const char *why)
 {
     if (value)

@@ -90,6 +90,8 @@ static void order_steps(Plan *plan)
 static Status prepare_steps(Plan *plan)
 {
     for (int i = 0; i < plan->steps_count; i++) {
+        if (plan->steps[i].kind == STEP_COMM)
+            continue;
         Status status = plan->backend->prepare(plan->device, &plan->steps[i]);
         if (status != STATUS_OK)
             return status_prefix(status, "%s", plan->steps[i].name);
@@ -155,6 +157,7 @@ Status plan_compile(Graph *graph, const Backend *backend, Device *device,
     plan->info = backend->opened(device);
     plan->tuning = options->tuning;
     plan->apart = options->apart;
+    plan->comm = options->comm;
     Status status = run_passes(plan, options);
     if (status != STATUS_OK) {
         plan_free(plan);

@@ -163,6 +163,11 @@ void lower_copy(Lowering *l, Operand from, Operand to, uint64_t bytes)
     step->bytes = (int64_t)bytes;
 }
 
+void lower_comm(Lowering *l, CommOp op, int count, const Operand *operands)
+{
+    append(l, STEP_COMM, l->segment, count, operands)->comm = op;
+}
+
 void lower_moves(Lowering *l, int64_t bytes)
 {
     l->plan->steps[l->plan->steps_count - 1].bytes = bytes;

@@ -44,6 +44,9 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
 void lower_fill(Lowering *l, Operand to, uint64_t bytes, uint32_t pattern);
 void lower_copy(Lowering *l, Operand from, Operand to, uint64_t bytes);
 
+/* What processes do together with these values. */
+void lower_comm(Lowering *l, CommOp op, int count, const Operand *operands);
+
 /* The newest step moves so many bytes, instead of all of its operands. */
 void lower_moves(Lowering *l, int64_t bytes);
 

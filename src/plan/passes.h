@@ -33,6 +33,9 @@ void plan_release(Plan *plan);
 /* What a slab is called in messages: "gradients". */
 const char *slab_title(Slab slab);
 
+/* ---- exchange.c: COMM steps first to first + count - 1, all of one CommOp. */
+Status plan_exchange(Plan *plan, int first, int count);
+
 /* Whether a step adds to what lies where it writes. */
 static inline bool step_adds(const Step *step)
 {

@@ -16,12 +16,21 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state)
     StepState now = {.lr = (float)state->lr,
                      .grad_scale = (float)state->grad_scale,
                      .rank = state->rank,
+                     .turn = state->turn,
                      .queue_head = state->queue_head,
                      .step = state->step,
                      .sums_held = state->sum.held,
                      .sums_merged = state->sum.merged};
     TRY(plan->backend->write(plan->device, place, &now, sizeof now));
-    return plan->backend->run(plan->device, plan->steps + begin, count);
+    for (int end = begin + count, next; begin < end; begin = next) {
+        bool comm = plan->steps[begin].kind == STEP_COMM;
+        next = begin + 1;
+        while (next < end && (plan->steps[next].kind == STEP_COMM) == comm)
+            next++;
+        TRY(comm ? plan_exchange(plan, begin, next - begin)
+                 : plan->backend->run(plan->device, plan->steps + begin, next - begin));
+    }
+    return STATUS_OK;
 }
 
 /* Whether the host's bytes are the device's. */

@@ -7,6 +7,7 @@
 #ifndef PACO_PLAN_PLAN_H
 #define PACO_PLAN_PLAN_H
 
+#include "comm/comm.h"
 #include "device/backend.h"
 #include "device/kernels.h"
 #include "graph/op.h"
@@ -105,6 +106,7 @@ typedef struct PlanOptions {
                      */
     bool unbuilt;      /* takes memory but builds no kernels: for tuning, which builds its own */
     PlanStage dump;    /* print this stage to stderr */
+    Comm *comm;        /* the processes whose ranks the graph does not run; NULL: none */
 } PlanOptions;
 
 typedef struct Plan {
@@ -120,6 +122,7 @@ typedef struct Plan {
     int values_count;
     PlanSlab slabs[SLAB_COUNT];
     const Tuning *tuning;
+    Comm *comm;
     bool apart;
     int state;             /* id of the StepState value */
     PlanOver *overs;

@@ -21,6 +21,7 @@ struct Session {
     Device *device;
     Plan *plan;
     Tuning *tuning;         /* loaded for it */
+    bool wide;              /* the reference in float64 */
     const char *name;
 };
 
@@ -51,7 +52,8 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
          * runs the graph as built. */
         if (graph->storage != DTYPE_F32 && !options->plan.no_fuse)
             graph_fuse(graph);
-        s->interp = interp_new(graph, ref64 ? DTYPE_F64 : DTYPE_F32);
+        s->interp = interp_new(graph, ref64 ? DTYPE_F64 : DTYPE_F32, options->plan.comm);
+        s->wide = ref64;
         s->name = ref64 ? "ref (float64)" : "ref (float32)";
     } else {
         Status status = open_device(s, graph, options);
@@ -86,6 +88,11 @@ const Plan *session_plan(const Session *s)
 const char *session_device(const Session *s)
 {
     return s->name;
+}
+
+bool session_wide(const Session *s)
+{
+    return s->wide;
 }
 
 void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
@@ -154,6 +161,7 @@ Status session_step(Session *s, StepParams state)
     Ranks ranks = s->graph->ranks;
     for (Segment segment = 0; segment_trains(segment); segment++)
         for (int turn = 0; turn < segment_turns(segment, ranks); turn++) {
+            state.turn = turn;
             state.rank = ranks.first + turn;
             state.sum = ranks_sum(ranks, state.rank);
             TRY(session_run(s, segment, &state));

@@ -11,7 +11,7 @@ typedef struct SessionOptions {
     const char *device;  /* "ref" (float64), "ref32", or a device of the registry ("opencl",
                             "opencl:1", "auto") */
     DeviceOptions on;    /* how to open it */
-    PlanOptions plan;
+    PlanOptions plan; /* its comm goes for the reference, too */
 } SessionOptions;
 
 enum { SESSION_ARITHMETIC = 384 };
@@ -23,6 +23,9 @@ void session_close(Session *session);
 const Plan *session_plan(const Session *session);
 /* "ref (float64)" or the device's name. */
 const char *session_device(const Session *session);
+
+/* Whether it computes in float64. */
+bool session_wide(const Session *session);
 
 /* What decides the bits of a step beside graph and state, in one line: device, driver, cores, and a
  * hash of what runs each step. Equal lines: equal bits. */
@@ -37,7 +40,7 @@ Status session_fetch(Session *session, const Value *value, int *ticket);
 Status session_wait(Session *session, const Value *value, int ticket, void *host, DType type);
 Status session_run(Session *session, Segment segment, const StepParams *state);
 /* One whole training step: its segments in their order, those of ranks once for every rank of the
- * share. The state's rank and sum are set here. */
+ * share. The state's rank, turn and sum are set here. */
 Status session_step(Session *session, StepParams state);
 /* Waits until all is done. */
 Status session_sync(Session *session);

@@ -1,4 +1,4 @@
-/* Evaluation, batch by batch in the data set's order, each launched before the logits of the one
+/* Evaluation, batch by batch in the data set's order, which processes take in turn; each launched before the logits of the one
  * before are read; a short last batch leaves old rows behind, unused. */
 #include "train/evaluator.h"
 
@@ -8,16 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static double cross_entropy(const float *logits, int classes, int label)
-{
-    double most = -INFINITY, sum = 0;
-    for (int c = 0; c < classes; c++)
-        most = fmax(most, logits[c]);
-    for (int c = 0; c < classes; c++)
-        sum += exp(logits[c] - most);
-    return log(sum) + most - logits[label];
-}
 
 /* A batch at which the device may still be. */
 typedef struct Late {
@@ -33,7 +23,6 @@ typedef struct Evaluator {
     float *logits;
     Late late[2];
     Metrics *metrics;
-    double loss; /* summed */
     int64_t done;
 } Evaluator;
 
@@ -56,13 +45,11 @@ static Status launch(Evaluator *v, const Batch *batch, Late *late)
 static Status finish(Evaluator *v, Late *late)
 {
     const Value *logits = v->e->run->model.eval_logits;
-    int classes = (int)logits->dims.d[1], n = late->n;
+    int n = late->n;
     if (n == 0)
         return STATUS_OK;
     late->n = 0;
     TRY(session_wait(v->e->run->session, logits, late->ticket, v->logits, DTYPE_F32));
-    for (int i = 0; i < n; i++)
-        v->loss += cross_entropy(v->logits + (int64_t)i * classes, classes, late->labels[i]);
     TRY(metrics_add(v->metrics, v->logits, late->labels, late->samples, n));
     v->done += n;
     log_progress(60, "evaluating: %lld of %lld images", (long long)v->done,
@@ -70,22 +57,53 @@ static Status finish(Evaluator *v, Late *late)
     return STATUS_OK;
 }
 
-/* A batch that cannot be loaded ends it once those before it are done. */
+/* What ends an evaluation in all processes, as soon as it does in one. */
+typedef enum End { END_NONE, END_STOPPED, END_FAILED } End;
+
+static End agree(const Evaluator *v, Status status)
+{
+    Comm *comm = v->e->run->comm;
+    int count = comm_count(comm);
+    uint8_t *ends = mem_zero((size_t)count, 1), worst = END_NONE;
+    bool stop = v->e->stop && atomic_load(v->e->stop);
+    ends[comm_index(comm)] = status != STATUS_OK ? END_FAILED : stop ? END_STOPPED : END_NONE;
+    comm_gather(comm, ends, 1);
+    for (int p = 0; p < count; p++)
+        worst = ends[p] > worst ? ends[p] : worst;
+    free(ends);
+    return (End)worst;
+}
+
+/* One batch of this process is launched, if there is one more, and the one before is finished: also
+ * where the next cannot be loaded. */
+static Status one_batch(Evaluator *v, int turn)
+{
+    const Batch *batch;
+    Status status = loader_next(v->loader, &batch);
+    if (status == STATUS_OK && batch)
+        TRY(launch(v, batch, &v->late[turn]));
+    TRY(finish(v, &v->late[1 - turn]));
+    return status;
+}
+
+/* Processes take batches in turn, and all of them as many turns. */
 static Status evaluate_all(Evaluator *v)
 {
-    TRY(run_fold(v->e->run));
-    for (int turn = 0;; turn = 1 - turn) {
-        const Batch *batch;
-        Status status = loader_next(v->loader, &batch);
-        bool more = status == STATUS_OK && batch;
-        if (more)
-            TRY(launch(v, batch, &v->late[turn]));
-        TRY(finish(v, &v->late[1 - turn]));
-        if (!more)
-            return status;
-        if (v->e->stop && atomic_load(v->e->stop))
-            return status_fail(STATUS_STOPPED, "evaluation stopped on request");
+    const Run *run = v->e->run;
+    int64_t batches = (v->e->data->count + run->config.eval_batch - 1) / run->config.eval_batch;
+    int64_t turns = (batches + comm_count(run->comm) - 1) / comm_count(run->comm);
+    Status status = run_fold(v->e->run);
+    End end = END_NONE;
+    for (int64_t i = 0; i <= turns && end == END_NONE; i++) {
+        if (status == STATUS_OK)
+            status = one_batch(v, (int)(i % 2));
+        end = agree(v, status);
+        if (end == END_STOPPED && i == turns) /* too late: all is done */
+            end = END_NONE;
     }
+    if (end == END_STOPPED)
+        return status_fail(STATUS_STOPPED, "evaluation stopped on request");
+    return comm_status(run->comm, status);
 }
 
 static void evaluator_open(Evaluator *v)
@@ -111,20 +129,35 @@ static void evaluator_close(Evaluator *v)
     loader_close(v->loader);
 }
 
+static int64_t skipped_by_all(const Evaluator *v)
+{
+    Comm *comm = v->e->run->comm;
+    int64_t *each = mem_zero((size_t)comm_count(comm), sizeof *each), sum = 0;
+    each[comm_index(comm)] = loader_stats(v->loader).skipped;
+    comm_gather(comm, each, sizeof *each);
+    for (int p = 0; p < comm_count(comm); p++)
+        sum += each[p];
+    free(each);
+    return sum;
+}
+
 Status evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
 {
     LoaderSpec spec = {.data = e->data,
                        .views = LOADER_EVAL,
                        .options = e->views,
                        .batch = e->run->config.eval_batch,
+                       .ranks = {comm_count(e->run->comm), comm_index(e->run->comm), 1},
                        .on_corrupt = e->on_corrupt,
                        .threads = e->threads};
     Evaluator v = {.e = e, .metrics = metrics};
     TRY(loader_open(&spec, &v.loader));
     evaluator_open(&v);
     Status status = evaluate_all(&v);
-    if (status == STATUS_OK)
-        *result = (EvaluationResult){v.loss / (double)v.done, loader_stats(v.loader).skipped};
+    if (status == STATUS_OK) {
+        metrics_gather(metrics, e->run->comm);
+        *result = (EvaluationResult){metrics_loss(metrics), skipped_by_all(&v)};
+    }
     evaluator_close(&v);
     return status;
 }

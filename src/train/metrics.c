@@ -57,6 +57,31 @@ static void find_top(const float *logits, int classes, int32_t top[METRICS_TOP])
         top[have++] = -1;
 }
 
+static double cross_entropy(const float *logits, int classes, int label)
+{
+    double most = -INFINITY, sum = 0;
+    for (int c = 0; c < classes; c++)
+        most = fmax(most, logits[c]);
+    for (int c = 0; c < classes; c++)
+        sum += exp(logits[c] - most);
+    return log(sum) + most - logits[label];
+}
+
+static MetricsRecord *new_record(Metrics *m)
+{
+    if (m->count == m->room) {
+        m->room = m->room ? 2 * m->room : 1024;
+        m->records = mem_grow(m->records, (size_t)m->room * sizeof *m->records);
+    }
+    return &m->records[m->count++];
+}
+
+static void count_record(Metrics *m, const MetricsRecord *r)
+{
+    m->tests[r->label]++;
+    m->correct[r->label] += r->top[0] == r->label;
+}
+
 Status metrics_add(Metrics *m, const float *logits, const int32_t *labels, const uint32_t *samples,
                    int n)
 {
@@ -67,18 +92,50 @@ Status metrics_add(Metrics *m, const float *logits, const int32_t *labels, const
             if (!isfinite(row[c]))
                 return status_fail(STATUS_NAN, "evaluation: image %u: the logit of class %d is %g",
                                    samples[i], c, (double)row[c]);
-        if (m->count == m->room) {
-            m->room = m->room ? 2 * m->room : 1024;
-            m->records = mem_grow(m->records, (size_t)m->room * sizeof *m->records);
-        }
-        MetricsRecord *r = &m->records[m->count++];
+        MetricsRecord *r = new_record(m);
+        memset(r, 0, sizeof *r); /* its bytes travel */
         r->sample = samples[i];
         r->label = labels[i];
+        r->loss = cross_entropy(row, m->classes, labels[i]);
         find_top(row, m->classes, r->top);
-        m->tests[r->label]++;
-        m->correct[r->label] += r->top[0] == r->label;
+        count_record(m, r);
     }
     return STATUS_OK;
+}
+
+static int by_sample(const void *a, const void *b)
+{
+    const MetricsRecord *p = a, *q = b;
+    return (p->sample > q->sample) - (p->sample < q->sample);
+}
+
+void metrics_gather(Metrics *m, Comm *comm)
+{
+    int count = comm_count(comm), own = comm_index(comm);
+    int64_t *counts = mem_zero((size_t)count, sizeof *counts), most = 0;
+    counts[own] = m->count;
+    comm_gather(comm, counts, sizeof *counts);
+    for (int p = 0; p < count; p++)
+        most = counts[p] > most ? counts[p] : most;
+    MetricsRecord *all = mem_zero((size_t)(count * most), sizeof *all);
+    memcpy(all + own * most, m->records, (size_t)m->count * sizeof *all);
+    comm_gather(comm, all, (size_t)most * sizeof *all);
+    for (int p = 0; p < count; p++)
+        for (int64_t i = 0; i < counts[p] && p != own; i++) {
+            *new_record(m) = all[p * most + i];
+            count_record(m, &all[p * most + i]);
+        }
+    qsort(m->records, (size_t)m->count, sizeof *m->records, by_sample);
+    free(all);
+    free(counts);
+}
+
+double metrics_loss(const Metrics *m)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < m->count; i++)
+        sum += m->records[i].loss;
+    return sum / (double)m->count;
 }
 
 /* A mean that is NaN over nothing. */

@@ -1,6 +1,6 @@
 /* Metrics: accuracies of an evaluation, and the files that report them.
  *
- * One record per test image is kept (label, five best classes); everything else is computed from
+ * One record per test image is kept (label, loss, five best classes); everything else is computed from
  * these. Many, medium and few are the groups of data/shots.h; a group's accuracy is the mean of its
  * classes' accuracies, classes without test images left out. All accuracies are fractions; NaN
  * where nothing is counted. */
@@ -8,6 +8,7 @@
 #define PACO_TRAIN_METRICS_H
 
 #include "base/status.h"
+#include "comm/comm.h"
 #include "device/dtype.h"
 
 #include <stdint.h>
@@ -31,6 +32,10 @@ void metrics_free(Metrics *metrics);
  * Equal logits rank by class number. STATUS_NAN, naming the image, where a logit is not finite. */
 Status metrics_add(Metrics *metrics, const float *logits, const int32_t *labels,
                    const uint32_t *samples, int n);
+/* Takes in what other processes added, in the order of samples, so that all know the same. */
+void metrics_gather(Metrics *metrics, Comm *comm);
+/* Mean cross-entropy of the images, summed in their order. */
+double metrics_loss(const Metrics *metrics);
 MetricsSummary metrics_summary(const Metrics *metrics);
 /* "81.03 %", or "-" for NaN. Returns text. */
 const char *metrics_percent(double fraction, char text[16]);

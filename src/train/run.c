@@ -4,7 +4,6 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/rng.h"
 #include "model/initial.h"
 
 #include <math.h>
@@ -73,6 +72,10 @@ Status run_open(const ModelConfig *config, const SessionOptions *session, Run *r
     run->model = model_build(config);
     run->loss = mem_zero((size_t)config->ranks.all, sizeof *run->loss);
     run->correct = mem_zero((size_t)config->ranks.all, 2 * sizeof *run->correct);
+    run->comm = session->plan.comm;
+    run->heard = mem_zero((size_t)comm_count(run->comm), sizeof *run->heard);
+    for (int i = 0; i < RUN_AHEAD_MAX; i++)
+        run->orders[i] = mem_zero((size_t)(config->batch * config->ranks.all), sizeof(int32_t));
     return session_open(run->model.graph, session, &run->session);
 }
 
@@ -81,6 +84,9 @@ void run_close(Run *run)
     session_close(run->session);
     free(run->loss);
     free(run->correct);
+    free(run->heard);
+    for (int i = 0; i < RUN_AHEAD_MAX; i++)
+        free(run->orders[i]);
     *run = (Run){0};
 }
 
@@ -93,22 +99,45 @@ Status run_begin(Run *run, const Schedule *schedule, uint64_t seed, const int64_
 
 /* ------------------------------------------------------------------------------------ training */
 
-void run_shuffle(const Run *run, uint64_t seed, int epoch, int64_t step, int32_t *order)
+/* Writes a value of all ranks, `width` numbers an image; rows of other processes come from them. */
+static Status write_own(Run *run, const Value *value, const int32_t *rows, int width)
 {
-    uint32_t all = (uint32_t)(run->config.batch * run->config.ranks.all);
-    Rng rng = rng_stream(seed, (uint32_t)epoch, (uint64_t)step, RNG_SHUFFLE);
-    rng_permutation(&rng, (uint32_t *)order, all);
+    const Ranks ranks = run->config.ranks;
+    const size_t row = (size_t)width * sizeof *rows, rank = (size_t)run->config.batch * row;
+    if (ranks.own == ranks.all)
+        return session_write(run->session, value, rows, DTYPE_I32);
+    int32_t *all = mem_zero((size_t)ranks.all, rank);
+    memcpy((char *)all + (size_t)ranks.first * rank, rows, (size_t)ranks.own * rank);
+    Status status = session_write(run->session, value, all, DTYPE_I32);
+    free(all);
+    return status;
+}
+
+static Status write_samples(Run *run, const RunFeed *feed)
+{
+    int n = run->config.batch * run->config.ranks.own;
+    int32_t *pairs = mem_alloc(2 * (size_t)n * sizeof *pairs);
+    for (int i = 0; i < n; i++) {
+        pairs[2 * i] = (int32_t)feed->samples[i];
+        pairs[2 * i + 1] = (int32_t)feed->key_samples[i];
+    }
+    Status status = write_own(run, run->model.samples, pairs, 2);
+    free(pairs);
+    return status;
 }
 
 Status run_feed(Run *run, const RunFeed *feed)
 {
     const Model *m = &run->model;
     TRY(session_write(run->session, m->images_q, feed->query, feed->images));
-    TRY(session_write(run->session, m->labels, feed->labels, DTYPE_I32));
+    TRY(write_own(run, m->labels, feed->labels, 1));
     if (run->config.method != METHOD_PACO)
         return STATUS_OK;
+    memcpy(run->orders[run->ahead], feed->order,
+           (size_t)(run->config.batch * run->config.ranks.all) * sizeof *feed->order);
     TRY(session_write(run->session, m->images_k, feed->key, feed->images));
-    return session_write(run->session, m->order, feed->order, DTYPE_I32);
+    TRY(session_write(run->session, m->order, feed->order, DTYPE_I32));
+    return m->samples ? write_samples(run, feed) : STATUS_OK;
 }
 
 double run_lr(const Run *run, const Progress *at)
@@ -129,6 +158,8 @@ static Status fetch_results(Run *run, RunTickets *tickets)
     const Model *m = &run->model;
     if (m->scaler)
         TRY(session_fetch(run->session, m->scaler, &tickets->scaler));
+    if (m->samples)
+        TRY(session_fetch(run->session, m->samples, &tickets->samples));
     TRY(session_fetch(run->session, m->loss, &tickets->loss));
     return session_fetch(run->session, m->correct, &tickets->correct);
 }
@@ -164,20 +195,78 @@ Status run_scaler(Run *run, Progress *at)
     return STATUS_OK;
 }
 
-/* Of the first step ahead. */
+/* Whether every key is that of its query's image, whoever read the file. */
+static Status compare_samples(const int32_t *pairs, const int32_t *order, int all)
+{
+    for (int i = 0; i < all; i++) {
+        int32_t query = pairs[2 * order[i]], key = pairs[2 * i + 1];
+        if (query != key)
+            return status_fail(STATUS_IO,
+                               "processes: one took image %d for a query, another image %d for its "
+                               "key: they do not read the same files",
+                               query, key);
+    }
+    return STATUS_OK;
+}
+
+static Status check_samples(Run *run, const RunTickets *tickets, const int32_t *order)
+{
+    const Value *v = run->model.samples;
+    int all = run->config.batch * run->config.ranks.all;
+    if (!v)
+        return STATUS_OK;
+    int32_t *pairs = mem_alloc(2 * (size_t)all * sizeof *pairs);
+    Status status = session_wait(run->session, v, tickets->samples, pairs, DTYPE_I32);
+    if (status == STATUS_OK)
+        status = compare_samples(pairs, order, all);
+    free(pairs);
+    return status;
+}
+
+/* Of the first step ahead: its results in this process. */
 static Status wait_results(Run *run, Progress *at)
 {
     const Model *m = &run->model;
     const RunTickets tickets = run->tickets[0];
+    const int first = run->config.ranks.first;
     float scaler[SCALER_FLOATS];
+    int32_t *order = run->orders[0];
     memmove(run->tickets, run->tickets + 1, sizeof run->tickets - sizeof *run->tickets);
+    memmove(run->orders, run->orders + 1, sizeof run->orders - sizeof *run->orders);
+    run->orders[RUN_AHEAD_MAX - 1] = order;
     run->ahead--;
     if (m->scaler) {
         TRY(session_wait(run->session, m->scaler, tickets.scaler, scaler, DTYPE_F32));
         take_scaler(run, at, scaler);
     }
-    TRY(session_wait(run->session, m->loss, tickets.loss, run->loss, DTYPE_F64));
-    return session_wait(run->session, m->correct, tickets.correct, run->correct, DTYPE_I32);
+    TRY(check_samples(run, &tickets, order));
+    TRY(session_wait(run->session, m->loss, tickets.loss, run->loss + first, DTYPE_F64));
+    return session_wait(run->session, m->correct, tickets.correct, run->correct + 2 * first,
+                        DTYPE_I32);
+}
+
+/* Everything that processes tell each other in a step is one message: news, then losses and counts
+ * of the sender's ranks. */
+void run_exchange(Run *run)
+{
+    const Ranks ranks = run->config.ranks;
+    const size_t own = (size_t)ranks.own, losses = own * sizeof *run->loss,
+                 counts = 2 * own * sizeof *run->correct,
+                 each = sizeof run->news + losses + counts;
+    int count = comm_count(run->comm), index = comm_index(run->comm);
+    char *all = mem_zero((size_t)count, each), *mine = all + (size_t)index * each;
+    memcpy(mine, &run->news, sizeof run->news);
+    memcpy(mine + sizeof run->news, run->loss + ranks.first, losses);
+    memcpy(mine + sizeof run->news + losses, run->correct + 2 * ranks.first, counts);
+    comm_gather(run->comm, all, each);
+    for (int p = 0; p < count; p++) {
+        const char *from = all + (size_t)p * each;
+        memcpy(&run->heard[p], from, sizeof *run->heard);
+        memcpy(run->loss + (size_t)p * own, from + sizeof run->news, losses);
+        memcpy(run->correct + 2 * (size_t)p * own, from + sizeof run->news + losses, counts);
+    }
+    free(all);
+    run->news = (RunNews){0};
 }
 
 Status run_results(Run *run, Progress *at)
@@ -186,6 +275,7 @@ Status run_results(Run *run, Progress *at)
     double sum = 0;
     CHECK(run->ahead > 0);
     TRY(wait_results(run, at));
+    run_exchange(run);
     at->queue_head = queue_head(run, at, 1);
     at->step++;
     at->done++;

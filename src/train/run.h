@@ -14,17 +14,30 @@ enum { RUN_AHEAD_MAX = 2 };
 
 /* Tickets (session_fetch) of a step's results. */
 typedef struct RunTickets {
-    int scaler, loss, correct;
+    int scaler, loss, correct, samples;
 } RunTickets;
+
+/* What a process tells the others once in every step. */
+enum { RUN_BAD_MAX = 8 };
+typedef struct RunNews {
+    int32_t status;             /* whether its next batch is there; else why not */
+    int32_t stop;               /* it was asked to stop */
+    int64_t skipped;            /* images of the next batch that others replace */
+    int32_t bad_count;          /* images that it found unreadable */
+    uint32_t bad[RUN_BAD_MAX];
+} RunNews;
 
 typedef struct Run {
     ModelConfig config;
     Model model;
     Session *session;
+    Comm *comm;        /* the processes that run the other ranks; NULL: none */
+    RunNews news, *heard; /* to be told next; [processes] told with the latest results */
+    int32_t *orders[RUN_AHEAD_MAX]; /* [R B] key shuffles of the steps ahead, and of what was fed */
     Schedule schedule; /* of the learning rate; run_begin sets it */
     int ahead;         /* steps launched whose results are not read yet, and their tickets */
     RunTickets tickets[RUN_AHEAD_MAX];
-    double *loss;      /* [R], of the step that run_results read */
+    double *loss;      /* [R], of the step that run_results read, all ranks' */
     double scale;      /* of the loss, after it: fp16; else 0 */
     bool skipped;      /* it overflowed and changed no weight: fp16 */
     int32_t *correct;  /* [R][2]: images whose class is among the first 1 and 5 */
@@ -43,17 +56,17 @@ void run_close(Run *run);
 /* What training starts from: initial values, and the prior of counts[classes] training images. */
 Status run_begin(Run *run, const Schedule *schedule, uint64_t seed, const int64_t *counts);
 
-/* What the host brings to a step: R B images of all ranks, rank after rank. */
+/* What the host brings to a step: n images of the share, rank after rank. */
 typedef struct RunFeed {
-    const void *query, *key; /* views; key: NULL for baselines */
-    DType images;            /* U8 [R B][H][W][3] where the config says bytes, else a float type
-                                [R B][3][H][W] */
-    const int32_t *labels;   /* [R B] */
+    const void *query, *key; /* views; those of keys in the order of the shuffle; NULL for
+                                baselines */
+    DType images;            /* U8 [n][H][W][3] where the config says bytes, else a float type
+                                [n][3][H][W] */
+    const int32_t *labels;   /* [n] */
+    const uint32_t *samples, *key_samples; /* [n] numbers of the images; NULL in one process */
     const int32_t *order;    /* [R B] the key shuffle: place i encodes image order[i]; likewise */
 } RunFeed;
 
-/* The key shuffle of a step, a permutation order[R B]. */
-void run_shuffle(const Run *run, uint64_t seed, int epoch, int64_t step, int32_t *order);
 Status run_feed(Run *run, const RunFeed *feed);
 /* The learning rate of the epoch that runs. */
 double run_lr(const Run *run, const Progress *at);
@@ -64,7 +77,9 @@ Status run_step(Run *run, const Progress *at);
 /* Reads the scaler; sets scale, skipped and at's overflows, where the loss is scaled: for who goes
  * on with a run. */
 Status run_scaler(Run *run, Progress *at);
-/* Waits for the first of the steps ahead; sets loss, correct, scale and skipped, adds them to at's
+/* Tells the others the news and hears theirs. */
+void run_exchange(Run *run);
+/* Waits for the first of the steps ahead and does run_exchange; sets loss, correct, scale and skipped, adds them to at's
  * loss_sum, correct, seen, overflows and lost, and advances its step, done and queue_head: the loss
  * of a skipped step counts where it is a number. */
 Status run_results(Run *run, Progress *at);

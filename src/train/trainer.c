@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "data/sampler.h"
 #include "state/weights.h"
+#include "train/replicas.h"
 #include "train/stop.h"
 
 #include <math.h>
@@ -97,19 +98,19 @@ static Status open_model(Trainer *t)
     SessionOptions session = run_session(o);
     ModelConfig config =
         run_config(o, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
+    config.ranks = ranks_share(o->ranks, comm_count(t->comm), comm_index(t->comm));
+    session.plan.comm = t->comm;
     TRY(run_open(&config, &session, &t->run));
     t->result->parameters = count_parameters(t->run.model.graph);
-    t->order = mem_alloc((size_t)(config.batch * config.ranks.all) * sizeof *t->order);
-    TRY(run_begin(&t->run, &t->schedule, o->seed, t->train->counts));
-    return init_from(t);
+    return run_begin(&t->run, &t->schedule, o->seed, t->train->counts);
 }
 
 /* ------------------------------------------------------------------------------------ steps */
 
 static Status feed(Trainer *t, const Batch *batch)
 {
-    run_shuffle(&t->run, t->options->seed, (int)batch->epoch, batch->step, t->order);
-    RunFeed views = {batch->query, batch->key, DTYPE_U8, batch->labels, t->order};
+    RunFeed views = {batch->query,   batch->key,         DTYPE_U8,     batch->labels,
+                     batch->samples, batch->key_samples, batch->order};
     return run_feed(&t->run, &views);
 }
 
@@ -162,7 +163,8 @@ static Status catch_up(Trainer *t)
 static Status save(Trainer *t, StoreKind kind)
 {
     TRY(catch_up(t));
-    return keeper_save(&t->keeper, &t->at, kind);
+    return comm_status(t->comm,
+                       trainer_speaks(t) ? keeper_save(&t->keeper, &t->at, kind) : STATUS_OK);
 }
 
 /* Adds what becomes of the run after images failed: the same file would stop it again. */
@@ -182,21 +184,58 @@ static Status give_up(Trainer *t, Status status)
     char why[STATUS_TEXT_MAX];
     snprintf(why, sizeof why, "%s", status_text());
     TRY(catch_up(t));
-    bool saved = t->keeper.store && t->at.done > 0 && save(t, STORE_PLAIN) == STATUS_OK;
+    bool saved = t->options->out && t->at.done > 0 && save(t, STORE_PLAIN) == STATUS_OK;
     return saved ? tell_saved(t, status, why) : status_fail(status, "%s", why);
+}
+
+/* Judges what the processes told each other: whether all have a batch for the next step; else why one
+ * has not. */
+static Status hear(Trainer *t, Status status)
+{
+    bool failed = false;
+    for (int p = 0; p < comm_count(t->comm); p++) {
+        const RunNews *news = &t->run.heard[p];
+        t->stop |= news->stop != 0;
+        t->at.skipped += news->skipped;
+        failed |= news->status != STATUS_OK;
+        for (int i = 0; i < news->bad_count && p != comm_index(t->comm); i++)
+            if (status == STATUS_OK)
+                status = loader_count_bad(t->loader, news->bad[i]);
+        failed |= status != STATUS_OK;
+    }
+    return failed ? comm_status(t->comm, status) : STATUS_OK;
+}
+
+/* The next batch, and what there is to tell of it. */
+static Status next_batch(Trainer *t, const Batch **batch)
+{
+    RunNews *news = &t->run.news;
+    int64_t skipped = loader_stats(t->loader).skipped;
+    Status status = loader_next(t->loader, batch);
+    news->status = status;
+    news->stop = atomic_load(&stop_asked);
+    news->skipped = loader_stats(t->loader).skipped - skipped;
+    news->bad_count = loader_bad(t->loader, news->bad, RUN_BAD_MAX);
+    return status;
 }
 
 static Status train_step(Trainer *t)
 {
     const Batch *batch;
-    int64_t skipped = loader_stats(t->loader).skipped;
-    Status status = loader_next(t->loader, &batch);
+    char why[STATUS_TEXT_MAX];
+    Status status = next_batch(t, &batch);
+    snprintf(why, sizeof why, "%s", status == STATUS_OK ? "" : status_text());
+    if (t->run.ahead == RUN_AHEAD_MAX)
+        TRY(read_results(t));
+    else
+        run_exchange(&t->run);
+    status = hear(t, status == STATUS_OK ? status : status_fail(status, "%s", why));
     if (status != STATUS_OK)
         return give_up(t, status);
-    t->at.skipped += loader_stats(t->loader).skipped - skipped;
+    if (t->stop)
+        return STATUS_OK;
     TRY(feed(t, batch));
-    TRY(run_step(&t->run, &t->at));
-    return t->run.ahead == RUN_AHEAD_MAX ? read_results(t) : STATUS_OK;
+    return run_step(&t->run, &t->at);
 }
 
 /* After a request to stop: a checkpoint, and the status that says so. Whoever sees it runs the same
@@ -206,10 +245,10 @@ static Status stop(Trainer *t, bool evaluating)
     if (!evaluating) /* before an evaluation it is saved already */
         TRY(save(t, STORE_PLAIN));
     return status_fail(
-        t->keeper.store ? STATUS_STOPPED : STATUS_IO,
+        t->options->out ? STATUS_STOPPED : STATUS_IO,
         "training: stopped on request at epoch %d, step %lld of %lld%s%s", t->at.epoch + 1,
         (long long)t->at.step, (long long)t->steps, evaluating ? ", during evaluation" : "",
-        t->keeper.store ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
+        t->options->out ? ". --resume auto goes on from here" : ": nothing was saved. --out saves");
 }
 
 static bool saves_now(const Trainer *t)
@@ -228,6 +267,7 @@ static bool evaluates_now(const Trainer *t)
 
 static Status evaluate_now(Trainer *t)
 {
+    TRY(replicas_share_statistics(&t->run));
     metrics_free(t->metrics);
     t->metrics = metrics_new(t->train->classes, t->train->counts);
     Evaluation e = {.run = &t->run,
@@ -243,7 +283,7 @@ static Status evaluate_now(Trainer *t)
             "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
             "longer --warmup may help)",
             t->at.epoch + 1, run_lr(&t->run, &t->at));
-    if (status != STATUS_OK && status != STATUS_STOPPED && t->keeper.store) {
+    if (status != STATUS_OK && status != STATUS_STOPPED && t->options->out) {
         char why[STATUS_TEXT_MAX];
         snprintf(why, sizeof why, "%s", status_text());
         return tell_saved(t, status, why);
@@ -278,7 +318,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
         .few = evaluated ? m.few : NAN,
     };
     trainer_tell_epoch(t, &row, evaluated);
-    return records_epoch(&t->records, &row);
+    return comm_status(t->comm, trainer_speaks(t) ? records_epoch(&t->records, &row) : STATUS_OK);
 }
 
 static void begin_epoch(Trainer *t)
@@ -302,7 +342,7 @@ static Status train_epoch(Trainer *t)
     while (t->at.step + t->run.ahead < t->steps) {
         TRY(train_step(t));
         int64_t ahead = t->run.ahead;
-        if (atomic_load(&stop_asked) || (stop_after && ++t->own_steps >= stop_after))
+        if (t->stop || (stop_after && ++t->own_steps >= stop_after))
             return stop(t, false);
         if (every && (t->at.done + ahead) % every == 0 && t->at.step + ahead < t->steps)
             TRY(save(t, STORE_PLAIN));
@@ -341,7 +381,7 @@ static Status run_epoch(Trainer *t)
 
 static Status write_reports(Trainer *t)
 {
-    if (!t->metrics)
+    if (!t->metrics || !trainer_speaks(t))
         return STATUS_OK;
     ReportFacts facts = {.arch = t->run.config.arch->name,
                          .storage = t->run.config.storage,
@@ -353,17 +393,51 @@ static Status write_reports(Trainer *t)
     return records_reports(&t->records, t->metrics, &facts, t->train->class_names);
 }
 
-static Status run_all(Trainer *t)
+/* What all processes must have alike, or none begins. */
+static Status agree(Trainer *t)
 {
-    TRY(open_data(t));
-    TRY(open_model(t));
+    Arena arena = {0};
+    const Dataset *d = t->train;
+    Status status = comm_agree(t->comm, "options", options_dump(t->options, &arena));
+    if (status == STATUS_OK)
+        status = comm_agree(t->comm, "training data",
+                            arena_printf(&arena, "%lld images in %d classes, checksum %016llx",
+                                         (long long)d->count, d->classes,
+                                         (unsigned long long)d->checksum));
+    arena_free(&arena);
+    return status;
+}
+
+/* Process 0 reads what the run goes on from, and opens its folder; all get its state. */
+static Status open_records(Trainer *t)
+{
+    if (!trainer_speaks(t))
+        return STATUS_OK;
+    TRY(init_from(t));
     TRY(keeper_open(&t->keeper, t->options, &t->run, t->train, t->steps, &t->at));
+    TRY(records_open(&t->records, t->options->out, t->at.epoch));
+    return records_options(&t->records, t->options);
+}
+
+static Status open_state(Trainer *t)
+{
+    replicas_join(&t->run);
+    TRY(comm_status(t->comm, open_records(t)));
+    comm_broadcast(t->comm, &t->at, sizeof t->at);
+    TRY(replicas_share(&t->run));
     TRY(run_scaler(&t->run, &t->at));
     t->result->best = t->at.best;
-    TRY(records_open(&t->records, t->options->out, t->at.epoch));
-    TRY(records_options(&t->records, t->options));
+    return STATUS_OK;
+}
+
+static Status run_all(Trainer *t)
+{
+    TRY(comm_status(t->comm, open_data(t)));
+    TRY(agree(t));
+    TRY(comm_status(t->comm, open_model(t)));
+    TRY(open_state(t));
     trainer_tell_start(t);
-    TRY(open_loader(t));
+    TRY(comm_status(t->comm, open_loader(t)));
     while (t->at.epoch < t->options->epochs)
         TRY(run_epoch(t));
     if (!t->metrics && t->test) /* resumed after the last epoch */
@@ -371,10 +445,10 @@ static Status run_all(Trainer *t)
     return write_reports(t);
 }
 
-Status train(Options *options, TrainResult *result)
+Status train(Options *options, Comm *comm, TrainResult *result)
 {
     *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
-    Trainer t = {.options = options, .result = result, .started = clock_seconds()};
+    Trainer t = {.options = options, .comm = comm, .result = result, .started = clock_seconds()};
     stop_listen();
     Status status = run_all(&t);
     log_progress_end();
@@ -385,7 +459,6 @@ Status train(Options *options, TrainResult *result)
     metrics_free(t.metrics);
     dataset_close(t.test);
     dataset_close(t.train);
-    free(t.order);
     records_close(&t.records, status);
     return status;
 }

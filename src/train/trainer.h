@@ -2,6 +2,7 @@
 #ifndef PACO_TRAIN_TRAINER_H
 #define PACO_TRAIN_TRAINER_H
 
+#include "comm/comm.h"
 #include "train/metrics.h"
 #include "options/options.h"
 
@@ -13,9 +14,9 @@ typedef struct TrainResult {
     int64_t parameters;
 } TrainResult;
 
-/* Trains as the options say. With an --out folder it leaves there options.txt, train.log,
+/* Trains as the options say, with the processes of `comm`, which divide the ranks; NULL: alone. With an --out folder it leaves there options.txt, train.log,
  * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT,
  * SIGHUP or SIGUSR1, once a checkpoint is saved; without a folder STATUS_IO. */
-Status train(Options *options, TrainResult *result);
+Status train(Options *options, Comm *comm, TrainResult *result);
 
 #endif

@@ -30,15 +30,20 @@ void trainer_tell_start(const Trainer *t)
     const Plan *plan = session_plan(t->run.session);
     const ModelConfig *c = &t->run.config;
     char normalisation[160];
+    if (!trainer_speaks(t))
+        return;
     SAY(t, "%s, %s, %.2f M parameters%s on %s%s", c->arch->name, method_name(c->method),
         1e-6 * (double)t->result->parameters, storage_phrase(c->storage),
         session_device(t->run.session),
-        c->ranks.all > 1 ? ", virtual ranks in turn" : "");
+        c->ranks.own > 1 ? ", virtual ranks in turn" : "");
     SAY(t,
         "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
         "an epoch",
         (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
         c->ranks.all, c->ranks.all > 1 ? "s" : "", c->batch, (long long)t->steps);
+    if (t->comm)
+        SAY(t, "%d processes, %d rank%s each", comm_count(t->comm), c->ranks.own,
+            c->ranks.own > 1 ? "s" : "");
     SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
     tell_precision(t);
     if (t->run.model.scaler)
@@ -71,6 +76,8 @@ static void format_time(double seconds, char *to, size_t room)
 void trainer_tell_progress(const Trainer *t)
 {
     char eta[32];
+    if (!trainer_speaks(t))
+        return;
     double elapsed = clock_seconds() - t->epoch_started;
     int64_t steps = t->at.step - t->first_step;
     int64_t left = (int64_t)(t->options->epochs - t->at.epoch) * t->steps - t->at.step;
@@ -84,6 +91,8 @@ void trainer_tell_progress(const Trainer *t)
 void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
 {
     char text[5][16];
+    if (!trainer_speaks(t))
+        return;
     SAY(t,
         "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f "
         "s",

@@ -20,17 +20,24 @@ typedef struct Trainer {
     Loader *loader;
     Metrics *metrics;            /* of the latest evaluation */
     EvaluationResult evaluation; /* likewise */
-    int32_t *order;              /* [R*B] key shuffle */
+    Comm *comm;                  /* the processes that run the other ranks; NULL: none */
     int64_t steps;               /* of an epoch */
     Progress at;
     double started, epoch_started, waited;
     int64_t first_step;          /* of the epoch that this process ran */
     int64_t first_seen;
     int own_steps;               /* done by this process, for --stop-after */
+    bool stop;                   /* some process was asked to */
     TrainResult *result;
 } Trainer;
 
-/* ---- trainer_log.c: what a run says, on the terminal and in train.log */
+/* Process 0 speaks and writes for all. */
+static inline bool trainer_speaks(const Trainer *t)
+{
+    return comm_index(t->comm) == 0;
+}
+
+/* ---- trainer_log.c: what a run says, on the terminal and in train.log: process 0 does */
 
 /* What is trained, on what, and where it goes on from. */
 void trainer_tell_start(const Trainer *t);

@@ -31,6 +31,18 @@ static Status read_schedule(Golden *g)
     return STATUS_OK;
 }
 
+/* The ranks of this process. */
+static Status share_ranks(Golden *g)
+{
+    Comm *comm = g->options->session.plan.comm;
+    Ranks *ranks = &g->config_of_model.ranks;
+    if (ranks->all % comm_count(comm) != 0)
+        return status_fail(STATUS_USAGE, "%s: %d ranks cannot be shared by %d processes", g->path,
+                           ranks->all, comm_count(comm));
+    *ranks = ranks_share(ranks->all, comm_count(comm), comm_index(comm));
+    return STATUS_OK;
+}
+
 static Status read_config(Golden *g)
 {
     const Json *c = g->config;
@@ -72,16 +84,30 @@ static Status read_config(Golden *g)
     if (m->batch < 1 || m->ranks.all < 1 || m->ranks.all > 64 || m->classes < 1 || m->dim < 1 ||
         m->queue < 1 || (!loss_only && m->size < 1))
         return status_fail(STATUS_INPUT, "%s: config: a size is missing or out of range", g->path);
+    TRY(share_ranks(g));
     return read_schedule(g);
 }
 
+/* Every process compares what it holds; the line is process 0's, or that of one that fails. */
 static bool report(Golden *g)
 {
+    Comm *comm = g->options->session.plan.comm;
     bool passed = !g->wrong[0] && g->categories_count > 0;
     for (int i = 0; i < g->categories_count; i++)
         passed &= g->categories[i].worst <= g->categories[i].bound;
-    log_text(g->out, "%s %s on %s:", passed ? "PASS" : "FAIL", g->path,
-            session_device(g->run.session));
+    bool all = comm_status(comm, passed ? STATUS_OK : STATUS_NAN) == STATUS_OK;
+    if (comm_index(comm) > 0) {
+        if (passed)
+            return all;
+        g->out = stderr;
+    }
+    log_text(g->out, "%s %s on %s", passed ? "PASS" : "FAIL", g->path,
+             session_device(g->run.session));
+    if (comm_index(comm) > 0 || !all)
+        fprintf(g->out, ", process %d", comm_index(comm));
+    if (comm)
+        fprintf(g->out, ", %d processes took part", comm_count(comm));
+    fputc(':', g->out);
     for (int i = 0; i < g->categories_count; i++) {
         const Category *c = &g->categories[i];
         fprintf(g->out, " %s %.1e/%.1e", c->name, c->worst, c->bound);
@@ -89,7 +115,7 @@ static bool report(Golden *g)
             fprintf(g->out, " (%s)", c->tensor);
     }
     fprintf(g->out, "%s%s\n", g->wrong[0] ? "; " : "", g->wrong);
-    return passed;
+    return all;
 }
 
 Status golden_verify(const char *path, const GoldenOptions *options, FILE *out, bool *passed)

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static double fill_scale(const Value *v)
 {
@@ -55,17 +56,38 @@ Status golden_fill_parameters(Golden *g)
     return status;
 }
 
-double *golden_images(const Golden *g, const Value *v, const char *view, int step, int ranks)
+/* The images of a view of one rank, x[each] numbers. */
+static void fill_image(const Golden *g, const char *view, int step, int rank, int64_t each, double *x)
 {
-    int64_t n = dims_count(v->dims), each = n / ranks;
-    double *x = mem_alloc((size_t)n * sizeof *x);
-    for (int r = 0; r < ranks; r++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s.step%d.rank%d", view, step, r);
-        oracle_uniform(name, g->seed, each, x + r * each);
-    }
-    for (int64_t i = 0; i < n; i++)
+    char name[64];
+    snprintf(name, sizeof name, "%s.step%d.rank%d", view, step, rank);
+    oracle_uniform(name, g->seed, each, x);
+    for (int64_t i = 0; i < each; i++)
         x[i] = (float)(x[i] * sqrt(3.0));
+}
+
+double *golden_images(const Golden *g, const Value *v, const char *view, int step, Ranks ranks)
+{
+    int64_t n = dims_count(v->dims), each = n / ranks.own;
+    double *x = mem_alloc((size_t)n * sizeof *x);
+    for (int r = 0; r < ranks.own; r++)
+        fill_image(g, view, step, ranks.first + r, each, x + r * each);
+    return x;
+}
+
+double *golden_keys(const Golden *g, const Value *v, int step, const int32_t *order)
+{
+    const Ranks ranks = g->run.config.ranks;
+    int batch = g->run.config.batch;
+    int64_t n = dims_count(v->dims), image = n / (batch * ranks.own);
+    double *x = mem_alloc((size_t)n * sizeof *x);
+    double *all = mem_alloc((size_t)(image * batch * ranks.all) * sizeof *all);
+    for (int r = 0; r < ranks.all; r++)
+        fill_image(g, "im_k", step, r, image * batch, all + r * image * batch);
+    for (int i = 0; i < batch * ranks.own; i++)
+        memcpy(x + i * image, all + order[ranks.first * batch + i] * image,
+               (size_t)image * sizeof *x);
+    free(all);
     return x;
 }
 

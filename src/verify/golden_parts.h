@@ -59,8 +59,10 @@ double *golden_initial(const Golden *g, const Value *v);
 Status golden_fill_parameters(Golden *g);
 Status golden_write_unit(Golden *g, const Value *v, const char *name);
 Status golden_write_labels(Golden *g, const Value *v, const char *name, int classes);
-/* Images of a view of all ranks, rank after rank, malloc'd. */
-double *golden_images(const Golden *g, const Value *v, const char *view, int step, int ranks);
+/* Images of a view of the share's ranks, rank after rank, malloc'd. */
+double *golden_images(const Golden *g, const Value *v, const char *view, int step, Ranks ranks);
+/* Those that the share encodes as keys, in the order of the shuffle. */
+double *golden_keys(const Golden *g, const Value *v, int step, const int32_t *order);
 /* The log prior of the oracle's long tail, through the trainer's own; nothing without a prior. */
 Status golden_write_prior(Golden *g);
 

@@ -1,6 +1,7 @@
 /* Step files: whole training steps, run by the trainer's own step (train/run.h), and evaluations
  * before and after. */
 #include "base/arena.h"
+#include "train/replicas.h"
 #include "verify/golden_parts.h"
 #include "verify/oracle_numbers.h"
 
@@ -36,13 +37,21 @@ static Status feed(Golden *g, int step)
     const ModelConfig *c = &g->run.config;
     const Model *m = &g->run.model;
     bool keys = c->method == METHOD_PACO;
-    size_t all = (size_t)(c->batch * c->ranks.all);
+    size_t all = (size_t)(c->batch * c->ranks.all), first = (size_t)(c->batch * c->ranks.first);
     int32_t *labels = mem_alloc(all * sizeof *labels), *order = mem_alloc(all * sizeof *order);
-    double *query = golden_images(g, m->images_q, "im_q", step, c->ranks.all);
-    double *key = keys ? golden_images(g, m->images_k, "im_k", step, c->ranks.all) : NULL;
+    uint32_t *samples = mem_alloc(2 * all * sizeof *samples), *key_samples = samples + all;
+    double *query = golden_images(g, m->images_q, "im_q", step, c->ranks);
     step_labels(g, step, labels);
     step_order(g, step, order);
-    Status status = run_feed(&g->run, &(RunFeed){query, key, DTYPE_F64, labels, order});
+    double *key = keys ? golden_keys(g, m->images_k, step, order) : NULL;
+    for (size_t i = 0; i < all; i++) {
+        samples[i] = (uint32_t)i;
+        key_samples[i] = (uint32_t)order[i];
+    }
+    RunFeed views = {query, key, DTYPE_F64, labels + first, samples + first, key_samples + first,
+                     order};
+    Status status = run_feed(&g->run, &views);
+    free(samples);
     free(key);
     free(query);
     free(order);
@@ -165,7 +174,8 @@ static Status evaluate(Golden *g, const char *category)
 {
     const Json *probe = json_get(g->expected, category);
     const Model *m = &g->run.model;
-    double *images = golden_images(g, m->eval_images, "im_eval", 0, 1);
+    TRY(replicas_share_statistics(&g->run));
+    double *images = golden_images(g, m->eval_images, "im_eval", 0, ranks_whole(1));
     Status status = run_feed_eval(&g->run, images, DTYPE_F64);
     free(images);
     TRY(status);
@@ -192,6 +202,7 @@ static Status run_steps(Golden *g)
         TRY(compare_step(g, s, number));
     }
     static const char *const named[] = {"params", "encoder_k", "running"};
+    TRY(replicas_share_statistics(&g->run));
     TRY(compare_updates(g));
     for (int i = 0; i < 3; i++)
         TRY(compare_named(g, named[i]));
@@ -213,7 +224,8 @@ static Status write_scaler(Golden *g)
 Status golden_step(Golden *g)
 {
     const ModelConfig *c = &g->config_of_model;
-    TRY(run_open(c, &g->options->session, &g->run));
+    TRY(comm_status(g->options->session.plan.comm, run_open(c, &g->options->session, &g->run)));
+    replicas_join(&g->run);
     g->run.schedule = g->schedule;
     TRY(golden_fill_parameters(g));
     TRY(golden_write_prior(g));

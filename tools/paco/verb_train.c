@@ -27,14 +27,22 @@ int verb_train(int argc, char **argv)
         options_free(&options);
         return 0;
     }
+    Comm *comm = NULL;
     if (status == STATUS_OK)
-        status = train(&options, &result);
+        status = comm_open(&comm);
     if (status == STATUS_OK)
+        status = options_check_share(&options, comm_count(comm));
+    if (status == STATUS_OK)
+        status = train(&options, comm, &result);
+    if (comm_index(comm) > 0)
+        ; /* process 0 speaks */
+    else if (status == STATUS_OK)
         print_result(&result);
     else if (status == STATUS_STOPPED)
         log_info("%s", status_text());
     else
         log_error("%s", status_text());
+    comm_close(comm);
     options_free(&options);
     return status;
 }

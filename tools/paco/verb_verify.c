@@ -64,15 +64,36 @@ static bool takes_value(const char *name)
            !strcmp(name, "--steps") || !strcmp(name, "--amp");
 }
 
-static int run(const VerifyOptions *options, bool list)
+/* Every process compares; process 0 prints. */
+static Status verify(VerifyOptions *options, Comm *comm, VerifyResult *result)
+{
+    FILE *out = comm_index(comm) == 0 ? stdout : fopen("/dev/null", "w");
+    if (!out)
+        return status_fail(STATUS_IO, "/dev/null: cannot open");
+    options->golden.session.plan.comm = comm;
+    Status status = verify_run(options, out, result);
+    if (out != stdout)
+        fclose(out);
+    return status;
+}
+
+static int run(VerifyOptions *options, bool list)
 {
     VerifyResult result = {0};
-    Status status = list ? verify_list(stdout) : verify_run(options, stdout, &result);
+    Comm *comm = NULL;
+    Status status = comm_open(&comm);
+    if (status == STATUS_OK)
+        status = list ? verify_list(stdout) : verify(options, comm, &result);
+    if (comm_index(comm) > 0) {
+        comm_close(comm);
+        return status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
+    }
     if (status != STATUS_OK)
         log_error("%s", status_text());
     else if (result.failed)
         log_error("verify: %d of %d failed. --verbose names each category's worst tensor",
                   result.failed, result.passed + result.failed);
+    comm_close(comm);
     return status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
 }
 

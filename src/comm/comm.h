@@ -1,0 +1,50 @@
+/* The processes that train one recipe together, and what they do together.
+ *
+ * A Comm is NULL where there is one process; then every call here does what is left to do, mostly
+ * nothing. All processes make the same calls in the same order. No call returns without its result:
+ * where a peer is lost, the process says so and ends with STATUS_PEER's code. For one thread. */
+#ifndef PACO_COMM_COMM_H
+#define PACO_COMM_COMM_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Comm Comm;
+
+/* Joins the processes that a launcher started with this one; NULL where none did. STATUS_USAGE where
+ * the launcher's engine sees another number of processes than the launcher said, STATUS_PEER where
+ * its module is not there, and why. */
+Status comm_open(Comm **comm);
+/* Leaves together with the others. */
+void comm_close(Comm *comm);
+/* How many there are, and which of them this one is, from 0 on. */
+int comm_count(const Comm *comm);
+int comm_index(const Comm *comm);
+/* Prints every engine: whether its module is there, and why not. */
+void comm_list(void *file);
+
+/* Each process's `each` bytes to all, in place: data[count][each], of which slice `index` is this
+ * process's. */
+void comm_gather(Comm *comm, void *data, size_t each);
+/* Those of process 0 to all. */
+void comm_broadcast(Comm *comm, void *data, size_t bytes);
+/* Whether all processes say the same; STATUS_USAGE in all of them where one does not: `what`, the
+ * process, and both texts. */
+Status comm_agree(Comm *comm, const char *what, const char *text);
+/* The status of all: the first that is not STATUS_OK, with its text, in the order of processes. */
+Status comm_status(Comm *comm, Status status);
+/* Whether sums are of doubles, where every process has them, else of floats: each says what it has,
+ * before the first sum. */
+void comm_set_wide(Comm *comm, bool wide);
+bool comm_wide(const Comm *comm);
+
+/* Transfers between two processes, of at most COMM_TRANSFER_MAX bytes, and the wait for `count` of
+ * them. */
+int comm_send(Comm *comm, const void *data, size_t bytes, int to);
+int comm_receive(Comm *comm, void *data, size_t bytes, int from);
+void comm_wait(Comm *comm, const int *transfers, int count);
+
+#endif

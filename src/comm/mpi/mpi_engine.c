@@ -1,0 +1,111 @@
+/* An engine that is an installation of MPI: a module of its own for each, compiled by that
+ * installation's mpicc (MPIs differ in their ABI). The one text of src that includes mpi.h; nothing
+ * links against it. */
+#include "comm/engine.h"
+
+#include <mpi.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static MPI_Request requests[COMM_TRANSFERS_MAX];
+static bool used[COMM_TRANSFERS_MAX];
+static int size, own;
+
+static Status engine_start(int *count, int *index)
+{
+    int level;
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS)
+        return status_fail(STATUS_PEER, "MPI_Init failed");
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    MPI_Comm_rank(MPI_COMM_WORLD, &own);
+    *count = size;
+    *index = own;
+    return STATUS_OK;
+}
+
+static void engine_finish(void)
+{
+    MPI_Finalize();
+}
+
+static void engine_abort(int code)
+{
+    MPI_Abort(MPI_COMM_WORLD, code);
+}
+
+/* The number of a request that is free; -1: none is. */
+static int take(void)
+{
+    for (int i = 0; i < COMM_TRANSFERS_MAX; i++)
+        if (!used[i]) {
+            used[i] = true;
+            return i;
+        }
+    return -1;
+}
+
+/* The transfer, unless it could not begin. */
+static int begun(int transfer, int error)
+{
+    if (transfer >= 0 && error != MPI_SUCCESS)
+        used[transfer] = false;
+    return error == MPI_SUCCESS ? transfer : -1;
+}
+
+/* BEGIN(call, arguments up to the request) */
+#define BEGIN(call, ...)                                                                           \
+    int i = take();                                                                                \
+    return i < 0 ? -1 : begun(i, call(__VA_ARGS__, &requests[i]))
+
+static int engine_send(const void *data, size_t bytes, int to)
+{
+    BEGIN(MPI_Isend, data, (int)bytes, MPI_BYTE, to, 0, MPI_COMM_WORLD);
+}
+
+static int engine_receive(void *data, size_t bytes, int from)
+{
+    BEGIN(MPI_Irecv, data, (int)bytes, MPI_BYTE, from, 0, MPI_COMM_WORLD);
+}
+
+static int engine_gather(void *data, size_t each)
+{
+    BEGIN(MPI_Iallgather, MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, data, (int)each, MPI_BYTE,
+          MPI_COMM_WORLD);
+}
+
+static int engine_broadcast(void *data, size_t bytes)
+{
+    BEGIN(MPI_Ibcast, data, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD);
+}
+
+static int engine_sum(void *data, size_t count, bool wide)
+{
+    BEGIN(MPI_Iallreduce, MPI_IN_PLACE, data, (int)count, wide ? MPI_DOUBLE : MPI_FLOAT, MPI_SUM,
+          MPI_COMM_WORLD);
+}
+
+static int engine_done(int i)
+{
+    int done = 0;
+    if (MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+        return -1;
+    used[i] = !done;
+    return done;
+}
+
+__attribute__((visibility("default"))) const CommEngine *paco_engine(void);
+
+const CommEngine *paco_engine(void)
+{
+    static char name[MPI_MAX_LIBRARY_VERSION_STRING];
+    static const CommEngine engine = {COMM_ENGINE_ABI, name,          engine_start,
+                                      engine_finish,   engine_abort,  engine_send,
+                                      engine_receive,  engine_gather, engine_broadcast,
+                                      engine_sum,      engine_done};
+    int length;
+    MPI_Get_library_version(name, &length);
+    name[strcspn(name, ",\n")] = '\0'; /* what follows is how it was built */
+    return &engine;
+}

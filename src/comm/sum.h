@@ -1,0 +1,31 @@
+/* The sum of a long vector over all ranks, exact: each element is added up in the tree of
+ * comm/ranks.h, however the ranks are spread, so its bits depend on the recipe alone.
+ *
+ * The vector goes in parts. Of each part every process owns a slice: the others send it their partial
+ * sums of that slice, it adds them up, and sends the result to all. */
+#ifndef PACO_COMM_SUM_H
+#define PACO_COMM_SUM_H
+
+#include "comm/comm.h"
+#include "comm/ranks.h"
+
+/* Elements are floats, or doubles where comm_wide says so. */
+typedef struct CommSum {
+    int64_t count; /* elements */
+    void *owner;   /* of the vector; its functions move elements at to at + n - 1 */
+    Status (*load)(void *owner, int piece, int64_t at, int64_t n, void *to);
+    Status (*store)(void *owner, int64_t at, int64_t n, const void *from);
+} CommSum;
+
+/* Values of a vector begin at multiples of SUM_UNIT elements, whoever holds them; behind them are
+ * zeros. */
+enum { SUM_UNIT = 4 };
+static inline int64_t sum_room(int64_t count)
+{
+    return (count + SUM_UNIT - 1) / SUM_UNIT * SUM_UNIT;
+}
+
+/* `ranks`: this process's share; it holds as many pieces as ranks_nodes says. */
+Status comm_sum(Comm *comm, Ranks ranks, const CommSum *sum);
+
+#endif
