@@ -95,11 +95,22 @@ bool session_wide(const Session *s)
     return s->wide;
 }
 
+/* Whether a step is there, or where it is, by how ranks are spread over processes: where weights are
+ * packed, which partial sums there are, what travels. No bit depends on it. */
+static bool is_spread(const Step *step)
+{
+    return step->kind == STEP_COMM ||
+           (step->kind == STEP_CONV && step->conv.op == CONV_PACK) ||
+           (step->kind == STEP_KERNEL && step->kernel.id == KERNEL_grad_sum);
+}
+
 void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
 {
     uint64_t hash = 0;
     for (int i = 0; s->plan && i < s->plan->steps_count; i++) {
         const Step *step = &s->plan->steps[i];
+        if (is_spread(step))
+            continue;
         hash = hash * 31 + rng_hash(plan_step_label(step));
         hash = hash * 31 + rng_hash(step->algorithm ? step->algorithm : "");
     }

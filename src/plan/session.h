@@ -28,7 +28,7 @@ const char *session_device(const Session *session);
 bool session_wide(const Session *session);
 
 /* What decides the bits of a step beside graph and state, in one line: device, driver, cores, and a
- * hash of what runs each step. Equal lines: equal bits. */
+ * hash of what runs each step of a rank. Equal lines: equal bits. */
 void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 
 /* Moves a value between host (logical row-major elements of `type`) and device. */

@@ -25,7 +25,8 @@ static Category *category(Golden *g, const char *name, double bound)
 
 static bool exact_device(const Golden *g)
 {
-    return g->options->session.device && strcmp(g->options->session.device, "ref") == 0;
+    return session_wide(g->run.session) &&
+           (!g->run.comm || comm_wide(g->run.comm)); /* beside devices, keys and sums are float32 */
 }
 
 /* The bound of a category; losses have one per step. */

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# Ranks over processes, with every MPI that the build found: golden files whatever the number of processes, the same bits
+# as one process, checkpoints that go on with another number, requests to stop, and what is refused.
+set -u
+paco=$1
+. "$(dirname "$0")/tiny_data.sh"
+tiny_begin "$paco"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+# Two of a machine's cores or one: bits depend on a device's units, so processes are not bound to cores.
+export OMPI_MCA_hwloc_base_binding_policy=none
+# LeakSanitizer knows nothing of what an MPI keeps.
+export LSAN_OPTIONS=${LSAN_OPTIONS:-}:detect_leaks=0
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
+
+engines=()
+for engine in openmpi mpich; do
+    if [ -e "$(dirname "$paco")/libpaco_$engine.so" ] && command -v "mpirun.$engine" >/dev/null; then
+        engines+=("$engine")
+    else
+        echo "skipped: no $engine with its mpicc.$engine and mpirun.$engine"
+    fi
+done
+[ ${#engines[@]} -gt 0 ] || exit 77
+
+# on P WORDS...: paco with these words in P processes; sets `status`.
+on() {
+    local processes=$1
+    shift
+    timeout 300 "mpirun.$engine" -n "$processes" "$paco" "$@" >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+}
+
+golden() { # P DEVICE NAME
+    on "$1" verify --device "$2" "$3"
+    [ $status = 0 ] || { fail "$engine, $1 processes, $2: $3: exit $status"; cat "$folder/stdout" "$folder/stderr"; }
+    [ "$(grep -c PASS "$folder/stdout")" = 1 ] || fail "$engine, $1 processes: not one line"
+    grep -q "$1 processes took part" "$folder/stdout" || fail "$engine: the line does not say $1 processes"
+}
+
+# tensors OUT: the hash of all tensors of a run's last checkpoint.
+tensors() {
+    "$paco" convert "$1/last.pth.tar" "$folder/tensors.safetensors" >/dev/null 2>"$folder/stderr" || cat "$folder/stderr"
+    sha256sum <"$folder/tensors.safetensors"
+}
+
+train() { # OUT P WORDS...: a run, in one process without an MPI
+    local out=$1 processes=$2
+    shift 2
+    if [ "$processes" = 1 ]; then
+        "$paco" train "${tiny_options[@]}" --out "$out" "$@" >"$folder/stdout" 2>"$folder/stderr"
+        status=$?
+    else
+        on "$processes" train "${tiny_options[@]}" --out "$out" "$@"
+    fi
+}
+
+trained() { # OUT P WORDS...: which must end well
+    train "$@"
+    [ $status = 0 ] || { fail "$engine, $2 processes, ${*:3}: exit $status"; cat "$folder/stderr"; }
+}
+
+# same_bits R BATCH WORDS...: every number of processes that divides R gives what one does.
+same_bits() {
+    local ranks=$1 batch=$2 processes
+    shift 2
+    rm -rf "$folder/one"
+    trained "$folder/one" 1 --ranks "$ranks" --batch "$batch" "$@"
+    for processes in 2 3 4 6; do
+        [ $((ranks % processes)) = 0 ] || continue
+        rm -rf "$folder/many"
+        trained "$folder/many" "$processes" --ranks "$ranks" --batch "$batch" "$@"
+        [ "$(tensors "$folder/one")" = "$(tensors "$folder/many")" ] ||
+            fail "$engine: $ranks ranks $*: tensors of $processes processes are others than those of one"
+        cmp <(cut -d, -f1-10 "$folder/one/metrics.csv") <(cut -d, -f1-10 "$folder/many/metrics.csv") ||
+            fail "$engine: $ranks ranks $*: metrics of $processes processes are others than those of one"
+        cmp "$folder/one/report.json" "$folder/many/report.json" || fail "$engine: $ranks ranks: reports differ"
+    done
+}
+
+# A run of 2 processes that stops goes on with 1 and 4, and the other way round.
+resumes() {
+    local from to
+    rm -rf "$folder/one"
+    trained "$folder/one" 1 --ranks 4
+    for from in 2 1; do
+        for to in 1 4 2; do
+            rm -rf "$folder/cut"
+            train "$folder/cut" "$from" --ranks 4 --stop-after 7
+            [ $status != 0 ] || fail "$engine: --stop-after did not stop"
+            trained "$folder/cut" "$to" --ranks 4 --resume auto
+            grep -q 'warning' "$folder/stderr" && { fail "$engine: resuming with $to processes warns"; cat "$folder/stderr"; }
+            [ "$(tensors "$folder/one")" = "$(tensors "$folder/cut")" ] ||
+                fail "$engine: stopped with $from processes, resumed with $to: other tensors"
+        done
+    done
+}
+
+refused() { # EXIT TEXT: what the last call said, once
+    [ $status = "$1" ] || { fail "$engine: exit $status instead of $1 ($2)"; cat "$folder/stderr"; }
+    [ "$(grep -c -- "$2" "$folder/stderr")" = 1 ] || { fail "$engine: not one line with '$2'"; cat "$folder/stderr"; }
+}
+
+refusals() {
+    train "$folder/none" 3 --ranks 4
+    refused 2 'cannot share them evenly (1, 2, 4 can)'
+    OMPI_COMM_WORLD_SIZE=2 "$paco" train "${tiny_options[@]}" --ranks 2 >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'the launcher 2'
+    timeout 100 "mpirun.$engine" -n 1 "$paco" train "${tiny_options[@]}" --ranks 2 --batch 8 : \
+        -n 1 "$paco" train "${tiny_options[@]}" --ranks 2 --batch 16 >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'other options than process 0'
+    head -n 47 "$folder/data/train.txt" >"$folder/data/shorter.txt"
+    timeout 100 "mpirun.$engine" -n 1 "$paco" train "${tiny_options[@]}" --ranks 2 : \
+        -n 1 bash -c 'exec "$@"' bash "$paco" train "${tiny_options[@]}" --ranks 2 --train-list "$folder/data/shorter.txt" \
+        >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'than process 0'
+}
+
+# Not a number: every process knows, process 0 says so.
+lost() {
+    train "$folder/lost" 2 --ranks 2 --lr 1000 --wd 10 --warmup 0 --eval-every 0 --epochs 3
+    refused 6 'the loss is not a number'
+}
+
+for engine in "${engines[@]}"; do
+    golden 2 ref step/resnet32_4ranks
+    golden 4 opencl step/resnet32_4ranks
+    golden 2 ref step/resnet20_bf16
+    golden 2 opencl step/resnet20_sharp
+    same_bits 4 8
+    same_bits 6 12 --device ref --amp bf16
+    if [ "$engine" = "${engines[0]}" ] || [ -n "${PACO_FULL:-}" ]; then
+        same_bits 12 24 --amp bf16
+        same_bits 2 8 --method balanced_softmax
+        same_bits 2 8 --amp fp16
+        resumes
+    fi
+    refusals
+    lost
+done
+# One process on the reference, one on a device: not the same bits, but the same step.
+engine=${engines[0]}
+"mpirun.$engine" -n 1 "$paco" verify --device ref step/resnet20_sharp : -n 1 "$paco" verify --device opencl step/resnet20_sharp \
+    >"$folder/stdout" 2>"$folder/stderr" || { fail "mixed devices: exit $?"; cat "$folder/stdout" "$folder/stderr"; }
+exit $failed
