@@ -4,51 +4,28 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/module.h"
-#include "comm/engine.h"
+#include "comm/engines.h"
+#include "comm/launch.h"
+#include "comm/watch.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-typedef struct EngineRow {
-    const char *title, *module, *counts, *help;
-} EngineRow;
-
-static const EngineRow engines[] = {
-#define ENGINE(id, title, module, counts, help) {title, module, counts, help},
-#include "comm/engines.def"
-#undef ENGINE
-};
-
-enum { ENGINES = sizeof engines / sizeof *engines };
+enum { HOST_ROOM = 64 };
 
 struct Comm {
     const CommEngine *engine;
     int count, index;
     bool wide;
+    Hub *hub; /* of process 0, where the launcher has none */
+    Watch *watch;
 };
 
 /* ------------------------------------------------------------------------------------ opening */
-
-/* The engine of a row; NULL and why. */
-static const CommEngine *engine_load(const EngineRow *row, char why[512])
-{
-    char path[512];
-    void *symbol = module_entry(row->module, "paco_engine", NULL, NULL, path, why);
-    CommEngineEntry *entry;
-    if (!symbol)
-        return NULL;
-    memcpy(&entry, &symbol, sizeof entry);
-    const CommEngine *engine = entry();
-    if (engine->abi == COMM_ENGINE_ABI)
-        return engine;
-    snprintf(why, 512, "%.300s has contract %u, this program %d: build both together", path,
-             engine->abi, COMM_ENGINE_ABI);
-    return NULL;
-}
 
 /* How many processes the launcher of a row says that it started; 0: it did not start this one. */
 static int launched(const EngineRow *row)
@@ -57,13 +34,55 @@ static int launched(const EngineRow *row)
     return count ? atoi(count) : 0;
 }
 
-Status comm_open(Comm **comm)
+/* The launcher's hub, as it says in the environment. */
+static bool hub_of_launcher(WatchPlace *place)
 {
-    const EngineRow *row = NULL;
+    const char *text = getenv(LAUNCH_WATCH);
+    *place = (WatchPlace){.addresses = {htonl(INADDR_LOOPBACK)}};
+    return text && sscanf(text, "%u:%32[0-9a-f]", &place->port, place->secret) == 2;
+}
+
+static bool one_host(Comm *c)
+{
+    char *hosts = mem_zero((size_t)c->count, HOST_ROOM);
+    gethostname(hosts + c->index * HOST_ROOM, HOST_ROOM - 1);
+    comm_gather(c, hosts, HOST_ROOM);
+    bool one = true;
+    for (int p = 1; p < c->count; p++)
+        one &= strcmp(hosts, hosts + p * HOST_ROOM) == 0;
+    free(hosts);
+    return one;
+}
+
+/* Signs of life, by the launcher's hub or one in process 0. */
+static Status open_watch(Comm *c, double timeout)
+{
+    WatchPlace place;
+    if (!hub_of_launcher(&place)) {
+        bool local = one_host(c);
+        Status status = c->index == 0 ? hub_open(c->count, timeout, local, &c->hub, &place) : STATUS_OK;
+        TRY(comm_status(c, status));
+        comm_broadcast(c, &place, sizeof place);
+    }
+    return comm_status(
+        c, watch_open(&place, c->index, c->count, timeout, c->engine->abort, &c->watch));
+}
+
+/* The engine whose launcher started this process; NULL: none did. */
+static const EngineRow *find_engine(void)
+{
+    const EngineRow *row;
+    for (int i = 0; (row = engine_row(i)); i++)
+        if (launched(row) > 1)
+            return row;
+    return NULL;
+}
+
+Status comm_open(double timeout, Comm **comm)
+{
+    const EngineRow *row = find_engine();
     char why[512];
     *comm = NULL;
-    for (int i = 0; i < ENGINES && !row; i++)
-        row = launched(&engines[i]) > 1 ? &engines[i] : NULL;
     if (!row)
         return STATUS_OK;
     Comm c = {.engine = engine_load(row, why)};
@@ -80,13 +99,15 @@ Status comm_open(Comm **comm)
     }
     *comm = mem_zero(1, sizeof **comm);
     **comm = c;
-    return STATUS_OK;
+    return open_watch(*comm, timeout);
 }
 
-void comm_close(Comm *c)
+void comm_close(Comm *c, Status status)
 {
     if (!c)
         return;
+    watch_leave(c->watch, status);
+    hub_close(c->hub, true);
     c->engine->finish();
     free(c);
 }
@@ -103,18 +124,21 @@ int comm_index(const Comm *c)
 
 void comm_list(void *file)
 {
-    for (int i = 0; i < ENGINES; i++) {
+    const EngineRow *row;
+    for (int i = 0; (row = engine_row(i)); i++) {
         char why[512];
-        const CommEngine *engine = engine_load(&engines[i], why);
-        fprintf(file, "%s  %s%s\n", engines[i].title, engine ? engine->name : "absent: ",
-                engine ? "" : why);
+        const CommEngine *engine = engine_load(row, why);
+        fprintf(file, "%s  %s%s%s%s\n", row->title, engine ? engine->name : "absent: ",
+                engine ? "" : why, engine ? "" : ". ", engine ? "" : row->help);
     }
 }
 
 /* ------------------------------------------------------------------------------------ transfers */
 
+/* The engine fails before the signs of life tell who is lost. */
 static _Noreturn void lost(Comm *c)
 {
+    nanosleep(&(struct timespec){.tv_sec = 2}, NULL); /* which they soon do, and end this process */
     fprintf(stderr, "paco: error: process %d of %d: a peer is lost: %s cannot reach it\n", c->index,
             c->count, c->engine->name);
     c->engine->abort(STATUS_PEER);
@@ -156,16 +180,18 @@ void comm_wait(Comm *c, const int *transfers, int count)
         }
 }
 
-static void wait_for(Comm *c, int transfer)
+static void wait_for(Comm *c, int transfer, const char *what)
 {
     begun(c, transfer);
+    WatchPhase before = watch_enter(WATCH_TOGETHER, what);
     comm_wait(c, &transfer, 1);
+    watch_enter(before, NULL);
 }
 
 void comm_gather(Comm *c, void *data, size_t each)
 {
     if (c && each)
-        wait_for(c, c->engine->gather(data, each));
+        wait_for(c, c->engine->gather(data, each), "all-gather");
 }
 
 void comm_broadcast(Comm *c, void *data, size_t bytes)
@@ -173,7 +199,8 @@ void comm_broadcast(Comm *c, void *data, size_t bytes)
     for (size_t at = 0; c && at < bytes; at += COMM_TRANSFER_MAX) {
         size_t left = bytes - at;
         wait_for(c, c->engine->broadcast((char *)data + at,
-                                         left < COMM_TRANSFER_MAX ? left : COMM_TRANSFER_MAX));
+                                         left < COMM_TRANSFER_MAX ? left : COMM_TRANSFER_MAX),
+                 "broadcast");
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "comm/engine.h"
+#include "comm/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,9 @@ Status comm_sum(Comm *comm, Ranks ranks, const CommSum *sum)
         return STATUS_OK;
     CHECK(ranks.own * s.processes == ranks.all);
     begin(&s);
+    WatchPhase before = watch_enter(WATCH_TOGETHER, "sum of gradients");
     Status status = sum_parts(&s);
+    watch_enter(before, NULL);
     end(&s);
     return status;
 }

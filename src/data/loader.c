@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "comm/watch.h"
 #include "data/sampler.h"
 #include "data/views.h"
 
@@ -243,8 +244,10 @@ static void *work(void *argument)
             end = slot->job_count;
         slot->taken = end;
         pthread_mutex_unlock(&l->lock);
-        for (int i = begin; i < end; i++)
+        for (int i = begin; i < end; i++) {
             make_sample(l, slot, i);
+            watch_tick();
+        }
         pthread_mutex_lock(&l->lock);
         slot->done += end - begin;
         if (slot->done == slot->job_count)

@@ -44,7 +44,7 @@ static void module_try(Module *m)
     module_find(m);
     if (row->backend && row->backend->abi != BACKEND_ABI) {
         snprintf(row->why, sizeof row->why,
-                 "%.300s has contract %u, this program %d: build both together", row->path,
+                 "%s has contract %u, this program %d: build both together", m->file,
                  row->backend->abi, BACKEND_ABI);
         row->backend = NULL;
     }

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/rng.h"
+#include "comm/watch.h"
 #include "device/registry.h"
 #include "graph/host.h"
 #include "graph/interp.h"
@@ -167,7 +168,7 @@ Status session_run(Session *s, Segment segment, const StepParams *state)
     return STATUS_OK;
 }
 
-Status session_step(Session *s, StepParams state)
+static Status run_step(Session *s, StepParams state)
 {
     Ranks ranks = s->graph->ranks;
     for (Segment segment = 0; segment_trains(segment); segment++)
@@ -178,6 +179,14 @@ Status session_step(Session *s, StepParams state)
             TRY(session_run(s, segment, &state));
         }
     return STATUS_OK;
+}
+
+Status session_step(Session *s, StepParams state)
+{
+    WatchPhase before = watch_enter(WATCH_DEVICE, "a step");
+    Status status = run_step(s, state);
+    watch_enter(before, NULL);
+    return status;
 }
 
 Status session_sync(Session *s)

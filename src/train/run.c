@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "comm/watch.h"
 #include "model/initial.h"
 
 #include <math.h>
@@ -274,7 +275,10 @@ Status run_results(Run *run, Progress *at)
     int ranks = run->config.ranks.all;
     double sum = 0;
     CHECK(run->ahead > 0);
-    TRY(wait_results(run, at));
+    WatchPhase before = watch_enter(WATCH_DEVICE, "results");
+    Status status = wait_results(run, at);
+    watch_enter(before, NULL);
+    TRY(status);
     run_exchange(run);
     at->queue_head = queue_head(run, at, 1);
     at->step++;

@@ -36,6 +36,11 @@ static void *wait_for_requests(void *unused)
     return unused;
 }
 
+void stop_ask(void)
+{
+    atomic_store(&stop_asked, 1);
+}
+
 void stop_listen(void)
 {
     static bool listening;

@@ -11,6 +11,8 @@
 /* Not zero once a stop was asked for. */
 extern atomic_int stop_asked;
 
+/* Asks, as a signal does. */
+void stop_ask(void);
 /* Begins to listen; before any other thread is made, as they inherit what is blocked. A second
  * request ends the process at once. May be called again. */
 void stop_listen(void);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "comm/watch.h"
 #include "data/sampler.h"
 #include "state/weights.h"
 #include "train/replicas.h"
@@ -163,8 +164,10 @@ static Status catch_up(Trainer *t)
 static Status save(Trainer *t, StoreKind kind)
 {
     TRY(catch_up(t));
-    return comm_status(t->comm,
-                       trainer_speaks(t) ? keeper_save(&t->keeper, &t->at, kind) : STATUS_OK);
+    WatchPhase before = watch_enter(WATCH_SAVE, NULL);
+    Status status = trainer_speaks(t) ? keeper_save(&t->keeper, &t->at, kind) : STATUS_OK;
+    watch_enter(before, NULL);
+    return comm_status(t->comm, status);
 }
 
 /* Adds what becomes of the run after images failed: the same file would stop it again. */
@@ -223,6 +226,7 @@ static Status train_step(Trainer *t)
 {
     const Batch *batch;
     char why[STATUS_TEXT_MAX];
+    watch_step(t->at.done + t->run.ahead);
     Status status = next_batch(t, &batch);
     snprintf(why, sizeof why, "%s", status == STATUS_OK ? "" : status_text());
     if (t->run.ahead == RUN_AHEAD_MAX)
@@ -323,6 +327,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
 
 static void begin_epoch(Trainer *t)
 {
+    watch_enter(WATCH_WORK, NULL);
     if (t->at.step == 0) {
         t->at.loss_sum = 0;
         t->at.lost = 0;
@@ -450,6 +455,7 @@ Status train(Options *options, Comm *comm, TrainResult *result)
     *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
     Trainer t = {.options = options, .comm = comm, .result = result, .started = clock_seconds()};
     stop_listen();
+    watch_on_stop(stop_ask);
     Status status = run_all(&t);
     log_progress_end();
     result->seconds = clock_seconds() - t.started;

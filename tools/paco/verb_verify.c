@@ -35,6 +35,8 @@ static const char HELP[] =
     "data/photos beside the golden files, or\n"
     "  --image PHOTO that file\n";
 
+#define PEER_TIMEOUT 30.0 /* seconds: comm/watch.h */
+
 static int usage_error(const char *what)
 {
     log_error("verify: %s. `paco verify --help` lists the options", what);
@@ -81,20 +83,19 @@ static int run(VerifyOptions *options, bool list)
 {
     VerifyResult result = {0};
     Comm *comm = NULL;
-    Status status = comm_open(&comm);
+    Status status = comm_open(PEER_TIMEOUT, &comm);
     if (status == STATUS_OK)
         status = list ? verify_list(stdout) : verify(options, comm, &result);
-    if (comm_index(comm) > 0) {
-        comm_close(comm);
-        return status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
-    }
-    if (status != STATUS_OK)
+    int code = status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
+    if (comm_index(comm) > 0)
+        ; /* process 0 speaks */
+    else if (status != STATUS_OK)
         log_error("%s", status_text());
     else if (result.failed)
         log_error("verify: %d of %d failed. --verbose names each category's worst tensor",
                   result.failed, result.passed + result.failed);
-    comm_close(comm);
-    return status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
+    comm_close(comm, (Status)code);
+    return code;
 }
 
 int verb_verify(int argc, char **argv)

@@ -1,0 +1,389 @@
+/* The hub: one thread, one poll over all connections. Whoever connects has to say the secret first and
+ * within a few seconds; nobody else can make it wait, end or speak. */
+#include "comm/watch.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Seconds: to say hello, to come at all, and for the others to follow one who leaves with a failure. */
+#define HELLO_SECONDS 5.0
+#define COME_SECONDS 120.0
+#define FOLLOW_SECONDS 2.0
+enum { STRANGERS = 16 };
+
+/* A connection: of a stranger until its hello has come. */
+typedef struct Peer {
+    int fd; /* -1: none */
+    size_t got;
+    WatchMessage coming, last;
+    double since, seen, moved; /* connected; last sign; last move */
+    double left;               /* 0: has not */
+    bool lost;
+} Peer;
+
+struct Hub {
+    int listening, count;
+    double timeout, opened;
+    char secret[33], first_lost[256]; /* the text: written once, before `lost` */
+    Peer *peers; /* [count] */
+    Peer strangers[STRANGERS];
+    atomic_int stop, end, lost, there; /* lost: some are; there: how many are connected */
+    bool told_stop, running, local;
+    pthread_t thread;
+};
+
+/* ------------------------------------------------------------------------------------ opening */
+
+static Status make_secret(char secret[33])
+{
+    uint8_t bytes[16];
+    FILE *f = fopen("/dev/urandom", "rb");
+    bool read = f && fread(bytes, sizeof bytes, 1, f) == 1;
+    if (f)
+        fclose(f);
+    for (int i = 0; i < 16 && read; i++)
+        snprintf(secret + 2 * i, 3, "%02x", bytes[i]);
+    return read ? STATUS_OK : status_fail(STATUS_IO, "/dev/urandom: cannot be read");
+}
+
+static void list_addresses(bool local, WatchPlace *place)
+{
+    struct ifaddrs *all = NULL;
+    int n = 0;
+    if (!local && getifaddrs(&all) == 0)
+        for (struct ifaddrs *a = all; a && n < WATCH_ADDRESSES - 1; a = a->ifa_next) {
+            const struct sockaddr_in *in = (const void *)a->ifa_addr;
+            if (in && in->sin_family == AF_INET && in->sin_addr.s_addr != htonl(INADDR_LOOPBACK))
+                place->addresses[n++] = in->sin_addr.s_addr;
+        }
+    if (all)
+        freeifaddrs(all);
+    place->addresses[n] = htonl(INADDR_LOOPBACK);
+}
+
+static Status begin_listening(Hub *h, bool local, WatchPlace *place)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(local ? INADDR_LOOPBACK : INADDR_ANY)};
+    socklen_t length = sizeof at;
+    h->listening = socket(AF_INET, SOCK_STREAM, 0);
+    if (h->listening < 0 || bind(h->listening, (struct sockaddr *)&at, sizeof at) != 0 ||
+        listen(h->listening, h->count + STRANGERS) != 0 ||
+        getsockname(h->listening, (struct sockaddr *)&at, &length) != 0)
+        return status_fail(STATUS_IO, "signs of life: cannot listen: %s", strerror(errno));
+    fcntl(h->listening, F_SETFL, O_NONBLOCK);
+    fcntl(h->listening, F_SETFD, FD_CLOEXEC);
+    place->port = ntohs(at.sin_port);
+    list_addresses(local, place);
+    return STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------ telling */
+
+static void tell_all(Hub *h, WatchKind kind, int index, const char *text)
+{
+    WatchMessage m = {.magic = WATCH_MAGIC, .kind = kind, .index = index};
+    snprintf(m.text, sizeof m.text, "%s", text);
+    for (int p = 0; p < h->count; p++)
+        if (h->peers[p].fd >= 0)
+            watch_send(h->peers[p].fd, &m);
+}
+
+static void drop(Peer *peer)
+{
+    if (peer->fd >= 0)
+        close(peer->fd);
+    peer->fd = -1;
+}
+
+/* Process p is lost: all others get to know where it was. */
+static void lose(Hub *h, int p, const char *how)
+{
+    Peer *peer = &h->peers[p];
+    char text[256];
+    snprintf(text, sizeof text, "process %d on %s is lost: %s; it was %s%s%s, at step %lld", p,
+             peer->last.host[0] ? peer->last.host : "an unknown host", how,
+             watch_phase_words(peer->last.phase), peer->last.what[0] ? ", " : "", peer->last.what,
+             (long long)peer->last.step);
+    peer->lost = true;
+    if (!atomic_load(&h->lost))
+        snprintf(h->first_lost, sizeof h->first_lost, "%s", text);
+    atomic_store(&h->lost, 1);
+    drop(peer);
+    if (h->local && peer->last.pid > 0)
+        kill(peer->last.pid, SIGKILL);
+    tell_all(h, WATCH_LOST, p, text);
+}
+
+/* ------------------------------------------------------------------------------------ hearing */
+
+static bool same_secret(const char *a, const char *b)
+{
+    int other = 0;
+    for (int i = 0; i < 33; i++)
+        other |= a[i] ^ b[i];
+    return other == 0;
+}
+
+/* A stranger's first message makes it a peer, or ends the connection. */
+static void welcome(Hub *h, Peer *stranger)
+{
+    const WatchMessage *m = &stranger->coming;
+    bool known = m->magic == WATCH_MAGIC && m->kind == WATCH_HELLO && m->index >= 0 &&
+                 m->index < h->count && same_secret(m->secret, h->secret) &&
+                 h->peers[m->index].fd < 0 && !h->peers[m->index].lost;
+    if (!known) {
+        drop(stranger);
+        return;
+    }
+    Peer *peer = &h->peers[m->index];
+    *peer = (Peer){.fd = stranger->fd, .last = *m, .since = stranger->since};
+    peer->last.host[sizeof peer->last.host - 1] = peer->last.what[0] = '\0';
+    peer->seen = peer->moved = clock_seconds();
+    stranger->fd = -1;
+}
+
+static void hear(Hub *h, int p)
+{
+    Peer *peer = &h->peers[p];
+    WatchMessage *m = &peer->coming;
+    if (m->magic != WATCH_MAGIC || (m->kind != WATCH_BEAT && m->kind != WATCH_LEAVE))
+        return;
+    peer->seen = clock_seconds();
+    if (m->ticks != peer->last.ticks || m->phase != peer->last.phase || m->step != peer->last.step)
+        peer->moved = peer->seen;
+    memcpy(m->host, peer->last.host, sizeof m->host);
+    m->pid = peer->last.pid;
+    m->what[sizeof m->what - 1] = '\0';
+    peer->last = *m;
+    if (m->kind == WATCH_LEAVE)
+        peer->left = peer->seen;
+}
+
+/* Reads what has come. False: the connection is gone. True with a whole message: *whole. */
+static bool take(Peer *peer, bool *whole)
+{
+    *whole = false;
+    ssize_t n = recv(peer->fd, (char *)&peer->coming + peer->got, sizeof peer->coming - peer->got,
+                     MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        return false;
+    peer->got += n > 0 ? (size_t)n : 0;
+    if (peer->got == sizeof peer->coming) {
+        peer->got = 0;
+        *whole = true;
+    }
+    return true;
+}
+
+static void accept_one(Hub *h)
+{
+    int fd = accept(h->listening, NULL, NULL);
+    for (int i = 0; i < STRANGERS && fd >= 0; i++)
+        if (h->strangers[i].fd < 0) {
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            h->strangers[i] = (Peer){.fd = fd, .since = clock_seconds()};
+            return;
+        }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void read_all(Hub *h)
+{
+    bool whole;
+    for (int i = 0; i < STRANGERS; i++) {
+        Peer *s = &h->strangers[i];
+        if (s->fd >= 0 && (!take(s, &whole) || clock_seconds() - s->since > HELLO_SECONDS))
+            drop(s);
+        else if (s->fd >= 0 && whole)
+            welcome(h, s);
+    }
+    for (int p = 0; p < h->count; p++) {
+        Peer *peer = &h->peers[p];
+        while (peer->fd >= 0) {
+            if (!take(peer, &whole)) {
+                if (peer->left > 0)
+                    drop(peer);
+                else
+                    lose(h, p, "its connection closed");
+            } else if (whole)
+                hear(h, p);
+            else
+                break;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------ judging */
+
+static void judge(Hub *h, int p)
+{
+    static const int limits[] = {
+#define X(name, words, limit) limit,
+        WATCH_PHASE_LIST(X)
+#undef X
+    };
+    Peer *peer = &h->peers[p];
+    double now = clock_seconds();
+    char how[80];
+    if (peer->lost || peer->left > 0)
+        return;
+    if (peer->fd < 0) {
+        if (now - h->opened > COME_SECONDS)
+            lose(h, p, "it never came");
+        return;
+    }
+    int phase = peer->last.phase >= 0 && peer->last.phase < WATCH_PHASES ? peer->last.phase : 0;
+    double still = limits[phase] * h->timeout;
+    if (now - peer->seen > h->timeout) {
+        snprintf(how, sizeof how, "no sign of life for %g s", h->timeout);
+        lose(h, p, how);
+    } else if (still > 0 && now - peer->moved > still) {
+        snprintf(how, sizeof how, "it did not move for %g s", still);
+        lose(h, p, how);
+    }
+}
+
+/* Whether all that are not lost have left. Who left with a failure that is not that of all is told as
+ * lost, once the others had time to follow. */
+static bool all_left(Hub *h)
+{
+    bool all = true;
+    int failed = -1;
+    for (int p = 0; p < h->count; p++) {
+        const Peer *peer = &h->peers[p];
+        all &= peer->lost || peer->left > 0;
+        bool alone = peer->left > 0 && peer->last.status != STATUS_OK && !peer->lost &&
+                     clock_seconds() - peer->left > FOLLOW_SECONDS;
+        if (alone)
+            failed = p;
+    }
+    if (!all && failed >= 0) {
+        char how[64];
+        Peer *peer = &h->peers[failed];
+        WatchMessage go = {.magic = WATCH_MAGIC, .kind = WATCH_GO};
+        snprintf(how, sizeof how, "it ended alone, with exit code %d", peer->last.status);
+        if (peer->fd >= 0)
+            watch_send(peer->fd, &go);
+        lose(h, failed, how);
+    }
+    return all;
+}
+
+static void wait_for_something(Hub *h)
+{
+    struct pollfd *fds = mem_zero((size_t)(h->count + STRANGERS + 1), sizeof *fds);
+    int n = 0;
+    fds[n++] = (struct pollfd){.fd = h->listening, .events = POLLIN};
+    for (int i = 0; i < STRANGERS; i++)
+        fds[n++] = (struct pollfd){.fd = h->strangers[i].fd, .events = POLLIN};
+    for (int p = 0; p < h->count; p++)
+        fds[n++] = (struct pollfd){.fd = h->peers[p].fd, .events = POLLIN};
+    poll(fds, (nfds_t)n, 50);
+    free(fds);
+}
+
+static void *run(void *argument)
+{
+    Hub *h = argument;
+    double beat = 0;
+    while (!atomic_load(&h->end)) {
+        wait_for_something(h);
+        accept_one(h);
+        read_all(h);
+        int there = 0;
+        for (int p = 0; p < h->count; p++) {
+            judge(h, p);
+            there += h->peers[p].fd >= 0;
+        }
+        atomic_store(&h->there, there);
+        if (all_left(h))
+            break;
+        if (atomic_load(&h->stop) && !h->told_stop) {
+            tell_all(h, WATCH_STOP, 0, "");
+            h->told_stop = true;
+        }
+        if (clock_seconds() - beat > WATCH_BEATS) {
+            tell_all(h, WATCH_BEAT, 0, "");
+            beat = clock_seconds();
+        }
+    }
+    tell_all(h, WATCH_GO, 0, "");
+    return NULL;
+}
+
+Status hub_open(int count, double timeout, bool local, Hub **out, WatchPlace *place)
+{
+    Hub *h = mem_zero(1, sizeof *h);
+    *place = (WatchPlace){0};
+    h->count = count;
+    h->timeout = timeout;
+    h->local = local;
+    h->opened = clock_seconds();
+    h->peers = mem_zero((size_t)count, sizeof *h->peers);
+    for (int p = 0; p < count; p++)
+        h->peers[p].fd = -1;
+    for (int i = 0; i < STRANGERS; i++)
+        h->strangers[i].fd = -1;
+    Status status = make_secret(h->secret);
+    if (status == STATUS_OK)
+        status = begin_listening(h, local, place);
+    memcpy(place->secret, h->secret, sizeof place->secret);
+    if (status == STATUS_OK && pthread_create(&h->thread, NULL, run, h) != 0)
+        status = status_fail(STATUS_LIMIT, "signs of life: cannot start a thread");
+    h->running = status == STATUS_OK;
+    *out = h;
+    if (status != STATUS_OK) {
+        hub_close(h, false);
+        *out = NULL;
+    }
+    return status;
+}
+
+const char *hub_lost(Hub *h)
+{
+    return atomic_load(&h->lost) ? h->first_lost : NULL;
+}
+
+bool hub_empty(Hub *h)
+{
+    return atomic_load(&h->there) == 0;
+}
+
+void hub_stop(Hub *h)
+{
+    atomic_store(&h->stop, 1);
+}
+
+void hub_close(Hub *h, bool wait)
+{
+    if (!h)
+        return;
+    if (!wait)
+        atomic_store(&h->end, 1);
+    if (h->running)
+        pthread_join(h->thread, NULL);
+    for (int p = 0; p < h->count; p++)
+        drop(&h->peers[p]);
+    for (int i = 0; i < STRANGERS; i++)
+        drop(&h->strangers[i]);
+    if (h->listening > 0)
+        close(h->listening);
+    free(h->peers);
+    free(h);
+}

@@ -1,0 +1,162 @@
+/* mpirun runs in a session of its own: what a terminal sends to this one's goes to the launcher alone,
+ * which asks the processes over the hub. */
+#define _GNU_SOURCE /* environ */
+#include "comm/launch.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "comm/engines.h"
+#include "comm/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WORDS_MAX = 4096 };
+
+static bool in_path(const char *program)
+{
+    char *path = mem_string(getenv("PATH") ? getenv("PATH") : ""), *rest = path;
+    bool found = false;
+    for (char *folder; !found && (folder = strsep(&rest, ":"));) {
+        char at[4096];
+        snprintf(at, sizeof at, "%s/%s", folder, program);
+        found = access(at, X_OK) == 0;
+    }
+    free(path);
+    return found;
+}
+
+/* The first engine whose module and launcher are both here. */
+static const EngineRow *find_engine(char why[1024])
+{
+    size_t at = 0;
+    why[0] = '\0';
+    for (int i = 0; engine_row(i); i++) {
+        const EngineRow *row = engine_row(i);
+        char reason[512] = "";
+        if (engine_load(row, reason) && in_path(row->launcher))
+            return row;
+        if (at < 900)
+            at += (size_t)snprintf(why + at, 1024 - at, "%s%s: %.300s. %s", at ? "; " : "", row->title,
+                                   reason[0] ? reason : "its launcher is not in PATH", row->help);
+    }
+    return NULL;
+}
+
+/* In the child: becomes mpirun. */
+static _Noreturn void become_launcher(const EngineRow *row, const Launch *l, char **words,
+                                      const WatchPlace *place)
+{
+    char *all[WORDS_MAX], number[16], watch[64], *arguments = mem_string(row->arguments);
+    char self[] = "/proc/self/exe", program[4096];
+    int n = 0;
+    ssize_t length = readlink(self, program, sizeof program - 1);
+    program[length > 0 ? length : 0] = '\0';
+    snprintf(number, sizeof number, "%d", l->processes);
+    snprintf(watch, sizeof watch, "%u:%s", place->port, place->secret);
+    all[n++] = (char *)(uintptr_t)row->launcher;
+    all[n++] = (char *)(uintptr_t)"-n";
+    all[n++] = number;
+    for (char *word = strtok(arguments, " "); word; word = strtok(NULL, " "))
+        all[n++] = word;
+    all[n++] = program;
+    for (int i = 1; words[i] && n < WORDS_MAX - 1; i++)
+        all[n++] = words[i];
+    all[n] = NULL;
+    setenv(LAUNCH_WATCH, watch, 1);
+    if (geteuid() == 0) { /* whoever starts this as root means it */
+        setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+        setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    execvp(all[0], all);
+    _exit(STATUS_PEER);
+}
+
+/* One of this program's codes; else what became of the job is not known: a process was lost. */
+static Status status_of(int wait_status)
+{
+    static const Status known[] = {
+#define X(name, code, meaning) STATUS_##name,
+        STATUS_LIST(X)
+#undef X
+    };
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if ((int)known[i] == code)
+            return known[i];
+    return STATUS_PEER;
+}
+
+static void pause_for(double seconds)
+{
+    nanosleep(&(struct timespec){.tv_nsec = (long)(seconds * 1e9)}, NULL);
+}
+
+/* Waits for the job. Once a process is lost and the others are gone, too, it does not wait for a
+ * launcher that takes seconds to notice. */
+static Status wait_for_job(const Launch *l, Hub *hub, pid_t job)
+{
+    int wait_status;
+    double lost = 0;
+    for (bool told = false;;) {
+        if (waitpid(job, &wait_status, WNOHANG) == job)
+            return hub_lost(hub) ? STATUS_PEER : status_of(wait_status);
+        if (!told && atomic_load(l->stop)) {
+            hub_stop(hub);
+            told = true;
+        }
+        if (hub_lost(hub) && hub_empty(hub)) {
+            lost = lost > 0 ? lost : clock_seconds();
+            if (clock_seconds() - lost > 0.3) {
+                kill(-job, SIGKILL);
+                waitpid(job, &wait_status, 0);
+                return STATUS_PEER;
+            }
+        }
+        pause_for(0.02);
+    }
+}
+
+static Status run_job(const Launch *l, const EngineRow *row, char **words)
+{
+    Hub *hub;
+    WatchPlace place;
+    TRY(hub_open(l->processes, l->timeout, true, &hub, &place));
+    pid_t job = fork();
+    if (job == 0)
+        become_launcher(row, l, words, &place);
+    Status status = job > 0 ? wait_for_job(l, hub, job)
+                            : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s",
+                                          strerror(errno));
+    if (hub_lost(hub)) /* what the others said may have been lost with their launcher */
+        log_error("%s. Checkpoints are whole: --resume auto goes on", hub_lost(hub));
+    hub_close(hub, false);
+    return status;
+}
+
+Status launch_run(const Launch *l, bool *started)
+{
+    char why[1024];
+    const EngineRow *row = find_engine(why);
+    *started = row != NULL;
+    if (!row)
+        return status_fail(STATUS_PEER, "--nproc: no MPI here: %s", why);
+    Status status = run_job(l, row, l->words);
+    for (int k = 1; status == STATUS_PEER && k <= l->restarts && !atomic_load(l->stop); k++) {
+        log_info("a process was lost: restart %d of %d, from the newest checkpoint", k, l->restarts);
+        status = run_job(l, row, l->again);
+    }
+    return status;
+}
