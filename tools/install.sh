@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev opencl-headers ocl-icd-opencl-dev
           pocl-opencl-icd libclblast-dev)
-[ "${1:-}" = tests ] && packages+=(libcmocka-dev xz-utils strace)
+[ "${1:-}" = tests ] && packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps)
 
 if ! command -v apt-get >/dev/null; then
     cat >&2 <<'TEXT'

@@ -1,4 +1,5 @@
 /* paco devices: every backend and device this program can see, and why one is absent. */
+#include "comm/comm.h"
 #include "device/registry.h"
 
 #include "base/log.h"
@@ -12,7 +13,8 @@ int verb_devices(int argc, char **argv)
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         puts("usage: paco devices\n\nLists every backend and device under the name that --device "
              "takes, and why one is "
-             "missing.\n`--device ref`, the float64 reference, is always there.");
+             "missing.\n`--device ref`, the float64 reference, is always there. Behind them: the engines (MPI) that can start"
+             "\nseveral processes, `paco train --nproc`.");
         return STATUS_OK;
     }
     if (argc > 1) {
@@ -20,5 +22,6 @@ int verb_devices(int argc, char **argv)
         return STATUS_USAGE;
     }
     registry_list(stdout);
+    comm_list(stdout);
     return STATUS_OK;
 }
