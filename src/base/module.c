@@ -53,8 +53,8 @@ void *module_entry(const char *file, const char *entry, void (*again)(const char
     for (int i = 0; i < 3 && !found; i++)
         found = folders[i] && *folders[i] && load_from(&s, folders[i]);
     if (!found)
-        snprintf(why, 512, "no module %s beside the program, in " PACO_MODULES " or in PACO_BACKENDS",
-                 file);
+        snprintf(why, 512,
+                 "no module %s beside the program, in " PACO_MODULES " or in PACO_BACKENDS", file);
     free(beside);
     free(installed);
     return s.symbol;

@@ -60,7 +60,8 @@ static Status open_watch(Comm *c, double timeout)
     WatchPlace place;
     if (!hub_of_launcher(&place)) {
         bool local = one_host(c);
-        Status status = c->index == 0 ? hub_open(c->count, timeout, local, &c->hub, &place) : STATUS_OK;
+        Status status =
+            c->index == 0 ? hub_open(c->count, timeout, local, &c->hub, &place) : STATUS_OK;
         TRY(comm_status(c, status));
         comm_broadcast(c, &place, sizeof place);
     }
@@ -87,15 +88,16 @@ Status comm_open(double timeout, Comm **comm)
         return STATUS_OK;
     Comm c = {.engine = engine_load(row, why)};
     if (!c.engine)
-        return status_fail(STATUS_PEER, "%s started %d processes, but its module is not there: %s. %s",
+        return status_fail(STATUS_PEER,
+                           "%s started %d processes, but its module is not there: %s. %s",
                            row->title, launched(row), why, row->help);
     TRY(c.engine->start(&c.count, &c.index));
     if (c.count != launched(row)) {
         c.engine->finish();
         return status_fail(STATUS_USAGE,
-                           "processes: %s says %d, the launcher %d (%s). Was this built with "
+                           "processes: %s %s says %d, the launcher %d (%s). Was this built with "
                            "another MPI than that mpirun's?",
-                           c.engine->name, c.count, launched(row), row->counts);
+                           row->title, c.engine->version, c.count, launched(row), row->counts);
     }
     *comm = mem_zero(1, sizeof **comm);
     **comm = c;
@@ -128,8 +130,9 @@ void comm_list(void *file)
     for (int i = 0; (row = engine_row(i)); i++) {
         char why[512];
         const CommEngine *engine = engine_load(row, why);
-        fprintf(file, "%s  %s%s%s%s\n", row->title, engine ? engine->name : "absent: ",
-                engine ? "" : why, engine ? "" : ". ", engine ? "" : row->help);
+        fprintf(file, "%s  %s%s%s%s\n", row->title,
+                engine ? engine->version : "absent: ", engine ? "" : why, engine ? "" : ". ",
+                engine ? "" : row->help);
     }
 }
 
@@ -139,8 +142,8 @@ void comm_list(void *file)
 static _Noreturn void lost(Comm *c)
 {
     nanosleep(&(struct timespec){.tv_sec = 2}, NULL); /* which they soon do, and end this process */
-    fprintf(stderr, "paco: error: process %d of %d: a peer is lost: %s cannot reach it\n", c->index,
-            c->count, c->engine->name);
+    fprintf(stderr, "paco: error: process %d of %d: a peer is lost: MPI cannot reach it\n",
+            c->index, c->count);
     c->engine->abort(STATUS_PEER);
     _exit(STATUS_PEER);
 }
@@ -198,8 +201,9 @@ void comm_broadcast(Comm *c, void *data, size_t bytes)
 {
     for (size_t at = 0; c && at < bytes; at += COMM_TRANSFER_MAX) {
         size_t left = bytes - at;
-        wait_for(c, c->engine->broadcast((char *)data + at,
-                                         left < COMM_TRANSFER_MAX ? left : COMM_TRANSFER_MAX),
+        wait_for(c,
+                 c->engine->broadcast((char *)data + at,
+                                      left < COMM_TRANSFER_MAX ? left : COMM_TRANSFER_MAX),
                  "broadcast");
     }
 }
@@ -243,10 +247,11 @@ Status comm_agree(Comm *c, const char *what, const char *text)
         const char *other = texts + (size_t)i * each;
         size_t at = differ(texts, other);
         if (strcmp(texts, other) != 0)
-            status = status_fail(STATUS_USAGE,
-                                 "process %d: other %s than process 0 (%.*s vs %.*s). All need the same",
-                                 i, what, (int)strcspn(other + at, "\n"), other + at,
-                                 (int)strcspn(texts + at, "\n"), texts + at);
+            status =
+                status_fail(STATUS_USAGE,
+                            "process %d: other %s than process 0 (%.*s vs %.*s). All need the same",
+                            i, what, (int)strcspn(other + at, "\n"), other + at,
+                            (int)strcspn(texts + at, "\n"), texts + at);
     }
     free(texts);
     return status;

@@ -14,13 +14,13 @@
 
 typedef struct Comm Comm;
 
-/* Joins the processes that a launcher started with this one; NULL where none did. `timeout`: seconds
- * without a sign of life after which a peer is lost. STATUS_USAGE where
- * the launcher's engine sees another number of processes than the launcher said, STATUS_PEER where
- * its module is not there, and why. */
+/* Joins the processes that a launcher started with this one; NULL where none did. `timeout`:
+ * seconds without a sign of life after which a peer is lost. STATUS_USAGE where the launcher's
+ * engine sees another number of processes than the launcher said, STATUS_PEER where its module is
+ * not there, and why. */
 Status comm_open(double timeout, Comm **comm);
-/* Leaves with the status that the program ends with, together with the others (comm/watch.h). NULL is
- * allowed. */
+/* Leaves with the status that the program ends with, together with the others (comm/watch.h). NULL
+ * is allowed. */
 void comm_close(Comm *comm, Status status);
 /* How many there are, and which of them this one is, from 0 on. */
 int comm_count(const Comm *comm);

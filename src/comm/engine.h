@@ -18,8 +18,8 @@ enum { COMM_ENGINE_ABI = 1 };
 enum { COMM_TRANSFER_MAX = 1 << 28, COMM_TRANSFERS_MAX = 1024 };
 
 typedef struct CommEngine {
-    uint32_t abi; /* COMM_ENGINE_ABI */
-    const char *name; /* "Open MPI 4.1.4" */
+    uint32_t abi;        /* COMM_ENGINE_ABI */
+    const char *version; /* "4.1.4" */
     /* How many processes there are, and which of them this one is. */
     Status (*start)(int *count, int *index);
     void (*finish)(void);
@@ -31,7 +31,7 @@ typedef struct CommEngine {
     int (*receive)(void *data, size_t bytes, int from);
     /* In place: data[count][each]; slice `index` is this process's. */
     int (*gather)(void *data, size_t each);
-    int (*broadcast)(void *data, size_t bytes); /* from process 0 */
+    int (*broadcast)(void *data, size_t bytes);      /* from process 0 */
     int (*sum)(void *data, size_t count, bool wide); /* floats, or doubles; of all, in any order */
     /* 1: done, and its number is free; 0: not yet; -1: the engine fails. */
     int (*done)(int transfer);

@@ -1,5 +1,5 @@
-/* The hub: one thread, one poll over all connections. Whoever connects has to say the secret first and
- * within a few seconds; nobody else can make it wait, end or speak. */
+/* The hub: one thread, one poll over all connections. Whoever connects has to say the secret first
+ * and within a few seconds; nobody else can make it wait, end or speak. */
 #include "comm/watch.h"
 
 #include "base/arena.h"
@@ -19,7 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Seconds: to say hello, to come at all, and for the others to follow one who leaves with a failure. */
+/* Seconds: to say hello, to come at all, and for the others to follow one who leaves with a
+ * failure. */
 #define HELLO_SECONDS 5.0
 #define COME_SECONDS 120.0
 #define FOLLOW_SECONDS 2.0
@@ -39,7 +40,7 @@ struct Hub {
     int listening, count;
     double timeout, opened;
     char secret[33], first_lost[256]; /* the text: written once, before `lost` */
-    Peer *peers; /* [count] */
+    Peer *peers;                      /* [count] */
     Peer strangers[STRANGERS];
     atomic_int stop, end, lost, there; /* lost: some are; there: how many are connected */
     bool told_stop, running, local;
@@ -259,8 +260,8 @@ static void judge(Hub *h, int p)
     }
 }
 
-/* Whether all that are not lost have left. Who left with a failure that is not that of all is told as
- * lost, once the others had time to follow. */
+/* Whether all that are not lost have left. Who left with a failure that is not that of all is told
+ * as lost, once the others had time to follow. */
 static bool all_left(Hub *h)
 {
     bool all = true;

@@ -1,5 +1,5 @@
-/* mpirun runs in a session of its own: what a terminal sends to this one's goes to the launcher alone,
- * which asks the processes over the hub. */
+/* mpirun runs in a session of its own: what a terminal sends to this one's goes to the launcher
+ * alone, which asks the processes over the hub. */
 #define _GNU_SOURCE /* environ */
 #include "comm/launch.h"
 
@@ -45,8 +45,9 @@ static const EngineRow *find_engine(char why[1024])
         if (engine_load(row, reason) && in_path(row->launcher))
             return row;
         if (at < 900)
-            at += (size_t)snprintf(why + at, 1024 - at, "%s%s: %.300s. %s", at ? "; " : "", row->title,
-                                   reason[0] ? reason : "its launcher is not in PATH", row->help);
+            at += (size_t)snprintf(why + at, 1024 - at, "%s%s: %.300s. %s", at ? "; " : "",
+                                   row->title, reason[0] ? reason : "its launcher is not in PATH",
+                                   row->help);
     }
     return NULL;
 }
@@ -137,9 +138,9 @@ static Status run_job(const Launch *l, const EngineRow *row, char **words)
     pid_t job = fork();
     if (job == 0)
         become_launcher(row, l, words, &place);
-    Status status = job > 0 ? wait_for_job(l, hub, job)
-                            : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s",
-                                          strerror(errno));
+    Status status =
+        job > 0 ? wait_for_job(l, hub, job)
+                : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s", strerror(errno));
     if (hub_lost(hub)) /* what the others said may have been lost with their launcher */
         log_error("%s. Checkpoints are whole: --resume auto goes on", hub_lost(hub));
     hub_close(hub, false);
@@ -155,7 +156,8 @@ Status launch_run(const Launch *l, bool *started)
         return status_fail(STATUS_PEER, "--nproc: no MPI here: %s", why);
     Status status = run_job(l, row, l->words);
     for (int k = 1; status == STATUS_PEER && k <= l->restarts && !atomic_load(l->stop); k++) {
-        log_info("a process was lost: restart %d of %d, from the newest checkpoint", k, l->restarts);
+        log_info("a process was lost: restart %d of %d, from the newest checkpoint", k,
+                 l->restarts);
         status = run_job(l, row, l->again);
     }
     return status;

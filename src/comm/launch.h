@@ -1,5 +1,5 @@
-/* `--nproc`: starts the processes of a run on this host, watches them and takes requests to stop for
- * them. */
+/* `--nproc`: starts the processes of a run on this host, watches them and takes requests to stop
+ * for them. */
 #ifndef PACO_COMM_LAUNCH_H
 #define PACO_COMM_LAUNCH_H
 
@@ -17,8 +17,8 @@ typedef struct Launch {
     atomic_int *stop; /* not zero: all processes are asked to stop */
 } Launch;
 
-/* Runs them to their end: the job's status, STATUS_PEER where a process is lost, with a text of its own
- * only where nothing could be started (STATUS_PEER: no engine here, and what to install). */
+/* Runs them to their end: the job's status, STATUS_PEER where a process is lost, with a text of its
+ * own only where nothing could be started (STATUS_PEER: no engine here, and what to install). */
 Status launch_run(const Launch *launch, bool *started);
 
 /* What the launcher tells its processes through the environment. */

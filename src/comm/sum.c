@@ -16,13 +16,13 @@ typedef struct Summing {
     Comm *comm;
     const CommSum *sum;
     Ranks ranks;
-    size_t element;       /* bytes */
-    int processes, own;   /* own: this process's number */
-    int pieces;           /* of all processes together, in the order of ranks */
-    RankNode *nodes;      /* [pieces] what each is the sum of */
-    int *first;           /* [processes + 1] number of a process's first piece */
-    char **slices;        /* [pieces] of the owned slice */
-    char *part;           /* the part, and before that, one piece of it */
+    size_t element;     /* bytes */
+    int processes, own; /* own: this process's number */
+    int pieces;         /* of all processes together, in the order of ranks */
+    RankNode *nodes;    /* [pieces] what each is the sum of */
+    int *first;         /* [processes + 1] number of a process's first piece */
+    char **slices;      /* [pieces] of the owned slice */
+    char *part;         /* the part, and before that, one piece of it */
     int *transfers;
     int transfer_count;
 } Summing;
@@ -62,8 +62,8 @@ static void begin(Summing *s)
         s->slices[i] = mem_alloc((size_t)(n / s->processes + 2 * SLICE_UNIT) * s->element);
     int own = s->first[s->own + 1] - s->first[s->own];
     s->part = mem_alloc((size_t)(n * own) * s->element);
-    s->transfers = mem_zero((size_t)(s->pieces + own * s->processes + 2 * s->processes),
-                            sizeof *s->transfers);
+    s->transfers =
+        mem_zero((size_t)(s->pieces + own * s->processes + 2 * s->processes), sizeof *s->transfers);
 }
 
 static void end(Summing *s)
@@ -86,8 +86,7 @@ static void wait_all(Summing *s)
 static void send(Summing *s, const char *data, int64_t n, int to)
 {
     if (n > 0)
-        s->transfers[s->transfer_count++] =
-            comm_send(s->comm, data, (size_t)n * s->element, to);
+        s->transfers[s->transfer_count++] = comm_send(s->comm, data, (size_t)n * s->element, to);
 }
 
 static void receive(Summing *s, char *data, int64_t n, int from)
@@ -152,7 +151,8 @@ static Status exchange_sums(Summing *s, int64_t at, int64_t n)
     int64_t mine = slice_count(s, n, s->own);
     for (int p = 0; p < s->processes; p++)
         if (p != s->own)
-            receive(s, s->part + (size_t)slice_begin(s, n, p) * s->element, slice_count(s, n, p), p);
+            receive(s, s->part + (size_t)slice_begin(s, n, p) * s->element, slice_count(s, n, p),
+                    p);
     for (int p = 0; p < s->processes; p++)
         if (p != s->own)
             send(s, s->slices[0], mine, p);
@@ -175,7 +175,10 @@ static Status sum_parts(Summing *s)
 
 Status comm_sum(Comm *comm, Ranks ranks, const CommSum *sum)
 {
-    Summing s = {.comm = comm, .sum = sum, .ranks = ranks, .processes = comm_count(comm),
+    Summing s = {.comm = comm,
+                 .sum = sum,
+                 .ranks = ranks,
+                 .processes = comm_count(comm),
                  .own = comm_index(comm),
                  .element = comm_wide(comm) ? sizeof(double) : sizeof(float)};
     if (s.processes == 1 || sum->count == 0)

@@ -1,8 +1,8 @@
 /* The sum of a long vector over all ranks, exact: each element is added up in the tree of
  * comm/ranks.h, however the ranks are spread, so its bits depend on the recipe alone.
  *
- * The vector goes in parts. Of each part every process owns a slice: the others send it their partial
- * sums of that slice, it adds them up, and sends the result to all. */
+ * The vector goes in parts. Of each part every process owns a slice: the others send it their
+ * partial sums of that slice, it adds them up, and sends the result to all. */
 #ifndef PACO_COMM_SUM_H
 #define PACO_COMM_SUM_H
 

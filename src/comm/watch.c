@@ -76,16 +76,17 @@ static void *abort_all(void *argument)
     return NULL;
 }
 
-/* Says who is lost, gives the others time to say so, and ends: nothing that the main thread waits for
- * will come. */
+/* Says who is lost, gives the others time to say so, and ends: nothing that the main thread waits
+ * for will come. */
 static _Noreturn void die(Watch *w, const char *who)
 {
     pthread_t thread;
     const char *now = atomic_load(&what);
-    log_error("process %d of %d on %s: %s. Here: %s%s%s, at step %lld. Checkpoints are whole: --resume "
-              "auto goes on",
-              w->index, w->count, w->host, who, watch_phase_words(atomic_load(&phase)),
-              now ? ", " : "", now ? now : "", (long long)atomic_load(&step));
+    log_error(
+        "process %d of %d on %s: %s. Here: %s%s%s, at step %lld. Checkpoints are whole: --resume "
+        "auto goes on",
+        w->index, w->count, w->host, who, watch_phase_words(atomic_load(&phase)), now ? ", " : "",
+        now ? now : "", (long long)atomic_load(&step));
     nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
     if (w->abort && pthread_create(&thread, NULL, abort_all, w) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
@@ -94,9 +95,14 @@ static _Noreturn void die(Watch *w, const char *who)
 
 static WatchMessage sign(const Watch *w, WatchKind kind)
 {
-    WatchMessage m = {.magic = WATCH_MAGIC, .kind = kind, .index = w->index,
-                      .pid = (int32_t)getpid(), .phase = atomic_load(&phase), .status = atomic_load(&w->status),
-                      .ticks = atomic_load(&ticks), .step = atomic_load(&step)};
+    WatchMessage m = {.magic = WATCH_MAGIC,
+                      .kind = kind,
+                      .index = w->index,
+                      .pid = (int32_t)getpid(),
+                      .phase = atomic_load(&phase),
+                      .status = atomic_load(&w->status),
+                      .ticks = atomic_load(&ticks),
+                      .step = atomic_load(&step)};
     const char *now = atomic_load(&what);
     snprintf(m.what, sizeof m.what, "%s", now ? now : "");
     snprintf(m.host, sizeof m.host, "%s", w->host);
@@ -166,7 +172,8 @@ static void *run(void *argument)
 
 static bool join(Watch *w, const WatchPlace *place, uint32_t address)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = address,
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = address,
                              .sin_port = htons((uint16_t)place->port)};
     struct timeval patience = {.tv_sec = 5};
     WatchMessage hello = sign(w, WATCH_HELLO);
@@ -200,8 +207,8 @@ Status watch_open(const WatchPlace *place, int index, int count, double timeout,
     if (joined)
         close(w->fd);
     free(w);
-    return status_fail(STATUS_PEER, "process %d of %d: no connection to the hub at port %u: %s", index,
-                       count, place->port, strerror(errno));
+    return status_fail(STATUS_PEER, "process %d of %d: no connection to the hub at port %u: %s",
+                       index, count, place->port, strerror(errno));
 }
 
 void watch_leave(Watch *w, Status status)

@@ -1,10 +1,10 @@
 /* Signs of life between the processes of a run. Each has a thread that holds a connection to a hub,
- * which is in the launcher (`paco train --nproc`) or else in process 0, and says five times a second
- * where it is and whether it moves. Who is killed, hangs or stops moving is known to all soon, whatever
- * the engine below notices: each says so in a line and ends with STATUS_PEER's code.
+ * which is in the launcher (`paco train --nproc`) or else in process 0, and says five times a
+ * second where it is and whether it moves. Who is killed, hangs or stops moving is known to all
+ * soon, whatever the engine below notices: each says so in a line and ends with STATUS_PEER's code.
  *
- * Lost is whose connection closes, whose signs stay away for the timeout, or who does not move for as
- * long (WATCH_PHASE_LIST says how long in which phase). */
+ * Lost is whose connection closes, whose signs stay away for the timeout, or who does not move for
+ * as long (WATCH_PHASE_LIST says how long in which phase). */
 #ifndef PACO_COMM_WATCH_H
 #define PACO_COMM_WATCH_H
 
@@ -25,7 +25,7 @@ typedef enum WatchPhase {
 #define X(name, words, limit) WATCH_##name,
     WATCH_PHASE_LIST(X)
 #undef X
-    WATCH_PHASES
+        WATCH_PHASES
 } WatchPhase;
 
 /* Whoever moves says so, from any thread: a sample is loaded. */
@@ -44,8 +44,8 @@ typedef struct WatchPlace {
 } WatchPlace;
 
 typedef struct Hub Hub;
-/* Opens a hub for `count` processes; `local`: all of them are on this host, and a lost one, which may
- * only hang, is killed. Its thread runs until all have left or hub_close. */
+/* Opens a hub for `count` processes; `local`: all of them are on this host, and a lost one, which
+ * may only hang, is killed. Its thread runs until all have left or hub_close. */
 Status hub_open(int count, double timeout, bool local, Hub **hub, WatchPlace *place);
 /* Who was lost first, and how: a text that lives as long as the hub; NULL: nobody. */
 const char *hub_lost(Hub *hub);
@@ -69,7 +69,14 @@ void watch_leave(Watch *watch, Status status);
 
 /* ---- what travels; private to src/comm */
 
-typedef enum WatchKind { WATCH_HELLO, WATCH_BEAT, WATCH_LEAVE, WATCH_LOST, WATCH_STOP, WATCH_GO } WatchKind;
+typedef enum WatchKind {
+    WATCH_HELLO,
+    WATCH_BEAT,
+    WATCH_LEAVE,
+    WATCH_LOST,
+    WATCH_STOP,
+    WATCH_GO
+} WatchKind;
 
 typedef struct WatchMessage {
     uint32_t magic, kind;

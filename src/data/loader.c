@@ -5,82 +5,21 @@
  * fewer than `depth` are in use; the pixels are made without the lock. What went wrong is noted in
  * the slot, by position, and judged by the consumer when it receives the batch, so that the verdict
  * does not depend on which thread was faster. Read-ahead is bounded by the ring alone. */
-#include "data/loader.h"
+#include "data/loader_parts.h"
 
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
 #include "comm/watch.h"
-#include "data/sampler.h"
 #include "data/views.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { THREADS_MAX = 1024, SUBSTITUTE_TRIES = 16 };
-
-/* One image to load: its views, and where in the batch they go; -1: not wanted. */
-typedef struct Job {
-    uint64_t sample;
-    int query, key;
-} Job;
-
-/* An image that could not be used. */
-typedef struct Trouble {
-    int position;   /* among the jobs of the batch */
-    int order;      /* of the tries for this position */
-    uint32_t image;
-    bool fatal;     /* nothing took its place */
-    Status status;
-    char text[STATUS_TEXT_MAX];
-} Trouble;
-
-typedef struct Slot {
-    Batch batch;      /* what the consumer sees; its arrays are the ones below */
-    Job *jobs;        /* [2 n] at most: those with a query first, in order */
-    int job_count;
-    uint8_t *query, *key;
-    int32_t *labels, *order;
-    uint32_t *samples, *key_samples;
-    int taken, done;  /* jobs handed to workers, finished */
-    Trouble *troubles;
-    int trouble_count, trouble_room;
-} Slot;
-
-struct Loader {
-    LoaderSpec spec;
-    int n;               /* images of a full batch */
-    size_t view_bytes;   /* of one image */
-    int64_t steps;       /* per epoch */
-    Sampler *sampler;    /* NULL for LOADER_EVAL */
-    uint64_t *drawn;     /* [R B] samples of the batch that is being opened */
-    Slot *slots;         /* [depth] */
-    int chunk;           /* samples a worker takes at once */
-
-    pthread_mutex_t lock;
-    pthread_cond_t work, ready;
-    bool stop;
-    int64_t opened;      /* batches begun */
-    int64_t consumed;    /* batches given back */
-    uint32_t next_epoch; /* of the batch to open next */
-    int64_t next_step;
-    pthread_t *threads;
-    int thread_count;
-
-    /* Of the consumer alone. */
-    bool holding;        /* a batch is out */
-    LoaderStats stats;
-    uint8_t *bad;        /* [count] images found unreadable; NULL while there are none */
-    uint32_t *fresh;     /* of them those that loader_bad has not told */
-    int fresh_count;
-    Status failed;
-    char failed_text[STATUS_TEXT_MAX];
-};
 
 /* ---- making one sample ---- */
 
@@ -395,106 +334,11 @@ void loader_close(Loader *l)
 
 /* ---- the consumer ---- */
 
-static int by_position(const void *a, const void *b)
-{
-    const Trouble *p = a, *q = b;
-    int order = (p->position > q->position) - (p->position < q->position);
-    return order ? order : (p->order > q->order) - (p->order < q->order);
-}
-
 static Status fail(Loader *l, Status status)
 {
     l->failed = status;
     snprintf(l->failed_text, sizeof l->failed_text, "%s", status_text());
     return status;
-}
-
-/* Counts an image, once; whether it is new. */
-static bool count_once(Loader *l, uint32_t image)
-{
-    if (!l->bad)
-        l->bad = mem_zero((size_t)l->spec.data->count, 1);
-    bool new = !l->bad[image];
-    l->bad[image] = 1;
-    l->stats.corrupt += new;
-    return new;
-}
-
-/* Above 1 % of unreadable images it is too much; one is not, however short the list. */
-static Status check_limit(const Loader *l, const char *latest)
-{
-    const Dataset *d = l->spec.data;
-    if (l->stats.corrupt <= 1 || l->stats.corrupt * 100 <= d->count)
-        return STATUS_OK;
-    return status_fail(STATUS_INPUT,
-                       "%s: too many unreadable images (%lld of %lld vs at most 1 %%); the "
-                       "latest: %s",
-                       d->source, (long long)l->stats.corrupt, (long long)d->count, latest);
-}
-
-/* Counts an unreadable image and tells the user, once per image. */
-static Status count_bad(Loader *l, const Trouble *t)
-{
-    if (!count_once(l, t->image))
-        return STATUS_OK;
-    l->fresh = mem_grow(l->fresh, (size_t)(l->fresh_count + 1) * sizeof *l->fresh);
-    l->fresh[l->fresh_count++] = t->image;
-    log_warn("skipped: %s", t->text);
-    return check_limit(l, t->text);
-}
-
-Status loader_count_bad(Loader *l, uint32_t image)
-{
-    char name[64];
-    snprintf(name, sizeof name, "image %u, in another process", image);
-    return image < l->spec.data->count && count_once(l, image) ? check_limit(l, name) : STATUS_OK;
-}
-
-int loader_bad(Loader *l, uint32_t *images, int room)
-{
-    int count = l->fresh_count < room ? l->fresh_count : room;
-    l->fresh_count -= count;
-    memcpy(images, l->fresh + l->fresh_count, (size_t)count * sizeof *images);
-    return count;
-}
-
-/* Judges what went wrong in a batch, in order of position. */
-static Status judge(Loader *l, Slot *slot)
-{
-    qsort(slot->troubles, (size_t)slot->trouble_count, sizeof *slot->troubles, by_position);
-    for (int i = 0; i < slot->trouble_count; i++) {
-        const Trouble *t = &slot->troubles[i];
-        if (l->spec.on_corrupt == CORRUPT_SKIP)
-            TRY(count_bad(l, t));
-        if (t->fatal)
-            return status_fail(t->status, "%s", t->text);
-        l->stats.skipped += t->order == 0 && slot->jobs[t->position].query >= 0;
-    }
-    return STATUS_OK;
-}
-
-/* Moves image `from` of a batch of LOADER_EVAL to place `to`. */
-static void move_image(const Loader *l, Slot *slot, int to, int from)
-{
-    size_t bytes = l->view_bytes;
-    if (to == from)
-        return;
-    memcpy(slot->query + (size_t)to * bytes, slot->query + (size_t)from * bytes, bytes);
-    slot->labels[to] = slot->labels[from];
-    slot->samples[to] = slot->samples[from];
-}
-
-/* Closes the gaps of unreadable images: a substitute would be counted as if it were tested. The
- * troubles are in order of position, one each. */
-static void leave_out(Loader *l, Slot *slot)
-{
-    int n = 0, trouble = 0;
-    for (int i = 0; i < slot->batch.n; i++)
-        if (trouble < slot->trouble_count && slot->troubles[trouble].position == i)
-            trouble++;
-        else
-            move_image(l, slot, n++, i);
-    slot->batch.n = n;
 }
 
 Status loader_next(Loader *l, const Batch **batch)
@@ -518,11 +362,11 @@ Status loader_next(Loader *l, const Batch **batch)
     if (end)
         return STATUS_OK;
     l->holding = true;
-    Status status = slot->trouble_count ? judge(l, slot) : STATUS_OK;
+    Status status = slot->trouble_count ? loader_judge(l, slot) : STATUS_OK;
     if (status != STATUS_OK)
         return fail(l, status);
     if (l->spec.views == LOADER_EVAL && slot->trouble_count)
-        leave_out(l, slot);
+        loader_leave_out(l, slot);
     l->stats.batches++;
     *batch = &slot->batch;
     return STATUS_OK;

@@ -41,8 +41,8 @@ typedef struct LoaderSpec {
     const Recipe *recipe;     /* unused by LOADER_EVAL */
     RecipeOptions options;    /* options.size is the side of the images delivered */
     uint64_t seed;
-    Ranks ranks; /* of the recipe, and whose samples to deliver; LOADER_EVAL: of `all` processes this
-                    is number `first`, which gets batches first, first + all, ... */
+    Ranks ranks; /* of the recipe, and whose samples to deliver; LOADER_EVAL: of `all` processes
+                    this is number `first`, which gets batches first, first + all, ... */
     int batch;                /* B, images per rank and step */
     bool balanced;            /* class-balanced sampling */
     OnCorrupt on_corrupt;
@@ -54,8 +54,8 @@ typedef struct LoaderSpec {
 } LoaderSpec;
 
 /* n = own ranks x B images, rank after rank; key views stand in the order of the shuffle, where the
- * share's places may be those of other ranks' images. LOADER_EVAL: fewer in the last batch and where
- * images were left out, down to none. */
+ * share's places may be those of other ranks' images. LOADER_EVAL: fewer in the last batch and
+ * where images were left out, down to none. */
 typedef struct Batch {
     int n;
     uint32_t epoch;
@@ -65,7 +65,7 @@ typedef struct Batch {
     const int32_t *labels;   /* [n] */
     const uint32_t *samples; /* [n] image numbers in the data set, substitutes included */
     const uint32_t *key_samples; /* likewise, of the key views */
-    const int32_t *order;    /* [R B] the key shuffle (sampler_shuffle); unless LOADER_PAIR: NULL */
+    const int32_t *order; /* [R B] the key shuffle (sampler_shuffle); unless LOADER_PAIR: NULL */
 } Batch;
 
 typedef struct LoaderStats {

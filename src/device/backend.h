@@ -35,8 +35,8 @@ typedef struct Ref {
 
 /* X(name, word for plans and profiles) */
 #define STEP_KIND_LIST(X)                                                                          \
-    X(KERNEL, "kernel") X(GEMM, "gemm") X(CONV, "conv") X(COPY, "copy") X(FILL, "fill")          \
-    X(COMM, "comm")
+    X(KERNEL, "kernel")                                                                            \
+    X(GEMM, "gemm") X(CONV, "conv") X(COPY, "copy") X(FILL, "fill") X(COMM, "comm")
 
 typedef enum StepKind {
 #define X(name, word) STEP_##name,

@@ -39,14 +39,14 @@ typedef enum Role {
 
 /* SEGMENT(name, whether it belongs to a training step, whether it runs once for every rank, what):
  * the segments of a plan, in the order in which they stand. Evaluation is apart. */
-#define SEGMENT_LIST(X)                                                                 \
-    X(PROLOGUE, true, false, "the key encoder follows, weights are packed")             \
-    X(KEY, true, true, "keys of one rank")                                              \
-    X(GATHER, true, false, "keys of all ranks, back from the shuffle")                  \
-    X(QUERY, true, true, "queries, loss and gradients of one rank")                     \
-    X(REDUCE, true, false, "gradients go to and come from other processes; likewise")   \
-    X(EPILOGUE, true, false, "SGD, the queue")                                          \
-    X(FOLD, false, false, "once, when weights have changed: batch norm into convolutions") \
+#define SEGMENT_LIST(X)                                                                            \
+    X(PROLOGUE, true, false, "the key encoder follows, weights are packed")                        \
+    X(KEY, true, true, "keys of one rank")                                                         \
+    X(GATHER, true, false, "keys of all ranks, back from the shuffle")                             \
+    X(QUERY, true, true, "queries, loss and gradients of one rank")                                \
+    X(REDUCE, true, false, "gradients go to and come from other processes; likewise")              \
+    X(EPILOGUE, true, false, "SGD, the queue")                                                     \
+    X(FOLD, false, false, "once, when weights have changed: batch norm into convolutions")         \
     X(EVAL, false, false, "logits of one batch")
 
 typedef enum Segment {

@@ -65,7 +65,7 @@ typedef struct Lowering Lowering;
 /* What changes from step to step; the device sees it as the StepState of kernel_args.h. */
 typedef struct StepParams {
     double lr, grad_scale; /* learning rate; loss scale / ranks */
-    int rank, turn; /* the rank that runs, and its place within the share */
+    int rank, turn;        /* the rank that runs, and its place within the share */
     int queue_head, step;
     RankSum sum; /* what becomes of this rank's gradients */
 } StepParams;

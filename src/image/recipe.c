@@ -123,7 +123,10 @@ Status recipe_views(const Recipe *recipe, const RecipeOptions *options, const ch
                     uint8_t *key)
 {
     /* A file that is damaged anywhere fails before its views do: decoding comes first. */
-    Views views = {.recipe = recipe, .options = options, .name = name, .out = {query, key},
+    Views views = {.recipe = recipe,
+                   .options = options,
+                   .name = name,
+                   .out = {query, key},
                    .rng = {query_rng, key_rng}};
     Image part;
     ImageBox at, whole;

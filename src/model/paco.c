@@ -79,8 +79,8 @@ static void mark_trainable(const ModelConfig *c, Graph *g)
 
 /* ------------------------------------------------------------------------------------ segments */
 
-/* What every process must know of the images of all: their keys and labels, and, to be sure that all
- * saw the same, their numbers. */
+/* What every process must know of the images of all: their keys and labels, and, to be sure that
+ * all saw the same, their numbers. */
 static void gather(Model *m, const ModelConfig *c)
 {
     Graph *g = m->graph;
@@ -312,8 +312,8 @@ Model model_build(const ModelConfig *c)
     m.graph->ranks = c->ranks;
     m.graph->storage = c->storage;
     if (c->train) {
-        m.labels = graph_value(m.graph, "labels", ROLE_INPUT, DTYPE_I32,
-                               DIMS1(c->batch * c->ranks.all));
+        m.labels =
+            graph_value(m.graph, "labels", ROLE_INPUT, DTYPE_I32, DIMS1(c->batch * c->ranks.all));
         if (c->method == METHOD_PACO)
             build_keys(&m, c);
         build_queries(&m, c);

@@ -52,12 +52,13 @@ typedef struct ModelConfig {
 /* The graph and the values that the host writes and reads; absent ones are NULL. */
 typedef struct Model {
     Graph *graph;
-    Value *images_q, *images_k;  /* INPUT, of the share: rank after rank; k: in the shuffle's order */
+    Value *images_q,
+        *images_k; /* INPUT, of the share: rank after rank; k: in the shuffle's order */
     Value *labels, *order;       /* INPUT [R*B] int32; order: the key shuffle */
-    Value *samples;              /* INPUT [R*B * 2] int32, where there are several processes: of every
-                                    place the numbers of its image and of the one it encodes */
+    Value *samples; /* INPUT [R*B * 2] int32, where there are several processes: of every
+                       place the numbers of its image and of the one it encodes */
     Value *prior;                /* CONSTANT [classes]: log(n_c / n + 1e-9) */
-    Value *encoded, *keys;       /* STATE [R*B, dim]: in the shuffle's order, and that of the images */
+    Value *encoded, *keys; /* STATE [R*B, dim]: in the shuffle's order, and that of the images */
     Value *queue, *queue_labels; /* STATE [M, dim], [M] int32 */
     Value *loss;                 /* OUTPUT [n], n ranks of the share */
     Value *correct;              /* OUTPUT [n, 2] int32: top-1 and top-5 */

@@ -2,9 +2,9 @@
  * recipes), and softmax cross-entropy with the same prior (balanced softmax) or without it.
  *
  * They are the roots of the gradient, so each computes its gradient beside its value: for the
- * rank of turn t, loss[t] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler where there is
- * one. PaCo's logits and similarities z[B, L + 2B + M] are stored once; its row kernel turns them
- * into the gradient in place, comparing labels as it goes: there are no masks. */
+ * rank of turn t, loss[t] and d(grad_scale * loss)/d(q, logits), times the scale of fp16's scaler
+ * where there is one. PaCo's logits and similarities z[B, L + 2B + M] are stored once; its row
+ * kernel turns them into the gradient in place, comparing labels as it goes: there are no masks. */
 #include "base/check.h"
 #include "base/threads.h"
 #include "plan/lower.h"

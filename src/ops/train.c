@@ -113,8 +113,7 @@ void store_rank_reference(const RefCall *call)
 void unshuffle_infer(Graph *graph, Node *n)
 {
     (void)graph;
-    CHECK(dims_equal(n->in[0]->dims, n->in[2]->dims) &&
-          n->in[1]->dims.d[0] == n->in[0]->dims.d[0]);
+    CHECK(dims_equal(n->in[0]->dims, n->in[2]->dims) && n->in[1]->dims.d[0] == n->in[0]->dims.d[0]);
 }
 
 void unshuffle_lower(Lowering *l, const Node *n)

@@ -1,5 +1,5 @@
-/* Steps that processes do together, for backends that cannot: through the memory of the host, values
- * in their logical order, so that devices of all kinds understand each other. */
+/* Steps that processes do together, for backends that cannot: through the memory of the host,
+ * values in their logical order, so that devices of all kinds understand each other. */
 #include "base/arena.h"
 #include "comm/sum.h"
 #include "plan/passes.h"

@@ -96,12 +96,11 @@ bool session_wide(const Session *s)
     return s->wide;
 }
 
-/* Whether a step is there, or where it is, by how ranks are spread over processes: where weights are
- * packed, which partial sums there are, what travels. No bit depends on it. */
+/* Whether a step is there, or where it is, by how ranks are spread over processes: where weights
+ * are packed, which partial sums there are, what travels. No bit depends on it. */
 static bool is_spread(const Step *step)
 {
-    return step->kind == STEP_COMM ||
-           (step->kind == STEP_CONV && step->conv.op == CONV_PACK) ||
+    return step->kind == STEP_COMM || (step->kind == STEP_CONV && step->conv.op == CONV_PACK) ||
            (step->kind == STEP_KERNEL && step->kernel.id == KERNEL_grad_sum);
 }
 

@@ -11,7 +11,7 @@ typedef struct SessionOptions {
     const char *device;  /* "ref" (float64), "ref32", or a device of the registry ("opencl",
                             "opencl:1", "auto") */
     DeviceOptions on;    /* how to open it */
-    PlanOptions plan; /* its comm goes for the reference, too */
+    PlanOptions plan;    /* its comm goes for the reference, too */
 } SessionOptions;
 
 enum { SESSION_ARITHMETIC = 384 };

@@ -1,5 +1,6 @@
-/* Evaluation, batch by batch in the data set's order, which processes take in turn; each launched before the logits of the one
- * before are read; a short last batch leaves old rows behind, unused. */
+/* Evaluation, batch by batch in the data set's order, which processes take in turn; each launched
+ * before the logits of the one before are read; a short last batch leaves old rows behind, unused.
+ */
 #include "train/evaluator.h"
 
 #include "base/log.h"

@@ -1,9 +1,9 @@
 /* Metrics: accuracies of an evaluation, and the files that report them.
  *
- * One record per test image is kept (label, loss, five best classes); everything else is computed from
- * these. Many, medium and few are the groups of data/shots.h; a group's accuracy is the mean of its
- * classes' accuracies, classes without test images left out. All accuracies are fractions; NaN
- * where nothing is counted. */
+ * One record per test image is kept (label, loss, five best classes); everything else is computed
+ * from these. Many, medium and few are the groups of data/shots.h; a group's accuracy is the mean
+ * of its classes' accuracies, classes without test images left out. All accuracies are fractions;
+ * NaN where nothing is counted. */
 #ifndef PACO_TRAIN_METRICS_H
 #define PACO_TRAIN_METRICS_H
 

@@ -8,7 +8,7 @@
 typedef struct MetricsRecord {
     uint32_t sample;
     int32_t label;
-    double loss;    /* cross-entropy */
+    double loss;              /* cross-entropy */
     int32_t top[METRICS_TOP]; /* best classes, best first; -1 beyond the number of classes */
 } MetricsRecord;
 

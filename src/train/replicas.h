@@ -1,6 +1,6 @@
-/* Replicas: every process holds the whole state of a run, and all of them the same. Only the running
- * statistics of batch norm, which are rank 0's, and what was read from files are known to process 0
- * alone until they are shared. */
+/* Replicas: every process holds the whole state of a run, and all of them the same. Only the
+ * running statistics of batch norm, which are rank 0's, and what was read from files are known to
+ * process 0 alone until they are shared. */
 #ifndef PACO_TRAIN_REPLICAS_H
 #define PACO_TRAIN_REPLICAS_H
 

@@ -252,8 +252,7 @@ void run_exchange(Run *run)
 {
     const Ranks ranks = run->config.ranks;
     const size_t own = (size_t)ranks.own, losses = own * sizeof *run->loss,
-                 counts = 2 * own * sizeof *run->correct,
-                 each = sizeof run->news + losses + counts;
+                 counts = 2 * own * sizeof *run->correct, each = sizeof run->news + losses + counts;
     int count = comm_count(run->comm), index = comm_index(run->comm);
     char *all = mem_zero((size_t)count, each), *mine = all + (size_t)index * each;
     memcpy(mine, &run->news, sizeof run->news);

@@ -20,10 +20,10 @@ typedef struct RunTickets {
 /* What a process tells the others once in every step. */
 enum { RUN_BAD_MAX = 8 };
 typedef struct RunNews {
-    int32_t status;             /* whether its next batch is there; else why not */
-    int32_t stop;               /* it was asked to stop */
-    int64_t skipped;            /* images of the next batch that others replace */
-    int32_t bad_count;          /* images that it found unreadable */
+    int32_t status;    /* whether its next batch is there; else why not */
+    int32_t stop;      /* it was asked to stop */
+    int64_t skipped;   /* images of the next batch that others replace */
+    int32_t bad_count; /* images that it found unreadable */
     uint32_t bad[RUN_BAD_MAX];
 } RunNews;
 
@@ -31,8 +31,8 @@ typedef struct Run {
     ModelConfig config;
     Model model;
     Session *session;
-    Comm *comm;        /* the processes that run the other ranks; NULL: none */
-    RunNews news, *heard; /* to be told next; [processes] told with the latest results */
+    Comm *comm;                     /* the processes that run the other ranks; NULL: none */
+    RunNews news, *heard;           /* to be told next; [processes] told with the latest results */
     int32_t *orders[RUN_AHEAD_MAX]; /* [R B] key shuffles of the steps ahead, and of what was fed */
     Schedule schedule; /* of the learning rate; run_begin sets it */
     int ahead;         /* steps launched whose results are not read yet, and their tickets */
@@ -79,9 +79,9 @@ Status run_step(Run *run, const Progress *at);
 Status run_scaler(Run *run, Progress *at);
 /* Tells the others the news and hears theirs. */
 void run_exchange(Run *run);
-/* Waits for the first of the steps ahead and does run_exchange; sets loss, correct, scale and skipped, adds them to at's
- * loss_sum, correct, seen, overflows and lost, and advances its step, done and queue_head: the loss
- * of a skipped step counts where it is a number. */
+/* Waits for the first of the steps ahead and does run_exchange; sets loss, correct, scale and
+ * skipped, adds them to at's loss_sum, correct, seen, overflows and lost, and advances its step,
+ * done and queue_head: the loss of a skipped step counts where it is a number. */
 Status run_results(Run *run, Progress *at);
 
 /* Evaluation: fold once the weights are final, then for each batch feed and evaluate; the model's

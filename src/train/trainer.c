@@ -110,7 +110,7 @@ static Status open_model(Trainer *t)
 
 static Status feed(Trainer *t, const Batch *batch)
 {
-    RunFeed views = {batch->query,   batch->key,         DTYPE_U8,     batch->labels,
+    RunFeed views = {batch->query,   batch->key,         DTYPE_U8,    batch->labels,
                      batch->samples, batch->key_samples, batch->order};
     return run_feed(&t->run, &views);
 }
@@ -191,8 +191,8 @@ static Status give_up(Trainer *t, Status status)
     return saved ? tell_saved(t, status, why) : status_fail(status, "%s", why);
 }
 
-/* Judges what the processes told each other: whether all have a batch for the next step; else why one
- * has not. */
+/* Judges what the processes told each other: whether all have a batch for the next step; else why
+ * one has not. */
 static Status hear(Trainer *t, Status status)
 {
     bool failed = false;

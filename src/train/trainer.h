@@ -14,9 +14,10 @@ typedef struct TrainResult {
     int64_t parameters;
 } TrainResult;
 
-/* Trains as the options say, with the processes of `comm`, which divide the ranks; NULL: alone. With an --out folder it leaves there options.txt, train.log,
- * metrics.csv, report.json, classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT,
- * SIGHUP or SIGUSR1, once a checkpoint is saved; without a folder STATUS_IO. */
+/* Trains as the options say, with the processes of `comm`, which divide the ranks; NULL: alone.
+ * With an --out folder it leaves there options.txt, train.log, metrics.csv, report.json,
+ * classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or SIGUSR1, once a
+ * checkpoint is saved; without a folder STATUS_IO. */
 Status train(Options *options, Comm *comm, TrainResult *result);
 
 #endif

@@ -57,7 +57,8 @@ Status golden_fill_parameters(Golden *g)
 }
 
 /* The images of a view of one rank, x[each] numbers. */
-static void fill_image(const Golden *g, const char *view, int step, int rank, int64_t each, double *x)
+static void fill_image(const Golden *g, const char *view, int step, int rank, int64_t each,
+                       double *x)
 {
     char name[64];
     snprintf(name, sizeof name, "%s.step%d.rank%d", view, step, rank);

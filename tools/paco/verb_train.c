@@ -22,8 +22,8 @@ static void print_result(const TrainResult *r)
     putchar('\n');
 }
 
-/* The words without `--nproc N` and `--restarts K`; at the end, where `resume`, what goes on. Owned by the
- * caller, like the list. */
+/* The words without `--nproc N` and `--restarts K`; at the end, where `resume`, what goes on. Owned
+ * by the caller, like the list. */
 static char **words_of_process(int argc, char **argv, bool resume)
 {
     char **words = mem_zero((size_t)argc + 3, sizeof *words);
@@ -48,9 +48,12 @@ static Status launch(const Options *o, int argc, char **argv)
 {
     bool started;
     char **program = argv - 1; /* main's: `paco train ...` */
-    Launch l = {.processes = o->nproc, .timeout = o->peer_timeout, .restarts = o->restarts,
+    Launch l = {.processes = o->nproc,
+                .timeout = o->peer_timeout,
+                .restarts = o->restarts,
                 .words = words_of_process(argc + 1, program, false),
-                .again = words_of_process(argc + 1, program, !o->resume), .stop = &stop_asked};
+                .again = words_of_process(argc + 1, program, !o->resume),
+                .stop = &stop_asked};
     stop_listen();
     Status status = launch_run(&l, &started);
     if (!started)

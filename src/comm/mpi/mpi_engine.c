@@ -100,12 +100,13 @@ __attribute__((visibility("default"))) const CommEngine *paco_engine(void);
 const CommEngine *paco_engine(void)
 {
     static char name[MPI_MAX_LIBRARY_VERSION_STRING];
-    static const CommEngine engine = {COMM_ENGINE_ABI, name,          engine_start,
-                                      engine_finish,   engine_abort,  engine_send,
-                                      engine_receive,  engine_gather, engine_broadcast,
-                                      engine_sum,      engine_done};
+    static const CommEngine engine = {COMM_ENGINE_ABI,  name,        engine_start,   engine_finish,
+                                      engine_abort,     engine_send, engine_receive, engine_gather,
+                                      engine_broadcast, engine_sum,  engine_done};
     int length;
     MPI_Get_library_version(name, &length);
-    name[strcspn(name, ",\n")] = '\0'; /* what follows is how it was built */
+    char *digits = name + strcspn(name, "0123456789"); /* around them stands how it was built */
+    digits[strspn(digits, "0123456789.abrc")] = '\0';
+    memmove(name, digits, strlen(digits) + 1);
     return &engine;
 }
