@@ -20,7 +20,7 @@ enum { HOST_ROOM = 64 };
 struct Comm {
     const CommEngine *engine;
     int count, index;
-    bool wide;
+    bool wide, fast;
     Hub *hub; /* of process 0, where the launcher has none */
     Watch *watch;
 };
@@ -208,6 +208,11 @@ void comm_broadcast(Comm *c, void *data, size_t bytes)
     }
 }
 
+void comm_add(Comm *c, void *data, size_t count)
+{
+    wait_for(c, c->engine->sum(data, count, c->wide), "sum of gradients");
+}
+
 /* ------------------------------------------------------------------------------------ agreeing */
 
 /* The texts of all, one after another, `*each` bytes apart. */
@@ -287,6 +292,17 @@ void comm_set_wide(Comm *c, bool wide)
     comm_gather(c, all, 1);
     c->wide = memchr(all, 0, (size_t)c->count) == NULL;
     free(all);
+}
+
+void comm_set_fast(Comm *c, bool fast)
+{
+    if (c)
+        c->fast = fast;
+}
+
+bool comm_fast(const Comm *c)
+{
+    return c && c->fast;
 }
 
 bool comm_wide(const Comm *c)

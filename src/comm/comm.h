@@ -43,6 +43,13 @@ Status comm_status(Comm *comm, Status status);
 void comm_set_wide(Comm *comm, bool wide);
 bool comm_wide(const Comm *comm);
 
+/* Whether sums over ranks are the engine's, in any order: their bits depend on how ranks are spread.
+ * Not unless asked for. */
+void comm_set_fast(Comm *comm, bool fast);
+bool comm_fast(const Comm *comm);
+
+/* The engine's sum over all processes, in place: count floats, or doubles where comm_wide. */
+void comm_add(Comm *comm, void *data, size_t count);
 /* Transfers between two processes, of at most COMM_TRANSFER_MAX bytes, and the wait for `count` of
  * them. */
 int comm_send(Comm *comm, const void *data, size_t bytes, int to);

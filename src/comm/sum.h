@@ -1,4 +1,4 @@
-/* The sum of a long vector over all ranks, exact: each element is added up in the tree of
+/* The sum of a long vector over all ranks, exact unless comm_fast: each element is added up in the tree of
  * comm/ranks.h, however the ranks are spread, so its bits depend on the recipe alone.
  *
  * The vector goes in parts. Of each part every process owns a slice: the others send it their

@@ -91,7 +91,7 @@ static void move_image(const Loader *l, Slot *slot, int to, int from)
 }
 
 /* The troubles are in order of position, one each. */
-void loader_leave_out(Loader *l, Slot *slot)
+void loader_leave_out(const Loader *l, Slot *slot)
 {
     int n = 0, trouble = 0;
     for (int i = 0; i < slot->batch.n; i++)

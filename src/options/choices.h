@@ -41,4 +41,13 @@ typedef enum Classifier {
 #undef X
 } Classifier;
 
+/* How processes sum gradients: in the tree over ranks, or as their engine does. */
+#define REDUCE_LIST(X) X(EXACT, "exact") X(FAST, "fast")
+
+typedef enum Reduce {
+#define X(name, word) REDUCE_##name,
+    REDUCE_LIST(X)
+#undef X
+} Reduce;
+
 #endif

@@ -427,6 +427,7 @@ static Status open_records(Trainer *t)
 static Status open_state(Trainer *t)
 {
     replicas_join(&t->run);
+    comm_set_fast(t->comm, t->options->reduce == REDUCE_FAST);
     TRY(comm_status(t->comm, open_records(t)));
     comm_broadcast(t->comm, &t->at, sizeof t->at);
     TRY(replicas_share(&t->run));
