@@ -36,7 +36,7 @@ builds() {
     local folder=$1 compiler=$2
     shift 2
     must "$compiler: configure" cmake -S "$tree" -B "$folder" -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Debug \
-        -DPACO_WERROR=ON -DPACO_CUDA=OFF "$@"
+        -DPACO_WERROR=ON -DPACO_CUDA=OFF -DPACO_MPI=OFF "$@"
     cp "$work/log" "$work/configured"
     must "$compiler: build" cmake --build "$folder" -j "$(nproc)" --target paco paco_opencl
 }
