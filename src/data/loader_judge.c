@@ -61,7 +61,8 @@ int loader_bad(Loader *l, uint32_t *images, int room)
 {
     int count = l->fresh_count < room ? l->fresh_count : room;
     l->fresh_count -= count;
-    memcpy(images, l->fresh + l->fresh_count, (size_t)count * sizeof *images);
+    for (int i = 0; i < count; i++)
+        images[i] = l->fresh[l->fresh_count + i];
     return count;
 }
 

@@ -118,14 +118,16 @@ void metrics_gather(Metrics *m, Comm *comm)
     for (int p = 0; p < count; p++)
         most = counts[p] > most ? counts[p] : most;
     MetricsRecord *all = mem_zero((size_t)(count * most), sizeof *all);
-    memcpy(all + own * most, m->records, (size_t)m->count * sizeof *all);
+    for (int64_t i = 0; i < m->count; i++)
+        all[own * most + i] = m->records[i];
     comm_gather(comm, all, (size_t)most * sizeof *all);
     for (int p = 0; p < count; p++)
         for (int64_t i = 0; i < counts[p] && p != own; i++) {
             *new_record(m) = all[p * most + i];
             count_record(m, &all[p * most + i]);
         }
-    qsort(m->records, (size_t)m->count, sizeof *m->records, by_sample);
+    if (m->count)
+        qsort(m->records, (size_t)m->count, sizeof *m->records, by_sample);
     free(all);
     free(counts);
 }
