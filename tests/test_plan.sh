@@ -31,7 +31,7 @@ seen "$work/memory" '^in all +[0-9]+\.[0-9]$'
 
 # steps: every line is whole, and nothing moves nothing
 unseen "$work/steps" ' 0\.00 KiB'
-! grep -vE '^ *[0-9]+ (PROLOGUE|KEY|QUERY|EPILOGUE) +[a-z_0-9]+ +.+ [0-9.]+ KiB +[0-9.]+ Mflop [%=].*\[[0-9,]+\]@' "$work/steps" |
+! grep -vE '^ *[0-9]+ (PROLOGUE|KEY|GATHER|QUERY|EPILOGUE) +[a-z_0-9]+ +.+ [0-9.]+ KiB +[0-9.]+ Mflop [%=].*\[[0-9,]+\]@' "$work/steps" |
     grep . || fail "lines of another form"
 ! grep -E ' conv_(forward|grad_data) ' "$work/steps" | grep -vE ' packed %[0-9]+\[[0-9]+\]@act' | grep . ||
     fail "a convolution without its weights"
