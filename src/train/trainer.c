@@ -167,6 +167,7 @@ static Status save(Trainer *t, StoreKind kind)
     WatchPhase before = watch_enter(WATCH_SAVE, NULL);
     Status status = trainer_speaks(t) ? keeper_save(&t->keeper, &t->at, kind) : STATUS_OK;
     watch_enter(before, NULL);
+    t->saved = t->at.done;
     return comm_status(t->comm, status);
 }
 
@@ -246,7 +247,8 @@ static Status train_step(Trainer *t)
  * command again, so a run that could not save must not return it. */
 static Status stop(Trainer *t, bool evaluating)
 {
-    if (!evaluating) /* before an evaluation it is saved already */
+    TRY(catch_up(t));
+    if (!evaluating && t->saved != t->at.done) /* before an evaluation it is saved already */
         TRY(save(t, STORE_PLAIN));
     return status_fail(
         t->options->out ? STATUS_STOPPED : STATUS_IO,
@@ -454,7 +456,11 @@ static Status run_all(Trainer *t)
 Status train(Options *options, Comm *comm, TrainResult *result)
 {
     *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
-    Trainer t = {.options = options, .comm = comm, .result = result, .started = clock_seconds()};
+    Trainer t = {.options = options,
+                 .comm = comm,
+                 .result = result,
+                 .saved = -1,
+                 .started = clock_seconds()};
     stop_listen();
     watch_on_stop(stop_ask);
     Status status = run_all(&t);

@@ -28,6 +28,7 @@ typedef struct Trainer {
     int64_t first_seen;
     int own_steps;               /* done by this process, for --stop-after */
     bool stop;                   /* some process was asked to */
+    int64_t saved;               /* steps done when this process last saved; -1: it has not */
     TrainResult *result;
 } Trainer;
 
