@@ -62,7 +62,6 @@ struct Device {
     cudnnBackendDescriptor_t properties; /* of the device, as cuDNN wants to know them */
     ConvPlans *plans;
     char *forced[CONV_PACK]; /* a plan's name for each operation; NULL: none */
-    bool tensor_cores;             /* TF32 for float32: --math tf32 */
     bool profile, graphs;
 };
 

@@ -158,7 +158,7 @@ static uint32_t notes_of(Descriptor engine, cudnnBackendAttributeName_t name,
     return bits;
 }
 
-static bool wanted(const Device *device, const ConvDesc *d, Descriptor engine)
+static bool wanted(const ConvDesc *d, Descriptor engine)
 {
     const uint32_t rounding = 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE |
                               1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
@@ -166,7 +166,7 @@ static bool wanted(const Device *device, const ConvDesc *d, Descriptor engine)
                                   CUDNN_TYPE_NUMERICAL_NOTE),
              behaviour = notes_of(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
                                   CUDNN_TYPE_BEHAVIOR_NOTE);
-    bool strict = d->type == DTYPE_F32 && !device->tensor_cores;
+    bool strict = d->type == DTYPE_F32 && d->math == MATH_STRICT;
     return !(numerical & 1u << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) &&
            !(numerical & 1u << CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) &&
            !(behaviour & 1u << CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) &&
@@ -234,7 +234,7 @@ static void add_config(const Device *device, Descriptor config, ConvPlans *plans
         !cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) &&
         !cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE,
                                   CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine) &&
-        wanted(device, &plans->desc, engine);
+        wanted(&plans->desc, engine);
     if (good)
         name_config(config, engine, plan.name, sizeof plan.name);
     if (good && !known(plans, plan.name) && finish_plan(device, config, &plan) == STATUS_OK) {
@@ -330,7 +330,7 @@ Status cudnn_plans(Device *device, const ConvDesc *desc, const ConvPlans **found
 {
     ConvDesc d;
     memset(&d, 0, sizeof d); /* compared as bytes */
-    d.op = desc->op, d.type = desc->type, d.accumulate = desc->accumulate;
+    d.op = desc->op, d.type = desc->type, d.math = desc->math, d.accumulate = desc->accumulate;
     d.N = desc->N, d.C = desc->C, d.H = desc->H, d.W = desc->W, d.K = desc->K, d.R = desc->R;
     d.S = desc->S, d.P = desc->P, d.Q = desc->Q;
     d.stride = desc->stride, d.pad = desc->pad, d.groups = desc->groups;

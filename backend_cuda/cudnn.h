@@ -1,7 +1,7 @@
 /* One convolution as an operation graph of cuDNN, and the plans it has for it on a device.
  *
  * Activations are NHWC with padded channels, weights KCRS. Left out are engines whose results
- * differ from run to run or that are compiled at run time, and for float32 without `tensor_cores`
+ * differ from run to run or that are compiled at run time, and for float32 in strict math
  * those that round what they multiply. Plans come in the order of cuDNN's heuristics, those that
  * need more workspace than WORKSPACE_MAX behind the others. */
 #ifndef PACO_CUDA_CUDNN_H

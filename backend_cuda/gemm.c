@@ -28,14 +28,14 @@ static void release(void *own)
     free(r);
 }
 
-static Status describe(const Device *device, const Step *step, const void *bias, GemmRun *r)
+static Status describe(const Step *step, const void *bias, GemmRun *r)
 {
     const GemmDesc *g = &step->gemm;
     const cublasOperation_t first = g->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N,
                             second = g->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     BLAS_TRY(cublasLtMatmulDescCreate(&r->product,
-                                      device->tensor_cores ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                      g->math == MATH_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                            : CUBLAS_COMPUTE_32F,
                                       CUDA_R_32F),
              "matrix product");
@@ -134,6 +134,6 @@ Status gemm_prepare(Device *device, const Step *step, Prepared *prepared)
     prepared->own = r;
     prepared->run = run;
     prepared->release = release;
-    TRY(describe(device, step, place_of(step->refs[3]), r));
+    TRY(describe(step, place_of(step->refs[3]), r));
     return find_algorithm(device, step, r);
 }

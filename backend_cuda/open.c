@@ -142,6 +142,7 @@ static Status open_found(Device *device, int index, const DeviceOptions *options
     TRY(discover_info(index, &device->info));
     if (device->info.why[0])
         return status_fail(STATUS_DEVICE, "cuda: %s: %s", device->info.name, device->info.why);
+    device->info.math = options->math;
     TRY(read_kernels(device, options->kernels));
     CUDA_TRY(cudaSetDevice(index), "taking the device");
     CUDA_TRY(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "a stream");

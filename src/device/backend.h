@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 4, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 5, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
 /* Copies of `fetch` that a device may hold. */
 enum { FETCHES_MAX = 8 };
 
@@ -55,13 +55,15 @@ typedef struct KernelStep {
     _Alignas(8) uint8_t args[KERNEL_ARGS_MAX];
 } KernelStep;
 
-/* GEMM: C[M,N] = alpha op(A)[M,K] op(B)[K,N] + beta C + bias[N], row-major float32.
+/* GEMM: C[M,N] = alpha op(A)[M,K] op(B)[K,N] + beta C + bias[N], row-major, elements of `type`.
  * refs: A, B, C, bias (absent: none). A is [M,K] with row stride lda, or [K,M] when trans_a; B is
  * [K,N] with row stride ldb, or [N,K] when trans_b. beta is 0 (C is not read) or 1. */
 typedef struct GemmDesc {
     int32_t M, N, K, lda, ldb, ldc;
     bool trans_a, trans_b;
     float alpha, beta;
+    DType type; /* DTYPE_F32: features and logits are never in 16 bits */
+    Math math;
 } GemmDesc;
 
 /* CONV: a two-dimensional convolution (cross-correlation). Activations have the device's layout,
@@ -103,6 +105,7 @@ typedef struct ConvDesc {
     int32_t N, C, H, W, K, R, S, P, Q;      /* C, H, W: the input x; K, P, Q: the output y */
     int32_t stride, pad, groups;
     DType type;                             /* of x, y, their gradients, residual, and w in use */
+    Math math;                              /* of float32; STRICT where type has 16 bits */
     bool relu, accumulate;
 } ConvDesc;
 
@@ -170,6 +173,7 @@ typedef struct DeviceInfo {
     uint32_t caps;           /* DeviceCaps */
     int channel_block;       /* c of the activation layout [N][C/c][H][W][c]; 0: [N][H][W][C] */
     int channel_multiple;    /* without blocks: C is padded to a multiple of it */
+    Math math;               /* of an opened device: what its float32 products are made of */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
@@ -201,6 +205,7 @@ typedef struct DeviceOptions {
                             "graphs=off" */
     const char
         *cache; /* folder of built programs and tuning results; NULL: the user's cache folder */
+    Math math;              /* wanted; a device that has no other than STRICT opens with that */
     bool profile;           /* per-step times are wanted */
 } DeviceOptions;
 

@@ -38,6 +38,48 @@ static inline const char *dtype_word(DType t)
     return words[t];
 }
 
+/* X(name, word): what products of float32 numbers are made of: of the numbers themselves, or on
+ * CUDA of the numbers rounded to TF32, 10 digits of their fraction. Sums are float32's. */
+#define MATH_LIST(X) X(STRICT, "strict") X(TF32, "tf32")
+
+typedef enum Math {
+#define X(name, word) MATH_##name,
+    MATH_LIST(X)
+#undef X
+} Math;
+
+static inline const char *math_word(Math m)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        MATH_LIST(X)
+#undef X
+    };
+    return words[m];
+}
+
+/* The math of this word, or -1. */
+static inline int math_find(const char *word)
+{
+#define X(name, text)            \
+    if (strcmp(word, text) == 0) \
+        return MATH_##name;
+    MATH_LIST(X)
+#undef X
+    return -1;
+}
+
+/* ", products in tf32"; nothing of float32's own, which go without saying. */
+static inline const char *math_phrase(Math m)
+{
+    static const char *const phrases[] = {
+#define X(name, word) ", products in " word,
+        MATH_LIST(X)
+#undef X
+    };
+    return m == MATH_STRICT ? "" : phrases[m];
+}
+
 /* " in fp16", " in bf16"; nothing of float32, which goes without saying. */
 static inline const char *storage_phrase(DType t)
 {

@@ -169,6 +169,7 @@ static void print_json(const Bench *b, const double *seconds, FILE *out)
     json_put_integer(&w, "ranks", b->run.config.ranks.all);
     json_put_integer(&w, "size", b->run.config.size);
     json_put_text(&w, "amp", dtype_word(b->run.config.storage));
+    json_put_text(&w, "math", math_word(session_math(b->run.session)));
     json_put_integer(&w, "inner", b->options->inner);
     bench_put_times(&w, b, seconds);
     json_put_fixed(&w, "images_per_s", bench_per(images, median), 2);
@@ -245,8 +246,9 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
     if (plan && !dump) {
         plan_dump_steps(plan, stdout);
         plan_dump_memory(plan, stdout);
-        printf("%s, batch %d%s, for %s\n", config.arch->name, options->batch,
-               storage_phrase(config.storage), session_device(run.session));
+        printf("%s, batch %d%s%s, for %s\n", config.arch->name, options->batch,
+               storage_phrase(config.storage), math_phrase(session_math(run.session)),
+               session_device(run.session));
     }
     if (plan)
         status = plan_fits(plan);

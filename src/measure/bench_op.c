@@ -146,6 +146,7 @@ static void print_op(const Bench *b, const double *seconds, FILE *out)
     json_begin_object(&w, NULL, JSON_LINE);
     json_put_text(&w, "what", "op");
     json_put_text(&w, "amp", dtype_word((DType)b->options->amp));
+    json_put_text(&w, "math", math_word(session_math(b->run.session)));
     json_put_integer(&w, "inner", b->options->inner);
     bench_put_times(&w, b, seconds);
     json_put_fixed(&w, "gflops", 1e-9 * bench_per(flops, median), 1);

@@ -93,8 +93,11 @@ static void choose(Lowering *l)
 void lower_gemm(Lowering *l, GemmDesc gemm, Operand a, Operand b, Operand c, Operand bias)
 {
     c.write = true;
-    Step *step = append(l, STEP_GEMM, l->segment, 4, (Operand[]){a, b, c, bias});
+    const Operand operands[] = {a, b, c, bias};
+    Step *step = append(l, STEP_GEMM, l->segment, 4, operands);
     step->gemm = gemm;
+    step->gemm.type = images_type(l, 4, operands);
+    step->gemm.math = l->plan->info->math;
     step->flops = 2 * (int64_t)gemm.M * gemm.N * gemm.K;
     choose(l);
 }
@@ -131,7 +134,8 @@ void lower_conv(Lowering *l, ConvDesc conv, int weight, int count, const Operand
     Plan *plan = l->plan;
     Step *step = append(l, STEP_CONV, l->segment, count, operands);
     step->conv = conv;
-    step->conv.type = l->plan->graph->storage;
+    step->conv.type = plan->graph->storage;
+    step->conv.math = step->conv.type == DTYPE_F32 ? plan->info->math : MATH_STRICT;
     step->flops =
         2 * (int64_t)conv.N * conv.K * conv.P * conv.Q * (conv.C / conv.groups) * conv.R * conv.S;
     choose(l);

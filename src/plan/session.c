@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/rng.h"
 #include "comm/watch.h"
 #include "device/registry.h"
@@ -63,6 +64,9 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
             return status;
         }
     }
+    if (session_math(s) != options->on.math && comm_index(options->plan.comm) == 0)
+        log_warn("--math %s: %s has none, its products are float32's",
+                 math_word(options->on.math), s->name);
     *out = s;
     return STATUS_OK;
 }
@@ -91,6 +95,11 @@ const char *session_device(const Session *s)
     return s->name;
 }
 
+Math session_math(const Session *s)
+{
+    return s->plan ? s->plan->info->math : MATH_STRICT;
+}
+
 bool session_wide(const Session *s)
 {
     return s->wide;
@@ -116,9 +125,10 @@ void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
     }
     const DeviceInfo *on = s->plan ? s->plan->info : NULL;
     DType storage = s->graph->storage;
-    snprintf(text, SESSION_ARITHMETIC, "%s, %s, %u units, steps %016llx%s%s", s->name,
+    snprintf(text, SESSION_ARITHMETIC, "%s, %s, %u units, steps %016llx%s%s%s", s->name,
              on ? on->driver : "host", on ? on->units : 0, (unsigned long long)hash,
-             storage != DTYPE_F32 ? ", " : "", storage != DTYPE_F32 ? dtype_word(storage) : "");
+             storage != DTYPE_F32 ? ", " : "", storage != DTYPE_F32 ? dtype_word(storage) : "",
+             math_phrase(session_math(s)));
 }
 
 Status session_write(Session *s, const Value *value, const void *host, DType type)

@@ -16,7 +16,7 @@ typedef struct SessionOptions {
 
 enum { SESSION_ARITHMETIC = 384 };
 
-/* Takes the graph over, also on failure. */
+/* Takes the graph over, also on failure. Warns where the device has not the math that is wanted. */
 Status session_open(Graph *graph, const SessionOptions *options, Session **session);
 void session_close(Session *session);
 /* NULL on the reference. */
@@ -24,11 +24,13 @@ const Plan *session_plan(const Session *session);
 /* "ref (float64)" or the device's name. */
 const char *session_device(const Session *session);
 
+/* What its float32 products are made of. */
+Math session_math(const Session *session);
 /* Whether it computes in float64. */
 bool session_wide(const Session *session);
 
-/* What decides the bits of a step beside graph and state, in one line: device, driver, cores, and a
- * hash of what runs each step of a rank. Equal lines: equal bits. */
+/* What decides the bits of a step beside graph and state, in one line: device, driver, cores, a
+ * hash of what runs each step of a rank, and formats other than float32. Equal lines: equal bits. */
 void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 
 /* Moves a value between host (logical row-major elements of `type`) and device. */

@@ -30,14 +30,17 @@ const char *tuning_key(const Step *step, char text[192])
 {
     const ConvDesc *c = &step->conv;
     const GemmDesc *g = &step->gemm;
-    if (step->kind == STEP_CONV)
-        snprintf(text, 192, "%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d%s%s",
-                 conv_op_key(c->op), c->N, c->C, c->H, c->W, c->K, c->R, c->S, c->stride, c->pad,
-                 c->groups,
-                 c->type != DTYPE_F32 ? " " : "", c->type != DTYPE_F32 ? dtype_word(c->type) : "");
-    else
-        snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K, g->trans_a ? "t" : "n",
-                 g->trans_b ? "t" : "n");
+    const bool conv = step->kind == STEP_CONV;
+    const DType type = conv ? c->type : g->type;
+    const Math math = conv ? c->math : g->math;
+    int n = conv ? snprintf(text, 192, "%s N%d C%d H%d W%d K%d R%d S%d stride%d pad%d groups%d",
+                            conv_op_key(c->op), c->N, c->C, c->H, c->W, c->K, c->R, c->S,
+                            c->stride, c->pad, c->groups)
+                 : snprintf(text, 192, "gemm M%d N%d K%d %s%s", g->M, g->N, g->K,
+                            g->trans_a ? "t" : "n", g->trans_b ? "t" : "n");
+    snprintf(text + n, 192 - (size_t)n, "%s%s%s%s", type != DTYPE_F32 ? " " : "",
+             type != DTYPE_F32 ? dtype_word(type) : "", math != MATH_STRICT ? " " : "",
+             math != MATH_STRICT ? math_word(math) : "");
     return text;
 }
 

@@ -21,8 +21,8 @@ void tuning_set(Tuning *tuning, const Step *step, const char *algorithm, double 
 /* Writes the file, whole or not at all. */
 Status tuning_save(const Tuning *tuning);
 const char *tuning_path(const Tuning *tuning);
-/* What a step computes, in words that are equal for equal steps: "conv.forward N8 C64 ...". Returns
- * text. */
+/* What a step computes, in words that are equal for equal steps: "conv.forward N8 C64 ...", with
+ * its type and math where they are not float32 and strict. Returns text. */
 const char *tuning_key(const Step *step, char text[192]);
 
 #endif

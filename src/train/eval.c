@@ -72,6 +72,7 @@ static Status write_file(Eval *e, const char *name)
     const char *const *names = e->test->class_names;
     ReportFacts facts = {.arch = e->run.config.arch->name,
                          .storage = e->run.config.storage,
+                         .math = session_math(e->run.session),
                          .checkpoint = checkpoint_path(e->weights.checkpoint),
                          .data = e->test->source,
                          .checksum = e->test->checksum,
@@ -101,8 +102,9 @@ static void print_result(const Eval *e, FILE *out)
 {
     MetricsSummary m = metrics_summary(e->metrics);
     const ModelConfig *c = &e->run.config;
-    fprintf(out, "%s, %d classes%s, on %s\n", c->arch->name, c->classes,
-            storage_phrase(c->storage), session_device(e->run.session));
+    fprintf(out, "%s, %d classes%s%s, on %s\n", c->arch->name, c->classes,
+            storage_phrase(c->storage), math_phrase(session_math(e->run.session)),
+            session_device(e->run.session));
     log_text(out, "%lld images of %s, checksum %016llx", (long long)m.images, e->test->source,
              (unsigned long long)e->test->checksum);
     fputc('\n', out);

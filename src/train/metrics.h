@@ -54,6 +54,7 @@ Status metrics_write_predictions(const Metrics *metrics, const char *path,
 typedef struct ReportFacts {
     const char *arch;
     DType storage;          /* of images and of weights in use */
+    Math math;              /* of float32's products */
     const char *checkpoint; /* file or folder; NULL: the network as the run left it */
     const char *data;       /* list file or folder of the test images */
     uint64_t checksum;      /* of the test data */

@@ -132,6 +132,7 @@ static void put_facts(JsonWriter *w, const ReportFacts *facts)
     snprintf(checksum, sizeof checksum, "%016llx", (unsigned long long)facts->checksum);
     json_put_text(w, "architecture", facts->arch);
     json_put_text(w, "amp", dtype_word(facts->storage));
+    json_put_text(w, "math", math_word(facts->math));
     json_put_text(w, "checkpoint", facts->checkpoint);
     json_put_text(w, "data", facts->data);
     json_put_text(w, "checksum", checksum);

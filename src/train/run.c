@@ -62,7 +62,8 @@ ModelConfig run_config(Options *o, int classes, int size, bool train, int eval_b
 SessionOptions run_session(const Options *o)
 {
     return (SessionOptions){.device = o->device,
-                            .on = {.kernels = o->kernels, .profile = o->profile},
+                            .on = {.kernels = o->kernels, .profile = o->profile,
+                                   .math = (Math)o->math},
                             .plan = {.no_fuse = !o->fuse, .no_recompute = !o->recompute}};
 }
 

@@ -392,6 +392,7 @@ static Status write_reports(Trainer *t)
         return STATUS_OK;
     ReportFacts facts = {.arch = t->run.config.arch->name,
                          .storage = t->run.config.storage,
+                         .math = session_math(t->run.session),
                          .data = t->test->source,
                          .checksum = t->test->checksum,
                          .loss = t->evaluation.loss,

@@ -101,8 +101,8 @@ static bool report(Golden *g)
             return all;
         g->out = stderr;
     }
-    log_text(g->out, "%s %s on %s", passed ? "PASS" : "FAIL", g->path,
-             session_device(g->run.session));
+    log_text(g->out, "%s %s on %s%s", passed ? "PASS" : "FAIL", g->path,
+             session_device(g->run.session), math_phrase(session_math(g->run.session)));
     if (comm_index(comm) > 0 || !all)
         fprintf(g->out, ", process %d", comm_index(comm));
     if (comm)

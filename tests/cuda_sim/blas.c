@@ -1,4 +1,4 @@
-/* A stand-in for cuBLASLt: products of column-major float32 matrices, summed in double. */
+/* A stand-in for cuBLASLt: products of column-major float32 matrices, summed in double, of operands in TF32 where asked for. */
 #include "sim.h"
 
 #include <cublasLt.h>
@@ -8,7 +8,7 @@
 
 /* What the library's opaque types are here. */
 typedef struct Product {
-    bool trans_a, trans_b;
+    bool trans_a, trans_b, tf32;
     cublasLtEpilogue_t epilogue;
     const float *bias;
 } Product;
@@ -39,7 +39,9 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *product, cublasCom
 {
     if ((compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32) || scale != CUDA_R_32F)
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    *product = calloc(1, sizeof(Product));
+    Product *p = calloc(1, sizeof *p);
+    p->tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    *product = (cublasLtMatmulDesc_t)p;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -134,6 +136,11 @@ typedef struct Call {
     float *C, alpha, beta, *workspace;
 } Call;
 
+static float operand(const Call *call, float x)
+{
+    return call->product.tf32 ? sim_tf32(x) : x;
+}
+
 static void multiply(void *own)
 {
     const Call *p = own;
@@ -147,7 +154,7 @@ static void multiply(void *own)
             float *to = p->C + j * p->c.stride + i;
             double sum = 0;
             for (int64_t k = 0; k < (int64_t)inner; k++)
-                sum += (double)p->A[i * ai + k * ak] * p->B[k * bk + j * bj];
+                sum += (double)operand(p, p->A[i * ai + k * ak]) * operand(p, p->B[k * bk + j * bj]);
             sum *= p->alpha;
             if (p->beta != 0)
                 sum += (double)p->beta * *to;

@@ -44,6 +44,7 @@ static void fail(const char *what)
 typedef struct Tensor {
     DType type;
     int64_t dims[4], strides[4];
+    bool rounded; /* float32 of which tensor cores read what TF32 holds */
     char *place;
 } Tensor;
 
@@ -83,6 +84,29 @@ static const char *operand(const Json *node, const char *a, const char *b)
     return json_text(node, a, json_text(node, b, ""));
 }
 
+/* Whether the engine of a plan rounds what it multiplies. */
+static bool rounds(cudnnBackendDescriptor_t plan)
+{
+    enum { MOST = 32 };
+    cudnnBackendDescriptor_t config, engine;
+    int notes[MOST];
+    int64_t count = 0, one;
+    bool found = false;
+    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &config) ||
+        cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) ||
+        cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one,
+                                 &config) ||
+        cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine) ||
+        cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, MOST, &count,
+                                 notes))
+        fail("a plan without an engine");
+    for (int64_t i = 0; i < count; i++)
+        found |= notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+    cudnnBackendDestroyDescriptor(engine);
+    cudnnBackendDestroyDescriptor(config);
+    return found;
+}
+
 static void read_plan(cudnnBackendDescriptor_t plan, Convolution *c)
 {
     static char text[1 << 16];
@@ -108,6 +132,7 @@ static void read_plan(cudnnBackendDescriptor_t plan, Convolution *c)
     if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one,
                                  &c->workspace_bytes))
         fail("a plan without a workspace");
+    c->x.rounded = c->w.rounded = c->y.rounded = c->x.type == DTYPE_F32 && rounds(plan);
     arena_free(&arena);
 }
 
@@ -160,8 +185,10 @@ static int64_t dense(const Tensor *t, bool weights, int64_t n, int64_t c, int64_
 static double *load(const Tensor *t, bool weights)
 {
     double *out = malloc((size_t)count_of(t) * sizeof *out);
-    EACH(t, n, c, h, w)
-        out[dense(t, weights, n, c, h, w)] = get(t, element(t, n, c, h, w));
+    EACH(t, n, c, h, w) {
+        double v = get(t, element(t, n, c, h, w));
+        out[dense(t, weights, n, c, h, w)] = t->rounded ? sim_tf32((float)v) : v;
+    }
     return out;
 }
 

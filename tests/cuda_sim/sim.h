@@ -16,6 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* As tensor cores read a float32: to nearest, ties to even, with 10 digits of its fraction. */
+static inline float sim_tf32(float x)
+{
+    union { float number; uint32_t bits; } u = {x};
+    bool finite = (u.bits & 0x7f800000) != 0x7f800000;
+    if (finite)
+        u.bits = (u.bits + 0xfff + (u.bits >> 13 & 1)) & ~(uint32_t)0x1fff;
+    return u.number;
+}
+
 #ifdef __cplusplus
 extern "C" {
 #endif

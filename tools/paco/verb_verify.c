@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char HELP[] =
-    "usage: paco verify [--device D] [--kernels cpu|gpu] [--amp A] [--steps N] [--no-fuse] "
-    "[--verbose] [NAME|FILE...]\n"
+    "usage: paco verify [--device D] [--kernels cpu|gpu] [--amp A] [--math M] [--steps N] "
+    "[--no-fuse] [--verbose] [NAME|FILE...]\n"
     "       paco verify [--image PHOTO] image/NAME|FOLDER\n"
     "       paco verify --list\n\n"
     "Runs the configuration of each golden file (made with PyTorch) on device D and compares "
@@ -25,6 +25,7 @@ static const char HELP[] =
     "  --amp A       fp32, fp16 or bf16 instead of the file's own format. A float32 file's bounds are "
     "float32's:\n"
     "                a run in 16 bits is outside of them, and the line says by how much\n"
+    "  --math M      strict or tf32 (CUDA; likewise outside of a float32 file's bounds)\n"
     "  --steps N     compare the first N steps only\n"
     "  --no-fuse     without fused operators\n"
     "  --verbose     name the worst tensor of each category\n\n"
@@ -43,27 +44,38 @@ static int usage_error(const char *what)
     return STATUS_USAGE;
 }
 
-/* An option with a value. false: the value is none. */
-static bool set_option(VerifyOptions *options, const char *name, const char *value)
+/* An option with a value: what is wrong with it, or NULL. */
+static const char *set_option(VerifyOptions *options, const char *name, const char *value)
 {
+    SessionOptions *session = &options->golden.session;
     if (!strcmp(name, "--device"))
-        options->golden.session.device = value;
+        session->device = value;
     else if (!strcmp(name, "--image"))
         options->image = value;
     else if (!strcmp(name, "--kernels"))
-        options->golden.session.on.kernels = value;
-    else if (!strcmp(name, "--amp"))
+        session->on.kernels = value;
+    else if (!strcmp(name, "--amp")) {
         options->golden.amp = value;
-    else
+        return storage_find(value) < 0 ? "--amp needs fp32, fp16 or bf16" : NULL;
+    } else if (!strcmp(name, "--math")) {
+        if (math_find(value) < 0)
+            return "--math needs strict or tf32";
+        session->on.math = (Math)math_find(value);
+    } else {
         options->golden.steps = atoi(value);
-    return strcmp(name, "--amp") == 0 ? storage_find(value) >= 0
-                                      : strcmp(name, "--steps") != 0 || options->golden.steps >= 1;
+        return options->golden.steps < 1 ? "--steps needs a number of at least 1" : NULL;
+    }
+    return NULL;
 }
 
 static bool takes_value(const char *name)
 {
-    return !strcmp(name, "--device") || !strcmp(name, "--image") || !strcmp(name, "--kernels") ||
-           !strcmp(name, "--steps") || !strcmp(name, "--amp");
+    static const char *const names[] = {"--device", "--image", "--kernels", "--amp", "--math",
+                                        "--steps"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
 }
 
 /* Every process compares; process 0 prints. */
@@ -117,9 +129,9 @@ int verb_verify(int argc, char **argv)
         else if (takes_value(a)) {
             if (++i == argc)
                 return usage_error("an option lacks its value");
-            if (!set_option(&options, a, argv[i]))
-                return usage_error(strcmp(a, "--amp") ? "--steps needs a number of at least 1"
-                                                      : "--amp needs fp32, fp16 or bf16");
+            const char *wrong = set_option(&options, a, argv[i]);
+            if (wrong)
+                return usage_error(wrong);
         } else if (a[0] == '-')
             return usage_error("unknown option");
         else
