@@ -69,30 +69,27 @@ static uint64_t aligned(uint64_t bytes)
 
 /* ---- choosing */
 
-static Status plans_of(Device *device, const ConvDesc *d, const ConvPlans **plans)
+static Status plans_of(Device *device, const ConvDesc *d, ConvPlans **plans)
 {
     ConvDesc wide = in_memory(device, d);
     return cudnn_plans(device, &wide, plans);
 }
 
-/* The plan of this name, else the first. */
-static const ConvPlan *plan_named(const ConvPlans *plans, const char *name)
+static Status plan_of(Device *device, const ConvDesc *d, const char *name, const ConvPlan **plan)
 {
-    for (int i = 0; name && i < plans->count; i++)
-        if (strcmp(plans->plans[i].name, name) == 0)
-            return &plans->plans[i];
-    return &plans->plans[0];
+    ConvPlans *plans;
+    TRY(plans_of(device, d, &plans));
+    return cudnn_plan(device, plans, name, plan);
 }
 
 Status conv_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
-    const ConvPlans *plans;
+    const ConvPlan *plan;
     if (d->op == CONV_PACK)
         return STATUS_OK;
-    TRY(plans_of(device, d, &plans));
     const char *wanted = device->forced[d->op] ? device->forced[d->op] : step->algorithm;
-    const ConvPlan *plan = plan_named(plans, wanted);
+    TRY(plan_of(device, d, wanted, &plan));
     uint64_t packed = packed_bytes(device, d);
     step->algorithm = plan->name;
     step->workspace_bytes = aligned(plan->workspace);
@@ -107,10 +104,11 @@ Status conv_choose(Device *device, Step *step)
 
 const char *conv_candidate(Device *device, const Step *step, int i)
 {
-    const ConvPlans *plans;
+    ConvPlans *plans;
     if (step->conv.op == CONV_PACK || plans_of(device, &step->conv, &plans) != STATUS_OK)
         return NULL;
-    return i < plans->count ? plans->plans[i].name : NULL;
+    const ConvPlan *plan = cudnn_candidate(device, plans, i);
+    return plan ? plan->name : NULL;
 }
 
 /* ---- launches */
@@ -168,9 +166,8 @@ static void set_part(const Device *device, const ConvDesc *d, int part, int coun
 static Status prepare_plan(Device *device, const Step *step, ConvRun *r)
 {
     const ConvDesc *d = &step->conv;
-    const ConvPlans *plans;
-    TRY(plans_of(device, d, &plans));
-    const ConvPlan *plan = plan_named(plans, step->algorithm);
+    const ConvPlan *plan;
+    TRY(plan_of(device, d, step->algorithm, &plan));
     const Ref *refs = step->refs;
     uint64_t packed = packed_bytes(device, d);
     Ref x = refs[0], w = packed ? step->packed : refs[1], y = refs[2];

@@ -112,29 +112,26 @@ static const struct {
                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
 };
 
-/* x, w, y, convolution, operation and graph, in the order they are made. */
-enum { PART_X, PART_W, PART_Y, PART_CONVOLUTION, PART_OPERATION, PART_GRAPH, PARTS };
-
-static Status make_graph(const Device *device, const ConvDesc *d, Descriptor parts[PARTS])
+static Status make_graph(const Device *device, const ConvDesc *d, Descriptor parts[CONV_PARTS])
 {
     const int64_t x_width = device_width(&device->info, d->C),
                   y_width = device_width(&device->info, d->K);
     const float alpha = 1, beta = d->accumulate ? 1 : 0;
     TRY(make_tensor(TENSOR_X, d->type, (int64_t[]){d->N, d->C, d->H, d->W}, x_width,
-                    &parts[PART_X]));
+                    &parts[CONV_PART_X]));
     TRY(make_tensor(TENSOR_W, d->type, (int64_t[]){d->K, d->C / d->groups, d->R, d->S}, 0,
-                    &parts[PART_W]));
+                    &parts[CONV_PART_W]));
     TRY(make_tensor(TENSOR_Y, d->type, (int64_t[]){d->N, d->K, d->P, d->Q}, y_width,
-                    &parts[PART_Y]));
-    TRY(make_convolution(d, &parts[PART_CONVOLUTION]));
-    Descriptor *operation = &parts[PART_OPERATION], *graph = &parts[PART_GRAPH];
+                    &parts[CONV_PART_Y]));
+    TRY(make_convolution(d, &parts[CONV_PART_CONVOLUTION]));
+    Descriptor *operation = &parts[CONV_PART_OPERATION], *graph = &parts[CONV_PART_GRAPH];
     TRY(begin(operations[d->op].type, operation));
     TRY(set(*operation, operations[d->op].alpha, CUDNN_TYPE_FLOAT, 1, &alpha));
     TRY(set(*operation, operations[d->op].beta, CUDNN_TYPE_FLOAT, 1, &beta));
-    TRY(set_descriptor(*operation, operations[d->op].convolution, parts[PART_CONVOLUTION]));
-    TRY(set_descriptor(*operation, operations[d->op].x, parts[PART_X]));
-    TRY(set_descriptor(*operation, operations[d->op].w, parts[PART_W]));
-    TRY(set_descriptor(*operation, operations[d->op].y, parts[PART_Y]));
+    TRY(set_descriptor(*operation, operations[d->op].convolution, parts[CONV_PART_CONVOLUTION]));
+    TRY(set_descriptor(*operation, operations[d->op].x, parts[CONV_PART_X]));
+    TRY(set_descriptor(*operation, operations[d->op].w, parts[CONV_PART_W]));
+    TRY(set_descriptor(*operation, operations[d->op].y, parts[CONV_PART_Y]));
     TRY(finish(*operation, "operation"));
     TRY(begin(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph));
     TRY(set_descriptor(*graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, *operation));
@@ -202,20 +199,6 @@ static void name_config(Descriptor config, Descriptor engine, char *name, size_t
     }
 }
 
-static Status finish_plan(const Device *device, Descriptor config, ConvPlan *plan)
-{
-    int64_t bytes = 0, one;
-    TRY(begin(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan->plan));
-    TRY(set_descriptor(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device->properties));
-    TRY(set_descriptor(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config));
-    TRY(finish(plan->plan, "plan"));
-    CUDNN_TRY(cudnnBackendGetAttribute(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
-                                       CUDNN_TYPE_INT64, 1, &one, &bytes),
-              "workspace of a plan");
-    plan->workspace = (uint64_t)bytes;
-    return STATUS_OK;
-}
-
 static bool known(const ConvPlans *plans, const char *name)
 {
     for (int i = 0; i < plans->count; i++)
@@ -224,12 +207,12 @@ static bool known(const ConvPlans *plans, const char *name)
     return false;
 }
 
-/* A configuration that does not become a plan is none: cuDNN offers some that it then refuses. */
-static void add_config(const Device *device, Descriptor config, ConvPlans *plans)
+/* Takes the configuration over. */
+static void add_config(Descriptor config, ConvPlans *plans)
 {
     Descriptor engine = NULL;
     int64_t one;
-    ConvPlan plan = {.plan = NULL};
+    ConvPlan plan = {.config = config};
     bool good =
         !cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) &&
         !cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE,
@@ -237,11 +220,11 @@ static void add_config(const Device *device, Descriptor config, ConvPlans *plans
         wanted(&plans->desc, engine);
     if (good)
         name_config(config, engine, plan.name, sizeof plan.name);
-    if (good && !known(plans, plan.name) && finish_plan(device, config, &plan) == STATUS_OK) {
+    if (good && !known(plans, plan.name)) {
         plans->plans = mem_grow(plans->plans, (size_t)(plans->count + 1) * sizeof plan);
         plans->plans[plans->count++] = plan;
     } else {
-        destroy(plan.plan);
+        destroy(config);
     }
     destroy(engine);
 }
@@ -269,64 +252,113 @@ static Status add_configs(const Device *device, Descriptor graph, cudnnBackendHe
         count = 0;
     for (int64_t i = 0; i < MOST; i++) {
         if (i < count)
-            add_config(device, configs[i], plans);
-        destroy(configs[i]);
+            add_config(configs[i], plans);
+        else
+            destroy(configs[i]);
     }
     destroy(heuristics);
     return status;
 }
 
-static int over_cap(const ConvPlan *plan)
+static Status no_plan(const ConvDesc *d)
 {
-    return plan->workspace > WORKSPACE_MAX;
+    return status_fail(STATUS_DEVICE,
+                       "cuda: cuDNN %zu has no deterministic plan for this convolution (%d "
+                       "images %dx%dx%d, %d kernels %dx%d, stride %d, %d groups, %s%s)",
+                       cudnnGetVersion(), d->N, d->C, d->H, d->W, d->K, d->R, d->S, d->stride,
+                       d->groups, dtype_word(d->type), math_phrase(d->math));
 }
 
-/* Stable: those within the cap first, the others by what they need. */
-static void order_plans(ConvPlans *plans)
+static Status find_configs(const Device *device, ConvPlans *plans)
 {
-    for (int i = 1; i < plans->count; i++) {
-        ConvPlan p = plans->plans[i];
-        int at = i;
-        for (; at > 0 && over_cap(&plans->plans[at - 1]) &&
-               plans->plans[at - 1].workspace > p.workspace;
-             at--)
-            plans->plans[at] = plans->plans[at - 1];
-        plans->plans[at] = p;
+    const Descriptor *graph = &plans->parts[CONV_PART_GRAPH];
+    TRY(make_graph(device, &plans->desc, plans->parts));
+    TRY(add_configs(device, *graph, CUDNN_HEUR_MODE_A, plans));
+    TRY(add_configs(device, *graph, CUDNN_HEUR_MODE_FALLBACK, plans));
+    return plans->count ? STATUS_OK : no_plan(&plans->desc);
+}
+
+/* ---- plans of configurations */
+
+static Status make_plan(const Device *device, ConvPlan *plan)
+{
+    int64_t bytes = 0, one;
+    TRY(begin(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan->plan));
+    TRY(set_descriptor(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device->properties));
+    TRY(set_descriptor(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, plan->config));
+    TRY(finish(plan->plan, "plan"));
+    CUDNN_TRY(cudnnBackendGetAttribute(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                       CUDNN_TYPE_INT64, 1, &one, &bytes),
+              "workspace of a plan");
+    plan->workspace = (uint64_t)bytes;
+    return STATUS_OK;
+}
+
+/* Whether there is a plan: cuDNN offers some configurations that it then refuses. */
+static bool finalise(const Device *device, ConvPlan *plan)
+{
+    if (!plan->tried && make_plan(device, plan) != STATUS_OK) {
+        destroy(plan->plan);
+        plan->plan = NULL;
     }
+    plan->tried = true;
+    return plan->plan != NULL;
 }
 
-static Status find_plans(const Device *device, ConvPlans *plans)
+/* The first within the cap, else the one that needs least; NULL: none becomes a plan. */
+static const ConvPlan *usual_plan(const Device *device, ConvPlans *plans)
 {
-    Descriptor parts[PARTS] = {0};
-    Status status = make_graph(device, &plans->desc, parts);
-    if (status == STATUS_OK)
-        status = add_configs(device, parts[PART_GRAPH], CUDNN_HEUR_MODE_A, plans);
-    if (status == STATUS_OK)
-        status = add_configs(device, parts[PART_GRAPH], CUDNN_HEUR_MODE_FALLBACK, plans);
-    for (int i = PARTS - 1; i >= 0; i--)
-        destroy(parts[i]);
-    order_plans(plans);
-    const ConvDesc *d = &plans->desc;
-    if (status == STATUS_OK && plans->count == 0)
-        status = status_fail(STATUS_DEVICE,
-                             "cuda: cuDNN %zu has no deterministic plan for this convolution (%d "
-                             "images %dx%dx%d, %d kernels %dx%d, stride %d, %d groups, %s)",
-                             cudnnGetVersion(), d->N, d->C, d->H, d->W, d->K, d->R, d->S,
-                             d->stride, d->groups, dtype_word(d->type));
-    return status;
+    const ConvPlan *least = NULL;
+    for (int i = 0; i < plans->count; i++) {
+        ConvPlan *p = &plans->plans[i];
+        if (!finalise(device, p))
+            continue;
+        if (p->workspace <= WORKSPACE_MAX)
+            return p;
+        if (!least || p->workspace < least->workspace)
+            least = p;
+    }
+    return least;
+}
+
+Status cudnn_plan(const Device *device, ConvPlans *plans, const char *name, const ConvPlan **found)
+{
+    for (int i = 0; name && i < plans->count; i++)
+        if (strcmp(plans->plans[i].name, name) == 0 && finalise(device, &plans->plans[i])) {
+            *found = &plans->plans[i];
+            return STATUS_OK;
+        }
+    *found = usual_plan(device, plans);
+    return *found ? STATUS_OK : no_plan(&plans->desc);
+}
+
+const ConvPlan *cudnn_candidate(const Device *device, ConvPlans *plans, int i)
+{
+    const ConvPlan *usual = usual_plan(device, plans);
+    if (usual && usual->workspace > WORKSPACE_MAX)
+        return i == 0 ? usual : NULL;
+    for (int at = 0; at < plans->count; at++)
+        if (finalise(device, &plans->plans[at]) && plans->plans[at].workspace <= WORKSPACE_MAX &&
+            i-- == 0)
+            return &plans->plans[at];
+    return NULL;
 }
 
 /* ---- plans of a device */
 
 static void free_plans(ConvPlans *plans)
 {
-    for (int i = 0; i < plans->count; i++)
+    for (int i = 0; i < plans->count; i++) {
         destroy(plans->plans[i].plan);
+        destroy(plans->plans[i].config);
+    }
+    for (int i = CONV_PARTS - 1; i >= 0; i--)
+        destroy(plans->parts[i]);
     free(plans->plans);
     free(plans);
 }
 
-Status cudnn_plans(Device *device, const ConvDesc *desc, const ConvPlans **found)
+Status cudnn_plans(Device *device, const ConvDesc *desc, ConvPlans **found)
 {
     ConvDesc d;
     memset(&d, 0, sizeof d); /* compared as bytes */
@@ -341,7 +373,7 @@ Status cudnn_plans(Device *device, const ConvDesc *desc, const ConvPlans **found
         }
     ConvPlans *plans = mem_zero(1, sizeof *plans);
     memcpy(&plans->desc, &d, sizeof d);
-    Status status = find_plans(device, plans);
+    Status status = find_configs(device, plans);
     if (status != STATUS_OK) {
         free_plans(plans);
         return status;
