@@ -4,6 +4,7 @@
 #include "kernel.h"
 #include "memory.h"
 #include "open.h"
+#include "paper.h"
 #include "replay.h"
 #include "transfer.h"
 
@@ -110,6 +111,8 @@ static const Backend backend = {
     .info = discover_info,
     .open = open_index,
     .close = open_close,
+    .papers = paper_names,
+    .open_paper = open_paper,
     .opened = opened,
     .alloc = memory_alloc,
     .release = memory_release,

@@ -85,12 +85,16 @@ static Status plan_of(Device *device, const ConvDesc *d, const char *name, const
 Status conv_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
+    const uint32_t finishing = d->op == CONV_FORWARD ? 1u << 3 | 1u << 4 : 0; /* bias, residual */
     const ConvPlan *plan;
     if (d->op == CONV_PACK)
         return STATUS_OK;
     const char *wanted = device->forced[d->op] ? device->forced[d->op] : step->algorithm;
     TRY(plan_of(device, d, wanted, &plan));
     uint64_t packed = packed_bytes(device, d);
+    step->launches = 1 + (d->op == CONV_GRAD_WEIGHT
+                              ? packed != 0
+                              : d->relu || leaves_out(device, d) || step->given & finishing);
     step->algorithm = plan->name;
     step->workspace_bytes = aligned(plan->workspace);
     if (d->op == CONV_GRAD_WEIGHT && packed)

@@ -6,6 +6,7 @@
  *   memory, transfer buffers, COPY and FILL steps; writes, reads, fetches
  *   kernel           steps of kernels.def: one launch each
  *   properties       what cuDNN is told of the device
+ *   paper            devices that are described only
  *   cudnn            one convolution as cuDNN's graph: its plans
  *   conv             convolutions: choosing a plan, packed weights, what comes after
  *   gemm             matrix products by cuBLASLt
@@ -35,6 +36,13 @@ typedef struct Slot {
     uint64_t room, held; /* bytes; held: of a fetch that nobody waited for yet, else 0 */
     cudaEvent_t done;    /* behind the last use; NULL: never used */
 } Slot;
+
+/* What DeviceInfo says of every device. */
+enum {
+    CUDA_ALIGNMENT = 256,
+    CUDA_CHANNELS = 8,
+    CUDA_CAPS = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 | CAP_ROUNDED_SUMS
+};
 
 /* Where a large write comes to on the device before its turn. */
 typedef struct Landing {

@@ -1,6 +1,7 @@
 #include "open.h"
 
 #include "cudnn.h"
+#include "paper.h"
 #include "properties.h"
 #include "replay.h"
 #include "transfer.h"
@@ -50,10 +51,9 @@ Status discover_info(int index, DeviceInfo *info)
                          .units = (uint32_t)p.multiProcessorCount,
                          .max_group = (uint32_t)p.maxThreadsPerBlock,
                          .local_memory = (uint32_t)p.sharedMemPerBlock,
-                         .alignment = 256,
-                         .caps = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 | CAP_ROUNDED_SUMS |
-                                 (p.integrated ? CAP_UNIFIED_MEMORY : 0),
-                         .channel_multiple = 8};
+                         .alignment = CUDA_ALIGNMENT,
+                         .caps = CUDA_CAPS | (p.integrated ? CAP_UNIFIED_MEMORY : 0),
+                         .channel_multiple = CUDA_CHANNELS};
     snprintf(info->name, sizeof info->name, "%.120s", p.name);
     snprintf(info->platform, sizeof info->platform, "CUDA %d.%d, cuDNN %zu", runtime / 1000,
              runtime % 1000 / 10, cudnnGetVersion());
@@ -166,6 +166,23 @@ Status open_index(int index, const DeviceOptions *options, Device **out)
     device->profile = options->profile;
     device->graphs = !options->profile; /* a graph has no times of steps */
     Status status = open_found(device, index, options);
+    if (status != STATUS_OK) {
+        open_close(device);
+        return status;
+    }
+    *out = device;
+    return STATUS_OK;
+}
+
+Status open_paper(int i, const DeviceOptions *options, Device **out)
+{
+    Device *device = mem_zero(1, sizeof *device);
+    Status status = paper_info(i, &device->info);
+    device->info.math = options->math;
+    if (status == STATUS_OK)
+        status = read_kernels(device, options->kernels);
+    if (status == STATUS_OK)
+        status = paper_properties(i, &device->properties);
     if (status != STATUS_OK) {
         open_close(device);
         return status;

@@ -124,6 +124,9 @@ typedef struct Step {
     int refs_count;
     Ref refs[STEP_MAX_REFS];
     uint32_t writes;          /* bit i: refs[i] is written */
+    uint32_t given;           /* bit i: there is a refs[i], also before it has a place */
+    int launches; /* of kernels, as far as is known: a library's call counts as one. choose may set
+                     it */
     Ref packed; /* CONV: the packed weights, made by a PACK step; absent when packed_bytes is 0 */
     Ref workspace; /* scratch of workspace_bytes, its contents undefined before and after */
     uint64_t packed_bytes;    /* set by choose */
@@ -162,6 +165,13 @@ typedef enum DeviceCaps {
 #undef X
 } DeviceCaps;
 
+/* What a device can do at most, per second; zeros: not known. */
+typedef struct Ceilings {
+    double bytes;         /* read and written together */
+    double float32, tf32; /* floating-point operations of products, by their math, */
+    double half;          /* and of 16 bits */
+} Ceilings;
+
 typedef struct DeviceInfo {
     char name[128], platform[128], vendor[128], driver[128], version[128];
     uint64_t memory;         /* bytes of device memory */
@@ -174,6 +184,7 @@ typedef struct DeviceInfo {
     int channel_block;       /* c of the activation layout [N][C/c][H][W][c]; 0: [N][H][W][C] */
     int channel_multiple;    /* without blocks: C is padded to a multiple of it */
     Math math;               /* of an opened device: what its float32 products are made of */
+    Ceilings ceilings;       /* of a device on paper */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
@@ -206,6 +217,7 @@ typedef struct DeviceOptions {
     const char
         *cache; /* folder of built programs and tuning results; NULL: the user's cache folder */
     Math math;              /* wanted; a device that has no other than STRICT opens with that */
+    bool plan_only; /* nothing but opened, choose, candidate and close: a device on paper will do */
     bool profile;           /* per-step times are wanted */
 } DeviceOptions;
 
@@ -219,6 +231,10 @@ typedef struct Backend {
     Status (*info)(int index, DeviceInfo *info);
     Status (*open)(int index, const DeviceOptions *options, Device **device);
     void (*close)(Device *device);
+    /* Devices that are there on paper, as descriptions, to plan for: their names, NULL behind the
+     * last, and opening the i-th. Both NULL: the backend knows none. */
+    const char *const *papers;
+    Status (*open_paper)(int i, const DeviceOptions *options, Device **device);
     const DeviceInfo *(*opened)(const Device *device); /* with forced kernels taken into account */
 
     Status (*alloc)(Device *device, uint64_t bytes, Buffer **buffer);

@@ -112,8 +112,37 @@ static Status find_best(const BackendRow **best, int *index)
                        "See `paco devices`, or use --device ref");
 }
 
-/* The row and number that "backend" or "backend:number" names. */
-static Status find_named(const char *name, const BackendRow **found, int *index)
+/* The number of a device on paper, or -1. */
+static int find_paper(const Backend *backend, const char *name)
+{
+    for (int i = 0; backend && backend->papers && backend->papers[i]; i++)
+        if (strcmp(backend->papers[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static Status open_paper(const char *name, const Backend *backend, int paper,
+                         const DeviceOptions *options, Device **device)
+{
+    if (!options->plan_only)
+        return status_fail(STATUS_USAGE,
+                           "device %s: a description without a device: `paco plan` alone takes it",
+                           name);
+    return backend->open_paper(paper, options, device);
+}
+
+static Status number_expected(const char *name, const Backend *backend)
+{
+    char papers[256] = "";
+    for (int i = 0; backend && backend->papers && backend->papers[i]; i++)
+        snprintf(papers + strlen(papers), sizeof papers - strlen(papers), "%s%s",
+                 i ? ", " : ", or to plan for ", backend->papers[i]);
+    return status_fail(STATUS_USAGE, "device %s: number expected after the colon%s", name, papers);
+}
+
+/* The row and number that "backend" or "backend:number" names; of "backend:word" *paper is the
+ * number of the device on paper, else -1. */
+static Status find_named(const char *name, const BackendRow **found, int *index, int *paper)
 {
     size_t length = strcspn(name, ":");
     const Module *module = NULL;
@@ -126,11 +155,17 @@ static Status find_named(const char *name, const BackendRow **found, int *index)
         return status_fail(STATUS_USAGE, "device %s: unknown backend. `paco devices` lists them",
                            name);
     *index = 0;
+    *paper = name[length] ? find_paper((*found)->backend, name + length + 1) : -1;
+    if (*paper >= 0)
+        return STATUS_OK;
+    if (name[length] && (name[length + 1] < '0' || name[length + 1] > '9') &&
+        !(*found)->backend) /* what the module would know it by */
+        return status_fail(STATUS_DEVICE, "device %s: %s. %s", name, (*found)->why, module->hint);
     if (name[length]) {
         char *end;
         long number = strtol(name + length + 1, &end, 10);
         if (*end || end == name + length + 1 || number < 0 || number > 1000)
-            return status_fail(STATUS_USAGE, "device %s: number expected after the colon", name);
+            return number_expected(name, (*found)->backend);
         *index = (int)number;
     }
     if ((*found)->why[0]) /* a module that loaded knows itself what helps */
@@ -148,8 +183,10 @@ Status device_open(const char *name, const DeviceOptions *options, const Backend
 {
     static const DeviceOptions defaults;
     const BackendRow *row = NULL;
-    int index = 0;
-    TRY(strcmp(name, "auto") ? find_named(name, &row, &index) : find_best(&row, &index));
+    int index = 0, paper = -1;
+    options = options ? options : &defaults;
+    TRY(strcmp(name, "auto") ? find_named(name, &row, &index, &paper) : find_best(&row, &index));
     *backend = row->backend;
-    return row->backend->open(index, options ? options : &defaults, device);
+    return paper >= 0 ? open_paper(name, row->backend, paper, options, device)
+                      : row->backend->open(index, options, device);
 }

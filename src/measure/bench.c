@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "device/registry.h"
 #include "measure/bench_parts.h"
+#include "measure/predict.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -240,12 +241,14 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
     ModelConfig config = bench_config(options, evaluation);
     SessionOptions session = run_session(options);
     session.plan.dump = dump;
-    session.plan.plan_only = true;
+    session.plan.plan_only = session.on.plan_only = true;
     Status status = run_open(&config, &session, &run);
     const Plan *plan = status == STATUS_OK ? session_plan(run.session) : NULL;
     if (plan && !dump) {
         plan_dump_steps(plan, stdout);
         plan_dump_memory(plan, stdout);
+        if (plan->info->ceilings.bytes > 0)
+            predict_print(plan, evaluation, options->batch, stdout);
         printf("%s, batch %d%s%s, for %s\n", config.arch->name, options->batch,
                storage_phrase(config.storage), math_phrase(session_math(run.session)),
                session_device(run.session));

@@ -29,10 +29,12 @@ static Step *append(Lowering *l, StepKind kind, Segment segment, int count, cons
     PlanStep *where = &l->plan->plan_steps[l->plan->steps_count++];
     CHECK(count <= STEP_MAX_REFS);
     *step = (Step){.kind = kind, .refs_count = count, .name = l->node->name};
+    step->launches = kind != STEP_COMM;
     *where = (PlanStep){.segment = segment, .node = l->node, .packed = none, .workspace = none};
     for (int i = 0; i < count; i++) {
         where->operands[i] = operand_place(operands[i]);
         step->writes |= (uint32_t)operands[i].write << i;
+        step->given |= (uint32_t)(operands[i].value != NULL) << i;
     }
     return step;
 }
@@ -86,6 +88,8 @@ static void choose(Lowering *l)
         return;
     step->algorithm = tuning_find(plan->tuning, step);
     plan->status = plan->backend->choose(plan->device, step);
+    if (plan->status != STATUS_OK)
+        status_prefix(plan->status, "%s", step->name);
     if (step->workspace_bytes)
         last_place(l)->workspace.value = derived(l, "workspace", step->workspace_bytes)->id;
 }
