@@ -136,8 +136,9 @@ static Status number_expected(const char *name, const Backend *backend)
     char papers[256] = "";
     for (int i = 0; backend && backend->papers && backend->papers[i]; i++)
         snprintf(papers + strlen(papers), sizeof papers - strlen(papers), "%s%s",
-                 i ? ", " : ", or to plan for ", backend->papers[i]);
-    return status_fail(STATUS_USAGE, "device %s: number expected after the colon%s", name, papers);
+                 i ? ", " : ", or ", backend->papers[i]);
+    return status_fail(STATUS_USAGE, "device %s: number expected after the colon%s%s", name,
+                       papers, *papers ? " for `paco plan`" : "");
 }
 
 /* The row and number that "backend" or "backend:number" names; of "backend:word" *paper is the
