@@ -8,7 +8,8 @@
 
 static const char HELP[] =
     "usage: paco verify [--device D] [--kernels cpu|gpu] [--amp A] [--math M] [--steps N] "
-    "[--no-fuse] [--verbose] [NAME|FILE...]\n"
+    "[--no-fuse]\n"
+    "                   [--verbose] [NAME|FILE...]\n"
     "       paco verify [--image PHOTO] image/NAME|FOLDER\n"
     "       paco verify --list\n\n"
     "Runs the configuration of each golden file (made with PyTorch) on device D and compares "
