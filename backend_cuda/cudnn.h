@@ -41,9 +41,9 @@ struct ConvPlans {
 /* Unique ids of the tensors of a graph. */
 enum { TENSOR_X = 1, TENSOR_W, TENSOR_Y };
 
-/* What can become a plan of a convolution (op FORWARD, GRAD_DATA or GRAD_WEIGHT) whose C and K are those in
- * memory. relu is not looked at: nothing but the convolution is in the graph. STATUS_DEVICE
- * where there is nothing. */
+/* What can become a plan of a convolution (op FORWARD, GRAD_DATA or GRAD_WEIGHT) whose C and K are
+ * those in memory. relu is not looked at: nothing but the convolution is in the graph.
+ * STATUS_DEVICE where there is nothing. */
 Status cudnn_plans(Device *device, const ConvDesc *desc, ConvPlans **plans);
 /* The plan of this name; where there is none (NULL: none is wanted) the first within WORKSPACE_MAX,
  * else the one that needs least. STATUS_DEVICE where cuDNN refuses all. */

@@ -26,7 +26,8 @@ const BackendRow *registry_row(int i);
 
 /* Opens a device by name: "opencl", "opencl:1" (its device number 1), or "auto": the first usable
  * device of the best backend, processors last. STATUS_USAGE: no such backend; STATUS_DEVICE: no
- * such device, with what to install. With options->plan_only also a device on paper: "cuda:h100". options may be NULL. Close with (*backend)->close(*device). */
+ * such device, with what to install. With options->plan_only also a device on paper: "cuda:h100".
+ * options may be NULL. Close with (*backend)->close(*device). */
 Status device_open(const char *name, const DeviceOptions *options, const Backend **backend,
                    Device **device);
 

@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* Each step as long as the device needs for its bytes or its operations, whichever takes longer, and
- * nothing between steps: a table by kind of step, the step's time and launches, and the largest
+/* Each step as long as the device needs for its bytes or its operations, whichever takes longer,
+ * and nothing between steps: a table by kind of step, the step's time and launches, and the largest
  * workspace of a convolution. Of a training step, or of a batch of evaluation. */
 void predict_print(const Plan *plan, bool evaluation, int64_t images, FILE *out);
 

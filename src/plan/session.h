@@ -30,7 +30,8 @@ Math session_math(const Session *session);
 bool session_wide(const Session *session);
 
 /* What decides the bits of a step beside graph and state, in one line: device, driver, cores, a
- * hash of what runs each step of a rank, and formats other than float32. Equal lines: equal bits. */
+ * hash of what runs each step of a rank, and formats other than float32. Equal lines:
+ * equal bits. */
 void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 
 /* Moves a value between host (logical row-major elements of `type`) and device. */

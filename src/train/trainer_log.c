@@ -34,7 +34,8 @@ void trainer_tell_start(const Trainer *t)
         return;
     SAY(t, "%s, %s, %.2f M parameters%s%s on %s%s", c->arch->name, method_name(c->method),
         1e-6 * (double)t->result->parameters, storage_phrase(c->storage),
-        math_phrase(session_math(t->run.session)), session_device(t->run.session), c->ranks.own > 1 ? ", virtual ranks in turn" : "");
+        math_phrase(session_math(t->run.session)), session_device(t->run.session),
+        c->ranks.own > 1 ? ", virtual ranks in turn" : "");
     SAY(t,
         "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
         "an epoch",

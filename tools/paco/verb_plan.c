@@ -14,8 +14,8 @@ static const char USAGE[] =
     "usage: paco plan step|eval [--dump %s] [options]\n\n"
     "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every "
     "slab and where its\n"
-    "peak is; --dump prints one stage of compilation instead. --device cuda:h100 plans for a GPU that "
-    "is not there and\n"
+    "peak is; --dump prints one stage of compilation instead. --device cuda:h100 plans for "
+    "a GPU that is not there and\n"
     "predicts times of each kind of step (needs the CUDA module and cuDNN, no driver).";
 
 /* The stage of this word; PLAN_STAGE_NONE for any other. */
