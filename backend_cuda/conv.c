@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "block.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,7 @@ static Status run(Device *device, const Step *step, const void *own)
 static void set_part(const Device *device, const ConvDesc *d, int part, int count, const Ref *refs,
                      Launch *l)
 {
-    enum { THREADS = 256, VECTOR = 4 };
+    enum { THREADS = BLOCK_MAX, VECTOR = 4 };
     const ConvDesc wide = in_memory(device, d);
     const bool data = d->op == CONV_GRAD_DATA;
     const long pixels = (long)d->N * (data ? d->H * d->W : d->P * d->Q);

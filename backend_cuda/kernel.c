@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "block.h"
 #include "device/kernels.h"
 
 #include <string.h>
@@ -31,7 +32,7 @@ static const struct {
  * as kernels do not look where items end. */
 static uint32_t block_of(uint32_t items)
 {
-    uint32_t threads = 256;
+    uint32_t threads = BLOCK_MAX;
     while (items % threads)
         threads /= 2;
     return threads;

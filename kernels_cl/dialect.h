@@ -124,6 +124,8 @@ static inline ivec lanes_of(bits b)
 }
 /* Before a loop of known length: no loop is left of it. */
 #define UNROLL _Pragma("unroll")
+/* Before a loop of which nvcc would unroll more than registers hold. */
+#define ROLLED
 /* Puts a float where others may put one at the same time. */
 #define ATOMIC_PUT(p, v) ((void)atomic_xchg((volatile GLOBAL int *)(p), as_int(v)))
 #define ITEM(d) ((int)get_global_id(d))

@@ -55,7 +55,7 @@ TEAM_KERNEL void max_pool_grad(CREF(act, dy), CREF(uchar, index), REF(act, dx), 
             int p0 = max(0, (h + a.pad - a.window + a.stride) / a.stride), p1 = min(a.P - 1, (h + a.pad) / a.stride);
             int q0 = max(0, (w + a.pad - a.window + a.stride) / a.stride), q1 = min(a.Q - 1, (w + a.pad) / a.stride);
             for (int p = p0; p <= p1; p++)
-                for (int q = q0; q <= q1; q++) {
+                ROLLED for (int q = q0; q <= q1; q++) {
                     int place = (h - p * a.stride + a.pad) * a.window + w - q * a.stride + a.pad;
                     long at = small + ((long)p * a.Q + q) * pixel;
                     sum += select((vec)(0.0f), LOADA(dy + at), TO_INT(LOADB(index + at)) == (ivec)(place));

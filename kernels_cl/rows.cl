@@ -31,7 +31,7 @@ TEAM_KERNEL void l2norm(CREF(float, x), REF(float, y), REF(float, norm), RowArgs
         length = 1e-12f;
     if (MEMBER == 0)
         norm[TEAM_ITEM] = length;
-    for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
+    ROLLED for (int d = MEMBER * LANES; d < a.stride; d += TEAM * LANES)
         STORE(y + row + d, LOAD(x + row + d) / length);
 }
 

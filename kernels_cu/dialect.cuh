@@ -6,6 +6,8 @@
 #ifndef PACO_DIALECT_CUH
 #define PACO_DIALECT_CUH
 
+#include "block.h"
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <math.h>
@@ -20,7 +22,7 @@ typedef unsigned char uchar;
 typedef unsigned int uint;
 typedef unsigned long ulong;
 
-#define KERNEL static __global__
+#define KERNEL static __global__ __launch_bounds__(BLOCK_MAX)
 #define TEAM_KERNEL static __global__ __launch_bounds__(TEAM)
 #define DEVICE static __device__ __forceinline__
 #define GLOBAL
@@ -31,6 +33,7 @@ typedef unsigned long ulong;
 #define ABSENT 0xffffffffffffffffUL
 #define PLACE_OR_NULL(T, name) T *name = name##_off == ABSENT ? 0 : (T *)(name##_buf + name##_off)
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 
 /* ---- vectors of LANES floats, of ints (masks are 0 or -1) and of bytes */
 
