@@ -45,38 +45,61 @@ static int usage_error(const char *what)
     return STATUS_USAGE;
 }
 
-/* An option with a value: what is wrong with it, or NULL. */
-static const char *set_option(VerifyOptions *options, const char *name, const char *value)
+/* Each takes the value of one option: what is wrong with it, or NULL. */
+static const char *set_device(VerifyOptions *options, const char *value)
 {
-    SessionOptions *session = &options->golden.session;
-    if (!strcmp(name, "--device"))
-        session->device = value;
-    else if (!strcmp(name, "--image"))
-        options->image = value;
-    else if (!strcmp(name, "--kernels"))
-        session->on.kernels = value;
-    else if (!strcmp(name, "--amp")) {
-        options->golden.amp = value;
-        return storage_find(value) < 0 ? "--amp needs fp32, fp16 or bf16" : NULL;
-    } else if (!strcmp(name, "--math")) {
-        if (math_find(value) < 0)
-            return "--math needs strict or tf32";
-        session->on.math = (Math)math_find(value);
-    } else {
-        options->golden.steps = atoi(value);
-        return options->golden.steps < 1 ? "--steps needs a number of at least 1" : NULL;
-    }
+    options->golden.session.device = value;
     return NULL;
 }
 
-static bool takes_value(const char *name)
+static const char *set_image(VerifyOptions *options, const char *value)
 {
-    static const char *const names[] = {"--device", "--image", "--kernels", "--amp", "--math",
-                                        "--steps"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i]))
-            return true;
-    return false;
+    options->image = value;
+    return NULL;
+}
+
+static const char *set_kernels(VerifyOptions *options, const char *value)
+{
+    options->golden.session.on.kernels = value;
+    return NULL;
+}
+
+static const char *set_amp(VerifyOptions *options, const char *value)
+{
+    options->golden.amp = value;
+    return storage_find(value) < 0 ? "--amp needs fp32, fp16 or bf16" : NULL;
+}
+
+static const char *set_math(VerifyOptions *options, const char *value)
+{
+    int math = math_find(value);
+    if (math < 0)
+        return "--math needs strict or tf32";
+    options->golden.session.on.math = (Math)math;
+    return NULL;
+}
+
+static const char *set_steps(VerifyOptions *options, const char *value)
+{
+    options->golden.steps = atoi(value);
+    return options->golden.steps < 1 ? "--steps needs a number of at least 1" : NULL;
+}
+
+/* The options that have a value. */
+static const struct ValueOption {
+    const char *name;
+    const char *(*set)(VerifyOptions *options, const char *value);
+} value_options[] = {
+    {"--device", set_device}, {"--image", set_image}, {"--kernels", set_kernels},
+    {"--amp", set_amp},       {"--math", set_math},   {"--steps", set_steps},
+};
+
+static const struct ValueOption *find_value_option(const char *name)
+{
+    for (size_t i = 0; i < sizeof value_options / sizeof *value_options; i++)
+        if (!strcmp(name, value_options[i].name))
+            return &value_options[i];
+    return NULL;
 }
 
 /* Every process compares; process 0 prints. */
@@ -117,6 +140,7 @@ int verb_verify(int argc, char **argv)
     bool list = false;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
+        const struct ValueOption *option;
         if (!strcmp(a, "--help")) {
             fputs(HELP, stdout);
             return 0;
@@ -127,10 +151,10 @@ int verb_verify(int argc, char **argv)
             options.golden.session.plan.no_fuse = true;
         else if (!strcmp(a, "--list"))
             list = true;
-        else if (takes_value(a)) {
+        else if ((option = find_value_option(a))) {
             if (++i == argc)
                 return usage_error("an option lacks its value");
-            const char *wrong = set_option(&options, a, argv[i]);
+            const char *wrong = option->set(&options, argv[i]);
             if (wrong)
                 return usage_error(wrong);
         } else if (a[0] == '-')
