@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 
+enum { BLOCK = OPENCL_CHANNEL_BLOCK };
+
 Status conv_check(const Step *step)
 {
     const ConvDesc *d = &step->conv;
@@ -14,8 +16,8 @@ Status conv_check(const Step *step)
     CHECKF(d->P == (d->H + 2 * d->pad - d->R) / d->stride + 1 && d->P > 0 &&
                d->Q == (d->W + 2 * d->pad - d->S) / d->stride + 1 && d->Q > 0,
            "%s: out-size %d x %d", step->name, d->P, d->Q);
-    int64_t in = (int64_t)div_up(d->C, 16) * 16 * d->H * d->W,
-            out = (int64_t)div_up(d->K, 16) * 16 * d->P * d->Q;
+    int64_t in = (int64_t)div_up(d->C, BLOCK) * BLOCK * d->H * d->W,
+            out = (int64_t)div_up(d->K, BLOCK) * BLOCK * d->P * d->Q;
     if (in > INT32_MAX || out > INT32_MAX)
         return status_fail(STATUS_LIMIT,
                            "opencl: %s: an image of a convolution has more than 2^31 values",
@@ -34,9 +36,9 @@ static int most_blocks(const ConvShape *s)
 {
     int most = 0;
     for (int tile = 0; tile < s->tiles; tile++) {
-        int first = tile * s->vecs * 16, last = min_int(first + s->vecs * 16, s->out_channels) - 1;
-        int begin = first / s->out_group * s->in_group / 16;
-        int end = ((last / s->out_group + 1) * s->in_group - 1) / 16 + 1;
+        int first = tile * s->vecs * BLOCK, last = min_int(first + s->vecs * BLOCK, s->out_channels) - 1;
+        int begin = first / s->out_group * s->in_group / BLOCK;
+        int end = ((last / s->out_group + 1) * s->in_group - 1) / BLOCK + 1;
         most = max_int(most, end - begin);
     }
     return most;
@@ -45,10 +47,10 @@ static int most_blocks(const ConvShape *s)
 /* Floats of a tile of packed weights. */
 static long packed_tile(const ConvShape *s, Packing packing)
 {
-    int columns = s->vecs * 16;
+    int columns = s->vecs * BLOCK;
     switch (packing) {
     case PACKING_WINOGRAD:
-        return (long)s->in_blocks * FREQUENCIES * 16 * columns;
+        return (long)s->in_blocks * FREQUENCIES * BLOCK * columns;
     case PACKING_SPREAD: /* a vector's own groups are all that it meets */
         return (long)s->R * s->S * s->lanes * columns;
     default:
@@ -63,14 +65,14 @@ ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs, Packing packing)
     int in_height = back ? d->P : d->H, in_width = back ? d->Q : d->W;
     int out_height = back ? d->H : d->P, out_width = back ? d->W : d->Q;
     ConvShape s = {
-        .in_block = (long)in_height * in_width * 16,
-        .out_block = (long)out_height * out_width * 16,
+        .in_block = (long)in_height * in_width * BLOCK,
+        .out_block = (long)out_height * out_width * BLOCK,
         .in_channels = in_channels,
-        .in_blocks = div_up(in_channels, 16),
+        .in_blocks = div_up(in_channels, BLOCK),
         .in_height = in_height,
         .in_width = in_width,
         .out_channels = out_channels,
-        .out_blocks = div_up(out_channels, 16),
+        .out_blocks = div_up(out_channels, BLOCK),
         .out_height = out_height,
         .out_width = out_width,
         .in_group = in_channels / d->groups,
@@ -86,7 +88,7 @@ ConvShape conv_shape(const ConvDesc *d, ConvOp op, int vecs, Packing packing)
     s.out_image = s.out_block * s.out_blocks;
     s.tiles = div_up(s.out_blocks, vecs);
     s.tile_blocks = most_blocks(&s);
-    s.lanes = packing == PACKING_SPREAD ? conv_spread_group(d) : min_int(in_channels, 16);
+    s.lanes = packing == PACKING_SPREAD ? conv_spread_group(d) : min_int(in_channels, BLOCK);
     if (packing == PACKING_PAIRS)
         s.lanes = round_up(s.lanes, 2);
     s.spread = packing == PACKING_SPREAD;

@@ -55,8 +55,9 @@ static double bench_layer(TestDevice *t, const Layer *l, int batch, ConvOp op, d
                   .stride = l->stride,
                   .pad = l->R / 2,
                   .groups = l->groups};
-    size_t x = (size_t)batch * ((l->C + 15) / 16) * 16 * l->H * l->H,
-           y = (size_t)batch * l->K * P * P;
+    const DeviceInfo *info = t->backend->opened(t->device);
+    size_t x = (size_t)batch * (size_t)(device_width(info, l->C) * l->H * l->H),
+           y = (size_t)batch * (size_t)(device_width(info, l->K) * P * P);
     size_t w = (size_t)l->K * (l->C / l->groups) * l->R * l->R;
     float *zeros = mem_zero(x > y ? (x > w ? x : w) : (y > w ? y : w), 4);
     Operand ox = operand_new(t, zeros, x, true), oy = operand_new(t, zeros, y, true);
@@ -66,7 +67,7 @@ static double bench_layer(TestDevice *t, const Layer *l, int batch, ConvOp op, d
     for (int i = 0; i < 3; i++)
         step.refs[i] = refs[op][i];
     double seconds = step_time(t, &step, 7);
-    *flops = 2.0 * (double)(y / l->K) * (double)w;
+    *flops = 2.0 * batch * P * P * (double)w;
     operand_free(t, &ox);
     operand_free(t, &oy);
     operand_free(t, &ow);

@@ -17,8 +17,10 @@ train() { # OUT OPTIONS...
 # train
 train "$folder/half" --amp fp16 || { fail "train --amp fp16"; cat "$folder/stderr"; exit 1; }
 grep -q ' parameters in fp16 on ref' "$folder/half/train.log" || fail "train.log does not tell the format"
-[ "$(grep -c '^loss scale [0-9]*; of [0-9]* steps so far [0-9]* skipped' "$folder/half/train.log")" = 3 ] ||
-    fail "train.log does not tell the loss scale: at the beginning and after each epoch"
+[ "$(grep -c '^loss scale [0-9]*$' "$folder/half/train.log")" = 1 ] ||
+    fail "train.log does not tell the loss scale at the beginning, alone"
+[ "$(grep -c '^loss scale [0-9]*; of [0-9]* steps so far [0-9]* skipped' "$folder/half/train.log")" = 2 ] ||
+    fail "train.log does not tell the loss scale after each epoch"
 train "$folder/full" || fail "train"
 grep -q 'loss scale\| in fp' "$folder/full/train.log" && fail "a run in float32 speaks of a scale"
 head -1 "$folder/half/metrics.csv" | cmp - <(head -1 "$folder/full/metrics.csv") || fail "other columns with --amp"
@@ -43,7 +45,7 @@ awk '{ x[NR] = $1 } END { exit !(NR == 3 && x[1] > 0 && (x[2] - x[1]) ^ 2 < (0.0
 # plan: images take half the memory; a scaler where it is fp16
 activations() { "$paco" plan step --arch resnet20 --batch 32 "$@" 2>/dev/null | awk '$1 == "act" { print $3 }'; }
 if [ -n "$(activations)" ]; then
-    awk "BEGIN { exit !($(activations --amp bf16) < 0.7 * $(activations)) }" || fail "plan --amp bf16 takes as much memory"
+    awk "BEGIN { exit !($(activations --amp bf16) < 0.62 * $(activations)) }" || fail "plan --amp bf16 takes as much memory"
     "$paco" plan step --arch resnet20 --batch 32 --amp bf16 2>/dev/null | grep -q '^resnet20, batch 32 in bf16, for ' ||
         fail "plan does not tell the format"
     "$paco" plan step --arch resnet20 --batch 32 --amp fp16 2>/dev/null | grep -q 'EPILOGUE scale_update' ||

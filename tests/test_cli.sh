@@ -103,7 +103,12 @@ alone 2 "--classes: does not fit the data set (7 vs 10)" train --dataset synthet
 
 # number formats
 alone 2 "--amp: unknown value ('fp64' vs fp32|fp16|bf16)" "${train[@]}" --amp fp64
-alone 2 "--amp needs fp32, fp16 or bf16" verify --amp half step/resnet20
+alone 2 "--amp needs fp32, fp16 or bf16, not half" verify --amp half step/resnet20
+alone 2 "--amp needs fp32, fp16 or bf16." verify step/resnet20 --amp
+alone 2 "--math needs strict or tf32." verify --math
+alone 2 "nothing of it is stored in 16 bits" verify --amp bf16 --device ref loss/tiny
+alone 2 "nothing of it is stored in 16 bits" verify --amp fp16 image/chelsea_tiny
+alone 2 "plan: --device ref computes node by node" plan step --device ref
 "$paco" presets places_lt_r152 | grep -qx 'amp=fp16' || { echo "FAIL: presets hides fp16"; failed=1; }
 "$paco" presets imagenet_lt_r50 | grep -q fp16 && { echo "FAIL: presets speaks of fp16"; failed=1; }
 precision() { # PRESET: what a tiny run of it in fp32 says of its number format

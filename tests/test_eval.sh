@@ -209,6 +209,10 @@ top=$(grep -o '"top1": [0-9.]*' run/report.json)
 ok eval --checkpoint run --list data/test.txt --data data --out run_eval
 says "normalisation: given, mean 0.3 0.4 0.5, deviation 0.2 0.2 0.2"
 [ "$top" = "$(grep -o '"top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
+# A preset that trains in 16 bits evaluates in float32.
+ok eval --checkpoint run --preset imagenet_r200 --arch resnet20 --classes 5 --size 16 --list data/test.txt --data data --out fp16_preset
+grep -q 'in fp16' stdout stderr && fail "an evaluation is in fp16 as its preset trains so"
+grep -q '"amp": "fp32"' fp16_preset/report.json || { fail "report.json of a preset in fp16"; cat fp16_preset/report.json; }
 ok eval --checkpoint run --preset cifar10_lt_100 --list data/test.txt --data data
 says "normalisation: given, mean 0.3 0.4 0.5"
 # report.json names what was evaluated on what.

@@ -498,6 +498,45 @@ static void harm_alignment(Plan *plan)
     last->off += 2;
 }
 
+/* What a convolution or product reads or writes begins one number further on. */
+static void harm_pieces(Plan *plan, StepKind kind)
+{
+    for (int i = 0; i < plan->steps_count; i++)
+        if (plan->steps[i].kind == kind) {
+            plan->plan_steps[i].operands[1].off += 4;
+            return;
+        }
+}
+
+static void harm_conv_pieces(Plan *plan)
+{
+    harm_pieces(plan, STEP_CONV);
+}
+
+static void harm_gemm_pieces(Plan *plan)
+{
+    harm_pieces(plan, STEP_GEMM);
+}
+
+/* The same of what no graph names. */
+static void harm_packed_pieces(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++)
+        if (plan->plan_steps[i].packed.value >= 0) {
+            plan->plan_steps[i].packed.off += 4;
+            return;
+        }
+}
+
+static void harm_workspace_pieces(Plan *plan)
+{
+    for (int i = 0; i < plan->steps_count; i++)
+        if (plan->plan_steps[i].workspace.value >= 0 && plan->steps[i].kind == STEP_CONV) {
+            plan->plan_steps[i].workspace.off += 4;
+            return;
+        }
+}
+
 /* Something takes the place of a value that is read later on. */
 static void harm_over(Plan *plan)
 {
@@ -522,6 +561,10 @@ static void violations(void **unused)
     catches(harm_unpacked, "weights not packed");
     catches(harm_accumulate, " adds to ");
     catches(harm_alignment, ".off % 4 == 0");
+    catches(harm_conv_pieces, "an operand begins at no multiple of 16 bytes");
+    catches(harm_gemm_pieces, "an operand begins at no multiple of 16 bytes");
+    catches(harm_packed_pieces, "the packed weight begins at no multiple of 16 bytes");
+    catches(harm_workspace_pieces, "the workspace begins at no multiple of 16 bytes");
     catches(harm_over, " overlap");
 }
 

@@ -24,7 +24,7 @@ for value in TF32 tf fp32 "" "strict " 1; do
     refused "--math needs strict or tf32" verify --device ref --math "$value" loss/tiny
 done
 refused "--math" bench step --math
-refused "lacks its value" verify --math
+refused "--math needs strict or tf32" verify --math
 
 # devices without TF32: told once, and their numbers stay
 for math in strict tf32; do

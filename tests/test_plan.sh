@@ -42,6 +42,12 @@ awk -v mib="$parameters" '/ sgd / { for (i = 1; i < NF; i++) if ($i == "elements
     END { if (at < 200000 || moved * 1024 < 19.9 * at || at * 4 / 1048576 > mib + 0.1) exit 1 }' "$work/steps" ||
     fail "sgd: $(grep ' sgd ' "$work/steps")"
 
+# stored types are named where they are not float32
+unseen "$work/steps" '\](fp32|fp16|bf16)@'
+"$paco" plan step "${small[@]}" --amp bf16 >"$work/stored" || fail "plan --amp bf16"
+seen "$work/stored" ' conv_forward .*\]bf16@act'
+seen "$work/stored" ' sgd .*\]@param'
+
 # profile: a line for each step, all figures numbers
 "$paco" bench step "${small[@]}" --repeats 1 --untimed 0 --profile >"$work/json" 2>"$work/profile" ||
     fail "bench step --profile"

@@ -66,6 +66,16 @@ change "$step" '"steps": [' '"loss_scale"' 2
 gives 1 'FAIL.*; loss scale 1.70394e+06 vs 3.40787e+06 expected' --device ref "${short[@]}" changed.json
 sed 's/"amp": "fp16"/"amp": "fp8"/' "$step" >changed.json
 
+# A run in another format than the file's is outside of its bounds, in the first layer at the latest (where there is no
+# OpenCL device the last line is what is left of it).
+other='FAIL.* stem [^ ]* (encoder_[qk].bn1.running_[a-z]*)'
+for step in "$golden"/step/*_{bf16,fp16}.json; do
+    gives 1 "$other" --device opencl "${short[@]}" --amp fp32 "$step"
+done
+gives 1 "$other" --device opencl "${short[@]}" --amp fp16 step/resnet20_bf16
+gives 1 "$other" --device opencl "${short[@]}" --amp bf16 step/resnet20_fp16
+gives 1 "$other" --device ref32 "${short[@]}" --amp fp32 step/resnet20_fp16
+
 # image PHOTO CASE NUMBER: the cases of a photograph, one of them with another image, then with one number changed.
 image() {
     local photo=$1 images=$2 changed=$3 key=$4
@@ -127,7 +137,7 @@ refused 4 'no photograph chelsea_tiny.*' step/chelsea_tiny
 refused 2 'loss/tiny.json is no folder of image cases' --image "$data/photos/chelsea.jpg" "$golden/loss/tiny.json"
 refused 2 '--image needs one folder' --image "$data/photos/chelsea.jpg"
 refused 2 '--list takes no name' --list loss/tiny
-refused 2 'an option lacks its value' --device
+refused 2 '--device needs ref, ref32' --device
 refused 2 '--steps needs a number' --steps 0
 refused 2 'unknown option' --stepz 1
 exit $failed

@@ -244,6 +244,11 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
     session.plan.plan_only = session.on.plan_only = true;
     Status status = run_open(&config, &session, &run);
     const Plan *plan = status == STATUS_OK ? session_plan(run.session) : NULL;
+    if (status == STATUS_OK && !plan)
+        status = status_fail(STATUS_USAGE,
+                             "plan: --device %s computes node by node, without a plan. Name a "
+                             "device (`paco devices`)",
+                             options->device);
     if (plan && !dump) {
         plan_dump_steps(plan, stdout);
         plan_dump_memory(plan, stdout);

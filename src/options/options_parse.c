@@ -60,6 +60,14 @@ static void prefer_given_lists(Options *o)
         o->lt_factor = 1;
 }
 
+/* A preset's number format is that of its training. */
+static Status keep_evaluation_wide(Options *o, OptionVerb verb)
+{
+    if (verb != OPTION_EVAL || !o->preset || o->given[OPTION_ID_amp])
+        return STATUS_OK;
+    return option_set(o, OPTION_ID_amp, option_rows[OPTION_ID_amp].standard);
+}
+
 /* ------------------------------------------------------------------------------------ words */
 
 typedef struct Words {
@@ -191,5 +199,6 @@ Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **
     }
     scale_to_ranks(o, preset_ranks);
     prefer_given_lists(o);
+    TRY(keep_evaluation_wide(o, verb));
     return options_check(o, verb);
 }

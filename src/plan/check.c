@@ -67,18 +67,27 @@ static void check_overlap(const Plan *plan)
         }
 }
 
-/* Libraries of products and convolutions read in pieces of 16 bytes. */
+static void check_pieces(const Plan *plan, int step, PlanOperand operand, const char *what)
+{
+    enum { PIECE = 16 }; /* bytes */
+    CHECKF(operand.value < 0 || (plan->values[operand.value].off + operand.off) % PIECE == 0,
+           "step %d (%s): %s begins at no multiple of %d bytes", step, plan->steps[step].name, what,
+           PIECE);
+}
+
+/* Libraries of products and convolutions read in pieces. */
 static void check_alignment(const Plan *plan)
 {
-    for (int i = 0; i < plan->steps_count; i++)
-        for (int j = 0; j < plan->steps[i].refs_count; j++) {
-            PlanOperand operand = plan->plan_steps[i].operands[j];
-            StepKind kind = plan->steps[i].kind;
-            CHECKF((kind != STEP_CONV && kind != STEP_GEMM) || operand.value < 0 ||
-                       (plan->values[operand.value].off + operand.off) % 16 == 0,
-                   "step %d (%s): operand %d begins at no multiple of 16 bytes", i,
-                   plan->steps[i].name, j);
-        }
+    for (int i = 0; i < plan->steps_count; i++) {
+        const PlanStep *place = &plan->plan_steps[i];
+        StepKind kind = plan->steps[i].kind;
+        if (kind != STEP_CONV && kind != STEP_GEMM)
+            continue;
+        for (int j = 0; j < plan->steps[i].refs_count; j++)
+            check_pieces(plan, i, place->operands[j], "an operand");
+        check_pieces(plan, i, place->packed, "the packed weight");
+        check_pieces(plan, i, place->workspace, "the workspace");
+    }
 }
 
 void plan_check(const Plan *plan)

@@ -41,8 +41,8 @@ static void print_operand(FILE *file, const Plan *plan, PlanOperand operand, boo
     fprintf(file, " %s%d[", written ? "=" : "%", operand.value);
     for (int i = 0; i < v->value->dims.rank; i++)
         fprintf(file, "%s%lld", i ? "," : "", (long long)v->value->dims.d[i]);
-    fprintf(file, "]@%s%d+%llu", slab_names[v->slab], v->buffer,
-            (unsigned long long)(v->off + operand.off));
+    fprintf(file, "]%s@%s%d+%llu", v->stored == DTYPE_F32 ? "" : dtype_word(v->stored),
+            slab_names[v->slab], v->buffer, (unsigned long long)(v->off + operand.off));
 }
 
 void plan_dump_steps(const Plan *plan, void *file)

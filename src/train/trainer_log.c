@@ -21,8 +21,11 @@ static void tell_precision(const Trainer *t)
 
 static void tell_scale(const Trainer *t)
 {
-    SAY(t, "loss scale %g; of %lld steps so far %lld skipped, as their gradients overflowed",
-        t->run.scale, (long long)t->at.done, (long long)t->at.overflows);
+    if (t->at.done == 0)
+        SAY(t, "loss scale %g", t->run.scale);
+    else
+        SAY(t, "loss scale %g; of %lld steps so far %lld skipped, as their gradients overflowed",
+            t->run.scale, (long long)t->at.done, (long long)t->at.overflows);
 }
 
 void trainer_tell_start(const Trainer *t)

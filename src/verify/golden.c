@@ -43,12 +43,24 @@ static Status share_ranks(Golden *g)
     return STATUS_OK;
 }
 
+Status golden_stores_nothing(const char *path, const GoldenOptions *options)
+{
+    if (!options->amp || storage_find(options->amp) == DTYPE_F32)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "%s: --amp %s: nothing of it is stored in 16 bits. Whole steps are: step/... "
+                       "in `paco verify --list`",
+                       path, options->amp);
+}
+
 static Status read_config(Golden *g)
 {
     const Json *c = g->config;
     ModelConfig *m = &g->config_of_model;
     const char *arch = json_text(c, "arch", ""), *method = json_text(c, "method", "paco");
     bool loss_only = strcmp(json_text(c, "what", ""), "loss") == 0;
+    if (loss_only)
+        TRY(golden_stores_nothing(g->path, g->options));
     if (!arch_find(arch) || method_find(method) < 0)
         return status_fail(STATUS_INPUT, "%s: config: unknown architecture '%s' or method '%s'",
                            g->path, arch, method);

@@ -21,4 +21,8 @@ typedef struct GoldenOptions {
  * is none. */
 Status golden_verify(const char *path, const GoldenOptions *options, FILE *out, bool *passed);
 
+/* Of a file without layers: STATUS_USAGE where --amp asks for 16 bits, as there is nothing to store
+ * in them, and a PASS would tell of nothing. */
+Status golden_stores_nothing(const char *path, const GoldenOptions *options);
+
 #endif

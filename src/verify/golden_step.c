@@ -83,9 +83,9 @@ static Status compare_untouched(Golden *g, const char *cat, const Json *probe, d
     return STATUS_OK;
 }
 
-static Status compare_named(Golden *g, const char *cat)
+/* Tensors of the file that have the names of values. */
+static Status compare_named(Golden *g, const char *cat, const Json *tensors)
 {
-    const Json *tensors = json_get(g->expected, cat);
     double whole = golden_whole(tensors);
     for (const Json *t = tensors ? tensors->child : NULL; t; t = t->next) {
         const Value *v = graph_find(g->run.model.graph, t->key);
@@ -163,6 +163,10 @@ static Status compare_step(Golden *g, const Json *step, int number)
     golden_must_equal(g, "correct images", json_number(step, "correct", -1), total);
     if (json_get(step, "grads"))
         TRY(compare_gradients(g, json_get(step, "grads")));
+    if (json_get(step, "stem")) {
+        TRY(replicas_share_statistics(&g->run));
+        TRY(compare_named(g, "stem", json_get(step, "stem")));
+    }
     if (!g->run.model.scaler)
         return STATUS_OK;
     golden_must_equal(g, "loss scale", json_number(step, "loss_scale", g->run.scale), g->run.scale);
@@ -205,7 +209,7 @@ static Status run_steps(Golden *g)
     TRY(replicas_share_statistics(&g->run));
     TRY(compare_updates(g));
     for (int i = 0; i < 3; i++)
-        TRY(compare_named(g, named[i]));
+        TRY(compare_named(g, named[i], json_get(g->expected, named[i])));
     golden_must_equal(g, "queue_ptr", json_number(g->expected, "queue_ptr", -1), g->at.queue_head);
     return STATUS_OK;
 }

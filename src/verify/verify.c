@@ -30,9 +30,11 @@ static Status run_one(const VerifyOptions *options, const char *name, FILE *out,
     char *path;
     TRY(golden_find(name, &path));
     Status status;
-    if (golden_is_images(path))
-        status = run_images(path, options->image, out, passed);
-    else if (options->image)
+    if (golden_is_images(path)) {
+        status = golden_stores_nothing(path, &options->golden);
+        if (status == STATUS_OK)
+            status = run_images(path, options->image, out, passed);
+    } else if (options->image)
         status = status_fail(STATUS_USAGE, "verify: --image: %s is no folder of image cases", path);
     else
         status = golden_verify(path, &options->golden, out, passed);

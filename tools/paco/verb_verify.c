@@ -45,53 +45,55 @@ static int usage_error(const char *what)
     return STATUS_USAGE;
 }
 
-/* Each takes the value of one option: what is wrong with it, or NULL. */
-static const char *set_device(VerifyOptions *options, const char *value)
+/* Each takes the value of one option; false: it is none. */
+static bool set_device(VerifyOptions *options, const char *value)
 {
     options->golden.session.device = value;
-    return NULL;
+    return true;
 }
 
-static const char *set_image(VerifyOptions *options, const char *value)
+static bool set_image(VerifyOptions *options, const char *value)
 {
     options->image = value;
-    return NULL;
+    return true;
 }
 
-static const char *set_kernels(VerifyOptions *options, const char *value)
+static bool set_kernels(VerifyOptions *options, const char *value)
 {
     options->golden.session.on.kernels = value;
-    return NULL;
+    return true;
 }
 
-static const char *set_amp(VerifyOptions *options, const char *value)
+static bool set_amp(VerifyOptions *options, const char *value)
 {
     options->golden.amp = value;
-    return storage_find(value) < 0 ? "--amp needs fp32, fp16 or bf16" : NULL;
+    return storage_find(value) >= 0;
 }
 
-static const char *set_math(VerifyOptions *options, const char *value)
+static bool set_math(VerifyOptions *options, const char *value)
 {
     int math = math_find(value);
-    if (math < 0)
-        return "--math needs strict or tf32";
-    options->golden.session.on.math = (Math)math;
-    return NULL;
+    options->golden.session.on.math = math < 0 ? MATH_STRICT : (Math)math;
+    return math >= 0;
 }
 
-static const char *set_steps(VerifyOptions *options, const char *value)
+static bool set_steps(VerifyOptions *options, const char *value)
 {
     options->golden.steps = atoi(value);
-    return options->golden.steps < 1 ? "--steps needs a number of at least 1" : NULL;
+    return options->golden.steps >= 1;
 }
 
-/* The options that have a value. */
+/* The options that have a value, and what values there are. */
 static const struct ValueOption {
-    const char *name;
-    const char *(*set)(VerifyOptions *options, const char *value);
+    const char *name, *needs;
+    bool (*set)(VerifyOptions *options, const char *value);
 } value_options[] = {
-    {"--device", set_device}, {"--image", set_image}, {"--kernels", set_kernels},
-    {"--amp", set_amp},       {"--math", set_math},   {"--steps", set_steps},
+    {"--device", "ref, ref32, opencl, opencl:N or auto", set_device},
+    {"--image", "a photograph", set_image},
+    {"--kernels", "cpu or gpu", set_kernels},
+    {"--amp", "fp32, fp16 or bf16", set_amp},
+    {"--math", "strict or tf32", set_math},
+    {"--steps", "a number of at least 1", set_steps},
 };
 
 static const struct ValueOption *find_value_option(const char *name)
@@ -100,6 +102,16 @@ static const struct ValueOption *find_value_option(const char *name)
         if (!strcmp(name, value_options[i].name))
             return &value_options[i];
     return NULL;
+}
+
+/* value: NULL where the option is the last word. */
+static int take_value(VerifyOptions *options, const struct ValueOption *option, const char *value)
+{
+    if (value && option->set(options, value))
+        return STATUS_OK;
+    log_error("verify: %s needs %s%s%.60s. `paco verify --help` lists the options", option->name,
+              option->needs, value ? ", not " : "", value ? value : "");
+    return STATUS_USAGE;
 }
 
 /* Every process compares; process 0 prints. */
@@ -152,11 +164,9 @@ int verb_verify(int argc, char **argv)
         else if (!strcmp(a, "--list"))
             list = true;
         else if ((option = find_value_option(a))) {
-            if (++i == argc)
-                return usage_error("an option lacks its value");
-            const char *wrong = option->set(&options, argv[i]);
-            if (wrong)
-                return usage_error(wrong);
+            const char *value = i + 1 < argc ? argv[++i] : NULL;
+            if (take_value(&options, option, value) != STATUS_OK)
+                return STATUS_USAGE;
         } else if (a[0] == '-')
             return usage_error("unknown option");
         else
