@@ -280,11 +280,16 @@ Grid lower_teams(const Lowering *l, int64_t x, int64_t y, int64_t z)
     return (Grid){{(uint32_t)x * team(l), (uint32_t)y, (uint32_t)z}, team(l)};
 }
 
+static int tile_vectors(const Lowering *l)
+{
+    return CHANNEL_TILE / device_lanes(l->plan->info);
+}
+
 Grid lower_planes(const Lowering *l, Layout a, int64_t least)
 {
     int64_t planes = (int64_t)a.tiles * a.N;
-    /* On GPUs a team takes the four vectors of a tile of channels, one by each of its members. */
-    int64_t parts = divide_up(a.HW, on_cpu(l) ? least : team(l) / 4);
+    /* On GPUs a team takes the vectors of a tile of channels, one by each of its members. */
+    int64_t parts = divide_up(a.HW, on_cpu(l) ? least : team(l) / tile_vectors(l));
     return lower_teams(l, lower_splits(l, planes, parts), a.tiles, a.N);
 }
 
@@ -298,7 +303,7 @@ int lower_pieces(const Lowering *l, Layout a)
 {
     enum { LEAST_ROUNDS = 4 }; /* pixels of each member of a team */
     int64_t wanted = divide_up(busy_items(l) / team(l), (int64_t)a.tiles * a.N),
-            most = a.HW / team(l) * 4 / LEAST_ROUNDS;
+            most = a.HW / team(l) * tile_vectors(l) / LEAST_ROUNDS;
     int64_t pieces = wanted < most ? wanted : most;
     return on_cpu(l) || pieces < 1 ? 1 : (int)pieces;
 }
