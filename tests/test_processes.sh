@@ -78,6 +78,19 @@ same_bits() {
     done
 }
 
+# Hosts with as many processes each sum among themselves first: hosts of names alone, one after another.
+same_on_hosts() { # R P PROCESSES_OF_A_HOST
+    unshare -u true 2>/dev/null || { echo "skipped: hosts of several processes: no namespaces of names here"; return; }
+    rm -rf "$folder/one" "$folder/many"
+    trained "$folder/one" 1 --ranks "$1" --batch 24 --epochs 1 --warmup 0 --device ref32
+    timeout 300 "mpirun.$engine" -n "$2" bash -c 'rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}
+        exec unshare -u sh -c "hostname host$((rank / $0)); exec \"\$@\"" sh "$@"' "$3" "$paco" train "${tiny_options[@]}" \
+        --out "$folder/many" --ranks "$1" --batch 24 --epochs 1 --warmup 0 --device ref32 >"$folder/stdout" 2>"$folder/stderr" ||
+        { fail "$engine: $2 processes, $3 a host: exit $?"; cat "$folder/stderr"; }
+    [ "$(tensors "$folder/one")" = "$(tensors "$folder/many")" ] ||
+        fail "$engine: $1 ranks, $2 processes, $3 a host: other tensors than those of one process"
+}
+
 # A run of 2 processes that stops goes on with 1 and 4, and the other way round.
 resumes() {
     local from to ways=("2 1" "1 4")
@@ -149,6 +162,8 @@ for engine in "${engines[@]}"; do
         golden 4 opencl step/resnet32_4ranks
         golden 2 ref step/resnet20_bf16
         same_bits 6 12 --device ref --amp bf16
+        same_on_hosts 12 4 2
+        [ -z "${PACO_FULL:-}" ] || { same_on_hosts 6 6 2; same_on_hosts 6 6 3; same_on_hosts 12 6 4; }
         resumes
         fast
         lost

@@ -20,6 +20,8 @@ enum { HOST_ROOM = 64 };
 struct Comm {
     const CommEngine *engine;
     int count, index;
+    int host;   /* of comm_host */
+    bool local; /* all on one host */
     bool wide, fast;
     Hub *hub; /* of process 0, where the launcher has none */
     Watch *watch;
@@ -42,16 +44,21 @@ static bool hub_of_launcher(WatchPlace *place)
     return text && sscanf(text, "%u:%32[0-9a-f]", &place->port, place->secret) == 2;
 }
 
-static bool one_host(Comm *c)
+/* Who is on which host. */
+static void find_hosts(Comm *c)
 {
-    char *hosts = mem_zero((size_t)c->count, HOST_ROOM);
-    gethostname(hosts + c->index * HOST_ROOM, HOST_ROOM - 1);
-    comm_gather(c, hosts, HOST_ROOM);
-    bool one = true;
-    for (int p = 1; p < c->count; p++)
-        one &= strcmp(hosts, hosts + p * HOST_ROOM) == 0;
-    free(hosts);
-    return one;
+    char(*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
+    gethostname(names[c->index], HOST_ROOM - 1);
+    comm_gather(c, names, HOST_ROOM);
+    int each = 1;
+    while (each < c->count && strcmp(names[0], names[each]) == 0)
+        each++;
+    c->local = each == c->count;
+    bool even = c->count % each == 0;
+    for (int p = each; p < c->count && even; p++)
+        even = (strcmp(names[p - 1], names[p]) == 0) == (p % each != 0);
+    c->host = even ? each : c->count;
+    free(names);
 }
 
 /* Signs of life, by the launcher's hub or one in process 0. */
@@ -59,9 +66,9 @@ static Status open_watch(Comm *c, double timeout)
 {
     WatchPlace place;
     if (!hub_of_launcher(&place)) {
-        bool local = one_host(c);
-        Status status =
-            c->index == 0 ? hub_open(c->count, timeout, local, &c->hub, &place) : STATUS_OK;
+        Status status = c->index == 0
+                            ? hub_open(c->count, timeout, c->local, &c->hub, &place)
+                            : STATUS_OK;
         TRY(comm_status(c, status));
         comm_broadcast(c, &place, sizeof place);
     }
@@ -101,6 +108,7 @@ Status comm_open(double timeout, Comm **comm)
     }
     *comm = mem_zero(1, sizeof **comm);
     **comm = c;
+    find_hosts(*comm);
     return open_watch(*comm, timeout);
 }
 
@@ -122,6 +130,11 @@ int comm_count(const Comm *c)
 int comm_index(const Comm *c)
 {
     return c ? c->index : 0;
+}
+
+int comm_host(const Comm *c)
+{
+    return c ? c->host : 1;
 }
 
 void comm_list(void *file)

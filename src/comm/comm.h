@@ -25,6 +25,9 @@ void comm_close(Comm *comm, Status status);
 /* How many there are, and which of them this one is, from 0 on. */
 int comm_count(const Comm *comm);
 int comm_index(const Comm *comm);
+/* How many processes a host has, where all hosts have as many and neighbours are together; else all
+ * count as one host's. */
+int comm_host(const Comm *comm);
 /* Prints every engine: whether its module is there, and why not. */
 void comm_list(void *file);
 

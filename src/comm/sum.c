@@ -1,5 +1,9 @@
-/* A part at a time, so that little memory is needed: of a part, pieces come in from all processes
- * for the slice that this one owns, and the slices of the result go out to all. */
+/* A part at a time, so that little memory is needed. Processes of a host talk to each other more
+ * cheaply than hosts do, so a part is summed in levels: first among the processes of each host,
+ * then, where there are several, between those of the hosts that own the same slice. On a level
+ * every member gets the others' pieces of the slice that it owns and adds up what the tree joins;
+ * what it holds then is a piece of the next level. Then the slices of the result go out to all
+ * members, level by level back. */
 #include "comm/sum.h"
 
 #include "base/arena.h"
@@ -10,71 +14,121 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART = 4 << 20 /* elements */, SLICE_UNIT = 16 };
+enum { PART = 4 << 20 /* elements */, SLICE_UNIT = 16, LEVELS_MAX = 2 };
+
+/* The processes that a level joins: first, first + stride ... */
+typedef struct Level {
+    int first, stride, count, own; /* own: which of them this process is */
+    int pieces;                    /* of all members together, in the order of ranks */
+    RankNode *nodes;               /* [pieces] what each is the sum of */
+    int *begin;                    /* [count + 1] number of a member's first piece */
+    char **slices;                 /* [pieces] of the owned slice */
+} Level;
 
 typedef struct Summing {
     Comm *comm;
     const CommSum *sum;
     Ranks ranks;
-    size_t element;     /* bytes */
-    int processes, own; /* own: this process's number */
-    int pieces;         /* of all processes together, in the order of ranks */
-    RankNode *nodes;    /* [pieces] what each is the sum of */
-    int *first;         /* [processes + 1] number of a process's first piece */
-    char **slices;      /* [pieces] of the owned slice */
-    char *part;         /* the part, and before that, one piece of it */
+    size_t element; /* bytes */
+    Level levels[LEVELS_MAX];
+    int level_count;
+    char *part; /* [own pieces][elements of a part]; in the end the first of them is the sum */
+    char **own; /* [own pieces] each of them */
     int *transfers;
     int transfer_count;
 } Summing;
 
-/* Where process p's slice of n elements begins. */
-static int64_t slice_begin(const Summing *s, int64_t n, int p)
+static int member(const Level *l, int m)
 {
-    int64_t unit = (n + SLICE_UNIT - 1) / SLICE_UNIT, begin = unit * p / s->processes * SLICE_UNIT;
+    return l->first + m * l->stride;
+}
+
+/* Where member m's slice of n elements begins. */
+static int64_t slice_begin(const Level *l, int64_t n, int m)
+{
+    int64_t unit = (n + SLICE_UNIT - 1) / SLICE_UNIT, begin = unit * m / l->count * SLICE_UNIT;
     return begin < n ? begin : n;
 }
 
-static int64_t slice_count(const Summing *s, int64_t n, int p)
+static int64_t slice_count(const Level *l, int64_t n, int m)
 {
-    return slice_begin(s, n, p + 1) - slice_begin(s, n, p);
+    return slice_begin(l, n, m + 1) - slice_begin(l, n, m);
 }
 
-static void list_pieces(Summing *s)
+/* The ranks whose sums a member brings to a level: its own, or on the second level its host's. */
+static Ranks brought(const Summing *s, const Level *l, int m)
+{
+    int processes = comm_count(s->comm), each = s->ranks.all / processes;
+    int own = l == s->levels ? each : each * s->levels[0].count;
+    return (Ranks){.all = s->ranks.all, .first = member(l, m) / (own / each) * own, .own = own};
+}
+
+static void list_pieces(const Summing *s, Level *l)
 {
     RankNode nodes[RANK_NODES_MAX];
-    s->first = mem_zero((size_t)s->processes + 1, sizeof *s->first);
-    for (int p = 0; p < s->processes; p++) {
-        Ranks share = ranks_share(s->ranks.all, s->processes, p);
-        int count = ranks_nodes(share, nodes);
-        s->nodes = mem_grow(s->nodes, (size_t)(s->pieces + count) * sizeof *s->nodes);
-        memcpy(s->nodes + s->pieces, nodes, (size_t)count * sizeof *nodes);
-        s->pieces += count;
-        s->first[p + 1] = s->pieces;
+    l->begin = mem_zero((size_t)l->count + 1, sizeof *l->begin);
+    for (int m = 0; m < l->count; m++) {
+        int count = ranks_nodes(brought(s, l, m), nodes);
+        l->nodes = mem_grow(l->nodes, (size_t)(l->pieces + count) * sizeof *l->nodes);
+        memcpy(l->nodes + l->pieces, nodes, (size_t)count * sizeof *nodes);
+        l->pieces += count;
+        l->begin[m + 1] = l->pieces;
     }
+}
+
+static void begin_level(Summing *s, Level level, int64_t n)
+{
+    Level *l = &s->levels[s->level_count++];
+    *l = level;
+    list_pieces(s, l);
+    l->slices = mem_zero((size_t)l->pieces, sizeof *l->slices);
+    for (int i = 0; i < l->pieces; i++) /* the longest slice, rounded up */
+        l->slices[i] = mem_alloc((size_t)(n / l->count + 2 * SLICE_UNIT) * s->element);
+}
+
+static int own_pieces(const Level *l)
+{
+    return l->begin[l->own + 1] - l->begin[l->own];
 }
 
 static void begin(Summing *s)
 {
     int64_t n = s->sum->count < PART ? s->sum->count : PART;
-    list_pieces(s);
-    s->slices = mem_zero((size_t)s->pieces, sizeof *s->slices);
-    for (int i = 0; i < s->pieces; i++) /* the longest slice, rounded up */
-        s->slices[i] = mem_alloc((size_t)(n / s->processes + 2 * SLICE_UNIT) * s->element);
-    int own = s->first[s->own + 1] - s->first[s->own];
+    int all = comm_count(s->comm), index = comm_index(s->comm), host = comm_host(s->comm);
+    begin_level(
+        s, (Level){.first = index / host * host, .stride = 1, .count = host, .own = index % host},
+        n);
+    if (host < all)
+        begin_level(
+            s,
+            (Level){
+                .first = index % host, .stride = host, .count = all / host, .own = index / host},
+            n / host + 2 * SLICE_UNIT);
+    int own = own_pieces(s->levels);
     s->part = mem_alloc((size_t)(n * own) * s->element);
-    s->transfers =
-        mem_zero((size_t)(s->pieces + own * s->processes + 2 * s->processes), sizeof *s->transfers);
+    s->own = mem_zero((size_t)own, sizeof *s->own);
+    int most = 0;
+    for (int k = 0; k < s->level_count; k++) {
+        const Level *l = &s->levels[k];
+        int count = l->pieces + own_pieces(l) * l->count + 2 * l->count;
+        most = count > most ? count : most;
+    }
+    s->transfers = mem_zero((size_t)most, sizeof *s->transfers);
 }
 
 static void end(Summing *s)
 {
-    for (int i = 0; i < s->pieces; i++)
-        free(s->slices[i]);
-    free(s->slices);
+    for (int k = 0; k < s->level_count; k++) {
+        Level *l = &s->levels[k];
+        for (int i = 0; i < l->pieces; i++)
+            free(l->slices[i]);
+        free(l->slices);
+        free(l->nodes);
+        free(l->begin);
+    }
     free(s->transfers);
+    free(s->own);
     free(s->part);
-    free(s->nodes);
-    free(s->first);
 }
 
 static void wait_all(Summing *s)
@@ -97,23 +151,22 @@ static void receive(Summing *s, char *data, int64_t n, int from)
 }
 
 /* Every piece of the owned slice comes here, every other slice of the own pieces goes out. */
-static Status exchange_pieces(Summing *s, int64_t at, int64_t n)
+static void exchange_pieces(Summing *s, Level *l, char *const *own, int64_t n)
 {
-    int64_t mine = slice_count(s, n, s->own);
-    for (int p = 0; p < s->processes; p++)
-        for (int i = s->first[p]; i < s->first[p + 1] && p != s->own; i++)
-            receive(s, s->slices[i], mine, p);
-    for (int piece = 0, i = s->first[s->own]; i < s->first[s->own + 1]; piece++, i++) {
-        char *from = s->part + (size_t)(n * piece) * s->element;
-        TRY(s->sum->load(s->sum->owner, piece, at, n, from));
-        for (int p = 0; p < s->processes; p++)
-            if (p != s->own)
-                send(s, from + (size_t)slice_begin(s, n, p) * s->element, slice_count(s, n, p), p);
-        memcpy(s->slices[i], from + (size_t)slice_begin(s, n, s->own) * s->element,
+    int64_t mine = slice_count(l, n, l->own);
+    for (int m = 0; m < l->count; m++)
+        for (int i = l->begin[m]; i < l->begin[m + 1] && m != l->own; i++)
+            receive(s, l->slices[i], mine, member(l, m));
+    for (int piece = 0; piece < own_pieces(l); piece++) {
+        for (int m = 0; m < l->count; m++)
+            if (m != l->own)
+                send(s, own[piece] + (size_t)slice_begin(l, n, m) * s->element,
+                     slice_count(l, n, m), member(l, m));
+        memcpy(l->slices[l->begin[l->own] + piece],
+               own[piece] + (size_t)slice_begin(l, n, l->own) * s->element,
                (size_t)mine * s->element);
     }
     wait_all(s);
-    return STATUS_OK;
 }
 
 /* left += right */
@@ -127,48 +180,66 @@ static void add(const Summing *s, char *left, const char *right, int64_t n)
             ((double *)left)[i] += ((const double *)right)[i];
 }
 
-/* The pieces of the owned slice become their sum, in the first of them: halves meet as soon as both
- * are complete. */
-static void add_pieces(Summing *s, int64_t n)
+/* Halves among the pieces of the owned slice meet as soon as both are complete. What is left comes
+ * to the front: as many pieces as the next level brings, on the last one the sum. */
+static void add_pieces(const Summing *s, Level *l, int64_t n)
 {
-    int stack[RANK_NODES_MAX], held = 0;
+    int held = 0;
     RankNode nodes[RANK_NODES_MAX];
-    for (int i = 0; i < s->pieces; i++) {
+    for (int i = 0; i < l->pieces; i++) {
         CHECK(held < RANK_NODES_MAX);
-        stack[held] = i;
-        nodes[held++] = s->nodes[i];
+        char *slice =
+            l->slices[i]; /* the one that it changes places with is joined to another already */
+        l->slices[i] = l->slices[held];
+        l->slices[held] = slice;
+        nodes[held++] = l->nodes[i];
         while (held > 1 && ranks_halves(s->ranks.all, nodes[held - 2], nodes[held - 1])) {
-            add(s, s->slices[stack[held - 2]], s->slices[stack[held - 1]], n);
+            add(s, l->slices[held - 2], l->slices[held - 1], n);
             nodes[held - 2].end = nodes[held - 1].end;
             held--;
         }
     }
-    CHECK(held == 1 && stack[0] == 0);
+    CHECK(held == (l + 1 < s->levels + s->level_count ? own_pieces(l + 1) : 1));
 }
 
-static Status exchange_sums(Summing *s, int64_t at, int64_t n)
+/* The owned slices of all members: data[n], of which this process has its own. */
+static void exchange_sums(Summing *s, const Level *l, char *data, int64_t n)
 {
-    int64_t mine = slice_count(s, n, s->own);
-    for (int p = 0; p < s->processes; p++)
-        if (p != s->own)
-            receive(s, s->part + (size_t)slice_begin(s, n, p) * s->element, slice_count(s, n, p),
-                    p);
-    for (int p = 0; p < s->processes; p++)
-        if (p != s->own)
-            send(s, s->slices[0], mine, p);
-    memcpy(s->part + (size_t)slice_begin(s, n, s->own) * s->element, s->slices[0],
-           (size_t)mine * s->element);
+    char *mine = data + (size_t)slice_begin(l, n, l->own) * s->element;
+    for (int m = 0; m < l->count; m++)
+        if (m != l->own)
+            receive(s, data + (size_t)slice_begin(l, n, m) * s->element, slice_count(l, n, m),
+                    member(l, m));
+    for (int m = 0; m < l->count; m++)
+        if (m != l->own)
+            send(s, mine, slice_count(l, n, l->own), member(l, m));
     wait_all(s);
-    return s->sum->store(s->sum->owner, at, n, s->part);
+}
+
+/* The sum of own[pieces][n], in the first of them. */
+static void sum_level(Summing *s, int level, char *const *own, int64_t n)
+{
+    Level *l = &s->levels[level];
+    int64_t mine = slice_count(l, n, l->own);
+    exchange_pieces(s, l, own, n);
+    add_pieces(s, l, mine);
+    if (level + 1 < s->level_count)
+        sum_level(s, level + 1, l->slices, mine);
+    memcpy(own[0] + (size_t)slice_begin(l, n, l->own) * s->element, l->slices[0],
+           (size_t)mine * s->element);
+    exchange_sums(s, l, own[0], n);
 }
 
 static Status sum_parts(Summing *s)
 {
     for (int64_t at = 0; at < s->sum->count; at += PART) {
         int64_t left = s->sum->count - at, n = left < PART ? left : PART;
-        TRY(exchange_pieces(s, at, n));
-        add_pieces(s, slice_count(s, n, s->own));
-        TRY(exchange_sums(s, at, n));
+        for (int i = 0; i < own_pieces(s->levels); i++) {
+            s->own[i] = s->part + (size_t)(n * i) * s->element;
+            TRY(s->sum->load(s->sum->owner, i, at, n, s->own[i]));
+        }
+        sum_level(s, 0, s->own, n);
+        TRY(s->sum->store(s->sum->owner, at, n, s->own[0]));
     }
     return STATUS_OK;
 }
@@ -176,7 +247,7 @@ static Status sum_parts(Summing *s)
 /* By the engine: what this process holds of a part, added up here, then over all processes. */
 static Status sum_fast(Summing *s)
 {
-    int pieces = s->first[s->own + 1] - s->first[s->own];
+    int pieces = own_pieces(s->levels);
     for (int64_t at = 0; at < s->sum->count; at += PART) {
         int64_t left = s->sum->count - at, n = left < PART ? left : PART;
         for (int i = 0; i < pieces; i++) {
@@ -196,12 +267,10 @@ Status comm_sum(Comm *comm, Ranks ranks, const CommSum *sum)
     Summing s = {.comm = comm,
                  .sum = sum,
                  .ranks = ranks,
-                 .processes = comm_count(comm),
-                 .own = comm_index(comm),
                  .element = comm_wide(comm) ? sizeof(double) : sizeof(float)};
-    if (s.processes == 1 || sum->count == 0)
+    if (comm_count(comm) == 1 || sum->count == 0)
         return STATUS_OK;
-    CHECK(ranks.own * s.processes == ranks.all);
+    CHECK(ranks.own * comm_count(comm) == ranks.all);
     begin(&s);
     WatchPhase before = watch_enter(WATCH_TOGETHER, "sum of gradients");
     Status status = comm_fast(comm) ? sum_fast(&s) : sum_parts(&s);

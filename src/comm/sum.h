@@ -2,7 +2,8 @@
  * comm/ranks.h, however the ranks are spread, so its bits depend on the recipe alone.
  *
  * The vector goes in parts. Of each part every process owns a slice: the others send it their
- * partial sums of that slice, it adds them up, and sends the result to all. */
+ * partial sums of that slice, it adds them up, and sends the result to all. With several hosts that
+ * happens within each host first, so that between hosts goes what one process would send. */
 #ifndef PACO_COMM_SUM_H
 #define PACO_COMM_SUM_H
 

@@ -102,7 +102,7 @@ static void run_node(Interp *interp, const Node *n, const StepParams *state)
         out[j] = data_of(interp, n->out[j]);
     check_context = n->name;
     const Op *op = op_get(n->op);
-    op->reference(&(RefCall){.node = n, .state = state, .in = in, .out = out});
+    op->reference(&(RefCall){.node = n, .state = state, .in = in, .out = out, .type = interp->type});
     check_context = NULL;
     for (int j = 0; j < n->in_count; j++)
         if (n->in[j] && in[j] != interp->data[n->in[j]->id])

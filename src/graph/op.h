@@ -76,6 +76,7 @@ typedef struct RefCall {
     const StepParams *state;
     double **in;  /* NODE_MAX_IN; NULL for absent inputs */
     double **out;
+    DType type; /* of numbers: DTYPE_F64, or DTYPE_F32 where outputs are rounded to it */
 } RefCall;
 
 typedef enum OpTrait {

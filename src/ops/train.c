@@ -199,7 +199,7 @@ void grad_sum_reference(const RefCall *call)
     for (int64_t i = 0; i < count; i++) {
         double x = call->in[0][i];
         for (int s = sum.held - 1; s >= to; s--)
-            x += call->in[1 + s][i];
+            x = dtype_round(call->type, x + call->in[1 + s][i]); /* as processes do, who send sums */
         call->in[1 + to][i] = x;
     }
 }
