@@ -57,6 +57,8 @@ Status discover_info(int index, DeviceInfo *info)
     snprintf(info->name, sizeof info->name, "%.120s", p.name);
     snprintf(info->platform, sizeof info->platform, "CUDA %d.%d, cuDNN %zu", runtime / 1000,
              runtime % 1000 / 10, cudnnGetVersion());
+    snprintf(info->slot, sizeof info->slot, "%04x:%02x:%02x.0", (unsigned)p.pciDomainID & 0xffff,
+             (unsigned)p.pciBusID & 0xff, (unsigned)p.pciDeviceID & 0xff);
     snprintf(info->vendor, sizeof info->vendor, "NVIDIA");
     snprintf(info->driver, sizeof info->driver, "for CUDA %d.%d", driver / 1000,
              driver % 1000 / 10);

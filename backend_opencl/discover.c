@@ -85,6 +85,16 @@ static bool has_extension(const char *list, const char *name)
     return false;
 }
 
+/* Where the device is plugged in, as far as its driver says. */
+static void find_slot(cl_device_id id, const char *extensions, char slot[32])
+{
+    enum { PCI_BUS_INFO = 0x410F }; /* CL_DEVICE_PCI_BUS_INFO_KHR, of newer headers */
+    cl_uint pci[4]; /* domain, bus, device, function */
+    if (has_extension(extensions, "cl_khr_pci_bus_info") &&
+        clGetDeviceInfo(id, PCI_BUS_INFO, sizeof pci, pci, NULL) == CL_SUCCESS)
+        snprintf(slot, 32, "%04x:%02x:%02x.%x", pci[0], pci[1], pci[2], pci[3]);
+}
+
 static void describe(Found found, DeviceInfo *info)
 {
     cl_device_id id = found.device;
@@ -111,6 +121,7 @@ static void describe(Found found, DeviceInfo *info)
         info->caps |= CAP_ACCELERATOR;
     if (discover_number(id, CL_DEVICE_HOST_UNIFIED_MEMORY))
         info->caps |= CAP_UNIFIED_MEMORY;
+    find_slot(id, extensions, info->slot);
     info->caps |= has_extension(extensions, "cl_khr_fp16") ? CAP_FP16 : 0;
     info->caps |= has_extension(extensions, "cl_khr_fp64") ? CAP_FP64 : 0;
     info->caps |= has_extension(extensions, "cl_khr_subgroup_shuffle") ? CAP_SUBGROUPS : 0;

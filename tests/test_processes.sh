@@ -173,8 +173,31 @@ for engine in "${engines[@]}"; do
     same_bits 2 8 --amp fp16
     same_bits 2 8 --method balanced_softmax
 done
-# One process on the reference, one on a device: not the same bits, but the same step.
+# One process on the reference, one on a device: not the same bits, but the same step, and the user is told, once.
 engine=${engines[0]}
-"mpirun.$engine" -n 1 "$paco" verify --device ref step/resnet20_sharp : -n 1 "$paco" verify --device opencl step/resnet20_sharp \
-    >"$folder/stdout" 2>"$folder/stderr" || { fail "mixed devices: exit $?"; cat "$folder/stdout" "$folder/stderr"; }
+on 2 verify --device ref,opencl step/resnet20_sharp
+[ $status = 0 ] || { fail "mixed devices: exit $status"; cat "$folder/stdout" "$folder/stderr"; }
+if [ -z "${PACO_SHORT:-}" ]; then
+    train "$folder/mixed" 2 --ranks 2 --device ref32,opencl
+    refused 0 'process 1 has other arithmetic than process 0'
+    train "$folder/alike" 2 --ranks 2 --device ref32,ref32 --stop-after 1
+    grep -q 'other arithmetic' "$folder/stderr" && fail "equal devices are called different"
+fi
+train "$folder/none" 3 --ranks 3 --batch 6 --device ref32,ref32
+refused 2 'process 2 is number 3 of its host, the list has 2'
+train "$folder/none" 1 --ranks 2 --device ref32,ref32
+refused 2 'a list is for several processes'
+train "$folder/none" 2 --ranks 2 --device ref32,
+refused 2 'unknown backend'
+
+# Two processes on one GPU are told; on one processor they are not.
+sim=$(dirname "$paco")/sim
+if [ -n "${PACO_SHORT:-}" ] || [ ! -e "$sim/libpaco_cuda.so" ]; then
+    echo "skipped: two processes on one GPU: no simulated one, or under sanitizers"
+else
+    PACO_BACKENDS=$sim train "$folder/shared" 2 --ranks 2 --device cuda:0 --stop-after 1
+    refused 75 'processes 0 and 1 share one GPU (0000:'
+    PACO_BACKENDS=$sim train "$folder/apart" 2 --ranks 2 --device cuda:0,ref32 --stop-after 1
+    grep -q 'share one GPU' "$folder/stderr" && fail "a GPU and the reference are told to be one GPU"
+fi
 exit $failed

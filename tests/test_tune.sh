@@ -44,6 +44,10 @@ cpu_sum=$(sha256sum <"${other[0]}")
 [ "$(sha256sum <"${other[0]}")" = "$cpu_sum" ] || fail "tuning the GPU's kernels changed the processors' file"
 [ "$(ls "$work"/openpaco/tuning-*.txt | wc -l)" = 2 ] || fail "expected two tuning files"
 
+# What is stored in 16 bits has results of its own, in the same file.
+"$paco" tune eval "${model[@]}" --kernels gpu --amp bf16 >"$work/tuned" 2>"$work/errors" || { cat "$work/errors"; fail "tune, bf16"; }
+for line in "$key" "$key bf16"; do grep -q "^$line = " "${table[0]}" || fail "no line for $line"; done
+
 # What is forced by name is no winner: the table keeps what it knew.
 algorithms() { sed -n 's,^\(conv.forward.* = [^ ]*\) .*,\1,p' "${table[0]}"; }
 algorithms >"$work/before"

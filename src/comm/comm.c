@@ -20,8 +20,8 @@ enum { HOST_ROOM = 64 };
 struct Comm {
     const CommEngine *engine;
     int count, index;
-    int host;   /* of comm_host */
-    bool local; /* all on one host */
+    int host, place; /* of comm_host, comm_place */
+    bool local;      /* all on one host */
     bool wide, fast;
     Hub *hub; /* of process 0, where the launcher has none */
     Watch *watch;
@@ -58,6 +58,8 @@ static void find_hosts(Comm *c)
     for (int p = each; p < c->count && even; p++)
         even = (strcmp(names[p - 1], names[p]) == 0) == (p % each != 0);
     c->host = even ? each : c->count;
+    for (int p = 0; p < c->index; p++)
+        c->place += strcmp(names[p], names[c->index]) == 0;
     free(names);
 }
 
@@ -130,6 +132,11 @@ int comm_count(const Comm *c)
 int comm_index(const Comm *c)
 {
     return c ? c->index : 0;
+}
+
+int comm_place(const Comm *c)
+{
+    return c ? c->place : 0;
 }
 
 int comm_host(const Comm *c)
@@ -228,9 +235,12 @@ void comm_add(Comm *c, void *data, size_t count)
 
 /* ------------------------------------------------------------------------------------ agreeing */
 
-/* The texts of all, one after another, `*each` bytes apart. */
-static char *gather_texts(Comm *c, const char *text, size_t *each)
+char *comm_texts(Comm *c, const char *text, size_t *each)
 {
+    if (!c) {
+        *each = strlen(text) + 1;
+        return mem_string(text);
+    }
     uint64_t *lengths = mem_zero((size_t)c->count, sizeof *lengths);
     lengths[c->index] = strlen(text) + 1;
     comm_gather(c, lengths, sizeof *lengths);
@@ -259,7 +269,7 @@ Status comm_agree(Comm *c, const char *what, const char *text)
     size_t each;
     if (!c)
         return STATUS_OK;
-    char *texts = gather_texts(c, text, &each);
+    char *texts = comm_texts(c, text, &each);
     Status status = STATUS_OK;
     for (int i = 1; i < c->count && status == STATUS_OK; i++) {
         const char *other = texts + (size_t)i * each;
@@ -290,7 +300,7 @@ Status comm_status(Comm *c, Status status)
     free(all);
     if (worst == STATUS_OK)
         return STATUS_OK;
-    char *texts = gather_texts(c, status == STATUS_OK ? "" : status_text(), &each);
+    char *texts = comm_texts(c, status == STATUS_OK ? "" : status_text(), &each);
     status_fail(worst, "%s", texts + (size_t)first * each);
     free(texts);
     return worst;

@@ -25,6 +25,8 @@ void comm_close(Comm *comm, Status status);
 /* How many there are, and which of them this one is, from 0 on. */
 int comm_count(const Comm *comm);
 int comm_index(const Comm *comm);
+/* The number of this process among those of its host. */
+int comm_place(const Comm *comm);
 /* How many processes a host has, where all hosts have as many and neighbours are together; else all
  * count as one host's. */
 int comm_host(const Comm *comm);
@@ -36,6 +38,8 @@ void comm_list(void *file);
 void comm_gather(Comm *comm, void *data, size_t each);
 /* Those of process 0 to all. */
 void comm_broadcast(Comm *comm, void *data, size_t bytes);
+/* The texts of all, one after another, `*each` bytes apart; malloc'd. */
+char *comm_texts(Comm *comm, const char *text, size_t *each);
 /* Whether all processes say the same; STATUS_USAGE in all of them where one does not: `what`, the
  * process, and both texts. */
 Status comm_agree(Comm *comm, const char *what, const char *text);

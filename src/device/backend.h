@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 5, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 6, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
 /* Copies of `fetch` that a device may hold. */
 enum { FETCHES_MAX = 8 };
 
@@ -185,6 +185,7 @@ typedef struct DeviceInfo {
     int channel_multiple;    /* without blocks: C is padded to a multiple of it */
     Math math;               /* of an opened device: what its float32 products are made of */
     Ceilings ceilings;       /* of a device on paper */
+    char slot[32];           /* where it is plugged in: a PCI place; empty: not known */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DEVICE_ROOM = 128 }; /* of a device's name in a list */
+
 struct Session {
     Graph *graph;
     double *fetched[FETCHES_MAX]; /* of the reference, by ticket */
@@ -27,10 +29,9 @@ struct Session {
     const char *name;
 };
 
-static Status open_device(Session *s, Graph *graph, const SessionOptions *options)
+static Status open_device(Session *s, Graph *graph, const char *name, const SessionOptions *options)
 {
-    Status status = device_open(options->device ? options->device : "auto", &options->on,
-                                &s->backend, &s->device);
+    Status status = device_open(name, &options->on, &s->backend, &s->device);
     if (status != STATUS_OK) {
         graph_free(graph);
         return status;
@@ -42,10 +43,43 @@ static Status open_device(Session *s, Graph *graph, const SessionOptions *option
     return plan_compile(graph, s->backend, s->device, &plan, &s->plan);
 }
 
+/* The device of this process. */
+static Status pick_device(const SessionOptions *options, char name[DEVICE_ROOM])
+{
+    const char *list = options->device ? options->device : "auto", *at = list;
+    Comm *comm = options->plan.comm;
+    int count = 1, place = comm_place(comm);
+    for (const char *c = list; *c; c++)
+        count += *c == ',';
+    if (count > 1 && !comm)
+        return status_fail(STATUS_USAGE, "--device %s: a list is for several processes (--nproc, "
+                           "mpirun), this is one", list);
+    if (count > 1 && place >= count)
+        return status_fail(STATUS_USAGE, "--device %s: process %d is number %d of its host, the list "
+                           "has %d. Name one device for all, or one for each of them", list,
+                           comm_index(comm), place + 1, count);
+    for (int i = 0; i < place && count > 1; i++)
+        at += strcspn(at, ",") + 1;
+    snprintf(name, DEVICE_ROOM, "%.*s", (int)strcspn(at, ","), at);
+    return STATUS_OK;
+}
+
+static void warn_of_math(const Session *s, const SessionOptions *options)
+{
+    if (session_math(s) != options->on.math && comm_index(options->plan.comm) == 0)
+        log_warn("--math %s: %s has none, its products are float32's",
+                 math_word(options->on.math), s->name);
+}
+
 Status session_open(Graph *graph, const SessionOptions *options, Session **out)
 {
+    char device[DEVICE_ROOM];
+    Status picked = pick_device(options, device);
+    if (picked != STATUS_OK) {
+        graph_free(graph);
+        return picked;
+    }
     Session *s = mem_zero(1, sizeof *s);
-    const char *device = options->device ? options->device : "auto";
     s->graph = graph;
     bool ref64 = strcmp(device, "ref") == 0, ref32 = strcmp(device, "ref32") == 0;
     if (ref64 || ref32) {
@@ -58,15 +92,13 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
         s->wide = ref64;
         s->name = ref64 ? "ref (float64)" : "ref (float32)";
     } else {
-        Status status = open_device(s, graph, options);
+        Status status = open_device(s, graph, device, options);
         if (status != STATUS_OK) {
             session_close(s);
             return status;
         }
     }
-    if (session_math(s) != options->on.math && comm_index(options->plan.comm) == 0)
-        log_warn("--math %s: %s has none, its products are float32's",
-                 math_word(options->on.math), s->name);
+    warn_of_math(s, options);
     *out = s;
     return STATUS_OK;
 }
@@ -93,6 +125,11 @@ const Plan *session_plan(const Session *s)
 const char *session_device(const Session *s)
 {
     return s->name;
+}
+
+const char *session_slot(const Session *s)
+{
+    return s->plan ? s->plan->info->slot : "";
 }
 
 Math session_math(const Session *s)

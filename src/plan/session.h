@@ -9,7 +9,8 @@ typedef struct Session Session;
 
 typedef struct SessionOptions {
     const char *device;  /* "ref" (float64), "ref32", or a device of the registry ("opencl",
-                            "opencl:1", "auto") */
+                            "opencl:1", "auto"); or a list of them with commas, of which a process
+                            takes that of its place on its host (comm_place) */
     DeviceOptions on;    /* how to open it */
     PlanOptions plan;    /* its comm goes for the reference, too */
 } SessionOptions;
@@ -24,6 +25,8 @@ const Plan *session_plan(const Session *session);
 /* "ref (float64)" or the device's name. */
 const char *session_device(const Session *session);
 
+/* Where its device is plugged in (DeviceInfo.slot); empty: not known. */
+const char *session_slot(const Session *session);
 /* What its float32 products are made of. */
 Math session_math(const Session *session);
 /* Whether it computes in float64. */

@@ -1,13 +1,72 @@
 /* Values travel one by one, in the type in which they are held. */
+#define _DEFAULT_SOURCE /* gethostname */
 #include "train/replicas.h"
 
 #include "base/arena.h"
+#include "base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Number of the first text that is another than those before it, or -1. */
+static int other_text(const char *texts, size_t each, int count)
+{
+    for (int p = 1; p < count; p++)
+        if (strcmp(texts, texts + (size_t)p * each) != 0)
+            return p;
+    return -1;
+}
+
+static bool compute_differently(Run *run)
+{
+    char line[SESSION_ARITHMETIC];
+    size_t each;
+    session_arithmetic(run->session, line);
+    char *texts = comm_texts(run->comm, line, &each);
+    int p = other_text(texts, each, comm_count(run->comm));
+    if (p >= 0 && comm_index(run->comm) == 0)
+        log_warn("process %d has other arithmetic than process 0 (%s; %s): all go on from process 0's "
+                 "state after each epoch, and bits depend on how ranks are spread",
+                 p, texts + (size_t)p * each, texts);
+    free(texts);
+    return p >= 0;
+}
+
+/* Two processes that have the same text, which is not empty; false: none. */
+static bool find_pair(const char *texts, size_t each, int count, int *a, int *b)
+{
+    for (*a = 0; *a < count; ++*a)
+        for (*b = *a + 1; *b < count; ++*b)
+            if (texts[(size_t)*a * each] && !strcmp(texts + (size_t)*a * each, texts + (size_t)*b * each))
+                return true;
+    return false;
+}
+
+static void warn_of_shared_gpu(const Run *run)
+{
+    char host[64] = "", place[128] = "";
+    const char *slot = session_slot(run->session);
+    size_t each;
+    int a, b;
+    gethostname(host, sizeof host - 1);
+    if (slot[0])
+        snprintf(place, sizeof place, "%s on %s", slot, host);
+    char *texts = comm_texts(run->comm, place, &each);
+    if (find_pair(texts, each, comm_count(run->comm), &a, &b) && comm_index(run->comm) == 0)
+        log_warn("processes %d and %d share one GPU (%s). --device takes a list, a device for each "
+                 "process of a host", a, b, texts + (size_t)a * each);
+    free(texts);
+}
 
 void replicas_join(Run *run)
 {
+    if (!run->comm)
+        return;
     comm_set_wide(run->comm, session_wide(run->session));
+    run->mixed = compute_differently(run);
+    warn_of_shared_gpu(run);
 }
 
 static Status share_value(Run *run, const Value *value)
@@ -39,8 +98,9 @@ static bool is_state(const Value *v)
 static Status share(Run *run, bool (*which)(const Value *))
 {
     const Graph *g = run->model.graph;
+    const Plan *plan = session_plan(run->session);
     for (int i = 0; run->comm && i < g->values_count; i++)
-        if (which(g->values[i]))
+        if (which(g->values[i]) && !(plan && i == plan->state)) /* a device's own, which others have not */
             TRY(share_value(run, g->values[i]));
     return STATUS_OK;
 }
@@ -48,6 +108,11 @@ static Status share(Run *run, bool (*which)(const Value *))
 Status replicas_share(Run *run)
 {
     return share(run, is_state);
+}
+
+Status replicas_meet(Run *run)
+{
+    return run->mixed ? replicas_share(run) : STATUS_OK;
 }
 
 Status replicas_share_statistics(Run *run)

@@ -32,6 +32,7 @@ typedef struct Run {
     Model model;
     Session *session;
     Comm *comm;                     /* the processes that run the other ranks; NULL: none */
+    bool mixed;                     /* whose arithmetic differs among them (replicas_join) */
     RunNews news, *heard;           /* to be told next; [processes] told with the latest results */
     int32_t *orders[RUN_AHEAD_MAX]; /* [R B] key shuffles of the steps ahead, and of what was fed */
     Schedule schedule; /* of the learning rate; run_begin sets it */

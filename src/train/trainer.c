@@ -368,6 +368,7 @@ static Status run_epoch(Trainer *t)
 {
     begin_epoch(t);
     TRY(train_epoch(t));
+    TRY(replicas_meet(&t->run));
     bool evaluated = evaluates_now(t);
     if (evaluated)
         TRY(save_before_evaluation(t));
