@@ -375,7 +375,7 @@ void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, in
 int each_candidate(void (*shapes)(void))
 {
     const char *text = getenv("PACO_TEST_CANDIDATES");
-    int count = 0, most = text && *text ? atoi(text) : INT_MAX;
+    int count = 0, most = text && *text ? atoi(text) : conv.most ? conv.most : INT_MAX;
     for (conv.candidate = 0; conv.candidate < most; conv.candidate++) {
         conv.candidates_run = 0;
         shapes();
