@@ -100,6 +100,32 @@ for ((n = 0; n < times; n++)); do
     [ -z "${PACO_FULL:-}" ] || stopped "SIGTERM to all" all TERM
 done
 
+# A rank ten times slower than the other is no lost one.
+begin
+slow=$(process 1)
+for ((i = 0; i < 25; i++)); do
+    kill -STOP "$slow" && sleep 0.27 && kill -CONT "$slow" && sleep 0.03
+done 2>/dev/null
+kill -0 "$launcher" 2>/dev/null || { fail "a slow process ends the job"; cat "$folder/stderr"; }
+kill "$launcher"
+ended "a slow process" 75 6
+grep -q 'is lost' "$folder/stderr" && fail "a slow process is called lost"
+
+# A loader that hangs at a file.
+hangs=$(dirname "$paco")/tests/libhangs_on.so
+if nm -D "$paco" 2>/dev/null | grep -q __asan_init; then
+    echo "skipped: a loader that hangs: a program with sanitizers"
+else
+    cp "$folder/data/5.png" "$folder/data/gone.png"
+    sed 's/^5.png/gone.png/' "$folder/data/train.txt" >"$folder/data/gone.txt"
+    rm -rf "$folder/out"
+    LD_PRELOAD=$hangs HANGS_ON=gone.png "$paco" "${job[@]}" --train-list "$folder/data/gone.txt" --out "$folder/out" \
+        >"$folder/stdout" 2>"$folder/stderr" &
+    launcher=$!
+    ended "a loader that hangs" 7 9
+    says "a loader that hangs" "process [01] on .* is lost: .*at step [0-9]"
+fi
+
 # A process that is lost twice: the job begins again, twice, and a stop ends it.
 begin --restarts 2
 for n in 1 2; do

@@ -140,6 +140,26 @@ fast() {
         awk -F, 'NR > 1 && ($1 - $2 > 1e-4 || $2 - $1 > 1e-4) {exit 1}' || fail "$engine: --reduce fast: other losses"
 }
 
+# An evaluation whose batches processes take in turn: the same files as one process writes.
+evaluates() {
+    local words=(eval --checkpoint "$folder/one" --list "$folder/data/test.txt" --train-list "$folder/data/train.txt"
+                 --data "$folder/data" --batch 3) name
+    "$paco" "${words[@]}" --out "$folder/eval_one" >"$folder/stdout" 2>"$folder/stderr" || { fail "eval"; cat "$folder/stderr"; }
+    grep -v images/s "$folder/stdout" >"$folder/said"
+    for processes in 2 3; do
+        on $processes "${words[@]}" --out "$folder/eval_many"
+        [ $status = 0 ] || { fail "$engine, eval in $processes processes: exit $status"; cat "$folder/stderr"; }
+        grep -v images/s "$folder/stdout" | cmp - "$folder/said" || fail "$engine, eval in $processes processes says other things"
+        for name in classes.csv confusion.csv report.json predictions.csv; do
+            cmp "$folder/eval_one/$name" "$folder/eval_many/$name" || fail "$engine, eval in $processes processes: other $name"
+        done
+    done
+    "$paco" "${words[@]}" --nproc 2 >"$folder/stdout" 2>"$folder/stderr" || { fail "eval --nproc 2"; cat "$folder/stderr"; }
+    grep -v images/s "$folder/stdout" | cmp - "$folder/said" || fail "eval --nproc 2 says other things"
+    on 2 eval --checkpoint "$folder/none" --list "$folder/data/test.txt" --data "$folder/data"
+    refused 4 'none: file@0: cannot open'
+}
+
 # Not a number: every process knows, process 0 says so.
 lost() {
     train "$folder/lost" 2 --ranks 2 --lr 1000 --wd 10 --warmup 0 --eval-every 0 --epochs 3
@@ -157,6 +177,7 @@ for engine in "${engines[@]}"; do
     fi
     if [ "$engine" = "${engines[0]}" ] || [ -n "${PACO_FULL:-}" ]; then
         same_bits 4 8
+        evaluates
         refusals
         golden 2 ref step/resnet32_4ranks
         golden 4 opencl step/resnet32_4ranks

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool silent; /* set before there are threads */
 static bool progress_shown;
 static double progress_time; /* of the last one written; 0: none yet, the next is due at once */
 
@@ -47,8 +48,15 @@ void log_text(FILE *out, const char *format, ...)
     free(text);
 }
 
+void log_silence(void)
+{
+    silent = true;
+}
+
 static void line(const char *kind, const char *format, va_list args)
 {
+    if (silent)
+        return;
     char *text = message(format, args);
     pthread_mutex_lock(&lock);
     if (progress_shown)
@@ -85,6 +93,8 @@ void log_debug(int level, const char *format, ...)
 
 void log_progress(double seconds, const char *format, ...)
 {
+    if (silent)
+        return;
     bool terminal = isatty(STDERR_FILENO);
     double now = clock_seconds();
     pthread_mutex_lock(&lock);

@@ -5,9 +5,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "comm/watch.h"
 #include "model/initial.h"
 #include "state/weights.h"
 #include "train/evaluator.h"
+#include "train/replicas.h"
+#include "train/stop.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +18,7 @@
 
 typedef struct Eval {
     Options *options;
+    Comm *comm;
     Weights weights;
     Dataset *test, *train; /* train: for its class sizes, or NULL */
     RecipeOptions views;
@@ -53,6 +57,7 @@ static Status open_network(Eval *e)
         e->weights.cosine = o->classifier == CLASSIFIER_COSINE;
     config.cosine = e->weights.cosine;
     SessionOptions session = run_session(o);
+    session.plan.comm = e->comm;
     TRY(run_open(&config, &session, &e->run));
     if (o->partial) /* what the file lacks is as in a new network */
         TRY(initial_write(e->run.session, &e->run.model, &config, 0));
@@ -66,7 +71,7 @@ static const char *image_name(uint32_t image, void *context)
     return dataset_name(context, image, text, sizeof text);
 }
 
-static Status write_file(Eval *e, const char *name)
+static Status write_file(const Eval *e, const char *name)
 {
     char *path = file_join(e->options->out, name);
     const char *const *names = e->test->class_names;
@@ -87,7 +92,7 @@ static Status write_file(Eval *e, const char *name)
     return status;
 }
 
-static Status write_reports(Eval *e)
+static Status write_reports(const Eval *e)
 {
     static const char *const files[] = {"classes.csv", "confusion.csv", "report.json",
                                         "predictions.csv"};
@@ -160,7 +165,7 @@ static Status take_preprocessing(Eval *e)
     return status;
 }
 
-static Status evaluate_all(Eval *e, FILE *out)
+static Status open_inputs(Eval *e)
 {
     const Options *o = e->options;
     if (!o->init_from)
@@ -170,27 +175,56 @@ static Status evaluate_all(Eval *e, FILE *out)
     e->weights.strict_finite = o->strict_finite;
     TRY(network_check_classifier(&e->weights.dict, &e->weights.found));
     TRY(take_preprocessing(e));
-    TRY(open_data(e));
-    TRY(open_network(e));
-    if (o->out)
-        TRY(file_make_folder(o->out));
+    return open_data(e);
+}
+
+/* What all processes must have alike, or none begins. */
+static Status agree(const Eval *e)
+{
+    Arena arena = {0};
+    Status status = comm_agree(e->comm, "options", options_dump(e->options, &arena));
+    if (status == STATUS_OK)
+        status = comm_agree(e->comm, "images",
+                            arena_printf(&arena, "%lld, checksum %016llx", (long long)e->test->count,
+                                         (unsigned long long)e->test->checksum));
+    arena_free(&arena);
+    return status;
+}
+
+static Status report(const Eval *e, FILE *out)
+{
+    if (comm_index(e->comm) > 0)
+        return STATUS_OK;
+    print_result(e, out);
+    return write_reports(e);
+}
+
+static Status evaluate_all(Eval *e, FILE *out)
+{
+    const Options *o = e->options;
+    TRY(comm_status(e->comm, open_inputs(e)));
+    TRY(agree(e));
+    TRY(comm_status(e->comm, open_network(e)));
+    replicas_join(&e->run);
+    TRY(comm_status(e->comm, o->out && comm_index(e->comm) == 0 ? file_make_folder(o->out) : STATUS_OK));
     e->metrics = metrics_new(e->run.config.classes, e->train ? e->train->counts : NULL);
     Evaluation evaluation = {.run = &e->run,
                              .data = e->test,
                              .views = e->views,
                              .threads = o->threads,
-                             .on_corrupt = (OnCorrupt)o->on_corrupt};
+                             .on_corrupt = (OnCorrupt)o->on_corrupt,
+                             .stop = &stop_asked};
+    watch_on_stop(stop_ask);
     double started = clock_seconds();
     TRY(evaluate(&evaluation, e->metrics, &e->result));
     log_progress_end();
     e->seconds = clock_seconds() - started;
-    print_result(e, out);
-    return write_reports(e);
+    return comm_status(e->comm, report(e, out));
 }
 
-Status eval_checkpoint(Options *options, FILE *out)
+Status eval_checkpoint(Options *options, Comm *comm, FILE *out)
 {
-    Eval e = {.options = options};
+    Eval e = {.options = options, .comm = comm};
     Status status = evaluate_all(&e, out);
     metrics_free(e.metrics);
     run_close(&e.run);

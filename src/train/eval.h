@@ -2,13 +2,15 @@
 #ifndef PACO_TRAIN_EVAL_H
 #define PACO_TRAIN_EVAL_H
 
+#include "comm/comm.h"
 #include "options/options.h"
 
 #include <stdio.h>
 
 /* Evaluates the checkpoint options->init_from on the test data of the options, prints the figures
  * to `out`, and with --out leaves report.json, classes.csv, confusion.csv and predictions.csv.
- * STATUS_INPUT where the file is no network that can be evaluated, or is another than asked for. */
-Status eval_checkpoint(Options *options, FILE *out);
+ * STATUS_INPUT where the file is no network that can be evaluated, or is another than asked for.
+ * Processes (comm; NULL: one) take batches in turn; each reads the checkpoint, process 0 writes. */
+Status eval_checkpoint(Options *options, Comm *comm, FILE *out);
 
 #endif

@@ -27,8 +27,8 @@ static bool compute_differently(Run *run)
     char *texts = comm_texts(run->comm, line, &each);
     int p = other_text(texts, each, comm_count(run->comm));
     if (p >= 0 && comm_index(run->comm) == 0)
-        log_warn("process %d has other arithmetic than process 0 (%s; %s): all go on from process 0's "
-                 "state after each epoch, and bits depend on how ranks are spread",
+        log_warn("process %d has other arithmetic than process 0 (%s; %s): bits depend on how the work "
+                 "is spread",
                  p, texts + (size_t)p * each, texts);
     free(texts);
     return p >= 0;

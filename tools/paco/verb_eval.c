@@ -1,5 +1,7 @@
 /* paco eval: accuracy of a checkpoint on a data set. */
+#include "base/log.h"
 #include "train/eval.h"
+#include "train/stop.h"
 #include "verbs.h"
 
 static const char USAGE[] =
@@ -17,17 +19,32 @@ static const char USAGE[] =
     "preset, else those published for the data set: CIFAR's, iNaturalist's for lists with its 8142 "
     "classes, else ImageNet's.";
 
-static Status run(int argc, char **argv, Options *options)
+/* Process 0 speaks for all. */
+static Status evaluate_together(Options *options)
 {
-    TRY(options_parse(options, OPTION_EVAL, 0, argc - 1, argv + 1));
-    if (options->help) {
-        options_help(stdout, OPTION_EVAL, USAGE);
-        return STATUS_OK;
-    }
-    return eval_checkpoint(options, stdout);
+    Comm *comm;
+    stop_listen(); /* before an engine has threads, which would take the signals */
+    TRY(comm_open(options->peer_timeout, &comm));
+    if (comm_index(comm) > 0)
+        log_silence();
+    Status status = eval_checkpoint(options, comm, stdout);
+    if (status != STATUS_OK) /* before the others leave, and with them the job */
+        log_error("%s", status_text());
+    comm_close(comm, status);
+    return status;
 }
 
 int verb_eval(int argc, char **argv)
 {
-    return run_with_options(run, argc, argv);
+    Options options = {0};
+    Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
+    if (status != STATUS_OK)
+        log_error("%s", status_text());
+    else if (options.help)
+        options_help(stdout, OPTION_EVAL, USAGE);
+    else
+        status = options.nproc > 1 ? launch_processes(&options, argc, argv)
+                                   : evaluate_together(&options);
+    options_free(&options);
+    return status;
 }

@@ -1,7 +1,5 @@
 /* paco train: one run. */
-#include "base/arena.h"
 #include "base/log.h"
-#include "comm/launch.h"
 #include "train/stop.h"
 #include "train/trainer.h"
 #include "verbs.h"
@@ -20,47 +18,6 @@ static void print_result(const TrainResult *r)
                metrics_percent(r->last.medium, text[2]), metrics_percent(r->last.few, text[3]),
                metrics_percent(r->best, text[4]));
     putchar('\n');
-}
-
-/* The words without `--nproc N` and `--restarts K`; at the end, where `resume`, what goes on. Owned
- * by the caller, like the list. */
-static char **words_of_process(int argc, char **argv, bool resume)
-{
-    char **words = mem_zero((size_t)argc + 3, sizeof *words);
-    int n = 0;
-    for (int i = 0; i < argc; i++) {
-        const char *name = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : "";
-        bool launch = strncmp(name, "nproc", 5) == 0 || strncmp(name, "restarts", 8) == 0;
-        if (launch && !strchr(name, '='))
-            i++;
-        if (!launch)
-            words[n++] = argv[i];
-    }
-    if (resume) {
-        words[n++] = "--resume";
-        words[n++] = "auto";
-    }
-    return words;
-}
-
-/* --nproc: this process launches, watches and waits. */
-static Status launch(const Options *o, int argc, char **argv)
-{
-    bool started;
-    char **program = argv - 1; /* main's: `paco train ...` */
-    Launch l = {.processes = o->nproc,
-                .timeout = o->peer_timeout,
-                .restarts = o->restarts,
-                .words = words_of_process(argc + 1, program, false),
-                .again = words_of_process(argc + 1, program, !o->resume),
-                .stop = &stop_asked};
-    stop_listen();
-    Status status = launch_run(&l, &started);
-    if (!started)
-        log_error("%s", status_text());
-    free(l.words);
-    free(l.again);
-    return status;
 }
 
 static void tell(Status status, const TrainResult *result)
@@ -87,7 +44,7 @@ int verb_train(int argc, char **argv)
     if (status == STATUS_OK && options.nproc > 1) {
         status = options_check_share(&options, options.nproc);
         if (status == STATUS_OK) {
-            status = launch(&options, argc, argv);
+            status = launch_processes(&options, argc, argv);
             options_free(&options);
             return status;
         }

@@ -1,8 +1,12 @@
-/* What bench, plan and tune share. */
+/* What verbs share. */
 #include "verbs.h"
 
+#include "base/arena.h"
 #include "base/log.h"
+#include "comm/launch.h"
+#include "train/stop.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *options,
@@ -31,5 +35,47 @@ int run_with_options(OptionsVerb *run, int argc, char **argv)
     if (status != STATUS_OK)
         log_error("%s", status_text());
     options_free(&options);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ --nproc */
+
+/* The words without `--nproc N` and `--restarts K`; at the end, where `resume`, what goes on. Owned
+ * by the caller, like the list. */
+static char **words_of_process(int argc, char **argv, bool resume)
+{
+    char **words = mem_zero((size_t)argc + 3, sizeof *words);
+    int n = 0;
+    for (int i = 0; i < argc; i++) {
+        const char *name = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : "";
+        bool launch = strncmp(name, "nproc", 5) == 0 || strncmp(name, "restarts", 8) == 0;
+        if (launch && !strchr(name, '='))
+            i++;
+        if (!launch)
+            words[n++] = argv[i];
+    }
+    if (resume) {
+        words[n++] = "--resume";
+        words[n++] = "auto";
+    }
+    return words;
+}
+
+Status launch_processes(const Options *o, int argc, char **argv)
+{
+    bool started;
+    char **program = argv - 1; /* main's: `paco train ...` */
+    Launch l = {.processes = o->nproc,
+                .timeout = o->peer_timeout,
+                .restarts = o->restarts,
+                .words = words_of_process(argc + 1, program, false),
+                .again = words_of_process(argc + 1, program, !o->resume),
+                .stop = &stop_asked};
+    stop_listen();
+    Status status = launch_run(&l, &started);
+    if (!started)
+        log_error("%s", status_text());
+    free(l.words);
+    free(l.again);
     return status;
 }
