@@ -254,7 +254,7 @@ static void check_resume(const char *name, const char *ranks, ScalerState scaler
     /* Something happened that a scaler which was not saved would not do. */
     assert_true(end.scale != scaler.scale || end.skips > scaler.skips);
     assert_true(end.skips - scaler.skips < STEPS * EPOCHS);
-    for (int k = 1; k < STEPS * EPOCHS; k++) {
+    for (int k = 1; k < STEPS * EPOCHS; k += getenv("PACO_SHORT") ? 3 : 1) {
         snprintf(part, sizeof part, "%s_%d", name, k);
         snprintf(steps, sizeof steps, "%d", k);
         const char *to = place_path(part);
