@@ -48,6 +48,32 @@ unseen "$work/steps" '\](fp32|fp16|bf16)@'
 seen "$work/stored" ' conv_forward .*\]bf16@act'
 seen "$work/stored" ' sgd .*\]@param'
 
+# processes and nodes: what two nodes of one process exchange goes out of each once as pieces and once as sums, half of it
+# for the other; within one node nothing goes over the network; more nodes never pay less in all nor more for each
+spread=(plan step --arch resnet32 --size 16 --batch 8 --ranks 2 --dim 16 --queue 32 --rank-ms 100 --latency 0)
+"$paco" "${spread[@]}" --processes 2 --nodes 2 --bandwidth 1 --svg "$work/picture.svg" >"$work/out" 2>"$work/errors" ||
+    fail "plan --processes: $(cat "$work/errors")"
+awk '/of gradients/ { for (i = 1; i < NF; i++) if ($(i + 1) == "MB") mb = $i }
+    NR == 3 { bad = $1 != 2 || $2 != 2 || $5 < 0.95 * mb / 0.125 || $5 > 1.05 * mb / 0.125 || $4 < $5 + 99.9 || $4 > $5 + 100.1 }
+    NR == 5 { bad += $1 != 1 || $6 != 0 }
+    NR > 5 { bad += $NF <= images || $(NF - 2) > efficiency }
+    NR > 4 { images = $NF; efficiency = $(NF - 2) }
+    END { exit bad || !mb || NR < 16 }' "$work/out" || { fail "plan --processes:"; cat "$work/out"; }
+grep -q '<polyline .*points="[0-9., ]*"/>' "$work/picture.svg" && tail -1 "$work/picture.svg" | grep -q '^</svg>$' || fail "no picture"
+refuses() { # TEXT WORDS...
+    local text=$1
+    shift
+    "$paco" "${spread[@]}" "$@" >"$work/out" 2>"$work/errors"
+    [ $? = 2 ] && [ "$(grep -c . "$work/errors")" = 1 ] && grep -qF -- "$text" "$work/errors" ||
+        { fail "plan $*: not exit 2 with '$text'"; cat "$work/errors"; }
+}
+refuses "--ranks 2: 3 processes cannot share them evenly (1, 2 can)" --processes 3
+refuses "--nodes 3: 2 processes cannot be spread evenly" --processes 2 --nodes 3
+refuses "plan: --bandwidth: not a number of at least 1e-06 ('fast')" --processes 2 --bandwidth fast
+refuses "plan: --processes: not a whole number of at least 1 ('1.5')" --processes 1.5
+refuses "are for --processes" --nodes 2
+refuses "plan: --svg: value missing (FILE)" --processes 2 --svg
+
 # profile: a line for each step, all figures numbers
 "$paco" bench step "${small[@]}" --repeats 1 --untimed 0 --profile >"$work/json" 2>"$work/profile" ||
     fail "bench step --profile"

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "comm/engines.h"
 #include "comm/launch.h"
 #include "comm/watch.h"
@@ -23,6 +24,7 @@ struct Comm {
     int host, place; /* of comm_host, comm_place */
     bool local;      /* all on one host */
     bool wide, fast;
+    double waited; /* seconds */
     Hub *hub; /* of process 0, where the launcher has none */
     Watch *watch;
 };
@@ -192,6 +194,7 @@ void comm_wait(Comm *c, const int *transfers, int count)
 {
     int looks = 0;
     long sleep = SLEEP_FIRST_NS;
+    double began = clock_seconds();
     for (int i = 0; i < count; i++)
         for (int done; (done = c->engine->done(transfers[i])) != 1; looks++) {
             if (done < 0)
@@ -201,6 +204,12 @@ void comm_wait(Comm *c, const int *transfers, int count)
             nanosleep(&(struct timespec){.tv_nsec = sleep}, NULL);
             sleep = sleep * 2 < SLEEP_MOST_NS ? sleep * 2 : SLEEP_MOST_NS;
         }
+    c->waited += clock_seconds() - began;
+}
+
+double comm_waited(const Comm *c)
+{
+    return c ? c->waited : 0;
 }
 
 static void wait_for(Comm *c, int transfer, const char *what)

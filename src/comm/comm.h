@@ -62,5 +62,7 @@ void comm_add(Comm *comm, void *data, size_t count);
 int comm_send(Comm *comm, const void *data, size_t bytes, int to);
 int comm_receive(Comm *comm, void *data, size_t bytes, int from);
 void comm_wait(Comm *comm, const int *transfers, int count);
+/* Seconds so far that this process waited for what others send: their bytes, or they themselves. */
+double comm_waited(const Comm *comm);
 
 #endif

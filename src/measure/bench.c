@@ -8,7 +8,9 @@
 #include "base/rng.h"
 #include "device/registry.h"
 #include "measure/bench_parts.h"
+#include "comm/sum.h"
 #include "measure/predict.h"
+#include "measure/spread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +262,54 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
     }
     if (plan)
         status = plan_fits(plan);
+    run_close(&run);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ processes */
+
+/* Bytes of the gradients of a rank. */
+static int64_t gradient_bytes(const Graph *g)
+{
+    int64_t elements = 0;
+    for (int i = 0; i < g->values_count; i++)
+        if (g->values[i]->role == ROLE_GRAD)
+            elements += sum_room(dims_count(g->values[i]->dims));
+    return elements * (int64_t)sizeof(float);
+}
+
+static Status check_request(const Options *o, const SpreadRequest *r)
+{
+    TRY(options_check_share(o, r->processes));
+    if (r->processes % r->nodes != 0)
+        return status_fail(STATUS_USAGE, "plan: --nodes %d: %d processes cannot be spread evenly", r->nodes,
+                           r->processes);
+    return STATUS_OK;
+}
+
+Status bench_spread(Options *options, const SpreadRequest *r, FILE *out)
+{
+    Run run;
+    TRY(check_request(options, r));
+    ModelConfig config = bench_config(options, false);
+    SessionOptions session = run_session(options);
+    session.plan.plan_only = session.on.plan_only = true;
+    Status status = run_open(&config, &session, &run);
+    const Plan *plan = status == STATUS_OK ? session_plan(run.session) : NULL;
+    double rank_seconds = 1e-3 * r->rank_ms;
+    if (plan && rank_seconds <= 0 && plan->info->ceilings.bytes > 0)
+        rank_seconds = predict_seconds(plan, false) / options->ranks;
+    if (status == STATUS_OK && rank_seconds <= 0)
+        status = status_fail(STATUS_USAGE, "plan: --rank-ms: missing; `paco bench step --ranks 1` measures it, "
+                                           "devices on paper predict it");
+    Spread spread = {.ranks = options->ranks, .processes = r->processes, .nodes = r->nodes,
+                     .bandwidth = 1e9 / 8 * r->bandwidth, .latency = 1e-6 * r->latency,
+                     .rank_seconds = rank_seconds, .rank_images = config.batch,
+                     .row = 4 * (int64_t)options->dim + 8};
+    if (status == STATUS_OK) {
+        spread.gradients = gradient_bytes(run.model.graph);
+        status = spread_print(&spread, out, r->svg);
+    }
     run_close(&run);
     return status;
 }

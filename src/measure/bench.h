@@ -22,4 +22,16 @@ Status bench_op(Options *options, int count, char **words, FILE *out);
  * places, bytes. */
 Status bench_plan(Options *options, bool evaluation, PlanStage dump);
 
+/* The options' ranks over processes and nodes, and the network between these. */
+typedef struct SpreadRequest {
+    int processes, nodes;
+    double bandwidth, latency; /* Gbit/s, microseconds */
+    double rank_ms;            /* of one rank's step; 0: as predicted, on a device on paper */
+    const char *svg;           /* a file for the picture, or NULL */
+} SpreadRequest;
+
+/* Predicts a training step so spread (measure/spread.h). STATUS_USAGE where the numbers do not divide each
+ * other, or nothing says how long a rank takes. */
+Status bench_spread(Options *options, const SpreadRequest *request, FILE *out);
+
 #endif

@@ -51,6 +51,15 @@ static int collect(const Plan *plan, bool evaluation, Kind kinds[KINDS_MAX])
     return used;
 }
 
+double predict_seconds(const Plan *plan, bool evaluation)
+{
+    Kind kinds[KINDS_MAX];
+    double seconds = 0;
+    for (int k = collect(plan, evaluation, kinds) - 1; k >= 0; k--)
+        seconds += kinds[k].seconds;
+    return seconds;
+}
+
 static void print_kind(const Kind *k, FILE *out)
 {
     fprintf(out, "%-18s %6lld %9lld %9.3f %10.1f %10.3f\n", k->label, (long long)k->steps,

@@ -96,11 +96,14 @@ void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
     char text[5][16];
     if (!trainer_speaks(t))
         return;
+    char others[48] = "";
+    if (t->comm)
+        snprintf(others, sizeof others, ", for the others %.1f s", comm_waited(t->comm) - t->waited_together);
     SAY(t,
         "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f "
-        "s",
+        "s%s",
         t->at.epoch + 1, t->options->epochs, row->lr, row->loss, 100 * row->train_top1,
-        row->images_per_second, row->data_seconds);
+        row->images_per_second, row->data_seconds, others);
     if (t->run.model.scaler)
         tell_scale(t);
     if (t->at.skipped)

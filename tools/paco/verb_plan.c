@@ -2,7 +2,9 @@
 #include "measure/bench.h"
 #include "verbs.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define X(name, word, level) "|" word
@@ -16,7 +18,12 @@ static const char USAGE[] =
     "slab and where its\n"
     "peak is; --dump prints one stage of compilation instead. --device cuda:h100 plans for "
     "a GPU that is not there and\n"
-    "predicts times of each kind of step (needs the CUDA module and cuDNN, no driver).";
+    "predicts times of each kind of step (needs the CUDA module and cuDNN, no driver).\n\n"
+    "Ranks over processes: --processes P [--nodes N] predicts how long a step takes, and on how many nodes more "
+    "it pays:\n"
+    "  --bandwidth G  Gbit/s between nodes (default: 10), --latency U microseconds of a message (default: 20)\n"
+    "  --rank-ms T    a rank's step, as `paco bench step --ranks 1` measures it; devices on paper predict it\n"
+    "  --svg FILE     a picture of it";
 
 /* The stage of this word; PLAN_STAGE_NONE for any other. */
 static PlanStage find_stage(const char *text)
@@ -29,33 +36,76 @@ static PlanStage find_stage(const char *text)
     return PLAN_STAGE_NONE;
 }
 
-/* Takes `--dump STAGE` out of the arguments: it is no option of a run. NULL: not there; "": without
- * its stage. */
-static const char *take_dump(int *argc, char **argv)
+/* Takes `--name VALUE` or `--name=VALUE` out of the arguments: it is no option of a run. NULL: not there; "":
+ * without its value. */
+static const char *take(int *argc, char **argv, const char *name)
 {
-    for (int i = 1; i < *argc; i++)
-        if (strcmp(argv[i], "--dump") == 0) {
-            int taken = i + 1 < *argc ? 2 : 1;
-            const char *stage = taken == 2 ? argv[i + 1] : "";
-            memmove(argv + i, argv + i + taken, (size_t)(*argc - i - taken) * sizeof *argv);
-            *argc -= taken;
-            return stage;
-        }
+    size_t length = strlen(name);
+    for (int i = 1; i < *argc; i++) {
+        if (strncmp(argv[i], name, length) != 0 || (argv[i][length] && argv[i][length] != '='))
+            continue;
+        bool joined = argv[i][length] == '=';
+        int taken = !joined && i + 1 < *argc ? 2 : 1;
+        const char *value = joined ? argv[i] + length + 1 : taken == 2 ? argv[i + 1] : "";
+        memmove(argv + i, argv + i + taken, (size_t)(*argc - i - taken) * sizeof *argv);
+        *argc -= taken;
+        return value;
+    }
     return NULL;
+}
+
+/* The options of processes with a number. */
+static Status take_number(int *argc, char **argv, const char *name, double low, bool whole, double *number,
+                          bool *given)
+{
+    const char *text = take(argc, argv, name);
+    if (!text)
+        return STATUS_OK;
+    char *end;
+    *number = strtod(text, &end);
+    *given = true;
+    if (*text && !*end && isfinite(*number) && *number >= low && (!whole || *number == floor(*number)))
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE, "plan: %s: not %s of at least %g ('%.60s')", name,
+                       whole ? "a whole number" : "a number", low, text);
+}
+
+static Status take_request(int *argc, char **argv, SpreadRequest *r, bool *given)
+{
+    double processes = 1, nodes = 1;
+    bool other = false;
+    TRY(take_number(argc, argv, "--processes", 1, true, &processes, given));
+    TRY(take_number(argc, argv, "--nodes", 1, true, &nodes, &other));
+    TRY(take_number(argc, argv, "--bandwidth", 1e-6, false, &r->bandwidth, &other));
+    TRY(take_number(argc, argv, "--latency", 0, false, &r->latency, &other));
+    TRY(take_number(argc, argv, "--rank-ms", 1e-6, false, &r->rank_ms, &other));
+    r->processes = processes > 1e6 ? 1000000 : (int)processes;
+    r->nodes = nodes > 1e6 ? 1000000 : (int)nodes;
+    r->svg = take(argc, argv, "--svg");
+    if ((other || r->svg) && !*given)
+        return status_fail(STATUS_USAGE, "plan: --nodes, --bandwidth, --latency, --rank-ms and --svg are for "
+                                         "--processes");
+    return r->svg && !*r->svg ? status_fail(STATUS_USAGE, "plan: --svg: value missing (FILE)") : STATUS_OK;
 }
 
 static Status run(int argc, char **argv, Options *options)
 {
-    const char *dump = take_dump(&argc, argv);
+    const char *dump = take(&argc, argv, "--dump");
     PlanStage stage = dump ? find_stage(dump) : PLAN_STAGE_NONE;
     if (dump && stage == PLAN_STAGE_NONE)
         return status_fail(STATUS_USAGE, "plan: --dump: '%.60s' is no stage (%s)", dump,
                            STAGES + 1);
-    bool evaluation = false;
+    bool evaluation = false, spread = false;
+    SpreadRequest request = {.bandwidth = 10, .latency = 20};
+    TRY(take_request(&argc, argv, &request, &spread));
     char usage[sizeof USAGE + sizeof STAGES];
     snprintf(usage, sizeof usage, USAGE, STAGES + 1);
     TRY(parse_step_or_eval(argc, argv, usage, options, &evaluation));
-    return options->help ? STATUS_OK : bench_plan(options, evaluation, stage);
+    if (options->help)
+        return STATUS_OK;
+    if (spread && evaluation)
+        return status_fail(STATUS_USAGE, "plan: --processes: only of a step");
+    return spread ? bench_spread(options, &request, stdout) : bench_plan(options, evaluation, stage);
 }
 
 int verb_plan(int argc, char **argv)
