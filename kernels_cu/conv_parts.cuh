@@ -20,7 +20,7 @@ KERNEL void conv_part_unpack(CREF(act, packed), REF(float, dw), ConvPartArgs a)
     PLACE(float, dw);
     for (long i = ITEM(0); i < (long)a.K * a.C * a.area; i += ITEMS(0)) {
         const long row = i / a.area, k = row / a.C, c = row % a.C;
-        dw[i] = LOAD1(packed + (k * a.padded_C + c) * a.area + i % a.area);
+        dw[i] = LOAD1(packed + (k * a.padded_C + c) * a.area + i % a.area) * a.unscale;
     }
 }
 

@@ -162,6 +162,36 @@ static void weight_pairs(void **state)
     test_device_close(&conv.device);
 }
 
+/* Gradients of weights are float32: beyond the last number of fp16 they are what they are. */
+static void check_large_weights(void)
+{
+    enum { C = 8, K = 8, SIDE = 16, PIXELS = SIDE * SIDE };
+    const ConvDesc d = {.op = CONV_GRAD_WEIGHT, .N = 1, .C = C, .H = SIDE, .W = SIDE, .K = K, .R = 1, .S = 1, .P = SIDE,
+                        .Q = SIDE, .stride = 1, .groups = 1, .type = conv.stored};
+    float x[C * PIXELS], dy[K * PIXELS], seen[K * C];
+    for (int i = 0; i < C * PIXELS; i++)
+        x[i] = 16, dy[i] = i / PIXELS % 2 ? -48 : 128;
+    Operand in = conv_operand(x, 1, C, PIXELS), out = conv_operand(dy, 1, K, PIXELS);
+    Operand dw = operand_new(&conv.device, NULL, K * C, false);
+    Step step = {.kind = STEP_CONV, .refs_count = 3, .refs = {in.ref, out.ref, dw.ref}, .writes = 4, .name = "test",
+                 .conv = d};
+    step_check_twice(&conv.device, &step, &dw, NULL, seen);
+    conv.cases_run++;
+    for (int i = 0; i < K * C; i++)
+        if (seen[i] != (i / C % 2 ? -196608 : 524288))
+            fail_msg("%s [%s]: gradient %d of weights is %a", dtype_word(conv.stored), step.algorithm, i, seen[i]);
+    Operand *all[] = {&in, &out, &dw};
+    for (int i = 0; i < 3; i++)
+        operand_free(&conv.device, all[i]);
+}
+
+static void large_weights(void **state)
+{
+    (void)state;
+    in_16_bits(NULL, check_large_weights);
+    in_16_bits("gpu", check_large_weights);
+}
+
 /* ---- rounding */
 
 /* A 1x1 convolution of one in-channel, whose results are no sums but single numbers, exact until they are rounded: y of
@@ -249,6 +279,7 @@ int main(void)
         cmocka_unit_test(few_channels),
         cmocka_unit_test(many_channels),
         cmocka_unit_test(weight_pairs),
+        cmocka_unit_test(large_weights),
         cmocka_unit_test(rounding),
     };
     if (getenv("PACO_TEST_ONLY"))

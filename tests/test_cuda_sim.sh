@@ -32,7 +32,8 @@ for test in test_backend test_gemm test_conv test_conv_stored test_ops; do
 done
 
 files=(loss/odd_shapes loss/tiny step/resnet20_bf16)
-[ -n "$small" ] || files+=(loss/all_weights loss/extreme_logits step/resnet20 step/resnet20_fp16)
+[ -n "$small" ] || files+=(loss/all_weights loss/extreme_logits step/resnet20 step/resnet20_fp16
+    step/resnet20_overflow_fp16)
 [ -z "${PACO_FULL:-}" ] ||
     files+=(loss/batch1 loss/cifar100_lt loss/imagenet loss/imagenet_lt loss/inat loss/resnext_t007 step/resnet18
             step/resnet18_bf16 step/resnet20_balanced_softmax step/resnet20_schedule step/resnet20_sharp

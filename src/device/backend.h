@@ -153,7 +153,8 @@ typedef struct Step {
  * CPU: few work-items with long loops, else work-groups and local memory. SUBGROUPS: values can be
  * shuffled within sub-groups. ACCELERATOR: neither a processor nor a GPU, never chosen before one.
  * ROUNDED_SUMS: in 16 bits the sum of a convolution is rounded before bias and residual are added
- * to it, and so is a gradient of weights: cuDNN has nothing else. */
+ * to it, and so is a gradient of weights, which in fp16 is scaled so that it overflows when dy does:
+ * cuDNN has nothing else. */
 #define DEVICE_CAP_LIST(X)                                                                         \
     X(CPU, 1, "processor") X(UNIFIED_MEMORY, 2, "unified-memory") X(SUBGROUPS, 4, "subgroups")     \
     X(FP16, 8, "fp16") X(FP64, 16, "fp64") X(ACCELERATOR, 32, "accelerator")                       \
