@@ -1,8 +1,8 @@
 /* The dialect of the kernels (kernels_cl/dialect.h) in CUDA C++: the same names for one text. LANES is 4, images have
  * channels last, and a warp is the sub-group that climbs a reduction's last levels.
  *
- * No __restrict__: kernels run in place. Vectors go to memory whole: nvcc makes four scalar stores of a plain float4,
- * but not of __stwb (tests/test_cuda_ptx.sh looks). */
+ * No __restrict__: kernels run in place. Vectors go to memory whole: __stwb is one store with every nvcc, a plain float4
+ * was seen as four scalar ones (13.0 keeps it whole; tests/test_cuda_ptx.sh looks). */
 #ifndef PACO_DIALECT_CUH
 #define PACO_DIALECT_CUH
 
@@ -152,9 +152,13 @@ DEVICE ivec lanes_of(bits b)
 
 /* ---- memory: floats and ints at multiples of 16 bytes */
 
+#ifndef WHOLE /* the simulation of tests/cuda_sim looks where the vector lies */
+#define WHOLE(T, p) (*(T *)(p))
+#endif
+
 DEVICE vec LOAD(const float *p)
 {
-    const float4 v = *(const float4 *)p;
+    const float4 v = WHOLE(const float4, p);
     vec r;
     r.s[0] = v.x, r.s[1] = v.y, r.s[2] = v.z, r.s[3] = v.w;
     return r;
@@ -167,7 +171,7 @@ DEVICE void STORE(float *p, vec v)
 
 DEVICE ivec LOADI(const int *p)
 {
-    const int4 v = *(const int4 *)p;
+    const int4 v = WHOLE(const int4, p);
     ivec r;
     r.s[0] = v.x, r.s[1] = v.y, r.s[2] = v.z, r.s[3] = v.w;
     return r;
@@ -175,7 +179,7 @@ DEVICE ivec LOADI(const int *p)
 
 DEVICE bvec LOADB(const uchar *p)
 {
-    const uchar4 v = *(const uchar4 *)p;
+    const uchar4 v = WHOLE(const uchar4, p);
     bvec r;
     r.s[0] = v.x, r.s[1] = v.y, r.s[2] = v.z, r.s[3] = v.w;
     return r;
@@ -183,7 +187,7 @@ DEVICE bvec LOADB(const uchar *p)
 
 DEVICE void STOREB(uchar *p, bvec v)
 {
-    *(uchar4 *)p = make_uchar4(v.s[0], v.s[1], v.s[2], v.s[3]);
+    WHOLE(uchar4, p) = make_uchar4(v.s[0], v.s[1], v.s[2], v.s[3]);
 }
 
 /* An array of the thread's own. */
@@ -234,7 +238,7 @@ union Pairs {
 DEVICE vec LOADA(const act *p)
 {
     Pairs u;
-    u.words = *(const uint2 *)p;
+    u.words = WHOLE(const uint2, p);
     const float2 low = TO_FLOATS(u.pair[0]), high = TO_FLOATS(u.pair[1]);
     vec r;
     r.s[0] = low.x, r.s[1] = low.y, r.s[2] = high.x, r.s[3] = high.y;

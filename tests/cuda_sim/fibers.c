@@ -1,5 +1,5 @@
 /* Threads of a block as fibers. A thread runs until it waits: at a barrier for all of the block, at a shuffle for its
- * warp. Blocks of odd number run their warps backwards: nothing may depend on the order. */
+ * warp. Nothing may depend on the order of threads: every other block runs them backwards, and each begins elsewhere. */
 #include "sim.h"
 
 #include <setjmp.h>
@@ -45,7 +45,7 @@ static struct {
     void *memory;
 } shared[SHARED_MAX];
 
-static void fail(const char *what)
+void sim_fail(const char *what)
 {
     fprintf(stderr, "simulated GPU: kernel %s: %s (block %u %u %u)\n", kernel->name, what, fibers[0].self.block.x,
             fibers[0].self.block.y, fibers[0].self.block.z);
@@ -158,7 +158,7 @@ void *sim_shared(size_t bytes, const void *who)
             return memset(shared[i].memory, 0xff, bytes);
         }
     }
-    fail("more shared arrays than the simulation has");
+    sim_fail("more shared arrays than the simulation has");
     return NULL;
 }
 
@@ -168,7 +168,15 @@ static int can_run(const Fiber *f)
            (f->state == AT_SHUFFLE && warps[index_of(f) / WARP].arrived >= f->shuffles * WARP);
 }
 
-static void run_block(int count, int backwards)
+/* The i-th thread to run in the block that is the `number`-th ever. */
+static int in_order(int i, int count, unsigned number)
+{
+    enum { EACH = 37 }; /* of warps and of lanes */
+    int begin = (int)(number / 2 * EACH % (unsigned)count), at = number % 2 ? count - 1 - i : i;
+    return (begin + at) % count;
+}
+
+static void run_block(int count, unsigned number)
 {
     memset(warps, 0, sizeof warps);
     for (int i = 0; i < count; i++)
@@ -176,9 +184,9 @@ static void run_block(int count, int backwards)
     for (int finished = 0; finished < count;) {
         int moved = 0, waiting = 0;
         for (int i = 0; i < count; i++) {
-            int warp = i / WARP, at = backwards ? ((count - 1) / WARP - warp) * WARP + i % WARP : i;
-            for (; at < count && can_run(&fibers[at]); moved = 1)
-                resume(&fibers[at]);
+            Fiber *f = &fibers[in_order(i, count, number)];
+            for (; can_run(f); moved = 1)
+                resume(f);
         }
         finished = 0;
         for (int i = 0; i < count; i++) {
@@ -189,9 +197,9 @@ static void run_block(int count, int backwards)
             for (int i = 0; i < count; i++)
                 fibers[i].state = READY;
         else if (waiting && waiting + finished == count)
-            fail("a barrier that not all threads of a block come to");
+            sim_fail("a barrier that not all threads of a block come to");
         else if (!moved && finished < count)
-            fail("a shuffle that not all threads of a warp come to");
+            sim_fail("a shuffle that not all threads of a warp come to");
     }
     for (int i = 0; i < SHARED_MAX && shared[i].who; i++) {
         free(shared[i].memory);
@@ -211,11 +219,12 @@ static void make_fiber(Fiber *f)
 
 void sim_run(const SimKernel *k, void *const *a, SimDim grid, SimDim block)
 {
+    static unsigned blocks;
     kernel = k;
     arguments = a;
     int count = (int)block.x;
     if (block.y != 1 || block.z != 1 || count < 1 || count > THREADS_MAX)
-        fail("a block of another shape than the simulation knows");
+        sim_fail("a block of another shape than the simulation knows");
     for (int i = 0; i < count; i++)
         if (!fibers[i].stack)
             make_fiber(&fibers[i]);
@@ -224,6 +233,6 @@ void sim_run(const SimKernel *k, void *const *a, SimDim grid, SimDim block)
             for (unsigned x = 0; x < grid.x; x++) {
                 for (unsigned i = 0; i < block.x; i++)
                     fibers[i].self = (SimThread){{i, 0, 0}, {x, y, z}, block, grid};
-                run_block(count, (int)((x + y + z) % 2));
+                run_block(count, blocks++);
             }
 }

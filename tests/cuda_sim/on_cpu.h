@@ -30,12 +30,15 @@
 
 template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
-template <class T> static inline void __stwb(T *p, T v)
+/* A vector in memory, at a multiple of its size. */
+template <class T> static inline T &sim_vector(T *p)
 {
-    if ((uintptr_t)p % sizeof v)
-        __builtin_trap(); /* the address is no multiple of the vector */
-    *p = v;
+    if ((uintptr_t)p % sizeof(T))
+        sim_fail("a vector at an address that is no multiple of its size");
+    return *p;
 }
+#define WHOLE(T, p) sim_vector((T *)(p))
+template <class T> static inline void __stwb(T *p, T v) { sim_vector(p) = v; }
 static inline int atomicExch(int *p, int v) { return std::exchange(*p, v); }
 static inline int __float_as_int(float v)
 {

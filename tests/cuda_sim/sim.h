@@ -50,7 +50,9 @@ typedef struct SimThread {
 } SimThread;
 extern SimThread *sim_self;
 
-/* Every thread of every block; aborts with what is wrong. */
+/* Ends the program with what is wrong in the running kernel. */
+void sim_fail(const char *what);
+/* Every thread of every block. */
 void sim_run(const SimKernel *kernel, void *const *arguments, SimDim grid, SimDim block);
 void sim_barrier(void);
 float sim_shuffle(float value, int lane);
