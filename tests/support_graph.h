@@ -18,7 +18,7 @@ typedef struct Guard {
     Device *device;
     DeviceInfo info;            /* what plans see */
     bool bare;                  /* no sentinels */
-    struct GuardBuffer *buffers; /* alive */
+    struct GuardBuffer *buffers, *retired; /* alive; released ones whose addresses are kept */
 } Guard;
 
 const Backend *guard_backend(void);

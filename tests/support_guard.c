@@ -89,9 +89,23 @@ static void guard_release(Device *device, Buffer *buffer)
     *at = b->next;
     /* oclgrind (21.10) takes what was written to a new buffer at a freed one's address for uninitialised beyond
      * the size of the old one: under it, addresses are used once. */
-    if (!g->bare)
-        g->inner->release(g->device, b->inner);
+    if (g->bare) {
+        b->next = g->retired;
+        g->retired = b;
+        return;
+    }
+    g->inner->release(g->device, b->inner);
     free(b);
+}
+
+static void release_retired(Guard *g)
+{
+    while (g->retired) {
+        GuardBuffer *b = g->retired;
+        g->retired = b->next;
+        g->inner->release(g->device, b->inner);
+        free(b);
+    }
 }
 
 static Status guard_write(Device *device, Ref to, const void *from, uint64_t bytes)
@@ -202,6 +216,8 @@ void rig_open(Rig *rig)
 
 void rig_close(Rig *rig)
 {
-    for (int i = 0; i < rig->devices; i++)
+    for (int i = 0; i < rig->devices; i++) {
+        release_retired(&rig->guards[i]);
         rig->guards[i].inner->close(rig->guards[i].device);
+    }
 }

@@ -8,8 +8,6 @@ sim=$(dirname "$paco")/sim
 tests=$(dirname "$paco")/tests
 [ -e "$sim/libpaco_cuda.so" ] || { echo "skipped: no simulated GPU: built without the CUDA toolkit, cuDNN or a C++ compiler"; exit 77; }
 export PACO_BACKENDS=$sim PACO_TEST_DEVICE=cuda
-# cuDNN keeps memory of libraries that it loads and gives up where there is no GPU.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 failed=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT

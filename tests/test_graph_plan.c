@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "support_aborts.h"
+#include "support_files.h"
 #include "support_model.h"
 
 #include "base/arena.h"
@@ -28,6 +29,7 @@ typedef struct Paper {
     DeviceInfo info;
     int live;       /* buffers */
     int fail_after; /* allocations that succeed; -1: all */
+    int refused;    /* convolutions with this stride have no plan; 0: all have */
 } Paper;
 
 static Paper *paper_of(const Device *device)
@@ -66,9 +68,10 @@ static Status paper_write(Device *device, Ref to, const void *from, uint64_t byt
 /* Forward and data gradients want packed weights, weight gradients and products scratch. */
 static Status paper_choose(Device *device, Step *step)
 {
-    (void)device;
     const ConvDesc *d = &step->conv;
     step->algorithm = "paper";
+    if (step->kind == STEP_CONV && d->stride == paper_of(device)->refused)
+        return status_fail(STATUS_DEVICE, "paper: stride %d", d->stride);
     if (step->kind == STEP_CONV && d->op == CONV_GRAD_WEIGHT)
         step->workspace_bytes = (uint64_t)d->K * (uint64_t)d->C * 36;
     else if (step->kind == STEP_CONV && d->op != CONV_PACK) {
@@ -836,6 +839,40 @@ static void refusal_names(void **unused)
     plan_free(plan);
 }
 
+/* Compiles a plan of which the backend refuses convolutions; how many lines say so, the last of which is the status. */
+static int refusals(ModelConfig config, PlanOptions options)
+{
+    Paper paper = paper_new((uint64_t)1 << 40);
+    Plan *plan;
+    int count = 1;
+    paper.refused = 2;
+    test_stderr_begin();
+    Status status = plan_compile(model_build(&config).graph, &paper_backend, (Device *)&paper, &options, &plan);
+    char *told = test_stderr_end();
+    assert_int_equal(status, STATUS_DEVICE);
+    assert_non_null(strstr(status_text(), ": paper: stride 2"));
+    for (char *line = told; *line; count++) {
+        char *end = line + strcspn(line, "\n");
+        *end = '\0';
+        if (!strstr(line, "error: ") || !strstr(line, ": paper: stride 2") || strstr(line, status_text()))
+            fail_msg("line %d: %s, at the end: %s", count, line, status_text());
+        line = end + 1;
+    }
+    free(told);
+    assert_int_equal(paper.live, 0);
+    return count;
+}
+
+/* Who only looks at a plan is told every convolution that has none; else the first ends it. */
+static void all_refusals(void **unused)
+{
+    (void)unused;
+    ModelConfig config = model_small(arch_find("resnet18"), 32, 4, 1);
+    enum { STRIDES = 1 + 2 * 3, PASSES = 4 }; /* stem; 3x3 and shortcut; two encoders forward, two gradients */
+    assert_int_equal(refusals(config, (PlanOptions){.plan_only = true}), STRIDES * PASSES - 1);
+    assert_int_equal(refusals(config, (PlanOptions){0}), 1);
+}
+
 static void limits(void **unused)
 {
     (void)unused;
@@ -864,7 +901,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
-        cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(few_images),
+        cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(all_refusals), cmocka_unit_test(few_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

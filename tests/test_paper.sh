@@ -25,7 +25,7 @@ paco=$work/bin/paco PACO_BACKENDS=$work/bin LD_LIBRARY_PATH=$(dirname "$paco") r
     refused 2 "device opencl:h100: number expected after the colon" plan step --device opencl:h100
 folder=$(dirname "$paco")
 [ -e "$folder/libpaco_cuda.so" ] || folder=$folder/sim # with sanitizers there is no other
-export PACO_BACKENDS=$folder ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+export PACO_BACKENDS=$folder
 [ -e "$folder/libpaco_cuda.so" ] || { echo "skipped: the CUDA backend was not built"; [ $failed = 0 ] && exit 77; exit 1; }
 "$paco" devices 2>&1 | grep '^cuda  absent: .*cannot open shared object' && { echo "skipped: the CUDA backend does not load"; exit 77; }
 for verb in "bench step" "bench eval" "bench op conv 1 4 4 4 4 3 1" "tune step"; do
@@ -36,10 +36,30 @@ for name in h1000 h10 H100 x; do
     refused 2 "number expected after the colon, or h100 for \`paco plan\`" plan step --device "cuda:$name"
 done
 
+# `paco devices` lists it, as what it is
+"$paco" devices >"$work/out" 2>"$work/errors" || fail "devices: $(cat "$work/errors")"
+awk '/^cuda:h100  NVIDIA H100 80GB HBM3 on paper$/ { on = 1; next } /^[a-z]/ { on = 0 }
+    on && /^    for  *`paco plan` alone/ { told = 1 } on && /^    units  *132, / { units = 1 }
+    END { exit !(told && units) }' "$work/out" || { fail "devices does not list cuda:h100:"; cat "$work/out"; }
+
+# of cuDNN's configurations only those become plans that are asked for: one for each convolution
+CUDNN_LOGLEVEL_DBG=3 CUDNN_LOGDEST_DBG=$work/log "$paco" plan eval --arch resnet20 --batch 4 --device cuda:h100 >/dev/null 2>"$work/errors" ||
+    fail "plan with cuDNN's log: $(cat "$work/errors")"
+finalised() { grep -A1 'function cudnnBackendFinalize() called' "$work/log" | grep -c "type=CUDNN_BACKEND_$1_DESCRIPTOR"; }
+configs=$(grep -c 'function cudnnBackendFinalizeEngineCfgVisualize() called' "$work/log")
+if [ -s "$work/log" ] && [ "$configs" -gt 0 ]; then
+    [ "$(finalised EXECUTION_PLAN)" = "$(finalised OPERATIONGRAPH)" ] && [ "$(finalised EXECUTION_PLAN)" -gt 0 ] &&
+        [ "$configs" -gt $((4 * $(finalised EXECUTION_PLAN))) ] ||
+        fail "$(finalised EXECUTION_PLAN) plans of $configs configurations for $(finalised OPERATIONGRAPH) convolutions"
+else
+    echo "skipped: cuDNN wrote no log of its calls"
+fi
+
 plan() { "$paco" plan "$@" --device cuda:h100 >"$work/plan" 2>"$work/errors"; }
 
 # every convolution: a plan, and within the cap
-cap=256 # MiB: WORKSPACE_MAX of backend_cuda/cudnn.h
+cap=$(sed -nE 's/^enum \{ WORKSPACE_MAX = ([0-9]+) << 20 \};.*/\1/p' "$(dirname "$0")/../backend_cuda/cudnn.h") # MiB
+[ -n "$cap" ] || fail "no WORKSPACE_MAX in backend_cuda/cudnn.h"
 planned=0
 check() { # ARCH BATCH FORMAT...
     local arch=$1 batch=$2

@@ -1,5 +1,5 @@
-/* The listing of `paco devices`: every backend and device that this program can see, and why one is
- * absent. */
+/* The listing of `paco devices`: every backend and device that this program can see, those on paper
+ * behind them, and why one is absent. */
 #include "device/registry.h"
 
 static void print_caps(uint32_t caps, FILE *out)
@@ -14,6 +14,26 @@ static void print_caps(uint32_t caps, FILE *out)
 #undef X
 }
 
+static void print_info(const DeviceInfo *info, FILE *out)
+{
+    fprintf(out, "    platform      %s (%s)\n", info->platform, info->version);
+    fprintf(out, "    vendor        %s\n", info->vendor);
+    fprintf(out, "    driver        %s\n", info->driver);
+    fprintf(out, "    memory        %.2f GiB, at most %.2f GiB in one buffer\n",
+           (double)info->memory / (1 << 30), (double)info->max_alloc / (1 << 30));
+    fprintf(out, "    units         %u, work-groups of up to %u, %u KiB local memory\n",
+           info->units, info->max_group, info->local_memory / 1024);
+    if (info->channel_block)
+        fprintf(out, "    layout        channel blocks of %d", info->channel_block);
+    else
+        fprintf(out, "    layout        channels last, padded to a multiple of %d",
+                info->channel_multiple);
+    fprintf(out, ", places aligned to %u bytes\n", info->alignment);
+    fprintf(out, "    capabilities  ");
+    print_caps(info->caps, out);
+    fprintf(out, "\n");
+}
+
 static void print_device(const BackendRow *row, int index, FILE *out)
 {
     DeviceInfo info;
@@ -24,18 +44,23 @@ static void print_device(const BackendRow *row, int index, FILE *out)
     fprintf(out, "%s:%d  %s\n", row->name, index, info.name);
     if (info.why[0])
         fprintf(out, "    unusable      %s\n", info.why);
-    fprintf(out, "    platform      %s (%s)\n", info.platform, info.version);
-    fprintf(out, "    vendor        %s\n", info.vendor);
-    fprintf(out, "    driver        %s\n", info.driver);
-    fprintf(out, "    memory        %.2f GiB, at most %.2f GiB in one buffer\n",
-           (double)info.memory / (1 << 30), (double)info.max_alloc / (1 << 30));
-    fprintf(out, "    units         %u, work-groups of up to %u, %u KiB local memory\n", info.units,
-           info.max_group, info.local_memory / 1024);
-    fprintf(out, "    layout        channel blocks of %d, places aligned to %u bytes\n",
-           info.channel_block, info.alignment);
-    fprintf(out, "    capabilities  ");
-    print_caps(info.caps, out);
-    fprintf(out, "\n");
+    print_info(&info, out);
+}
+
+static void print_paper(const BackendRow *row, int i, FILE *out)
+{
+    const DeviceOptions options = {.plan_only = true};
+    Device *device;
+    fprintf(out, "%s:%s  ", row->name, row->backend->papers[i]);
+    if (row->backend->open_paper(i, &options, &device) != STATUS_OK) {
+        fprintf(out, "unusable: %s\n", status_text());
+        return;
+    }
+    const DeviceInfo *info = row->backend->opened(device);
+    fprintf(out, "%s\n", info->name);
+    fprintf(out, "    for           `paco plan` alone: a description without a device\n");
+    print_info(info, out);
+    row->backend->close(device);
 }
 
 void registry_list(FILE *out)
@@ -46,5 +71,7 @@ void registry_list(FILE *out)
             fprintf(out, "%s  absent: %s\n", row->name, row->why);
         for (int d = 0; d < row->devices; d++)
             print_device(row, d, out);
+        for (int p = 0; row->backend && row->backend->papers && row->backend->papers[p]; p++)
+            print_paper(row, p, out);
     }
 }

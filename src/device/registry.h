@@ -31,7 +31,7 @@ const BackendRow *registry_row(int i);
 Status device_open(const char *name, const DeviceOptions *options, const Backend **backend,
                    Device **device);
 
-/* Prints every backend and device with what it can do, and why one is absent. */
+/* Prints every backend and device with what it can do, devices on paper, and why one is absent. */
 void registry_list(FILE *out);
 
 #endif

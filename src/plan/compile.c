@@ -24,20 +24,22 @@
 #include <string.h>
 
 /* Every node's steps, with the step state as one more value. */
-static Status lower_nodes(Plan *plan)
+static Status lower_nodes(Plan *plan, bool looks_on)
 {
     Value *state = graph_value(plan->graph, "step_state", ROLE_STATE, DTYPE_I32,
                                DIMS1(sizeof(StepState) / 4));
     plan->state = state->id;
-    Lowering l = {.plan = plan};
-    for (int i = 0; i < plan->graph->nodes_count && plan->status == STATUS_OK; i++) {
+    Lowering l = {.plan = plan, .looks_on = looks_on};
+    for (int i = 0; i < plan->graph->nodes_count; i++) {
+        if (plan->status != STATUS_OK && !looks_on)
+            break;
         l.node = plan->graph->nodes[i];
         l.segment = l.node->segment;
         check_context = l.node->name;
         op_get(l.node->op)->lower(&l, l.node);
         check_context = NULL;
     }
-    return plan->status;
+    return plan->status == STATUS_OK ? STATUS_OK : status_fail(plan->status, "%s", l.refused);
 }
 
 static bool reads_what_it_writes(const Step *step)
@@ -127,7 +129,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     if (!options->no_fuse && !options->no_recompute)
         graph_recompute(plan->graph);
     show(plan, options, PLAN_STAGE_RECOMPUTE);
-    TRY(lower_nodes(plan));
+    TRY(lower_nodes(plan, options->plan_only));
     order_steps(plan);
     plan_types(plan);
     count_bytes(plan);

@@ -2,7 +2,9 @@
 #include "plan/lower.h"
 
 #include "base/check.h"
+#include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void grow_steps(Lowering *l)
@@ -79,18 +81,28 @@ static Value *derived(Lowering *l, const char *name, uint64_t bytes)
                        DIMS1((int64_t)(bytes + 3) / 4));
 }
 
+/* The latest refusal becomes the status of lowering; the one before it is told now. */
+static void refuse(Lowering *l, Status status, const char *name)
+{
+    status_prefix(status, "%s", name);
+    if (l->refused[0])
+        log_error("%s", l->refused);
+    snprintf(l->refused, sizeof l->refused, "%s", status_text());
+    l->plan->status = status;
+}
+
 /* Asks the backend about the newest step and gives it the scratch it wants. */
 static void choose(Lowering *l)
 {
     Plan *plan = l->plan;
     Step *step = &plan->steps[plan->steps_count - 1];
-    if (plan->status != STATUS_OK)
+    if (plan->status != STATUS_OK && !l->looks_on)
         return;
     step->algorithm = tuning_find(plan->tuning, step);
-    plan->status = plan->backend->choose(plan->device, step);
-    if (plan->status != STATUS_OK)
-        status_prefix(plan->status, "%s", step->name);
-    if (step->workspace_bytes)
+    Status status = plan->backend->choose(plan->device, step);
+    if (status != STATUS_OK)
+        refuse(l, status, step->name);
+    else if (step->workspace_bytes)
         last_place(l)->workspace.value = derived(l, "workspace", step->workspace_bytes)->id;
 }
 

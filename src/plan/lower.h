@@ -10,6 +10,8 @@ struct Lowering {
     const Node *node;    /* being lowered */
     Segment segment;     /* steps go here */
     int room;
+    bool looks_on;       /* what the backend refuses does not end it: all of it is told */
+    char refused[STATUS_TEXT_MAX]; /* the latest refusal, which is not told yet */
 };
 
 /* An operand of a step. */

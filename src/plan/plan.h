@@ -127,7 +127,7 @@ typedef struct Plan {
     int state;             /* id of the StepState value */
     PlanOver *overs;
     int overs_count, overs_room;
-    Status status;         /* of lowering: the backend's first refusal */
+    Status status;         /* of lowering: the backend's latest refusal */
     uint64_t requested;    /* bytes of all activations, had each its own place */
     const char *peak;      /* node at which most activation bytes are alive */
     uint64_t peak_bytes;   /* how many those are: no plan needs less */

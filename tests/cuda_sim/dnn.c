@@ -15,6 +15,16 @@ struct cudnnContext {
     cudaStream_t stream;
 };
 
+#ifdef __SANITIZE_ADDRESS__
+/* cuDNN loads it for many an engine and closes it again; what it leaves would have no name for tests/lsan.supp. */
+__attribute__((constructor)) static void keep_nvrtc(void)
+{
+    char name[32];
+    snprintf(name, sizeof name, "libnvrtc.so.%d", CUDART_VERSION / 1000);
+    dlopen(name, RTLD_LAZY | RTLD_NODELETE);
+}
+#endif
+
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
     *handle = calloc(1, sizeof **handle);

@@ -12,10 +12,9 @@ int verb_devices(int argc, char **argv)
 {
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         puts("usage: paco devices\n\nLists every backend and device under the name that --device "
-             "takes, and why one is "
-             "missing.\n`--device ref`, the float64 reference, is always there. Behind them: the "
-             "engines (MPI) that can start"
-             "\nseveral processes, `paco train --nproc`.");
+             "takes, and why one is missing;\nthose on paper are for `paco plan`. `--device ref`, "
+             "the float64 reference, is always there. Behind them:\nthe engines (MPI) that can "
+             "start several processes, `paco train --nproc`.");
         return STATUS_OK;
     }
     if (argc > 1) {
