@@ -255,6 +255,8 @@ static void check_skips(Subject *s)
             expect_scaler(s, 1024, 1, 0);
             for (int i = 0; i < 2; i++)
                 assert_false(unchanged(s, update[i], &trained[i]));
+            for (int i = 0; i < 2 && !s->x; i++) /* the key encoder follows the weights that stayed, too */
+                assert_false(unchanged(s, goes_on[i], &others[i]));
         }
     }
     for (int i = 0; i < 2; i++) {

@@ -47,8 +47,10 @@ static struct {
 
 void sim_fail(const char *what)
 {
-    fprintf(stderr, "simulated GPU: kernel %s: %s (block %u %u %u)\n", kernel->name, what, fibers[0].self.block.x,
-            fibers[0].self.block.y, fibers[0].self.block.z);
+    const SimDim at = fibers[0].self.block;
+    const char *equals = strstr(kernel->name, "= "), *name = equals ? equals + 2 : kernel->name;
+    fprintf(stderr, "simulated GPU: kernel %.*s: %s (block %u %u %u)\n", (int)strcspn(name, "];("), name, what, at.x, at.y,
+            at.z);
     abort();
 }
 

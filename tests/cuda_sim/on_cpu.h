@@ -47,6 +47,9 @@ static inline int __float_as_int(float v)
     return bits;
 }
 
+/* "constexpr const char* sim_name() [with auto F = NAME]" */
+template <auto F> constexpr const char *sim_name() { return __PRETTY_FUNCTION__; }
+
 /* A kernel as the runtime's stand-in calls it. */
 template <auto F> struct SimEntry;
 template <class... A, void (*F)(A...)> struct SimEntry<F> {
@@ -56,7 +59,7 @@ template <class... A, void (*F)(A...)> struct SimEntry<F> {
         F(*(A *)a[I]...);
     }
     static void call(void *const *a) { spread(a, std::index_sequence_for<A...>{}); }
-    static constexpr SimKernel kernel = {call, (int)sizeof...(A), sizes, __PRETTY_FUNCTION__};
+    static constexpr SimKernel kernel = {call, (int)sizeof...(A), sizes, sim_name<F>()};
 };
 #define ENTRY(name) (const void *)&SimEntry<name>::kernel
 

@@ -41,7 +41,7 @@ typedef struct SimKernel {
     void (*call)(void *const *arguments);
     int count;
     const size_t *sizes; /* of each argument, in bytes */
-    const char *name;
+    const char *name; /* "... F = NAME]", as the compiler says it */
 } SimKernel;
 
 /* Where the running thread is. */
