@@ -8,6 +8,19 @@ paco=$1
 tiny_begin "$paco"
 sim=$(dirname "$paco")/sim
 
+newest_step() { basename "$(find "$1" -name 'step-*' | sort | tail -n 1)" .pth.tar | tr -dc 0-9 | sed 's/^0*//'; }
+
+# A stop right behind a checkpoint: the step that was launched since is saved, too.
+stops() {
+    local out=$folder/stops
+    rm -rf "$out"
+    "$paco" train "${tiny_options[@]}" --eval-every 0 "$@" --save-steps 3 --stop-after 4 --out "$out" >"$folder/stdout" \
+        2>"$folder/stderr"
+    local status=$?
+    [ $status = 75 ] && [ "$(newest_step "$out")" = 4 ] ||
+        { fail "$*: exit $status, step '$(newest_step "$out")' is saved, not '4'"; cat "$folder/stderr"; }
+}
+
 # lost EXPECTED NEWEST OPTIONS...: ends with this line and leaves this step as the newest, or none.
 lost() {
     local expected=$1 newest=$2 out=$folder/lost seen
@@ -18,7 +31,7 @@ lost() {
     local status=$?
     [ $status = 6 ] || { fail "${on[*]} $*: exit $status instead of 6"; cat "$folder/stderr"; }
     grep -qF "$expected" "$folder/stderr" || { fail "${on[*]} $*: not \"$expected\""; cat "$folder/stderr"; }
-    seen=$(basename "$(find "$out" -name 'step-*' | sort | tail -n 1)" .pth.tar | tr -dc 0-9 | sed 's/^0*//')
+    seen=$(newest_step "$out")
     [ "$seen" = "$newest" ] || fail "${on[*]} $*: step '$seen' is saved, not '$newest'"
 }
 
@@ -65,6 +78,7 @@ graphs() {
     done
 }
 
+stops --device opencl
 losses --device opencl
 losses --device ref32
 if [ -e "$sim/libpaco_cuda.so" ] && ! nm -D "$paco" 2>/dev/null | grep -q __asan_init; then # there it takes minutes
