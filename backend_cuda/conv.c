@@ -54,11 +54,13 @@ static int64_t weights_of(const ConvDesc *d)
     return (int64_t)d->K * (d->C / d->groups) * d->R * d->S;
 }
 
-/* Bytes of cuDNN's weights where they are others than the parameters, else 0. */
+/* Bytes of cuDNN's weights where they are others than the step's, else 0. */
 static uint64_t packed_bytes(const Device *device, const ConvDesc *d)
 {
     ConvDesc wide = in_memory(device, d);
-    bool others = d->type != DTYPE_F32 || wide.C != d->C || wide.K != d->K;
+    bool padded = wide.C != d->C || wide.K != d->K;
+    CHECK(!(d->plain && padded));
+    bool others = (d->type != DTYPE_F32 && !d->plain) || padded;
     return others ? (uint64_t)(weights_of(&wide) * dtype_bytes(d->type)) : 0;
 }
 
@@ -157,7 +159,7 @@ static void set_part(const Device *device, const ConvDesc *d, int part, int coun
                          .channels = channels,
                          .width = padded(device, channels),
                          .relu = d->relu,
-                         .unscale = 1 / cudnn_scale(&wide)};
+                         .unscale = 1 / device_grad_scale(d->type, (int64_t)d->N * d->P * d->Q)};
     int64_t items = part == PART_conv_part_finish ? args.pixels * args.width / VECTOR : args.padded;
     int64_t blocks = (items + THREADS - 1) / THREADS, most = 16 * (int64_t)device->info.units;
     *l = (Launch){.function = part_tables[d->type][part],

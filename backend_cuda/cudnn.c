@@ -3,7 +3,6 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,18 +112,17 @@ static const struct {
                           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
 };
 
-float cudnn_scale(const ConvDesc *d)
+/* What a plan multiplies its sums by before it rounds them. */
+static float sum_scale(const ConvDesc *d)
 {
-    const double terms = (double)d->N * d->P * d->Q;
-    const bool scaled = d->op == CONV_GRAD_WEIGHT && d->type == DTYPE_F16;
-    return scaled ? (float)ldexp(1, -ilogb(terms) / 2) : 1;
+    return d->op == CONV_GRAD_WEIGHT ? device_grad_scale(d->type, (int64_t)d->N * d->P * d->Q) : 1;
 }
 
 static Status make_graph(const Device *device, const ConvDesc *d, Descriptor parts[CONV_PARTS])
 {
     const int64_t x_width = device_width(&device->info, d->C),
                   y_width = device_width(&device->info, d->K);
-    const float alpha = cudnn_scale(d), beta = d->accumulate ? 1 : 0;
+    const float alpha = sum_scale(d), beta = d->accumulate ? 1 : 0;
     TRY(make_tensor(TENSOR_X, d->type, (int64_t[]){d->N, d->C, d->H, d->W}, x_width,
                     &parts[CONV_PART_X]));
     TRY(make_tensor(TENSOR_W, d->type, (int64_t[]){d->K, d->C / d->groups, d->R, d->S}, 0,

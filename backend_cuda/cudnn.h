@@ -45,10 +45,6 @@ enum { TENSOR_X = 1, TENSOR_W, TENSOR_Y };
  * those in memory. relu is not looked at: nothing but the convolution is in the graph.
  * STATUS_DEVICE where there is nothing. */
 Status cudnn_plans(Device *device, const ConvDesc *desc, ConvPlans **plans);
-/* What a plan multiplies its sums by before it rounds them: a power of two, 1 but for gradients of
- * weights in fp16. These sum over every output pixel, while their format ends where dy's does: they
- * are divided by about the root of the number of terms, and so overflow when dy does. */
-float cudnn_scale(const ConvDesc *desc);
 /* The plan of this name; where there is none (NULL: none is wanted) the first within WORKSPACE_MAX,
  * else the one that needs least. STATUS_DEVICE where cuDNN refuses all. */
 Status cudnn_plan(const Device *device, ConvPlans *plans, const char *name, const ConvPlan **plan);

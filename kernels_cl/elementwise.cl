@@ -86,37 +86,54 @@ KERNEL void grad_sum(CREF(float, g), CREF(StepState, state), REF(float, s0), REF
     }
 }
 
+/* Weights in place, and their copy where there is one. */
+#define STORE_WEIGHTS(w, copy, v)   \
+    {                               \
+        const vec stored = (v);     \
+        STORE(w, stored);           \
+        if (copy)                   \
+            STOREA(copy + i, stored); \
+    }
+#define STORE_WEIGHT(w, copy, v)    \
+    {                               \
+        *(w) = (v);                 \
+        if (copy)                   \
+            STORE1(copy + i, *(w)); \
+    }
+
 /* v = momentum v + (g + decay w);  w -= lr v */
-KERNEL void sgd(CREF(float, g), CREF(StepState, state), REF(float, w), REF(float, v), RangeArgs a)
+KERNEL void sgd(CREF(float, g), CREF(StepState, state), REF(float, w), REF(float, v), REF(act, copy), RangeArgs a)
 {
     PLACE(const float, g);
     PLACE(const StepState, state);
     PLACE(float, w);
     PLACE(float, v);
+    PLACE_OR_NULL(act, copy);
     RANGE(a);
     float lr = state->lr;
     for (; i + LANES <= end; i += next) {
         vec weight = LOAD(w + i), velocity = a.a * LOAD(v + i) + (LOAD(g + i) + a.b * weight);
         STORE(v + i, velocity);
-        STORE(w + i, weight - lr * velocity);
+        STORE_WEIGHTS(w + i, copy, weight - lr * velocity)
     }
     for (; i < end; i++) {
         float velocity = a.a * v[i] + (g[i] + a.b * w[i]);
         v[i] = velocity;
-        w[i] -= lr * velocity;
+        STORE_WEIGHT(w + i, copy, w[i] - lr * velocity)
     }
 }
 
 /* The same of a gradient that was scaled, unless one of the step's is not finite. A division may be off in its last
  * bits: a step of Newton's leaves powers of two none. */
 KERNEL void sgd_scaled(CREF(float, g), CREF(StepState, state), CREF(float, scaler), REF(float, w), REF(float, v),
-                       RangeArgs a)
+                       REF(act, copy), RangeArgs a)
 {
     PLACE(const float, g);
     PLACE(const StepState, state);
     PLACE(const float, scaler);
     PLACE(float, w);
     PLACE(float, v);
+    PLACE_OR_NULL(act, copy);
     if (scaler[SCALER_FOUND] != 0.0f)
         return;
     RANGE(a);
@@ -125,12 +142,12 @@ KERNEL void sgd_scaled(CREF(float, g), CREF(StepState, state), CREF(float, scale
     for (; i + LANES <= end; i += next) {
         vec weight = LOAD(w + i), velocity = a.a * LOAD(v + i) + (unscale * LOAD(g + i) + a.b * weight);
         STORE(v + i, velocity);
-        STORE(w + i, weight - lr * velocity);
+        STORE_WEIGHTS(w + i, copy, weight - lr * velocity)
     }
     for (; i < end; i++) {
         float velocity = a.a * v[i] + (unscale * g[i] + a.b * w[i]);
         v[i] = velocity;
-        w[i] -= lr * velocity;
+        STORE_WEIGHT(w + i, copy, w[i] - lr * velocity)
     }
 }
 
@@ -172,15 +189,39 @@ KERNEL void scale_update(REF(float, scaler), ScaleArgs a)
 }
 
 /* k = m k + (1 - m) q */
-KERNEL void ema(CREF(float, q), REF(float, k), RangeArgs a)
+KERNEL void ema(CREF(float, q), REF(float, k), REF(act, copy), RangeArgs a)
 {
     PLACE(const float, q);
     PLACE(float, k);
+    PLACE_OR_NULL(act, copy);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(k + i, a.a * LOAD(k + i) + a.b * LOAD(q + i));
+        STORE_WEIGHTS(k + i, copy, a.a * LOAD(k + i) + a.b * LOAD(q + i))
     for (; i < end; i++)
-        k[i] = a.a * k[i] + a.b * q[i];
+        STORE_WEIGHT(k + i, copy, a.a * k[i] + a.b * q[i])
+}
+
+/* Copies of weights in what images are stored in, and gradients that lie in it. */
+KERNEL void narrow(CREF(float, x), REF(act, y), RangeArgs a)
+{
+    PLACE(const float, x);
+    PLACE(act, y);
+    RANGE(a);
+    for (; i + LANES <= end; i += next)
+        STOREA(y + i, LOAD(x + i));
+    for (; i < end; i++)
+        STORE1(y + i, x[i]);
+}
+
+KERNEL void widen(CREF(act, x), REF(float, y), RangeArgs a)
+{
+    PLACE(const act, x);
+    PLACE(float, y);
+    RANGE(a);
+    for (; i + LANES <= end; i += next)
+        STORE(y + i, LOADA(x + i) * a.a);
+    for (; i < end; i++)
+        y[i] = LOAD1(x + i) * a.a;
 }
 
 /* `count` chains of a.n multiply-adds, in registers where the compiler keeps them there. */

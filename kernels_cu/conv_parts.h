@@ -21,7 +21,7 @@ typedef struct ConvPartArgs {
     int K, C, padded_C, area;
     int channels, width;
     int relu;
-    float unscale; /* times gradients of weights: what cuDNN divided them by (cudnn_scale) */
+    float unscale; /* times gradients of weights: what cuDNN divided them by (device_grad_scale) */
 } ConvPartArgs;
 
 #endif

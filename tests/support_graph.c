@@ -51,6 +51,13 @@ Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill)
     return trial_input(t, name, ROLE_PARAM, DTYPE_F32, dims, fill);
 }
 
+Value *trial_copy(Trial *t, const char *name, Value *param)
+{
+    Value *copy = trial_input(t, name, ROLE_COPY, DTYPE_F32, param->dims, FILL_NORMAL);
+    copy->of = param;
+    return copy;
+}
+
 Value *trial_given(Trial *t, const char *name, Role role, int count, const double *numbers)
 {
     Value *v = trial_input(t, name, role, DTYPE_F32, DIMS1(count), FILL_GIVEN);
@@ -127,7 +134,8 @@ static void fill(const Trial *t, TrialValue *e)
         e->initial[i] = e->fill == FILL_PERMUTATION ? order[i] : fill_one(&rng, e);
     if (e->fill == FILL_NAN)
         e->initial[n * 2 / 3] = NAN;
-    for (int64_t i = 0; value_is_image(e->value) && e->value->dtype == DTYPE_F32 && i < n; i++)
+    bool stored = value_is_image(e->value) || value_is_copy(e->value);
+    for (int64_t i = 0; stored && e->value->dtype == DTYPE_F32 && i < n; i++)
         e->initial[i] = dtype_round(t->rounded, e->initial[i]);
     if (e->fill == FILL_INFINITE)
         e->initial[n - 1] = -INFINITY;
@@ -332,7 +340,7 @@ static int64_t trial_elements(Trial *t, BuildTrial *build)
 
 /* What its graph is made of. */
 typedef struct Made {
-    bool images, convolutions;
+    bool stored, convolutions; /* stored: something lies in the storage type */
 } Made;
 
 static Made made_of(Trial *t, BuildTrial *build)
@@ -340,7 +348,7 @@ static Made made_of(Trial *t, BuildTrial *build)
     Made made = {false, false};
     rebuild(t, build);
     for (int i = 0; i < t->graph->values_count; i++)
-        made.images |= value_is_image(t->graph->values[i]);
+        made.stored |= value_is_image(t->graph->values[i]) || value_is_copy(t->graph->values[i]);
     for (int i = 0; i < t->graph->nodes_count; i++)
         made.convolutions |= strncmp(op_get(t->graph->nodes[i]->op)->name, "conv", 4) == 0;
     graph_free(t->graph);
@@ -361,7 +369,7 @@ static void run_stored(Trial *t, BuildTrial *build, DType storage)
 {
     t->storage = storage;
     Made made = made_of(t, build);
-    if (storage != DTYPE_F32 && !made.images)
+    if (storage != DTYPE_F32 && !made.stored)
         return;
     if (storage != DTYPE_F32)
         measure_own(t, build);

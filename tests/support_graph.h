@@ -123,6 +123,8 @@ Value *trial_input(Trial *t, const char *name, Role role, DType dtype, Dims dims
 Value *trial_features(Trial *t, const char *name, Dims dims, Fill fill);
 /* A parameter: plain. */
 Value *trial_param(Trial *t, const char *name, Dims dims, Fill fill);
+/* The copy of a parameter in the storage type, with contents of its own. */
+Value *trial_copy(Trial *t, const char *name, Value *param);
 /* Up to four numbers, as they are given. */
 Value *trial_given(Trial *t, const char *name, Role role, int count, const double *numbers);
 /* Labels below `below`. */

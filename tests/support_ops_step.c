@@ -277,7 +277,7 @@ void cases_grad_sum(Rig *rig)
            {40, 4096, 0, 4096, 2047});
 }
 
-/* p: elements, scale in tenths or 0, whether the scaler found something: then nothing changes */
+/* p: elements, scale in tenths or 0, whether the scaler found something: then nothing changes; whether there is a copy */
 static void build_sgd(Trial *t)
 {
     SgdAttrs attrs = {0.9, 5e-4};
@@ -285,15 +285,19 @@ static void build_sgd(Trial *t)
     Value *w = trial_param(t, "w", dims, FILL_NORMAL), *g = trial_param(t, "g", dims, FILL_NORMAL);
     Value *v = trial_param(t, "v", dims, FILL_NORMAL);
     t->state.lr = 0.05;
-    NODE(t->graph, sgd, &attrs, w, g, v, t->p[1] ? scaler(t, t->p[1] / 10.0, 7, t->p[2]) : NULL);
+    Value *copy = t->p[3] ? trial_copy(t, "copy", w) : NULL;
+    NODE(t->graph, sgd, &attrs, w, g, v, t->p[1] ? scaler(t, t->p[1] / 10.0, 7, t->p[2]) : NULL, copy);
     trial_mutated(t, w, t->p[2] ? EXACT : SUM(4));
     trial_mutated(t, v, t->p[2] ? EXACT : SUM(3));
+    if (copy)
+        trial_mutated(t, copy, t->p[2] ? EXACT : SUM(4));
 }
 
 void cases_sgd(Rig *rig)
 {
     TRIALS(rig, build_sgd, RANGE_SIZES);
     TRIALS(rig, build_sgd, {1, 40, 0}, {17, 3, 0}, {513, 40, 0}, {70001, 3, 0}, {1, 40, 1}, {37, 40, 1}, {70001, 3, 1});
+    TRIALS(rig, build_sgd, {37, 0, 0, 1}, {70001, 0, 0, 1}, {37, 40, 0, 1}, {70001, 3, 0, 1}, {513, 40, 1, 1}, {37, 3, 1, 1});
 }
 
 /* p: elements; what the gradient has that is not finite: 0 nothing, 1 a not-a-number, 2 its last element is infinite;
@@ -359,16 +363,38 @@ void cases_scale_update(Rig *rig)
            {16, 2500, 0, 2000});
 }
 
+/* p: elements, whether there is a copy */
 static void build_ema(Trial *t)
 {
     EmaAttrs attrs = {0.999};
     Value *k = trial_param(t, "k", DIMS1(t->p[0]), FILL_NORMAL),
           *q = trial_param(t, "q", DIMS1(t->p[0]), FILL_NORMAL);
-    NODE(t->graph, ema, &attrs, k, q);
+    Value *copy = t->p[1] ? trial_copy(t, "copy", k) : NULL;
+    NODE(t->graph, ema, &attrs, k, q, copy);
     trial_mutated(t, k, SUM(2));
+    if (copy)
+        trial_mutated(t, copy, SUM(2));
 }
 
 void cases_ema(Rig *rig)
 {
     TRIALS(rig, build_ema, RANGE_SIZES);
+    TRIALS(rig, build_ema, {5, 1}, {37, 1}, {70001, 1});
+}
+
+/* There and back. p: elements */
+static void build_cast(Trial *t)
+{
+    Value *w = trial_param(t, "w", DIMS1(t->p[0]), FILL_NORMAL), *g = trial_param(t, "g", DIMS1(t->p[0]), FILL_NORMAL);
+    Value *copy = trial_copy(t, "copy", w);
+    NODE(t->graph, cast, &(CastAttrs){1}, w, copy);
+    NODE(t->graph, cast, &(CastAttrs){0.125}, copy, g);
+    trial_mutated(t, copy, EXACT);
+    trial_mutated(t, g, EXACT);
+}
+
+/* In 16 bits numbers that lie between two are rounded, to even where they lie in the middle. */
+void cases_cast(Rig *rig)
+{
+    TRIALS(rig, build_cast, RANGE_SIZES);
 }

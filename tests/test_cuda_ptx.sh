@@ -28,6 +28,8 @@ add rest what is left of the last vector
 sgd rest what is left of the last vector
 sgd_scaled rest what is left of the last vector
 ema rest what is left of the last vector
+narrow rest what is left of the last vector
+widen rest what is left of the last vector
 paco_rows rest the gradient of logits, and what is left of rows
 softmax_rows rest the gradient of logits, and what is left of rows
 bn_merge rest parameters beyond the last whole vector, at the end

@@ -41,6 +41,26 @@ for file in "${files[@]}"; do
     run "$file" "$paco" verify --device cuda:0 "$file"
 done
 
+# Copies of weights in 16 bits are made anew on resume: a run that was stopped ends with the bits of one that was not.
+resumes() { # FORMAT
+    local options=("${tiny_options[@]}" --threads 2 --device cuda:0 --amp "$1")
+    rm -rf "$folder/whole" "$folder/parts"
+    run "training in $1" "$paco" train "${options[@]}" --out "$folder/whole"
+    "$paco" train "${options[@]}" --out "$folder/parts" --stop-after 5 >"$out" 2>&1
+    [ $? = 75 ] || { echo "FAILED: a stop: $(cat "$out")"; failed=1; }
+    run "resuming in $1" "$paco" train "${options[@]}" --out "$folder/parts" --resume auto
+    for at in whole parts; do "$paco" convert "$folder/$at/last.pth.tar" "$folder/$at.safetensors" >"$out" 2>&1; done
+    cmp "$folder/whole.safetensors" "$folder/parts.safetensors" || { echo "FAILED: resumed in $1: tensors differ"; failed=1; }
+}
+if [ -z "$small" ]; then
+    . "$(dirname "$0")/tiny_data.sh"
+    folder=$(mktemp -d)
+    trap 'rm -rf "$out" "$folder"' EXIT
+    tiny_data "$paco" "$folder/data" || { echo "FAILED: no images"; failed=1; }
+    resumes fp16
+    [ -z "${PACO_FULL:-}" ] || resumes bf16
+fi
+
 # refused EXIT_CODE TEXT [NAME=VALUE...] -- ARGUMENTS...: one line that holds the text.
 refused() {
     local code=$1 text=$2 settings=()

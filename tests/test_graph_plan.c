@@ -30,6 +30,8 @@ typedef struct Paper {
     int live;       /* buffers */
     int fail_after; /* allocations that succeed; -1: all */
     int refused;    /* convolutions with this stride have no plan; 0: all have */
+    const Step *ran[4]; /* where the latest runs began */
+    int runs;
 } Paper;
 
 static Paper *paper_of(const Device *device)
@@ -65,7 +67,15 @@ static Status paper_write(Device *device, Ref to, const void *from, uint64_t byt
     return STATUS_OK;
 }
 
-/* Forward and data gradients want packed weights, weight gradients and products scratch. */
+static Status paper_run(Device *device, const Step *steps, int count)
+{
+    Paper *p = paper_of(device);
+    (void)count;
+    p->ran[p->runs++ % 4] = steps;
+    return STATUS_OK;
+}
+
+/* Forward and data gradients want packed weights but where they are plain, weight gradients and products scratch. */
 static Status paper_choose(Device *device, Step *step)
 {
     const ConvDesc *d = &step->conv;
@@ -74,7 +84,7 @@ static Status paper_choose(Device *device, Step *step)
         return status_fail(STATUS_DEVICE, "paper: stride %d", d->stride);
     if (step->kind == STEP_CONV && d->op == CONV_GRAD_WEIGHT)
         step->workspace_bytes = (uint64_t)d->K * (uint64_t)d->C * 36;
-    else if (step->kind == STEP_CONV && d->op != CONV_PACK) {
+    else if (step->kind == STEP_CONV && d->op != CONV_PACK && !d->plain) {
         step->packed_bytes = (uint64_t)d->K * (uint64_t)d->C * (uint64_t)(d->R * d->S) * 4 + 128;
         step->packed_layout = (uint64_t)d->op;
     } else if (step->kind == STEP_GEMM)
@@ -95,7 +105,8 @@ static const Backend paper_backend = {.abi = BACKEND_ABI,
                                       .release = paper_release,
                                       .write = paper_write,
                                       .choose = paper_choose,
-                                      .prepare = paper_prepare};
+                                      .prepare = paper_prepare,
+                                      .run = paper_run};
 
 static Paper paper_new(uint64_t max_alloc)
 {
@@ -223,6 +234,8 @@ static void check_places(const Plan *plan, const Paper *paper)
         [ROLE_GRAD_SUM] = SLAB_GRAD_SUM, [ROLE_GRAD_PARTIAL] = SLAB_GRAD_SUM,
         [ROLE_MOMENTUM] = SLAB_MOMENTUM,
         [ROLE_EMA] = SLAB_EMA,           [ROLE_STATE] = SLAB_STATE,
+        [ROLE_COPY] = SLAB_COPY,         [ROLE_EMA_COPY] = SLAB_COPY,
+        [ROLE_GRAD_COPY] = SLAB_COPY,
         [ROLE_CONSTANT] = SLAB_IO,       [ROLE_INPUT] = SLAB_IO,
         [ROLE_OUTPUT] = SLAB_IO,         [ROLE_ACTIVATION] = SLAB_ACTIVATION,
         [ROLE_DERIVED] = SLAB_ACTIVATION};
@@ -896,9 +909,152 @@ static void limits(void **unused)
     assert_int_equal(paper.live, 0);
 }
 
+/* ------------------------------------------------------------------------------------ copies */
+
+/* A device that takes weights of 16 bits as parameters lie, their channels in eights. */
+static Paper paper_plain(void)
+{
+    Paper paper = paper_new(1 << 30);
+    paper.info.caps = CAP_PLAIN_WEIGHTS;
+    paper.info.max_group = 1024;
+    paper.info.channel_block = 0;
+    paper.info.channel_multiple = 8;
+    return paper;
+}
+
+/* Every convolution but the first of each encoder, whose images have three channels, reads the copy of what it read,
+ * and leaves its gradient in one. */
+static void check_copied_steps(const Plan *plan, int convolutions)
+{
+    int plain = 0, others = 0, packs = 0;
+    for (int i = 0; i < plan->steps_count; i++) {
+        const Step *s = &plan->steps[i];
+        const PlanOperand *operands = plan->plan_steps[i].operands;
+        if (s->kind != STEP_CONV || !segment_trains(plan->plan_steps[i].segment))
+            continue;
+        const ConvDesc *d = &s->conv;
+        plain += d->plain;
+        others += !d->plain && d->op != CONV_PACK;
+        packs += d->op == CONV_PACK;
+        if (!d->plain) {
+            assert_true(d->C == 3 || d->op == CONV_PACK);
+            continue;
+        }
+        const PlanValue *w = &plan->values[operands[d->op == CONV_GRAD_WEIGHT ? 2 : 1].value];
+        assert_int_equal(w->value->role, d->op == CONV_GRAD_WEIGHT                           ? ROLE_GRAD_COPY
+                                         : plan->plan_steps[i].segment == SEGMENT_KEY ? ROLE_EMA_COPY
+                                                                                      : ROLE_COPY);
+        assert_int_equal(w->stored, plan->graph->storage);
+        assert_int_equal(w->off % 16, 0);
+        assert_int_equal(w->bytes, 2 * dims_count(w->value->of->dims));
+    }
+    assert_int_equal(plain, 4 * (convolutions - 1)); /* of keys; of queries forwards and both gradients */
+    assert_int_equal(others, 3);
+    assert_int_equal(packs, 2);
+}
+
+/* Elements of copies of a role, gaps among them. */
+static int64_t copied_elements(const Plan *plan, Role role)
+{
+    uint64_t begin = UINT64_MAX, end = 0;
+    for (int i = 0; i < plan->values_count; i++) {
+        const PlanValue *v = &plan->values[i];
+        if (v->value->role != role)
+            continue;
+        begin = v->off < begin ? v->off : begin;
+        end = v->off + v->bytes > end ? v->off + v->bytes : end;
+    }
+    return (int64_t)(end - begin) / 2;
+}
+
+/* The passes over weights with a copy and over those without, each one step; copies are made anew by two, and gradients
+ * become float32 in one, before anything reads them. */
+static void check_passes(const Plan *plan, KernelId sgd_kernel, int ranks)
+{
+    Ranges sgd = count_ranges(plan, sgd_kernel), ema = count_ranges(plan, KERNEL_ema);
+    Ranges narrow = count_ranges(plan, KERNEL_narrow), widen = count_ranges(plan, KERNEL_widen);
+    int64_t copied = copied_elements(plan, ROLE_COPY);
+    assert_int_equal(sgd.steps, 2);
+    assert_int_equal(ema.steps, 2);
+    assert_int_equal(ema.bytes, 12 * ema.elements + 2 * copied);
+    assert_int_equal(sgd.bytes, 20 * sgd.elements + 2 * copied);
+    assert_int_equal(narrow.steps, 2);
+    assert_int_equal(narrow.elements, 2 * copied);
+    assert_int_equal(widen.steps, 1);
+    assert_int_equal(widen.elements, copied_elements(plan, ROLE_GRAD_COPY));
+    assert_int_equal(plan->begin[SEGMENT_COPIES + 1] - plan->begin[SEGMENT_COPIES], 2);
+    int at = plan->begin[SEGMENT_QUERY];
+    while (plan->steps[at].kind != STEP_KERNEL || plan->steps[at].kernel.id != KERNEL_widen)
+        at++;
+    for (int i = plan->begin[SEGMENT_QUERY]; i < plan->begin[SEGMENT_QUERY + 1]; i++)
+        if (plan->steps[i].kind == STEP_CONV && plan->steps[i].conv.op == CONV_GRAD_WEIGHT && plan->steps[i].conv.plain)
+            assert_true(i < at);
+        else if (plan->steps[i].kind == STEP_KERNEL && plan->steps[i].kernel.id == KERNEL_grad_sum)
+            assert_true(i > at);
+    assert_int_equal(count_ranges(plan, KERNEL_grad_sum).steps, ranks > 1);
+}
+
+/* Copies follow what the host writes into masters, once, before anything else runs. */
+static void check_stale(Plan *plan, Paper *paper)
+{
+    const StepParams state = {.lr = 1};
+    Value *w = NULL, *key = NULL;
+    for (int i = 0; i < plan->values_count; i++)
+        if (plan->values[i].value->role == ROLE_EMA_COPY)
+            w = plan->values[i].value->of, key = graph_companion_of(plan->graph, w, ROLE_EMA);
+    float *zeros = mem_zero((size_t)dims_count(w->dims), sizeof *zeros);
+    const Step *copies = plan->steps + plan->begin[SEGMENT_COPIES], *keys = plan->steps + plan->begin[SEGMENT_KEY];
+    for (int written = 0; written < 3; written++) { /* neither, the parameter, the key encoder's */
+        paper->runs = 0;
+        if (written)
+            assert_int_equal(plan_write(plan, written == 1 ? w : key, zeros, DTYPE_F32), STATUS_OK);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(plan_run(plan, SEGMENT_KEY, &state), STATUS_OK);
+        assert_int_equal(paper->runs, 2 + (written > 0));
+        assert_ptr_equal(paper->ran[0], written ? copies : keys);
+        assert_ptr_equal(paper->ran[1], keys);
+    }
+    free(zeros);
+}
+
+static void copies(void **unused)
+{
+    (void)unused;
+    for (int ranks = 1; ranks <= 2; ranks++)
+        for (DType storage = DTYPE_F16; storage <= DTYPE_BF16; storage++) {
+            ModelConfig config;
+            Paper paper = paper_plain();
+            graph_free(model_graph(ranks, &config));
+            config.eval_batch = 0;
+            config.storage = storage;
+            Plan *plan = compile(model_build(&config).graph, &paper, true);
+            check_plan(plan, &paper);
+            check_copied_steps(plan, 19);
+            check_passes(plan, storage == DTYPE_F16 ? KERNEL_sgd_scaled : KERNEL_sgd, ranks);
+            check_stale(plan, &paper);
+            plan_free(plan);
+            /* Frozen weights are read from copies, too, and have no gradient in one. */
+            config.trainable = not_layer2;
+            plan = compile(model_build(&config).graph, &paper, true);
+            check_plan(plan, &paper);
+            for (int i = 0; i < plan->values_count; i++)
+                if (plan->values[i].value->role == ROLE_GRAD_COPY)
+                    assert_true(plan->values[i].value->of->trainable);
+            plan_free(plan);
+            /* In float32, or where a device does not ask for them, there are none. */
+            config.storage = storage == DTYPE_F16 ? DTYPE_F32 : DTYPE_BF16;
+            paper.info.caps = storage == DTYPE_F16 ? CAP_PLAIN_WEIGHTS : 0;
+            plan = compile(model_build(&config).graph, &paper, true);
+            assert_int_equal(plan_slab_bytes(plan, SLAB_COPY), 0);
+            assert_int_equal(count_ranges(plan, KERNEL_narrow).steps + count_ranges(plan, KERNEL_widen).steps, 0);
+            plan_free(plan);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies),
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
         cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(all_refusals), cmocka_unit_test(few_images),

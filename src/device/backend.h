@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 6, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 7, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
 /* Copies of `fetch` that a device may hold. */
 enum { FETCHES_MAX = 8 };
 
@@ -68,7 +68,8 @@ typedef struct GemmDesc {
 
 /* CONV: a two-dimensional convolution (cross-correlation). Activations have the device's layout,
  * zero lanes beyond C, and elements of `type`; weights are the master copy [K][C/groups][R][S],
- * float32, rounded to `type` before they are used. Sums, bias and dw are float32. refs by op:
+ * float32, rounded to `type` before they are used, or with `plain` the same that were rounded
+ * already. Sums and bias are float32, and so is dw, or with `plain` of `type`. refs by op:
  *   FORWARD      x, w, y, bias[K] or absent, residual (like y) or absent:
  *                y = act((accumulate ? y : 0) + conv(x, w) + bias + residual)
  *   GRAD_DATA    dy, w, dx: dx = (accumulate ? dx : 0) + conv^T(dy, w)
@@ -107,6 +108,7 @@ typedef struct ConvDesc {
     DType type;                             /* of x, y, their gradients, residual, and w in use */
     Math math;                              /* of float32; STRICT where type has 16 bits */
     bool relu, accumulate;
+    bool plain; /* w and dw have elements of `type`: on a device that says so (device_plain) */
 } ConvDesc;
 
 /* COPY: refs from, to.  FILL: ref to; `bytes` of Step say how much. */
@@ -154,11 +156,12 @@ typedef struct Step {
  * shuffled within sub-groups. ACCELERATOR: neither a processor nor a GPU, never chosen before one.
  * ROUNDED_SUMS: in 16 bits the sum of a convolution is rounded before bias and residual are added
  * to it, and so is a gradient of weights, which in fp16 is scaled so that it overflows when dy does:
- * cuDNN has nothing else. */
+ * cuDNN has nothing else. PLAIN_WEIGHTS: in 16 bits convolutions read and write weights in the
+ * parameters' order, where device_plain says so. */
 #define DEVICE_CAP_LIST(X)                                                                         \
     X(CPU, 1, "processor") X(UNIFIED_MEMORY, 2, "unified-memory") X(SUBGROUPS, 4, "subgroups")     \
     X(FP16, 8, "fp16") X(FP64, 16, "fp64") X(ACCELERATOR, 32, "accelerator")                       \
-    X(ROUNDED_SUMS, 64, "rounded-sums")
+    X(ROUNDED_SUMS, 64, "rounded-sums") X(PLAIN_WEIGHTS, 128, "plain-weights")
 
 typedef enum DeviceCaps {
 #define X(name, bit, word) CAP_##name = (bit),
@@ -208,6 +211,22 @@ static inline int device_width(const DeviceInfo *info, int64_t channels)
 {
     int unit = info->channel_block ? info->channel_block : info->channel_multiple;
     return (int)((channels + unit - 1) / unit * unit);
+}
+
+/* Whether its convolutions from C to K channels want the parameters' own elements in 16 bits, as
+ * ConvDesc.plain has them: weights of padded channels they do not. */
+static inline bool device_plain(const DeviceInfo *info, int64_t C, int64_t K, int groups)
+{
+    return info->caps & CAP_PLAIN_WEIGHTS &&
+           (groups > 1 || (device_width(info, C) == C && device_width(info, K) == K));
+}
+
+/* ROUNDED_SUMS: what a gradient of weights, a sum over so many output pixels, is multiplied by before
+ * it is rounded to 16 bits: a power of two, 1 but in fp16. Its format ends where dy's does: it is
+ * divided by about the root of the number of terms, and so overflows when dy does. */
+static inline float device_grad_scale(DType type, int64_t pixels)
+{
+    return type == DTYPE_F16 ? (float)ldexp(1, -ilogb((double)pixels) / 2) : 1;
 }
 
 /* How to open a device. Strings may be NULL. */

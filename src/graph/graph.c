@@ -27,6 +27,11 @@ bool segment_trains(Segment segment)
     return segments[segment].trains;
 }
 
+bool segment_prepares(Segment segment)
+{
+    return segment == SEGMENT_COPIES || segment == SEGMENT_FOLD;
+}
+
 int segment_turns(Segment segment, Ranks ranks)
 {
     return segments[segment].ranked ? ranks.own : 1;
@@ -139,9 +144,16 @@ bool value_is_features(const Value *value)
     return lies_by_channels(value, 2) && value->dtype != DTYPE_I32;
 }
 
+bool value_is_copy(const Value *value)
+{
+    return value->role == ROLE_COPY || value->role == ROLE_EMA_COPY ||
+           value->role == ROLE_GRAD_COPY;
+}
+
 DType graph_stored(const Graph *graph, const Value *value)
 {
-    return value_is_image(value) && value->dtype == DTYPE_F32 ? graph->storage : value->dtype;
+    bool stored = value_is_image(value) || value_is_copy(value);
+    return stored && value->dtype == DTYPE_F32 ? graph->storage : value->dtype;
 }
 
 int node_uses(const Node *node, const Value *value)

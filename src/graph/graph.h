@@ -23,6 +23,9 @@ enum { NODE_MAX_IN = 13, NODE_MAX_OUT = 5 };
     X(GRAD_PARTIAL, GRAD_SUM) /* partial sums of them, over neighbouring ranks, likewise */        \
     X(MOMENTUM, MOMENTUM)     /* SGD's velocity, likewise */                                       \
     X(EMA, EMA)               /* the key encoder's copy of the parameters, likewise */             \
+    X(COPY, COPY)             /* of convolutions' weights in the storage type, likewise */         \
+    X(EMA_COPY, COPY)         /* of the key encoder's, likewise */                                 \
+    X(GRAD_COPY, COPY)        /* their gradients as a device leaves them, likewise */              \
     X(STATE, STATE)           /* queue, running statistics: kept from step to step */              \
     X(CONSTANT, IO)           /* written once by the host */                                       \
     X(INPUT, IO)              /* written by the host before each step */                           \
@@ -38,7 +41,8 @@ typedef enum Role {
 } Role;
 
 /* SEGMENT(name, whether it belongs to a training step, whether it runs once for every rank, what):
- * the segments of a plan, in the order in which they stand. Evaluation is apart. */
+ * the segments of a plan, in the order in which they stand. Evaluation is apart, and what prepares
+ * weights that neither a step nor a batch has changed: COPIES runs by itself (plan_run). */
 #define SEGMENT_LIST(X)                                                                            \
     X(PROLOGUE, true, false, "the key encoder follows, weights are packed")                        \
     X(KEY, true, true, "keys of one rank")                                                         \
@@ -46,6 +50,7 @@ typedef enum Role {
     X(QUERY, true, true, "queries, loss and gradients of one rank")                                \
     X(REDUCE, true, false, "gradients go to and come from other processes; likewise")              \
     X(EPILOGUE, true, false, "SGD, the queue")                                                     \
+    X(COPIES, false, false, "once, when the host has written weights: their copies in 16 bits")    \
     X(FOLD, false, false, "once, when weights have changed: batch norm into convolutions")         \
     X(EVAL, false, false, "logits of one batch")
 
@@ -59,6 +64,8 @@ typedef enum Segment {
 const char *segment_name(Segment segment);
 /* Whether it is part of a training step, else of evaluation. */
 bool segment_trains(Segment segment);
+/* Whether it runs when weights have changed, and not in every step or batch. */
+bool segment_prepares(Segment segment);
 /* How often it runs in a step (or a batch of evaluation): once, or for each rank of the share. */
 int segment_turns(Segment segment, Ranks ranks);
 
@@ -95,7 +102,7 @@ struct Value {
     int64_t fan_in; /* parameters of convolutions and linear layers; biases have their weight's */
     bool trainable;    /* PARAM: gets a gradient and SGD */
     Node *producer;    /* NULL for values that no node makes */
-    Value *of;         /* GRAD to EMA: the parameter it belongs to */
+    Value *of;         /* GRAD to GRAD_COPY: the parameter it belongs to */
 };
 
 struct Node {
@@ -151,8 +158,10 @@ Value *node_output(Graph *graph, Node *node, const char *name, DType dtype, Dims
  * (rank 4; the places of max pooling too), features (rank 2). */
 bool value_is_image(const Value *value);
 bool value_is_features(const Value *value);
-/* The type in which a value lies between operators: the graph's storage type for images, else its
- * own. Arithmetic is float32 or wider in any case. */
+/* Whether it is a copy of a weight or of its gradient in the storage type. */
+bool value_is_copy(const Value *value);
+/* The type in which a value lies between operators: the graph's storage type for images and copies,
+ * else its own. Arithmetic is float32 or wider in any case. */
 DType graph_stored(const Graph *graph, const Value *value);
 /* How many of the node's inputs are the value. */
 int node_uses(const Node *node, const Value *value);

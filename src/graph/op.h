@@ -9,6 +9,10 @@ typedef struct NoAttrs {
     char none;
 } NoAttrs;
 
+typedef struct CastAttrs {
+    double factor; /* a power of two */
+} CastAttrs;
+
 typedef struct ImagesAttrs {
     int batch;       /* B: images of one rank */
     bool bytes;      /* raw is uint8 [n][H][W][3], to be scaled and normalised; else float32

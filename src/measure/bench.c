@@ -126,7 +126,7 @@ static double plan_flops(const Bench *b)
     double flops = 0;
     for (Segment s = 0; plan && s < SEGMENT_COUNT; s++)
         for (int i = plan->begin[s]; i < plan->begin[s + 1]; i++)
-            if (segment_trains(s) != b->evaluation && s != SEGMENT_FOLD)
+            if (segment_trains(s) != b->evaluation && !segment_prepares(s))
                 flops += (double)plan->steps[i].flops * segment_turns(s, plan->graph->ranks);
     return flops;
 }

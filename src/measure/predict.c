@@ -35,7 +35,7 @@ static int collect(const Plan *plan, bool evaluation, Kind kinds[KINDS_MAX])
     int used = 0;
     for (Segment s = 0; s < SEGMENT_COUNT; s++)
         for (int i = plan->begin[s]; i < plan->begin[s + 1]; i++) {
-            if (segment_trains(s) == evaluation || s == SEGMENT_FOLD)
+            if (segment_trains(s) == evaluation || segment_prepares(s))
                 continue;
             const char *label = plan_step_label(&plan->steps[i]);
             int k = 0;

@@ -25,6 +25,7 @@ static ConvDesc describe(const ConvAttrs *a, const Value *x, const Value *w, con
         .stride = a->stride,
         .pad = a->pad,
         .groups = a->groups,
+        .plain = value_is_copy(w),
     };
 }
 

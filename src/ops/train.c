@@ -204,6 +204,12 @@ void grad_sum_reference(const RefCall *call)
     }
 }
 
+/* The bytes of the operands of a pass over `n` elements: `floats` of them, and the copy. */
+static int64_t moved(const Lowering *l, long n, int floats, const Value *copy)
+{
+    return n * (4 * floats + (copy ? dtype_bytes(graph_stored(l->plan->graph, copy)) : 0));
+}
+
 /* g += decay w;  v = momentum v + g;  w -= lr v  (v starts at zero). With a scaler g is divided by
  * its scale first, and nothing is done where it found a gradient that is not finite. */
 void sgd_infer(Graph *graph, Node *n)
@@ -219,11 +225,11 @@ void sgd_lower(Lowering *l, const Node *n)
     RangeArgs args = range_of(l, n->in[0], (float)a->momentum, (float)a->weight_decay, &grid);
     if (n->in[3])
         LOWER_KERNEL(l, sgd_scaled, &args, grid, 0, IN(n->in[1]), lower_state(l), IN(n->in[3]),
-                     OUT(n->in[0]), OUT(n->in[2]));
+                     OUT(n->in[0]), OUT(n->in[2]), OUT(n->in[4]));
     else
         LOWER_KERNEL(l, sgd, &args, grid, 0, IN(n->in[1]), lower_state(l), OUT(n->in[0]),
-                     OUT(n->in[2]));
-    lower_moves(l, 5 * 4 * (int64_t)args.n);
+                     OUT(n->in[2]), OUT(n->in[4]));
+    lower_moves(l, moved(l, args.n, 5, n->in[4]));
 }
 
 void sgd_reference(const RefCall *call)
@@ -235,6 +241,8 @@ void sgd_reference(const RefCall *call)
     for (int64_t i = 0; i < count && !(scaler && scaler[SCALER_FOUND]); i++) {
         v[i] = a->momentum * v[i] + (unscale * call->in[1][i] + a->weight_decay * w[i]);
         w[i] -= call->state->lr * v[i];
+        if (call->in[4])
+            call->in[4][i] = w[i];
     }
 }
 
@@ -250,7 +258,8 @@ void ema_lower(Lowering *l, const Node *n)
     const EmaAttrs *a = n->attrs;
     Grid grid;
     RangeArgs args = range_of(l, n->in[0], (float)a->m, (float)(1 - a->m), &grid);
-    LOWER_KERNEL(l, ema, &args, grid, 0, IN(n->in[1]), OUT(n->in[0]));
+    LOWER_KERNEL(l, ema, &args, grid, 0, IN(n->in[1]), OUT(n->in[0]), OUT(n->in[2]));
+    lower_moves(l, moved(l, args.n, 3, n->in[2]));
 }
 
 void ema_reference(const RefCall *call)
@@ -259,4 +268,35 @@ void ema_reference(const RefCall *call)
     int64_t count = dims_count(call->node->in[0]->dims);
     for (int64_t i = 0; i < count; i++)
         call->in[0][i] = a->m * call->in[0][i] + (1 - a->m) * call->in[1][i];
+    if (call->in[2])
+        memcpy(call->in[2], call->in[0], (size_t)count * sizeof(double));
+}
+
+/* y = factor x, rounded where y is stored in 16 bits. One of them is; what becomes narrow has no factor. */
+void cast_infer(Graph *graph, Node *n)
+{
+    const CastAttrs *a = n->attrs;
+    (void)graph;
+    CHECK(a->factor == 1 || value_is_copy(n->in[0]));
+    CHECK(dims_equal(n->in[0]->dims, n->in[1]->dims) &&
+          value_is_copy(n->in[0]) != value_is_copy(n->in[1]));
+}
+
+void cast_lower(Lowering *l, const Node *n)
+{
+    Grid grid;
+    RangeArgs args = range_of(l, n->in[0], (float)((const CastAttrs *)n->attrs)->factor, 0, &grid);
+    bool narrow = value_is_copy(n->in[1]);
+    if (narrow)
+        LOWER_KERNEL(l, narrow, &args, grid, 0, IN(n->in[0]), OUT(n->in[1]));
+    else
+        LOWER_KERNEL(l, widen, &args, grid, 0, IN(n->in[0]), OUT(n->in[1]));
+    lower_moves(l, moved(l, args.n, 1, n->in[narrow]));
+}
+
+void cast_reference(const RefCall *call)
+{
+    const CastAttrs *a = call->node->attrs;
+    for (int64_t i = 0; i < dims_count(call->node->in[0]->dims); i++)
+        call->in[1][i] = a->factor * call->in[0][i];
 }

@@ -1,16 +1,15 @@
 /* Coalescing: neighbouring steps of one kernel over neighbouring ranges become one step.
  *
- * The steps of SGD, of the key encoder's average, of gradient sums and of the look for what is not
- * finite are one per parameter when lowered; as parameters and their companions lie in one order
- * with the same gaps between them, each becomes one pass over a slab, the zeros in the gaps among
- * it. Needs places, so it runs after the memory plan. Liveness is not touched: parameters and their
- * companions live always. */
+ * The steps of SGD, of the key encoder's average, of gradient sums, of copies and of the look for
+ * what is not finite are one per parameter when lowered; as parameters and their companions lie in
+ * one order with the same gaps between them, each becomes one pass over a slab, or over those with
+ * a copy and one over the others, the zeros in the gaps among it. As each element is treated by
+ * itself, steps of one kernel may stand in the order of their places. Needs places, so it runs
+ * after the memory plan. Liveness is not touched: parameters and their companions live always. */
 #include "plan/lower.h"
 #include "plan/passes.h"
 
 #include <string.h>
-
-enum { GAP = 4 }; /* elements: gaps between parameters are smaller */
 
 /* What every pass sees whole: the step state, fp16's scaler. */
 static bool seen_whole(const Plan *plan, int value)
@@ -22,6 +21,7 @@ static bool seen_whole(const Plan *plan, int value)
  * which are the same; sets how many elements lie from a's beginning to b's. */
 static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
 {
+    uint64_t gap = 0; /* elements: those between parameters are smaller */
     *reach = 0;
     const Step *x = &plan->steps[a], *y = &plan->steps[b];
     if (x->kind != STEP_KERNEL || y->kind != STEP_KERNEL || x->kernel.id != y->kernel.id ||
@@ -43,12 +43,14 @@ static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
         const PlanValue *u = &plan->values[of_a], *v = &plan->values[of_b];
         if (u->slab != v->slab || u->buffer != v->buffer || v->off < u->off)
             return false;
-        uint64_t elements = (v->off - u->off) / 4; /* to the other: alike for all operands */
+        uint64_t size = (uint64_t)dtype_bytes(u->stored);
+        uint64_t elements = (v->off - u->off) / size; /* to the other: alike for all operands */
         if (*reach && *reach != elements)
             return false;
         *reach = elements;
+        gap = (uint64_t)plan_param_align(plan, v->value);
     }
-    return *reach >= (uint64_t)p.n && *reach < (uint64_t)p.n + GAP;
+    return *reach >= (uint64_t)p.n && *reach < (uint64_t)p.n + gap;
 }
 
 /* Step b becomes part of step a, `reach` elements behind its beginning. */
@@ -78,8 +80,50 @@ static void cut_anew(Plan *plan, int i)
                                   plan->plan_steps[i].joined);
 }
 
+/* The place of what step i goes over. */
+static const PlanValue *place_of(const Plan *plan, int i)
+{
+    const PlanOperand *operand = plan->plan_steps[i].operands;
+    while (operand->value < 0 || seen_whole(plan, operand->value))
+        operand++;
+    return &plan->values[operand->value];
+}
+
+static bool stands_before(const PlanValue *a, const PlanValue *b)
+{
+    return a->slab != b->slab       ? a->slab < b->slab
+           : a->buffer != b->buffer ? a->buffer < b->buffer
+                                    : a->off < b->off;
+}
+
+/* Whether steps i and i + 1 may change places. */
+static bool alike(const Plan *plan, int i)
+{
+    const Step *x = &plan->steps[i], *y = &plan->steps[i + 1];
+    return x->kind == STEP_KERNEL && y->kind == STEP_KERNEL && x->kernel.id == y->kernel.id &&
+           kernel_joins(x->kernel.id) &&
+           plan->plan_steps[i].segment == plan->plan_steps[i + 1].segment;
+}
+
+/* Steps of one kernel in the order of their places; those of equal ones stay as they stand. */
+static void order_by_place(Plan *plan)
+{
+    for (int i = 1; i < plan->steps_count; i++)
+        for (int at = i - 1; at >= 0 && alike(plan, at) &&
+                             stands_before(place_of(plan, at + 1), place_of(plan, at));
+             at--) {
+            Step step = plan->steps[at];
+            PlanStep place = plan->plan_steps[at];
+            plan->steps[at] = plan->steps[at + 1];
+            plan->plan_steps[at] = plan->plan_steps[at + 1];
+            plan->steps[at + 1] = step;
+            plan->plan_steps[at + 1] = place;
+        }
+}
+
 void plan_coalesce(Plan *plan)
 {
+    order_by_place(plan);
     int to = 0, begin[SEGMENT_COUNT + 1], segment = 0;
     for (int i = 0; i < plan->steps_count; i++) {
         for (; segment <= SEGMENT_COUNT && i >= plan->begin[segment]; segment++)

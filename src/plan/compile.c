@@ -2,6 +2,7 @@
  *
  *     fuse       rows of fuse.def rewrite the graph
  *     recompute  the backward pass computes cheap activations again instead of keeping them
+ *     copies     convolutions of 16 bits read copies of weights, where the device wants that
  *     lower      every node emits steps through lower.h; the backend chooses algorithms
  *     order      steps stand segment by segment
  *     types      layout and bytes of every value; then the bytes that every step moves
@@ -129,6 +130,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     if (!options->no_fuse && !options->no_recompute)
         graph_recompute(plan->graph);
     show(plan, options, PLAN_STAGE_RECOMPUTE);
+    plan_copies(plan);
     TRY(lower_nodes(plan, options->plan_only));
     order_steps(plan);
     plan_types(plan);

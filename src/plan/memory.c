@@ -1,7 +1,8 @@
 /* Memory plan: lifetimes of values over the flat list of steps, and places in slabs.
  *
- * Parameters and their companions lie one after another in the parameters' order, each at a
- * multiple of PARAM_ALIGN. Activations are placed largest first, each at the lowest offset where
+ * Parameters and their companions lie one after another in the parameters' order, those with a copy
+ * in 16 bits first, each at a multiple of PARAM_ALIGN: so that a pass over all that have a copy is
+ * one, and one over the others. Activations are placed largest first, each at the lowest offset where
  * nothing that lives at the same time lies. What a looped segment (KEY and QUERY with several
  * ranks, EVAL) needs from before it or leaves behind it lives through the whole segment. */
 #include "plan/passes.h"
@@ -79,27 +80,48 @@ static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align)
     s->sizes[v->buffer] = off + v->bytes;
 }
 
-/* The parameters, or what belongs to each of them, in the parameters' order. */
-static void place_companions(Plan *plan, Role role)
+/* Whether the parameter of this companion, or the parameter, has a copy in 16 bits. */
+static bool copied(const Plan *plan, const Value *v)
+{
+    return graph_companion_of(plan->graph, v->role == ROLE_PARAM ? v : v->of, ROLE_COPY);
+}
+
+int64_t plan_param_align(const Plan *plan, const Value *value)
+{
+    return PARAM_ALIGN / dtype_bytes(copied(plan, value) ? plan->graph->storage : DTYPE_F32);
+}
+
+static void place_param(Plan *plan, PlanValue *v)
+{
+    int64_t bytes = plan_param_align(plan, v->value) * dtype_bytes(v->stored);
+    place_behind(plan, v, slab_of(v->value->role), (uint64_t)bytes);
+}
+
+/* The parameters with or without copies, or what belongs to each of them, in the parameters' order.
+ */
+static void place_companions(Plan *plan, Role role, bool with_copy)
 {
     for (int i = 0; i < plan->values_count; i++) {
         Value *param = plan->values[i].value, *v = NULL;
-        if (param->role == ROLE_PARAM)
+        if (param->role == ROLE_PARAM && copied(plan, param) == with_copy)
             v = role == ROLE_PARAM ? param : graph_companion_of(plan->graph, param, role);
         if (v)
-            place_behind(plan, &plan->values[v->id], slab_of(role), PARAM_ALIGN);
+            place_param(plan, &plan->values[v->id]);
     }
 }
 
 static void place_parameters(Plan *plan)
 {
     for (int r = 0; r < ROLE_COUNT; r++)
-        if (slab_of((Role)r) < SLAB_STATE && r != ROLE_GRAD_PARTIAL)
-            place_companions(plan, (Role)r);
+        for (int with_copy = 1; with_copy >= 0; with_copy--)
+            if (slab_of((Role)r) < SLAB_STATE && r != ROLE_GRAD_PARTIAL)
+                place_companions(plan, (Role)r, with_copy);
     /* Several to a parameter: made sum after sum, each in the parameters' order. */
-    for (int i = 0; i < plan->values_count; i++)
-        if (plan->values[i].value->role == ROLE_GRAD_PARTIAL)
-            place_behind(plan, &plan->values[i], slab_of(ROLE_GRAD_PARTIAL), PARAM_ALIGN);
+    for (int with_copy = 1; with_copy >= 0; with_copy--)
+        for (int i = 0; i < plan->values_count; i++)
+            if (plan->values[i].value->role == ROLE_GRAD_PARTIAL &&
+                copied(plan, plan->values[i].value) == with_copy)
+                place_param(plan, &plan->values[i]);
 }
 
 static int by_size(const void *a, const void *b)

@@ -4,6 +4,9 @@
 
 #include "plan/plan.h"
 
+/* ---- copies.c: convolutions of 16 bits read and write copies, where the device wants that. */
+void plan_copies(Plan *plan);
+
 /* ---- types.c: layout and bytes of every value of the graph. */
 void plan_types(Plan *plan);
 /* Element i of the logical tensor, among the bytes of the value as the device has them. */
@@ -13,6 +16,9 @@ void plan_set_element(const Plan *plan, const PlanValue *v, void *bytes, int64_t
 /* ---- memory.c: between which steps values live, and places for everything. */
 void plan_liveness(Plan *plan);
 void plan_memory(Plan *plan);
+/* A companion of a parameter begins at a multiple of so many elements: whole pieces of 16 bytes of
+ * the narrowest companion that it has, so that all have the same gaps. */
+int64_t plan_param_align(const Plan *plan, const Value *value);
 
 /* ---- check.c: what must hold afterwards. */
 void plan_check(const Plan *plan);

@@ -7,11 +7,22 @@
 
 #include <stdlib.h>
 
+/* Copies of weights that the host has written since they were made. */
+static Status refresh(Plan *plan)
+{
+    int begin = plan->begin[SEGMENT_COPIES], count = plan->begin[SEGMENT_COPIES + 1] - begin;
+    if (!plan->stale || count == 0)
+        return STATUS_OK;
+    plan->stale = false;
+    return plan->backend->run(plan->device, plan->steps + begin, count);
+}
+
 Status plan_run(Plan *plan, Segment segment, const StepParams *state)
 {
     int begin = plan->begin[segment], count = plan->begin[segment + 1] - begin;
     if (count == 0)
         return STATUS_OK;
+    TRY(refresh(plan));
     Ref place = plan_ref(plan, plan->graph->values[plan->state]);
     StepState now = {.lr = (float)state->lr,
                      .grad_scale = (float)state->grad_scale,
@@ -42,6 +53,7 @@ static bool same_bytes(const PlanValue *v, DType type)
 Status plan_write(Plan *plan, const Value *value, const void *host, DType type)
 {
     const PlanValue *v = &plan->values[value->id];
+    plan->stale |= value->role == ROLE_PARAM || value->role == ROLE_EMA;
     if (same_bytes(v, type))
         return plan->backend->write(plan->device, plan_ref(plan, value), host, v->bytes);
     void *staged = mem_zero(1, v->bytes);

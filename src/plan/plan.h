@@ -1,9 +1,10 @@
 /* Plan: a graph compiled for one device: a flat array of steps, and where each value lives.
  *
- * Slabs are named by lifetime. Parameters, gradients, momentum and the key copy lie in the order of
- * the parameters, each without padding inside and at a multiple of 16 bytes; a slab may need
- * several buffers (max_alloc), but no value spans two. Activations share places by liveness. A
- * prepared plan is immutable; what changes from step to step is in StepState. */
+ * Slabs are named by lifetime. Parameters, gradients, momentum, the key copy and copies in 16 bits
+ * lie in the order of the parameters, those that have a copy first, each without padding inside and
+ * at a multiple of 16 bytes; a slab may need several buffers (max_alloc), but no value spans two.
+ * Activations share places by liveness. A prepared plan is immutable, but for what it notes of
+ * copies (stale); what changes from step to step is in StepState. */
 #ifndef PACO_PLAN_PLAN_H
 #define PACO_PLAN_PLAN_H
 
@@ -21,6 +22,7 @@
     X(GRAD_SUM, "gsum", "gradient sums")                                                           \
     X(MOMENTUM, "mom", "momentum")                                                                 \
     X(EMA, "ema", "key copy")                                                                      \
+    X(COPY, "copy", "weights in 16 bits")                                                          \
     X(STATE, "state", "state")                                                                     \
     X(IO, "io", "inputs and outputs")                                                              \
     X(ACTIVATION, "act", "activations")
@@ -125,6 +127,7 @@ typedef struct Plan {
     Comm *comm;
     bool apart;
     int state;             /* id of the StepState value */
+    bool stale;            /* the host has written weights: COPIES must run first */
     PlanOver *overs;
     int overs_count, overs_room;
     Status status;         /* of lowering: the backend's latest refusal */
@@ -141,7 +144,8 @@ Status plan_compile(Graph *graph, const Backend *backend, Device *device,
 void plan_free(Plan *plan);
 /* STATUS_LIMIT, as plan_compile fails, when the device cannot hold it. */
 Status plan_fits(const Plan *plan);
-/* Sets the step state and runs one segment. */
+/* Sets the step state and runs one segment, and before it COPIES where the host has written weights.
+ */
 Status plan_run(Plan *plan, Segment segment, const StepParams *state);
 /* Moves a value between host (logical row-major, `type` F32, F64, I32 or U8) and device. */
 Status plan_write(Plan *plan, const Value *value, const void *host, DType type);
