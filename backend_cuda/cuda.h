@@ -41,7 +41,8 @@ typedef struct Slot {
 enum {
     CUDA_ALIGNMENT = 256,
     CUDA_CHANNELS = 8,
-    CUDA_CAPS = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 | CAP_ROUNDED_SUMS | CAP_PLAIN_WEIGHTS
+    CUDA_CAPS = CAP_SUBGROUPS | CAP_FP16 | CAP_FP64 | CAP_ROUNDED_SUMS | CAP_PLAIN_WEIGHTS |
+                CAP_LAST_TEAM
 };
 
 /* Where a large write comes to on the device before its turn. */

@@ -3,7 +3,8 @@
  * Sums are split over images, and over pieces of their planes where those are too few for a GPU: a team per span of
  * channels and split. Its members read their own pixels once, in blocks that registers hold: a block's mean, then its
  * squared distances from that, and blocks are joined by Chan's formula, so that nothing large cancels. Partial results
- * are [split][2][width]. */
+ * are [split][2][width]; they are merged, in the order of the splits, by a kernel of its own, or where the device has a
+ * LAST_TEAM by the team that comes last of a span's. */
 
 /* The channels of this member of a team, and its part of the planes' pieces; how many pixels lie before a piece. */
 #define CHANNELS                                                         \
@@ -67,7 +68,41 @@ DEVICE Moments from_lane_Moments(Moments m, int lane)
 TEAM_REDUCTION(team_moments, Moments, moments_join(a, b))
 #endif
 
-TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), BnArgs a)
+/* The member's part of the moments of its channels, from those of all splits. */
+DEVICE Moments moments_of_splits(GLOBAL const float *partial, BnArgs a)
+{
+    CHANNELS;
+    Moments all = {0.0f, 0.0f, 0.0f};
+    for (int split = MEMBER_PIXEL; inside && split < a.splits; split += TEAM_PIXELS) {
+        int from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1);
+        all = moments_join(all, (Moments){LOAD(partial + (split * 2 + 0) * a.width + c),
+                                          LOAD(partial + (split * 2 + 1) * a.width + c),
+                                          (float)(PIXELS_BEFORE(a, to) - PIXELS_BEFORE(a, from))});
+    }
+    return all;
+}
+
+/* The statistics, and on rank 0 the move of the running ones, from the moments of all. */
+DEVICE void put_moments(Moments all, GLOBAL float *mean, GLOBAL float *invstd, GLOBAL float *running_mean,
+                        GLOBAL float *running_var, GLOBAL const StepState *state, BnArgs a)
+{
+    CHANNELS;
+    int live = a.C - c;
+    if (MEMBER >= VECTORS || !inside)
+        return;
+    store_some(mean + c, all.mean, live);
+    store_some(invstd + c, 1.0f / sqrt(all.squares / all.count + a.eps), live);
+    if (state->rank != 0)
+        return;
+    vec unbiased = all.squares / (all.count - 1.0f);
+    float keep = 1.0f - a.momentum;
+    store_some(running_mean + c, keep * load_some(running_mean + c, live) + a.momentum * all.mean, live);
+    store_some(running_var + c, keep * load_some(running_var + c, live) + a.momentum * unbiased, live);
+}
+
+TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), REF(float, mean), REF(float, invstd),
+                          REF(float, running_mean), REF(float, running_var), CREF(StepState, state), REF(uint, arrived),
+                          BnArgs a)
 {
     TEAM_MEMORY(Moments, 1, shared);
     PLACE(const act, x);
@@ -87,10 +122,22 @@ TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), BnArgs a)
             all = moments_join_next(all, (Moments){LOADA(first + pixel * i), 0.0f, 1.0f}, &lost);
     }
     all = team_moments(all, shared, VECTORS);
-    if (MEMBER >= VECTORS || !inside)
+    if (MEMBER < VECTORS && inside) {
+        STORE(partial + (split * 2 + 0) * a.width + c, all.mean);
+        STORE(partial + (split * 2 + 1) * a.width + c, all.squares);
+    }
+#ifdef LAST_TEAM
+    PLACE(float, mean);
+    PLACE(float, invstd);
+    PLACE(float, running_mean);
+    PLACE(float, running_var);
+    PLACE(const StepState, state);
+    PLACE(uint, arrived);
+    if (!LAST_TEAM(arrived + TEAM_ITEM, a.splits))
         return;
-    STORE(partial + (split * 2 + 0) * a.width + c, all.mean);
-    STORE(partial + (split * 2 + 1) * a.width + c, all.squares);
+    all = team_moments(moments_of_splits(partial, a), shared, VECTORS);
+    put_moments(all, mean, invstd, running_mean, running_var, state, a);
+#endif
 }
 
 TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, invstd), REF(float, running_mean),
@@ -103,26 +150,8 @@ TEAM_KERNEL void bn_merge(CREF(float, partial), REF(float, mean), REF(float, inv
     PLACE(float, running_mean);
     PLACE(float, running_var);
     PLACE(const StepState, state);
-    CHANNELS;
-    int live = a.C - c;
-    Moments all = {0.0f, 0.0f, 0.0f};
-    for (int split = MEMBER_PIXEL; inside && split < a.splits; split += TEAM_PIXELS) {
-        int from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1);
-        all = moments_join(all, (Moments){LOAD(partial + (split * 2 + 0) * a.width + c),
-                                          LOAD(partial + (split * 2 + 1) * a.width + c),
-                                          (float)(PIXELS_BEFORE(a, to) - PIXELS_BEFORE(a, from))});
-    }
-    all = team_moments(all, shared, VECTORS);
-    if (MEMBER >= VECTORS || !inside)
-        return;
-    store_some(mean + c, all.mean, live);
-    store_some(invstd + c, 1.0f / sqrt(all.squares / all.count + a.eps), live);
-    if (state->rank != 0)
-        return;
-    vec unbiased = all.squares / (all.count - 1.0f);
-    float keep = 1.0f - a.momentum;
-    store_some(running_mean + c, keep * load_some(running_mean + c, live) + a.momentum * all.mean, live);
-    store_some(running_var + c, keep * load_some(running_var + c, live) + a.momentum * unbiased, live);
+    Moments all = team_moments(moments_of_splits(partial, a), shared, VECTORS);
+    put_moments(all, mean, invstd, running_mean, running_var, state, a);
 }
 
 /* A work-item's channels and its share of a plane's pixels. Items: parts of the plane, vector fastest; blocks of
@@ -187,8 +216,29 @@ KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(f
      : y  ? select(LOADA(dy + (at)), (vec)(0.0f), LOADA(y + (at)) <= 0.0f)                             \
           : LOADA(dy + (at)))
 
+/* The member's part of the sums of its channels, from those of all splits. */
+DEVICE void sums_of_splits(vec *sums, GLOBAL const float *partial, BnArgs a)
+{
+    CHANNELS;
+    sums[0] = sums[1] = 0.0f;
+    for (int split = MEMBER_PIXEL; inside && split < a.splits; split += TEAM_PIXELS) {
+        sums[0] += LOAD(partial + (split * 2 + 0) * a.width + c);
+        sums[1] += LOAD(partial + (split * 2 + 1) * a.width + c);
+    }
+}
+
+DEVICE void put_sums(const vec *sums, GLOBAL float *dgamma, GLOBAL float *dbeta, BnArgs a)
+{
+    CHANNELS;
+    if (MEMBER >= VECTORS || !inside)
+        return;
+    store_some(dbeta + c, sums[0], a.C - c);
+    store_some(dgamma + c, sums[1], a.C - c);
+}
+
 TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CREF(float, invstd),
-                              CREF(act, y), CREF(bits, mask), REF(float, partial), BnArgs a)
+                              CREF(act, y), CREF(bits, mask), REF(float, partial), REF(float, dgamma),
+                              REF(float, dbeta), REF(uint, arrived), BnArgs a)
 {
     TEAM_MEMORY(vec, 2, shared);
     PLACE(const act, dy);
@@ -223,10 +273,20 @@ TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CR
         sums[1] += d0 + d1;
     }
     team_join_vec(sums, 2, shared, VECTORS);
-    if (MEMBER >= VECTORS || !inside)
+    if (MEMBER < VECTORS && inside) {
+        STORE(partial + (split * 2 + 0) * a.width + c, sums[0]);
+        STORE(partial + (split * 2 + 1) * a.width + c, sums[1] * load_some(invstd + c, live));
+    }
+#ifdef LAST_TEAM
+    PLACE(float, dgamma);
+    PLACE(float, dbeta);
+    PLACE(uint, arrived);
+    if (!LAST_TEAM(arrived + TEAM_ITEM, a.splits))
         return;
-    STORE(partial + (split * 2 + 0) * a.width + c, sums[0]);
-    STORE(partial + (split * 2 + 1) * a.width + c, sums[1] * load_some(invstd + c, live));
+    sums_of_splits(sums, partial, a);
+    team_join_vec(sums, 2, shared, VECTORS);
+    put_sums(sums, dgamma, dbeta, a);
+#endif
 }
 
 TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(float, dbeta), BnArgs a)
@@ -235,17 +295,10 @@ TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(flo
     PLACE(const float, partial);
     PLACE(float, dgamma);
     PLACE(float, dbeta);
-    CHANNELS;
-    vec sums[2] = {0.0f, 0.0f};
-    for (int split = MEMBER_PIXEL; inside && split < a.splits; split += TEAM_PIXELS) {
-        sums[0] += LOAD(partial + (split * 2 + 0) * a.width + c);
-        sums[1] += LOAD(partial + (split * 2 + 1) * a.width + c);
-    }
+    vec sums[2];
+    sums_of_splits(sums, partial, a);
     team_join_vec(sums, 2, shared, VECTORS);
-    if (MEMBER >= VECTORS || !inside)
-        return;
-    store_some(dbeta + c, sums[0], a.C - c);
-    store_some(dgamma + c, sums[1], a.C - c);
+    put_sums(sums, dgamma, dbeta, a);
 }
 
 /* dx = gamma invstd (g - mean(g) - xhat mean(g xhat)), g the masked dy */

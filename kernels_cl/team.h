@@ -183,8 +183,9 @@ DEVICE void store_some(GLOBAL float *p, vec v, int count)
     }
     float part[LANES];
     TO_ARRAY(part, v);
-    for (int i = 0; i < count; i++)
-        p[i] = part[i];
+    UNROLL for (int i = 0; i < LANES; i++)
+        if (i < count)
+            p[i] = part[i];
 }
 
 #endif

@@ -277,6 +277,21 @@ typedef float act;
 #define TEAM_MEMORY(T, count, name) __shared__ T name[(count) * TEAM]
 #endif
 #define team_wait() __syncthreads()
+/* Whether this team is the last of `teams` that come to a count, which is then zero again: it sees what the others
+ * wrote before. Every member calls it. What is written goes out before the team is counted, and nothing is read before
+ * that: a fence on either side. */
+#define LAST_TEAM(count, teams) last_team(count, teams)
+DEVICE bool last_team(uint *count, int teams)
+{
+    TEAM_MEMORY(uint, 1, before);
+    __threadfence();
+    team_wait();
+    if (MEMBER == 0)
+        before[0] = atomicInc(count, (uint)teams - 1);
+    team_wait();
+    __threadfence();
+    return before[0] == (uint)teams - 1;
+}
 #define SUBGROUPS
 #define SUB_LANES 32
 #define SUB_CLIMBS (threadIdx.x < 32)

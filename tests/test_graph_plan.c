@@ -909,6 +909,43 @@ static void limits(void **unused)
     assert_int_equal(paper.live, 0);
 }
 
+static int count_steps(const Plan *plan, KernelId kernel)
+{
+    int count = 0;
+    for (int i = 0; i < plan->steps_count; i++)
+        count += plan->steps[i].kind == STEP_KERNEL && plan->steps[i].kernel.id == (int)kernel;
+    return count;
+}
+
+/* A device whose last team merges what all wrote has no kernel for it; its counts are enough for the widest of all. */
+static void last_team(void **unused)
+{
+    (void)unused;
+    int stats[2], sums[2];
+    for (int last = 0; last < 2; last++) {
+        ModelConfig config;
+        Paper paper = paper_new(1 << 30);
+        paper.info.max_group = 1024;
+        paper.info.caps = last ? CAP_LAST_TEAM : 0;
+        Plan *plan = compile(model_graph(1, &config), &paper, true);
+        stats[last] = count_steps(plan, KERNEL_bn_stats);
+        sums[last] = count_steps(plan, KERNEL_bn_grad_sums);
+        assert_int_equal(count_steps(plan, KERNEL_bn_merge), last ? 0 : stats[last]);
+        assert_int_equal(count_steps(plan, KERNEL_bn_grad_merge), last ? 0 : sums[last]);
+        assert_true(last == (plan->arrivals != NULL));
+        for (int i = 0; i < plan->steps_count && last; i++) {
+            const Step *s = &plan->steps[i];
+            int counts = s->kernel.id == KERNEL_bn_stats ? 7 : s->kernel.id == KERNEL_bn_grad_sums ? 9 : 0;
+            if (s->kind != STEP_KERNEL || !counts)
+                continue;
+            assert_int_equal(plan->plan_steps[i].operands[counts].value, plan->arrivals->id);
+            assert_true(s->kernel.global[0] / s->kernel.local[0] <= plan->arrivals->dims.d[0]);
+        }
+        plan_free(plan);
+    }
+    assert_true(stats[0] == stats[1] && sums[0] == sums[1] && stats[0] > 0 && sums[0] > 0);
+}
+
 /* ------------------------------------------------------------------------------------ copies */
 
 /* A device that takes weights of 16 bits as parameters lie, their channels in eights. */
@@ -1054,7 +1091,7 @@ static void copies(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(copies),
+        cmocka_unit_test(last_team), cmocka_unit_test(copies),
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
         cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(all_refusals), cmocka_unit_test(few_images),

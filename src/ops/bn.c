@@ -4,7 +4,7 @@
  * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics
  * move by `momentum` towards the batch's mean and unbiased variance, on rank 0 only, as
  * data-parallel training keeps them. The plan needs three kernels: partial statistics per split, their merge, and the
- * application. */
+ * application; two where the last team of the first one merges. */
 #include "base/check.h"
 #include "plan/lower.h"
 
@@ -137,18 +137,26 @@ static void split_sums(const Lowering *l, Layout s, BnArgs *args)
     args->splits = lower_splits(l, s.tiles, (int64_t)s.N * args->pieces);
 }
 
-/* The two kernels of the statistics. */
+/* The kernel or the two of the statistics. */
 static void lower_moments(Lowering *l, const Node *n, const Value *mean, const Value *invstd,
                           const Value *running_mean, const Value *running_var)
 {
     Layout s = lower_pixels(l, n->in[X]);
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
-    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
-    LOWER_KERNEL(l, bn_stats, &args, lower_teams(l, s.tiles, args.splits, 1), 0, IN(n->in[X]),
-                 OUT(partial));
-    LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial), OUT(mean),
-                 OUT(invstd), OUT(running_mean), OUT(running_var), lower_state(l));
+    const Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
+    const Value *arrivals = lower_arrivals(l, s.tiles);
+    const Grid teams = lower_teams(l, s.tiles, args.splits, 1);
+    if (arrivals)
+        LOWER_KERNEL(l, bn_stats, &args, teams, 0, IN(n->in[X]), OUT(partial), OUT(mean),
+                     OUT(invstd), OUT(running_mean), OUT(running_var), lower_state(l),
+                     OUT(arrivals));
+    else {
+        LOWER_KERNEL(l, bn_stats, &args, teams, 0, IN(n->in[X]), OUT(partial), IN(NULL), IN(NULL),
+                     IN(NULL), IN(NULL), IN(NULL), IN(NULL));
+        LOWER_KERNEL(l, bn_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial), OUT(mean),
+                     OUT(invstd), OUT(running_mean), OUT(running_var), lower_state(l));
+    }
 }
 
 static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
@@ -165,6 +173,21 @@ static void lower_forward(Lowering *l, const Node *n, const Value *residual, boo
                  OUT(n->out_count > MASK ? n->out[MASK] : NULL));
 }
 
+/* The kernel or the two of dgamma and dbeta. */
+static void lower_sums(Lowering *l, const Node *n, Layout s, const BnArgs *args, const Value *y,
+                       const Value *mask)
+{
+    const Value *dy = n->in[0], *x = n->in[1], *mean = n->in[3], *invstd = n->in[4];
+    const Value *dgamma = n->out[1], *dbeta = n->out[2], *arrivals = lower_arrivals(l, s.tiles);
+    const Value *partial = lower_temp(l, (int64_t)args->splits * 2 * s.width);
+    LOWER_KERNEL(l, bn_grad_sums, args, lower_teams(l, s.tiles, args->splits, 1), 0, IN(dy), IN(x),
+                 IN(mean), IN(invstd), IN(y), IN(mask), OUT(partial),
+                 OUT(arrivals ? dgamma : NULL), OUT(arrivals ? dbeta : NULL), OUT(arrivals));
+    if (!arrivals)
+        LOWER_KERNEL(l, bn_grad_merge, args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial),
+                     OUT(dgamma), OUT(dbeta));
+}
+
 static void lower_backward(Lowering *l, const Node *n, const Value *y, const Value *masked)
 {
     Layout s = lower_pixels(l, n->in[1]);
@@ -173,11 +196,7 @@ static void lower_backward(Lowering *l, const Node *n, const Value *y, const Val
                 *invstd = n->in[4];
     BnArgs args = bn_args(n->attrs, s);
     split_sums(l, s, &args);
-    Value *partial = lower_temp(l, (int64_t)args.splits * 2 * s.width);
-    LOWER_KERNEL(l, bn_grad_sums, &args, lower_teams(l, s.tiles, args.splits, 1), 0, IN(dy), IN(x),
-                 IN(mean), IN(invstd), IN(kept), IN(mask), OUT(partial));
-    LOWER_KERNEL(l, bn_grad_merge, &args, lower_teams(l, s.tiles, 1, 1), 0, IN(partial),
-                 OUT(n->out[1]), OUT(n->out[2]));
+    lower_sums(l, n, s, &args, kept, mask);
     lower_over(l, masked ? masked : n->out[0], dy);
     LOWER_KERNEL(l, bn_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(dy), IN(x),
                  IN(gamma), IN(mean), IN(invstd), IN(n->out[1]), IN(n->out[2]), IN(kept),

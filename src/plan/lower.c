@@ -254,6 +254,19 @@ Operand lower_state(const Lowering *l)
     return IN(l->plan->graph->values[l->plan->state]);
 }
 
+const Value *lower_arrivals(Lowering *l, int count)
+{
+    Plan *plan = l->plan;
+    if (!(plan->info->caps & CAP_LAST_TEAM))
+        return NULL;
+    if (!plan->arrivals)
+        plan->arrivals =
+            graph_value(plan->graph, "arrivals", ROLE_STATE, DTYPE_I32, DIMS1(count));
+    if (plan->arrivals->dims.d[0] < count)
+        plan->arrivals->dims = DIMS1(count);
+    return plan->arrivals;
+}
+
 static bool on_cpu(const Lowering *l)
 {
     return l->plan->info->caps & CAP_CPU;

@@ -69,6 +69,9 @@ Layout lower_pixels(const Lowering *l, const Value *v);
 Value *lower_temp(Lowering *l, int64_t count);
 /* The StepState, as an operand. */
 Operand lower_state(const Lowering *l);
+/* Counts of teams that came, `count` of them, for a kernel whose last team goes on: zeros between
+ * launches, and one for all kernels. NULL on a device that has no last team. */
+const Value *lower_arrivals(Lowering *l, int count);
 /* Work-items that keep a device busy. */
 int64_t lower_busy_items(const DeviceInfo *info);
 /* Work-items that a loop over `n` floats is split into, and, on CPUs, the floats of each (a

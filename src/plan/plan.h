@@ -127,6 +127,7 @@ typedef struct Plan {
     Comm *comm;
     bool apart;
     int state;             /* id of the StepState value */
+    Value *arrivals;       /* of lower_arrivals; NULL: no kernel needs them */
     bool stale;            /* the host has written weights: COPIES must run first */
     PlanOver *overs;
     int overs_count, overs_room;

@@ -164,6 +164,79 @@ void *sim_shared(size_t bytes, const void *who)
     return NULL;
 }
 
+/* ---- vectors on their way to memory */
+
+typedef struct Late {
+    void *to;
+    size_t bytes;
+    const Fiber *from; /* NULL: other blocks see it */
+    char before[16], after[16];
+} Late;
+
+static Late *late;
+static size_t late_count, late_room, late_begin; /* late_begin: of the running block */
+static bool watching, counting, counted; /* counted: the running block is */
+
+void sim_store(void *to, const void *from, size_t bytes)
+{
+    if (watching) {
+        if (late_count == late_room) {
+            late_room = late_room ? 2 * late_room : 1024;
+            late = realloc(late, late_room * sizeof *late);
+        }
+        Late *l = &late[late_count++];
+        *l = (Late){.to = to, .bytes = bytes, .from = running};
+        memcpy(l->before, to, bytes);
+    }
+    memcpy(to, from, bytes);
+}
+
+void sim_fence(void)
+{
+    for (size_t i = late_begin; i < late_count && !counted; i++)
+        if (late[i].from == running)
+            late[i].from = NULL;
+}
+
+void sim_counts(void)
+{
+    counting = counted = true;
+}
+
+/* The block is done: what it has not told others of is not there for them. */
+static void hide(void)
+{
+    size_t kept = late_begin;
+    for (size_t i = late_begin; i < late_count; i++)
+        memcpy(late[i].after, late[i].to, late[i].bytes);
+    for (size_t i = late_count; i-- > late_begin;)
+        if (late[i].from)
+            memcpy(late[i].to, late[i].before, late[i].bytes);
+    for (size_t i = late_begin; i < late_count; i++)
+        if (late[i].from)
+            late[kept++] = late[i];
+    late_begin = late_count = kept;
+}
+
+/* The kernel is done. */
+static void show(void)
+{
+    for (size_t i = 0; i < late_count; i++)
+        memcpy(late[i].to, late[i].after, late[i].bytes);
+    late_begin = late_count = 0;
+}
+
+/* After each block. Of kernels whose blocks do not count each other no more than the first is watched. */
+static void settle(void)
+{
+    if (counting)
+        hide();
+    else
+        late_count = 0;
+    watching = counting;
+    counted = false;
+}
+
 static int can_run(const Fiber *f)
 {
     return f->state == READY ||
@@ -230,11 +303,15 @@ void sim_run(const SimKernel *k, void *const *a, SimDim grid, SimDim block)
     for (int i = 0; i < count; i++)
         if (!fibers[i].stack)
             make_fiber(&fibers[i]);
+    watching = true;
+    counting = false;
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++) {
                 for (unsigned i = 0; i < block.x; i++)
                     fibers[i].self = (SimThread){{i, 0, 0}, {x, y, z}, block, grid};
                 run_block(count, blocks++);
+                settle();
             }
+    show();
 }

@@ -37,8 +37,14 @@ template <class T> static inline T &sim_vector(T *p)
         sim_fail("a vector at an address that is no multiple of its size");
     return *p;
 }
+#define __threadfence() sim_fence()
+static inline unsigned atomicInc(unsigned *p, unsigned most)
+{
+    sim_counts();
+    return std::exchange(*p, *p >= most ? 0 : *p + 1);
+}
 #define WHOLE(T, p) sim_vector((T *)(p))
-template <class T> static inline void __stwb(T *p, T v) { sim_vector(p) = v; }
+template <class T> static inline void __stwb(T *p, T v) { sim_store(&sim_vector(p), &v, sizeof v); }
 static inline int atomicExch(int *p, int v) { return std::exchange(*p, v); }
 static inline int __float_as_int(float v)
 {

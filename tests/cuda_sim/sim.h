@@ -3,7 +3,7 @@
  * Stand-ins, and only these: the runtime (runtime.c, streams.c), cuBLASLt (blas.c), and of cuDNN what needs a
  * device: opening it and executing a plan (dnn.c); its descriptors, heuristics and plans are the real library's, for
  * the device of properties.c. Kernels run block by block, every thread a fiber (fibers.c), so that a barrier that is
- * missing or not reached by all is seen.
+ * missing or not reached by all is seen, and a fence that is missing before a block tells others of what it wrote.
  *
  * A stream is lazy: nothing happens until somebody waits for it, and then only what it waits for: the stream, or what
  * comes before an event, and of other streams what these wait for. Pinned memory is read when the stream comes to it.
@@ -58,6 +58,11 @@ void sim_barrier(void);
 float sim_shuffle(float value, int lane);
 /* The block's memory: the same place for the same call in every thread. */
 void *sim_shared(size_t bytes, const void *who);
+/* A vector of at most 16 bytes goes to memory. Where blocks count each other, once each, other blocks see it before the
+ * end of the kernel only if a fence of its thread lies between it and the count. */
+void sim_store(void *to, const void *from, size_t bytes);
+void sim_fence(void);
+void sim_counts(void);
 
 /* ---- streams.c */
 
