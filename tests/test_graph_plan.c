@@ -946,6 +946,39 @@ static void last_team(void **unused)
     assert_true(stats[0] == stats[1] && sums[0] == sums[1] && stats[0] > 0 && sums[0] > 0);
 }
 
+/* ------------------------------------------------------------------------------------ recomputation */
+
+static int count_again(const Plan *plan)
+{
+    int count = 0;
+    for (int i = 0; i < plan->graph->nodes_count; i++)
+        count += plan->graph->nodes[i]->op == OP_bn_relu_again;
+    return count;
+}
+
+/* A GPU with memory of its own keeps activations where there is room for them, and room for what it does not know;
+ * where there is none it computes them again, and the plan is smaller. Where memory is everybody's it does so always. */
+static void room(void **unused)
+{
+    (void)unused;
+    uint64_t kept = 0;
+    for (int turn = 0; turn < 4; turn++) { /* plenty of memory; twice what is needed; as much; everybody's */
+        ModelConfig config = model_small(arch_find("resnet20"), 32, 16, 1);
+        Paper paper = paper_new(1 << 30);
+        paper.info.max_group = 1024;
+        paper.info.caps = turn == 3 ? CAP_UNIFIED_MEMORY : 0;
+        if (turn == 1 || turn == 2)
+            paper.info.memory = turn == 1 ? 2 * kept : kept;
+        Plan *plan = compile(model_build(&config).graph, &paper, true);
+        assert_true(turn < 2 ? count_again(plan) == 0 : count_again(plan) > 5);
+        if (turn == 0)
+            kept = plan_bytes(plan);
+        assert_true(turn < 2 ? plan_bytes(plan) == kept : plan_bytes(plan) < kept);
+        check_plan(plan, &paper);
+        plan_free(plan);
+    }
+}
+
 /* ------------------------------------------------------------------------------------ copies */
 
 /* A device that takes weights of 16 bits as parameters lie, their channels in eights. */
@@ -1091,7 +1124,7 @@ static void copies(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(last_team), cmocka_unit_test(copies),
+        cmocka_unit_test(room), cmocka_unit_test(last_team), cmocka_unit_test(copies),
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
         cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(all_refusals), cmocka_unit_test(few_images),

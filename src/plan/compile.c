@@ -1,7 +1,8 @@
 /* Compile: the list of passes that turn a graph into a plan for one device (run_passes).
  *
  *     fuse       rows of fuse.def rewrite the graph
- *     recompute  the backward pass computes cheap activations again instead of keeping them
+ *     recompute  the backward pass computes cheap activations again instead of keeping them, where
+ *                memory needs it
  *     copies     convolutions of 16 bits read copies of weights, where the device wants that
  *     lower      every node emits steps through lower.h; the backend chooses algorithms
  *     order      steps stand segment by segment
@@ -127,7 +128,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     if (!options->no_fuse)
         graph_fuse(plan->graph);
     show(plan, options, PLAN_STAGE_FUSE);
-    if (!options->no_fuse && !options->no_recompute)
+    if (!options->no_fuse && !options->no_recompute && plan_needs_room(plan))
         graph_recompute(plan->graph);
     show(plan, options, PLAN_STAGE_RECOMPUTE);
     plan_copies(plan);

@@ -4,11 +4,18 @@
 
 #include "plan/plan.h"
 
+/* ---- room.c */
+/* Whether the backward pass should compute again what is cheap: where memory is everybody's, or the
+ * device has no room for the graph as it is. */
+bool plan_needs_room(const Plan *plan);
+
 /* ---- copies.c: convolutions of 16 bits read and write copies, where the device wants that. */
 void plan_copies(Plan *plan);
 
 /* ---- types.c: layout and bytes of every value of the graph. */
 void plan_types(Plan *plan);
+/* Bytes of a value there. */
+uint64_t plan_value_bytes(const Plan *plan, const Value *value);
 /* Element i of the logical tensor, among the bytes of the value as the device has them. */
 double plan_element(const Plan *plan, const PlanValue *v, const void *bytes, int64_t i);
 void plan_set_element(const Plan *plan, const PlanValue *v, void *bytes, int64_t i, double x);

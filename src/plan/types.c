@@ -40,19 +40,24 @@ static uint64_t stored_bytes(const DeviceInfo *info, DType stored, int64_t count
     return (uint64_t)(count * dtype_bytes(stored));
 }
 
+uint64_t plan_value_bytes(const Plan *plan, const Value *v)
+{
+    bool blocked = value_is_image(v) || value_is_features(v);
+    int64_t count = blocked ? layout_of(plan->info, v).count : dims_count(v->dims);
+    return stored_bytes(plan->info, graph_stored(plan->graph, v), count);
+}
+
 void plan_types(Plan *plan)
 {
     plan->values_count = plan->graph->values_count;
     plan->values = mem_zero((size_t)plan->values_count, sizeof *plan->values);
     for (int i = 0; i < plan->values_count; i++) {
         Value *v = plan->graph->values[i];
-        int64_t count = dims_count(v->dims);
-        DType stored = graph_stored(plan->graph, v);
-        bool blocked = value_is_image(v) || value_is_features(v);
-        if (blocked)
-            count = layout_of(plan->info, v).count;
-        plan->values[i] = (PlanValue){.value = v, .blocked = blocked, .stored = stored, .over = -1,
-                                      .bytes = stored_bytes(plan->info, stored, count)};
+        plan->values[i] = (PlanValue){.value = v,
+                                      .blocked = value_is_image(v) || value_is_features(v),
+                                      .stored = graph_stored(plan->graph, v),
+                                      .over = -1,
+                                      .bytes = plan_value_bytes(plan, v)};
     }
 }
 
