@@ -52,7 +52,7 @@ Status discover_info(int index, DeviceInfo *info)
                          .max_group = (uint32_t)p.maxThreadsPerBlock,
                          .local_memory = (uint32_t)p.sharedMemPerBlock,
                          .alignment = CUDA_ALIGNMENT,
-                         .caps = CUDA_CAPS | (p.integrated ? CAP_UNIFIED_MEMORY : 0),
+                         .caps = CUDA_CAPS | (p.integrated ? CAP_UNIFIED_MEMORY : CAP_OWN_MEMORY),
                          .channel_multiple = CUDA_CHANNELS};
     snprintf(info->name, sizeof info->name, "%.120s", p.name);
     snprintf(info->platform, sizeof info->platform, "CUDA %d.%d, cuDNN %zu", runtime / 1000,

@@ -30,7 +30,7 @@ static void read_info(const Json *j, DeviceInfo *info)
                          .max_group = (uint32_t)json_number(j, "maxThreadsPerBlock", 0),
                          .local_memory = (uint32_t)json_number(j, "maxSharedMemoryPerBlock", 0),
                          .alignment = CUDA_ALIGNMENT,
-                         .caps = CUDA_CAPS,
+                         .caps = CUDA_CAPS | CAP_OWN_MEMORY,
                          .channel_multiple = CUDA_CHANNELS};
     snprintf(info->name, sizeof info->name, "%.100s on paper", json_text(j, "deviceName", ""));
     snprintf(info->platform, sizeof info->platform, "cuDNN %zu", cudnnGetVersion());

@@ -56,7 +56,7 @@ static double traffic(DType storage, bool recompute)
                                 .loss = {0.05, 1, 1, 1, 0.2, 0.2}};
     Plan *plan;
     int64_t bytes = 0;
-    paper.caps = recompute ? CAP_UNIFIED_MEMORY : 0; /* where it is done whatever memory there is */
+    paper.caps = recompute ? 0 : CAP_OWN_MEMORY;
     assert_int_equal(plan_compile(model_build(&config).graph, &backend, (Device *)&plan,
                                   &(PlanOptions){.plan_only = true, .no_recompute = !recompute}, &plan),
                      STATUS_OK);

@@ -158,12 +158,13 @@ typedef struct Step {
  * to it, and so is a gradient of weights, which in fp16 is scaled so that it overflows when dy does:
  * cuDNN has nothing else. PLAIN_WEIGHTS: in 16 bits convolutions read and write weights in the
  * parameters' order, where device_plain says so. LAST_TEAM: of the teams of a launch the last one
- * sees what the others wrote, and merges it. */
+ * sees what the others wrote, and merges it. OWN_MEMORY: nobody but this program lives in it, so
+ * that a plan may fill it to save time. */
 #define DEVICE_CAP_LIST(X)                                                                         \
     X(CPU, 1, "processor") X(UNIFIED_MEMORY, 2, "unified-memory") X(SUBGROUPS, 4, "subgroups")     \
     X(FP16, 8, "fp16") X(FP64, 16, "fp64") X(ACCELERATOR, 32, "accelerator")                       \
     X(ROUNDED_SUMS, 64, "rounded-sums") X(PLAIN_WEIGHTS, 128, "plain-weights")                      \
-    X(LAST_TEAM, 256, "last-team")
+    X(LAST_TEAM, 256, "last-team") X(OWN_MEMORY, 512, "own-memory")
 
 typedef enum DeviceCaps {
 #define X(name, bit, word) CAP_##name = (bit),

@@ -55,6 +55,6 @@ static uint64_t bytes_at_once(const Plan *plan)
 bool plan_needs_room(const Plan *plan)
 {
     const DeviceInfo *info = plan->info;
-    bool shared = info->caps & (CAP_UNIFIED_MEMORY | CAP_CPU);
-    return shared || bytes_at_once(plan) > info->memory / 4 * 3; /* a quarter for what is not known */
+    return !(info->caps & CAP_OWN_MEMORY) ||
+           bytes_at_once(plan) > info->memory / 4 * 3; /* a quarter for what is not known */
 }
