@@ -404,11 +404,12 @@ static void networks_train_as_in_float32(void **state)
 
 /* Most numbers are such that 16 bits cannot hold them. (The gradient of a bias before a batch norm is what rounding
  * leaves of zero.) */
-static void expect_float32(const Subject *s, Role role, const char *name)
+static void expect_float32(const Subject *s, Role role)
 {
+    int judged = 0;
     for (int i = 0; i < s->graph->values_count; i++) {
         const Value *v = s->graph->values[i];
-        if (v->role != role || v->dtype != DTYPE_F32 || v == s->scaler || (name && !strstr(v->name, name)) ||
+        if (v->role != role || v->dtype != DTYPE_F32 || v == s->scaler ||
             (role == ROLE_GRAD && v->of->kind == PARAM_LINEAR_BIAS))
             continue;
         int64_t n = dims_count(v->dims), beyond = 0, zeros = 0;
@@ -418,10 +419,12 @@ static void expect_float32(const Subject *s, Role role, const char *name)
             beyond += dtype_round(s->graph->storage, x[k]) != x[k];
             zeros += x[k] == 0;
         }
+        judged += n - zeros >= 5;
         if (n - zeros >= 5 && beyond < (n - zeros) / 2)
             fail_msg("%s: %lld of %lld numbers need more than 16 bits", v->name, (long long)beyond, (long long)n);
         free(x);
     }
+    assert_true(judged > 0);
 }
 
 /* A value that lives within a step: its name is looked at where the device keeps it. */
@@ -439,13 +442,12 @@ static void expect_stored_float32(const Subject *s)
 static void masters_and_statistics_keep_float32(void **state)
 {
     (void)state;
-    static const Role roles[] = {ROLE_PARAM, ROLE_MOMENTUM, ROLE_EMA, ROLE_STATE, ROLE_GRAD, ROLE_OUTPUT};
+    static const Role roles[] = {ROLE_PARAM, ROLE_MOMENTUM, ROLE_EMA, ROLE_STATE, ROLE_GRAD};
     for (int i = 0; i < places_count; i++)
         for (DType storage = DTYPE_F16; storage <= DTYPE_BF16; storage++) {
             Subject s = trained(build_network(1, storage), places[i], storage == DTYPE_F16 ? 1024 : 0);
             for (size_t r = 0; r < sizeof roles / sizeof *roles; r++)
-                expect_float32(&s, roles[r], NULL);
-            expect_float32(&s, ROLE_STATE, "running_mean");
+                expect_float32(&s, roles[r]);
             expect_stored_float32(&s);
             session_close(s.session);
         }
