@@ -225,6 +225,19 @@ static void describe(char *text, size_t size, const ConvDesc *d, const char *alg
              d->relu ? " relu" : "", d->accumulate ? " accumulate" : "");
 }
 
+/* How many candidates before the running one are of its method. */
+static int earlier_tiles(const Step *step, const char *name)
+{
+    const char *dash = strrchr(name, '-');
+    size_t length = dash ? (size_t)(dash - name) + 1 : strlen(name);
+    int count = 0;
+    for (int i = 0; i < conv.candidate; i++) {
+        const char *other = conv.device.backend->candidate(conv.device.device, step, i);
+        count += other && strncmp(other, name, length) == 0;
+    }
+    return count;
+}
+
 /* Runs one step with operands a, b -> out and compares; see the three callers. */
 static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out, Operand bias,
                             Operand residual, const float *before, int out_channels, int out_pixels,
@@ -243,6 +256,8 @@ static void run_and_compare(const ConvDesc *d, Operand a, Operand b, Operand out
     step.algorithm = wanted;
     conv.candidates_run++;
     if (wanted && conv.only && strncmp(wanted, conv.only, strlen(conv.only)))
+        return;
+    if (wanted && conv.tiles && earlier_tiles(&step, wanted) >= conv.tiles)
         return;
     conv.cases_run++;
     const bool image = out_pixels > 0;
@@ -375,7 +390,7 @@ void check_shape(int N, int C, int H, int W, int K, int R, int S, int stride, in
 int each_candidate(void (*shapes)(void))
 {
     const char *text = getenv("PACO_TEST_CANDIDATES");
-    int count = 0, most = text && *text ? atoi(text) : conv.most ? conv.most : INT_MAX;
+    int count = 0, most = text && *text ? atoi(text) : INT_MAX;
     for (conv.candidate = 0; conv.candidate < most; conv.candidate++) {
         conv.candidates_run = 0;
         shapes();

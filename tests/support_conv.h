@@ -11,7 +11,7 @@ typedef struct ConvTrials {
     DType stored;  /* of images and their gradients, and of weights in use */
     int candidate; /* not negative: steps run this one of the backend's algorithms, if there are so many */
     const char *only; /* of these, those whose names begin so; NULL: all */
-    int most; /* of these, so many; 0: all */
+    int tiles; /* of these, so many of each method, whose names differ in what is behind the last dash; 0: all */
     int candidates_run, cases_run;
 } ConvTrials;
 
