@@ -472,6 +472,7 @@ int main(void)
         return 77;
     }
     backend->close(device);
+    const struct CMUnitTest few[] = {cmocka_unit_test(resnet20_two_ranks), cmocka_unit_test(stored)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resnet20_one_rank),
         cmocka_unit_test(resnet20_two_ranks),
@@ -482,5 +483,5 @@ int main(void)
     };
     if (getenv("PACO_TEST_ONLY"))
         cmocka_set_test_filter(getenv("PACO_TEST_ONLY"));
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return getenv("PACO_SHORT") ? cmocka_run_group_tests(few, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,9 +162,13 @@ static Status run_op(Graph *g, int classes, Options *options, FILE *out)
     Bench b = {.options = options};
     SessionOptions session = run_session(options);
     session.on.profile = options->profile;
-    TRY(bench_idle(&b));
+    Status status = bench_idle(&b);
+    if (status != STATUS_OK) {
+        graph_free(g);
+        return status;
+    }
     TRY(session_open(g, &session, &b.run.session));
-    Status status = fill_labels(&b, g, classes);
+    status = fill_labels(&b, g, classes);
     if (status == STATUS_OK)
         status = bench_time(&b, run_op_once, print_op, out);
     session_close(b.run.session);
