@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The second command of the README: installs what is missing, builds and passes the tests, then the same tests under
-# AddressSanitizer and UndefinedBehaviorSanitizer, and those with threads under ThreadSanitizer.
+# The second command of the README: installs what is missing, builds and passes the tests, then those with threads under
+# ThreadSanitizer and most of them under AddressSanitizer and UndefinedBehaviorSanitizer.
 #     tools/check.sh           what CI runs
 #     tools/check.sh --quick   without the sanitizers
 #     tools/check.sh --full    every golden file and the long forms of the tests; both commands on Debian 13, where
@@ -49,8 +49,8 @@ leak_checker_crashed() { # folder
     run_ctest "$1" --rerun-failed
 }
 
-# First without sanitizers: the kernels that the driver compiles then are in its cache, where a program with sanitizers, as
-# which the compiler runs, too, finds them.
+# First without sanitizers: the driver's compiler runs inside the program, under sanitizers for twice as long, and keeps what
+# it has compiled.
 build_and_test build "" ON ""
 [ "$mode" != --full ] || tools/debian13_check.sh || [ $? = 77 ]
 if [ "$mode" != --quick ]; then
