@@ -181,7 +181,7 @@ for engine in "${engines[@]}"; do
         refusals
         golden 2 ref step/resnet32_4ranks
         golden 4 opencl step/resnet32_4ranks
-        golden 2 ref step/resnet20_bf16
+        golden 2 opencl step/resnet32_4ranks_fp16 # one decision of all ranks
         same_bits 6 12 --device ref --amp bf16
         same_on_hosts 12 4 2
         [ -z "${PACO_FULL:-}" ] || { same_on_hosts 6 6 2; same_on_hosts 6 6 3; same_on_hosts 12 6 4; }
@@ -216,6 +216,9 @@ sim=$(dirname "$paco")/sim
 if [ -n "${PACO_SHORT:-}" ] || [ ! -e "$sim/libpaco_cuda.so" ]; then
     echo "skipped: two processes on one GPU: no simulated one, or under sanitizers"
 else
+    PACO_BACKENDS=$sim on 2 verify --device cuda:0,opencl step/resnet20_sharp
+    [ $status = 0 ] && grep -q '^PASS .* on simulated GPU, 2 processes took part' "$folder/stdout" ||
+        { fail "a simulated GPU beside OpenCL: exit $status"; cat "$folder/stdout" "$folder/stderr"; }
     PACO_BACKENDS=$sim train "$folder/shared" 2 --ranks 2 --device cuda:0 --stop-after 1
     refused 75 'processes 0 and 1 share one GPU (0000:'
     PACO_BACKENDS=$sim train "$folder/apart" 2 --ranks 2 --device cuda:0,ref32 --stop-after 1
