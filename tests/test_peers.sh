@@ -122,7 +122,7 @@ else
     LD_PRELOAD=$hangs HANGS_ON=gone.png "$paco" "${job[@]}" --train-list "$folder/data/gone.txt" --out "$folder/out" \
         >"$folder/stdout" 2>"$folder/stderr" &
     launcher=$!
-    ended "a loader that hangs" 7 9
+    ended "a loader that hangs" 7 12
     says "a loader that hangs" "process [01] on .* is lost: .*at step [0-9]"
 fi
 
