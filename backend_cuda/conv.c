@@ -159,7 +159,7 @@ static void set_part(const Device *device, const ConvDesc *d, int part, int coun
                          .channels = channels,
                          .width = padded(device, channels),
                          .relu = d->relu,
-                         .unscale = 1 / device_grad_scale(d->type, (int64_t)d->N * d->P * d->Q)};
+                         .unscale = 1 / device_grad_scale(d->type, pixels)};
     int64_t items = part == PART_conv_part_finish ? args.pixels * args.width / VECTOR : args.padded;
     int64_t blocks = (items + THREADS - 1) / THREADS, most = 16 * (int64_t)device->info.units;
     *l = (Launch){.function = part_tables[d->type][part],

@@ -265,23 +265,23 @@ static double least_norm(const Run *r)
     return 1e-3 * all_gradients_norm(r) / (r->model.scaler ? LOSS_SCALE : 1);
 }
 
-static double stored_distance(const Run *a, const Run *b, const Value *gradient)
+static double stored_distance(const Run *a, const Run *b, const Value *gradient, double least)
 {
     double *x = read_unscaled(a, gradient->name), *y = read_unscaled(b, gradient->name);
-    double distance = gradient_distance(x, y, dims_count(gradient->dims), least_norm(b)).relative;
+    double distance = gradient_distance(x, y, dims_count(gradient->dims), least).relative;
     free(x);
     free(y);
     return distance;
 }
 
 /* A gradient that is zero but for rounding is float32's alone: 1e-5 of all gradients together. */
-static double stored_floor(const Run *exact, const Value *gradient)
+static double stored_floor(const Run *exact, const Value *gradient, double least)
 {
     double *x = read_unscaled(exact, gradient->name), squares = 0;
     for (int64_t i = 0; i < dims_count(gradient->dims); i++)
         squares += x[i] * x[i];
     free(x);
-    return sqrt(squares) < least_norm(exact) ? 1e3 * STORED_FLOOR : STORED_FLOOR;
+    return sqrt(squares) < least ? 1e3 * STORED_FLOOR : STORED_FLOOR;
 }
 
 typedef struct Share {
@@ -293,14 +293,15 @@ typedef struct Share {
 static Share stored_share(const Run *r, const Run *exact, const Run nudged[NUDGES])
 {
     Share share = {.where = ""};
+    const double least = least_norm(exact);
     for (int i = 0; i < exact->model.graph->values_count; i++) {
         const Value *g = gradient(exact, exact->model.graph->values[i]);
         if (!g)
             continue;
-        double bound = stored_floor(exact, g);
+        double bound = stored_floor(exact, g, least);
         for (int k = 0; k < NUDGES; k++)
-            bound = fmax(bound, STORED_MARGIN * stored_distance(&nudged[k], exact, g));
-        double own = stored_distance(r, exact, g) / bound;
+            bound = fmax(bound, STORED_MARGIN * stored_distance(&nudged[k], exact, g, least));
+        double own = stored_distance(r, exact, g, least) / bound;
         if (getenv("PACO_TEST_VERBOSE"))
             printf("    %-40s %.1e of %.1e\n", g->name, own * bound, bound);
         if (!(own <= share.worst))

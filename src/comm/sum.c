@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART = 4 << 20 /* elements */, SLICE_UNIT = 16, LEVELS_MAX = 2 };
+enum { SLICE_UNIT = 16, LEVELS_MAX = 2 };
 
 /* The processes that a level joins: first, first + stride ... */
 typedef struct Level {
@@ -93,7 +93,7 @@ static int own_pieces(const Level *l)
 
 static void begin(Summing *s)
 {
-    int64_t n = s->sum->count < PART ? s->sum->count : PART;
+    int64_t n = s->sum->count < SUM_PART ? s->sum->count : SUM_PART;
     int all = comm_count(s->comm), index = comm_index(s->comm), host = comm_host(s->comm);
     begin_level(
         s, (Level){.first = index / host * host, .stride = 1, .count = host, .own = index % host},
@@ -232,8 +232,8 @@ static void sum_level(Summing *s, int level, char *const *own, int64_t n)
 
 static Status sum_parts(Summing *s)
 {
-    for (int64_t at = 0; at < s->sum->count; at += PART) {
-        int64_t left = s->sum->count - at, n = left < PART ? left : PART;
+    for (int64_t at = 0; at < s->sum->count; at += SUM_PART) {
+        int64_t left = s->sum->count - at, n = left < SUM_PART ? left : SUM_PART;
         for (int i = 0; i < own_pieces(s->levels); i++) {
             s->own[i] = s->part + (size_t)(n * i) * s->element;
             TRY(s->sum->load(s->sum->owner, i, at, n, s->own[i]));
@@ -248,8 +248,8 @@ static Status sum_parts(Summing *s)
 static Status sum_fast(Summing *s)
 {
     int pieces = own_pieces(s->levels);
-    for (int64_t at = 0; at < s->sum->count; at += PART) {
-        int64_t left = s->sum->count - at, n = left < PART ? left : PART;
+    for (int64_t at = 0; at < s->sum->count; at += SUM_PART) {
+        int64_t left = s->sum->count - at, n = left < SUM_PART ? left : SUM_PART;
         for (int i = 0; i < pieces; i++) {
             char *piece = s->part + (size_t)(n * i) * s->element;
             TRY(s->sum->load(s->sum->owner, i, at, n, piece));

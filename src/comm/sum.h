@@ -18,6 +18,8 @@ typedef struct CommSum {
     Status (*store)(void *owner, int64_t at, int64_t n, const void *from);
 } CommSum;
 
+/* Elements that are summed at once: a part. */
+enum { SUM_PART = 4 << 20 };
 /* Values of a vector begin at multiples of SUM_UNIT elements, whoever holds them; behind them are
  * zeros. */
 enum { SUM_UNIT = 4 };

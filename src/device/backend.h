@@ -224,9 +224,9 @@ static inline bool device_plain(const DeviceInfo *info, int64_t C, int64_t K, in
            (groups > 1 || (device_width(info, C) == C && device_width(info, K) == K));
 }
 
-/* ROUNDED_SUMS: what a gradient of weights, a sum over so many output pixels, is multiplied by before
- * it is rounded to 16 bits: a power of two, 1 but in fp16. Its format ends where dy's does: it is
- * divided by about the root of the number of terms, and so overflows when dy does. */
+/* ROUNDED_SUMS: what a gradient of weights, a sum over so many output pixels, is multiplied by
+ * before it is rounded to 16 bits: a power of two, 1 but in fp16. Its format ends where dy's does:
+ * it is divided by about the root of the number of terms, and so overflows when dy does. */
 static inline float device_grad_scale(DType type, int64_t pixels)
 {
     return type == DTYPE_F16 ? (float)ldexp(1, -ilogb((double)pixels) / 2) : 1;

@@ -30,8 +30,8 @@ typedef struct SpreadRequest {
     const char *svg;           /* a file for the picture, or NULL */
 } SpreadRequest;
 
-/* Predicts a training step so spread (measure/spread.h). STATUS_USAGE where the numbers do not divide each
- * other, or nothing says how long a rank takes. */
+/* Predicts a training step so spread (measure/spread.h). STATUS_USAGE where the numbers do not
+ * divide each other, or nothing says how long a rank takes. */
 Status bench_spread(Options *options, const SpreadRequest *request, FILE *out);
 
 #endif

@@ -1,17 +1,17 @@
 #include "measure/spread.h"
 
 #include "base/file.h"
+#include "comm/sum.h"
 
 #include <math.h>
 
-/* Within a node, two and four processes on two cores: 10 MB each took 4.6 and 7.2 ms, copies and sums
- * included (MPI through shared memory). */
+/* Within a node, two and four processes on two cores: 10 MB each took 4.6 and 7.2 ms, copies and
+ * sums included (MPI through shared memory). */
 static const double NODE_BYTES_PER_SECOND = 2.1e9;
-/* Of comm/sum.c: bytes that are summed at once. */
-static const double PART_BYTES = 4 * (4 << 20);
 enum { MOST_PROCESSES = 4096, STATUS_BYTES = 140 };
 
-/* Partial sums that `own` ranks of all leave, at most: what a process or a node brings to the others. */
+/* Partial sums that `own` ranks of all leave, at most: what a process or a node brings to the
+ * others. */
 static int most_pieces(int all, int own)
 {
     RankNode nodes[RANK_NODES_MAX];
@@ -23,8 +23,8 @@ static int most_pieces(int all, int own)
     return most;
 }
 
-/* Among `count` members, each of which brings so many pieces of `bytes` and ends with their sum: what one of
- * them sends. */
+/* Among `count` members, each of which brings so many pieces of `bytes` and ends with their sum:
+ * what one of them sends. */
 static double sent_by_member(int count, int pieces, double bytes)
 {
     return (pieces + 1) * bytes * (count - 1) / count;
@@ -33,7 +33,7 @@ static double sent_by_member(int count, int pieces, double bytes)
 SpreadTime spread_time(const Spread *s)
 {
     int own = s->ranks / s->processes, local = s->processes / s->nodes;
-    double bytes = (double)s->gradients, rounds = ceil(bytes / PART_BYTES);
+    double bytes = (double)s->gradients, rounds = ceil(bytes / sizeof(float) / SUM_PART);
     double rows = (double)s->row * (double)s->rank_images * s->ranks;
     SpreadTime t = {.compute = own * s->rank_seconds};
     t.exchange = sent_by_member(local, most_pieces(s->ranks, own), bytes) / NODE_BYTES_PER_SECOND;
@@ -57,8 +57,9 @@ static void print_row(const Spread *s, FILE *out)
 {
     SpreadTime t = spread_time(s);
     double seconds = t.compute + t.exchange;
-    fprintf(out, "%6d %9d %6d %11.1f %11.1f %10.1f %7.1f %% %9.1f %% %10.0f\n", s->nodes, s->processes, s->ranks,
-            1e3 * seconds, 1e3 * t.exchange, 1e-6 * t.sent, 100 * t.exchange / seconds, 100 * efficiency(&t),
+    fprintf(out, "%6d %9d %6d %11.1f %11.1f %10.1f %7.1f %% %9.1f %% %10.0f\n", s->nodes,
+            s->processes, s->ranks, 1e3 * seconds, 1e3 * t.exchange, 1e-6 * t.sent,
+            100 * t.exchange / seconds, 100 * efficiency(&t),
             (double)s->rank_images * s->ranks / seconds);
 }
 
@@ -77,7 +78,8 @@ static bool goes_on(const Spread *s, int nodes)
     return s->processes / s->nodes * nodes <= MOST_PROCESSES;
 }
 
-/* ------------------------------------------------------------------------------------ the picture */
+/* ------------------------------------------------------------------------------------ the picture
+ */
 
 enum { WIDTH = 640, HEIGHT = 360, LEFT = 60, RIGHT = 20, TOP = 40, BOTTOM = 50 };
 
@@ -101,18 +103,20 @@ static void draw_axes(const Spread *s, FILE *out)
                 LEFT, WIDTH - RIGHT, place_y(percent / 100.0), place_y(percent / 100.0), LEFT - 8,
                 place_y(percent / 100.0) + 4, percent);
     for (int nodes = 1; goes_on(s, nodes); nodes *= 2)
-        fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d</text>\n", place_x(s, nodes),
-                HEIGHT - BOTTOM + 18, nodes);
-    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">nodes of %d process%s</text>\n", WIDTH / 2, HEIGHT - 10,
-            s->processes / s->nodes, s->processes > s->nodes ? "es" : "");
+        fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d</text>\n",
+                place_x(s, nodes), HEIGHT - BOTTOM + 18, nodes);
+    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">nodes of %d process%s</text>\n",
+            WIDTH / 2, HEIGHT - 10, s->processes / s->nodes, s->processes > s->nodes ? "es" : "");
 }
 
 static void draw(const Spread *s, FILE *out)
 {
     fprintf(out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
+            "font-family=\"sans-serif\" "
             "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-            "<text x=\"%d\" y=\"22\" font-size=\"14\">Predicted efficiency: %.4g Gbit/s, %.4g us, %.4g ms a rank</text>\n",
+            "<text x=\"%d\" y=\"22\" font-size=\"14\">Predicted efficiency: %.4g Gbit/s, %.4g us, "
+            "%.4g ms a rank</text>\n",
             WIDTH, HEIGHT, LEFT, 8e-9 * s->bandwidth, 1e6 * s->latency, 1e3 * s->rank_seconds);
     draw_axes(s, out);
     fprintf(out, "<polyline fill=\"none\" stroke=\"#06c\" stroke-width=\"2\" points=\"");
@@ -126,12 +130,14 @@ static void draw(const Spread *s, FILE *out)
 
 Status spread_print(const Spread *s, FILE *out, const char *svg)
 {
-    fprintf(out,
-            "prediction: %.4g Gbit/s and %.4g us between nodes, %.4g ms a rank, %.1f MB of gradients, "
-            "within a node %.2g GB/s through the host's memory; nothing of the exchange is hidden\n",
-            8e-9 * s->bandwidth, 1e6 * s->latency, 1e3 * s->rank_seconds, 1e-6 * (double)s->gradients,
-            1e-9 * NODE_BYTES_PER_SECOND);
-    fprintf(out, " nodes processes  ranks     step ms exchange ms node sends MB  share efficiency   images/s\n");
+    fprintf(
+        out,
+        "prediction: %.4g Gbit/s and %.4g us between nodes, %.4g ms a rank, %.1f MB of gradients, "
+        "within a node %.2g GB/s through the host's memory; nothing of the exchange is hidden\n",
+        8e-9 * s->bandwidth, 1e6 * s->latency, 1e3 * s->rank_seconds, 1e-6 * (double)s->gradients,
+        1e-9 * NODE_BYTES_PER_SECOND);
+    fprintf(out, " nodes processes  ranks     step ms exchange ms node sends MB  share efficiency  "
+                 " images/s\n");
     print_row(s, out);
     fprintf(out, "the same load of each process on other numbers of nodes:\n");
     for (int nodes = 1; goes_on(s, nodes); nodes *= 2) {

@@ -1,5 +1,5 @@
-/* What a training step would take where its ranks are spread over processes and nodes: from the plan's
- * gradients, the exchange of comm/sum.c, and the time of one rank. */
+/* What a training step would take where its ranks are spread over processes and nodes: from the
+ * plan's gradients, the exchange of comm/sum.c, and the time of one rank. */
 #ifndef PACO_MEASURE_SPREAD_H
 #define PACO_MEASURE_SPREAD_H
 
@@ -15,7 +15,7 @@ typedef struct Spread {
     double latency;              /* seconds of a message */
     double rank_seconds;         /* one rank's step on its device */
     int64_t gradients;           /* bytes of the gradients of a rank */
-    int64_t rank_images, row;    /* images of a rank; bytes that travel of one: key, label, number */
+    int64_t rank_images, row; /* images of a rank; bytes that travel of one: key, label, number */
 } Spread;
 
 /* One step. */
@@ -25,8 +25,8 @@ typedef struct SpreadTime {
 } SpreadTime;
 
 SpreadTime spread_time(const Spread *spread);
-/* A table: this spread, then as many ranks in each process and processes on each node on 1, 2, 4 ...
- * nodes, to thousands of processes. `svg`, unless NULL: a picture of the same. STATUS_IO. */
+/* A table: this spread, then as many ranks in each process and processes on each node on 1, 2, 4
+ * ... nodes, to thousands of processes. `svg`, unless NULL: a picture of the same. STATUS_IO. */
 Status spread_print(const Spread *spread, FILE *out, const char *svg);
 
 #endif

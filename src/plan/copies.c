@@ -1,7 +1,8 @@
 /* Copies: convolutions of 16 bits on a device that takes weights as parameters lie (device_plain)
  * read copies of them, which SGD and the key encoder's average write beside the masters, and leave
- * gradients in 16 bits, which one pass turns into float32 and takes device_grad_scale out of. So no step packs or unpacks them one by
- * one. Nothing is rounded otherwise: a copy is its master rounded once, as packing rounds it.
+ * gradients in 16 bits, which one pass turns into float32 and takes device_grad_scale out of. So no
+ * step packs or unpacks them one by one. Nothing is rounded otherwise: a copy is its master rounded
+ * once, as packing rounds it.
  *
  * Copies are no state of a run: what the host writes into masters goes to them by SEGMENT_COPIES. */
 #include "plan/passes.h"

@@ -178,19 +178,6 @@ static Status open_inputs(Eval *e)
     return open_data(e);
 }
 
-/* What all processes must have alike, or none begins. */
-static Status agree(const Eval *e)
-{
-    Arena arena = {0};
-    Status status = comm_agree(e->comm, "options", options_dump(e->options, &arena));
-    if (status == STATUS_OK)
-        status = comm_agree(e->comm, "images",
-                            arena_printf(&arena, "%lld, checksum %016llx", (long long)e->test->count,
-                                         (unsigned long long)e->test->checksum));
-    arena_free(&arena);
-    return status;
-}
-
 static Status report(const Eval *e, FILE *out)
 {
     if (comm_index(e->comm) > 0)
@@ -203,7 +190,7 @@ static Status evaluate_all(Eval *e, FILE *out)
 {
     const Options *o = e->options;
     TRY(comm_status(e->comm, open_inputs(e)));
-    TRY(agree(e));
+    TRY(replicas_agree(e->comm, o, "images", e->test));
     TRY(comm_status(e->comm, open_network(e)));
     replicas_join(&e->run);
     TRY(comm_status(e->comm, o->out && comm_index(e->comm) == 0 ? file_make_folder(o->out) : STATUS_OK));

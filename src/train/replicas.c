@@ -27,9 +27,10 @@ static bool compute_differently(Run *run)
     char *texts = comm_texts(run->comm, line, &each);
     int p = other_text(texts, each, comm_count(run->comm));
     if (p >= 0 && comm_index(run->comm) == 0)
-        log_warn("process %d has other arithmetic than process 0 (%s; %s): bits depend on how the work "
-                 "is spread",
-                 p, texts + (size_t)p * each, texts);
+        log_warn(
+            "process %d has other arithmetic than process 0 (%s; %s): bits depend on how the work "
+            "is spread",
+            p, texts + (size_t)p * each, texts);
     free(texts);
     return p >= 0;
 }
@@ -39,7 +40,8 @@ static bool find_pair(const char *texts, size_t each, int count, int *a, int *b)
 {
     for (*a = 0; *a < count; ++*a)
         for (*b = *a + 1; *b < count; ++*b)
-            if (texts[(size_t)*a * each] && !strcmp(texts + (size_t)*a * each, texts + (size_t)*b * each))
+            if (texts[(size_t)*a * each] &&
+                !strcmp(texts + (size_t)*a * each, texts + (size_t)*b * each))
                 return true;
     return false;
 }
@@ -56,8 +58,22 @@ static void warn_of_shared_gpu(const Run *run)
     char *texts = comm_texts(run->comm, place, &each);
     if (find_pair(texts, each, comm_count(run->comm), &a, &b) && comm_index(run->comm) == 0)
         log_warn("processes %d and %d share one GPU (%s). --device takes a list, a device for each "
-                 "process of a host", a, b, texts + (size_t)a * each);
+                 "process of a host",
+                 a, b, texts + (size_t)a * each);
     free(texts);
+}
+
+Status replicas_agree(Comm *comm, const Options *options, const char *what, const Dataset *data)
+{
+    Arena arena = {0};
+    Status status = comm_agree(comm, "options", options_dump(options, &arena));
+    if (status == STATUS_OK)
+        status = comm_agree(comm, what,
+                            arena_printf(&arena, "%lld images in %d classes, checksum %016llx",
+                                         (long long)data->count, data->classes,
+                                         (unsigned long long)data->checksum));
+    arena_free(&arena);
+    return status;
 }
 
 void replicas_join(Run *run)
@@ -100,7 +116,8 @@ static Status share(Run *run, bool (*which)(const Value *))
     const Graph *g = run->model.graph;
     const Plan *plan = session_plan(run->session);
     for (int i = 0; run->comm && i < g->values_count; i++)
-        if (which(g->values[i]) && !(plan && i == plan->state)) /* a device's own, which others have not */
+        if (which(g->values[i]) &&
+            !(plan && i == plan->state)) /* a device's own, which others have not */
             TRY(share_value(run, g->values[i]));
     return STATUS_OK;
 }

@@ -403,21 +403,6 @@ static Status write_reports(Trainer *t)
     return records_reports(&t->records, t->metrics, &facts, t->train->class_names);
 }
 
-/* What all processes must have alike, or none begins. */
-static Status agree(Trainer *t)
-{
-    Arena arena = {0};
-    const Dataset *d = t->train;
-    Status status = comm_agree(t->comm, "options", options_dump(t->options, &arena));
-    if (status == STATUS_OK)
-        status = comm_agree(t->comm, "training data",
-                            arena_printf(&arena, "%lld images in %d classes, checksum %016llx",
-                                         (long long)d->count, d->classes,
-                                         (unsigned long long)d->checksum));
-    arena_free(&arena);
-    return status;
-}
-
 /* Process 0 reads what the run goes on from, and opens its folder; all get its state. */
 static Status open_records(Trainer *t)
 {
@@ -444,7 +429,7 @@ static Status open_state(Trainer *t)
 static Status run_all(Trainer *t)
 {
     TRY(comm_status(t->comm, open_data(t)));
-    TRY(agree(t));
+    TRY(replicas_agree(t->comm, t->options, "training data", t->train));
     TRY(comm_status(t->comm, open_model(t)));
     TRY(open_state(t));
     trainer_tell_start(t);

@@ -36,8 +36,8 @@ static PlanStage find_stage(const char *text)
     return PLAN_STAGE_NONE;
 }
 
-/* Takes `--name VALUE` or `--name=VALUE` out of the arguments: it is no option of a run. NULL: not there; "":
- * without its value. */
+/* Takes `--name VALUE` or `--name=VALUE` out of the arguments: it is no option of a run. NULL: not
+ * there; "": without its value. */
 static const char *take(int *argc, char **argv, const char *name)
 {
     size_t length = strlen(name);
@@ -54,38 +54,55 @@ static const char *take(int *argc, char **argv, const char *name)
     return NULL;
 }
 
-/* The options of processes with a number. */
-static Status take_number(int *argc, char **argv, const char *name, double low, bool whole, double *number,
-                          bool *given)
+/* An option of processes with a number. */
+typedef struct NumberOption {
+    const char *name;
+    double low;
+    bool whole;
+    double *to;
+} NumberOption;
+
+static Status take_number(int *argc, char **argv, const NumberOption *o, bool *given)
 {
-    const char *text = take(argc, argv, name);
+    const char *text = take(argc, argv, o->name);
+    *given = text != NULL;
     if (!text)
         return STATUS_OK;
     char *end;
-    *number = strtod(text, &end);
-    *given = true;
-    if (*text && !*end && isfinite(*number) && *number >= low && (!whole || *number == floor(*number)))
+    *o->to = strtod(text, &end);
+    if (*text && !*end && isfinite(*o->to) && *o->to >= o->low &&
+        (!o->whole || *o->to == floor(*o->to)))
         return STATUS_OK;
-    return status_fail(STATUS_USAGE, "plan: %s: not %s of at least %g ('%.60s')", name,
-                       whole ? "a whole number" : "a number", low, text);
+    return status_fail(STATUS_USAGE, "plan: %s: not %s of at least %g ('%.60s')", o->name,
+                       o->whole ? "a whole number" : "a number", o->low, text);
 }
 
-static Status take_request(int *argc, char **argv, SpreadRequest *r, bool *given)
+/* *spread: --processes is there, for which the others are. */
+static Status take_request(int *argc, char **argv, SpreadRequest *r, bool *spread)
 {
     double processes = 1, nodes = 1;
-    bool other = false;
-    TRY(take_number(argc, argv, "--processes", 1, true, &processes, given));
-    TRY(take_number(argc, argv, "--nodes", 1, true, &nodes, &other));
-    TRY(take_number(argc, argv, "--bandwidth", 1e-6, false, &r->bandwidth, &other));
-    TRY(take_number(argc, argv, "--latency", 0, false, &r->latency, &other));
-    TRY(take_number(argc, argv, "--rank-ms", 1e-6, false, &r->rank_ms, &other));
-    r->processes = processes > 1e6 ? 1000000 : (int)processes;
-    r->nodes = nodes > 1e6 ? 1000000 : (int)nodes;
+    const NumberOption numbers[] = {
+        {"--processes", 1, true, &processes},        {"--nodes", 1, true, &nodes},
+        {"--bandwidth", 1e-6, false, &r->bandwidth}, {"--latency", 0, false, &r->latency},
+        {"--rank-ms", 1e-6, false, &r->rank_ms},
+    };
+    bool others = false;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        bool given;
+        TRY(take_number(argc, argv, &numbers[i], &given));
+        if (i == 0)
+            *spread = given;
+        else
+            others |= given;
+    }
+    r->processes = (int)fmin(processes, 1e6);
+    r->nodes = (int)fmin(nodes, 1e6);
     r->svg = take(argc, argv, "--svg");
-    if ((other || r->svg) && !*given)
-        return status_fail(STATUS_USAGE, "plan: --nodes, --bandwidth, --latency, --rank-ms and --svg are for "
-                                         "--processes");
-    return r->svg && !*r->svg ? status_fail(STATUS_USAGE, "plan: --svg: value missing (FILE)") : STATUS_OK;
+    if ((others || r->svg) && !*spread)
+        return status_fail(STATUS_USAGE, "plan: --nodes, --bandwidth, --latency, --rank-ms and "
+                                         "--svg are for --processes");
+    return r->svg && !*r->svg ? status_fail(STATUS_USAGE, "plan: --svg: value missing (FILE)")
+                              : STATUS_OK;
 }
 
 static Status run(int argc, char **argv, Options *options)

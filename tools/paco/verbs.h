@@ -14,8 +14,8 @@ Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *opt
 typedef Status OptionsVerb(int argc, char **argv, Options *options);
 int run_with_options(OptionsVerb *run, int argc, char **argv);
 
-/* --nproc: launches so many processes of the same command, watches and waits; the status of the job, of which
- * the processes speak. */
+/* --nproc: launches so many processes of the same command, watches and waits; the status of the job,
+ * of which the processes speak. */
 Status launch_processes(const Options *options, int argc, char **argv);
 
 /* Prints version, commit and backends; the exit code. */
