@@ -119,6 +119,7 @@ static const Backend backend = {
     .write = transfer_write,
     .read = transfer_read,
     .fetch = transfer_fetch,
+    .arrived = transfer_arrived,
     .wait = transfer_wait,
     .choose = step_choose,
     .candidate = step_candidate,

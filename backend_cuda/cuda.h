@@ -62,7 +62,9 @@ typedef struct Replay Replay;
 struct Device {
     DeviceInfo info;
     cudaStream_t stream, uploads; /* uploads: of large writes, which wait for nothing */
-    Slot small[SMALL_WRITES], large[LARGE_WRITES], fetches[FETCHES_MAX];
+    Slot small[SMALL_WRITES], large[LARGE_WRITES];
+    Slot *fetches; /* by ticket */
+    int fetches_count;
     Landing landings[LARGE_WRITES]; /* of the large slots */
     uint64_t small_turn, large_turn;
     Replay *replays;

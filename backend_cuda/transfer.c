@@ -3,8 +3,10 @@
  * only the copy from there to where it belongs waits for its turn. */
 #include "transfer.h"
 
+#include "base/arena.h"
 #include "base/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { LARGE = 64 << 10 }; /* bytes */
@@ -107,20 +109,36 @@ Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes)
     return STATUS_OK;
 }
 
+/* A free ticket with memory of that size. */
+static Status free_ticket(Device *device, uint64_t bytes, int *ticket)
+{
+    int i = 0;
+    while (i < device->fetches_count && (device->fetches[i].held || device->fetches[i].room != bytes))
+        i++;
+    if (i == device->fetches_count) {
+        device->fetches = mem_grow(device->fetches, (size_t)++device->fetches_count * sizeof(Slot));
+        device->fetches[i] = (Slot){0};
+    }
+    *ticket = i;
+    return make_room(&device->fetches[i], bytes);
+}
+
 Status transfer_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
 {
-    Slot *s = device->fetches;
-    while (s < device->fetches + FETCHES_MAX && s->held)
-        s++;
-    CHECKF(bytes && s < device->fetches + FETCHES_MAX, "more than %d fetches", FETCHES_MAX);
-    TRY(make_room(s, bytes));
+    CHECK(bytes > 0);
+    TRY(free_ticket(device, bytes, ticket));
+    Slot *s = &device->fetches[*ticket];
     CUDA_TRY(cudaMemcpyAsync(s->memory, place_of(from), bytes, cudaMemcpyDeviceToHost,
                              device->stream),
              "fetch");
     CUDA_TRY(cudaEventRecord(s->done, device->stream), "fetch");
     s->held = bytes;
-    *ticket = (int)(s - device->fetches);
     return STATUS_OK;
+}
+
+bool transfer_arrived(Device *device, int ticket)
+{
+    return cudaEventQuery(device->fetches[ticket].done) != cudaErrorNotReady;
 }
 
 Status transfer_wait(Device *device, int ticket, void *to)
@@ -146,7 +164,8 @@ void transfer_close(Device *device)
 {
     free_slots(device->small, SMALL_WRITES);
     free_slots(device->large, LARGE_WRITES);
-    free_slots(device->fetches, FETCHES_MAX);
+    free_slots(device->fetches, device->fetches_count);
+    free(device->fetches);
     for (int i = 0; i < LARGE_WRITES; i++) {
         cudaFree(device->landings[i].memory);
         if (device->landings[i].arrived)

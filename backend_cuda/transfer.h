@@ -9,6 +9,7 @@
 Status transfer_write(Device *device, Ref to, const void *from, uint64_t bytes);
 Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes);
 Status transfer_fetch(Device *device, Ref from, uint64_t bytes, int *ticket);
+bool transfer_arrived(Device *device, int ticket);
 Status transfer_wait(Device *device, int ticket, void *to);
 /* Once the device's streams are done. */
 void transfer_close(Device *device);

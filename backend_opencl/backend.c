@@ -94,6 +94,7 @@ static const Backend backend = {
     .write = memory_write,
     .read = memory_read,
     .fetch = memory_fetch,
+    .arrived = memory_arrived,
     .wait = memory_wait,
     .choose = step_choose,
     .candidate = step_candidate,

@@ -57,30 +57,44 @@ Status memory_read(Device *device, void *to, Ref from, uint64_t bytes)
     return STATUS_OK;
 }
 
-static void fetch_free(Fetch *f)
+/* A free ticket with memory of that size; returns its number. */
+static int free_ticket(Device *device, uint64_t bytes)
 {
-    if (f->done)
-        clReleaseEvent(f->done);
-    free(f->memory);
-    *f = (Fetch){0};
+    int i = 0;
+    while (i < device->fetches_count && (device->fetches[i].done || device->fetches[i].bytes != bytes))
+        i++;
+    if (i == device->fetches_count) {
+        device->fetches = mem_grow(device->fetches, (size_t)++device->fetches_count * sizeof(Fetch));
+        device->fetches[i] = (Fetch){.memory = mem_alloc(bytes), .bytes = bytes};
+    }
+    return i;
 }
 
 Status memory_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
 {
-    Fetch *f = device->fetches;
     CHECK(bytes && from.off <= from.buf->bytes && bytes <= from.buf->bytes - from.off);
-    while (f < device->fetches + FETCHES_MAX && f->done)
-        f++;
-    CHECKF(f < device->fetches + FETCHES_MAX, "more than %d fetches", FETCHES_MAX);
-    *f = (Fetch){.memory = mem_alloc(bytes), .bytes = bytes};
-    cl_int code = clEnqueueReadBuffer(device->queue, from.buf->mem, CL_FALSE, from.off, bytes,
-                                      f->memory, 0, NULL, &f->done);
-    if (code != CL_SUCCESS)
-        fetch_free(f);
-    CL_TRY(code, "fetch");
+    *ticket = free_ticket(device, bytes);
+    Fetch *f = &device->fetches[*ticket];
+    CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_FALSE, from.off, bytes, f->memory, 0,
+                               NULL, &f->done),
+           "fetch");
     CL_TRY(clFlush(device->queue), "fetch");
-    *ticket = (int)(f - device->fetches);
     return STATUS_OK;
+}
+
+bool memory_arrived(Device *device, int ticket)
+{
+    cl_int state = CL_COMPLETE;
+    clGetEventInfo(device->fetches[ticket].done, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
+                   NULL);
+    return state <= CL_COMPLETE; /* or failed, which wait will tell */
+}
+
+static void give_ticket_back(Fetch *f)
+{
+    if (f->done)
+        clReleaseEvent(f->done);
+    f->done = NULL;
 }
 
 Status memory_wait(Device *device, int ticket, void *to)
@@ -89,14 +103,17 @@ Status memory_wait(Device *device, int ticket, void *to)
     CHECKF(f->done, "no fetch has the ticket %d", ticket);
     CL_TRY(clWaitForEvents(1, &f->done), "fetch");
     memcpy(to, f->memory, f->bytes);
-    fetch_free(f);
+    give_ticket_back(f);
     return STATUS_OK;
 }
 
 void memory_drop_fetches(Device *device)
 {
-    for (int i = 0; i < FETCHES_MAX; i++)
-        fetch_free(&device->fetches[i]);
+    for (int i = 0; i < device->fetches_count; i++) {
+        give_ticket_back(&device->fetches[i]);
+        free(device->fetches[i].memory);
+    }
+    free(device->fetches);
 }
 
 Status memory_enqueue(Device *device, const Step *step, cl_event *event)

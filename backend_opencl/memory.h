@@ -12,6 +12,7 @@ Status memory_write(Device *device, Ref to, const void *from, uint64_t bytes);
 Status memory_read(Device *device, void *to, Ref from, uint64_t bytes);
 /* A late read, as the contract says; drop forgets those that nobody waited for. */
 Status memory_fetch(Device *device, Ref from, uint64_t bytes, int *ticket);
+bool memory_arrived(Device *device, int ticket);
 Status memory_wait(Device *device, int ticket, void *to);
 void memory_drop_fetches(Device *device);
 /* Enqueues a COPY or FILL step; event may be NULL, and is not set where nothing is to be moved. */

@@ -55,7 +55,8 @@ struct Device {
     cl_command_queue queue;
     Buffer *dummy;     /* stands for absent operands */
     Program *programs; /* built so far */
-    Fetch fetches[FETCHES_MAX];
+    Fetch *fetches; /* by ticket */
+    int fetches_count;
     char *cache;       /* folder of built programs; NULL: none could be made */
     const char *forced[ALGORITHM_OPS]; /* an algorithm's name or family for each; NULL: none */
     bool profile;

@@ -283,7 +283,7 @@ static void closes_with_fetches(void **state)
     TestDevice t = test_device_open(NULL, false);
     Operand o = operand_new(&t, NULL, WIDE, true);
     int ticket;
-    for (int i = 0; i < FETCHES_MAX; i++)
+    for (int i = 0; i < 8; i++)
         check(t.backend->fetch(t.device, o.ref, WIDE * 4, &ticket));
     operand_free(&t, &o);
     test_device_close(&t);

@@ -24,7 +24,7 @@ struct Comm {
     int host, place; /* of comm_host, comm_place */
     bool local;      /* all on one host */
     bool wide, fast;
-    double waited; /* seconds */
+    CommTimes times;
     Hub *hub; /* of process 0, where the launcher has none */
     Watch *watch;
 };
@@ -204,12 +204,18 @@ void comm_wait(Comm *c, const int *transfers, int count)
             nanosleep(&(struct timespec){.tv_nsec = sleep}, NULL);
             sleep = sleep * 2 < SLEEP_MOST_NS ? sleep * 2 : SLEEP_MOST_NS;
         }
-    c->waited += clock_seconds() - began;
+    c->times.waited += clock_seconds() - began;
 }
 
-double comm_waited(const Comm *c)
+CommTimes comm_times(const Comm *c)
 {
-    return c ? c->waited : 0;
+    return c ? c->times : (CommTimes){0};
+}
+
+void comm_summed(Comm *c, double seconds, bool hidden)
+{
+    c->times.sums += seconds;
+    c->times.hidden += hidden ? seconds : 0;
 }
 
 static void wait_for(Comm *c, int transfer, const char *what)

@@ -62,7 +62,14 @@ void comm_add(Comm *comm, void *data, size_t count);
 int comm_send(Comm *comm, const void *data, size_t bytes, int to);
 int comm_receive(Comm *comm, void *data, size_t bytes, int from);
 void comm_wait(Comm *comm, const int *transfers, int count);
-/* Seconds so far that this process waited for what others send: their bytes, or they themselves. */
-double comm_waited(const Comm *comm);
+
+/* Seconds so far, of this process. */
+typedef struct CommTimes {
+    double waited;       /* for what others send: their bytes, or they themselves */
+    double sums, hidden; /* for sums of gradients; those of it in which its device computed */
+} CommTimes;
+CommTimes comm_times(const Comm *comm);
+/* A part of such a sum took so long. */
+void comm_summed(Comm *comm, double seconds, bool hidden);
 
 #endif

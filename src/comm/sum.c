@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "comm/engine.h"
 #include "comm/watch.h"
 
@@ -15,6 +16,28 @@
 #include <string.h>
 
 enum { SLICE_UNIT = 16, LEVELS_MAX = 2 };
+
+/* A part is large enough that its messages are worth sending, and small enough that little is left
+ * to travel when the last gradient is there. */
+enum { PARTS = 8, PART_LEAST = 64 << 10, PART_MOST = 4 << 20, PART_UNIT = 1 << 10 };
+
+static int64_t part_size(int64_t count)
+{
+    int64_t n = (count / PARTS + PART_UNIT - 1) / PART_UNIT * PART_UNIT;
+    return n < PART_LEAST ? PART_LEAST : n > PART_MOST ? PART_MOST : n;
+}
+
+int sum_parts(int64_t count)
+{
+    int64_t n = part_size(count);
+    return (int)((count + n - 1) / n);
+}
+
+SumPart sum_part(int64_t count, int i)
+{
+    int64_t n = part_size(count), at = n * (sum_parts(count) - 1 - i);
+    return (SumPart){at, count - at < n ? count - at : n};
+}
 
 /* The processes that a level joins: first, first + stride ... */
 typedef struct Level {
@@ -32,8 +55,8 @@ typedef struct Summing {
     size_t element; /* bytes */
     Level levels[LEVELS_MAX];
     int level_count;
-    char *part; /* [own pieces][elements of a part]; in the end the first of them is the sum */
-    char **own; /* [own pieces] each of them */
+    char *others; /* [own pieces but the first][elements of a part] */
+    char **own;   /* [own pieces] of a part, the first where the sum goes */
     int *transfers;
     int transfer_count;
 } Summing;
@@ -93,7 +116,7 @@ static int own_pieces(const Level *l)
 
 static void begin(Summing *s)
 {
-    int64_t n = s->sum->count < SUM_PART ? s->sum->count : SUM_PART;
+    int64_t n = sum_part(s->sum->count, sum_parts(s->sum->count) - 1).count; /* a whole one */
     int all = comm_count(s->comm), index = comm_index(s->comm), host = comm_host(s->comm);
     begin_level(
         s, (Level){.first = index / host * host, .stride = 1, .count = host, .own = index % host},
@@ -105,8 +128,10 @@ static void begin(Summing *s)
                 .first = index % host, .stride = host, .count = all / host, .own = index / host},
             n / host + 2 * SLICE_UNIT);
     int own = own_pieces(s->levels);
-    s->part = mem_alloc((size_t)(n * own) * s->element);
+    s->others = mem_alloc((size_t)(n * (own - 1)) * s->element);
     s->own = mem_zero((size_t)own, sizeof *s->own);
+    for (int i = 1; i < own; i++)
+        s->own[i] = s->others + (size_t)(n * (i - 1)) * s->element;
     int most = 0;
     for (int k = 0; k < s->level_count; k++) {
         const Level *l = &s->levels[k];
@@ -128,7 +153,7 @@ static void end(Summing *s)
     }
     free(s->transfers);
     free(s->own);
-    free(s->part);
+    free(s->others);
 }
 
 static void wait_all(Summing *s)
@@ -230,34 +255,35 @@ static void sum_level(Summing *s, int level, char *const *own, int64_t n)
     exchange_sums(s, l, own[0], n);
 }
 
-static Status sum_parts(Summing *s)
+/* The pieces of a part that this process holds. */
+static Status load_part(Summing *s, SumPart part)
 {
-    for (int64_t at = 0; at < s->sum->count; at += SUM_PART) {
-        int64_t left = s->sum->count - at, n = left < SUM_PART ? left : SUM_PART;
-        for (int i = 0; i < own_pieces(s->levels); i++) {
-            s->own[i] = s->part + (size_t)(n * i) * s->element;
-            TRY(s->sum->load(s->sum->owner, i, at, n, s->own[i]));
-        }
-        sum_level(s, 0, s->own, n);
-        TRY(s->sum->store(s->sum->owner, at, n, s->own[0]));
-    }
+    s->own[0] = (char *)s->sum->data + (size_t)part.at * s->element;
+    for (int i = 0; i < own_pieces(s->levels); i++)
+        TRY(s->sum->load(s->sum->owner, i, part.at, part.count, s->own[i]));
     return STATUS_OK;
 }
 
 /* By the engine: what this process holds of a part, added up here, then over all processes. */
-static Status sum_fast(Summing *s)
+static void sum_fast(Summing *s, int64_t n)
 {
-    int pieces = own_pieces(s->levels);
-    for (int64_t at = 0; at < s->sum->count; at += SUM_PART) {
-        int64_t left = s->sum->count - at, n = left < SUM_PART ? left : SUM_PART;
-        for (int i = 0; i < pieces; i++) {
-            char *piece = s->part + (size_t)(n * i) * s->element;
-            TRY(s->sum->load(s->sum->owner, i, at, n, piece));
-            if (i > 0)
-                add(s, s->part, piece, n);
-        }
-        comm_add(s->comm, s->part, (size_t)n);
-        TRY(s->sum->store(s->sum->owner, at, n, s->part));
+    for (int i = 1; i < own_pieces(s->levels); i++)
+        add(s, s->own[0], s->own[i], n);
+    comm_add(s->comm, s->own[0], (size_t)n);
+}
+
+static Status sum_all(Summing *s)
+{
+    for (int i = 0; i < sum_parts(s->sum->count); i++) {
+        SumPart part = sum_part(s->sum->count, i);
+        TRY(load_part(s, part));
+        double began = clock_seconds();
+        if (comm_fast(s->comm))
+            sum_fast(s, part.count);
+        else
+            sum_level(s, 0, s->own, part.count);
+        comm_summed(s->comm, clock_seconds() - began,
+                    s->sum->computes && s->sum->computes(s->sum->owner));
     }
     return STATUS_OK;
 }
@@ -273,7 +299,7 @@ Status comm_sum(Comm *comm, Ranks ranks, const CommSum *sum)
     CHECK(ranks.own * comm_count(comm) == ranks.all);
     begin(&s);
     WatchPhase before = watch_enter(WATCH_TOGETHER, "sum of gradients");
-    Status status = comm_fast(comm) ? sum_fast(&s) : sum_parts(&s);
+    Status status = sum_all(&s);
     watch_enter(before, NULL);
     end(&s);
     return status;

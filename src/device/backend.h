@@ -18,9 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 7, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
-/* Copies of `fetch` that a device may hold. */
-enum { FETCHES_MAX = 8 };
+enum { BACKEND_ABI = 8, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
 
 typedef struct Buffer Buffer; /* the backend's own: memory on a device */
 typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */
@@ -267,8 +265,10 @@ typedef struct Backend {
     Status (*write)(Device *device, Ref to, const void *from, uint64_t bytes);
     Status (*read)(Device *device, void *to, Ref from, uint64_t bytes);
     /* A late read: fetch begins a copy into memory of the backend and returns at once; wait, once
-     * for each ticket and in any order, waits for that copy alone and gives its bytes. */
+     * for each ticket and in any order, waits for that copy alone and gives its bytes; arrived tells
+     * whether wait would not wait. Memory is kept for the next fetch of as many bytes. */
     Status (*fetch)(Device *device, Ref from, uint64_t bytes, int *ticket);
+    bool (*arrived)(Device *device, int ticket);
     Status (*wait)(Device *device, int ticket, void *to);
 
     /* Before memory is planned: picks an algorithm (the one asked for in step->algorithm, if it can

@@ -102,7 +102,8 @@ static void run_node(Interp *interp, const Node *n, const StepParams *state)
         out[j] = data_of(interp, n->out[j]);
     check_context = n->name;
     const Op *op = op_get(n->op);
-    op->reference(&(RefCall){.node = n, .state = state, .in = in, .out = out, .type = interp->type});
+    op->reference(
+        &(RefCall){.node = n, .state = state, .in = in, .out = out, .type = interp->type});
     check_context = NULL;
     for (int j = 0; j < n->in_count; j++)
         if (n->in[j] && in[j] != interp->data[n->in[j]->id])
@@ -151,12 +152,12 @@ typedef struct Gradients {
     Interp *interp;
     Node *const *nodes;
     int count;
+    DType type; /* as it travels */
 } Gradients;
 
 /* Moves elements at to at + n - 1 of input `piece`. */
 static void move(const Gradients *g, int piece, int64_t at, int64_t n, void *host, bool load)
 {
-    DType type = comm_wide(g->interp->comm) ? DTYPE_F64 : DTYPE_F32;
     int64_t begin = 0;
     for (int i = 0; i < g->count; i++) {
         const Value *v = g->nodes[i]->in[piece];
@@ -164,9 +165,9 @@ static void move(const Gradients *g, int piece, int64_t at, int64_t n, void *hos
         double *x = data_of(g->interp, v);
         for (int64_t k = at > begin ? at - begin : 0; k < room && begin + k < at + n; k++)
             if (load)
-                host_set(host, type, begin + k - at, k < have ? x[k] : 0);
+                host_set(host, g->type, begin + k - at, k < have ? x[k] : 0);
             else if (k < have)
-                x[k] = host_get(host, type, begin + k - at);
+                x[k] = host_get(host, g->type, begin + k - at);
         begin += room;
     }
 }
@@ -177,25 +178,28 @@ static Status load(void *owner, int piece, int64_t at, int64_t n, void *to)
     return STATUS_OK;
 }
 
-static Status store(void *owner, int64_t at, int64_t n, const void *from)
+static void sum_gradients(Interp *interp, Node *const *nodes, int count)
 {
-    move(owner, 0, at, n, (void *)(uintptr_t)from, false);
-    return STATUS_OK;
+    Gradients g = {interp, nodes, count, comm_wide(interp->comm) ? DTYPE_F64 : DTYPE_F32};
+    CommSum sum = {.owner = &g, .load = load};
+    for (int i = 0; i < count; i++)
+        sum.count += sum_room(dims_count(nodes[i]->in[0]->dims));
+    sum.data = mem_alloc((size_t)(sum.count * dtype_bytes(g.type)));
+    CHECK(comm_sum(interp->comm, interp->graph->ranks, &sum) == STATUS_OK);
+    move(&g, 0, 0, sum.count, sum.data, false);
+    free(sum.data);
 }
 
-/* Nodes i to end - 1, all of one operator. */
-static void exchange(Interp *interp, int i, int end)
+/* So many nodes, all of one operator. */
+static void exchange(Interp *interp, Node *const *nodes, int count)
 {
-    Node *const *nodes = interp->graph->nodes;
-    Gradients g = {interp, nodes + i, end - i};
-    CommSum sum = {0, &g, load, store};
-    for (; i < end; i++) {
-        sum.count += sum_room(dims_count(nodes[i]->in[0]->dims));
-        for (int j = 0; j < nodes[i]->in_count && nodes[i]->op == OP_all_gather; j++)
-            gather_value(interp, nodes[i]->in[j]);
+    if (nodes[0]->op == OP_all_reduce) {
+        sum_gradients(interp, nodes, count);
+        return;
     }
-    if (g.nodes[0]->op == OP_all_reduce)
-        CHECK(comm_sum(interp->comm, interp->graph->ranks, &sum) == STATUS_OK);
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < nodes[i]->in_count; j++)
+            gather_value(interp, nodes[i]->in[j]);
 }
 
 /* ------------------------------------------------------------------------------------ segments */
@@ -212,7 +216,7 @@ void interp_run(Interp *interp, Segment segment, const StepParams *state)
             while (exchanged < interp->graph->nodes_count &&
                    interp->graph->nodes[exchanged]->op == n->op)
                 exchanged++;
-            exchange(interp, i, exchanged);
+            exchange(interp, interp->graph->nodes + i, exchanged - i);
         }
         run_node(interp, n, state);
         for (int j = 0; j < n->in_count; j++)

@@ -268,16 +268,6 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
 
 /* ------------------------------------------------------------------------------------ processes */
 
-/* Bytes of the gradients of a rank. */
-static int64_t gradient_bytes(const Graph *g)
-{
-    int64_t elements = 0;
-    for (int i = 0; i < g->values_count; i++)
-        if (g->values[i]->role == ROLE_GRAD)
-            elements += sum_room(dims_count(g->values[i]->dims));
-    return elements * (int64_t)sizeof(float);
-}
-
 static Status check_request(const Options *o, const SpreadRequest *r)
 {
     TRY(options_check_share(o, r->processes));
@@ -287,28 +277,46 @@ static Status check_request(const Options *o, const SpreadRequest *r)
     return STATUS_OK;
 }
 
+/* Opens one process's share: how its gradients travel depends on nothing else. */
+static Status open_share(Options *options, int own, Run *run)
+{
+    ModelConfig config = bench_config(options, false);
+    SessionOptions session = run_session(options);
+    config.ranks = ranks_share(2 * own, 2, 0);
+    session.plan.plan_only = session.on.plan_only = true;
+    return run_open(&config, &session, run);
+}
+
+/* Of a rank's step: measured by the user, or predicted. */
+static Status rank_seconds(const Plan *plan, double rank_ms, int own, double *seconds)
+{
+    *seconds = 1e-3 * rank_ms;
+    if (*seconds <= 0 && plan && plan->info->ceilings.bytes > 0)
+        *seconds = predict_seconds(plan, false) / own;
+    return *seconds > 0 ? STATUS_OK
+                        : status_fail(STATUS_USAGE,
+                                      "plan: --rank-ms: missing; `paco bench step --ranks 1` measures "
+                                      "it, devices on paper predict it");
+}
+
 Status bench_spread(Options *options, const SpreadRequest *r, FILE *out)
 {
     Run run;
+    int own = options->ranks / r->processes;
     TRY(check_request(options, r));
-    ModelConfig config = bench_config(options, false);
-    SessionOptions session = run_session(options);
-    session.plan.plan_only = session.on.plan_only = true;
-    Status status = run_open(&config, &session, &run);
-    const Plan *plan = status == STATUS_OK ? session_plan(run.session) : NULL;
-    double rank_seconds = 1e-3 * r->rank_ms;
-    if (plan && rank_seconds <= 0 && plan->info->ceilings.bytes > 0)
-        rank_seconds = predict_seconds(plan, false) / options->ranks;
-    if (status == STATUS_OK && rank_seconds <= 0)
-        status = status_fail(STATUS_USAGE, "plan: --rank-ms: missing; `paco bench step --ranks 1` measures it, "
-                                           "devices on paper predict it");
     Spread spread = {.ranks = options->ranks, .processes = r->processes, .nodes = r->nodes,
                      .bandwidth = 1e9 / 8 * r->bandwidth, .latency = 1e-6 * r->latency,
-                     .rank_seconds = rank_seconds, .rank_images = config.batch,
+                     .rank_images = options->batch / options->ranks,
                      .row = 4 * (int64_t)options->dim + 8};
+    Status status = open_share(options, own, &run);
+    const Plan *plan = status == STATUS_OK ? session_plan(run.session) : NULL;
+    if (status == STATUS_OK)
+        status = rank_seconds(plan, r->rank_ms, own, &spread.rank_seconds);
     if (status == STATUS_OK) {
-        spread.gradients = gradient_bytes(run.model.graph);
+        double *ready = predict_ready(plan, &spread.gradients);
+        spread.ready = ready;
         status = spread_print(&spread, out, r->svg);
+        free(ready);
     }
     run_close(&run);
     return status;

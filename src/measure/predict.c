@@ -1,5 +1,8 @@
 #include "measure/predict.h"
 
+#include "plan/parts.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 enum { KINDS_MAX = 64 };
@@ -19,15 +22,20 @@ static double flops_at_most(const Ceilings *most, const Step *step)
     return type != DTYPE_F32 ? most->half : math == MATH_TF32 ? most->tf32 : most->float32;
 }
 
-static void add(Kind *k, const Ceilings *most, const Step *step, int times)
+static double step_seconds(const Ceilings *most, const Step *step)
 {
     double memory = (double)step->bytes / most->bytes;
     double products = (double)step->flops / flops_at_most(most, step);
+    return step->kind == STEP_COMM ? 0 : memory > products ? memory : products;
+}
+
+static void add(Kind *k, const Ceilings *most, const Step *step, int times)
+{
     k->steps += times;
     k->launches += (int64_t)times * step->launches;
     k->bytes += times * (double)step->bytes;
     k->flops += times * (double)step->flops;
-    k->seconds += times * (memory > products ? memory : products);
+    k->seconds += times * step_seconds(most, step);
 }
 
 static int collect(const Plan *plan, bool evaluation, Kind kinds[KINDS_MAX])
@@ -58,6 +66,32 @@ double predict_seconds(const Plan *plan, bool evaluation)
     for (int k = collect(plan, evaluation, kinds) - 1; k >= 0; k--)
         seconds += kinds[k].seconds;
     return seconds;
+}
+
+/* Of two cores with wide vectors. */
+static const Ceilings PROCESSOR = {.bytes = 20e9, .float32 = 200e9, .tf32 = 200e9, .half = 200e9};
+
+double *predict_ready(const Plan *plan, int64_t *elements)
+{
+    SumVector vector = parts_vector(plan);
+    const Ceilings *most = plan->info->ceilings.bytes > 0 ? &plan->info->ceilings : &PROCESSOR;
+    int queries_end = plan->begin[SEGMENT_QUERY + 1],
+        trains_end = plan->begin[SEGMENT_EPILOGUE + 1];
+    *elements = vector.begin[vector.count];
+    int parts = sum_parts(*elements), *steps = mem_zero((size_t)parts + 1, sizeof *steps);
+    double *ready = mem_zero((size_t)parts + 1, sizeof *ready), seconds = 0;
+    parts_ready(plan, &vector, steps);
+    steps[parts] = queries_end;
+    for (int i = 0, p = 0; i < trains_end; i++) {
+        for (; p <= parts && steps[p] == i; p++)
+            ready[p] = seconds;
+        seconds += step_seconds(most, &plan->steps[i]);
+    }
+    for (int p = 0; p <= parts; p++)
+        ready[p] /= seconds;
+    parts_free(&vector);
+    free(steps);
+    return ready;
 }
 
 static void print_kind(const Kind *k, FILE *out)

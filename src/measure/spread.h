@@ -14,14 +14,15 @@ typedef struct Spread {
     double bandwidth;            /* bytes per second out of a node, and into it */
     double latency;              /* seconds of a message */
     double rank_seconds;         /* one rank's step on its device */
-    int64_t gradients;           /* bytes of the gradients of a rank */
+    int64_t gradients;           /* elements of the gradients of a rank */
+    const double *ready;         /* of predict_ready, for the parts of so many gradients */
     int64_t rank_images, row; /* images of a rank; bytes that travel of one: key, label, number */
 } Spread;
 
 /* One step. */
 typedef struct SpreadTime {
-    double compute, exchange; /* seconds; nothing of the exchange is hidden behind the other */
-    double sent;              /* bytes out of a node */
+    double compute, exchange, exposed; /* seconds; exposed: of the exchange, not hidden by computing */
+    double sent;                       /* bytes out of a node */
 } SpreadTime;
 
 SpreadTime spread_time(const Spread *spread);

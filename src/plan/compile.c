@@ -6,6 +6,7 @@
  *     copies     convolutions of 16 bits read copies of weights, where the device wants that
  *     lower      every node emits steps through lower.h; the backend chooses algorithms
  *     order      steps stand segment by segment
+ *     advance    passes over gradients follow what they need, where gradients travel in parts
  *     types      layout and bytes of every value; then the bytes that every step moves
  *     liveness   between which steps a value must keep its contents
  *     memory     places in slabs
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "graph/passes.h"
 #include "plan/lower.h"
+#include "plan/parts.h"
 #include "plan/passes.h"
 
 #include <limits.h>
@@ -134,6 +136,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     plan_copies(plan);
     TRY(lower_nodes(plan, options->plan_only));
     order_steps(plan);
+    parts_advance(plan);
     plan_types(plan);
     count_bytes(plan);
     plan_liveness(plan);
@@ -147,6 +150,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     TRY(plan_fits(plan));
     TRY(plan_take(plan));
     plan_resolve(plan);
+    exchange_open(plan);
     if (!options->unbuilt)
         TRY(prepare_steps(plan));
     return plan_clear(plan);
@@ -180,6 +184,7 @@ void plan_free(Plan *plan)
         if (plan->steps[i].prepared)
             plan->backend->discard(plan->device, &plan->steps[i]);
     plan_release(plan);
+    exchange_close(plan->exchange);
     free(plan->overs);
     free(plan->values);
     free(plan->plan_steps);

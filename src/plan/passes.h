@@ -46,8 +46,16 @@ void plan_release(Plan *plan);
 /* What a slab is called in messages: "gradients". */
 const char *slab_title(Slab slab);
 
-/* ---- exchange.c: COMM steps first to first + count - 1, all of one CommOp. */
-Status plan_exchange(Plan *plan, int first, int count);
+/* ---- exchange.c: what processes do together. */
+/* Once places are known. */
+void exchange_open(Plan *plan);
+void exchange_close(Exchange *exchange);
+/* Whether these steps are launched in pieces, so that gradients travel while others are computed. */
+bool exchange_launches(const Plan *plan, Segment segment, const StepParams *state);
+/* Launches steps from to end - 1 so. */
+Status exchange_launch(Plan *plan, int from, int end);
+/* COMM steps first to first + count - 1, all of one CommOp. */
+Status exchange_run(Plan *plan, int first, int count);
 
 /* Whether a step adds to what lies where it writes. */
 static inline bool step_adds(const Step *step)

@@ -17,12 +17,8 @@ static Status refresh(Plan *plan)
     return plan->backend->run(plan->device, plan->steps + begin, count);
 }
 
-Status plan_run(Plan *plan, Segment segment, const StepParams *state)
+static Status write_state(Plan *plan, const StepParams *state)
 {
-    int begin = plan->begin[segment], count = plan->begin[segment + 1] - begin;
-    if (count == 0)
-        return STATUS_OK;
-    TRY(refresh(plan));
     Ref place = plan_ref(plan, plan->graph->values[plan->state]);
     StepState now = {.lr = (float)state->lr,
                      .grad_scale = (float)state->grad_scale,
@@ -32,14 +28,31 @@ Status plan_run(Plan *plan, Segment segment, const StepParams *state)
                      .step = state->step,
                      .sums_held = state->sum.held,
                      .sums_merged = state->sum.merged};
-    TRY(plan->backend->write(plan->device, place, &now, sizeof now));
-    for (int end = begin + count, next; begin < end; begin = next) {
-        bool comm = plan->steps[begin].kind == STEP_COMM;
-        next = begin + 1;
-        while (next < end && (plan->steps[next].kind == STEP_COMM) == comm)
+    return plan->backend->write(plan->device, place, &now, sizeof now);
+}
+
+static bool is_comm(const Plan *plan, int i)
+{
+    return plan->steps[i].kind == STEP_COMM;
+}
+
+Status plan_run(Plan *plan, Segment segment, const StepParams *state)
+{
+    int begin = plan->begin[segment], end = plan->begin[segment + 1], next;
+    if (begin == end)
+        return STATUS_OK;
+    TRY(refresh(plan));
+    /* A write waits for what was launched before, and the exchange needs none. */
+    if (!is_comm(plan, begin) || !is_comm(plan, end - 1))
+        TRY(write_state(plan, state));
+    if (exchange_launches(plan, segment, state))
+        return exchange_launch(plan, begin, end);
+    for (; begin < end; begin = next) {
+        for (next = begin + 1; next < end && is_comm(plan, next) == is_comm(plan, begin);)
             next++;
-        TRY(comm ? plan_exchange(plan, begin, next - begin)
-                 : plan->backend->run(plan->device, plan->steps + begin, next - begin));
+        TRY(is_comm(plan, begin)
+                ? exchange_run(plan, begin, next - begin)
+                : plan->backend->run(plan->device, plan->steps + begin, next - begin));
     }
     return STATUS_OK;
 }

@@ -111,6 +111,8 @@ typedef struct PlanOptions {
     Comm *comm;        /* the processes whose ranks the graph does not run; NULL: none */
 } PlanOptions;
 
+typedef struct Exchange Exchange;
+
 typedef struct Plan {
     Graph *graph;
     const Backend *backend;
@@ -125,6 +127,7 @@ typedef struct Plan {
     PlanSlab slabs[SLAB_COUNT];
     const Tuning *tuning;
     Comm *comm;
+    Exchange *exchange;    /* plan/exchange.c; NULL: nothing is summed over processes */
     bool apart;
     int state;             /* id of the StepState value */
     Value *arrivals;       /* of lower_arrivals; NULL: no kernel needs them */

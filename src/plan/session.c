@@ -19,7 +19,8 @@ enum { DEVICE_ROOM = 128 }; /* of a device's name in a list */
 
 struct Session {
     Graph *graph;
-    double *fetched[FETCHES_MAX]; /* of the reference, by ticket */
+    double **fetched; /* [fetched_count] of the reference, by ticket; NULL: the ticket is free */
+    int fetched_count;
     Interp *interp;         /* the reference, or */
     const Backend *backend; /* a device and its plan */
     Device *device;
@@ -107,8 +108,9 @@ void session_close(Session *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < FETCHES_MAX; i++)
+    for (int i = 0; i < s->fetched_count; i++)
         free(s->fetched[i]);
+    free(s->fetched);
     plan_free(s->plan);
     interp_free(s->interp);
     tuning_free(s->tuning);
@@ -143,11 +145,13 @@ bool session_wide(const Session *s)
 }
 
 /* Whether a step is there, or where it is, by how ranks are spread over processes: where weights
- * are packed, which partial sums there are, what travels. No bit depends on it. */
+ * are packed, which partial sums there are, what travels, and in how many parts. No bit depends on
+ * it. */
 static bool is_spread(const Step *step)
 {
     return step->kind == STEP_COMM || (step->kind == STEP_CONV && step->conv.op == CONV_PACK) ||
-           (step->kind == STEP_KERNEL && step->kernel.id == KERNEL_grad_sum);
+           (step->kind == STEP_KERNEL &&
+            (step->kernel.id == KERNEL_grad_sum || step->kernel.id == KERNEL_widen));
 }
 
 void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
@@ -188,8 +192,10 @@ Status session_fetch(Session *s, const Value *value, int *ticket)
 {
     if (s->plan)
         return plan_fetch(s->plan, value, ticket);
-    for (*ticket = 0; s->fetched[*ticket]; ++*ticket)
-        CHECKF(*ticket < FETCHES_MAX - 1, "more than %d fetches", FETCHES_MAX);
+    for (*ticket = 0; *ticket < s->fetched_count && s->fetched[*ticket];)
+        ++*ticket;
+    if (*ticket == s->fetched_count)
+        s->fetched = mem_grow(s->fetched, (size_t)++s->fetched_count * sizeof *s->fetched);
     s->fetched[*ticket] = mem_alloc((size_t)dims_count(value->dims) * sizeof(double));
     interp_read(s->interp, value, s->fetched[*ticket], DTYPE_F64);
     return STATUS_OK;

@@ -41,7 +41,7 @@ void session_arithmetic(const Session *session, char text[SESSION_ARITHMETIC]);
 Status session_write(Session *session, const Value *value, const void *host, DType type);
 Status session_read(Session *session, const Value *value, void *host, DType type);
 /* A late read, after which the value may change: fetch returns at once; wait, once for each ticket,
- * waits until what was enqueued before the fetch is done. FETCHES_MAX tickets at a time. */
+ * waits until what was enqueued before the fetch is done. */
 Status session_fetch(Session *session, const Value *value, int *ticket);
 Status session_wait(Session *session, const Value *value, int ticket, void *host, DType type);
 Status session_run(Session *session, Segment segment, const StepParams *state);

@@ -341,7 +341,7 @@ static void begin_epoch(Trainer *t)
     t->first_seen = t->at.seen;
     t->epoch_started = clock_seconds();
     t->waited = waited_so_far(t);
-    t->waited_together = comm_waited(t->comm);
+    t->together = comm_times(t->comm);
 }
 
 static Status train_epoch(Trainer *t)

@@ -91,14 +91,24 @@ void trainer_tell_progress(const Trainer *t)
                  (double)(t->at.seen - t->first_seen) / elapsed, eta);
 }
 
+/* What an epoch took for the other processes; empty: there are none. */
+static void tell_together(const Trainer *t, char *to, size_t room)
+{
+    CommTimes now = comm_times(t->comm);
+    double sums = now.sums - t->together.sums, hidden = now.hidden - t->together.hidden;
+    if (t->comm)
+        snprintf(to, room,
+                 ", for the others %.1f s; sums of gradients %.1f s, %.0f %% of it while computing",
+                 now.waited - t->together.waited, sums, sums > 0 ? 100 * hidden / sums : 0);
+}
+
 void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
 {
     char text[5][16];
     if (!trainer_speaks(t))
         return;
-    char others[48] = "";
-    if (t->comm)
-        snprintf(others, sizeof others, ", for the others %.1f s", comm_waited(t->comm) - t->waited_together);
+    char others[128] = "";
+    tell_together(t, others, sizeof others);
     SAY(t,
         "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f "
         "s%s",

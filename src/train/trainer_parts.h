@@ -23,8 +23,8 @@ typedef struct Trainer {
     Comm *comm;                  /* the processes that run the other ranks; NULL: none */
     int64_t steps;               /* of an epoch */
     Progress at;
-    double started, epoch_started, waited, waited_together; /* waited: for data, for other processes, before
-                                                              this epoch */
+    double started, epoch_started, waited; /* waited: for data, before this epoch */
+    CommTimes together;          /* before this epoch */
     int64_t first_step;          /* of the epoch that this process ran */
     int64_t first_seen;
     int own_steps;               /* done by this process, for --stop-after */
