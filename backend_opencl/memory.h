@@ -14,6 +14,9 @@ Status memory_read(Device *device, void *to, Ref from, uint64_t bytes);
 Status memory_fetch(Device *device, Ref from, uint64_t bytes, int *ticket);
 bool memory_arrived(Device *device, int ticket);
 Status memory_wait(Device *device, int ticket, void *to);
+Status memory_map(Device *device, Ref place, uint64_t bytes, int *ticket);
+Status memory_mapped(Device *device, int ticket, void **at);
+Status memory_unmap(Device *device, int ticket);
 void memory_drop_fetches(Device *device);
 /* Enqueues a COPY or FILL step; event may be NULL, and is not set where nothing is to be moved. */
 Status memory_enqueue(Device *device, const Step *step, cl_event *event);

@@ -41,11 +41,12 @@ struct Buffer {
 
 typedef struct Program Program;
 
-/* A late read on its way: fetch, wait. */
+/* A late read on its way: fetch, wait; or map, mapped, unmap. */
 typedef struct Fetch {
     cl_event done; /* NULL: the ticket is free */
     void *memory;
-    uint64_t bytes;
+    uint64_t bytes; /* 0: memory is the device's, while it is mapped */
+    cl_mem mapped;
 } Fetch;
 
 struct Device {

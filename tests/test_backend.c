@@ -289,6 +289,47 @@ static void closes_with_fetches(void **state)
     test_device_close(&t);
 }
 
+/* Half of what a step wrote is mapped, seen and changed by the host while the other half is written anew. */
+static void maps_in_order(void **state)
+{
+    (void)state;
+    static float out[WIDE];
+    const uint64_t half = WIDE / 2 * 4;
+    const DeviceInfo *info = device.backend->opened(device.device);
+    if (!device.backend->map || !(info->caps & CAP_UNIFIED_MEMORY))
+        skip();
+    Operand o = operand_new(&device, NULL, WIDE, true);
+    const Ref second = {o.ref.buf, o.ref.off + half};
+    Step fills[] = {{.kind = STEP_FILL, .refs_count = 1, .refs = {o.ref}, .writes = 1, .bytes = 2 * (int64_t)half,
+                     .name = "fill", .fill = {1}},
+                    {.kind = STEP_FILL, .refs_count = 1, .refs = {second}, .writes = 1, .bytes = (int64_t)half,
+                     .name = "fill", .fill = {2}}};
+    for (int i = 0; i < 2; i++)
+        check(device.backend->prepare(device.device, &fills[i]));
+    for (int round = 0; round < ROUNDS; round++) {
+        int ticket;
+        void *at;
+        check(device.backend->run(device.device, fills, 1));
+        check(device.backend->map(device.device, o.ref, half, &ticket));
+        check(device.backend->run(device.device, fills + 1, 1));
+        check(device.backend->mapped(device.device, ticket, &at));
+        for (int i = 0; i < WIDE / 2; i++) {
+            assert_int_equal(((int32_t *)at)[i], 1);
+            ((int32_t *)at)[i] = round + i;
+        }
+        check(device.backend->unmap(device.device, ticket));
+        operand_read(&device, &o, out);
+        for (int i = 0; i < WIDE; i++) {
+            int32_t seen;
+            memcpy(&seen, &out[i], 4);
+            assert_int_equal(seen, i < WIDE / 2 ? round + i : 2);
+        }
+    }
+    for (int i = 0; i < 2; i++)
+        device.backend->discard(device.device, &fills[i]);
+    operand_free(&device, &o);
+}
+
 /* The kernel `add` through a device. */
 static void add_on(TestDevice *t, size_t n)
 {
@@ -473,6 +514,7 @@ int main(void)
         cmocka_unit_test(copy_and_fill),
         cmocka_unit_test(nothing_waits),
         cmocka_unit_test(closes_with_fetches),
+        cmocka_unit_test(maps_in_order),
         cmocka_unit_test(table_kernel),
         cmocka_unit_test(peak_kernel),
         cmocka_unit_test(cache_survives_damage),

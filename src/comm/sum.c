@@ -55,8 +55,7 @@ typedef struct Summing {
     size_t element; /* bytes */
     Level levels[LEVELS_MAX];
     int level_count;
-    char *others; /* [own pieces but the first][elements of a part] */
-    char **own;   /* [own pieces] of a part, the first where the sum goes */
+    char **own; /* [own pieces] of a part, the first where the sum goes */
     int *transfers;
     int transfer_count;
 } Summing;
@@ -128,10 +127,7 @@ static void begin(Summing *s)
                 .first = index % host, .stride = host, .count = all / host, .own = index / host},
             n / host + 2 * SLICE_UNIT);
     int own = own_pieces(s->levels);
-    s->others = mem_alloc((size_t)(n * (own - 1)) * s->element);
     s->own = mem_zero((size_t)own, sizeof *s->own);
-    for (int i = 1; i < own; i++)
-        s->own[i] = s->others + (size_t)(n * (i - 1)) * s->element;
     int most = 0;
     for (int k = 0; k < s->level_count; k++) {
         const Level *l = &s->levels[k];
@@ -153,7 +149,6 @@ static void end(Summing *s)
     }
     free(s->transfers);
     free(s->own);
-    free(s->others);
 }
 
 static void wait_all(Summing *s)
@@ -255,15 +250,6 @@ static void sum_level(Summing *s, int level, char *const *own, int64_t n)
     exchange_sums(s, l, own[0], n);
 }
 
-/* The pieces of a part that this process holds. */
-static Status load_part(Summing *s, SumPart part)
-{
-    s->own[0] = (char *)s->sum->data + (size_t)part.at * s->element;
-    for (int i = 0; i < own_pieces(s->levels); i++)
-        TRY(s->sum->load(s->sum->owner, i, part.at, part.count, s->own[i]));
-    return STATUS_OK;
-}
-
 /* By the engine: what this process holds of a part, added up here, then over all processes. */
 static void sum_fast(Summing *s, int64_t n)
 {
@@ -272,19 +258,27 @@ static void sum_fast(Summing *s, int64_t n)
     comm_add(s->comm, s->own[0], (size_t)n);
 }
 
+static Status sum_one(Summing *s, SumPart part)
+{
+    const CommSum *sum = s->sum;
+    for (int i = 0; i < own_pieces(s->levels); i++) {
+        void *at;
+        TRY(sum->load(sum->owner, i, part, &at));
+        s->own[i] = at;
+    }
+    double began = clock_seconds();
+    if (comm_fast(s->comm))
+        sum_fast(s, part.count);
+    else
+        sum_level(s, 0, s->own, part.count);
+    comm_summed(s->comm, clock_seconds() - began, sum->computes && sum->computes(sum->owner));
+    return sum->store(sum->owner, part);
+}
+
 static Status sum_all(Summing *s)
 {
-    for (int i = 0; i < sum_parts(s->sum->count); i++) {
-        SumPart part = sum_part(s->sum->count, i);
-        TRY(load_part(s, part));
-        double began = clock_seconds();
-        if (comm_fast(s->comm))
-            sum_fast(s, part.count);
-        else
-            sum_level(s, 0, s->own, part.count);
-        comm_summed(s->comm, clock_seconds() - began,
-                    s->sum->computes && s->sum->computes(s->sum->owner));
-    }
+    for (int i = 0; i < sum_parts(s->sum->count); i++)
+        TRY(sum_one(s, sum_part(s->sum->count, i)));
     return STATUS_OK;
 }
 

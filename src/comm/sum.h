@@ -13,18 +13,6 @@
 #include "comm/comm.h"
 #include "comm/ranks.h"
 
-/* Elements are floats, or doubles where comm_wide says so. */
-typedef struct CommSum {
-    int64_t count; /* elements */
-    void *data;    /* [count] room for the sum */
-    void *owner;   /* of the vector */
-    /* Brings elements at to at + n - 1 of partial sum `piece`. Called for one part after another,
-     * in the order in which they travel. */
-    Status (*load)(void *owner, int piece, int64_t at, int64_t n, void *to);
-    /* Whether parts that travel later are still computed; NULL: no. */
-    bool (*computes)(void *owner);
-} CommSum;
-
 /* Values of a vector begin at multiples of SUM_UNIT elements, whoever holds them; behind them are
  * zeros. */
 enum { SUM_UNIT = 4 };
@@ -41,6 +29,19 @@ typedef struct SumPart {
 /* How many parts a vector has, alike in all processes, and which travels as the i-th. */
 int sum_parts(int64_t count);
 SumPart sum_part(int64_t count, int i);
+
+/* Elements are floats, or doubles where comm_wide says so. */
+typedef struct CommSum {
+    int64_t count; /* elements */
+    void *owner;   /* of the vector */
+    /* *at: the elements of a part of partial sum `piece`, which the sum may change. Called for one
+     * part after another, in the order in which they travel. */
+    Status (*load)(void *owner, int piece, SumPart part, void **at);
+    /* The sum of a part is where the elements of piece 0 were. */
+    Status (*store)(void *owner, SumPart part);
+    /* Whether parts that travel later are still computed; NULL: no. */
+    bool (*computes)(void *owner);
+} CommSum;
 
 /* `ranks`: this process's share; it holds as many pieces as ranks_nodes says. */
 Status comm_sum(Comm *comm, Ranks ranks, const CommSum *sum);

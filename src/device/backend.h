@@ -270,6 +270,12 @@ typedef struct Backend {
     Status (*fetch)(Device *device, Ref from, uint64_t bytes, int *ticket);
     bool (*arrived)(Device *device, int ticket);
     Status (*wait)(Device *device, int ticket, void *to);
+    /* UNIFIED_MEMORY, else NULL: a late read that copies nothing. mapped, once for each ticket, waits
+     * and gives the place itself, for the host to read and write until unmap; meanwhile nothing on
+     * the device may touch it. */
+    Status (*map)(Device *device, Ref place, uint64_t bytes, int *ticket);
+    Status (*mapped)(Device *device, int ticket, void **at);
+    Status (*unmap)(Device *device, int ticket);
 
     /* Before memory is planned: picks an algorithm (the one asked for in step->algorithm, if it can
      * run the step); fills packed_bytes, packed_layout, workspace_bytes and algorithm. refs are not

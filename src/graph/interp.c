@@ -147,47 +147,57 @@ static void gather_value(Interp *interp, const Value *v)
     free(host);
 }
 
-/* The first inputs of `count` nodes as one vector (comm/sum.h). */
+/* The inputs of `count` nodes as one vector (comm/sum.h). */
 typedef struct Gradients {
     Interp *interp;
     Node *const *nodes;
     int count;
-    DType type; /* as it travels */
+    DType type;                 /* as it travels */
+    void *part[RANK_NODES_MAX]; /* of each piece, the part that travels */
 } Gradients;
 
-/* Moves elements at to at + n - 1 of input `piece`. */
-static void move(const Gradients *g, int piece, int64_t at, int64_t n, void *host, bool load)
+/* Moves the elements of a part of input `piece`. */
+static void move(const Gradients *g, int piece, SumPart part, bool load)
 {
     int64_t begin = 0;
     for (int i = 0; i < g->count; i++) {
         const Value *v = g->nodes[i]->in[piece];
         int64_t room = sum_room(dims_count(v->dims)), have = dims_count(v->dims);
         double *x = data_of(g->interp, v);
-        for (int64_t k = at > begin ? at - begin : 0; k < room && begin + k < at + n; k++)
+        for (int64_t k = part.at > begin ? part.at - begin : 0;
+             k < room && begin + k < part.at + part.count; k++)
             if (load)
-                host_set(host, g->type, begin + k - at, k < have ? x[k] : 0);
+                host_set(g->part[piece], g->type, begin + k - part.at, k < have ? x[k] : 0);
             else if (k < have)
-                x[k] = host_get(host, g->type, begin + k - at);
+                x[k] = host_get(g->part[piece], g->type, begin + k - part.at);
         begin += room;
     }
 }
 
-static Status load(void *owner, int piece, int64_t at, int64_t n, void *to)
+static Status load(void *owner, int piece, SumPart part, void **at)
 {
-    move(owner, piece, at, n, to, true);
+    Gradients *g = owner;
+    free(g->part[piece]);
+    *at = g->part[piece] = mem_alloc((size_t)(part.count * dtype_bytes(g->type)));
+    move(g, piece, part, true);
+    return STATUS_OK;
+}
+
+static Status store(void *owner, SumPart part)
+{
+    move(owner, 0, part, false);
     return STATUS_OK;
 }
 
 static void sum_gradients(Interp *interp, Node *const *nodes, int count)
 {
-    Gradients g = {interp, nodes, count, comm_wide(interp->comm) ? DTYPE_F64 : DTYPE_F32};
-    CommSum sum = {.owner = &g, .load = load};
+    Gradients g = {interp, nodes, count, comm_wide(interp->comm) ? DTYPE_F64 : DTYPE_F32, {0}};
+    CommSum sum = {.owner = &g, .load = load, .store = store};
     for (int i = 0; i < count; i++)
         sum.count += sum_room(dims_count(nodes[i]->in[0]->dims));
-    sum.data = mem_alloc((size_t)(sum.count * dtype_bytes(g.type)));
     CHECK(comm_sum(interp->comm, interp->graph->ranks, &sum) == STATUS_OK);
-    move(&g, 0, 0, sum.count, sum.data, false);
-    free(sum.data);
+    for (int i = 0; i < RANK_NODES_MAX; i++)
+        free(g.part[i]);
 }
 
 /* So many nodes, all of one operator. */

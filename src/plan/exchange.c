@@ -11,7 +11,6 @@
 #include "plan/passes.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* The rows of all processes. */
 static Status gather_value(Plan *plan, const Value *value)
@@ -33,25 +32,26 @@ static Status gather_value(Plan *plan, const Value *value)
 typedef struct Late {
     int piece, ticket;
     int64_t at, count;
+    bool mapped; /* they are seen where they are */
 } Late;
 
 struct Exchange {
     Plan *plan;
     SumVector vector;
-    const Step *steps; /* its COMM_SUM steps */
-    int parts, *ready; /* [parts] of parts_ready */
-    float *sum;        /* room for it */
+    const Step *steps;             /* its COMM_SUM steps */
+    int parts, *ready;             /* [parts] of parts_ready */
+    float *copies[RANK_NODES_MAX]; /* [length] of each piece, where one is not mapped; else NULL */
     Late *late;
     int late_count, late_room;
     int end; /* ticket of a read behind all of QUERY */
 };
 
-/* ------------------------------------------------------------------------------------ ranges */
-
 static int64_t length(const Exchange *x)
 {
     return x->vector.begin[x->vector.count];
 }
+
+/* ------------------------------------------------------------------------------------ ranges */
 
 /* Whether gradient i + 1 lies behind gradient i on the device as it does in the vector. */
 static bool goes_on(const Exchange *x, int piece, int i)
@@ -61,7 +61,7 @@ static bool goes_on(const Exchange *x, int piece, int i)
     return a.buf == b.buf && a.off + bytes == b.off;
 }
 
-/* Elements from `at` on, before `end`, that lie together on the device; a gap has no place. */
+/* Elements that lie together on the device, zeros behind a gradient among them. */
 typedef struct Range {
     Ref place;
     int64_t count;
@@ -70,41 +70,47 @@ typedef struct Range {
 static Range range_at(const Exchange *x, int piece, int64_t at, int64_t end)
 {
     int i = parts_find(&x->vector, at), last = i;
-    bool gap = at >= x->vector.begin[i] + x->vector.elements[i];
-    while (!gap && last + 1 < x->vector.count && x->vector.begin[last + 1] < end &&
-           goes_on(x, piece, last))
+    while (last + 1 < x->vector.count && x->vector.begin[last + 1] < end && goes_on(x, piece, last))
         last++;
-    int64_t stop = gap ? x->vector.begin[i + 1] : x->vector.begin[last] + x->vector.elements[last];
-    Range range = {{0}, (stop < end ? stop : end) - at};
-    if (!gap) {
-        range.place = x->steps[i].refs[piece];
-        range.place.off += (uint64_t)(at - x->vector.begin[i]) * sizeof(float);
-    }
-    return range;
+    int64_t stop = x->vector.begin[last + 1];
+    Ref first = x->steps[i].refs[piece];
+    uint64_t off = first.off + (uint64_t)(at - x->vector.begin[i]) * sizeof(float);
+    return (Range){{first.buf, off}, (stop < end ? stop : end) - at};
 }
 
 /* ------------------------------------------------------------------------------------ late reads
  */
 
-static void grow(Exchange *x)
+static Late *late_new(Exchange *x)
 {
-    x->late_room = 2 * x->late_room + 64;
-    x->late = mem_grow(x->late, (size_t)x->late_room * sizeof *x->late);
+    if (x->late_count == x->late_room) {
+        x->late_room = 2 * x->late_room + 64;
+        x->late = mem_grow(x->late, (size_t)x->late_room * sizeof *x->late);
+    }
+    return &x->late[x->late_count++];
 }
 
+static float *copy_of(Exchange *x, int piece)
+{
+    if (!x->copies[piece])
+        x->copies[piece] = mem_alloc((size_t)length(x) * sizeof(float));
+    return x->copies[piece];
+}
+
+/* Begins to bring a part of a piece to the host; where the host can, and the part lies in one
+ * range, to see it where it is. */
 static Status fetch_piece(Exchange *x, int piece, SumPart part)
 {
     const Backend *backend = x->plan->backend;
+    Device *device = x->plan->device;
+    bool maps = backend->map && x->plan->info->caps & CAP_UNIFIED_MEMORY;
     for (int64_t at = part.at, end = part.at + part.count; at < end;) {
         Range range = range_at(x, piece, at, end);
-        if (x->late_count == x->late_room)
-            grow(x);
-        if (range.place.buf) {
-            Late *late = &x->late[x->late_count++];
-            *late = (Late){.piece = piece, .at = at, .count = range.count};
-            TRY(backend->fetch(x->plan->device, range.place, (uint64_t)range.count * sizeof(float),
-                               &late->ticket));
-        }
+        Late *late = late_new(x);
+        uint64_t bytes = (uint64_t)range.count * sizeof(float);
+        *late = (Late){piece, -1, at, range.count, maps && range.count == part.count};
+        TRY(late->mapped ? backend->map(device, range.place, bytes, &late->ticket)
+                         : backend->fetch(device, range.place, bytes, &late->ticket));
         at += range.count;
     }
     return STATUS_OK;
@@ -149,24 +155,46 @@ Status exchange_launch(Plan *plan, int from, int end)
 
 /* ------------------------------------------------------------------------------------ the sum */
 
-/* Waits for the late reads of a part. Gaps are zeros. */
-static Status wait_part(Exchange *x, int piece, int64_t at, int64_t n, float *to)
+static bool belongs(const Late *late, int piece, SumPart part)
 {
-    memset(to, 0, (size_t)n * sizeof *to);
+    return late->piece == piece && late->at >= part.at && late->at < part.at + part.count;
+}
+
+/* Waits for the late reads of a part. */
+static Status wait_part(Exchange *x, int piece, SumPart part, void **at)
+{
+    const Backend *backend = x->plan->backend;
+    Device *device = x->plan->device;
     for (int i = 0; i < x->late_count; i++) {
         const Late *late = &x->late[i];
-        if (late->piece == piece && late->at >= at && late->at < at + n)
-            TRY(x->plan->backend->wait(x->plan->device, late->ticket, to + (late->at - at)));
+        if (!belongs(late, piece, part))
+            continue;
+        if (late->mapped)
+            return backend->mapped(device, late->ticket, at);
+        TRY(backend->wait(device, late->ticket, copy_of(x, piece) + late->at));
     }
+    *at = copy_of(x, piece) + part.at;
     return STATUS_OK;
 }
 
-static Status load(void *owner, int piece, int64_t at, int64_t n, void *to)
+static Status load(void *owner, int piece, SumPart part, void **at)
 {
     WatchPhase before = watch_enter(WATCH_DEVICE, "gradients");
-    Status status = wait_part(owner, piece, at, n, to);
+    Status status = wait_part(owner, piece, part, at);
     watch_enter(before, "sum of gradients");
     return status;
+}
+
+/* What was mapped goes back. What was copied is written in the end, as a write waits for the
+ * device.
+ */
+static Status store(void *owner, SumPart part)
+{
+    Exchange *x = owner;
+    for (int i = 0; i < x->late_count; i++)
+        if (x->late[i].mapped && x->late[i].at == part.at)
+            TRY(x->plan->backend->unmap(x->plan->device, x->late[i].ticket));
+    return STATUS_OK;
 }
 
 static bool computes(void *owner)
@@ -175,14 +203,14 @@ static bool computes(void *owner)
     return !x->plan->backend->arrived(x->plan->device, x->end);
 }
 
-static Status write_sum(Exchange *x)
+static Status write_copied(Exchange *x)
 {
-    for (int64_t at = 0, end = length(x); at < end;) {
-        Range range = range_at(x, 0, at, end);
-        if (range.place.buf)
-            TRY(x->plan->backend->write(x->plan->device, range.place, x->sum + at,
-                                        (uint64_t)range.count * sizeof(float)));
-        at += range.count;
+    for (int i = 0; i < x->late_count; i++) {
+        const Late *late = &x->late[i];
+        if (late->piece == 0 && !late->mapped)
+            TRY(x->plan->backend->write(
+                x->plan->device, range_at(x, 0, late->at, late->at + late->count).place,
+                x->copies[0] + late->at, (uint64_t)late->count * sizeof(float)));
     }
     return STATUS_OK;
 }
@@ -190,11 +218,12 @@ static Status write_sum(Exchange *x)
 static Status sum_gradients(Exchange *x)
 {
     StepState state;
-    CommSum sum = {length(x), x->sum, x, load, computes};
+    CommSum sum = {length(x), x, load, store, computes};
     TRY(comm_sum(x->plan->comm, x->plan->graph->ranks, &sum));
-    x->late_count = 0;
     TRY(x->plan->backend->wait(x->plan->device, x->end, &state));
-    return write_sum(x);
+    TRY(write_copied(x));
+    x->late_count = 0;
+    return STATUS_OK;
 }
 
 Status exchange_run(Plan *plan, int first, int count)
@@ -223,7 +252,6 @@ void exchange_open(Plan *plan)
     x->parts = sum_parts(length(x));
     x->ready = mem_zero((size_t)x->parts, sizeof *x->ready);
     parts_ready(plan, &x->vector, x->ready);
-    x->sum = mem_alloc((size_t)length(x) * sizeof *x->sum);
 }
 
 void exchange_close(Exchange *x)
@@ -231,8 +259,9 @@ void exchange_close(Exchange *x)
     if (!x)
         return;
     parts_free(&x->vector);
+    for (int piece = 0; piece < RANK_NODES_MAX; piece++)
+        free(x->copies[piece]);
     free(x->ready);
-    free(x->sum);
     free(x->late);
     free(x);
 }

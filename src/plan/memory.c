@@ -95,6 +95,11 @@ static void place_param(Plan *plan, PlanValue *v)
 {
     int64_t bytes = plan_param_align(plan, v->value) * dtype_bytes(v->stored);
     place_behind(plan, v, slab_of(v->value->role), (uint64_t)bytes);
+    if (plan->apart)
+        return;
+    /* The gap behind it is there, too, where it is the last: what goes over gradients may see it. */
+    uint64_t *size = &plan->slabs[v->slab].sizes[v->buffer];
+    *size = (*size + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
 }
 
 /* The parameters with or without copies, or what belongs to each of them, in the parameters' order.
