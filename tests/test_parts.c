@@ -51,6 +51,11 @@ static Plan *plan_of(Ranks ranks, DType storage)
     return plan;
 }
 
+static bool is_pass(const Step *step)
+{
+    return step->kind == STEP_KERNEL && kernel_joins(step->kernel.id);
+}
+
 /* The last step of QUERY that writes each word of a slab's first buffer; 0: none. */
 static int *writers(const Plan *plan, Slab slab)
 {
@@ -63,8 +68,10 @@ static int *writers(const Plan *plan, Slab slab)
             if (id < 0 || plan->values[id].slab != slab || !(step->writes >> j & 1))
                 continue;
             RangeArgs args = {.n = (long)plan->values[id].bytes / 4};
-            if (step->kind == STEP_KERNEL && kernel_joins(step->kernel.id))
+            if (is_pass(step)) {
                 memcpy(&args, step->kernel.args, sizeof args);
+                args.n = args.n * dtype_bytes(plan->values[id].stored) / 4;
+            }
             for (long k = 0; k < args.n; k++)
                 last[plan->values[id].off / 4 + (uint64_t)k] = i;
         }
@@ -94,11 +101,29 @@ static void check_ready(const Plan *plan, const SumVector *v, const int *ready)
     free(last);
 }
 
+/* Whether passes read of a slab what no later step writes. */
+static void check_passes(const Plan *plan, Slab slab)
+{
+    int *last = plan->slabs[slab].count ? writers(plan, slab) : NULL;
+    for (int i = plan->begin[SEGMENT_QUERY]; last && i < plan->begin[SEGMENT_QUERY + 1]; i++)
+        for (int j = 0; is_pass(&plan->steps[i]) && j < plan->steps[i].refs_count; j++) {
+            int id = plan->plan_steps[i].operands[j].value;
+            if (id < 0 || plan->values[id].slab != slab || plan->steps[i].writes >> j & 1)
+                continue;
+            RangeArgs args;
+            memcpy(&args, plan->steps[i].kernel.args, sizeof args);
+            uint64_t from = plan->values[id].off, bytes = (uint64_t)(args.n * dtype_bytes(plan->values[id].stored));
+            for (uint64_t word = from / 4; word < (from + bytes) / 4; word++)
+                assert_true(last[word] < i);
+        }
+    free(last);
+}
+
 static int passes(const Plan *plan)
 {
     int count = 0;
     for (int i = plan->begin[SEGMENT_QUERY]; i < plan->begin[SEGMENT_QUERY + 1]; i++)
-        count += plan->steps[i].kind == STEP_KERNEL && kernel_joins(plan->steps[i].kernel.id);
+        count += is_pass(&plan->steps[i]);
     return count;
 }
 
@@ -112,6 +137,8 @@ static void check_case(Ranks ranks, DType storage)
     assert_int_equal(parts, 5);
     parts_ready(plan, &v, ready);
     check_ready(plan, &v, ready);
+    check_passes(plan, SLAB_GRAD);
+    check_passes(plan, SLAB_COPY);
     /* The first is on its way while a third of the steps is still to come, and passes are few. */
     assert_true(ready[0] - begin < 2 * steps / 3);
     assert_true(ready[parts - 2] < ready[parts - 1]);

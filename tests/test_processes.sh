@@ -224,4 +224,14 @@ else
     PACO_BACKENDS=$sim train "$folder/apart" 2 --ranks 2 --device cuda:0,ref32 --stop-after 1
     grep -q 'share one GPU' "$folder/stderr" && fail "a GPU and the reference are told to be one GPU"
 fi
+
+# What the exchange takes is told, beside the engine's own sum; it needs several processes.
+on 2 bench exchange 0.25 6
+[ $status = 0 ] && grep -q '^{"what": "exchange", "processes": 2, .*"ranks": 6, "mib": 0.25, "exact_ms": [0-9.]*, "engine_ms": [0-9.]*,' \
+    "$folder/stdout" || { fail "bench exchange: exit $status"; cat "$folder/stdout" "$folder/stderr"; }
+on 2 bench exchange 1 3
+refused 2 '2 processes cannot share 3 ranks evenly'
+"$paco" bench exchange 1 2>"$folder/stderr"
+status=$?
+refused 2 'one process has nothing to exchange'
 exit $failed

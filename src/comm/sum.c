@@ -45,7 +45,9 @@ typedef struct Level {
     int pieces;                    /* of all members together, in the order of ranks */
     RankNode *nodes;               /* [pieces] what each is the sum of */
     int *begin;                    /* [count + 1] number of a member's first piece */
-    char **slices;                 /* [pieces] of the owned slice */
+    char **received; /* [pieces] room for others' pieces of the owned slice; own: NULL */
+    char **slices;   /* [pieces] where the pieces of the owned slice are */
+    char *home;      /* where the sum of the owned slice is to be */
 } Level;
 
 typedef struct Summing {
@@ -104,8 +106,10 @@ static void begin_level(Summing *s, Level level, int64_t n)
     *l = level;
     list_pieces(s, l);
     l->slices = mem_zero((size_t)l->pieces, sizeof *l->slices);
+    l->received = mem_zero((size_t)l->pieces, sizeof *l->received);
     for (int i = 0; i < l->pieces; i++) /* the longest slice, rounded up */
-        l->slices[i] = mem_alloc((size_t)(n / l->count + 2 * SLICE_UNIT) * s->element);
+        if (i < l->begin[l->own] || i >= l->begin[l->own + 1])
+            l->received[i] = mem_alloc((size_t)(n / l->count + 2 * SLICE_UNIT) * s->element);
 }
 
 static int own_pieces(const Level *l)
@@ -142,7 +146,8 @@ static void end(Summing *s)
     for (int k = 0; k < s->level_count; k++) {
         Level *l = &s->levels[k];
         for (int i = 0; i < l->pieces; i++)
-            free(l->slices[i]);
+            free(l->received[i]);
+        free(l->received);
         free(l->slices);
         free(l->nodes);
         free(l->begin);
@@ -173,20 +178,20 @@ static void receive(Summing *s, char *data, int64_t n, int from)
 /* Every piece of the owned slice comes here, every other slice of the own pieces goes out. */
 static void exchange_pieces(Summing *s, Level *l, char *const *own, int64_t n)
 {
-    int64_t mine = slice_count(l, n, l->own);
+    size_t mine = (size_t)slice_begin(l, n, l->own) * s->element;
     for (int m = 0; m < l->count; m++)
-        for (int i = l->begin[m]; i < l->begin[m + 1] && m != l->own; i++)
-            receive(s, l->slices[i], mine, member(l, m));
-    for (int piece = 0; piece < own_pieces(l); piece++) {
+        for (int i = l->begin[m]; i < l->begin[m + 1]; i++) {
+            l->slices[i] = m == l->own ? own[i - l->begin[m]] + mine : l->received[i];
+            if (m != l->own)
+                receive(s, l->slices[i], slice_count(l, n, l->own), member(l, m));
+        }
+    for (int piece = 0; piece < own_pieces(l); piece++)
         for (int m = 0; m < l->count; m++)
             if (m != l->own)
                 send(s, own[piece] + (size_t)slice_begin(l, n, m) * s->element,
                      slice_count(l, n, m), member(l, m));
-        memcpy(l->slices[l->begin[l->own] + piece],
-               own[piece] + (size_t)slice_begin(l, n, l->own) * s->element,
-               (size_t)mine * s->element);
-    }
     wait_all(s);
+    l->home = own[0] + mine;
 }
 
 /* left += right */
@@ -200,6 +205,13 @@ static void add(const Summing *s, char *left, const char *right, int64_t n)
             ((double *)left)[i] += ((const double *)right)[i];
 }
 
+static void exchange_places(char **a, char **b)
+{
+    char *was = *a;
+    *a = *b;
+    *b = was;
+}
+
 /* Halves among the pieces of the owned slice meet as soon as both are complete. What is left comes
  * to the front: as many pieces as the next level brings, on the last one the sum. */
 static void add_pieces(const Summing *s, Level *l, int64_t n)
@@ -208,13 +220,14 @@ static void add_pieces(const Summing *s, Level *l, int64_t n)
     RankNode nodes[RANK_NODES_MAX];
     for (int i = 0; i < l->pieces; i++) {
         CHECK(held < RANK_NODES_MAX);
-        char *slice =
-            l->slices[i]; /* the one that it changes places with is joined to another already */
-        l->slices[i] = l->slices[held];
-        l->slices[held] = slice;
+        exchange_places(&l->slices[i],
+                        &l->slices[held]); /* that one is joined to another already */
         nodes[held++] = l->nodes[i];
         while (held > 1 && ranks_halves(s->ranks.all, nodes[held - 2], nodes[held - 1])) {
-            add(s, l->slices[held - 2], l->slices[held - 1], n);
+            char **left = &l->slices[held - 2], **right = &l->slices[held - 1];
+            if (*right == l->home) /* a + b is b + a, bit for bit */
+                exchange_places(left, right);
+            add(s, *left, *right, n);
             nodes[held - 2].end = nodes[held - 1].end;
             held--;
         }
@@ -245,8 +258,8 @@ static void sum_level(Summing *s, int level, char *const *own, int64_t n)
     add_pieces(s, l, mine);
     if (level + 1 < s->level_count)
         sum_level(s, level + 1, l->slices, mine);
-    memcpy(own[0] + (size_t)slice_begin(l, n, l->own) * s->element, l->slices[0],
-           (size_t)mine * s->element);
+    if (l->slices[0] != l->home)
+        memcpy(l->home, l->slices[0], (size_t)mine * s->element);
     exchange_sums(s, l, own[0], n);
 }
 

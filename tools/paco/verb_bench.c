@@ -1,9 +1,12 @@
 /* paco bench: speeds of training steps, evaluation, image views and checkpoints. */
-#include "measure/checkpoint_bench.h"
-#include "measure/image_bench.h"
 #include "measure/bench.h"
+#include "measure/checkpoint_bench.h"
+#include "measure/exchange_bench.h"
+#include "measure/image_bench.h"
 #include "verbs.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char USAGE[] =
@@ -12,7 +15,9 @@ static const char USAGE[] =
     "ema)\n"
     "       paco bench image MODE FOLDER          decode, view, pair, views or eval, one thread\n"
     "       paco bench checkpoint MODE FILE       write, read or crc: a training checkpoint, "
-    "once\n\n"
+    "once\n"
+    "       mpirun ... paco bench exchange MIB [RANKS]   the sum of so much of gradients over "
+    "processes\n\n"
     "Prints one line of JSON: the median over --repeats, images/s, GFLOP/s, their share of the "
     "device's measured peak,\n"
     "peak memory; of an operator also GB/s, and the share is that of what limits it. "
@@ -34,6 +39,21 @@ static Status checkpoint_bench(int argc, char **argv)
             STATUS_USAGE,
             "bench checkpoint: needs a mode and a file. `paco bench --help` explains");
     return checkpoint_bench_run(argv[2], argv[3], argc == 5 ? argv[4] : "resnet50", stdout);
+}
+
+static Status exchange_bench(int argc, char **argv)
+{
+    char *end[2] = {"", ""};
+    double mib = argc > 2 ? strtod(argv[2], &end[0]) : 0;
+    double ranks = argc > 3 ? strtod(argv[3], &end[1]) : 0;
+    if (argc < 3 || argc > 4 || *end[0] || *end[1] || !(mib > 0 && mib <= 1 << 14) ||
+        !(ranks >= 0 && ranks <= 4096 && ranks == floor(ranks)))
+        return status_fail(
+            STATUS_USAGE,
+            "bench exchange: needs MiB above 0, at most %d, and may be told how many "
+            "ranks. `paco bench --help` explains",
+            1 << 14);
+    return exchange_bench_run(mib, (int)ranks, stdout);
 }
 
 static Status model_bench(int argc, char **argv, Options *options)
@@ -60,6 +80,8 @@ static Status run(int argc, char **argv, Options *options)
         return image_bench(argc, argv);
     if (strcmp(what, "checkpoint") == 0)
         return checkpoint_bench(argc, argv);
+    if (strcmp(what, "exchange") == 0)
+        return exchange_bench(argc, argv);
     if (strcmp(what, "op") == 0)
         return op_bench(argc, argv, options);
     return model_bench(argc, argv, options);

@@ -1,0 +1,141 @@
+#include "measure/exchange_bench.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/json_writer.h"
+#include "comm/sum.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { REPEATS = 15, UNTIMED = 3, WAIT_SECONDS = 2, TIMEOUT = 30 };
+
+typedef struct Exchanged {
+    Comm *comm;
+    Ranks ranks;
+    int64_t count;
+    float *pieces[RANK_NODES_MAX];
+} Exchanged;
+
+static Status load(void *owner, int piece, SumPart part, void **at)
+{
+    *at = ((Exchanged *)owner)->pieces[piece] + part.at;
+    return STATUS_OK;
+}
+
+static Status store(void *owner, SumPart part)
+{
+    (void)owner, (void)part;
+    return STATUS_OK;
+}
+
+/* The largest of all processes' numbers. */
+static double largest(Comm *comm, double own)
+{
+    double *all = mem_zero((size_t)comm_count(comm), sizeof *all), most = 0;
+    all[comm_index(comm)] = own;
+    comm_gather(comm, all, sizeof *all);
+    for (int i = 0; i < comm_count(comm); i++)
+        most = all[i] > most ? all[i] : most;
+    free(all);
+    return most;
+}
+
+static Status time_sum(Exchanged *x, bool fast, double *seconds)
+{
+    comm_set_fast(x->comm, fast);
+    largest(x->comm, 0); /* all begin together */
+    double began = clock_seconds();
+    CommSum sum = {x->count, x, load, store, NULL};
+    TRY(comm_sum(x->comm, x->ranks, &sum));
+    *seconds = largest(x->comm, clock_seconds() - began);
+    return STATUS_OK;
+}
+
+/* What waiting costs, of a core. */
+static double waiting_share(Comm *comm)
+{
+    struct timespec used, at_end;
+    largest(comm, 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    double began = clock_seconds();
+    if (comm_index(comm) == 0)
+        sleep(WAIT_SECONDS);
+    largest(comm, 0);
+    double seconds = clock_seconds() - began;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at_end);
+    double cpu =
+        (double)(at_end.tv_sec - used.tv_sec) + 1e-9 * (double)(at_end.tv_nsec - used.tv_nsec);
+    return largest(comm, comm_index(comm) == 0 ? 0 : cpu / seconds);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *seconds)
+{
+    qsort(seconds, REPEATS, sizeof *seconds, by_value);
+    return seconds[REPEATS / 2];
+}
+
+static Status measure(Exchanged *x, FILE *out)
+{
+    double seconds[2][REPEATS];
+    for (int i = -UNTIMED; i < REPEATS; i++)
+        for (int fast = 0; fast < 2; fast++)
+            TRY(time_sum(x, fast, &seconds[fast][i < 0 ? 0 : i]));
+    double exact = median(seconds[0]), engine = median(seconds[1]),
+           waiting = waiting_share(x->comm);
+    if (comm_index(x->comm) != 0)
+        return STATUS_OK;
+    JsonWriter w = {.file = out};
+    json_begin_object(&w, NULL, JSON_LINE);
+    json_put_text(&w, "what", "exchange");
+    json_put_integer(&w, "processes", comm_count(x->comm));
+    json_put_integer(&w, "processes_a_host", comm_host(x->comm));
+    json_put_integer(&w, "ranks", x->ranks.all);
+    json_put_fixed(&w, "mib", 4 * (double)x->count / (1 << 20), 2);
+    json_put_fixed(&w, "exact_ms", 1e3 * exact, 3);
+    json_put_fixed(&w, "engine_ms", 1e3 * engine, 3);
+    json_put_fixed(&w, "ratio", exact / engine, 3);
+    json_put_fixed(&w, "waiting_percent_of_core", 100 * waiting, 1);
+    json_end(&w);
+    fputc('\n', out);
+    return STATUS_OK;
+}
+
+static Status run(Comm *comm, int64_t count, int ranks, FILE *out)
+{
+    RankNode nodes[RANK_NODES_MAX];
+    int processes = comm_count(comm);
+    if (processes == 1)
+        return status_fail(STATUS_USAGE,
+                           "bench exchange: one process has nothing to exchange. Start several: "
+                           "mpirun -n 2 paco bench exchange 10");
+    if (ranks % processes != 0)
+        return status_fail(STATUS_USAGE,
+                           "bench exchange: %d processes cannot share %d ranks evenly", processes,
+                           ranks);
+    Exchanged x = {
+        comm, ranks_share(ranks ? ranks : processes, processes, comm_index(comm)), count, {0}};
+    int pieces = ranks_nodes(x.ranks, nodes);
+    for (int i = 0; i < pieces; i++)
+        x.pieces[i] = mem_zero((size_t)count, sizeof(float));
+    Status status = measure(&x, out);
+    for (int i = 0; i < pieces; i++)
+        free(x.pieces[i]);
+    return status;
+}
+
+Status exchange_bench_run(double mib, int ranks, FILE *out)
+{
+    Comm *comm;
+    TRY(comm_open(TIMEOUT, &comm));
+    Status status = run(comm, sum_room((int64_t)(mib * (1 << 18))), ranks, out);
+    comm_close(comm, status);
+    return status;
+}
