@@ -98,7 +98,7 @@ static void tell_together(const Trainer *t, char *to, size_t room)
     double sums = now.sums - t->together.sums, hidden = now.hidden - t->together.hidden;
     if (t->comm)
         snprintf(to, room,
-                 ", for the others %.1f s; sums of gradients %.1f s, %.0f %% of it while computing",
+                 ", for the others %.1f s; sums of gradients %.2f s, %.0f %% of it while computing",
                  now.waited - t->together.waited, sums, sums > 0 ? 100 * hidden / sums : 0);
 }
 
