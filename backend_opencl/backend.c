@@ -4,6 +4,7 @@
 #include "kernel.h"
 #include "memory.h"
 #include "open.h"
+#include "transfer.h"
 
 #include "base/check.h"
 
@@ -91,14 +92,14 @@ static const Backend backend = {
     .opened = opened,
     .alloc = memory_alloc,
     .release = memory_release,
-    .write = memory_write,
-    .read = memory_read,
-    .fetch = memory_fetch,
-    .arrived = memory_arrived,
-    .wait = memory_wait,
-    .map = memory_map,
-    .mapped = memory_mapped,
-    .unmap = memory_unmap,
+    .write = transfer_write,
+    .read = transfer_read,
+    .fetch = transfer_fetch,
+    .arrived = transfer_arrived,
+    .wait = transfer_wait,
+    .map = transfer_map,
+    .mapped = transfer_mapped,
+    .unmap = transfer_unmap,
     .choose = step_choose,
     .candidate = step_candidate,
     .prepare = step_prepare,

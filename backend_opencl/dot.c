@@ -5,6 +5,7 @@
 #include "launch.h"
 #include "memory.h"
 #include "program.h"
+#include "transfer.h"
 
 #include <string.h>
 
@@ -48,7 +49,7 @@ static Status try_dot(Device *device, const char *options, float *sums, Prepared
     TRY(launch_add_items(prepared, "conv_dot", options, "conv_dot", (int[3]){1, 1, 1}));
     TRY(launch_ref(prepared, to));
     TRY(launch_run(prepared, &(Step){.name = "conv_dot"}));
-    return memory_read(device, sums, to, 16 * sizeof *sums);
+    return transfer_read(device, sums, to, 16 * sizeof *sums);
 }
 
 bool dot_works(Device *device)

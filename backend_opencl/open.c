@@ -12,6 +12,7 @@
 #include "gemm.h"
 #include "memory.h"
 #include "program.h"
+#include "transfer.h"
 
 #include "base/arena.h"
 #include "device/words.h"
@@ -110,7 +111,7 @@ void open_close(Device *device)
         return;
     if (device->queue)
         clFinish(device->queue);
-    memory_drop_fetches(device);
+    transfer_close(device);
     clblast_close(device);
     program_release_all(device);
     if (device->dummy)

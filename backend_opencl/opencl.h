@@ -3,7 +3,8 @@
  * The files stand in layers; each includes and calls only those above it.
  *
  *   opencl, work        the device handle and errors; arithmetic of cutting work
- *   memory, program     buffers; kernel texts, builds and their cache on disk
+ *   memory, transfer    buffers; what goes between them and the host
+ *   program             kernel texts, builds and their cache on disk
  *   launch              kernels with their arguments set and other commands: a prepared step
  *   kernel, dot         launches of the steps of kernels.def; whether AVX512_BF16 can be used
  *   algorithm, group    a row of the table of algorithms; tiles of work-groups
@@ -41,13 +42,19 @@ struct Buffer {
 
 typedef struct Program Program;
 
-/* A late read on its way: fetch, wait; or map, mapped, unmap. */
-typedef struct Fetch {
-    cl_event done; /* NULL: the ticket is free */
-    void *memory;
-    uint64_t bytes; /* 0: memory is the device's, while it is mapped */
+/* Memory of the host that transfers go through, or a part of the device's that is mapped. */
+typedef struct Slot {
+    cl_event done; /* of the transfer that uses it; NULL: it is free */
+    cl_mem pinned;
+    void *memory; /* of pinned, mapped for good */
+    uint64_t room; /* bytes; 0: none, and mapped and at are in use */
     cl_mem mapped;
-} Fetch;
+    void *at;
+} Slot;
+
+/* Writes that may be on their way: those of two steps, of which each writes its state before every
+ * segment of every rank, and two sets of images. */
+enum { SMALL_WRITES = 64, LARGE_WRITES = 2 };
 
 struct Device {
     DeviceInfo info;
@@ -56,7 +63,9 @@ struct Device {
     cl_command_queue queue;
     Buffer *dummy;     /* stands for absent operands */
     Program *programs; /* built so far */
-    Fetch *fetches; /* by ticket */
+    Slot small[SMALL_WRITES], large[LARGE_WRITES];
+    uint64_t small_turn, large_turn;
+    Slot *fetches; /* by ticket */
     int fetches_count;
     char *cache;       /* folder of built programs; NULL: none could be made */
     const char *forced[ALGORITHM_OPS]; /* an algorithm's name or family for each; NULL: none */
