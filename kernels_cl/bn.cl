@@ -6,15 +6,19 @@
  * are [split][2][width]; they are merged, in the order of the splits, by a kernel of its own, or where the device has a
  * LAST_TEAM by the team that comes last of a span's. */
 
-/* The channels of this member of a team, and its part of the planes' pieces; how many pixels lie before a piece. */
+/* The channels of this member of a team, and whether it has the team's results of them; its part of the planes' pieces;
+ * how many pixels lie before a piece. */
 #define CHANNELS                                                         \
     int c = TEAM_ITEM * SPAN + MEMBER_VECTOR * LANES;                    \
     const bool inside = c < a.width
+#define HOLDS (MEMBER < VECTORS && inside)
 #define SPLIT_BEGIN(a, split) ((int)((long)(a).N * (a).pieces * (split) / (a).splits))
 #define SPLIT(a) int split = ITEM(1), from = SPLIT_BEGIN(a, split), to = SPLIT_BEGIN(a, split + 1)
 #define PIECE_BEGIN(a, piece) ((int)((long)(a).HW * (piece) / (a).pieces))
 #define PIXELS_BEFORE(a, u) ((long)((u) / (a).pieces) * (a).HW + PIECE_BEGIN(a, (u) % (a).pieces))
 #define PLANE(n) PLACE_OF(n, c, a.HW, a.width)
+/* Floats of all splits' partial results. */
+#define PARTIAL(a) ((a).splits * 2 * (a).width)
 
 /* Mean and squared distances from it of `count` values; of none: zeros. */
 typedef struct Moments {
@@ -88,7 +92,7 @@ DEVICE void put_moments(Moments all, GLOBAL float *mean, GLOBAL float *invstd, G
 {
     CHANNELS;
     int live = a.C - c;
-    if (MEMBER >= VECTORS || !inside)
+    if (!HOLDS)
         return;
     store_some(mean + c, all.mean, live);
     store_some(invstd + c, 1.0f / sqrt(all.squares / all.count + a.eps), live);
@@ -100,13 +104,9 @@ DEVICE void put_moments(Moments all, GLOBAL float *mean, GLOBAL float *invstd, G
     store_some(running_var + c, keep * load_some(running_var + c, live) + a.momentum * unbiased, live);
 }
 
-TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), REF(float, mean), REF(float, invstd),
-                          REF(float, running_mean), REF(float, running_var), CREF(StepState, state), REF(uint, arrived),
-                          BnArgs a)
+/* The moments of the member's own pixels of its channels and split. */
+DEVICE Moments moments_of_pixels(GLOBAL const act *x, BnArgs a)
 {
-    TEAM_MEMORY(Moments, 1, shared);
-    PLACE(const act, x);
-    PLACE(float, partial);
     CHANNELS;
     SPLIT(a);
     const long pixel = PIXEL(a.width), next = pixel * TEAM_PIXELS;
@@ -121,11 +121,27 @@ TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), REF(float, mean), R
         for (; i < count; i += TEAM_PIXELS)
             all = moments_join_next(all, (Moments){LOADA(first + pixel * i), 0.0f, 1.0f}, &lost);
     }
-    all = team_moments(all, shared, VECTORS);
-    if (MEMBER < VECTORS && inside) {
-        STORE(partial + (split * 2 + 0) * a.width + c, all.mean);
-        STORE(partial + (split * 2 + 1) * a.width + c, all.squares);
-    }
+    return all;
+}
+
+/* What a team leaves of its split. */
+DEVICE void put_partial(vec first, vec second, GLOBAL float *partial, int c, BnArgs a)
+{
+    STORE(partial + (ITEM(1) * 2 + 0) * a.width + c, first);
+    STORE(partial + (ITEM(1) * 2 + 1) * a.width + c, second);
+}
+
+TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), REF(float, mean), REF(float, invstd),
+                          REF(float, running_mean), REF(float, running_var), CREF(StepState, state), REF(uint, arrived),
+                          BnArgs a)
+{
+    TEAM_MEMORY(Moments, 1, shared);
+    PLACE(const act, x);
+    PLACE(float, partial);
+    CHANNELS;
+    Moments all = team_moments(moments_of_pixels(x, a), shared, VECTORS);
+    if (HOLDS)
+        put_partial(all.mean, all.squares, partial, c, a);
 #ifdef LAST_TEAM
     PLACE(float, mean);
     PLACE(float, invstd);
@@ -137,6 +153,41 @@ TEAM_KERNEL void bn_stats(CREF(act, x), REF(float, partial), REF(float, mean), R
         return;
     all = team_moments(moments_of_splits(partial, a), shared, VECTORS);
     put_moments(all, mean, invstd, running_mean, running_var, state, a);
+#endif
+}
+
+/* Of two at once: teams of the one and of the other. */
+TEAM_KERNEL void bn_pair_stats(CREF(act, x), CREF(act, x2), REF(float, partial), REF(float, mean), REF(float, invstd),
+                               REF(float, running_mean), REF(float, running_var), REF(float, mean2),
+                               REF(float, invstd2), REF(float, running_mean2), REF(float, running_var2),
+                               CREF(StepState, state), REF(uint, arrived), BnArgs a)
+{
+    TEAM_MEMORY(Moments, 1, shared);
+    PLACE(const act, x);
+    PLACE(const act, x2);
+    PLACE(float, partial);
+    const int other = ITEM(2);
+    CHANNELS;
+    partial += other * PARTIAL(a);
+    Moments all = team_moments(moments_of_pixels(other ? x2 : x, a), shared, VECTORS);
+    if (HOLDS)
+        put_partial(all.mean, all.squares, partial, c, a);
+#ifdef LAST_TEAM
+    PLACE(float, mean);
+    PLACE(float, invstd);
+    PLACE(float, running_mean);
+    PLACE(float, running_var);
+    PLACE(float, mean2);
+    PLACE(float, invstd2);
+    PLACE(float, running_mean2);
+    PLACE(float, running_var2);
+    PLACE(const StepState, state);
+    PLACE(uint, arrived);
+    if (!LAST_TEAM(arrived + other * TEAM_ITEMS + TEAM_ITEM, a.splits))
+        return;
+    all = team_moments(moments_of_splits(partial, a), shared, VECTORS);
+    put_moments(all, other ? mean2 : mean, other ? invstd2 : invstd, other ? running_mean2 : running_mean,
+                other ? running_var2 : running_var, state, a);
 #endif
 }
 
@@ -211,8 +262,9 @@ KERNEL void bn_apply(CREF(act, x), CREF(float, gamma), CREF(float, beta), CREF(f
 }
 
 /* dy where the output was positive or not-a-number, as y itself or the mask says; all of dy without either. */
+#define MASKED_BY_BITS(at) select((vec)(0.0f), LOADA(dy + (at)), lanes_of(mask[(at) / LANES]))
 #define MASKED(at)                                                                                     \
-    (mask ? select((vec)(0.0f), LOADA(dy + (at)), lanes_of(mask[(at) / LANES]))                        \
+    (mask ? MASKED_BY_BITS(at)                                                                         \
      : y  ? select(LOADA(dy + (at)), (vec)(0.0f), LOADA(y + (at)) <= 0.0f)                             \
           : LOADA(dy + (at)))
 
@@ -230,7 +282,7 @@ DEVICE void sums_of_splits(vec *sums, GLOBAL const float *partial, BnArgs a)
 DEVICE void put_sums(const vec *sums, GLOBAL float *dgamma, GLOBAL float *dbeta, BnArgs a)
 {
     CHANNELS;
-    if (MEMBER >= VECTORS || !inside)
+    if (!HOLDS)
         return;
     store_some(dbeta + c, sums[0], a.C - c);
     store_some(dgamma + c, sums[1], a.C - c);
@@ -273,10 +325,8 @@ TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CR
         sums[1] += d0 + d1;
     }
     team_join_vec(sums, 2, shared, VECTORS);
-    if (MEMBER < VECTORS && inside) {
-        STORE(partial + (split * 2 + 0) * a.width + c, sums[0]);
-        STORE(partial + (split * 2 + 1) * a.width + c, sums[1] * load_some(invstd + c, live));
-    }
+    if (HOLDS)
+        put_partial(sums[0], sums[1] * load_some(invstd + c, live), partial, c, a);
 #ifdef LAST_TEAM
     PLACE(float, dgamma);
     PLACE(float, dbeta);
@@ -286,6 +336,73 @@ TEAM_KERNEL void bn_grad_sums(CREF(act, dy), CREF(act, x), CREF(float, mean), CR
     sums_of_splits(sums, partial, a);
     team_join_vec(sums, 2, shared, VECTORS);
     put_sums(sums, dgamma, dbeta, a);
+#endif
+}
+
+/* Of two whose outputs were added: dy is read once for both. */
+TEAM_KERNEL_WIDE void bn_pair_grad_sums(CREF(act, dy), CREF(bits, mask), CREF(act, x), CREF(float, mean),
+                                   CREF(float, invstd), CREF(act, x2), CREF(float, mean2), CREF(float, invstd2),
+                                   REF(float, partial), REF(float, dgamma), REF(float, dbeta), REF(float, dgamma2),
+                                   REF(float, dbeta2), REF(uint, arrived), BnArgs a)
+{
+    TEAM_MEMORY(vec, 2, shared);
+    PLACE(const act, dy);
+    PLACE(const bits, mask);
+    PLACE(const act, x);
+    PLACE(const float, mean);
+    PLACE(const float, invstd);
+    PLACE(const act, x2);
+    PLACE(const float, mean2);
+    PLACE(const float, invstd2);
+    PLACE(float, partial);
+    CHANNELS;
+    SPLIT(a);
+    int live = a.C - c;
+    const long pixel = PIXEL(a.width), next = pixel * TEAM_PIXELS;
+    vec middle = load_some(mean + c, live), middle2 = load_some(mean2 + c, live);
+    vec sums[3] = {0.0f, 0.0f, 0.0f}; /* of g, and of g times the distance of the one and of the other */
+    for (int u = from; inside && u < to; u++) {
+        vec s0 = 0.0f, s1 = 0.0f, d0 = 0.0f, d1 = 0.0f, e0 = 0.0f, e1 = 0.0f;
+        long plane = PLANE(u / a.pieces), end = plane + pixel * PIECE_BEGIN(a, u % a.pieces + 1);
+        long at = plane + pixel * PIECE_BEGIN(a, u % a.pieces);
+        for (at += pixel * MEMBER_PIXEL; at + next < end; at += 2 * next) {
+            vec g0 = MASKED_BY_BITS(at);
+            s0 += g0;
+            d0 = fma(g0, LOADA(x + at) - middle, d0);
+            e0 = fma(g0, LOADA(x2 + at) - middle2, e0);
+            vec g1 = MASKED_BY_BITS(at + next);
+            s1 += g1;
+            d1 = fma(g1, LOADA(x + at + next) - middle, d1);
+            e1 = fma(g1, LOADA(x2 + at + next) - middle2, e1);
+        }
+        for (; at < end; at += next) {
+            vec g = MASKED_BY_BITS(at);
+            s0 += g;
+            d0 = fma(g, LOADA(x + at) - middle, d0);
+            e0 = fma(g, LOADA(x2 + at) - middle2, e0);
+        }
+        sums[0] += s0 + s1;
+        sums[1] += d0 + d1;
+        sums[2] += e0 + e1;
+    }
+    team_join_vec(sums, 3, shared, VECTORS);
+    if (HOLDS) {
+        put_partial(sums[0], sums[1] * load_some(invstd + c, live), partial, c, a);
+        put_partial(sums[0], sums[2] * load_some(invstd2 + c, live), partial + PARTIAL(a), c, a);
+    }
+#ifdef LAST_TEAM
+    PLACE(float, dgamma);
+    PLACE(float, dbeta);
+    PLACE(float, dgamma2);
+    PLACE(float, dbeta2);
+    PLACE(uint, arrived);
+    if (!LAST_TEAM(arrived + TEAM_ITEM, a.splits))
+        return;
+    for (int other = 0; other < 2; other++) {
+        sums_of_splits(sums, partial + other * PARTIAL(a), a);
+        team_join_vec(sums, 2, shared, VECTORS);
+        put_sums(sums, other ? dgamma2 : dgamma, other ? dbeta2 : dbeta, a);
+    }
 #endif
 }
 
@@ -301,7 +418,26 @@ TEAM_KERNEL void bn_grad_merge(CREF(float, partial), REF(float, dgamma), REF(flo
     put_sums(sums, dgamma, dbeta, a);
 }
 
+/* What dx is made of for the channels of a work-item. */
+typedef struct BnSlope {
+    vec middle, scale, mean_g, mean_gx;
+} BnSlope;
+
+DEVICE BnSlope bn_slope(GLOBAL const float *gamma, GLOBAL const float *mean, GLOBAL const float *invstd,
+                        GLOBAL const float *dgamma, GLOBAL const float *dbeta, int live, BnArgs a)
+{
+    float count = (float)a.N * (float)a.HW;
+    vec inverse = load_some(invstd, live);
+    return (BnSlope){load_some(mean, live), load_some(gamma, live) * inverse, load_some(dbeta, live) / count,
+                     load_some(dgamma, live) / count * inverse};
+}
+
 /* dx = gamma invstd (g - mean(g) - xhat mean(g xhat)), g the masked dy */
+DEVICE vec slope_at(BnSlope s, vec g, vec x)
+{
+    return s.scale * (g - s.mean_g - (x - s.middle) * s.mean_gx);
+}
+
 KERNEL void bn_grad_apply(CREF(act, dy), CREF(act, x), CREF(float, gamma), CREF(float, mean),
                           CREF(float, invstd), CREF(float, dgamma), CREF(float, dbeta), CREF(act, y),
                           CREF(bits, mask), REF(act, dx), REF(act, masked), BnArgs a)
@@ -318,17 +454,44 @@ KERNEL void bn_grad_apply(CREF(act, dy), CREF(act, x), CREF(float, gamma), CREF(
     PLACE(act, dx);
     PLACE_OR_NULL(act, masked);
     PIXELS(a);
-    float count = (float)a.N * (float)a.HW;
-    vec middle = load_some(mean + c, live), inverse = load_some(invstd + c, live);
-    vec scale = load_some(gamma + c, live) * inverse;
-    vec mean_g = load_some(dbeta + c, live) / count;
-    vec mean_gx = load_some(dgamma + c, live) / count * inverse;
+    const BnSlope slope = bn_slope(gamma + c, mean + c, invstd + c, dgamma + c, dbeta + c, live, a);
     for (SHARE(i, pixels, part, parts)) {
         long at = plane + pixel * i;
         vec g = MASKED(at);
         if (masked)
             STOREA(masked + at, g);
-        STOREA(dx + at, scale * (g - mean_g - (LOADA(x + at) - middle) * mean_gx));
+        STOREA(dx + at, slope_at(slope, g, LOADA(x + at)));
+    }
+}
+
+KERNEL void bn_pair_grad_apply(CREF(act, dy), CREF(bits, mask), CREF(float, dbeta), CREF(act, x),
+                               CREF(float, gamma), CREF(float, mean), CREF(float, invstd), CREF(float, dgamma),
+                               CREF(act, x2), CREF(float, gamma2), CREF(float, mean2), CREF(float, invstd2),
+                               CREF(float, dgamma2), REF(act, dx), REF(act, dx2), BnArgs a)
+{
+    PLACE(const act, dy);
+    PLACE(const bits, mask);
+    PLACE(const float, dbeta);
+    PLACE(const act, x);
+    PLACE(const float, gamma);
+    PLACE(const float, mean);
+    PLACE(const float, invstd);
+    PLACE(const float, dgamma);
+    PLACE(const act, x2);
+    PLACE(const float, gamma2);
+    PLACE(const float, mean2);
+    PLACE(const float, invstd2);
+    PLACE(const float, dgamma2);
+    PLACE(act, dx);
+    PLACE(act, dx2);
+    PIXELS(a);
+    const BnSlope one = bn_slope(gamma + c, mean + c, invstd + c, dgamma + c, dbeta + c, live, a);
+    const BnSlope other = bn_slope(gamma2 + c, mean2 + c, invstd2 + c, dgamma2 + c, dbeta + c, live, a);
+    for (SHARE(i, pixels, part, parts)) {
+        long at = plane + pixel * i;
+        vec g = MASKED_BY_BITS(at);
+        STOREA(dx + at, slope_at(one, g, LOADA(x + at)));
+        STOREA(dx2 + at, slope_at(other, g, LOADA(x2 + at)));
     }
 }
 

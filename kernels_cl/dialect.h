@@ -165,5 +165,6 @@ static inline vec from_lane_vec(vec v, int lane)
 #endif
 /* No LAST_TEAM: in OpenCL 1.2 no work-group sees for sure what another one wrote in the same launch. */
 #define TEAM_KERNEL KERNEL __attribute__((reqd_work_group_size(TEAM, 1, 1)))
+#define TEAM_KERNEL_WIDE TEAM_KERNEL
 
 #endif

@@ -24,6 +24,8 @@ typedef unsigned long ulong;
 
 #define KERNEL static __global__ __launch_bounds__(BLOCK_MAX)
 #define TEAM_KERNEL static __global__ __launch_bounds__(TEAM)
+/* Whose members hold much: nvcc would rather spill than have as few as four teams share a multiprocessor. */
+#define TEAM_KERNEL_WIDE static __global__ __launch_bounds__(TEAM, 4)
 #define DEVICE static __device__ __forceinline__
 #define GLOBAL
 #define LOCAL

@@ -92,6 +92,20 @@ void trial_mutated(Trial *t, Value *value, Judge judge)
     fail_msg("%s is no input", value->name);
 }
 
+void trial_fuses(Trial *t, OpKind made, OpKind gone)
+{
+    t->fuse = true;
+    t->expected[0] = made;
+    t->gone[0] = gone;
+    trial_fuses_last_team(t, made, gone);
+}
+
+void trial_fuses_last_team(Trial *t, OpKind made, OpKind gone)
+{
+    t->expected[1] = made;
+    t->gone[1] = gone;
+}
+
 /* The graph anew; the entries name its values. */
 static void rebuild(Trial *t, BuildTrial *build)
 {
@@ -294,16 +308,18 @@ static void run_twice(Trial *t, Plan *plan, const char *what)
 
 static void note_operators(Trial *t, const Plan *plan, const char *what)
 {
+    const bool last_team = plan->info->caps & CAP_LAST_TEAM;
+    const OpKind expected = t->expected[last_team], gone = t->gone[last_team];
     bool found = !t->fuse, left = false;
     for (int i = 0; i < plan->graph->nodes_count; i++) {
         OpKind op = plan->graph->nodes[i]->op;
         t->rig->seen[op] = true;
-        found |= op == t->expected;
-        left |= t->fuse && op == t->gone;
+        found |= op == expected;
+        left |= t->fuse && op == gone;
     }
     if (!found || left)
-        fail_msg("%s: fusion made no %s or left a %s", what, op_get(t->expected)->name,
-                 op_get(t->gone)->name);
+        fail_msg("%s: fusion made no %s or left a %s", what, op_get(expected)->name,
+                 op_get(gone)->name);
 }
 
 /* apart: every value has a buffer of its own, between guards. Else they lie side by side. */

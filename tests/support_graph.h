@@ -109,8 +109,8 @@ typedef struct Trial {
     StepParams state;   /* set by the building function; grad_scale begins as 1 */
     DType storage;      /* of images: every case runs in float32, fp16 and bf16 */
     DType rounded;      /* what images are filled with is of this type */
-    bool fuse;          /* set by it: fuse on the device; the reference never does */
-    OpKind expected, gone; /* with fuse: an operator that fusion must have made, and one that it must have swallowed */
+    bool fuse;          /* trial_fuses: fuse on the device; the reference never does */
+    OpKind expected[2], gone[2]; /* [1]: on a device whose last team merges (CAP_LAST_TEAM) */
     TrialValue values[TRIAL_VALUES];
     int count;
 } Trial;
@@ -133,6 +133,10 @@ Value *trial_labels(Trial *t, const char *name, int64_t count, int below);
 void trial_output(Trial *t, Value *value, Judge judge);
 /* This input is written in place. */
 void trial_mutated(Trial *t, Value *value, Judge judge);
+/* Devices fuse: an operator that fusion must make, and one that it must swallow. */
+void trial_fuses(Trial *t, OpKind made, OpKind gone);
+/* Where the last team merges it is these instead. */
+void trial_fuses_last_team(Trial *t, OpKind made, OpKind gone);
 
 /* Runs the case everywhere. */
 void trial_run(Rig *rig, const char *name, BuildTrial *build, const int *p);

@@ -5,13 +5,6 @@
 static const NoAttrs none = {0};
 static const BnAttrs bn_attrs = {1e-5, 0.1};
 
-static void expect(Trial *t, OpKind made, OpKind gone)
-{
-    t->fuse = true;
-    t->expected = made;
-    t->gone = gone;
-}
-
 typedef struct Norm {
     Value *gamma, *beta, *mean, *var;
 } Norm;
@@ -64,7 +57,7 @@ static Node *bn_node(Trial *t, Value *x)
 
 static void build_bn_then_relu(Trial *t)
 {
-    expect(t, OP_bn_relu, OP_relu);
+    trial_fuses(t, OP_bn_relu, OP_relu);
     Node *n = bn_node(t, trial_features(t, "x", map_dims(t->p), FILL_NORMAL));
     trial_output(t, NODE(t->graph, relu, &none, n->out[0])->out[0], SUM(terms(t->p)));
 }
@@ -72,7 +65,7 @@ static void build_bn_then_relu(Trial *t)
 /* Variant: which operand of the sum is normalised. */
 static void build_bn_then_add_relu(Trial *t)
 {
-    expect(t, OP_bn_add_relu, OP_add);
+    trial_fuses(t, OP_bn_add_relu, OP_add);
     Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL);
     Value *residual = trial_features(t, "residual", map_dims(t->p), FILL_NORMAL);
     Value *a = bn_node(t, x)->out[0];
@@ -82,11 +75,16 @@ static void build_bn_then_add_relu(Trial *t)
 }
 
 /* Both operands of the sum are normalised. Variants: 0; 1: the gradients of both are computed from their
- * statistics; 2: the normalised residual is read again, so that it stays what it is. */
+ * statistics; 2: the normalised residual is read again, so that it stays what it is; 3: as 1, but the masked dy is
+ * read again; 4: as 1, but one gradient needs what the other made. */
 static void build_bn_twice(Trial *t)
 {
-    expect(t, t->p[4] == 2 ? OP_bn : OP_bn_stats, t->p[4] == 2 ? OP_bn_stats : OP_bn);
     const int *p = t->p;
+    trial_fuses(t, p[4] == 2 ? OP_bn : OP_bn_stats, p[4] == 2 ? OP_bn_stats : OP_bn);
+    if (p[4] == 1)
+        trial_fuses_last_team(t, OP_bn_pair_grad, OP_bn_grad);
+    else if (p[4] != 2)
+        trial_fuses_last_team(t, OP_bn_pair, p[4] ? OP_bn_pair_grad : OP_bn_stats);
     Value *x = trial_features(t, "x", map_dims(p), FILL_NORMAL);
     Value *residual = trial_features(t, "residual", map_dims(p), FILL_NORMAL);
     Node *a = bn_of_branch(t, x, ""), *b = bn_of_branch(t, residual, "downsample.");
@@ -94,23 +92,27 @@ static void build_bn_twice(Trial *t)
     trial_output(t, y, SUM(terms(p)));
     if (p[4] == 2)
         trial_output(t, NODE(t->graph, relu, &none, b->out[0])->out[0], SUM(terms(p)));
-    if (p[4] != 1)
+    if (p[4] == 0 || p[4] == 2)
         return;
     Value *dy = trial_features(t, "dy", map_dims(p), FILL_NORMAL);
-    Value *masked = NODE(t->graph, relu_grad, &none, dy, y)->out[0];
+    Value *masked = NODE(t->graph, relu_grad, &none, dy, y)->out[0], *late = NULL;
     for (int i = 0; i < 2; i++) {
         Node *n = i ? b : a;
-        Node *back = NODE(t->graph, bn_grad, &bn_attrs, masked, n->in[0], n->in[1], n->out[1], n->out[2]);
+        Node *back = NODE(t->graph, bn_grad, &bn_attrs, masked, late ? late : n->in[0], n->in[1], n->out[1], n->out[2]);
+        if (p[4] == 4)
+            late = NODE(t->graph, relu, &none, back->out[0])->out[0];
         for (int j = 0; j < 3; j++)
             trial_output(t, back->out[j], j == 2 ? SUM(terms(p)) : CANCEL(terms(p)));
     }
+    if (p[4] == 3)
+        trial_output(t, NODE(t->graph, relu, &none, masked)->out[0], EXACT);
 }
 
 /* The backward pass of bn and relu; with variant 1 of bn, add and relu: the masked dy goes to the
  * residual as well; with variant 2 the host reads the masked dy. */
 static void build_bn_relu_backward(Trial *t)
 {
-    expect(t, t->p[4] ? OP_bn_add_relu_grad : OP_bn_relu_grad, OP_relu_grad);
+    trial_fuses(t, t->p[4] ? OP_bn_add_relu_grad : OP_bn_relu_grad, OP_relu_grad);
     Value *x = trial_features(t, "x", map_dims(t->p), FILL_NORMAL),
           *dy = trial_features(t, "dy", map_dims(t->p), FILL_NORMAL);
     Value *y = trial_features(t, "y", map_dims(t->p), FILL_RELU);
@@ -131,7 +133,7 @@ static void build_bn_relu_backward(Trial *t)
 /* Variants: the other contribution is the first or the second operand; 2: it is read again; 3: it is dy itself. */
 static void build_conv_accumulate(Trial *t)
 {
-    expect(t, OP_conv_grad_data, OP_add);
+    trial_fuses(t, OP_conv_grad_data, OP_add);
     const int *p = t->p;
     ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
     int channels = p[4] == 3 ? p[1] : 19;
@@ -149,7 +151,7 @@ static void build_conv_accumulate(Trial *t)
 
 static void build_linear_accumulate(Trial *t)
 {
-    expect(t, OP_linear_grad_data, OP_add);
+    trial_fuses(t, OP_linear_grad_data, OP_add);
     const int *p = t->p;
     Value *dy = trial_features(t, "dy", DIMS2(p[0], 19), FILL_NORMAL);
     Value *w = trial_param(t, "w", DIMS2(19, p[1]), FILL_NORMAL);
@@ -166,7 +168,7 @@ static void build_linear_accumulate(Trial *t)
 /* Variants: 0 conv, bn; 1 conv, bn, relu; 2 conv, bn, add, relu; 3 the same with a second folded branch. */
 static void build_folded(Trial *t)
 {
-    expect(t, OP_conv_bias_act, OP_bn_eval);
+    trial_fuses(t, OP_conv_bias_act, OP_bn_eval);
     const int *p = t->p;
     t->graph->segment = SEGMENT_EVAL;
     ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
@@ -195,7 +197,7 @@ static void build_folded(Trial *t)
  * the convolution reads. */
 static void build_folded_over(Trial *t)
 {
-    expect(t, OP_conv_bias_act, OP_bn_eval);
+    trial_fuses(t, OP_conv_bias_act, OP_bn_eval);
     const int *p = t->p, terms = p[1] * 9 + 4;
     t->graph->segment = SEGMENT_EVAL;
     ConvAttrs attrs = {.stride = 1, .pad = 1, .groups = 1, .H = p[2], .W = p[3]};
@@ -216,7 +218,7 @@ void cases_fusion(Rig *rig)
 {
     TRIALS(rig, build_bn_then_relu, MAPS(0));
     TRIALS(rig, build_bn_then_add_relu, MAPS(0), MAPS(1));
-    TRIALS(rig, build_bn_twice, MAPS(0), MAPS(1), MAPS(2));
+    TRIALS(rig, build_bn_twice, MAPS(0), MAPS(1), MAPS(2), MAPS(3), MAPS(4));
     TRIALS(rig, build_bn_relu_backward, MAPS(0), MAPS(1), MAPS(2));
     TRIALS(rig, build_conv_accumulate, MAPS(0), MAPS(1), MAPS(2), MAPS(3));
     TRIALS(rig, build_linear_accumulate, MAPS(0), MAPS(2));

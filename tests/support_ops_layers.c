@@ -139,18 +139,28 @@ typedef struct BnInputs {
     Value *x, *gamma, *beta, *mean, *var;
 } BnInputs;
 
-/* x has been rounded in float32, as what a network normalises. */
-static BnInputs bn_inputs(Trial *t)
+/* x has been rounded in float32, as what a network normalises. Of another branch, that names end in, the numbers
+ * are others. */
+static BnInputs bn_inputs_of(Trial *t, const char *branch)
 {
+    static const char *const of[] = {"a", "b", "gamma", "beta", "mean", "var"};
     Dims channels = DIMS1(t->p[1]);
-    Value *a = trial_features(t, "a", bn_dims(t->p), (Fill)t->p[5]);
-    Value *b = trial_features(t, "b", bn_dims(t->p), (Fill)t->p[5]);
+    const char *names[6];
+    for (int i = 0; i < 6; i++)
+        names[i] = arena_printf(&t->graph->arena, "%s%s", of[i], branch);
+    Value *a = trial_features(t, names[0], bn_dims(t->p), (Fill)t->p[5]);
+    Value *b = trial_features(t, names[1], bn_dims(t->p), (Fill)t->p[5]);
     t->state.rank = t->p[4];
     return (BnInputs){NODE(t->graph, add, &none, a, b)->out[0],
-                      trial_param(t, "gamma", channels, FILL_POSITIVE),
-                      trial_param(t, "beta", channels, FILL_NORMAL),
-                      trial_input(t, "mean", ROLE_STATE, DTYPE_F32, channels, FILL_NORMAL),
-                      trial_input(t, "var", ROLE_STATE, DTYPE_F32, channels, FILL_POSITIVE)};
+                      trial_param(t, names[2], channels, FILL_POSITIVE),
+                      trial_param(t, names[3], channels, FILL_NORMAL),
+                      trial_input(t, names[4], ROLE_STATE, DTYPE_F32, channels, FILL_NORMAL),
+                      trial_input(t, names[5], ROLE_STATE, DTYPE_F32, channels, FILL_POSITIVE)};
+}
+
+static BnInputs bn_inputs(Trial *t)
+{
+    return bn_inputs_of(t, "");
 }
 
 /* What every training form gives; running statistics move on rank 0 only. */
@@ -247,6 +257,29 @@ void cases_bn_add_relu(Rig *rig)
     TRIALS(rig, build_bn_add_relu, BN_FEW);
 }
 
+static Node *bn_pair_node(Trial *t, BnInputs i, BnInputs other)
+{
+    return NODE(t->graph, bn_pair, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var, other.x, other.gamma, other.beta,
+                other.mean, other.var);
+}
+
+static void build_bn_pair(Trial *t)
+{
+    BnInputs i = bn_inputs(t), other = bn_inputs_of(t, "2");
+    Node *n = bn_pair_node(t, i, other);
+    bn_outputs(t, n, i);
+    for (int j = 3; j < 5; j++)
+        trial_output(t, n->out[j], bn_judge(t->p));
+    trial_mutated(t, other.mean, t->p[4] ? EXACT : bn_judge(t->p));
+    trial_mutated(t, other.var, t->p[4] ? EXACT : bn_judge(t->p));
+}
+
+void cases_bn_pair(Rig *rig)
+{
+    TRIALS(rig, build_bn_pair, BN_SIZES);
+    TRIALS(rig, build_bn_pair, BN_FEW);
+}
+
 /* The running statistics are beside the point here. */
 static void bn_ignore_running(Trial *t, BnInputs in)
 {
@@ -268,11 +301,12 @@ static Value *bn_dy(Trial *t)
     return trial_features(t, "dy", bn_dims(t->p), FILL_NORMAL);
 }
 
-static void bn_gradients(Trial *t, Node *n)
+/* dx, dgamma, dbeta */
+static void bn_gradients(Trial *t, Value *const *out)
 {
-    trial_output(t, n->out[0], CANCEL(bn_terms(t->p)));
-    trial_output(t, n->out[1], CANCEL(bn_terms(t->p)));
-    trial_output(t, n->out[2], SUM(bn_terms(t->p)));
+    trial_output(t, out[0], CANCEL(bn_terms(t->p)));
+    trial_output(t, out[1], CANCEL(bn_terms(t->p)));
+    trial_output(t, out[2], SUM(bn_terms(t->p)));
 }
 
 static void build_bn_grad(Trial *t)
@@ -280,7 +314,8 @@ static void build_bn_grad(Trial *t)
     BnInputs i = bn_inputs(t);
     Node *n = NODE(t->graph, bn, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var);
     bn_ignore_running(t, i);
-    bn_gradients(t, NODE(t->graph, bn_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2]));
+    bn_gradients(t, NODE(t->graph, bn_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2])
+                        ->out);
 }
 
 void cases_bn_grad(Rig *rig)
@@ -297,7 +332,8 @@ static void build_bn_relu_grad(Trial *t)
     Node *n = NODE(t->graph, bn_relu, &bn_attrs, i.x, i.gamma, i.beta, i.mean, i.var);
     bn_ignore_running(t, i);
     bn_gradients(t, NODE(t->graph, bn_relu_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2],
-                         n->out[0]));
+                         n->out[0])
+                        ->out);
 }
 
 void cases_bn_relu_grad(Rig *rig)
@@ -314,7 +350,7 @@ static void build_bn_add_relu_grad(Trial *t)
     bn_ignore_running(t, i);
     n = NODE(t->graph, bn_add_relu_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2],
              n->out[0]);
-    bn_gradients(t, n);
+    bn_gradients(t, n->out);
     trial_output(t, n->out[3], EXACT);
 }
 
@@ -322,6 +358,26 @@ void cases_bn_add_relu_grad(Rig *rig)
 {
     TRIALS(rig, build_bn_add_relu_grad, BN_SIZES);
     TRIALS(rig, build_bn_add_relu_grad, BN_FEW);
+}
+
+/* A bit is set where the number is not zero. */
+static void build_bn_pair_grad(Trial *t)
+{
+    BnInputs i = bn_inputs(t), other = bn_inputs_of(t, "2");
+    Node *n = bn_pair_node(t, i, other);
+    Value *mask = trial_input(t, "mask", ROLE_STATE, DTYPE_BIT, bn_dims(t->p), FILL_RELU);
+    bn_ignore_running(t, i);
+    bn_ignore_running(t, other);
+    n = NODE(t->graph, bn_pair_grad, &bn_attrs, bn_dy(t), i.x, i.gamma, n->out[1], n->out[2], mask, other.x,
+             other.gamma, n->out[3], n->out[4]);
+    bn_gradients(t, n->out);
+    bn_gradients(t, n->out + 3);
+}
+
+void cases_bn_pair_grad(Rig *rig)
+{
+    TRIALS(rig, build_bn_pair_grad, BN_SIZES);
+    TRIALS(rig, build_bn_pair_grad, BN_FEW);
 }
 
 static void build_bn_eval(Trial *t)

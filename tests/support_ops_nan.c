@@ -71,9 +71,8 @@ static void build_norm(Trial *t)
         y = NODE(t->graph, add, &none, y, map(t, "residual", p[1] == 2 ? FILL_NAN : FILL_NORMAL))->out[0];
     if (p[2])
         y = NODE(t->graph, relu, &none, y)->out[0];
-    t->fuse = p[0];
-    t->expected = p[1] ? OP_bn_add_relu : OP_bn_relu;
-    t->gone = OP_relu;
+    if (p[0])
+        trial_fuses(t, p[1] ? OP_bn_add_relu : OP_bn_relu, OP_relu);
     trial_output(t, y, NANS(p[1] == 2 ? 1 : ALL));
     trial_output(t, n->out[1], NANS(p[1] != 2));
     trial_output(t, n->out[2], NANS(p[1] != 2));
@@ -115,6 +114,30 @@ static void build_norm_twice(Trial *t)
     trial_mutated(t, in[4], NANS(0));
 }
 
+/* p: which of the two that are normalised and added has the not-a-number. */
+static void build_norm_pair(Trial *t)
+{
+    const int *p = t->p;
+    Value *in[] = {map(t, "x", p[0] ? FILL_NORMAL : FILL_NAN),
+                   channels(t, "gamma", FILL_POSITIVE),
+                   channels(t, "beta", FILL_NORMAL),
+                   channels(t, "mean", FILL_NORMAL),
+                   channels(t, "var", FILL_POSITIVE),
+                   map(t, "residual", p[0] ? FILL_NAN : FILL_NORMAL),
+                   channels(t, "gamma2", FILL_POSITIVE),
+                   channels(t, "beta2", FILL_NORMAL),
+                   channels(t, "mean2", FILL_NORMAL),
+                   channels(t, "var2", FILL_POSITIVE)};
+    Node *n = graph_node(t->graph, OP_bn_pair, &bn_attrs, sizeof bn_attrs, 10, in);
+    trial_output(t, n->out[0], NANS(ALL));
+    for (int i = 0; i < 4; i++)
+        trial_output(t, n->out[1 + i], NANS(i / 2 == p[0]));
+    for (int i = 0; i < 2; i++) {
+        trial_mutated(t, in[3 + i], NANS(!p[0]));
+        trial_mutated(t, in[8 + i], NANS(p[0]));
+    }
+}
+
 /* With statistics that are known. */
 static void build_known(Trial *t)
 {
@@ -131,13 +154,17 @@ static void build_norm_grad(Trial *t)
     bool bad = t->p[0];
     Value *x = map(t, "x", FILL_NORMAL), *gamma = channels(t, "gamma", FILL_POSITIVE);
     Value *mean = channels(t, "mean", FILL_NORMAL), *invstd = channels(t, "invstd", FILL_POSITIVE);
+    Value *mask = trial_input(t, "mask", ROLE_STATE, DTYPE_BIT, DIMS4(N, C, H, W), FILL_POSITIVE); /* all of dy */
     Value *dy = map(t, "dy", bad ? FILL_NAN : FILL_NORMAL), *y = map(t, "y", bad ? FILL_POSITIVE : FILL_NAN);
     Node *grads[] = {NODE(t->graph, bn_relu_grad, &bn_attrs, dy, x, gamma, mean, invstd, y),
-                     NODE(t->graph, bn_add_relu_grad, &bn_attrs, dy, x, gamma, mean, invstd, y)};
-    for (int i = 0; i < 2; i++) {
-        trial_output(t, grads[i]->out[0], bad ? NANS(ALL) : SUM(ALL));
-        trial_output(t, grads[i]->out[1], bad ? NANS(1) : SUM(ALL));
-        trial_output(t, grads[i]->out[2], bad ? NANS(1) : SUM(ALL));
+                     NODE(t->graph, bn_add_relu_grad, &bn_attrs, dy, x, gamma, mean, invstd, y),
+                     NODE(t->graph, bn_pair_grad, &bn_attrs, dy, x, gamma, mean, invstd, mask,
+                          map(t, "x2", FILL_NORMAL), gamma, mean, invstd)};
+    Value *const *outs[] = {grads[0]->out, grads[1]->out, grads[2]->out, grads[2]->out + 3};
+    for (int i = 0; i < 4; i++) {
+        trial_output(t, outs[i][0], bad ? NANS(ALL) : SUM(ALL));
+        trial_output(t, outs[i][1], bad ? NANS(1) : SUM(ALL));
+        trial_output(t, outs[i][2], bad ? NANS(1) : SUM(ALL));
     }
     trial_output(t, grads[1]->out[3], bad ? NANS(1) : EXACT);
 }
@@ -230,6 +257,7 @@ void cases_nan(Rig *rig)
     TRIALS(rig, build_norm, {0, 0, 0}, {0, 1, 1}, {0, 2, 1}, {1, 0, 1}, {1, 1, 1}, {1, 2, 1});
     TRIALS(rig, build_norm_node, {0});
     TRIALS(rig, build_norm_twice, {0});
+    TRIALS(rig, build_norm_pair, {0}, {1});
     TRIALS(rig, build_known, {0});
     TRIALS(rig, build_norm_grad, {0}, {1});
     TRIALS(rig, build_conv, {0, 0, 9 * K}, {0, 1, 9 * K}, {1, 1, N * (H - 2) * (W - 2)}, {2, 1, ALL}, {3, 1, 1});

@@ -51,6 +51,7 @@ scale_update single one thread
 peak_fma single computes, and stores once
 grad_sum stack=96 a number of the step says which sums are meant
 bn_grad_sums registers=112 two pixels at a time, their sums and what was masked
+bn_pair_grad_sums registers=112 two pixels of two images at a time, their sums and what was masked
 peak_fma registers=80 its chains are to be in registers
 paco_rows registers=128 a team for each image: never many
 TABLE

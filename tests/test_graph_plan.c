@@ -917,30 +917,51 @@ static int count_steps(const Plan *plan, KernelId kernel)
     return count;
 }
 
-/* A device whose last team merges what all wrote has no kernel for it; its counts are enough for the widest of all. */
+/* Kernels whose teams count each other, and which operand holds the counts. */
+static const struct Counting {
+    KernelId kernel;
+    int counts;
+} counting[] = {{KERNEL_bn_stats, 7},
+                {KERNEL_bn_pair_stats, 12},
+                {KERNEL_bn_grad_sums, 9},
+                {KERNEL_bn_pair_grad_sums, 13}};
+
+/* Each span's teams have a count of their own. */
+static void check_counts(const Plan *plan, const struct Counting *counts)
+{
+    for (int i = 0; i < plan->steps_count; i++) {
+        const Step *s = &plan->steps[i];
+        if (s->kind != STEP_KERNEL || s->kernel.id != (int)counts->kernel)
+            continue;
+        assert_int_equal(plan->plan_steps[i].operands[counts->counts].value, plan->arrivals->id);
+        assert_true(s->kernel.global[0] / s->kernel.local[0] * s->kernel.global[2] <= plan->arrivals->dims.d[0]);
+    }
+}
+
+/* A device whose last team merges what all wrote has no kernel for it, and one launch where both operands of a sum are
+ * normalised; its counts are enough for the widest of all. */
 static void last_team(void **unused)
 {
     (void)unused;
+    enum { PROJECTIONS = 2 }; /* blocks of resnet20_b whose shortcut is a convolution, in each of two encoders */
     int stats[2], sums[2];
     for (int last = 0; last < 2; last++) {
-        ModelConfig config;
+        ModelConfig config = model_small(arch_find("resnet20_b"), 16, 4, 1);
         Paper paper = paper_new(1 << 30);
         paper.info.max_group = 1024;
         paper.info.caps = last ? CAP_LAST_TEAM : 0;
-        Plan *plan = compile(model_graph(1, &config), &paper, true);
-        stats[last] = count_steps(plan, KERNEL_bn_stats);
-        sums[last] = count_steps(plan, KERNEL_bn_grad_sums);
+        Plan *plan = compile(model_build(&config).graph, &paper, true);
+        assert_int_equal(count_steps(plan, KERNEL_bn_pair_stats), last ? 2 * PROJECTIONS : 0);
+        assert_int_equal(count_steps(plan, KERNEL_bn_pair_grad_sums), last ? PROJECTIONS : 0);
+        assert_int_equal(count_steps(plan, KERNEL_bn_pair_grad_apply), last ? PROJECTIONS : 0);
+        stats[last] = count_steps(plan, KERNEL_bn_stats) + 2 * count_steps(plan, KERNEL_bn_pair_stats);
+        sums[last] = count_steps(plan, KERNEL_bn_grad_sums) + 2 * count_steps(plan, KERNEL_bn_pair_grad_sums);
         assert_int_equal(count_steps(plan, KERNEL_bn_merge), last ? 0 : stats[last]);
         assert_int_equal(count_steps(plan, KERNEL_bn_grad_merge), last ? 0 : sums[last]);
         assert_true(last == (plan->arrivals != NULL));
-        for (int i = 0; i < plan->steps_count && last; i++) {
-            const Step *s = &plan->steps[i];
-            int counts = s->kernel.id == KERNEL_bn_stats ? 7 : s->kernel.id == KERNEL_bn_grad_sums ? 9 : 0;
-            if (s->kind != STEP_KERNEL || !counts)
-                continue;
-            assert_int_equal(plan->plan_steps[i].operands[counts].value, plan->arrivals->id);
-            assert_true(s->kernel.global[0] / s->kernel.local[0] <= plan->arrivals->dims.d[0]);
-        }
+        for (size_t i = 0; i < sizeof counting / sizeof *counting && last; i++)
+            check_counts(plan, &counting[i]);
+        check_plan(plan, &paper);
         plan_free(plan);
     }
     assert_true(stats[0] == stats[1] && sums[0] == sums[1] && stats[0] > 0 && sums[0] > 0);

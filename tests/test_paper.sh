@@ -98,7 +98,7 @@ plan step --arch resnet50 --batch 32 --amp bf16 || fail "plan: $(cat "$work/erro
 cp "$work/plan" "$work/first"
 plan step --arch resnet50 --batch 32 --amp bf16 && cmp "$work/plan" "$work/first" || fail "two plans of one step differ"
 launches=$(sed -nE 's/^predicted: .* images\/s, ([0-9]+) launches, .*/\1/p' "$work/plan")
-most=574
+most=558
 [ "${launches:-9999}" -le $most ] || fail "$launches launches of a ResNet-50 step in bf16, more than $most"
 awk '/^in all / && NF == 7 { gb = $5 } END { exit !(gb > 10 && gb <= 16.6) }' "$work/plan" ||
     fail "a ResNet-50 step in bf16 moves more than 16.6 GB: $(grep '^in all ' "$work/plan" | tail -1)"

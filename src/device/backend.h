@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 8, STEP_MAX_REFS = 14, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 9, STEP_MAX_REFS = 15, KERNEL_ARGS_MAX = 256 };
 
 typedef struct Buffer Buffer; /* the backend's own: memory on a device */
 typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */

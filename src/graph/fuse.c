@@ -6,6 +6,7 @@
 #include "graph/passes.h"
 
 #include "base/check.h"
+#include "device/backend.h"
 #include "graph/op.h"
 
 #include <stdlib.h>
@@ -182,6 +183,24 @@ static bool used_between(const Fusion *f, const Value *value, const Node *from, 
     return false;
 }
 
+/* A device that merges within a launch has one for the statistics of both. */
+static bool fuse_bn_pair(Fusion *f, Node *n)
+{
+    if (n->op != OP_bn_add_relu || n->in_count != 10)
+        return false;
+    Node *stats = n->in[8]->producer;
+    if (!stats || stats->op != OP_bn_stats || stats->out[1] != n->in[9] ||
+        used_between(f, n->in[8], stats, n) || used_between(f, n->in[9], stats, n))
+        return false;
+    Value *in[] = {n->in[0], n->in[1], n->in[2], n->in[3],    n->in[4],
+                   n->in[5], n->in[6], n->in[7], stats->in[1], stats->in[2]};
+    kill_node(f, stats);
+    become(f, n, OP_bn_pair, n->attrs, 10, in);
+    adopt(n, stats->out[0]);
+    adopt(n, stats->out[1]);
+    return true;
+}
+
 static bool fuse_bn_relu_grad(Fusion *f, Node *bn)
 {
     Node *relu = bn->op == OP_bn_grad ? bn->in[0]->producer : NULL;
@@ -205,7 +224,8 @@ static bool fuse_relu_mask(Fusion *f, Node *grad)
         return false;
     Value *y = grad->in[5];
     Node *bn = y->producer;
-    if (y->dtype == DTYPE_BIT || !bn || (bn->op != OP_bn_relu && bn->op != OP_bn_add_relu))
+    if (y->dtype == DTYPE_BIT || !bn ||
+        (bn->op != OP_bn_relu && bn->op != OP_bn_add_relu && bn->op != OP_bn_pair))
         return false;
     Value *mask = graph_value(f->graph, arena_printf(&f->graph->arena, "%s.mask", bn->name),
                               ROLE_ACTIVATION, DTYPE_BIT, y->dims);
@@ -213,6 +233,32 @@ static bool fuse_relu_mask(Fusion *f, Node *grad)
     adopt(bn, mask);
     Value *in[] = {grad->in[0], grad->in[1], grad->in[2], grad->in[3], grad->in[4], mask};
     become(f, grad, grad->op, grad->attrs, 6, in);
+    return true;
+}
+
+/* Whether all that `later` reads but its first input is there before `earlier` runs. */
+static bool could_run_at(const Node *later, const Node *earlier)
+{
+    for (int i = 1; i < later->in_count; i++)
+        if (later->in[i]->producer && later->in[i]->producer->id >= earlier->id)
+            return false;
+    return true;
+}
+
+/* The gradients of both operands of a sum: dy is masked where both read it, and never written. */
+static bool fuse_bn_pair_grad(Fusion *f, Node *bn)
+{
+    Node *both = bn->op == OP_bn_grad ? sole_producer(f, bn->in[0], OP_bn_add_relu_grad) : NULL;
+    if (!both || both->out[3] != bn->in[0] || both->in[5]->dtype != DTYPE_BIT ||
+        !could_run_at(bn, both))
+        return false;
+    Value *in[] = {both->in[0], both->in[1], both->in[2], both->in[3], both->in[4], both->in[5],
+                   bn->in[1],   bn->in[2],   bn->in[3],   bn->in[4]};
+    kill_node(f, bn);
+    become(f, both, OP_bn_pair_grad, both->attrs, 10, in);
+    both->out_count--; /* the masked dy, which nothing reads any more */
+    for (int i = 0; i < 3; i++)
+        adopt(both, bn->out[i]);
     return true;
 }
 
@@ -265,10 +311,14 @@ static void sweep(Fusion *f)
     graph_sort_segments(graph);
 }
 
-void graph_fuse(Graph *graph)
+void graph_fuse(Graph *graph, uint32_t caps)
 {
-    static bool (*const rows[])(Fusion *, Node *) = {
-#define FUSE(name) fuse_##name,
+    enum { CAP_ANYWHERE = 0 };
+    static const struct {
+        bool (*fuse)(Fusion *, Node *);
+        uint32_t wanted;
+    } rows[] = {
+#define FUSE(name, where) {fuse_##name, CAP_##where},
 #include "graph/fuse.def"
 #undef FUSE
     };
@@ -278,7 +328,8 @@ void graph_fuse(Graph *graph)
     count_uses(&f);
     for (int i = 0; i < graph->nodes_count; i++)
         for (size_t r = 0; !f.dead[i] && r < sizeof rows / sizeof *rows; r++)
-            rows[r](&f, graph->nodes[i]);
+            if ((caps & rows[r].wanted) == rows[r].wanted)
+                rows[r].fuse(&f, graph->nodes[i]);
     sweep(&f);
     free(f.uses);
     free(f.dead);

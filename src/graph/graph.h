@@ -12,7 +12,7 @@
 #include "comm/ranks.h"
 #include "graph/tensor.h"
 
-enum { NODE_MAX_IN = 13, NODE_MAX_OUT = 5 };
+enum { NODE_MAX_IN = 13, NODE_MAX_OUT = 6 };
 
 /* ROLE(name, slab): what a value is for decides the slab that it lies in (plan/plan.h) and how long
  * it lives. */

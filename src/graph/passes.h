@@ -5,8 +5,9 @@
 
 #include "graph/graph.h"
 
-/* Rewrites neighbouring nodes into one, by the rows of fuse.def. */
-void graph_fuse(Graph *graph);
+/* Rewrites neighbouring nodes into one, by the rows of fuse.def: those that ask for no more than
+ * these DeviceCaps. */
+void graph_fuse(Graph *graph, uint32_t caps);
 /* Lets the backward pass compute again what is cheap, so that its place is free in between. */
 void graph_recompute(Graph *graph);
 

@@ -4,16 +4,19 @@
  * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics
  * move by `momentum` towards the batch's mean and unbiased variance, on rank 0 only, as
  * data-parallel training keeps them. The plan needs three kernels: partial statistics per split, their merge, and the
- * application; two where the last team of the first one merges. */
+ * application; two where the last team of the first one merges. Where both operands of a sum are
+ * normalised (bn_pair) such a device has one launch for the statistics of both, and in the backward
+ * pass one for their sums and one for both dx. */
 #include "base/check.h"
 #include "plan/lower.h"
 
 #include <math.h>
 
-enum { MASK = 3 }; /* output of bn_relu and bn_add_relu, where it is wanted */
-/* Inputs of bn, bn_relu, bn_add_relu, bn_eval; with the last four the residual is normalised by
- * them on its way. */
-enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL, GAMMA2, BETA2, MEAN2, INVSTD2 };
+/* Outputs: MASK of bn_relu and bn_add_relu, where it is wanted; those of the residual, of bn_pair. */
+enum { MASK = 3, PAIR_MEAN2 = 3, PAIR_INVSTD2, PAIR_MASK };
+/* Inputs of bn, bn_relu, bn_add_relu, bn_pair, bn_eval; with the last four bn_add_relu normalises
+ * the residual by them on its way, and bn_pair has running statistics there. */
+enum { X, GAMMA, BETA, MEAN, VAR, RESIDUAL, GAMMA2, BETA2, MEAN2, INVSTD2, VAR2 = INVSTD2 };
 
 /* ------------------------------------------------------------------------------------ shapes */
 
@@ -26,6 +29,9 @@ static void infer_forward(Graph *graph, Node *n)
     node_output(graph, n, "mean", DTYPE_F32, DIMS1(x->dims.d[1]));
     node_output(graph, n, "invstd", DTYPE_F32, DIMS1(x->dims.d[1]));
 }
+
+/* Inputs of bn_pair_grad: those of bn_relu_grad, then what is the other's. */
+enum { X2 = 6, GAMMA_X2, MEAN_X2, INVSTD_X2 };
 
 static void infer_backward(Graph *graph, Node *n)
 {
@@ -42,12 +48,11 @@ static void infer_backward(Graph *graph, Node *n)
     for (int64_t n_ = 0; n_ < (s).N; n_++)                        \
         for (int64_t i = (n_ * (s).C + (c)) * (s).HW, e_ = i + (s).HW; i < e_; i++)
 
-/* Mean and inverse deviation of channel c, and the running statistics' move on rank 0. */
-static void channel_moments(const RefCall *call, Shape s, int c, double *mean, double *invstd,
-                            double *running_mean, double *running_var)
+/* Mean and inverse deviation of channel c of x, and the running statistics' move on rank 0. */
+static void channel_moments(const RefCall *call, const double *x, Shape s, int c, double *mean,
+                            double *invstd, double *running_mean, double *running_var)
 {
     const BnAttrs *a = call->node->attrs;
-    const double *x = call->in[X];
     double count = (double)s.N * s.HW, sum = 0, squares = 0, m = a->momentum;
     EACH_OF_CHANNEL(s, c, i)
         sum += x[i];
@@ -61,34 +66,44 @@ static void channel_moments(const RefCall *call, Shape s, int c, double *mean, d
     *running_var = (1 - m) * *running_var + m * (squares / (count - 1));
 }
 
-static double residual_at(const RefCall *call, const double *residual, int c, int64_t i)
+/* What is added, normalised where there is a gamma; x is NULL where nothing is. */
+typedef struct Residual {
+    const double *x, *gamma, *beta, *mean, *invstd;
+} Residual;
+
+static double residual_at(const Residual *r, int c, int64_t i)
 {
-    if (!residual)
-        return 0;
-    if (!call->in[GAMMA2])
-        return residual[i];
-    double scale = call->in[GAMMA2][c] * call->in[INVSTD2][c];
-    return scale * (residual[i] - call->in[MEAN2][c]) + call->in[BETA2][c];
+    if (!r->x || !r->gamma)
+        return r->x ? r->x[i] : 0;
+    return r->gamma[c] * r->invstd[c] * (r->x[i] - r->mean[c]) + r->beta[c];
 }
 
-static void forward_channel(const RefCall *call, Shape s, int c, const double *residual, bool relu)
+/* The output that is the mask; 0: there is none. */
+static int mask_of(const Node *n)
+{
+    int mask = n->op == OP_bn_pair ? PAIR_MASK : MASK;
+    return n->out_count > mask ? mask : 0;
+}
+
+static void forward_channel(const RefCall *call, Shape s, int c, const Residual *residual, bool relu)
 {
     double *mean = &call->out[1][c], *invstd = &call->out[2][c];
-    channel_moments(call, s, c, mean, invstd, &call->in[MEAN][c], &call->in[VAR][c]);
+    int mask = mask_of(call->node);
+    channel_moments(call, call->in[X], s, c, mean, invstd, &call->in[MEAN][c], &call->in[VAR][c]);
     EACH_OF_CHANNEL(s, c, i) {
         double v = call->in[GAMMA][c] * *invstd * (call->in[X][i] - *mean) + call->in[BETA][c];
-        v += residual_at(call, residual, c, i);
+        v += residual_at(residual, c, i);
         call->out[0][i] = relu && v < 0 ? 0 : v; /* not-a-number stays */
-        if (call->node->out_count > MASK)
-            call->out[MASK][i] = !(v <= 0);
+        if (mask)
+            call->out[mask][i] = !(v <= 0);
     }
 }
 
-static void forward_reference(const RefCall *call, const double *residual, bool relu)
+static void forward_reference(const RefCall *call, Residual residual, bool relu)
 {
     Shape s = shape_of(call->node->in[X]);
     for (int c = 0; c < s.C; c++)
-        forward_channel(call, s, c, residual, relu);
+        forward_channel(call, s, c, &residual, relu);
 }
 
 /* y: the output whose zeros mask dy, or the bits that say so, or NULL; masked: where the masked dy
@@ -159,18 +174,52 @@ static void lower_moments(Lowering *l, const Node *n, const Value *mean, const V
     }
 }
 
-static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
+/* The same of x and of the residual: one launch where its last teams merge. */
+static void lower_pair_moments(Lowering *l, const Node *n)
 {
     Layout s = lower_pixels(l, n->in[X]);
-    const Value *y = n->out[0], *mean = n->out[1], *invstd = n->out[2];
+    BnArgs args = bn_args(n->attrs, s);
+    split_sums(l, s, &args);
+    int64_t floats = (int64_t)args.splits * 2 * s.width;
+    const Value *partial = lower_temp(l, 2 * floats), *arrivals = lower_arrivals(l, 2 * s.tiles);
+    const Value *mean = n->out[1], *invstd = n->out[2], *mean2 = n->out[PAIR_MEAN2],
+                *invstd2 = n->out[PAIR_INVSTD2];
+    const Grid teams = lower_teams(l, s.tiles, args.splits, 2), merge = lower_teams(l, s.tiles, 1, 1);
+    if (arrivals) {
+        LOWER_KERNEL(l, bn_pair_stats, &args, teams, 0, IN(n->in[X]), IN(n->in[RESIDUAL]),
+                     OUT(partial), OUT(mean), OUT(invstd), OUT(n->in[MEAN]), OUT(n->in[VAR]),
+                     OUT(mean2), OUT(invstd2), OUT(n->in[MEAN2]), OUT(n->in[VAR2]), lower_state(l),
+                     OUT(arrivals));
+        return;
+    }
+    LOWER_KERNEL(l, bn_pair_stats, &args, teams, 0, IN(n->in[X]), IN(n->in[RESIDUAL]), OUT(partial),
+                 IN(NULL), IN(NULL), IN(NULL), IN(NULL), IN(NULL), IN(NULL), IN(NULL), IN(NULL),
+                 IN(NULL), IN(NULL));
+    LOWER_KERNEL(l, bn_merge, &args, merge, 0, IN(partial), OUT(mean), OUT(invstd),
+                 OUT(n->in[MEAN]), OUT(n->in[VAR]), lower_state(l));
+    LOWER_KERNEL(l, bn_merge, &args, merge, 0, AT(partial, 4 * floats), OUT(mean2), OUT(invstd2),
+                 OUT(n->in[MEAN2]), OUT(n->in[VAR2]), lower_state(l));
+}
+
+/* y from statistics that are known; mean2, invstd2: of a residual that is normalised, or NULL. */
+static void lower_apply(Lowering *l, const Node *n, const Value *residual, const Value *mean2,
+                        const Value *invstd2, bool relu)
+{
+    Layout s = lower_pixels(l, n->in[X]);
+    int mask = mask_of(n);
     BnArgs args = bn_args(n->attrs, s);
     args.relu = relu;
-    lower_moments(l, n, mean, invstd, n->in[MEAN], n->in[VAR]);
-    lower_over(l, y, n->in[X]);
+    lower_over(l, n->out[0], n->in[X]);
     LOWER_KERNEL(l, bn_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[X]),
-                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(mean), IN(invstd), IN(residual),
-                 IN(n->in[GAMMA2]), IN(n->in[BETA2]), IN(n->in[MEAN2]), IN(n->in[INVSTD2]), OUT(y),
-                 OUT(n->out_count > MASK ? n->out[MASK] : NULL));
+                 IN(n->in[GAMMA]), IN(n->in[BETA]), IN(n->out[1]), IN(n->out[2]), IN(residual),
+                 IN(n->in[GAMMA2]), IN(n->in[BETA2]), IN(mean2), IN(invstd2), OUT(n->out[0]),
+                 OUT(mask ? n->out[mask] : NULL));
+}
+
+static void lower_forward(Lowering *l, const Node *n, const Value *residual, bool relu)
+{
+    lower_moments(l, n, n->out[1], n->out[2], n->in[MEAN], n->in[VAR]);
+    lower_apply(l, n, residual, n->in[MEAN2], n->in[INVSTD2], relu);
 }
 
 /* The kernel or the two of dgamma and dbeta. */
@@ -203,12 +252,31 @@ static void lower_backward(Lowering *l, const Node *n, const Value *y, const Val
                  IN(mask), OUT(n->out[0]), OUT(masked));
 }
 
+/* The kernel or the three of dgamma and dbeta of both. */
+static void lower_pair_sums(Lowering *l, const Node *n, Layout s, const BnArgs *args)
+{
+    int64_t floats = (int64_t)args->splits * 2 * s.width;
+    const Value *partial = lower_temp(l, 2 * floats), *arrivals = lower_arrivals(l, s.tiles);
+    const Grid merge = lower_teams(l, s.tiles, 1, 1);
+    Value *const *sums = n->out;
+    LOWER_KERNEL(l, bn_pair_grad_sums, args, lower_teams(l, s.tiles, args->splits, 1), 0,
+                 IN(n->in[0]), IN(n->in[5]), IN(n->in[1]), IN(n->in[3]), IN(n->in[4]),
+                 IN(n->in[X2]), IN(n->in[MEAN_X2]), IN(n->in[INVSTD_X2]), OUT(partial),
+                 OUT(arrivals ? sums[1] : NULL), OUT(arrivals ? sums[2] : NULL),
+                 OUT(arrivals ? sums[4] : NULL), OUT(arrivals ? sums[5] : NULL), OUT(arrivals));
+    if (arrivals)
+        return;
+    LOWER_KERNEL(l, bn_grad_merge, args, merge, 0, IN(partial), OUT(sums[1]), OUT(sums[2]));
+    LOWER_KERNEL(l, bn_grad_merge, args, merge, 0, AT(partial, 4 * floats), OUT(sums[4]),
+                 OUT(sums[5]));
+}
+
 /* ------------------------------------------------------------------------------------ the slices
  */
 
 void bn_infer(Graph *graph, Node *n) { infer_forward(graph, n); }
 void bn_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, false); }
-void bn_reference(const RefCall *call) { forward_reference(call, NULL, false); }
+void bn_reference(const RefCall *call) { forward_reference(call, (Residual){0}, false); }
 
 void bn_grad(Graph *graph, Node *n, Gradients *g)
 {
@@ -239,7 +307,7 @@ void bn_stats_reference(const RefCall *call)
 {
     Shape s = shape_of(call->node->in[X]);
     for (int c = 0; c < s.C; c++)
-        channel_moments(call, s, c, &call->out[0][c], &call->out[1][c], &call->in[1][c],
+        channel_moments(call, call->in[X], s, c, &call->out[0][c], &call->out[1][c], &call->in[1][c],
                         &call->in[2][c]);
 }
 
@@ -257,7 +325,7 @@ Node *bn_relu_remake(Graph *graph, const Node *n)
 }
 
 void bn_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, NULL, true); }
-void bn_relu_reference(const RefCall *call) { forward_reference(call, NULL, true); }
+void bn_relu_reference(const RefCall *call) { forward_reference(call, (Residual){0}, true); }
 
 /* x, gamma, beta, mean, invstd -> y */
 void bn_relu_again_infer(Graph *graph, Node *n)
@@ -297,7 +365,36 @@ void bn_add_relu_infer(Graph *graph, Node *n)
 void bn_add_relu_lower(Lowering *l, const Node *n) { lower_forward(l, n, n->in[RESIDUAL], true); }
 void bn_add_relu_reference(const RefCall *call)
 {
-    forward_reference(call, call->in[RESIDUAL], true);
+    Residual residual = {call->in[RESIDUAL], call->in[GAMMA2], call->in[BETA2], call->in[MEAN2],
+                         call->in[INVSTD2]};
+    forward_reference(call, residual, true);
+}
+
+void bn_pair_infer(Graph *graph, Node *n)
+{
+    CHECK(dims_equal(n->in[RESIDUAL]->dims, n->in[X]->dims));
+    for (int i = GAMMA2; i <= VAR2; i++)
+        CHECK(n->in[i]->dims.rank == 1 && n->in[i]->dims.d[0] == n->in[X]->dims.d[1]);
+    infer_forward(graph, n);
+    node_output(graph, n, "mean2", DTYPE_F32, n->out[1]->dims);
+    node_output(graph, n, "invstd2", DTYPE_F32, n->out[2]->dims);
+}
+
+void bn_pair_lower(Lowering *l, const Node *n)
+{
+    lower_pair_moments(l, n);
+    lower_apply(l, n, n->in[RESIDUAL], n->out[PAIR_MEAN2], n->out[PAIR_INVSTD2], true);
+}
+
+void bn_pair_reference(const RefCall *call)
+{
+    Shape s = shape_of(call->node->in[X]);
+    Residual residual = {call->in[RESIDUAL], call->in[GAMMA2], call->in[BETA2],
+                         call->out[PAIR_MEAN2], call->out[PAIR_INVSTD2]};
+    for (int c = 0; c < s.C; c++)
+        channel_moments(call, residual.x, s, c, &call->out[PAIR_MEAN2][c],
+                        &call->out[PAIR_INVSTD2][c], &call->in[MEAN2][c], &call->in[VAR2][c]);
+    forward_reference(call, residual, true);
 }
 
 void bn_grad_infer(Graph *graph, Node *n) { infer_backward(graph, n); }
@@ -321,6 +418,39 @@ void bn_add_relu_grad_lower(Lowering *l, const Node *n)
 void bn_add_relu_grad_reference(const RefCall *call)
 {
     backward_reference(call, call->in[5], call->out[3]);
+}
+
+void bn_pair_grad_infer(Graph *graph, Node *n)
+{
+    CHECK(dims_equal(n->in[0]->dims, n->in[X2]->dims) && n->in[5]->dtype == DTYPE_BIT);
+    infer_backward(graph, n);
+    node_output(graph, n, "dx2", DTYPE_F32, n->in[X2]->dims);
+    node_output(graph, n, "dgamma2", DTYPE_F32, n->in[GAMMA_X2]->dims);
+    node_output(graph, n, "dbeta2", DTYPE_F32, n->in[GAMMA_X2]->dims);
+}
+
+void bn_pair_grad_lower(Lowering *l, const Node *n)
+{
+    Layout s = lower_pixels(l, n->in[1]);
+    BnArgs args = bn_args(n->attrs, s);
+    split_sums(l, s, &args);
+    lower_pair_sums(l, n, s, &args);
+    lower_over(l, n->out[0], n->in[0]);
+    LOWER_KERNEL(l, bn_pair_grad_apply, &args, lower_planes(l, s, LEAST_PIXELS), 0, IN(n->in[0]),
+                 IN(n->in[5]), IN(n->out[2]), IN(n->in[1]), IN(n->in[2]), IN(n->in[3]),
+                 IN(n->in[4]), IN(n->out[1]), IN(n->in[X2]), IN(n->in[GAMMA_X2]),
+                 IN(n->in[MEAN_X2]), IN(n->in[INVSTD_X2]), IN(n->out[4]), OUT(n->out[0]),
+                 OUT(n->out[3]));
+}
+
+void bn_pair_grad_reference(const RefCall *call)
+{
+    RefCall other = *call;
+    other.in = (double *[]){call->in[0], call->in[X2], call->in[GAMMA_X2], call->in[MEAN_X2],
+                            call->in[INVSTD_X2]};
+    other.out = call->out + 3;
+    backward_reference(call, call->in[5], NULL);
+    backward_reference(&other, call->in[5], NULL);
 }
 
 /* ------------------------------------------------------------------------------------ evaluation

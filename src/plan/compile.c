@@ -128,7 +128,7 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
 {
     show(plan, options, PLAN_STAGE_GRAPH);
     if (!options->no_fuse)
-        graph_fuse(plan->graph);
+        graph_fuse(plan->graph, plan->info->caps);
     show(plan, options, PLAN_STAGE_FUSE);
     if (!options->no_fuse && !options->no_recompute && plan_needs_room(plan))
         graph_recompute(plan->graph);

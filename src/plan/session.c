@@ -88,7 +88,7 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
          * that they replace rounds in between, so the reference fuses as devices do. In float32 it
          * runs the graph as built. */
         if (graph->storage != DTYPE_F32 && !options->plan.no_fuse)
-            graph_fuse(graph);
+            graph_fuse(graph, 0);
         s->interp = interp_new(graph, ref64 ? DTYPE_F64 : DTYPE_F32, options->plan.comm);
         s->wide = ref64;
         s->name = ref64 ? "ref (float64)" : "ref (float32)";
