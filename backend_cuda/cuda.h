@@ -74,6 +74,7 @@ struct Device {
     ConvPlans *plans;
     char *forced[CONV_PACK]; /* a plan's name for each operation; NULL: none */
     bool profile, graphs;
+    uint64_t held; /* bytes of buffers */
 };
 
 /* What a prepared step is. */

@@ -4,6 +4,16 @@
 
 #include <stdlib.h>
 
+Status memory_ask(Device *device)
+{
+    size_t left, all;
+    if (!(device->info.caps & CAP_OWN_MEMORY))
+        return STATUS_OK; /* what the system calls free is not all that it would give */
+    CUDA_TRY(cudaMemGetInfo(&left, &all), "memory of the device");
+    device->info.free_memory = left + device->held;
+    return STATUS_OK;
+}
+
 Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer)
 {
     void *memory = NULL;
@@ -11,20 +21,22 @@ Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer)
     cudaError_t code = cudaMalloc(&memory, bytes);
     if (code == cudaErrorMemoryAllocation) {
         cudaGetLastError();
+        TRY(memory_ask(device)); /* others may have taken some */
         return status_fail(STATUS_LIMIT, "cuda: %s has no %.1f MiB left for a buffer",
                            device->info.name, (double)bytes / (1 << 20));
     }
     CUDA_TRY(code, "cudaMalloc");
     *buffer = mem_alloc(sizeof **buffer);
     **buffer = (Buffer){memory, bytes};
+    device->held += bytes;
     return STATUS_OK;
 }
 
 void memory_release(Device *device, Buffer *buffer)
 {
-    (void)device;
     if (!buffer)
         return;
+    device->held -= buffer->bytes;
     cudaFree(buffer->memory);
     free(buffer);
 }

@@ -4,6 +4,8 @@
 
 #include "cuda.h"
 
+/* Finds out what others have left of the memory, where programs alone have any. */
+Status memory_ask(Device *device);
 /* STATUS_LIMIT when the device has no memory left. */
 Status memory_alloc(Device *device, uint64_t bytes, Buffer **buffer);
 void memory_release(Device *device, Buffer *buffer);

@@ -1,6 +1,7 @@
 #include "open.h"
 
 #include "cudnn.h"
+#include "memory.h"
 #include "paper.h"
 #include "properties.h"
 #include "replay.h"
@@ -152,6 +153,7 @@ static Status open_found(Device *device, int index, const DeviceOptions *options
     CUDNN_TRY(cudnnCreate(&device->cudnn), "opening cuDNN");
     CUDNN_TRY(cudnnSetStream(device->cudnn, device->stream), "opening cuDNN");
     BLAS_TRY(cublasLtCreate(&device->blas), "opening cuBLASLt");
+    TRY(memory_ask(device)); /* behind what the libraries take */
     TRY(properties_make(index, &device->properties));
     properties_log(device->properties);
     return STATUS_OK;

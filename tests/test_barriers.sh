@@ -65,7 +65,7 @@ for file in "$kernels"/*.cl; do
         done <"$folder/places"
     done
 done
-cat "$kernels"/*.cl | sed -nE 's/^(TEAM_)?KERNEL .*void ([a-z0-9_]+)\(.*/\2/p' | sort >"$folder/all"
+cat "$kernels"/*.cl | sed -nE 's/^(TEAM_)?KERNEL(_WIDE)? .*void ([a-z0-9_]+)\(.*/\3/p' | sort >"$folder/all"
 sort -u "$folder/seen" | diff "$folder/all" - || { echo "FAIL: kernels of the texts (<) and those that were counted (>)"; failed=1; }
 [ -s "$folder/all" ] || { echo "FAIL: no kernel"; failed=1; }
 

@@ -61,6 +61,28 @@ if [ -z "$small" ]; then
     [ -z "${PACO_FULL:-}" ] || resumes bf16
 fi
 
+# Where others have so much of the GPU's memory that activations cannot be kept, or take it when a plan was made, they are
+# computed again: a run goes on with less memory, and neither its bits nor what a checkpoint notes of arithmetic differ.
+memory_of() { sed -nE 's/^paco: device memory: ([0-9]+) MiB, .*/\1/p' "$out"; }
+shares() { # SETTING
+    local options=("${tiny_options[@]}" --threads 2 --device cuda:0 --batch 32) whole parts
+    rm -rf "$folder/whole" "$folder/parts"
+    run "training with all memory" "$paco" train "${options[@]}" --out "$folder/whole"
+    whole=$(memory_of)
+    "$paco" train "${options[@]}" --out "$folder/parts" --stop-after 1 >"$out" 2>&1
+    [ $? = 75 ] || { echo "FAILED: a stop: $(cat "$out")"; failed=1; }
+    run "going on with less memory ($1)" env "$1=$((8192 - whole))" "$paco" train "${options[@]}" --out "$folder/parts" --resume auto
+    parts=$(memory_of)
+    [ "${parts:-$whole}" -lt "$whole" ] || { echo "FAILED: $1: ${parts:-?} MiB, not less than $whole"; failed=1; }
+    ! grep "other arithmetic" "$out" || { echo "FAILED: $1: memory is no arithmetic"; failed=1; }
+    for at in whole parts; do "$paco" convert "$folder/$at/last.pth.tar" "$folder/$at.safetensors" >"$out" 2>&1; done
+    cmp "$folder/whole.safetensors" "$folder/parts.safetensors" || { echo "FAILED: $1: tensors differ"; failed=1; }
+}
+if [ -z "$small" ]; then
+    shares PACO_SIM_OTHERS_MIB
+    shares PACO_SIM_LATE_MIB
+fi
+
 # refused EXIT_CODE TEXT [NAME=VALUE...] -- ARGUMENTS...: one line that holds the text.
 refused() {
     local code=$1 text=$2 settings=()
@@ -81,4 +103,7 @@ refused 8 "its compute capability is 7.5, this backend needs 8.0 (Ampere) or new
 refused 8 "cuda:3" -- "${step[@]}" --device cuda:3
 refused 2 "kernels fast: neither gpu, graphs=off nor a plan such as" -- "${step[@]}" --device cuda:0 --kernels fast
 refused 5 "MiB" PACO_SIM_MIB=4 -- "${step[@]}" --device cuda:0
+few=(verify --device cuda:0 step/resnet20)
+refused 5 "the plan needs more than the device has left (" PACO_SIM_OTHERS_MIB=8150 -- "${few[@]}"
+refused 5 "the plan needs more than the device has left (" PACO_SIM_LATE_MIB=8150 -- "${few[@]}"
 exit $failed

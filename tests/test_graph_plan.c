@@ -29,6 +29,7 @@ typedef struct Paper {
     DeviceInfo info;
     int live;       /* buffers */
     int fail_after; /* allocations that succeed; -1: all */
+    uint64_t room, held; /* bytes of buffers that there may be (0: any number), and that there are */
     int refused;    /* convolutions with this stride have no plan; 0: all have */
     const Step *ran[4]; /* where the latest runs began */
     int runs;
@@ -47,17 +48,22 @@ static const DeviceInfo *paper_opened(const Device *device)
 static Status paper_alloc(Device *device, uint64_t bytes, Buffer **buffer)
 {
     Paper *p = paper_of(device);
-    if (bytes > p->info.max_alloc || p->fail_after == 0)
+    if (bytes > p->info.max_alloc || p->fail_after == 0 || (p->room && p->held + bytes > p->room))
         return status_fail(STATUS_LIMIT, "paper: %llu bytes", (unsigned long long)bytes);
     p->fail_after -= p->fail_after > 0;
     p->live++;
-    *buffer = mem_alloc(1);
+    p->held += bytes;
+    *buffer = mem_alloc(sizeof bytes);
+    memcpy(*buffer, &bytes, sizeof bytes);
     return STATUS_OK;
 }
 
 static void paper_release(Device *device, Buffer *buffer)
 {
+    uint64_t bytes;
+    memcpy(&bytes, buffer, sizeof bytes);
     paper_of(device)->live--;
+    paper_of(device)->held -= bytes;
     free(buffer);
 }
 
@@ -1000,8 +1006,6 @@ static void room(void **unused)
     }
 }
 
-/* ------------------------------------------------------------------------------------ copies */
-
 /* A device that takes weights of 16 bits as parameters lie, their channels in eights. */
 static Paper paper_plain(void)
 {
@@ -1012,6 +1016,67 @@ static Paper paper_plain(void)
     paper.info.channel_multiple = 8;
     return paper;
 }
+
+/* Compiles for a GPU with memory of its own, of which others have left `left` bytes (0: it does not say) and which
+ * gives `room` (0: all it has); NULL: it does not fit. */
+static Plan *compile_shared(Paper *paper, uint64_t left, uint64_t room, bool no_recompute)
+{
+    ModelConfig config = model_small(arch_find("resnet20"), 32, 16, 1);
+    Plan *plan = NULL;
+    *paper = paper_plain();
+    paper->info.caps |= CAP_OWN_MEMORY;
+    paper->info.free_memory = left;
+    paper->room = room;
+    config.storage = DTYPE_BF16;
+    Status status = plan_compile(model_build(&config).graph, &paper_backend, (Device *)paper,
+                                 &(PlanOptions){.no_recompute = no_recompute}, &plan);
+    assert_int_equal(status, plan ? STATUS_OK : STATUS_LIMIT);
+    assert_true(plan ? paper->held == plan_bytes(plan) : paper->live == 0 && paper->held == 0);
+    return plan;
+}
+
+/* Both plans have the same steps at the same places. */
+static void check_same_plans(const Plan *a, const Plan *b)
+{
+    assert_int_equal(a->steps_count, b->steps_count);
+    assert_int_equal(plan_bytes(a), plan_bytes(b));
+    assert_int_equal(a->requested, b->requested);
+    for (int i = 0; i < a->steps_count; i++) {
+        const Step *x = &a->steps[i], *y = &b->steps[i];
+        assert_string_equal(x->name, y->name);
+        assert_true(x->kind == y->kind && x->refs_count == y->refs_count);
+        for (int j = 0; j < x->refs_count; j++) {
+            assert_int_equal(a->plan_steps[i].operands[j].value, b->plan_steps[i].operands[j].value);
+            assert_int_equal(x->refs[j].off, y->refs[j].off);
+        }
+    }
+}
+
+/* What others have of the memory counts; and where a device gives less than it seemed to have, a second plan that
+ * computes activations again is the one that would have been made at once. */
+static void room_beside_others(void **unused)
+{
+    (void)unused;
+    Paper papers[3];
+    Plan *kept = compile_shared(&papers[0], 0, 0, false), *again, *late;
+    const uint64_t bytes = plan_bytes(kept);
+    assert_int_equal(count_again(kept), 0);
+    plan_free(kept);
+    again = compile_shared(&papers[1], bytes, 0, false);
+    assert_true(count_again(again) > 5 && plan_bytes(again) < bytes);
+    late = compile_shared(&papers[2], 0, bytes - 1, false);
+    check_same_plans(again, late);
+    check_plan(late, &papers[2]);
+    const uint64_t least = plan_bytes(again);
+    plan_free(again);
+    plan_free(late);
+    assert_null(compile_shared(&papers[0], 0, least - 1, false));
+    assert_null(compile_shared(&papers[0], 0, bytes - 1, true));
+    assert_null(compile_shared(&papers[0], least - 1, 0, false));
+    assert_non_null(strstr(status_text(), "the plan needs more than the device has left"));
+}
+
+/* ------------------------------------------------------------------------------------ copies */
 
 /* Every convolution but the first of each encoder, whose images have three channels, reads the copy of what it read,
  * and leaves its gradient in one. */
@@ -1164,7 +1229,8 @@ static void copies(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(room), cmocka_unit_test(last_team), cmocka_unit_test(copies),
+        cmocka_unit_test(room), cmocka_unit_test(room_beside_others),
+        cmocka_unit_test(last_team), cmocka_unit_test(copies),
         cmocka_unit_test(random_graphs), cmocka_unit_test(models), cmocka_unit_test(violations),
         cmocka_unit_test(coalescing), cmocka_unit_test(packing), cmocka_unit_test(limits),
         cmocka_unit_test(sizes), cmocka_unit_test(refusal_names), cmocka_unit_test(all_refusals), cmocka_unit_test(few_images),

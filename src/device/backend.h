@@ -180,6 +180,8 @@ typedef struct Ceilings {
 typedef struct DeviceInfo {
     char name[128], platform[128], vendor[128], driver[128], version[128];
     uint64_t memory;         /* bytes of device memory */
+    uint64_t free_memory;    /* of an opened device: bytes of it that others had not when it was opened,
+                                or when it last refused a buffer; 0: not known */
     uint64_t max_alloc;      /* largest single buffer */
     uint32_t units;          /* compute units: cores of a CPU */
     uint32_t max_group;      /* largest work-group */
@@ -193,6 +195,12 @@ typedef struct DeviceInfo {
     char slot[32];           /* where it is plugged in: a PCI place; empty: not known */
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
+
+/* Bytes that a program can have there, as far as is known. */
+static inline uint64_t device_room(const DeviceInfo *info)
+{
+    return info->free_memory ? info->free_memory : info->memory;
+}
 
 /* Work-items of a team (kernels_cl/team.h), which does together what one work-item does on a
  * processor. The kernels are built for it and the plan counts with it. */

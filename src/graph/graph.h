@@ -114,6 +114,7 @@ struct Node {
     Value *out[NODE_MAX_OUT];
     const char *name;       /* scope, e.g. "encoder_q.layer1.0.bn1" */
     Segment segment;
+    bool again;             /* computes again what another node did (recompute.c) */
 };
 
 typedef struct Graph {

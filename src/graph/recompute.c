@@ -34,6 +34,8 @@ static Node *again(Graph *graph, Node *n, int first)
     graph->segment = n->segment;
     graph->scope = n->name;
     Node *node = op_get(n->op)->remake(graph, n);
+    if (node)
+        node->again = true;
     for (int i = first; i < known && node; i++)
         for (int j = 0; j < graph->nodes[i]->in_count; j++)
             if (graph->nodes[i]->in[j] == n->out[0])

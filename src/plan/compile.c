@@ -1,9 +1,10 @@
 /* Compile: the list of passes that turn a graph into a plan for one device (run_passes).
  *
  *     fuse       rows of fuse.def rewrite the graph
- *     recompute  the backward pass computes cheap activations again instead of keeping them, where
- *                memory needs it
  *     copies     convolutions of 16 bits read copies of weights, where the device wants that
+ *     recompute  the backward pass computes cheap activations again instead of keeping them, where
+ *                memory needs it; what comes next is done anew with it where it turns out to be
+ *                needed only when memory is taken
  *     lower      every node emits steps through lower.h; the backend chooses algorithms
  *     order      steps stand segment by segment
  *     advance    passes over gradients follow what they need, where gradients travel in parts
@@ -124,16 +125,9 @@ static void show(const Plan *plan, const PlanOptions *options, PlanStage stage)
         graph_dump(plan->graph, stderr);
 }
 
-static Status run_passes(Plan *plan, const PlanOptions *options)
+/* Steps, and the places of all values. */
+static Status lay_out(Plan *plan, const PlanOptions *options)
 {
-    show(plan, options, PLAN_STAGE_GRAPH);
-    if (!options->no_fuse)
-        graph_fuse(plan->graph, plan->info->caps);
-    show(plan, options, PLAN_STAGE_FUSE);
-    if (!options->no_fuse && !options->no_recompute && plan_needs_room(plan))
-        graph_recompute(plan->graph);
-    show(plan, options, PLAN_STAGE_RECOMPUTE);
-    plan_copies(plan);
     TRY(lower_nodes(plan, options->plan_only));
     order_steps(plan);
     parts_advance(plan);
@@ -143,12 +137,73 @@ static Status run_passes(Plan *plan, const PlanOptions *options)
     plan_memory(plan);
     plan_check(plan);
     plan_coalesce(plan);
+    return STATUS_OK;
+}
+
+/* Undoes lay_out and plan_take. Lowering has changed nothing of the graph but that it added values,
+ * which begin at `known`. */
+static void forget(Plan *plan, int known)
+{
+    plan_release(plan);
+    free(plan->overs);
+    free(plan->values);
+    free(plan->plan_steps);
+    free(plan->steps);
+    plan->overs = NULL;
+    plan->values = NULL;
+    plan->plan_steps = NULL;
+    plan->steps = NULL;
+    plan->arrivals = NULL;
+    plan->overs_count = plan->overs_room = plan->values_count = plan->steps_count = 0;
+    plan->requested = plan->peak_bytes = plan->peak_derived = 0;
+    plan->graph->values_count = known;
+}
+
+static Status take(Plan *plan, const PlanOptions *options)
+{
+    TRY(plan_fits(plan));
+    Status status = options->plan_only ? STATUS_OK : plan_take(plan);
+    if (status == STATUS_LIMIT)
+        TRY(plan_fits(plan)); /* the device may know better by now */
+    return status;
+}
+
+/* All of the plan, in memory of the device; where there is too little of it activations are computed
+ * again, unless they are already. Who only looks at a plan asks plan_fits. */
+static Status settle(Plan *plan, const PlanOptions *options)
+{
+    bool may = !options->no_fuse && !options->no_recompute, tight = may && plan_needs_room(plan);
+    int known = plan->graph->values_count;
+    if (tight)
+        graph_recompute(plan->graph);
+    show(plan, options, PLAN_STAGE_RECOMPUTE);
+    TRY(lay_out(plan, options));
+    Status status = take(plan, options);
+    if (status == STATUS_LIMIT && may && !tight) {
+        forget(plan, known);
+        graph_recompute(plan->graph);
+        show(plan, options, PLAN_STAGE_RECOMPUTE);
+        TRY(lay_out(plan, options));
+        status = take(plan, options);
+    }
+    return options->plan_only ? STATUS_OK : status;
+}
+
+static Status run_passes(Plan *plan, const PlanOptions *options)
+{
+    show(plan, options, PLAN_STAGE_GRAPH);
+    if (!options->no_fuse)
+        graph_fuse(plan->graph, plan->info->caps);
+    show(plan, options, PLAN_STAGE_FUSE);
+    plan_copies(plan);
+    Status status = settle(plan, options);
+    if (plan->status != STATUS_OK)
+        return status; /* not all of it is lowered */
     show(plan, options, PLAN_STAGE_STEPS);
     show(plan, options, PLAN_STAGE_MEMORY);
     if (options->plan_only)
-        return STATUS_OK;
-    TRY(plan_fits(plan));
-    TRY(plan_take(plan));
+        return status;
+    TRY(status);
     plan_resolve(plan);
     exchange_open(plan);
     if (!options->unbuilt)

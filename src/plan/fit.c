@@ -66,7 +66,7 @@ static uint64_t growing_bytes(const Plan *plan)
  * of its values. */
 static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
 {
-    return fixed < plan->info->memory && largest_value(plan, false)->bytes <= plan->info->max_alloc;
+    return fixed < device_room(plan->info) && largest_value(plan, false)->bytes <= plan->info->max_alloc;
 }
 
 /* Images of one rank for which what grows with them fits beside the rest, `fixed` bytes; 0: not
@@ -74,7 +74,7 @@ static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
 static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
 {
     const double gaps = 1.0 / 32;
-    double room = (double)(plan->info->memory - fixed) / (double)growing_bytes(plan) * (1 - gaps);
+    double room = (double)(device_room(plan->info) - fixed) / (double)growing_bytes(plan) * (1 - gaps);
     double largest = (double)plan->info->max_alloc / (double)largest_value(plan, true)->bytes;
     double share = room < largest ? room : largest;
     bool training;
@@ -118,7 +118,8 @@ Status plan_fits(const Plan *plan)
 {
     char what[192];
     bool training;
-    uint64_t need = plan_bytes(plan), memory = plan->info->memory, limit = plan->info->max_alloc;
+    uint64_t need = plan_bytes(plan), limit = plan->info->max_alloc;
+    uint64_t room = device_room(plan->info);
     const PlanValue *most = largest_value(plan, false);
     if (most->bytes <= limit)
         most = largest_value(plan, true);
@@ -129,13 +130,14 @@ Status plan_fits(const Plan *plan)
                  (unsigned long long)(limit >> 20));
         return refuse(plan, need, what);
     }
-    if (need <= memory)
+    if (need <= room)
         return STATUS_OK;
     snprintf(
         what, sizeof what,
-        "the plan needs more than the device has (%llu vs %llu MiB; of it %llu MiB activations "
+        "the plan needs more than the device has%s (%llu vs %llu MiB; of it %llu MiB activations "
         "of %lld images)",
-        (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20),
+        room < plan->info->memory ? " left" : "", (unsigned long long)(need >> 20),
+        (unsigned long long)(room >> 20),
         (unsigned long long)(plan_slab_bytes(plan, SLAB_ACTIVATION) >> 20),
         (long long)batch_of(plan->graph, &training));
     return refuse(plan, need, what);

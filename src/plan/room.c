@@ -56,5 +56,5 @@ bool plan_needs_room(const Plan *plan)
 {
     const DeviceInfo *info = plan->info;
     return !(info->caps & CAP_OWN_MEMORY) ||
-           bytes_at_once(plan) > info->memory / 4 * 3; /* a quarter for what is not known */
+           bytes_at_once(plan) > device_room(info) / 4 * 3; /* a quarter for what is not known */
 }

@@ -144,12 +144,14 @@ bool session_wide(const Session *s)
     return s->wide;
 }
 
-/* Whether a step is there, or where it is, by how ranks are spread over processes: where weights
- * are packed, which partial sums there are, what travels, and in how many parts. No bit depends on
- * it. */
-static bool is_spread(const Step *step)
+/* Whether a step is there, or where it is, by how ranks are spread over processes (where weights are
+ * packed, which partial sums there are, what travels, and in how many parts), or by how much memory
+ * is left, where that says what is computed again. No bit depends on it. */
+static bool is_incidental(const Plan *plan, int i)
 {
-    return step->kind == STEP_COMM || (step->kind == STEP_CONV && step->conv.op == CONV_PACK) ||
+    const Step *step = &plan->steps[i];
+    return (plan->plan_steps[i].node->again && plan->info->caps & CAP_OWN_MEMORY) ||
+           step->kind == STEP_COMM || (step->kind == STEP_CONV && step->conv.op == CONV_PACK) ||
            (step->kind == STEP_KERNEL &&
             (step->kernel.id == KERNEL_grad_sum || step->kernel.id == KERNEL_widen));
 }
@@ -159,7 +161,7 @@ void session_arithmetic(const Session *s, char text[SESSION_ARITHMETIC])
     uint64_t hash = 0;
     for (int i = 0; s->plan && i < s->plan->steps_count; i++) {
         const Step *step = &s->plan->steps[i];
-        if (is_spread(step))
+        if (is_incidental(s->plan, i))
             continue;
         hash = hash * 31 + rng_hash(plan_step_label(step));
         hash = hash * 31 + rng_hash(step->algorithm ? step->algorithm : "");

@@ -103,5 +103,6 @@ void plan_release(Plan *plan)
                 plan->backend->release(plan->device, slab->buffers[i]);
         free(slab->buffers);
         free(slab->sizes);
+        *slab = (PlanSlab){0};
     }
 }

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the device. PACO_SIM_MIB: its memory, PACO_SIM_ARCHITECTURE: 90 by default, PACO_SIM_DRIVER: the CUDA that its
- * driver serves, as cudaDriverGetVersion says it. */
+/* ---- the device. PACO_SIM_MIB: its memory, PACO_SIM_OTHERS_MIB: what other programs have of it, PACO_SIM_LATE_MIB:
+ * what they take as soon as this one has some, PACO_SIM_ARCHITECTURE: 90 by default, PACO_SIM_DRIVER: the CUDA
+ * that its driver serves, as cudaDriverGetVersion says it. */
 
 static uint64_t taken;
 
@@ -84,12 +85,27 @@ const char *cudaGetErrorName(cudaError_t code)
 
 enum { BEFORE = 256 };
 
+static uint64_t left(void)
+{
+    uint64_t gone = taken + ((uint64_t)setting("PACO_SIM_OTHERS_MIB", 0) << 20);
+    if (taken)
+        gone += (uint64_t)setting("PACO_SIM_LATE_MIB", 0) << 20;
+    return gone < memory() ? memory() - gone : 0;
+}
+
+cudaError_t cudaMemGetInfo(size_t *bytes, size_t *all)
+{
+    *bytes = left();
+    *all = memory();
+    return cudaSuccess;
+}
+
 cudaError_t cudaMalloc(void **place, size_t bytes)
 {
     char *block = NULL;
     if (sim_illegal())
         return cudaErrorStreamCaptureUnsupported;
-    if (bytes > memory() - taken || posix_memalign((void **)&block, BEFORE, BEFORE + bytes))
+    if (bytes > left() || posix_memalign((void **)&block, BEFORE, BEFORE + bytes))
         return cudaErrorMemoryAllocation;
     memcpy(block, &bytes, sizeof bytes);
     taken += bytes;
