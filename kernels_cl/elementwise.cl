@@ -213,15 +213,23 @@ KERNEL void narrow(CREF(float, x), REF(act, y), RangeArgs a)
         STORE1(y + i, x[i]);
 }
 
-KERNEL void widen(CREF(act, x), REF(float, y), RangeArgs a)
+DEVICE float factor_at(WidenArgs a, long i)
+{
+    float factor = a.a;
+    UNROLL for (int k = 0; k < WIDEN_MORE; k++)
+        factor = i >= a.begins[k] ? a.factors[k] : factor;
+    return factor;
+}
+
+KERNEL void widen(CREF(act, x), REF(float, y), WidenArgs a)
 {
     PLACE(const act, x);
     PLACE(float, y);
     RANGE(a);
     for (; i + LANES <= end; i += next)
-        STORE(y + i, LOADA(x + i) * a.a);
+        STORE(y + i, LOADA(x + i) * factor_at(a, i));
     for (; i < end; i++)
-        y[i] = LOAD1(x + i) * a.a;
+        y[i] = LOAD1(x + i) * factor_at(a, i);
 }
 
 /* `count` chains of a.n multiply-adds, in registers where the compiler keeps them there. */

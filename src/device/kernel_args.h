@@ -35,6 +35,17 @@ typedef struct RangeArgs {
     float a, b;
 } RangeArgs;
 
+/* RangeArgs, and further factors: a is that of what lies before begins[0], factors[k] are those from
+ * begins[k] on, a multiple of LANES; what is not in use begins at WIDEN_NEVER. */
+enum { WIDEN_MORE = 7 };
+#define WIDEN_NEVER 0x7fffffffffffffffL
+typedef struct WidenArgs {
+    long n, chunk;
+    float a, b;
+    long begins[WIDEN_MORE];
+    float factors[WIDEN_MORE];
+} WidenArgs;
+
 typedef struct BnArgs {
     int N, C, width, HW;
     int splits; /* of the planes' pieces, for sums */

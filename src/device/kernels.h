@@ -15,7 +15,7 @@ typedef enum KernelId {
 
 enum { KERNEL_PASSES_APART, KERNEL_PASSES_JOIN };
 
-/* Whether neighbouring passes of this kernel become one: its arguments begin with RangeArgs. */
+/* Whether neighbouring passes of this kernel become one: its arguments begin as RangeArgs do. */
 static inline bool kernel_joins(int id)
 {
     static const bool joins[KERNEL_COUNT] = {
@@ -28,7 +28,7 @@ static inline bool kernel_joins(int id)
 
 #define KERNEL(name, refs, args, file, passes)                                                     \
     _Static_assert(KERNEL_PASSES_##passes == KERNEL_PASSES_APART ||                                \
-                       _Generic((args){0}, RangeArgs: true, default: false),                       \
+                       _Generic((args){0}, RangeArgs: true, WidenArgs: true, default: false),      \
                    #name " has no range to join");
 #include "device/kernels.def"
 #undef KERNEL

@@ -289,8 +289,12 @@ void cast_lower(Lowering *l, const Node *n)
     bool narrow = value_is_copy(n->in[1]);
     if (narrow)
         LOWER_KERNEL(l, narrow, &args, grid, 0, IN(n->in[0]), OUT(n->in[1]));
-    else
-        LOWER_KERNEL(l, widen, &args, grid, 0, IN(n->in[0]), OUT(n->in[1]));
+    else {
+        WidenArgs widen = {.n = args.n, .chunk = args.chunk, .a = args.a};
+        for (int i = 0; i < WIDEN_MORE; i++)
+            widen.begins[i] = WIDEN_NEVER; /* coalesce.c adds some */
+        LOWER_KERNEL(l, widen, &widen, grid, 0, IN(n->in[0]), OUT(n->in[1]));
+    }
     lower_moves(l, moved(l, args.n, 1, n->in[narrow]));
 }
 

@@ -17,6 +17,46 @@ static bool seen_whole(const Plan *plan, int value)
     return slab_of(plan->values[value].value->role) == SLAB_STATE;
 }
 
+/* How many factors a widen step has besides its first, and the one that it ends with. */
+static int more_factors(const WidenArgs *args, float *last)
+{
+    int count = 0;
+    *last = args->a;
+    for (; count < WIDEN_MORE && args->begins[count] != WIDEN_NEVER; count++)
+        *last = args->factors[count];
+    return count;
+}
+
+/* Whether step b has the constants of step a, or a has room for its factor `reach` elements behind
+ * its beginning. */
+static bool same_constants(const Plan *plan, const Step *a, const Step *b, uint64_t reach)
+{
+    RangeArgs p, q;
+    WidenArgs widen;
+    float last;
+    memcpy(&p, a->kernel.args, sizeof p);
+    memcpy(&q, b->kernel.args, sizeof q);
+    if (a->kernel.id != KERNEL_widen)
+        return p.a == q.a && p.b == q.b;
+    memcpy(&widen, a->kernel.args, sizeof widen);
+    return more_factors(&widen, &last) < WIDEN_MORE ? reach % (uint64_t)device_lanes(plan->info) == 0
+                                                    : last == q.a;
+}
+
+/* The factor of what lies `reach` elements behind the beginning of a widen step. */
+static void add_factor(Step *step, uint64_t reach, float factor)
+{
+    WidenArgs args;
+    float last;
+    memcpy(&args, step->kernel.args, sizeof args);
+    int count = more_factors(&args, &last);
+    if (last == factor)
+        return;
+    args.begins[count] = (long)reach;
+    args.factors[count] = factor;
+    memcpy(step->kernel.args, &args, sizeof args);
+}
+
 /* Whether step b goes on where step a ends, but for a gap, in every operand but those seen whole,
  * which are the same; sets how many elements lie from a's beginning to b's. */
 static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
@@ -28,11 +68,8 @@ static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
         !kernel_joins(x->kernel.id) ||
         plan->plan_steps[a].segment != plan->plan_steps[b].segment)
         return false;
-    RangeArgs p, q;
+    RangeArgs p;
     memcpy(&p, x->kernel.args, sizeof p);
-    memcpy(&q, y->kernel.args, sizeof q);
-    if (p.a != q.a || p.b != q.b)
-        return false;
     for (int i = 0; i < x->refs_count; i++) {
         int of_a = plan->plan_steps[a].operands[i].value;
         int of_b = plan->plan_steps[b].operands[i].value;
@@ -50,7 +87,8 @@ static bool continues(const Plan *plan, int a, int b, uint64_t *reach)
         *reach = elements;
         gap = (uint64_t)plan_param_align(plan, v->value);
     }
-    return *reach >= (uint64_t)p.n && *reach < (uint64_t)p.n + gap;
+    return *reach >= (uint64_t)p.n && *reach < (uint64_t)p.n + gap &&
+           same_constants(plan, x, y, *reach);
 }
 
 /* Step b becomes part of step a, `reach` elements behind its beginning. */
@@ -62,6 +100,8 @@ static void join(Plan *plan, int a, int b, uint64_t reach)
     memcpy(&q, plan->steps[b].kernel.args, sizeof q);
     p.n = (long)reach + q.n;
     memcpy(step->kernel.args, &p, sizeof p);
+    if (step->kernel.id == KERNEL_widen)
+        add_factor(step, reach, q.a);
     step->bytes += plan->steps[b].bytes;
     plan->plan_steps[a].joined++;
 }
