@@ -64,12 +64,13 @@ void plan_liveness(Plan *plan)
             extend_over_loops(plan, &plan->values[i]);
 }
 
-/* A new or old buffer of the slab with room for `bytes` behind what it holds. */
-static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align)
+/* In a new or old buffer of the slab with room for `bytes`, the value's and perhaps a gap's, behind
+ * what it holds. */
+static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align, uint64_t bytes)
 {
     PlanSlab *s = &plan->slabs[slab];
     uint64_t off = s->count ? (s->sizes[s->count - 1] + align - 1) / align * align : 0;
-    if (s->count == 0 || plan->apart || off + v->bytes > plan->info->max_alloc) {
+    if (s->count == 0 || plan->apart || off + bytes > plan->info->max_alloc) {
         s->sizes = mem_grow(s->sizes, (size_t)(s->count + 1) * sizeof *s->sizes);
         s->sizes[s->count++] = 0;
         off = 0;
@@ -77,7 +78,7 @@ static void place_behind(Plan *plan, PlanValue *v, Slab slab, uint64_t align)
     v->slab = slab;
     v->buffer = s->count - 1;
     v->off = off;
-    s->sizes[v->buffer] = off + v->bytes;
+    s->sizes[v->buffer] = off + bytes;
 }
 
 /* Whether the parameter of this companion, or the parameter, has a copy in 16 bits. */
@@ -91,15 +92,12 @@ int64_t plan_param_align(const Plan *plan, const Value *value)
     return PARAM_ALIGN / dtype_bytes(copied(plan, value) ? plan->graph->storage : DTYPE_F32);
 }
 
+/* The gap behind it is there, too, where it is the last: what goes over gradients may see it. */
 static void place_param(Plan *plan, PlanValue *v)
 {
-    int64_t bytes = plan_param_align(plan, v->value) * dtype_bytes(v->stored);
-    place_behind(plan, v, slab_of(v->value->role), (uint64_t)bytes);
-    if (plan->apart)
-        return;
-    /* The gap behind it is there, too, where it is the last: what goes over gradients may see it. */
-    uint64_t *size = &plan->slabs[v->slab].sizes[v->buffer];
-    *size = (*size + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
+    int64_t align = plan_param_align(plan, v->value) * dtype_bytes(v->stored);
+    uint64_t whole = (v->bytes + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
+    place_behind(plan, v, slab_of(v->value->role), (uint64_t)align, plan->apart ? v->bytes : whole);
 }
 
 /* The parameters with or without copies, or what belongs to each of them, in the parameters' order.
@@ -262,7 +260,7 @@ void plan_memory(Plan *plan)
         if (slab == SLAB_ACTIVATION)
             plan->requested += v->bytes;
         else if (slab >= SLAB_STATE)
-            place_behind(plan, v, slab, align);
+            place_behind(plan, v, slab, align, v->bytes);
     }
     place_activations(plan);
     find_peak(plan);
