@@ -140,15 +140,21 @@ static Status lay_out(Plan *plan, const PlanOptions *options)
     return STATUS_OK;
 }
 
-/* Undoes lay_out and plan_take. Lowering has changed nothing of the graph but that it added values,
- * which begin at `known`. */
-static void forget(Plan *plan, int known)
+/* Gives back what lay_out and plan_take took. */
+static void drop(Plan *plan)
 {
     plan_release(plan);
     free(plan->overs);
     free(plan->values);
     free(plan->plan_steps);
     free(plan->steps);
+}
+
+/* Undoes them. Lowering has changed nothing of the graph but that it added values, which begin at
+ * `known`. */
+static void forget(Plan *plan, int known)
+{
+    drop(plan);
     plan->overs = NULL;
     plan->values = NULL;
     plan->plan_steps = NULL;
@@ -238,12 +244,8 @@ void plan_free(Plan *plan)
     for (int i = 0; i < plan->steps_count; i++)
         if (plan->steps[i].prepared)
             plan->backend->discard(plan->device, &plan->steps[i]);
-    plan_release(plan);
+    drop(plan);
     exchange_close(plan->exchange);
-    free(plan->overs);
-    free(plan->values);
-    free(plan->plan_steps);
-    free(plan->steps);
     graph_free(plan->graph);
     free(plan);
 }
