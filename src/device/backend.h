@@ -180,8 +180,8 @@ typedef struct Ceilings {
 typedef struct DeviceInfo {
     char name[128], platform[128], vendor[128], driver[128], version[128];
     uint64_t memory;         /* bytes of device memory */
-    uint64_t free_memory;    /* of an opened device: bytes of it that others had not when it was opened,
-                                or when it last refused a buffer; 0: not known */
+    uint64_t free_memory;    /* bytes of it that others did not have when it was opened, or when it
+                                last refused a buffer; 0: not known */
     uint64_t max_alloc;      /* largest single buffer */
     uint32_t units;          /* compute units: cores of a CPU */
     uint32_t max_group;      /* largest work-group */

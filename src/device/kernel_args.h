@@ -35,8 +35,8 @@ typedef struct RangeArgs {
     float a, b;
 } RangeArgs;
 
-/* RangeArgs, and further factors: a is that of what lies before begins[0], factors[k] are those from
- * begins[k] on, a multiple of LANES; what is not in use begins at WIDEN_NEVER. */
+/* RangeArgs, and further factors: a is that of what lies before begins[0], factors[k] that of what
+ * lies from begins[k] on, a multiple of LANES; what is not in use begins at WIDEN_NEVER. */
 enum { WIDEN_MORE = 7 };
 #define WIDEN_NEVER 0x7fffffffffffffffL
 typedef struct WidenArgs {

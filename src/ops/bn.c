@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-/* Outputs: MASK of bn_relu and bn_add_relu, where it is wanted; those of the residual, of bn_pair. */
+/* Outputs: MASK of bn_relu and bn_add_relu, where it is wanted; of bn_pair what is the residual's. */
 enum { MASK = 3, PAIR_MEAN2 = 3, PAIR_INVSTD2, PAIR_MASK };
 /* Inputs of bn, bn_relu, bn_add_relu, bn_pair, bn_eval; with the last four bn_add_relu normalises
  * the residual by them on its way, and bn_pair has running statistics there. */
@@ -85,7 +85,8 @@ static int mask_of(const Node *n)
     return n->out_count > mask ? mask : 0;
 }
 
-static void forward_channel(const RefCall *call, Shape s, int c, const Residual *residual, bool relu)
+static void forward_channel(const RefCall *call, Shape s, int c, const Residual *residual,
+                            bool relu)
 {
     double *mean = &call->out[1][c], *invstd = &call->out[2][c];
     int mask = mask_of(call->node);
@@ -184,7 +185,8 @@ static void lower_pair_moments(Lowering *l, const Node *n)
     const Value *partial = lower_temp(l, 2 * floats), *arrivals = lower_arrivals(l, 2 * s.tiles);
     const Value *mean = n->out[1], *invstd = n->out[2], *mean2 = n->out[PAIR_MEAN2],
                 *invstd2 = n->out[PAIR_INVSTD2];
-    const Grid teams = lower_teams(l, s.tiles, args.splits, 2), merge = lower_teams(l, s.tiles, 1, 1);
+    const Grid teams = lower_teams(l, s.tiles, args.splits, 2);
+    const Grid merge = lower_teams(l, s.tiles, 1, 1);
     if (arrivals) {
         LOWER_KERNEL(l, bn_pair_stats, &args, teams, 0, IN(n->in[X]), IN(n->in[RESIDUAL]),
                      OUT(partial), OUT(mean), OUT(invstd), OUT(n->in[MEAN]), OUT(n->in[VAR]),
@@ -307,8 +309,8 @@ void bn_stats_reference(const RefCall *call)
 {
     Shape s = shape_of(call->node->in[X]);
     for (int c = 0; c < s.C; c++)
-        channel_moments(call, call->in[X], s, c, &call->out[0][c], &call->out[1][c], &call->in[1][c],
-                        &call->in[2][c]);
+        channel_moments(call, call->in[X], s, c, &call->out[0][c], &call->out[1][c],
+                        &call->in[1][c], &call->in[2][c]);
 }
 
 void bn_relu_infer(Graph *graph, Node *n) { infer_forward(graph, n); }

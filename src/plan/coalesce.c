@@ -39,8 +39,8 @@ static bool same_constants(const Plan *plan, const Step *a, const Step *b, uint6
     if (a->kernel.id != KERNEL_widen)
         return p.a == q.a && p.b == q.b;
     memcpy(&widen, a->kernel.args, sizeof widen);
-    return more_factors(&widen, &last) < WIDEN_MORE ? reach % (uint64_t)device_lanes(plan->info) == 0
-                                                    : last == q.a;
+    bool room = more_factors(&widen, &last) < WIDEN_MORE;
+    return last == q.a || (room && reach % (uint64_t)device_lanes(plan->info) == 0);
 }
 
 /* The factor of what lies `reach` elements behind the beginning of a widen step. */

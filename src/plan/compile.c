@@ -174,8 +174,8 @@ static Status take(Plan *plan, const PlanOptions *options)
     return status;
 }
 
-/* All of the plan, in memory of the device; where there is too little of it activations are computed
- * again, unless they are already. Who only looks at a plan asks plan_fits. */
+/* All of the plan, in memory of the device; where there is too little of it activations are
+ * computed again, unless they are already. Who only looks at a plan asks plan_fits. */
 static Status settle(Plan *plan, const PlanOptions *options)
 {
     bool may = !options->no_fuse && !options->no_recompute, tight = may && plan_needs_room(plan);

@@ -66,7 +66,8 @@ static uint64_t growing_bytes(const Plan *plan)
  * of its values. */
 static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
 {
-    return fixed < device_room(plan->info) && largest_value(plan, false)->bytes <= plan->info->max_alloc;
+    return fixed < device_room(plan->info) &&
+           largest_value(plan, false)->bytes <= plan->info->max_alloc;
 }
 
 /* Images of one rank for which what grows with them fits beside the rest, `fixed` bytes; 0: not
@@ -74,7 +75,8 @@ static bool fixed_part_fits(const Plan *plan, uint64_t fixed)
 static int64_t batch_that_fits(const Plan *plan, uint64_t fixed)
 {
     const double gaps = 1.0 / 32;
-    double room = (double)(device_room(plan->info) - fixed) / (double)growing_bytes(plan) * (1 - gaps);
+    double left = (double)(device_room(plan->info) - fixed);
+    double room = left / (double)growing_bytes(plan) * (1 - gaps);
     double largest = (double)plan->info->max_alloc / (double)largest_value(plan, true)->bytes;
     double share = room < largest ? room : largest;
     bool training;

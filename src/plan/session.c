@@ -144,9 +144,9 @@ bool session_wide(const Session *s)
     return s->wide;
 }
 
-/* Whether a step is there, or where it is, by how ranks are spread over processes (where weights are
- * packed, which partial sums there are, what travels, and in how many parts), or by how much memory
- * is left, where that says what is computed again. No bit depends on it. */
+/* Whether a step is there, or where it is, by how ranks are spread over processes (where weights
+ * are packed, which partial sums there are, what travels, and in how many parts), or by how much
+ * memory is left, where that says what is computed again. No bit depends on it. */
 static bool is_incidental(const Plan *plan, int i)
 {
     const Step *step = &plan->steps[i];
