@@ -29,10 +29,11 @@ process() { # RANK
     done
 }
 
+begin_with=() # words before the program's
 begin() { # WORDS...: starts the job and waits until it has saved something
     local i
     rm -rf "$folder/out"
-    "$paco" "${job[@]}" --out "$folder/out" "$@" >"$folder/stdout" 2>"$folder/stderr" &
+    "${begin_with[@]}" "$paco" "${job[@]}" --out "$folder/out" "$@" >"$folder/stdout" 2>"$folder/stderr" &
     launcher=$!
     for ((i = 0; i < 300; i++)); do
         compgen -G "$folder/out/step-*" >/dev/null && return
@@ -99,6 +100,28 @@ for ((n = 0; n < times; n++)); do
     stopped "SIGUSR1 to one process" one USR1
     [ -z "${PACO_FULL:-}" ] || stopped "SIGTERM to all" all TERM
 done
+
+# Each process has its own cores; of too few they have all.
+processors() { # RANK
+    awk '/^Cpus_allowed_list/ {print $2}' "/proc/$(process "$1")/status"
+}
+if [ "$(nproc)" -gt 1 ]; then
+    begin
+    [ -n "$(processors 0)" ] && [ "$(processors 0)" != "$(processors 1)" ] ||
+        fail "processes 0 and 1 run on $(processors 0) and $(processors 1)"
+    kill "$launcher"
+    ended "bound processes" 75 6
+    one=$(awk '/^Cpus_allowed_list/ {print $2}' /proc/self/status)
+    one=${one%%[-,]*}
+    begin_with=(taskset -c "$one")
+    begin
+    [ "$(processors 0),$(processors 1)" = "$one,$one" ] || fail "on processor $one: $(processors 0) and $(processors 1)"
+    begin_with=()
+    kill "$launcher"
+    ended "processes on one processor" 75 6
+else
+    echo "skipped: binding to cores: there is one"
+fi
 
 # A rank ten times slower than the other is no lost one.
 begin

@@ -160,6 +160,26 @@ evaluates() {
     refused 4 'none: file@0: cannot open'
 }
 
+# `--nproc` binds each process to its share of the cores: the bits are one process's. A driver that counts what it is bound
+# to has others, which is said.
+bound() {
+    local words=("${tiny_options[@]}" --ranks 4 --epochs 1 --warmup 0) other
+    other=$(dirname "$paco")/tests/libopencl_other_device.so
+    rm -rf "$folder/one" "$folder/many"
+    "$paco" train "${words[@]}" --out "$folder/one" 2>"$folder/stderr" || { fail "one process"; cat "$folder/stderr"; }
+    "$paco" train "${words[@]}" --nproc 2 --out "$folder/many" 2>"$folder/stderr" || { fail "--nproc 2"; cat "$folder/stderr"; }
+    grep -q warning "$folder/stderr" && { fail "--nproc 2 warns"; cat "$folder/stderr"; }
+    [ "$(tensors "$folder/one")" = "$(tensors "$folder/many")" ] || fail "--nproc 2: other tensors than those of one process"
+    if [ "$(nproc)" -lt 2 ] || [ ! -e "$other" ] || [ -n "${PACO_SHORT:-}" ]; then
+        echo "skipped: a driver that counts the cores of a process: one core, no OpenCL, or under sanitizers"
+        return
+    fi
+    OTHER_UNITS=1 LD_PRELOAD=$other "$paco" train "${words[@]}" --nproc 2 --stop-after 1 --out "$folder/counted" \
+        >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 75 "bound to its share of $(nproc) processors, of which .* sees 1"
+}
+
 # Not a number: every process knows, process 0 says so.
 lost() {
     train "$folder/lost" 2 --ranks 2 --lr 1000 --wd 10 --warmup 0 --eval-every 0 --epochs 3
@@ -194,6 +214,7 @@ for engine in "${engines[@]}"; do
     same_bits 2 8 --amp fp16
     same_bits 2 8 --method balanced_softmax
 done
+bound
 # One process on the reference, one on a device: not the same bits, but the same step, and the user is told, once.
 engine=${engines[0]}
 on 2 verify --device ref,opencl step/resnet20_sharp

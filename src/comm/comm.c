@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "comm/cores.h"
 #include "comm/engines.h"
 #include "comm/launch.h"
 #include "comm/watch.h"
@@ -22,6 +23,7 @@ struct Comm {
     const CommEngine *engine;
     int count, index;
     int host, place; /* of comm_host, comm_place */
+    int whole;       /* of comm_whole */
     bool local;      /* all on one host */
     bool wide, fast;
     CommTimes times;
@@ -30,13 +32,6 @@ struct Comm {
 };
 
 /* ------------------------------------------------------------------------------------ opening */
-
-/* How many processes the launcher of a row says that it started; 0: it did not start this one. */
-static int launched(const EngineRow *row)
-{
-    const char *count = getenv(row->counts);
-    return count ? atoi(count) : 0;
-}
 
 /* The launcher's hub, as it says in the environment. */
 static bool hub_of_launcher(WatchPlace *place)
@@ -65,11 +60,14 @@ static void find_hosts(Comm *c)
     free(names);
 }
 
-/* Signs of life, by the launcher's hub or one in process 0. */
+/* Signs of life, by the launcher's hub or one in process 0. The launcher's processes take their
+ * cores here, before they start threads. */
 static Status open_watch(Comm *c, double timeout)
 {
     WatchPlace place;
-    if (!hub_of_launcher(&place)) {
+    if (hub_of_launcher(&place)) {
+        c->whole = cores_bind(c->index, c->count);
+    } else {
         Status status = c->index == 0
                             ? hub_open(c->count, timeout, c->local, &c->hub, &place)
                             : STATUS_OK;
@@ -80,35 +78,35 @@ static Status open_watch(Comm *c, double timeout)
         c, watch_open(&place, c->index, c->count, timeout, c->engine->abort, &c->watch));
 }
 
-/* The engine whose launcher started this process; NULL: none did. */
-static const EngineRow *find_engine(void)
+/* Why processes that were started together cannot meet. */
+static Status cannot_meet(const Started *s)
 {
-    const EngineRow *row;
-    for (int i = 0; (row = engine_row(i)); i++)
-        if (launched(row) > 1)
-            return row;
-    return NULL;
+    if (!s->row)
+        return status_fail(STATUS_USAGE,
+                           "%s started %d processes (%s) without an MPI to meet by. With --mpi=pmix "
+                           "(Open MPI) or --mpi=pmi2 (MPICH) they can; for runs that have nothing to "
+                           "do with each other unset that variable",
+                           s->who, s->count, s->counts);
+    return status_fail(STATUS_PEER, "%s started %d processes, but the module is not there: %s. %s",
+                       s->who, s->count, s->why, s->row->help);
 }
 
 Status comm_open(double timeout, Comm **comm)
 {
-    const EngineRow *row = find_engine();
-    char why[512];
+    Started s;
     *comm = NULL;
-    if (!row)
+    if (!engine_started(&s))
         return STATUS_OK;
-    Comm c = {.engine = engine_load(row, why)};
-    if (!c.engine)
-        return status_fail(STATUS_PEER,
-                           "%s started %d processes, but its module is not there: %s. %s",
-                           row->title, launched(row), why, row->help);
+    if (!s.engine)
+        return cannot_meet(&s);
+    Comm c = {.engine = s.engine};
     TRY(c.engine->start(&c.count, &c.index));
-    if (c.count != launched(row)) {
+    if (c.count != s.count) {
         c.engine->finish();
         return status_fail(STATUS_USAGE,
                            "processes: %s %s says %d, the launcher %d (%s). Was this built with "
-                           "another MPI than that mpirun's?",
-                           row->title, c.engine->version, c.count, launched(row), row->counts);
+                           "another MPI than that launcher's?",
+                           s.row->title, s.engine->version, c.count, s.count, s.counts);
     }
     *comm = mem_zero(1, sizeof **comm);
     **comm = c;
@@ -144,6 +142,11 @@ int comm_place(const Comm *c)
 int comm_host(const Comm *c)
 {
     return c ? c->host : 1;
+}
+
+int comm_whole(const Comm *c)
+{
+    return c ? c->whole : 0;
 }
 
 void comm_list(void *file)

@@ -3,17 +3,25 @@
 #include "base/module.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+typedef enum EngineId {
+#define ENGINE(id, title, module, says, arguments, help) ENGINE_##id,
+#include "comm/engines.def"
+#undef ENGINE
+    ENGINE_none
+} EngineId;
 
 const EngineRow *engine_row(int i)
 {
     static const EngineRow rows[] = {
-#define ENGINE(id, title, module, counts, launcher, arguments, help)                               \
-    {title, module, counts, launcher, arguments, help},
+#define ENGINE(id, title, module, says, arguments, help)                                           \
+    {#id, title, module, says, arguments, help},
 #include "comm/engines.def"
 #undef ENGINE
     };
-    return i >= 0 && i < (int)(sizeof rows / sizeof *rows) ? &rows[i] : NULL;
+    return i >= 0 && i < ENGINE_none ? &rows[i] : NULL;
 }
 
 const CommEngine *engine_load(const EngineRow *row, char why[512])
@@ -30,4 +38,30 @@ const CommEngine *engine_load(const EngineRow *row, char why[512])
     snprintf(why, 512, "%s has contract %u, this program %d: build both together", row->module,
              engine->abi, COMM_ENGINE_ABI);
     return NULL;
+}
+
+bool engine_started(Started *started)
+{
+    static const struct {
+        const char *who, *counts, *sign;
+        EngineId engine;
+    } rows[] = {
+#define STARTER(who, counts, sign, engine) {who, counts, sign, ENGINE_##engine},
+#include "comm/starters.def"
+#undef STARTER
+    };
+    bool any = false;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *count = getenv(rows[i].counts);
+        if (!count || atoi(count) < 2 || (rows[i].sign && !getenv(rows[i].sign)))
+            continue;
+        Started s = {rows[i].who, rows[i].counts, atoi(count), engine_row(rows[i].engine), NULL, ""};
+        s.engine = s.row ? engine_load(s.row, s.why) : NULL;
+        if (!any || s.engine)
+            *started = s;
+        any = true;
+        if (s.engine)
+            return true;
+    }
+    return any;
 }

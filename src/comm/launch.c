@@ -21,49 +21,68 @@
 
 enum { WORDS_MAX = 4096 };
 
-static bool in_path(const char *program)
+/* What starts the processes. */
+typedef struct Job {
+    const EngineRow *row;
+    char launcher[32];
+} Job;
+
+/* Whether `program --version` has the word in its first line. */
+static bool says(const char *program, const char *word)
 {
-    char *path = mem_string(getenv("PATH") ? getenv("PATH") : ""), *rest = path;
-    bool found = false;
-    for (char *folder; !found && (folder = strsep(&rest, ":"));) {
-        char at[4096];
-        snprintf(at, sizeof at, "%s/%s", folder, program);
-        found = access(at, X_OK) == 0;
-    }
-    free(path);
-    return found;
+    char command[64], line[256] = "";
+    snprintf(command, sizeof command, "%s --version 2>/dev/null", program);
+    FILE *f = popen(command, "r");
+    if (!f)
+        return false;
+    if (!fgets(line, sizeof line, f))
+        line[0] = '\0';
+    while (getc(f) != EOF) /* what follows, that it does not die of a closed pipe */
+        ;
+    return pclose(f) == 0 && strstr(line, word) != NULL;
+}
+
+/* The mpirun of an engine in PATH: one of the MPIs there may be plainly that, the others have names
+ * that Debian gives them. */
+static bool find_launcher(Job *job)
+{
+    snprintf(job->launcher, sizeof job->launcher, "mpirun");
+    if (says(job->launcher, job->row->says))
+        return true;
+    snprintf(job->launcher, sizeof job->launcher, "mpirun.%s", job->row->id);
+    return says(job->launcher, job->row->says);
 }
 
 /* The first engine whose module and launcher are both here. */
-static const EngineRow *find_engine(char why[1024])
+static bool find_engine(Job *job, char why[1024])
 {
     size_t at = 0;
     why[0] = '\0';
-    for (int i = 0; engine_row(i); i++) {
-        const EngineRow *row = engine_row(i);
+    for (int i = 0; (job->row = engine_row(i)); i++) {
         char reason[512] = "";
-        if (engine_load(row, reason) && in_path(row->launcher))
-            return row;
+        if (engine_load(job->row, reason) && find_launcher(job))
+            return true;
         if (at < 900)
             at += (size_t)snprintf(why + at, 1024 - at, "%s%s: %.300s. %s", at ? "; " : "",
-                                   row->title, reason[0] ? reason : "its launcher is not in PATH",
-                                   row->help);
+                                   job->row->title,
+                                   reason[0] ? reason : "its launcher is not in PATH",
+                                   job->row->help);
     }
-    return NULL;
+    return false;
 }
 
 /* In the child: becomes mpirun. */
-static _Noreturn void become_launcher(const EngineRow *row, const Launch *l, char **words,
+static _Noreturn void become_launcher(const Job *by, const Launch *l, char **words,
                                       const WatchPlace *place)
 {
-    char *all[WORDS_MAX], number[16], watch[64], *arguments = mem_string(row->arguments);
+    char *all[WORDS_MAX], number[16], watch[64], *arguments = mem_string(by->row->arguments);
     char self[] = "/proc/self/exe", program[4096];
     int n = 0;
     ssize_t length = readlink(self, program, sizeof program - 1);
     program[length > 0 ? length : 0] = '\0';
     snprintf(number, sizeof number, "%d", l->processes);
     snprintf(watch, sizeof watch, "%u:%s", place->port, place->secret);
-    all[n++] = (char *)(uintptr_t)row->launcher;
+    all[n++] = (char *)(uintptr_t)by->launcher;
     all[n++] = (char *)(uintptr_t)"-n";
     all[n++] = number;
     for (char *word = strtok(arguments, " "); word; word = strtok(NULL, " "))
@@ -130,14 +149,14 @@ static Status wait_for_job(const Launch *l, Hub *hub, pid_t job)
     }
 }
 
-static Status run_job(const Launch *l, const EngineRow *row, char **words)
+static Status run_job(const Launch *l, const Job *by, char **words)
 {
     Hub *hub;
     WatchPlace place;
     TRY(hub_open(l->processes, l->timeout, true, &hub, &place));
     pid_t job = fork();
     if (job == 0)
-        become_launcher(row, l, words, &place);
+        become_launcher(by, l, words, &place);
     Status status =
         job > 0 ? wait_for_job(l, hub, job)
                 : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s", strerror(errno));
@@ -150,15 +169,15 @@ static Status run_job(const Launch *l, const EngineRow *row, char **words)
 Status launch_run(const Launch *l, bool *started)
 {
     char why[1024];
-    const EngineRow *row = find_engine(why);
-    *started = row != NULL;
-    if (!row)
+    Job by;
+    *started = find_engine(&by, why);
+    if (!*started)
         return status_fail(STATUS_PEER, "--nproc: no MPI here: %s", why);
-    Status status = run_job(l, row, l->words);
+    Status status = run_job(l, &by, l->words);
     for (int k = 1; status == STATUS_PEER && k <= l->restarts && !atomic_load(l->stop); k++) {
         log_info("a process was lost: restart %d of %d, from the newest checkpoint", k,
                  l->restarts);
-        status = run_job(l, row, l->again);
+        status = run_job(l, &by, l->again);
     }
     return status;
 }

@@ -72,6 +72,16 @@ static void warn_of_math(const Session *s, const SessionOptions *options)
                  math_word(options->on.math), s->name);
 }
 
+/* A driver may count what its process is bound to, and bits depend on the units. */
+static void warn_of_units(const Session *s, const Comm *comm)
+{
+    const DeviceInfo *on = s->plan ? s->plan->info : NULL;
+    if (on && on->caps & CAP_CPU && (int)on->units < comm_whole(comm) && comm_index(comm) == 0)
+        log_warn("each process is bound to its share of %d processors, of which %s sees %u: bits are "
+                 "others than those of one process",
+                 comm_whole(comm), s->name, on->units);
+}
+
 Status session_open(Graph *graph, const SessionOptions *options, Session **out)
 {
     char device[DEVICE_ROOM];
@@ -100,6 +110,7 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
         }
     }
     warn_of_math(s, options);
+    warn_of_units(s, options->plan.comm);
     *out = s;
     return STATUS_OK;
 }
