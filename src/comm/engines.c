@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef enum EngineId {
-#define ENGINE(id, title, module, says, arguments, help) ENGINE_##id,
+#define ENGINE(id, title, module, says, arguments, settings, help) ENGINE_##id,
 #include "comm/engines.def"
 #undef ENGINE
     ENGINE_none
@@ -16,8 +16,8 @@ typedef enum EngineId {
 const EngineRow *engine_row(int i)
 {
     static const EngineRow rows[] = {
-#define ENGINE(id, title, module, says, arguments, help)                                           \
-    {#id, title, module, says, arguments, help},
+#define ENGINE(id, title, module, says, arguments, settings, help)                                 \
+    {#id, title, module, says, arguments, settings, help},
 #include "comm/engines.def"
 #undef ENGINE
     };

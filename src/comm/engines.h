@@ -6,7 +6,7 @@
 #include "comm/engine.h"
 
 typedef struct EngineRow {
-    const char *id, *title, *module, *says, *arguments, *help;
+    const char *id, *title, *module, *says, *arguments, *settings, *help;
 } EngineRow;
 
 /* Row i; NULL behind the last. */

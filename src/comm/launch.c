@@ -75,7 +75,8 @@ static bool find_engine(Job *job, char why[1024])
 static _Noreturn void become_launcher(const Job *by, const Launch *l, char **words,
                                       const WatchPlace *place)
 {
-    char *all[WORDS_MAX], number[16], watch[64], *arguments = mem_string(by->row->arguments);
+    char *all[WORDS_MAX], number[16], watch[64];
+    char *arguments = mem_string(by->row->arguments), *settings = mem_string(by->row->settings);
     char self[] = "/proc/self/exe", program[4096];
     int n = 0;
     ssize_t length = readlink(self, program, sizeof program - 1);
@@ -92,10 +93,8 @@ static _Noreturn void become_launcher(const Job *by, const Launch *l, char **wor
         all[n++] = words[i];
     all[n] = NULL;
     setenv(LAUNCH_WATCH, watch, 1);
-    if (geteuid() == 0) { /* whoever starts this as root means it */
-        setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-        setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-    }
+    for (char *name = strtok(settings, " "); name; name = strtok(NULL, " "))
+        setenv(name, "1", 1);
     sigset_t none;
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
