@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SHOWN __attribute__((visibility("default")))
 
@@ -63,14 +64,18 @@ SHOWN cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t bytes, const
     return set(kernel, index, bytes, value);
 }
 
-/* OTHER_REFUSES: a driver that cannot build what has this among its options. */
+/* OTHER_REFUSES: a driver that cannot build what has this among its options. OTHER_SLOW: one whose first program takes so
+ * many seconds to build. */
 SHOWN cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *devices, const char *options,
                             void(CL_CALLBACK *notify)(cl_program, void *), void *user)
 {
     cl_int (*build)(cl_program, cl_uint, const cl_device_id *, const char *, void(CL_CALLBACK *)(cl_program, void *),
                     void *);
     *(void **)&build = real("clBuildProgram");
-    const char *refused = getenv("OTHER_REFUSES");
+    const char *refused = getenv("OTHER_REFUSES"), *slow = getenv("OTHER_SLOW");
+    static int built;
+    if (slow && !built++)
+        sleep((unsigned)atoi(slow));
     if (refused && options && strstr(options, refused))
         return CL_OUT_OF_RESOURCES;
     return build(program, count, devices, options, notify, user);

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Peers that die, hang or are asked to stop, of runs that `--nproc` started: exit codes, how soon, what is said, and that
-# nothing stays behind and the folder goes on. 20 times each with PACO_FULL=1.
+# nothing stays behind and the folder goes on. PACO_FULL=1: each fault 20 times, each request during a save 5 times.
 set -u
 paco=$1
 . "$(dirname "$0")/tiny_data.sh"
 tiny_begin "$paco"
 export LSAN_OPTIONS=${LSAN_OPTIONS:-}:detect_leaks=0
 export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
-times=1
-[ -z "${PACO_FULL:-}" ] || times=20
+times=1 requests=1
+[ -z "${PACO_FULL:-}" ] || times=20 requests=5
+faults=$(dirname "$paco")/tests/libpeer_faults.so
 job=(train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --save-steps 5 --keep 3 --ranks 2 --device ref --nproc 2
      --peer-timeout 3)
 
@@ -29,35 +30,56 @@ process() { # RANK
     done
 }
 
-begin_with=() # words before the program's
-begin() { # WORDS...: starts the job and waits until it has saved something
-    local i
-    rm -rf "$folder/out"
-    "${begin_with[@]}" "$paco" "${job[@]}" --out "$folder/out" "$@" >"$folder/stdout" 2>"$folder/stderr" &
-    launcher=$!
-    for ((i = 0; i < 300; i++)); do
-        compgen -G "$folder/out/step-*" >/dev/null && return
-        sleep 0.1
+# Words before the program's. Under sanitizers nothing is preloaded, and what needs it is left out.
+before=()
+[ -n "${PACO_SHORT:-}" ] ||
+    before=(env LD_PRELOAD="$faults" HANGS_WHEN="$folder/hang" EXITS_WHEN="$folder/leave" CODES="$folder/code")
+
+# wait_for SECONDS COMMAND...: until it is true; false: it is not so soon.
+wait_for() {
+    local i n=$(($1 * 20))
+    shift
+    for ((i = 0; i < n; i++)); do
+        "$@" && return
+        sleep 0.05
     done
-    fail "the job does not begin"
-    cat "$folder/stderr"
+    return 1
+}
+
+has_saved() { compgen -G "$folder/out/step-*" >/dev/null; }
+is_saving() { [ -e "$folder/saving" ]; }
+has_ended() { ! kill -0 "$launcher" 2>/dev/null; }
+moment() { sleep "$((RANDOM % ${1:-1})).$((RANDOM % 10))"; } # [SECONDS]: a random one
+
+begin() { # WORDS...: starts the job and waits until it has saved something
+    rm -rf "$folder/out" "$folder"/hang.* "$folder"/leave.* "$folder"/code.* "$folder/saving"
+    "${before[@]}" "$paco" "${job[@]}" --out "$folder/out" "$@" >"$folder/stdout" 2>"$folder/stderr" &
+    launcher=$!
+    wait_for 30 has_saved || { fail "the job does not begin"; cat "$folder/stderr"; }
+}
+
+# The same, until a random moment of a save that takes 5 s, longer than the timeout.
+begin_saving() {
+    local -a before=("${before[@]}" SLOW_SAVES="$folder/saving" SLOW_SECONDS=5)
+    begin "$@"
+    wait_for 30 is_saving || { fail "the job does not save again"; cat "$folder/stderr"; }
+    moment 4
 }
 
 ended() { # WHAT CODE SECONDS: the launcher, so soon, with this code, and no process left
-    local begun=$EPOCHREALTIME took i
-    for ((i = 0; i < 600; i++)); do
-        kill -0 "$launcher" 2>/dev/null || break
-        sleep 0.05
-    done
+    local begun=$EPOCHREALTIME took
+    wait_for 30 has_ended
     kill -9 "$launcher" 2>/dev/null && fail "$1: the launcher hangs"
     wait "$launcher"
     local code=$?
     took=$(awk "BEGIN {print $EPOCHREALTIME - $begun}")
     [ $code = "$2" ] || { fail "$1: exit $code instead of $2"; cat "$folder/stderr"; }
     awk "BEGIN {exit !($took > $3)}" && fail "$1: it took $took s, more than $3"
+    awk "BEGIN {exit !($took > ${slowest[$1]:-0})}" && slowest[$1]=$took
     sleep 0.5
     pgrep -f -- "--out $folder/out" >/dev/null && { fail "$1: a process is left"; pkill -9 -f -- "--out $folder/out"; }
 }
+declare -A slowest # seconds, of each WHAT
 
 says() { # WHAT TEXT
     grep -qE -- "$2" "$folder/stderr" || { fail "$1: no line with '$2'"; cat "$folder/stderr"; }
@@ -70,61 +92,120 @@ goes_on() { # WHAT: the folder, in one process
     grep -q 'resumed' "$folder/stderr" || fail "$1: nothing to go on from"
 }
 
-lost() { # WHAT SECONDS SIGNAL [RANK]
-    begin
-    sleep "0.$((RANDOM % 10))"
-    kill -"$3" "$(process "${4:-1}")" || fail "$1: no process ${4:-1}"
+# What happens to a process.
+dies() { kill -KILL "$1"; }
+stops() { kill -STOP "$1"; }
+stops_and_wakes() {
+    kill -STOP "$1"
+    (sleep 4; kill -CONT "$1" 2>/dev/null) &
+}
+leaves() { touch "$folder/leave.$1"; }
+hangs() { touch "$folder/hang.$1"; }
+
+lost() { # WHAT SECONDS RANK FAULT [BEGIN]
+    local victim
+    "${5:-begin}"
+    [ -n "${5:-}" ] || moment
+    victim=$(process "$3")
+    "$4" "$victim" || fail "$1: no process $3"
     ended "$1" 7 "$2"
-    says "$1" "process ${4:-1} on .* is lost: .* at step [0-9]"
+    says "$1" "process $3 on [^ ]+ is lost: .*; it was .*, at step [0-9]"
+    says "$1" "process $((1 - $3)) of 2 on .* Here: .*, at step [0-9]"
+    # Who waits or is waited for long says for what.
+    [ "$4" = dies ] || [ "$4" = leaves ] || says "$1" "waiting for the others, (all-gather|broadcast|sum of gradients)"
     goes_on "$1"
 }
 
-stopped() { # WHAT WHOM SIGNAL
-    begin
+stopped() { # WHAT WHOM SIGNAL [BEGIN]
+    local zero one limit=6
+    "${4:-begin}"
+    [ -z "${4:-}" ] || limit=11 # the save's 5 s
+    zero=$(process 0) one=$(process 1)
     case $2 in
         launcher) kill -"$3" "$launcher" ;;
-        one) kill -"$3" "$(process 1)" ;;
-        all) kill -"$3" "$(process 0)" "$(process 1)" ;;
+        one) kill -"$3" "$one" ;;
+        all) kill -"$3" "$zero" "$one" ;;
     esac
-    ended "$1" 75 6
+    ended "$1" 75 "$limit"
     [ "$(grep -c 'stopped on request' "$folder/stderr")" = 1 ] || { fail "$1: not one line"; cat "$folder/stderr"; }
+    grep -q 'is lost' "$folder/stderr" && { fail "$1: a process is called lost"; cat "$folder/stderr"; }
+    [ -n "${PACO_SHORT:-}" ] || [ "$(cat "$folder/code.$zero" "$folder/code.$one")" = 75$'\n'75 ] ||
+        fail "$1: processes 0 and 1 end with $(cat "$folder/code.$zero" "$folder/code.$one")"
+    "$paco" inspect "$folder/out/last.pth.tar" --quiet --require-crc --strict-finite >"$folder/stdout" 2>&1 ||
+        { fail "$1: the newest checkpoint is not whole"; cat "$folder/stdout"; }
     goes_on "$1"
 }
 
 for ((n = 0; n < times; n++)); do
-    lost "kill -9" 2.5 KILL
+    lost "kill -9" 2 1 dies
     stopped "SIGTERM to the launcher" launcher TERM
     [ -z "${PACO_SHORT:-}" ] || exit $failed
-    lost "SIGSTOP" 6 STOP
-    lost "kill -9 of process 0" 2.5 KILL 0
+    lost "SIGSTOP" 6 1 stops
+    lost "kill -9 of process 0" 2 0 dies
     stopped "SIGUSR1 to one process" one USR1
-    [ -z "${PACO_FULL:-}" ] || stopped "SIGTERM to all" all TERM
+    lost "a loader that hangs" 6 1 hangs
+    [ -n "${PACO_FULL:-}" ] || continue
+    stopped "SIGTERM to all" all TERM
+    lost "exit(0)" 6 1 leaves
+    lost "SIGSTOP of process 0" 6 0 stops
+    lost "SIGSTOP and SIGCONT" 6 1 stops_and_wakes
+    lost "exit(0) of process 0" 6 0 leaves
+    lost "kill -9 during a save" 2 1 dies begin_saving
+    lost "kill -9 of who saves" 2 0 dies begin_saving
+    lost "SIGSTOP during a save" 6 1 stops begin_saving
+    lost "SIGSTOP of who saves" 6 0 stops begin_saving
+    echo "round $((n + 1)) of $times"
+done
+for ((n = 0; n < requests; n++)); do
+    stopped "Ctrl-C during a save" launcher INT begin_saving
+    [ -n "${PACO_FULL:-}" ] || continue
+    stopped "SIGTERM to the launcher during a save" launcher TERM begin_saving
+    stopped "SIGUSR1 to one process during a save" one USR1 begin_saving
+    stopped "SIGTERM to one process during a save" one TERM begin_saving
+    stopped "SIGUSR1 to all during a save" all USR1 begin_saving
+    stopped "SIGTERM to all during a save" all TERM begin_saving
 done
 
-# Each process has its own cores; of too few they have all.
+# A save (5 s, above, too) or a kernel's build that takes longer than the timeout is no loss.
+other=$(dirname "$paco")/tests/libopencl_other_device.so
+if [ -n "${PACO_FULL:-}" ]; then
+    begin_saving
+    wait_for 30 eval '! is_saving'
+    sleep 1
+    kill "$launcher"
+    ended "a long save" 75 6
+    grep -q 'is lost' "$folder/stderr" && { fail "a process that saves for long is called lost"; cat "$folder/stderr"; }
+fi
+if [ -n "${PACO_FULL:-}" ] && [ -e "$other" ]; then
+    OTHER_SLOW=5 LD_PRELOAD=$other "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --device opencl --peer-timeout 3 \
+        --out "$folder/built" >"$folder/stdout" 2>"$folder/stderr" || { fail "a long build: exit $?"; cat "$folder/stderr"; }
+    grep -q 'is lost' "$folder/stderr" && { fail "a process that builds for long is called lost"; cat "$folder/stderr"; }
+fi
+
+# Each process has its own cores; where they are too few, all of them.
 processors() { # RANK
     awk '/^Cpus_allowed_list/ {print $2}' "/proc/$(process "$1")/status"
 }
-if [ "$(nproc)" -gt 1 ]; then
+one=$(awk '/^Cpus_allowed_list/ {print $2}' /proc/self/status)
+one=${one%%[-,]*}
+begin_on_one() {
+    local -a before=("${before[@]}" taskset -c "$one")
     begin
-    [ -n "$(processors 0)" ] && [ "$(processors 0)" != "$(processors 1)" ] ||
-        fail "processes 0 and 1 run on $(processors 0) and $(processors 1)"
-    kill "$launcher"
-    ended "bound processes" 75 6
-    one=$(awk '/^Cpus_allowed_list/ {print $2}' /proc/self/status)
-    one=${one%%[-,]*}
-    begin_with=(taskset -c "$one")
-    begin
+}
+if [ -n "${PACO_FULL:-}" ]; then
+    begin_on_one
     [ "$(processors 0),$(processors 1)" = "$one,$one" ] || fail "on processor $one: $(processors 0) and $(processors 1)"
-    begin_with=()
     kill "$launcher"
     ended "processes on one processor" 75 6
-else
-    echo "skipped: binding to cores: there is one"
 fi
 
 # A rank ten times slower than the other is no lost one.
 begin
+if [ "$(nproc)" = 1 ]; then
+    echo "skipped: binding to cores: there is one"
+elif [ -z "$(processors 0)" ] || [ "$(processors 0)" = "$(processors 1)" ]; then
+    fail "processes 0 and 1 run on $(processors 0) and $(processors 1)"
+fi
 slow=$(process 1)
 for ((i = 0; i < 25; i++)); do
     kill -STOP "$slow" && sleep 0.27 && kill -CONT "$slow" && sleep 0.03
@@ -133,21 +214,6 @@ kill -0 "$launcher" 2>/dev/null || { fail "a slow process ends the job"; cat "$f
 kill "$launcher"
 ended "a slow process" 75 6
 grep -q 'is lost' "$folder/stderr" && fail "a slow process is called lost"
-
-# A loader that hangs at a file.
-hangs=$(dirname "$paco")/tests/libhangs_on.so
-if nm -D "$paco" 2>/dev/null | grep -q __asan_init; then
-    echo "skipped: a loader that hangs: a program with sanitizers"
-else
-    cp "$folder/data/5.png" "$folder/data/gone.png"
-    sed 's/^5.png/gone.png/' "$folder/data/train.txt" >"$folder/data/gone.txt"
-    rm -rf "$folder/out"
-    LD_PRELOAD=$hangs HANGS_ON=gone.png "$paco" "${job[@]}" --train-list "$folder/data/gone.txt" --out "$folder/out" \
-        >"$folder/stdout" 2>"$folder/stderr" &
-    launcher=$!
-    ended "a loader that hangs" 7 12
-    says "a loader that hangs" "process [01] on .* is lost: .*at step [0-9]"
-fi
 
 # A process that is lost twice: the job begins again, twice, and a stop ends it.
 begin --restarts 2
@@ -175,4 +241,9 @@ sleep 1
 kill -0 "$launcher" 2>/dev/null || { fail "strangers end the job"; cat "$folder/stderr"; }
 kill "$launcher"
 ended "after strangers" 75 6
+if [ -n "${PACO_FULL:-}" ]; then
+    for what in "${!slowest[@]}"; do
+        echo "$what: at most ${slowest[$what]} s"
+    done
+fi
 exit $failed

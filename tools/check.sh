@@ -17,7 +17,7 @@ esac
 [ "$mode" = --full ] && export PACO_FULL=1
 [ -z "${PACO_SHARED:-}" ] || PACO_SHARED=$(realpath -m "$PACO_SHARED") # tests run in other folders
 jobs=$(nproc)
-tools/install.sh tests
+tools/install.sh "$([ "$mode" = --full ] && echo full || echo tests)"
 
 build_and_test() { # folder, sanitizers, further formats of images, targets (none: all), further arguments of ctest
     local folder="$1" sanitizers="$2" formats="$3" targets="$4"

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Installs what building, running and testing need on Debian or Ubuntu; elsewhere says what to install.
-# Does nothing where all is there. `install.sh tests` adds what only the tests need.
+# Does nothing where all is there. `install.sh tests` adds what only the tests need, `install.sh full` what their long
+# forms need.
 set -euo pipefail
 
 packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev opencl-headers ocl-icd-opencl-dev
           pocl-opencl-icd libclblast-dev)
-[ "${1:-}" = tests ] && packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps)
+case "${1:-}" in
+    tests|full) packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps) ;;
+esac
+[ "${1:-}" = full ] && packages+=(python3-venv slurmctld slurmd slurm-client munge)
 
 if ! command -v apt-get >/dev/null; then
     cat >&2 <<'TEXT'
