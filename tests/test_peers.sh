@@ -110,9 +110,9 @@ lost() { # WHAT SECONDS RANK FAULT [BEGIN]
     "$4" "$victim" || fail "$1: no process $3"
     ended "$1" 7 "$2"
     says "$1" "process $3 on [^ ]+ is lost: .*; it was .*, at step [0-9]"
-    says "$1" "process $((1 - $3)) of 2 on .* Here: .*, at step [0-9]"
-    # Who waits or is waited for long says for what.
-    [ "$4" = dies ] || [ "$4" = leaves ] || says "$1" "waiting for the others, (all-gather|broadcast|sum of gradients)"
+    # Who hangs is waited for, unless the other one saves.
+    [ "$4" = dies ] || [ "$4" = leaves ] || [ -n "${5:-}" ] ||
+        says "$1" "process $3 on .* is lost: .*, while process $((1 - $3)) waited, (all-gather|sum of gradients)"
     goes_on "$1"
 }
 

@@ -4,6 +4,7 @@
 set -u
 paco=$1
 . "$(dirname "$0")/tiny_data.sh"
+. "$(dirname "$0")/material.sh"
 tiny_begin "$paco"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 # Two of a machine's cores or one: bits depend on a device's units, so processes are not bound to cores.
@@ -160,21 +161,32 @@ evaluates() {
     refused 4 'none: file@0: cannot open'
 }
 
-# `--nproc` binds each process to its share of the cores: the bits are one process's. A driver that counts what it is bound
-# to has others, which is said.
-bound() {
-    local words=("${tiny_options[@]}" --ranks 4 --epochs 1 --warmup 0) other
-    other=$(dirname "$paco")/tests/libopencl_other_device.so
+# `--nproc 2 --ranks 4`, each process bound to its share of the cores, on images of FOLDER (with a list for training and one
+# for the test): tensors, metrics but for times, and reports are one process's.
+photographs() { # FOLDER TRAIN_LIST TEST_LIST WORDS...
+    local words=(train --ranks 4 --epochs 2 --warmup 1 --lr 0.05 --size 32 --data "$1" --train-list "$1/$2" --test-list "$1/$3" "${@:4}")
+    local name
     rm -rf "$folder/one" "$folder/many"
-    "$paco" train "${words[@]}" --out "$folder/one" 2>"$folder/stderr" || { fail "one process"; cat "$folder/stderr"; }
-    "$paco" train "${words[@]}" --nproc 2 --out "$folder/many" 2>"$folder/stderr" || { fail "--nproc 2"; cat "$folder/stderr"; }
-    grep -q warning "$folder/stderr" && { fail "--nproc 2 warns"; cat "$folder/stderr"; }
-    [ "$(tensors "$folder/one")" = "$(tensors "$folder/many")" ] || fail "--nproc 2: other tensors than those of one process"
-    if [ "$(nproc)" -lt 2 ] || [ ! -e "$other" ] || [ -n "${PACO_SHORT:-}" ]; then
-        echo "skipped: a driver that counts the cores of a process: one core, no OpenCL, or under sanitizers"
+    "$paco" "${words[@]}" --out "$folder/one" >"$folder/stdout" 2>"$folder/stderr" || { fail "one process"; cat "$folder/stderr"; }
+    "$paco" "${words[@]}" --nproc 2 --out "$folder/many" >"$folder/stdout" 2>"$folder/stderr" ||
+        { fail "$2, --nproc 2: exit $?"; cat "$folder/stderr"; }
+    grep -q warning "$folder/stderr" && { fail "$2, --nproc 2 warns"; cat "$folder/stderr"; }
+    [ "$(tensors "$folder/one")" = "$(tensors "$folder/many")" ] || fail "$2, --nproc 2: other tensors than those of one process"
+    cmp <(cut -d, -f1-10 "$folder/one/metrics.csv") <(cut -d, -f1-10 "$folder/many/metrics.csv") || fail "$2: other metrics"
+    for name in report.json classes.csv confusion.csv; do
+        cmp "$folder/one/$name" "$folder/many/$name" || fail "$2: other $name"
+    done
+}
+
+# A driver that counts what its process is bound to has other bits, which is said.
+counted() {
+    local other
+    other=$(dirname "$paco")/tests/libopencl_other_device.so
+    if [ "$(nproc)" -lt 2 ] || [ ! -e "$other" ]; then
+        echo "skipped: a driver that counts the cores of a process: one core, or no OpenCL"
         return
     fi
-    OTHER_UNITS=1 LD_PRELOAD=$other "$paco" train "${words[@]}" --nproc 2 --stop-after 1 --out "$folder/counted" \
+    OTHER_UNITS=1 LD_PRELOAD=$other "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --stop-after 1 --out "$folder/counted" \
         >"$folder/stdout" 2>"$folder/stderr"
     status=$?
     refused 75 "bound to its share of $(nproc) processors, of which .* sees 1"
@@ -214,7 +226,6 @@ for engine in "${engines[@]}"; do
     same_bits 2 8 --amp fp16
     same_bits 2 8 --method balanced_softmax
 done
-bound
 # One process on the reference, one on a device: not the same bits, but the same step, and the user is told, once.
 engine=${engines[0]}
 on 2 verify --device ref,opencl step/resnet20_sharp
@@ -224,6 +235,15 @@ if [ -z "${PACO_SHORT:-}" ]; then
     refused 0 'process 1 has other arithmetic than process 0'
     train "$folder/alike" 2 --ranks 2 --device ref32,ref32 --stop-after 1
     grep -q 'other arithmetic' "$folder/stderr" && fail "equal devices are called different"
+fi
+if [ -z "${PACO_SHORT:-}" ]; then
+    photographs "$data/photos_lt" train.txt test.txt --arch resnet20 --batch 32 --queue 128 --recipe randcls_sim
+    counted
+fi
+if [ -n "${PACO_FULL:-}" ] && [ -e "$shared/data/cifar10_lt.tar.xz" ]; then
+    tar -xJf "$shared/data/cifar10_lt.tar.xz" -C "$folder" || fail tar
+    photographs "$folder/cifar10_lt" cifar10_lt_train.txt cifar10_test.txt --arch resnet32 --batch 128 --queue 1024 \
+        --recipe cifar_plain
 fi
 train "$folder/none" 3 --ranks 3 --batch 6 --device ref32,ref32
 refused 2 'process 2 is number 3 of its host, the list has 2'

@@ -111,23 +111,38 @@ static void drop(Peer *peer)
     peer->fd = -1;
 }
 
-/* Process p is lost: all others get to know where it was. */
+/* Where the others wait for process p; "" where none does. */
+static void who_waits(const Hub *h, int p, char text[96])
+{
+    text[0] = '\0';
+    for (int i = 0; i < h->count; i++) {
+        const WatchMessage *m = &h->peers[i].last;
+        if (i != p && h->peers[i].fd >= 0 && m->phase == WATCH_TOGETHER && m->what[0]) {
+            snprintf(text, 96, ", while process %d waited, %s", i, m->what);
+            return;
+        }
+    }
+}
+
+/* Process p is lost: all get to know where it was. It may live: on this host it is ended before it
+ * could call the others lost. */
 static void lose(Hub *h, int p, const char *how)
 {
     Peer *peer = &h->peers[p];
-    char text[256];
-    snprintf(text, sizeof text, "process %d on %s is lost: %s; it was %s%s%s, at step %lld", p,
+    char text[256], waits[96];
+    who_waits(h, p, waits);
+    snprintf(text, sizeof text, "process %d on %s is lost: %s; it was %s%s%s, at step %lld%s", p,
              peer->last.host[0] ? peer->last.host : "an unknown host", how,
              watch_phase_words(peer->last.phase), peer->last.what[0] ? ", " : "", peer->last.what,
-             (long long)peer->last.step);
+             (long long)peer->last.step, waits);
     peer->lost = true;
     if (!atomic_load(&h->lost))
         snprintf(h->first_lost, sizeof h->first_lost, "%s", text);
     atomic_store(&h->lost, 1);
-    drop(peer);
     if (h->local && peer->last.pid > 0)
         kill(peer->last.pid, SIGKILL);
     tell_all(h, WATCH_LOST, p, text);
+    drop(peer);
 }
 
 /* ------------------------------------------------------------------------------------ hearing */

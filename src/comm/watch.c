@@ -131,7 +131,7 @@ static bool obey(Watch *w, WatchMessage *m)
 {
     void (*stop)(void) = atomic_load(&on_stop);
     m->text[sizeof m->text - 1] = '\0';
-    if (m->kind == WATCH_LOST && m->index != w->index)
+    if (m->kind == WATCH_LOST)
         die(w, m->text);
     if (m->kind == WATCH_STOP && stop)
         stop();
