@@ -84,8 +84,8 @@ static Status cannot_meet(const Started *s)
     if (!s->row)
         return status_fail(STATUS_USAGE,
                            "%s started %d processes (%s) without an MPI to meet by. With --mpi=pmix "
-                           "(Open MPI) or --mpi=pmi2 (MPICH) they can; for runs that have nothing to "
-                           "do with each other unset that variable",
+                           "(Open MPI) or --mpi=pmi2 (MPICH) they can; for runs that have nothing "
+                           "to do with each other unset that variable",
                            s->who, s->count, s->counts);
     return status_fail(STATUS_PEER, "%s started %d processes, but the module is not there: %s. %s",
                        s->who, s->count, s->why, s->row->help);

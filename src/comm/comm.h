@@ -30,7 +30,7 @@ int comm_place(const Comm *comm);
 /* How many processes a host has, where all hosts have as many and neighbours are together; else all
  * count as one host's. */
 int comm_host(const Comm *comm);
-/* Of how many processors of the host this process is bound to its share (`--nproc`); 0: it is not. */
+/* Of how many processors this process is bound to its share (`--nproc`); 0: it is not. */
 int comm_whole(const Comm *comm);
 /* Prints every engine: whether its module is there, and why not. */
 void comm_list(void *file);

@@ -55,7 +55,8 @@ bool engine_started(Started *started)
         const char *count = getenv(rows[i].counts);
         if (!count || atoi(count) < 2 || (rows[i].sign && !getenv(rows[i].sign)))
             continue;
-        Started s = {rows[i].who, rows[i].counts, atoi(count), engine_row(rows[i].engine), NULL, ""};
+        Started s = {.who = rows[i].who, .counts = rows[i].counts, .count = atoi(count)};
+        s.row = engine_row(rows[i].engine);
         s.engine = s.row ? engine_load(s.row, s.why) : NULL;
         if (!any || s.engine)
             *started = s;

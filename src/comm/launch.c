@@ -1,6 +1,5 @@
 /* mpirun runs in a session of its own: what a terminal sends to this one's goes to the launcher
  * alone, which asks the processes over the hub. */
-#define _GNU_SOURCE /* environ */
 #include "comm/launch.h"
 
 #include "base/arena.h"
@@ -10,7 +9,6 @@
 #include "comm/watch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
