@@ -66,6 +66,18 @@ plain() { # ENGINE MPIRUN OTHER_MPIRUN: `mpirun` is that of the engine, or the o
     [ $? = 7 ] && grep -q 'no MPI here' "$folder/stderr" || { fail "$1: the mpirun of another MPI"; cat "$folder/stderr"; }
 }
 
+# An mpirun that ends before there is a process: its code, or success, is no result.
+if has openmpi; then
+    mkdir "$folder/broken"
+    printf '#!/bin/sh\n[ "$1" != --version ] || exec echo "mpirun (Open MPI)"\nexit $BROKEN\n' >"$folder/broken/mpirun"
+    chmod +x "$folder/broken/mpirun"
+    for code in 0 1 7 213; do
+        BROKEN=$code PATH=$folder/broken:$PATH "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 >"$folder/stdout" 2>"$folder/stderr"
+        [ $? = 7 ] && [ "$(cat "$folder/stderr")" = "paco: error: --nproc: mpirun ended with exit code $code, before a process was \
+there" ] || { fail "an mpirun that ends with $code"; cat "$folder/stderr"; }
+    done
+fi
+
 if has openmpi && has mpich && command -v mpirun.openmpi >/dev/null && command -v mpirun.mpich >/dev/null; then
     plain mpich mpirun.mpich mpirun.openmpi
 else

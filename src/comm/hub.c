@@ -42,7 +42,8 @@ struct Hub {
     char secret[33], first_lost[256]; /* the text: written once, before `lost` */
     Peer *peers;                      /* [count] */
     Peer strangers[STRANGERS];
-    atomic_int stop, end, lost, there; /* lost: some are; there: how many are connected */
+    atomic_int stop, end;
+    atomic_int lost, there, came; /* some are; how many are connected; some once were */
     bool told_stop, running, local;
     pthread_t thread;
 };
@@ -171,6 +172,7 @@ static void welcome(Hub *h, Peer *stranger)
     peer->last.host[sizeof peer->last.host - 1] = peer->last.what[0] = '\0';
     peer->seen = peer->moved = clock_seconds();
     stranger->fd = -1;
+    atomic_store(&h->came, 1);
 }
 
 static void hear(Hub *h, int p)
@@ -379,6 +381,11 @@ const char *hub_lost(Hub *h)
 bool hub_empty(Hub *h)
 {
     return atomic_load(&h->there) == 0;
+}
+
+bool hub_came(Hub *h)
+{
+    return atomic_load(&h->came) != 0;
 }
 
 void hub_stop(Hub *h)

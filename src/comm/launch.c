@@ -98,21 +98,39 @@ static _Noreturn void become_launcher(const Job *by, const Launch *l, char **wor
     pthread_sigmask(SIG_SETMASK, &none, NULL);
     setsid();
     execvp(all[0], all);
+    log_error("--nproc: cannot start %s: %s", all[0], strerror(errno));
     _exit(STATUS_PEER);
 }
 
-/* One of this program's codes; else what became of the job is not known: a process was lost. */
-static Status status_of(int wait_status)
+/* One of this program's codes; false: it is none. */
+static bool is_code(int code, Status *status)
 {
     static const Status known[] = {
 #define X(name, code, meaning) STATUS_##name,
         STATUS_LIST(X)
 #undef X
     };
-    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if ((int)known[i] == code)
-            return known[i];
+        if ((int)known[i] == code) {
+            *status = known[i];
+            return true;
+        }
+    return false;
+}
+
+/* What became of the job whose launcher ended. Where the processes did not say it, this does. */
+static Status status_of(const Job *by, Hub *hub, int wait_status)
+{
+    Status status;
+    bool exited = WIFEXITED(wait_status);
+    int code = exited ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status);
+    if (hub_lost(hub))
+        return STATUS_PEER;
+    bool said = hub_came(hub) || (code != STATUS_OK && code != STATUS_PEER);
+    if (exited && said && is_code(code, &status))
+        return status;
+    log_error("--nproc: %s ended %s %d%s", by->launcher, exited ? "with exit code" : "by signal", code,
+              hub_came(hub) ? "" : ", before a process was there");
     return STATUS_PEER;
 }
 
@@ -123,13 +141,13 @@ static void pause_for(double seconds)
 
 /* Waits for the job. Once a process is lost and the others are gone, too, it does not wait for a
  * launcher that takes seconds to notice. */
-static Status wait_for_job(const Launch *l, Hub *hub, pid_t job)
+static Status wait_for_job(const Job *by, const Launch *l, Hub *hub, pid_t job)
 {
     int wait_status;
     double lost = 0;
     for (bool told = false;;) {
         if (waitpid(job, &wait_status, WNOHANG) == job)
-            return hub_lost(hub) ? STATUS_PEER : status_of(wait_status);
+            return status_of(by, hub, wait_status);
         if (!told && atomic_load(l->stop)) {
             hub_stop(hub);
             told = true;
@@ -155,7 +173,7 @@ static Status run_job(const Launch *l, const Job *by, char **words)
     if (job == 0)
         become_launcher(by, l, words, &place);
     Status status =
-        job > 0 ? wait_for_job(l, hub, job)
+        job > 0 ? wait_for_job(by, l, hub, job)
                 : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s", strerror(errno));
     if (hub_lost(hub)) /* what the others said may have been lost with their launcher */
         log_error("%s. Checkpoints are whole: --resume auto goes on", hub_lost(hub));

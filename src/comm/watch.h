@@ -49,8 +49,9 @@ typedef struct Hub Hub;
 Status hub_open(int count, double timeout, bool local, Hub **hub, WatchPlace *place);
 /* Who was lost first, and how: a text that lives as long as the hub; NULL: nobody. */
 const char *hub_lost(Hub *hub);
-/* Whether no process is there any more. */
+/* Whether no process is there any more; whether one ever was. */
 bool hub_empty(Hub *hub);
+bool hub_came(Hub *hub);
 /* Asks all processes to stop, as a signal to each of them would. */
 void hub_stop(Hub *hub);
 /* Waits until all have left, or `wait` is false. */
