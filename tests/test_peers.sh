@@ -145,7 +145,7 @@ for ((n = 0; n < times; n++)); do
     lost "SIGSTOP" 6 1 stops
     lost "kill -9 of process 0" 2 0 dies
     stopped "SIGUSR1 to one process" one USR1
-    with=(--batch 2) # quick steps: what was loaded before is trained with first
+    with=(--batch 4 --size 8) # quick steps: what was loaded before is trained with first
     lost "a loader that hangs" 6 1 hangs
     with=()
     [ -n "${PACO_FULL:-}" ] || continue
