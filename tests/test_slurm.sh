@@ -65,11 +65,13 @@ CONF
     done
     return 1
 }
-slurm_up >"$folder/stdout" 2>&1 || skip "Slurm does not start here: $(tail -n 1 "$folder/stdout" "$slurm/slurmd.log" | tr '\n' ' ')"
+slurm_up >"$folder/stdout" 2>&1 ||
+    skip "Slurm does not start here: $(tail -n 1 "$folder/stdout" "$slurm/slurmd.log" | tr '\n' ' ')"
 
 same_tensors() { # WHAT OUT OUT
-    "$paco" convert "$2/last.pth.tar" "$folder/a.safetensors" >/dev/null && "$paco" convert "$3/last.pth.tar" "$folder/b.safetensors" \
-        >/dev/null && cmp "$folder/a.safetensors" "$folder/b.safetensors" || fail "$1: other tensors than those of one process"
+    "$paco" convert "$2/last.pth.tar" "$folder/a.safetensors" >/dev/null &&
+        "$paco" convert "$3/last.pth.tar" "$folder/b.safetensors" >/dev/null &&
+        cmp "$folder/a.safetensors" "$folder/b.safetensors" || fail "$1: other tensors than those of one process"
 }
 
 # The MPI that srun speaks with, and the engine that it needs.
@@ -110,7 +112,8 @@ lives() { # WAY
         [ -n "$state" ] && [ "$state" != COMPLETED ] && [ "$state" != FAILED ] || break
         sleep 1
     done
-    grep -q 'stopped on request' "$folder/$1.log" && grep -q 'resumed' "$folder/$1.log" && grep -q '^trained in' "$folder/$1.log" ||
+    grep -q 'stopped on request' "$folder/$1.log" && grep -q 'resumed' "$folder/$1.log" &&
+        grep -q '^trained in' "$folder/$1.log" ||
         { fail "$1: the job does not go on to its end (${state:-gone})"; cat "$folder/$1.log"; return; }
     same_tensors "a job of several lives, $1" "$folder/long" "$folder/job_$1"
     echo "$1: $(grep -c 'stopped on request' "$folder/$1.log") times stopped, requeued and gone on"
