@@ -1,12 +1,15 @@
 /* The CUDA backend: the functions of the contract (device/backend.h). */
 #include "conv.h"
 #include "gemm.h"
+#include "group.h"
 #include "kernel.h"
 #include "memory.h"
+#include "nccl.h"
 #include "open.h"
 #include "paper.h"
 #include "replay.h"
 #include "transfer.h"
+#include "wait.h"
 
 #include "base/arena.h"
 
@@ -80,7 +83,7 @@ static Status step_prepare(Device *device, Step *step)
 /* Work that still uses it may be on its way. */
 static void step_discard(Device *device, Step *step)
 {
-    cudaStreamSynchronize(device->stream);
+    wait_stream(device, device->stream, step->name);
     replay_drop(device, step);
     prepared_free(step->prepared);
     step->prepared = NULL;
@@ -88,8 +91,7 @@ static void step_discard(Device *device, Step *step)
 
 static Status steps_sync(Device *device)
 {
-    CUDA_TRY(cudaStreamSynchronize(device->stream), "waiting for the device");
-    return STATUS_OK;
+    return wait_stream(device, device->stream, "waiting for the device");
 }
 
 static Status step_elapsed(Device *device, const Step *step, double *seconds)
@@ -127,6 +129,12 @@ static const Backend backend = {
     .discard = step_discard,
     .run = replay_run,
     .sync = steps_sync,
+    .groups = nccl_groups,
+    .group_id = nccl_group_id,
+    .join = group_join,
+    .leave = group_leave,
+    .exchange = group_exchange,
+    .settle = group_settle,
     .elapsed = step_elapsed,
 };
 

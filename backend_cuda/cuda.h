@@ -3,6 +3,8 @@
  * The files stand in layers; each includes and calls only those above it.
  *
  *   cuda             the device handle and errors
+ *   nccl             NCCL, loaded at run time
+ *   wait             waiting for the device, and for other processes
  *   memory, transfer buffers, COPY and FILL steps; writes, reads, fetches
  *   kernel           steps of kernels.def: one launch each
  *   properties       what cuDNN is told of the device
@@ -10,6 +12,7 @@
  *   cudnn            one convolution as cuDNN's graph: its plans
  *   conv             convolutions: choosing a plan, packed weights, what comes after
  *   gemm             matrix products by cuBLASLt
+ *   group            what processes do together
  *   replay           running ranges of steps, recorded as graphs
  *   discover, open   which devices there are; opening one
  *   backend          the functions of the contract */
@@ -59,6 +62,9 @@ enum { SMALL_WRITES = 64, LARGE_WRITES = 2 };
 /* A range of steps that ran (replay.h). */
 typedef struct Replay Replay;
 
+/* The processes that it exchanges values with (wait.h). */
+typedef struct Group Group;
+
 struct Device {
     DeviceInfo info;
     cudaStream_t stream, uploads; /* uploads: of large writes, which wait for nothing */
@@ -68,6 +74,7 @@ struct Device {
     Landing landings[LARGE_WRITES]; /* of the large slots */
     uint64_t small_turn, large_turn;
     Replay *replays;
+    Group *group; /* NULL: none */
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;
     cudnnBackendDescriptor_t properties; /* of the device, as cuDNN wants to know them */

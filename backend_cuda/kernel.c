@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "block.h"
+#include "device/kernel_args.h"
 #include "device/kernels.h"
 
 #include <string.h>
@@ -38,7 +39,7 @@ static uint32_t block_of(uint32_t items)
     return threads;
 }
 
-Status launch_run(Device *device, const Launch *l, const char *name)
+static Status launch(cudaStream_t stream, const Launch *l, const char *name)
 {
     enum { OFFSET_ABSENT = -1 };
     char *buffers[STEP_MAX_REFS];
@@ -51,8 +52,27 @@ Status launch_run(Device *device, const Launch *l, const char *name)
         parameters[2 * i + 1] = &offsets[i];
     }
     parameters[2 * l->count] = (void *)(uintptr_t)l->args;
-    CUDA_TRY(cudaLaunchKernel(l->function, l->grid, l->block, parameters, 0, device->stream), name);
+    CUDA_TRY(cudaLaunchKernel(l->function, l->grid, l->block, parameters, 0, stream), name);
     return STATUS_OK;
+}
+
+Status launch_run(Device *device, const Launch *l, const char *name)
+{
+    return launch(device->stream, l, name);
+}
+
+Status kernel_add(Device *device, cudaStream_t stream, Ref left, Ref right, Ref sum, int64_t n)
+{
+    const int64_t each = BLOCK_MAX * device_lanes(&device->info), blocks = (n + each - 1) / each,
+                  most = 16 * (int64_t)device->info.units;
+    const RangeArgs args = {.n = (long)n};
+    Launch l = {.function = tables[DTYPE_F32][KERNEL_add],
+                .grid = {(unsigned)(blocks < most ? blocks : most), 1, 1},
+                .block = {BLOCK_MAX, 1, 1},
+                .count = 3,
+                .refs = {left, right, sum}};
+    memcpy(l.args, &args, sizeof args);
+    return n == 0 ? STATUS_OK : launch(stream, &l, "add");
 }
 
 static Status run(Device *device, const Step *step, const void *own)

@@ -17,5 +17,7 @@ typedef struct Launch {
     _Alignas(8) uint8_t args[KERNEL_ARGS_MAX];
 } Launch;
 Status launch_run(Device *device, const Launch *launch, const char *name);
+/* sum = left + right, n floats each, in a stream; sum may be one of them. */
+Status kernel_add(Device *device, cudaStream_t stream, Ref left, Ref right, Ref sum, int64_t n);
 
 #endif

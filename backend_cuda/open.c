@@ -1,11 +1,13 @@
 #include "open.h"
 
 #include "cudnn.h"
+#include "group.h"
 #include "memory.h"
 #include "paper.h"
 #include "properties.h"
 #include "replay.h"
 #include "transfer.h"
+#include "wait.h"
 
 #include "base/arena.h"
 #include "device/words.h"
@@ -119,9 +121,10 @@ void open_close(Device *device)
     if (!device)
         return;
     if (device->stream)
-        cudaStreamSynchronize(device->stream);
+        wait_stream(device, device->stream, "the last steps");
     if (device->uploads)
-        cudaStreamSynchronize(device->uploads);
+        wait_stream(device, device->uploads, "the last writes");
+    group_leave(device);
     replay_drop(device, NULL);
     transfer_close(device);
     cudnn_release(device);

@@ -3,6 +3,8 @@
  * only the copy from there to where it belongs waits for its turn. */
 #include "transfer.h"
 
+#include "wait.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 
@@ -53,18 +55,19 @@ static Status make_landing(Landing *l, uint64_t bytes)
 }
 
 /* The slot whose turn it is, once its last write is done. */
-static Status next_slot(Slot *slots, int count, uint64_t *turn, uint64_t bytes, Slot **slot)
+static Status next_slot(Device *device, Slot *slots, int count, uint64_t *turn, uint64_t bytes,
+                        Slot **slot)
 {
     *slot = &slots[(*turn)++ % (uint64_t)count];
     if ((*slot)->done)
-        CUDA_TRY(cudaEventSynchronize((*slot)->done), "write");
+        TRY(wait_event(device, (*slot)->done, "write"));
     return make_room(*slot, bytes);
 }
 
 static Status write_small(Device *device, void *to, const void *from, uint64_t bytes)
 {
     Slot *s;
-    TRY(next_slot(device->small, SMALL_WRITES, &device->small_turn, bytes, &s));
+    TRY(next_slot(device, device->small, SMALL_WRITES, &device->small_turn, bytes, &s));
     memcpy(s->memory, from, bytes);
     CUDA_TRY(cudaMemcpyAsync(to, s->memory, bytes, cudaMemcpyHostToDevice, device->stream),
              "write");
@@ -75,7 +78,7 @@ static Status write_small(Device *device, void *to, const void *from, uint64_t b
 static Status write_large(Device *device, void *to, const void *from, uint64_t bytes)
 {
     Slot *s;
-    TRY(next_slot(device->large, LARGE_WRITES, &device->large_turn, bytes, &s));
+    TRY(next_slot(device, device->large, LARGE_WRITES, &device->large_turn, bytes, &s));
     Landing *l = &device->landings[s - device->large];
     TRY(make_landing(l, bytes));
     memcpy(s->memory, from, bytes);
@@ -105,8 +108,7 @@ Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes)
 {
     CUDA_TRY(cudaMemcpyAsync(to, place_of(from), bytes, cudaMemcpyDeviceToHost, device->stream),
              "read");
-    CUDA_TRY(cudaStreamSynchronize(device->stream), "read");
-    return STATUS_OK;
+    return wait_stream(device, device->stream, "read");
 }
 
 /* A free ticket with memory of that size. */
@@ -145,7 +147,7 @@ Status transfer_wait(Device *device, int ticket, void *to)
 {
     Slot *s = &device->fetches[ticket];
     CHECKF(s->held, "no fetch has the ticket %d", ticket);
-    CUDA_TRY(cudaEventSynchronize(s->done), "fetch");
+    TRY(wait_event(device, s->done, "fetch"));
     memcpy(to, s->memory, s->held);
     s->held = 0;
     return STATUS_OK;

@@ -27,6 +27,10 @@ struct Comm {
     bool local;      /* all on one host */
     bool wide, fast;
     CommTimes times;
+    double timeout;      /* seconds */
+    const char *outside; /* what is waited for outside of here; since when, and in which phase */
+    double outside_since;
+    WatchPhase outside_of;
     Hub *hub; /* of process 0, where the launcher has none */
     Watch *watch;
 };
@@ -99,7 +103,7 @@ Status comm_open(double timeout, Comm **comm)
         return STATUS_OK;
     if (!s.engine)
         return cannot_meet(&s);
-    Comm c = {.engine = s.engine};
+    Comm c = {.engine = s.engine, .timeout = timeout};
     TRY(c.engine->start(&c.count, &c.index));
     if (c.count != s.count) {
         c.engine->finish();
@@ -163,14 +167,18 @@ void comm_list(void *file)
 
 /* ------------------------------------------------------------------------------------ transfers */
 
-/* The engine fails before the signs of life tell who is lost. */
-static _Noreturn void lost(Comm *c)
+/* What moves bytes fails before the signs of life tell who is lost. */
+_Noreturn void comm_lost(Comm *c, const char *why)
 {
     nanosleep(&(struct timespec){.tv_sec = 2}, NULL); /* which they soon do, and end this process */
-    fprintf(stderr, "paco: error: process %d of %d: a peer is lost: MPI cannot reach it\n",
-            c->index, c->count);
+    fprintf(stderr, "paco: error: process %d of %d: a peer is lost: %s\n", c->index, c->count, why);
     c->engine->abort(STATUS_PEER);
     _exit(STATUS_PEER);
+}
+
+static _Noreturn void lost(Comm *c)
+{
+    comm_lost(c, "MPI cannot reach it");
 }
 
 static int begun(Comm *c, int transfer)
@@ -208,6 +216,29 @@ void comm_wait(Comm *c, const int *transfers, int count)
             sleep = sleep * 2 < SLEEP_MOST_NS ? sleep * 2 : SLEEP_MOST_NS;
         }
     c->times.waited += clock_seconds() - began;
+}
+
+void comm_waits(Comm *c, const char *what)
+{
+    if (c->outside) {
+        watch_enter(c->outside_of, NULL);
+        c->times.waited += clock_seconds() - c->outside_since;
+    }
+    c->outside = what;
+    if (what) {
+        c->outside_of = watch_enter(WATCH_TOGETHER, what);
+        c->outside_since = clock_seconds();
+    }
+}
+
+double comm_patience(const Comm *c)
+{
+    return watch_limit(WATCH_DEVICE) * c->timeout;
+}
+
+double comm_timeout(const Comm *c)
+{
+    return c->timeout;
 }
 
 CommTimes comm_times(const Comm *c)

@@ -64,6 +64,13 @@ void comm_add(Comm *comm, void *data, size_t count);
 int comm_send(Comm *comm, const void *data, size_t bytes, int to);
 int comm_receive(Comm *comm, void *data, size_t bytes, int from);
 void comm_wait(Comm *comm, const int *transfers, int count);
+/* Where the others are waited for outside these calls: what for (a literal), NULL once that ends;
+ * seconds that it may take; the timeout of comm_open; and that it failed, and how: ends the process
+ * as a lost peer does. */
+void comm_waits(Comm *comm, const char *what);
+double comm_patience(const Comm *comm);
+double comm_timeout(const Comm *comm);
+_Noreturn void comm_lost(Comm *comm, const char *why);
 
 /* Seconds so far, of this process. */
 typedef struct CommTimes {

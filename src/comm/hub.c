@@ -251,11 +251,6 @@ static void read_all(Hub *h)
 
 static void judge(Hub *h, int p)
 {
-    static const int limits[] = {
-#define X(name, words, limit) limit,
-        WATCH_PHASE_LIST(X)
-#undef X
-    };
     Peer *peer = &h->peers[p];
     double now = clock_seconds();
     char how[80];
@@ -266,8 +261,7 @@ static void judge(Hub *h, int p)
             lose(h, p, "it never came");
         return;
     }
-    int phase = peer->last.phase >= 0 && peer->last.phase < WATCH_PHASES ? peer->last.phase : 0;
-    double still = limits[phase] * h->timeout;
+    double still = watch_limit(peer->last.phase) * h->timeout;
     if (now - peer->seen > h->timeout) {
         snprintf(how, sizeof how, "no sign of life for %g s", h->timeout);
         lose(h, p, how);

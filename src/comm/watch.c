@@ -54,6 +54,16 @@ void watch_on_stop(void (*stop)(void))
     atomic_store(&on_stop, stop);
 }
 
+int watch_limit(int of)
+{
+    static const int limits[] = {
+#define X(name, words, limit) limit,
+        WATCH_PHASE_LIST(X)
+#undef X
+    };
+    return of >= 0 && of < WATCH_PHASES ? limits[of] : limits[0];
+}
+
 const char *watch_phase_words(int of)
 {
     static const char *const words[] = {

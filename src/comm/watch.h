@@ -32,6 +32,8 @@ typedef enum WatchPhase {
 void watch_tick(void);
 /* Enters a phase; returns the one before, to go back to. `what` (a literal) may be NULL. */
 WatchPhase watch_enter(WatchPhase phase, const char *what);
+/* How many times the timeout a process may be in a phase without moving; 0: for ever. */
+int watch_limit(int phase);
 /* The step that runs, for messages. */
 void watch_step(int64_t step);
 

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI = 9, STEP_MAX_REFS = 15, KERNEL_ARGS_MAX = 256 };
+enum { BACKEND_ABI = 10, STEP_MAX_REFS = 15, KERNEL_ARGS_MAX = 256 };
 
 typedef struct Buffer Buffer; /* the backend's own: memory on a device */
 typedef struct Device Device; /* the backend's own: an opened device with its queue and programs */
@@ -114,9 +114,9 @@ typedef struct FillDesc {
     uint32_t pattern; /* 32 bits, repeated */
 } FillDesc;
 
-/* COMM: what processes do together; backends never see it. GATHER: refs are values of rows, rank
- * after rank; each process brings its own. SUM: refs are partial sums of a vector of floats, as
- * ranks_nodes lists them; the first becomes the sum over all ranks. */
+/* COMM: what processes do together; backends see it as ranges alone (GroupRange). GATHER: refs are
+ * values of rows, rank after rank; each process brings its own. SUM: refs are partial sums of a
+ * vector of floats, as ranks_nodes lists them; the first becomes the sum over all ranks. */
 typedef enum CommOp { COMM_GATHER, COMM_SUM } CommOp;
 
 typedef struct Step {
@@ -238,6 +238,34 @@ static inline float device_grad_scale(DType type, int64_t pixels)
     return type == DTYPE_F16 ? (float)ldexp(1, -ilogb((double)pixels) / 2) : 1;
 }
 
+/* ------------------------------------------------------------------------------------ groups */
+
+enum { GROUP_ID = 128, GROUP_TEXT = 200 };
+
+/* Processes that move values between their devices without the host's memory; each has one device.
+ */
+typedef struct DeviceGroup {
+    int count, index;     /* how many there are, and which of them this one is */
+    uint8_t id[GROUP_ID]; /* of group_id, the same in all */
+    /* The tree of a sum. Process p brings pieces[p] partial sums; behind piece i of all processes,
+     * in their order, the last two sums become one merges[i] times, and one is left in the end. */
+    const int *pieces, *merges;
+    int64_t longest; /* floats: no range of a sum is longer */
+    double patience, joining; /* seconds that a collective, and joining, may take */
+    /* Called while calls of the backend wait for other processes: what they wait for (a literal),
+     * NULL once they go on; and where a collective fails or takes too long: does not return. */
+    void (*waits)(void *owner, const char *what);
+    void (*lost)(void *owner, const char *why);
+    void *owner;
+} DeviceGroup;
+
+/* What an exchange moves. GATHER: refs[0] holds the rows of all processes, `count` bytes of each;
+ * this one's are there. SUM: the refs are this process's partial sums of `count` floats. */
+typedef struct GroupRange {
+    Ref refs[STEP_MAX_REFS];
+    int64_t count;
+} GroupRange;
+
 /* How to open a device. Strings may be NULL. */
 typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */
@@ -297,6 +325,22 @@ typedef struct Backend {
     void (*discard)(Device *device, Step *step);
     Status (*run)(Device *device, const Step *steps, int count);
     Status (*sync)(Device *device);
+
+    /* Groups. All of these NULL: the backend has none.
+     * Whether it can have them here: by what ("NCCL 2.28.9"), or why not, in `text`. */
+    bool (*groups)(char text[GROUP_TEXT]);
+    /* What all processes of a new group join it by: one of them makes it. */
+    Status (*group_id)(uint8_t id[GROUP_ID]);
+    /* Joins, at the same time as the others; leaves, once nothing is on its way. STATUS_DEVICE, with
+     * the reason, where it cannot be joined. Closing a device leaves, too. */
+    Status (*join)(Device *device, const DeviceGroup *group);
+    void (*leave)(Device *device);
+    /* Begins to exchange what the steps before it compute, and returns at once. All processes make
+     * the same calls in the same order. Steps that follow may run beside it: they may not touch its
+     * ranges before `settle`, behind which the results of all exchanges are there. `fast`: a sum in
+     * any order. */
+    Status (*exchange)(Device *device, CommOp op, bool fast, const GroupRange *ranges, int count);
+    Status (*settle)(Device *device);
 
     /* Profiling: seconds each of the last run's steps took, with options.profile. STATUS_DEVICE
      * otherwise. */

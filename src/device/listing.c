@@ -47,6 +47,19 @@ static void print_device(const BackendRow *row, int index, FILE *out)
     print_info(&info, out);
 }
 
+/* Whether processes can exchange values between the backend's devices. */
+static void print_groups(const BackendRow *row, FILE *out)
+{
+    char text[GROUP_TEXT];
+    if (!row->backend || !row->backend->groups)
+        return;
+    bool there = row->backend->groups(text);
+    fprintf(out, "%s  %s%s\n", row->name,
+            there ? "processes exchange gradients between its devices by "
+                  : "processes exchange gradients through the host's memory: ",
+            text);
+}
+
 static void print_paper(const BackendRow *row, int i, FILE *out)
 {
     const DeviceOptions options = {.plan_only = true};
@@ -71,6 +84,7 @@ void registry_list(FILE *out)
             fprintf(out, "%s  absent: %s\n", row->name, row->why);
         for (int d = 0; d < row->devices; d++)
             print_device(row, d, out);
+        print_groups(row, out);
         for (int p = 0; row->backend && row->backend->papers && row->backend->papers[p]; p++)
             print_paper(row, p, out);
     }

@@ -1,8 +1,7 @@
 /* Finds backend modules, checks that they speak this contract, and opens devices by name. */
 #include "device/registry.h"
 
-#include "device/libraries.h"
-
+#include "base/libraries.h"
 #include "base/log.h"
 #include "base/module.h"
 

@@ -2,8 +2,8 @@
  * values in their logical order, so that devices of all kinds understand each other.
  *
  * Gradients travel while the device computes others: the last turn of QUERY is launched in pieces,
- * and behind each goes the late read of the part of the gradients (comm/sum.h) that it completes.
- * REDUCE then waits for one part after another. */
+ * and behind each goes the late read of the part of the gradients (comm/sum.h) that it completes, or
+ * its sum by a group of devices (plan/group.c). REDUCE then waits for one part after another. */
 #include "base/arena.h"
 #include "comm/sum.h"
 #include "comm/watch.h"
@@ -78,6 +78,35 @@ static Range range_at(const Exchange *x, int piece, int64_t at, int64_t end)
     return (Range){{first.buf, off}, (stop < end ? stop : end) - at};
 }
 
+int exchange_parts(const Exchange *x)
+{
+    return x->parts;
+}
+
+/* What lies together in all pieces. */
+static GroupRange group_range(const Exchange *x, int64_t at, int64_t end)
+{
+    GroupRange all = {.count = end - at};
+    for (int piece = 0; piece < x->steps->refs_count; piece++) {
+        Range range = range_at(x, piece, at, at + all.count);
+        all.refs[piece] = range.place;
+        all.count = range.count;
+    }
+    return all;
+}
+
+int exchange_ranges(const Exchange *x, int i, GroupRange **ranges)
+{
+    SumPart part = sum_part(length(x), i);
+    int n = 0;
+    *ranges = NULL;
+    for (int64_t at = part.at, end = part.at + part.count; at < end; at += (*ranges)[n++].count) {
+        *ranges = mem_grow(*ranges, (size_t)(n + 1) * sizeof **ranges);
+        (*ranges)[n] = group_range(x, at, end);
+    }
+    return n;
+}
+
 /* ------------------------------------------------------------------------------------ late reads
  */
 
@@ -134,8 +163,10 @@ static Status launch_pieces(Exchange *x, int from, int end)
             TRY(plan->backend->run(plan->device, plan->steps + from, to - from));
         from = to;
         if (i < x->parts)
-            TRY(fetch_part(x, i));
+            TRY(plan->grouped ? group_sum(plan, i) : fetch_part(x, i));
     }
+    if (plan->grouped)
+        return STATUS_OK;
     return plan->backend->fetch(plan->device, plan_ref(plan, plan->graph->values[plan->state]),
                                 sizeof(StepState), &x->end);
 }
@@ -230,7 +261,10 @@ Status exchange_run(Plan *plan, int first, int count)
 {
     if (!plan->comm)
         return STATUS_OK;
-    if (plan->steps[first].comm == COMM_SUM)
+    bool sum = plan->steps[first].comm == COMM_SUM;
+    if (plan->grouped)
+        return sum ? plan->backend->settle(plan->device) : group_gather(plan, first, count);
+    if (sum)
         return sum_gradients(plan->exchange);
     for (int i = first; i < first + count; i++)
         for (int j = 0; j < plan->steps[i].refs_count; j++)

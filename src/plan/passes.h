@@ -56,6 +56,15 @@ bool exchange_launches(const Plan *plan, Segment segment, const StepParams *stat
 Status exchange_launch(Plan *plan, int from, int end);
 /* COMM steps first to first + count - 1, all of one CommOp. */
 Status exchange_run(Plan *plan, int first, int count);
+/* How many parts travel; what of the device the i-th is: malloc'd ranges, and how many they are. */
+int exchange_parts(const Exchange *exchange);
+int exchange_ranges(const Exchange *exchange, int i, GroupRange **ranges);
+
+/* ---- group.c: the same by a group of devices. */
+/* Begins to sum the part that travels as the i-th. */
+Status group_sum(const Plan *plan, int i);
+/* The rows of COMM steps first to first + count - 1, from all processes. */
+Status group_gather(const Plan *plan, int first, int count);
 
 /* Whether a step adds to what lies where it writes. */
 static inline bool step_adds(const Step *step)

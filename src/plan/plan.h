@@ -128,6 +128,7 @@ typedef struct Plan {
     const Tuning *tuning;
     Comm *comm;
     Exchange *exchange;    /* plan/exchange.c; NULL: nothing is summed over processes */
+    bool grouped; /* its processes exchange values between their devices (plan_group) */
     bool apart;
     int state;             /* id of the StepState value */
     Value *arrivals;       /* of lower_arrivals; NULL: no kernel needs them */
@@ -146,6 +147,10 @@ typedef struct Plan {
 Status plan_compile(Graph *graph, const Backend *backend, Device *device,
                     const PlanOptions *options, Plan **plan);
 void plan_free(Plan *plan);
+/* All processes of `comm`, each with its plan or NULL on the reference: makes a group of their
+ * devices where all of them can, and process 0 says so; else COMM steps go through the host's
+ * memory, and process 0 says why where that is not known beforehand. */
+void plan_group(Plan *plan, Comm *comm);
 /* STATUS_LIMIT, as plan_compile fails, when the device cannot hold it. */
 Status plan_fits(const Plan *plan);
 /* Sets the step state and runs one segment, and before it COPIES where the host has written weights.

@@ -26,6 +26,7 @@ struct Session {
     Device *device;
     Plan *plan;
     Tuning *tuning;         /* loaded for it */
+    Comm *comm;
     bool wide;              /* the reference in float64 */
     const char *name;
 };
@@ -92,6 +93,7 @@ Status session_open(Graph *graph, const SessionOptions *options, Session **out)
     }
     Session *s = mem_zero(1, sizeof *s);
     s->graph = graph;
+    s->comm = options->plan.comm;
     bool ref64 = strcmp(device, "ref") == 0, ref32 = strcmp(device, "ref32") == 0;
     if (ref64 || ref32) {
         /* With 16 bits every output of a node is rounded: fused nodes round once where the chain
@@ -128,6 +130,20 @@ void session_close(Session *s)
     if (s->device)
         s->backend->close(s->device);
     free(s);
+}
+
+static bool exchanges(const Graph *graph)
+{
+    bool any = false;
+    for (int i = 0; i < graph->nodes_count; i++)
+        any |= graph->nodes[i]->op == OP_all_gather || graph->nodes[i]->op == OP_all_reduce;
+    return any;
+}
+
+void session_join(Session *s)
+{
+    if (s->comm && exchanges(s->graph))
+        plan_group(s->plan, s->comm);
 }
 
 const Plan *session_plan(const Session *s)

@@ -20,6 +20,9 @@ enum { SESSION_ARITHMETIC = 384 };
 /* Takes the graph over, also on failure. Warns where the device has not the math that is wanted. */
 Status session_open(Graph *graph, const SessionOptions *options, Session **session);
 void session_close(Session *session);
+/* Once every process of plan.comm has opened its session: how they exchange values (plan_group).
+ * Nothing where the graph exchanges none. */
+void session_join(Session *session);
 /* NULL on the reference. */
 const Plan *session_plan(const Session *session);
 /* "ref (float64)" or the device's name. */

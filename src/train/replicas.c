@@ -81,6 +81,7 @@ void replicas_join(Run *run)
     if (!run->comm)
         return;
     comm_set_wide(run->comm, session_wide(run->session));
+    session_join(run->session);
     run->mixed = compute_differently(run);
     warn_of_shared_gpu(run);
 }
@@ -111,13 +112,18 @@ static bool is_state(const Value *v)
            v->role == ROLE_STATE;
 }
 
+/* Whether it is a device's own, which others have not. */
+static bool is_own(const Plan *plan, const Value *v)
+{
+    return plan && (v->id == plan->state || v == plan->arrivals);
+}
+
 static Status share(Run *run, bool (*which)(const Value *))
 {
     const Graph *g = run->model.graph;
     const Plan *plan = session_plan(run->session);
     for (int i = 0; run->comm && i < g->values_count; i++)
-        if (which(g->values[i]) &&
-            !(plan && i == plan->state)) /* a device's own, which others have not */
+        if (which(g->values[i]) && !is_own(plan, g->values[i]))
             TRY(share_value(run, g->values[i]));
     return STATUS_OK;
 }

@@ -9,9 +9,9 @@
 /* Options and data, called `what`, which all processes must have alike, or none begins:
  * STATUS_USAGE, as comm_agree fails. */
 Status replicas_agree(Comm *comm, const Options *options, const char *what, const Dataset *data);
-/* Once every process has opened its run: in what numbers they talk, and whether all compute alike.
- * Process 0 warns where they do not, as their bits depend then on how ranks are spread, and where
- * two of them share a GPU. */
+/* Once every process has opened its run: in what numbers they talk, how they exchange values, and
+ * whether all compute alike. Process 0 warns where they do not, as their bits depend then on how
+ * ranks are spread, and where two of them share a GPU. */
 void replicas_join(Run *run);
 /* Gives all processes the state that process 0 has: parameters, key copy, momentum, queue, running
  * statistics, loss scale. */

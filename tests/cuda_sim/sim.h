@@ -1,12 +1,13 @@
 /* A simulation of a GPU, for machines without one: the CUDA backend's own host code and kernels, run on the processor.
  *
- * Stand-ins, and only these: the runtime (runtime.c, streams.c), cuBLASLt (blas.c), and of cuDNN what needs a
+ * Stand-ins, and only these: the runtime (runtime.c, streams.c), cuBLASLt (blas.c), NCCL (nccl.c), and of cuDNN what needs a
  * device: opening it and executing a plan (dnn.c); its descriptors, heuristics and plans are the real library's, for
  * the device of properties.c. Kernels run block by block, every thread a fiber (fibers.c), so that a barrier that is
  * missing or not reached by all is seen, and a fence that is missing before a block tells others of what it wrote.
  *
  * A stream is lazy: nothing happens until somebody waits for it, and then only what it waits for: the stream, or what
- * comes before an event, and of other streams what these wait for. Pinned memory is read when the stream comes to it.
+ * comes before an event, and of other streams what these wait for. To ask whether it is done is to wait, too, but for other
+ * processes. Pinned memory is read when the stream comes to it.
  * Memory begins as 0xff, not-a-number in every type. What is recorded for a graph does not run, and what is illegal
  * then spoils the recording. */
 #ifndef PACO_CUDA_SIM_H
@@ -69,6 +70,9 @@ void sim_counts(void);
 /* Work that a stream does when somebody waits for it, or as often as a graph of it is launched; `own` is freed behind
  * it. */
 void sim_enqueue(void *stream, void (*work)(void *own), void *own);
+/* Work that takes several attempts, until one returns true: it waits for other processes. */
+typedef void SimEnqueue(void *stream, bool (*attempt)(void *own), void *own);
+SimEnqueue sim_enqueue_try;
 /* All that was asked for, of every stream. */
 void sim_drain(void);
 bool sim_recording(const void *stream);

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,6 +12,7 @@
 typedef struct Work {
     struct Work *next;
     void (*run)(void *own);
+    bool (*attempt)(void *own); /* in place of run: whether it is done */
     void *own;
 } Work;
 
@@ -31,15 +33,16 @@ struct CUstream_st {
     Works works;
     cudaGraph_t recording; /* NULL: what comes is to be run */
     bool spoiled;          /* the recording */
+    bool busy;             /* its first work runs */
     struct CUstream_st *next;
 };
 
 static struct CUstream_st *streams;
 
-static void append(Works *works, void (*run)(void *own), void *own)
+static void append(Works *works, void (*run)(void *own), bool (*attempt)(void *own), void *own)
 {
     Work *work = malloc(sizeof *work);
-    *work = (Work){NULL, run, own};
+    *work = (Work){NULL, run, attempt, own};
     if (works->last)
         works->last->next = work;
     else
@@ -65,20 +68,45 @@ static void free_work(Work *work)
 void sim_enqueue(void *stream, void (*run)(void *own), void *own)
 {
     cudaStream_t s = stream;
-    append(s->recording ? &s->recording->works : &s->works, run, own);
+    append(s->recording ? &s->recording->works : &s->works, run, NULL, own);
 }
 
-static void run_first(cudaStream_t s)
+void sim_enqueue_try(void *stream, bool (*attempt)(void *own), void *own)
 {
-    Work *work = take_first(&s->works);
-    work->run(work->own);
-    free_work(work);
+    cudaStream_t s = stream;
+    s->spoiled |= s->recording != NULL; /* nothing here records it */
+    append(&s->works, NULL, attempt, own);
+}
+
+/* Goes on with the first work; whether it is done. */
+static bool advance(cudaStream_t s)
+{
+    Work *work = s->works.first;
+    if (s->busy) {
+        fprintf(stderr, "simulated GPU: streams wait for each other\n");
+        abort();
+    }
+    s->busy = true;
+    bool done = work->attempt ? work->attempt(work->own) : true;
+    if (work->run)
+        work->run(work->own);
+    s->busy = false;
+    if (done)
+        free_work(take_first(&s->works));
+    return done;
+}
+
+/* Another process is waited for. */
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
 }
 
 static void drain(cudaStream_t s)
 {
     while (s->works.first)
-        run_first(s);
+        if (!advance(s))
+            nap();
 }
 
 void sim_drain(void)
@@ -115,6 +143,16 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     if (sim_illegal())
         return cudaErrorStreamCaptureUnsupported;
     drain(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    if (sim_illegal())
+        return cudaErrorStreamCaptureUnsupported;
+    while (stream->works.first)
+        if (!advance(stream))
+            return cudaErrorNotReady;
     return cudaSuccess;
 }
 
@@ -231,11 +269,14 @@ static void happen(void *own)
     mark->event->happened = mark->number;
 }
 
-static void run_until(void *own)
+/* Whether the stream has come to a mark, as far as it goes by now. */
+static bool reach(void *own)
 {
     const Mark *mark = own;
     while (mark->event->happened < mark->number)
-        run_first(mark->stream);
+        if (!advance(mark->stream))
+            return false;
+    return true;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
@@ -271,7 +312,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     (void)flags;
     if (stream->recording && sim_illegal())
         return cudaErrorStreamCaptureIsolation;
-    sim_enqueue(stream, run_until, mark_of(event));
+    sim_enqueue_try(stream, reach, mark_of(event));
     return cudaSuccess;
 }
 
@@ -279,7 +320,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (sim_illegal())
         return cudaErrorStreamCaptureUnsupported;
-    run_until(&(Mark){event, event->stream, event->recorded});
+    while (!reach(&(Mark){event, event->stream, event->recorded}))
+        nap();
     return cudaSuccess;
 }
 
@@ -287,7 +329,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 {
     if (sim_illegal())
         return cudaErrorStreamCaptureUnsupported;
-    return event->happened == event->recorded ? cudaSuccess : cudaErrorNotReady;
+    return reach(&(Mark){event, event->stream, event->recorded}) ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end)

@@ -1,4 +1,4 @@
-#include "device/libraries.h"
+#include "base/libraries.h"
 
 #include "base/log.h"
 
