@@ -56,3 +56,20 @@ int ranks_nodes(Ranks ranks, RankNode nodes[RANK_NODES_MAX])
     }
     return count;
 }
+
+void ranks_joins(int all, int processes, int *pieces, int *merges)
+{
+    RankNode held[2 * RANK_NODES_MAX], own[RANK_NODES_MAX];
+    int holds = 0, piece = 0;
+    for (int p = 0; p < processes; p++) {
+        pieces[p] = ranks_nodes(ranks_share(all, processes, p), own);
+        for (int i = 0; i < pieces[p]; i++, piece++) {
+            merges[piece] = 0;
+            for (held[holds++] = own[i];
+                 holds > 1 && ranks_halves(all, held[holds - 2], held[holds - 1]); holds--) {
+                held[holds - 2].end = held[holds - 1].end;
+                merges[piece]++;
+            }
+        }
+    }
+}

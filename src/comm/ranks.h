@@ -39,6 +39,11 @@ int ranks_nodes(Ranks ranks, RankNode nodes[RANK_NODES_MAX]);
 /* Whether two nodes are the halves of a third. */
 bool ranks_halves(int all, RankNode left, RankNode right);
 
+/* The sum of all pieces that `processes` of equal shares hold, process after process: process p
+ * brings pieces[p]; behind piece i, merges[i] times the last two of what is held become one, and one
+ * is left in the end. merges has room for one of each rank. */
+void ranks_joins(int all, int processes, int *pieces, int *merges);
+
 /* What becomes of a rank's gradient when its turn comes. The share holds `held` partial sums, each
  * of neighbouring ranks before it; the gradient is added to the last of them, that to the one
  * before it, and so on, `merged` times in all, and then held as number held - merged. After the

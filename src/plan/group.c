@@ -1,7 +1,6 @@
 /* Steps that processes do together, by a group of their devices: whether there is one is agreed on
  * by all, as what one exchanges on its device the others cannot send from the host. */
 #include "base/arena.h"
-#include "base/check.h"
 #include "base/log.h"
 #include "comm/ranks.h"
 #include "plan/passes.h"
@@ -106,26 +105,6 @@ static Offer make_offer(const Plan *plan)
     return offer;
 }
 
-/* The tree of a sum over all ranks, as groups have it. */
-static void list_pieces(Comm *comm, int ranks, int *pieces, int *merges)
-{
-    RankNode held[2 * RANK_NODES_MAX], own[RANK_NODES_MAX];
-    int holds = 0, all = 0;
-    for (int p = 0; p < comm_count(comm); p++) {
-        pieces[p] = ranks_nodes(ranks_share(ranks, comm_count(comm), p), own);
-        for (int i = 0; i < pieces[p]; i++, all++) {
-            CHECK(holds < 2 * RANK_NODES_MAX);
-            held[holds++] = own[i];
-            while (holds > 1 && ranks_halves(ranks, held[holds - 2], held[holds - 1])) {
-                held[holds - 2].end = held[holds - 1].end;
-                holds--;
-                merges[all]++;
-            }
-        }
-    }
-    CHECK(holds == 1);
-}
-
 static void waits(void *owner, const char *what)
 {
     comm_waits(owner, what);
@@ -150,7 +129,7 @@ static Status join(Plan *plan)
                          .owner = plan->comm};
     int *pieces = mem_zero((size_t)group.count, sizeof *pieces);
     int *merges = mem_zero((size_t)ranks, sizeof *merges);
-    list_pieces(plan->comm, ranks, pieces, merges);
+    ranks_joins(ranks, group.count, pieces, merges);
     group.pieces = pieces;
     group.merges = merges;
     Status own = group.index == 0 ? plan->backend->group_id(group.id) : STATUS_OK;
