@@ -4,7 +4,7 @@
 #include "group.h"
 #include "kernel.h"
 #include "memory.h"
-#include "nccl.h"
+#include "nccl_load.h"
 #include "open.h"
 #include "paper.h"
 #include "replay.h"

@@ -3,7 +3,7 @@
  * The files stand in layers; each includes and calls only those above it.
  *
  *   cuda             the device handle and errors
- *   nccl             NCCL, loaded at run time
+ *   nccl_load        NCCL, loaded at run time
  *   wait             waiting for the device, and for other processes
  *   memory, transfer buffers, COPY and FILL steps; writes, reads, fetches
  *   kernel           steps of kernels.def: one launch each
@@ -80,7 +80,7 @@ struct Device {
     cudnnBackendDescriptor_t properties; /* of the device, as cuDNN wants to know them */
     ConvPlans *plans;
     char *forced[CONV_PACK]; /* a plan's name for each operation; NULL: none */
-    bool profile, graphs;
+    bool profile, graphs, nccl;
     uint64_t held; /* bytes of buffers */
 };
 

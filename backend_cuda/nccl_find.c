@@ -1,5 +1,5 @@
 /* A file of its own, as the simulated GPU has another NCCL. */
-#include "nccl.h"
+#include "nccl_load.h"
 
 #include "base/libraries.h"
 

@@ -86,6 +86,10 @@ static bool read_word(Device *device, const char *word, size_t length)
         device->graphs = false;
         return true;
     }
+    if (word_is(word, length, "nccl=off")) {
+        device->nccl = false;
+        return true;
+    }
     for (int op = 0; op < CONV_PACK; op++) {
         size_t rest;
         const char *value = word_value(word, length, conv_op_key((ConvOp)op), &rest);
@@ -106,8 +110,8 @@ static Status read_kernels(Device *device, const char *kernels)
         size_t length = strcspn(word, ",");
         if (!read_word(device, word, length))
             return status_fail(STATUS_USAGE,
-                               "cuda: kernels %.*s: neither gpu, graphs=off nor a plan such "
-                               "as conv.forward=cudnn-1 (`paco tune` lists them)",
+                               "cuda: kernels %.*s: neither gpu, graphs=off, nccl=off nor a plan "
+                               "such as conv.forward=cudnn-1 (`paco tune` lists them)",
                                (int)length, word);
         word += length + (word[length] == ',');
     }
@@ -171,6 +175,7 @@ Status open_index(int index, const DeviceOptions *options, Device **out)
                            count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
     Device *device = mem_zero(1, sizeof *device);
     device->profile = options->profile;
+    device->nccl = true;
     device->graphs = !options->profile; /* a graph has no times of steps */
     Status status = open_found(device, index, options);
     if (status != STATUS_OK) {

@@ -3,7 +3,7 @@
 #ifndef PACO_CUDA_WAIT_H
 #define PACO_CUDA_WAIT_H
 
-#include "nccl.h"
+#include "nccl_load.h"
 
 /* A collective on its way. */
 typedef struct Mark {

@@ -27,7 +27,10 @@ SAME_FIELD(split, splitShare);
 _Static_assert(sizeof(NcclConfig) <= sizeof(ncclConfig_t), "a newer version's is longer");
 
 _Static_assert(NCCL_LEAST <= NCCL_VERSION_CODE && NCCL_LEAST == NCCL_VERSION(2, 18, 0), "");
-_Static_assert(NCCL_UNDEFINED == NCCL_CONFIG_UNDEF_INT && (unsigned)NCCL_MAGIC == NCCL_API_MAGIC, "");
+_Static_assert(NCCL_UNDEFINED == NCCL_CONFIG_UNDEF_INT, "");
+#ifdef NCCL_API_MAGIC
+_Static_assert((unsigned)NCCL_MAGIC == NCCL_API_MAGIC, "");
+#endif
 _Static_assert(NCCL_SUCCESS == (int)ncclSuccess && NCCL_IN_PROGRESS == (int)ncclInProgress, "");
 _Static_assert(NCCL_BYTES == (int)ncclInt8 && NCCL_FLOATS == (int)ncclFloat32, "");
 _Static_assert(NCCL_ADD == (int)ncclSum && sizeof(ncclUniqueId) == 128, "");

@@ -101,7 +101,7 @@ refused 8 "the NVIDIA driver is too old: it serves CUDA 12.4, this module needs"
 refused 8 "no NVIDIA driver on this machine" PACO_SIM_DRIVER=0 -- "${step[@]}" --device cuda:0
 refused 8 "its compute capability is 7.5, this backend needs 8.0 (Ampere) or newer" PACO_SIM_ARCHITECTURE=75 -- "${step[@]}" --device cuda:0
 refused 8 "cuda:3" -- "${step[@]}" --device cuda:3
-refused 2 "kernels fast: neither gpu, graphs=off nor a plan such as" -- "${step[@]}" --device cuda:0 --kernels fast
+refused 2 "kernels fast: neither gpu, graphs=off, nccl=off nor a plan such as" -- "${step[@]}" --device cuda:0 --kernels fast
 refused 5 "MiB" PACO_SIM_MIB=4 -- "${step[@]}" --device cuda:0
 few=(verify --device cuda:0 step/resnet20)
 refused 5 "the plan needs more than the device has left (" PACO_SIM_OTHERS_MIB=8150 -- "${few[@]}"

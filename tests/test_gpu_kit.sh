@@ -145,10 +145,14 @@ fi
 
 # ---- the stages themselves, on a processor and a simulated GPU
 if [ ${#simulated[@]} -gt 0 ]; then
-    check --stand-in --device cuda:0 --limit 1000 --only device-json,cuda-backend,cuda-overflow,cuda-r50-fp16,backend ||
+    check --stand-in --device cuda:0 --limit 1000 --only device-json,cuda-backend,cuda-overflow,nccl-one,nccl-two,nccl-staged,cuda-r50-fp16,backend ||
         fail "simulated GPU: exit code $?"
     row cuda-backend passed "$kit/results"
     row cuda-overflow noted "$kit/results"
+    row nccl-one passed "$kit/results"
+    row nccl-two passed "$kit/results"
+    grep -qE '^nccl-staged +passed .* 0.1 M gradients, 2 processes on one device: [0-9.]+ ms by the group' "$kit/results/gpu_check.txt" ||
+        fail "nccl-staged: no times"
     row backend skipped "$kit/results"
     grep -q '^{"deviceVer":900.*}$' "$kit/results/device.json" || fail "simulated GPU: no description"
     grep -qE '^resnet20, batch 4, 16 +paco cuda fp16 +[0-9.]+' "$kit/results/gpu_check.txt" || fail "simulated GPU: no speed"

@@ -1,7 +1,8 @@
 /* Groups of a backend (device/backend.h): what processes exchange between their devices, each process a child of this
  * one. Sums have the bits of the tree of ranks; exchanges take what steps before them compute, and steps behind `settle`
  * see the results, also where ranges of steps are graphs. On a real GPU all processes are on one: NCCL is told that they
- * are on several hosts. */
+ * are on several hosts. PACO_TEST_ONLY=PATTERN runs the tests that match it; PACO_BENCH=1 prints in their place how long
+ * gradients of a ResNet-50 take between two processes. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include "support_device.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "comm/ranks.h"
 
 #include <stdatomic.h>
@@ -39,7 +41,7 @@ typedef struct Part {
     TestDevice t;
     int ranks, processes, index;
     int64_t n;
-    bool fast;
+    bool fast, times;
 } Part;
 
 static void check(bool good, const char *what, int line)
@@ -254,6 +256,35 @@ static void gather_rounds(const Part *p)
     free(values);
 }
 
+/* Seconds of a sum, the fastest of some, and of bringing as much to the host and back, as a sum there does. */
+static void time_sums(const Part *p)
+{
+    Route r = route(p, p->n);
+    GroupRange range = {{{r.place, 0}}, p->n};
+    double group = 1e9, host = 1e9;
+    float *values = mem_zero((size_t)p->n, sizeof *values);
+    put(p, &r, values);
+    for (int round = 0; round < ROUNDS; round++) {
+        MUST(p->t.backend->sync(p->t.device));
+        double begin = clock_seconds();
+        MUST(p->t.backend->exchange(p->t.device, COMM_SUM, p->fast, &range, 1));
+        MUST(p->t.backend->settle(p->t.device));
+        MUST(p->t.backend->sync(p->t.device));
+        double middle = clock_seconds();
+        MUST(p->t.backend->read(p->t.device, values, range.refs[0], (uint64_t)p->n * sizeof(float)));
+        MUST(p->t.backend->write(p->t.device, range.refs[0], values, (uint64_t)p->n * sizeof(float)));
+        MUST(p->t.backend->sync(p->t.device));
+        group = middle - begin < group ? middle - begin : group;
+        host = clock_seconds() - middle < host ? clock_seconds() - middle : host;
+    }
+    if (p->index == 0)
+        printf("%.1f M gradients, %d processes on one device: %.2f ms by the group, %.2f ms to the host and back alone\n",
+               1e-6 * (double)p->n, p->processes, 1e3 * group, 1e3 * host);
+    fflush(stdout);
+    free(values);
+    end(p, &r);
+}
+
 static _Noreturn void child(Part p)
 {
     char host[16], text[GROUP_TEXT];
@@ -265,15 +296,19 @@ static _Noreturn void child(Part p)
     }
     alarm(SECONDS_MAX);
     p.t = test_device_open(NULL, false);
-    bool there = p.t.backend->groups && p.t.backend->groups(text);
+    bool there = p.t.backend->groups && p.t.backend->groups(p.t.device, text);
     if (!there)
         snprintf(shared->why, sizeof shared->why, "%s",
                  p.t.backend->groups ? text : "the backend has no groups");
     if (!there)
         _exit(SKIP);
     join(&p);
-    sum_rounds(&p);
-    gather_rounds(&p);
+    if (p.times)
+        time_sums(&p);
+    else {
+        sum_rounds(&p);
+        gather_rounds(&p);
+    }
     p.t.backend->leave(p.t.device);
     test_device_close(&p.t);
     _exit(0);
@@ -281,29 +316,36 @@ static _Noreturn void child(Part p)
 
 /* ---- the parent */
 
-/* So many ranks in so many processes. */
-static void spread(int ranks, int processes, int64_t n, bool fast)
+/* Of so many processes, each does a part; the worst exit code. */
+static int run_parts(Part part)
 {
     pid_t children[PROCESSES_MAX];
     int worst = 0;
     *shared = (Shared){0};
     fflush(NULL);
-    for (int i = 0; i < processes; i++) {
+    for (int i = 0; i < part.processes; i++) {
         children[i] = fork();
+        part.index = i;
         if (children[i] == 0)
-            child((Part){.ranks = ranks, .processes = processes, .index = i, .n = n, .fast = fast});
+            child(part);
     }
-    for (int i = 0; i < processes; i++) {
+    for (int i = 0; i < part.processes; i++) {
         int status;
         waitpid(children[i], &status, 0);
         int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         worst = code > worst && worst != 1 ? code : worst;
     }
-    if (worst == SKIP) {
-        printf("skipped: %d processes: %s\n", processes, shared->why);
+    if (worst == SKIP)
+        printf("skipped: %d processes: %s\n", part.processes, shared->why);
+    return worst;
+}
+
+static void spread(int ranks, int processes, int64_t n, bool fast)
+{
+    int code = run_parts((Part){.ranks = ranks, .processes = processes, .n = n, .fast = fast});
+    if (code == SKIP)
         skip();
-    }
-    assert_int_equal(worst, 0);
+    assert_int_equal(code, 0);
 }
 
 static void one_process(void **state)
@@ -358,5 +400,12 @@ int main(void)
         cmocka_unit_test(short_ranges),      cmocka_unit_test(several_processes),
         cmocka_unit_test(a_long_range),      cmocka_unit_test(in_any_order),
     };
+    if (getenv("PACO_BENCH"))
+        return run_parts((Part){.ranks = 2,
+                                .processes = 2,
+                                .n = getenv("PACO_TEST_TINY") ? 100000 : 30000000,
+                                .times = true});
+    if (getenv("PACO_TEST_ONLY"))
+        cmocka_set_test_filter(getenv("PACO_TEST_ONLY"));
     return cmocka_run_group_tests_name("groups", tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 
 # name | limit in seconds | needs | command of this script. The first need is what the stage runs on (cuda, opencl: a GPU of
-# that backend; torch: PyTorch on one); more: the other backend, sanitizer, tf32, data. What decides most comes first: a call
+# that backend; torch: PyTorch on one); more: the other backend, sanitizer, nccl, tf32, data. What decides most comes first: a call
 # of 7 minutes goes as far as CUDA's speeds beside PyTorch's, the next of 4 further. Words after -- are for the program.
 CIFAR="--classes 10 --dim 32 --queue 1024"
 STAGES=(
@@ -35,6 +35,9 @@ STAGES=(
     "cuda-overflow     |  20 | cuda   | differing_files"
     "cuda-parity       |  40 | cuda   | device_test test_parity resnet20_one_rank"
     "cuda-opencl       |  30 | cuda opencl | parity_with_opencl"
+    "nccl-one          |  30 | cuda nccl | group_test test_group one_process"
+    "nccl-two          |  60 | cuda nccl | group_test test_group two_processes"
+    "nccl-staged       |  60 | cuda nccl | group_times test_group"
     "memcheck          |  30 | cuda sanitizer | sanitize memcheck"
     "racecheck         |  30 | cuda sanitizer | sanitize racecheck"
     "ceilings          |  30 | torch  | ceilings"
@@ -157,7 +160,7 @@ find_cuda_libraries() {
     local name file folder
     [ -e "$kit/bin/libpaco_cuda.so" ] || return 0
     for name in $(ours ldd "$kit/bin/libpaco_cuda.so" "${simulated:-$kit/bin}/libpaco_cuda.so" 2>/dev/null |
-        sed -n 's/^[[:space:]]*\(lib[^ ]*\) => not found/\1/p' | sort -u) libnvrtc.so.13 libcuda.so.1; do
+        sed -n 's/^[[:space:]]*\(lib[^ ]*\) => not found/\1/p' | sort -u) libnvrtc.so.13 libcuda.so.1 libnccl.so.2; do
         ! ldconfig -p 2>/dev/null | grep "[[:space:]]$name " >/dev/null || continue
         case "$name" in
             libcuda.so.1) file=$(driver_folders | first_file "$name") ;;
@@ -252,6 +255,7 @@ find_unmet() { # needs
         case "$need" in
             cuda|opencl) [ -n "${devices[$need]}" ] || why=${why_none[$need]} ;;
             torch) choose_torch; [ -n "$torch_device" ] || why=$why_no_torch ;;
+            nccl) why=$(sed -n "s/^cuda  processes exchange gradients through the host's memory: //p" "$state/devices.txt") ;;
             sanitizer) [ -n "$(on_path compute-sanitizer)" ] || why="no compute-sanitizer on this machine" ;;
             tf32) ours "$kit/bin/paco" bench step --help | grep -e '--math' >/dev/null || why="this program has no --math tf32" ;;
             data) find_data; [ -n "$data" ] || why="no CIFAR-10 in --data, or in data/ in or beside the kit (head of this script)" ;;
@@ -362,6 +366,24 @@ device_test() { # test [those of it for a simulated GPU]
     [ -z "$stand_in" ] || how+=(PACO_TEST_TINY=1)
     [ -z "$simulated" ] || [ "$backend" != cuda ] || how+=(PACO_TEST_CANDIDATES=1 PACO_TEST_ONLY="${2:-*}")
     ours env "${how[@]}" "$kit/bin/$1"
+}
+
+# Exchanges between processes beside steps that are graphs: one process, or two on one GPU, which NCCL allows where they are
+# said to be on two hosts; where it does not, that is no failure.
+group_test() { # program, test
+    PACO_TEST_ONLY=$2 device_test "$1" "$2" | tee "$state/$name.seen"
+    [ "${PIPESTATUS[0]}" = 0 ] || return 1
+    ! grep -q '^skipped: ' "$state/$name.seen" || { note "$(sed -n 's/^skipped: //p' "$state/$name.seen" | head -1)"; return 75; }
+}
+
+# The sum of a ResNet-50's gradients by NCCL, and what the way through the host's memory takes at least.
+group_times() { # program
+    local code
+    PACO_BENCH=1 device_test "$1" | tee "$state/$name.seen"
+    code=${PIPESTATUS[0]}
+    [ "$code" = 0 ] || [ "$code" = 77 ] || return "$code"
+    [ "$code" = 0 ] || { note "$(sed -n 's/^skipped: //p' "$state/$name.seen" | head -1)"; return 75; }
+    note "$(grep ' gradients, ' "$state/$name.seen")"
 }
 
 parity_with_opencl() { PACO_TEST_REFERENCE=${devices[opencl]} device_test test_parity resnet20_one_rank; }

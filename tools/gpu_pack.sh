@@ -48,7 +48,7 @@ for test in "${names[@]}"; do
     tests+=("$build/tests/$test")
 done
 cp "$build/paco" "${modules[@]}" "${tests[@]}" "$kit/bin"
-[ -z "$simulated" ] || { mkdir "$kit/bin/sim" && cp "$simulated" "$kit/bin/sim"; }
+[ -z "$simulated" ] || { mkdir "$kit/bin/sim" && cp "$simulated" "$(dirname "$simulated")/libnccl.so.2" "$kit/bin/sim"; }
 find "$kit/bin" -type f -exec strip --strip-unneeded {} +
 
 # ---- their libraries

@@ -271,7 +271,7 @@ typedef struct DeviceOptions {
     int threads;            /* CPU devices: cores to use; 0: all */
     const char *kernels; /* force kernels: "cpu" or "gpu" in place of the device's own kind, or an
                             algorithm name for one op: "conv.forward=NAME", comma-separated; CUDA:
-                            "graphs=off" */
+                            "graphs=off", "nccl=off" */
     const char
         *cache; /* folder of built programs and tuning results; NULL: the user's cache folder */
     Math math;              /* wanted; a device that has no other than STRICT opens with that */
@@ -327,8 +327,9 @@ typedef struct Backend {
     Status (*sync)(Device *device);
 
     /* Groups. All of these NULL: the backend has none.
-     * Whether it can have them here: by what ("NCCL 2.28.9"), or why not, in `text`. */
-    bool (*groups)(char text[GROUP_TEXT]);
+     * Whether a device can be in one (NULL: any that forced kernels do not keep out): by what ("NCCL
+     * 2.28.9"), or why not, in `text`. */
+    bool (*groups)(const Device *device, char text[GROUP_TEXT]);
     /* What all processes of a new group join it by: one of them makes it. */
     Status (*group_id)(uint8_t id[GROUP_ID]);
     /* Joins, at the same time as the others; leaves, once nothing is on its way. STATUS_DEVICE, with

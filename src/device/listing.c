@@ -53,7 +53,7 @@ static void print_groups(const BackendRow *row, FILE *out)
     char text[GROUP_TEXT];
     if (!row->backend || !row->backend->groups)
         return;
-    bool there = row->backend->groups(text);
+    bool there = row->backend->groups(NULL, text);
     fprintf(out, "%s  %s%s\n", row->name,
             there ? "processes exchange gradients between its devices by "
                   : "processes exchange gradients through the host's memory: ",

@@ -100,7 +100,7 @@ static Offer make_offer(const Plan *plan)
         snprintf(offer.text, sizeof offer.text, "%s has none", plan->backend->name);
     if (!plan || !plan->backend->groups)
         return offer;
-    offer.kind = plan->backend->groups(offer.text) ? OFFER_THERE : OFFER_ABSENT;
+    offer.kind = plan->backend->groups(plan->device, offer.text) ? OFFER_THERE : OFFER_ABSENT;
     offer.ranges = hash_all(plan);
     return offer;
 }

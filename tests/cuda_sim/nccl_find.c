@@ -1,6 +1,6 @@
 /* The stand-in for NCCL: libnccl.so.2 beside this module. It works in the streams that are told to it here.
  * PACO_SIM_NCCL=absent: there is none. */
-#include "nccl.h"
+#include "nccl_load.h"
 #include "sim.h"
 
 #include <dlfcn.h>

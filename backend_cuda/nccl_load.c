@@ -1,4 +1,4 @@
-#include "nccl.h"
+#include "nccl_load.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -44,8 +44,12 @@ const Nccl *nccl_load(char why[GROUP_TEXT])
     return there ? &nccl : NULL;
 }
 
-bool nccl_groups(char text[GROUP_TEXT])
+bool nccl_groups(const Device *device, char text[GROUP_TEXT])
 {
+    if (device && !device->nccl) {
+        snprintf(text, GROUP_TEXT, "--kernels nccl=off");
+        return false;
+    }
     const Nccl *nccl = nccl_load(text);
     int version = nccl ? version_of(nccl) : 0;
     if (nccl)

@@ -1,6 +1,6 @@
 /* NCCL, loaded when it is first asked for: the module does not need it. */
-#ifndef PACO_CUDA_NCCL_H
-#define PACO_CUDA_NCCL_H
+#ifndef PACO_CUDA_NCCL_LOAD_H
+#define PACO_CUDA_NCCL_LOAD_H
 
 #include "cuda.h"
 #include "nccl_api.h"
@@ -14,7 +14,7 @@ typedef struct Nccl {
 /* NULL where it cannot be used, and why. */
 const Nccl *nccl_load(char why[GROUP_TEXT]);
 /* Of the contract. */
-bool nccl_groups(char text[GROUP_TEXT]);
+bool nccl_groups(const Device *device, char text[GROUP_TEXT]);
 Status nccl_group_id(uint8_t id[GROUP_ID]);
 /* STATUS_DEVICE: "NCCL: WHERE: its own words". comm may be NULL. */
 Status nccl_fail(ncclResult_t code, ncclComm_t comm, const char *where);
