@@ -1,5 +1,6 @@
 /* A stand-in for NCCL: processes of one host, over sockets, in the streams of the simulated GPU. What is asked for happens
- * when the stream comes to it, and takes as long as the others take.
+ * when the stream comes to it, and takes as long as the others take. Every other call begins although nobody waits for its
+ * stream: neither what it must wait for nor what must wait for it may be forgotten.
  *
  * PACO_SIM_NCCL makes trouble: delay:RANK:CALL:MILLISECONDS, die:RANK:CALL, stop:RANK:CALL and error:RANK:CALL, in the
  * call of that number (a group is one call); join:RANK, which cannot join. */
@@ -62,16 +63,16 @@ typedef struct Call {
     size_t floats;
 } Call;
 
-static SimEnqueue *enqueue;
+static const SimStreams *streams;
 static char latest[256];
 static int depth; /* of groups */
 static Call *grouped;
 
-void sim_nccl_streams(SimEnqueue *in);
+void sim_nccl_streams(const SimStreams *in);
 
-void sim_nccl_streams(SimEnqueue *in)
+void sim_nccl_streams(const SimStreams *in)
 {
-    enqueue = in;
+    streams = in;
 }
 
 __attribute__((format(printf, 2, 3))) static ncclResult_t fail(ncclResult_t code, const char *format, ...)
@@ -341,7 +342,9 @@ static void start(Call *call)
     for (int i = 0; i < call->count; i++)
         call->transfers[i].head.call = call->number;
     call->comm->users++;
-    enqueue(call->stream, attempt, own);
+    streams->enqueue_try(call->stream, attempt, own);
+    if (call->number % 2 == 0)
+        streams->hurry(call->stream);
 }
 
 /* The call that a function is part of; NULL: it may not be called now. */

@@ -19,11 +19,12 @@ void *nccl_find(char why[GROUP_TEXT])
     bool absent = wish && strcmp(wish, "absent") == 0;
     snprintf(path, sizeof path, "%.*s/%s", folder, module.dli_fname, absent ? "no-libnccl.so.2" : "libnccl.so.2");
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    void (*tell)(SimEnqueue *) = NULL;
+    static const SimStreams streams = {sim_enqueue_try, sim_hurry};
+    void (*tell)(const SimStreams *) = NULL;
     void *symbol = library ? dlsym(library, "sim_nccl_streams") : NULL;
     memcpy(&tell, &symbol, sizeof symbol);
     if (tell)
-        tell(sim_enqueue_try);
+        tell(&streams);
     else
         snprintf(why, GROUP_TEXT, "%s", dlerror());
     return tell ? library : NULL;

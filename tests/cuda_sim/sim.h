@@ -71,8 +71,14 @@ void sim_counts(void);
  * it. */
 void sim_enqueue(void *stream, void (*work)(void *own), void *own);
 /* Work that takes several attempts, until one returns true: it waits for other processes. */
-typedef void SimEnqueue(void *stream, bool (*attempt)(void *own), void *own);
-SimEnqueue sim_enqueue_try;
+void sim_enqueue_try(void *stream, bool (*attempt)(void *own), void *own);
+/* A stream goes as far as it can without waiting for other processes, although nobody waits for it. */
+void sim_hurry(void *stream);
+/* What a library of its own is told of these. */
+typedef struct SimStreams {
+    void (*enqueue_try)(void *stream, bool (*attempt)(void *own), void *own);
+    void (*hurry)(void *stream);
+} SimStreams;
 /* All that was asked for, of every stream. */
 void sim_drain(void);
 bool sim_recording(const void *stream);
