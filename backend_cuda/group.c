@@ -1,6 +1,6 @@
-/* A sum is made as src/comm/sum.c makes it between processes of one host: every process owns a slice, the others send it
- * their pieces of that slice, it adds them up in the tree of ranks, and the slices of the sum go to all. So bits are
- * those of the exchange through the host's memory. */
+/* A sum is made as src/comm/sum.c makes it between processes of one host: every process owns a
+ * slice, the others send it their pieces of that slice, it adds them up in the tree of ranks, and
+ * the slices of the sum go to all. So bits are those of the exchange through the host's memory. */
 #include "group.h"
 
 #include "kernel.h"

@@ -1,5 +1,5 @@
-/* What is used of NCCL, declared as its header has it, so that building needs no NCCL. Where nccl.h is included before,
- * its types count: tests/nccl_header.c compares. */
+/* What is used of NCCL, declared as its header has it, so that building needs no NCCL. Where nccl.h
+ * is included before, its types count: tests/nccl_header.c compares. */
 #ifndef PACO_CUDA_NCCL_API_H
 #define PACO_CUDA_NCCL_API_H
 

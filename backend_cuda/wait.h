@@ -1,5 +1,6 @@
-/* Waiting for the device. In a group the device may wait for other processes, and one of them may be gone: then nothing
- * blocks, but asks again and again, how NCCL is, too, and says what it is that the others keep it waiting for. */
+/* Waiting for the device. In a group the device may wait for other processes, and one of them may
+ * be gone: then nothing blocks, but asks again and again, how NCCL is, too, and says what it is
+ * that the others keep it waiting for. */
 #ifndef PACO_CUDA_WAIT_H
 #define PACO_CUDA_WAIT_H
 

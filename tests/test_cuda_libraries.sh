@@ -23,6 +23,12 @@ grep -q '^cuda  absent: libcudnn_graph.so.9: cannot open shared object file' "$f
     { echo "FAILED: without libraries:"; cat "$folder/without"; failed=1; }
 hidden VIRTUAL_ENV="$folder/venv" "$paco" devices >"$folder/with" 2>&1
 grep -q '^cuda.*\.so' "$folder/with" && { echo "FAILED: libraries in a virtual environment:"; cat "$folder/with"; failed=1; }
+if [ -e "$(dirname "$(realpath "$library")")/libnccl.so.2" ]; then
+    grep -q '^cuda  processes exchange gradients between its devices by NCCL 2' "$folder/with" ||
+        { echo "FAILED: NCCL in a virtual environment:"; cat "$folder/with"; failed=1; }
+else
+    echo "skipped: NCCL in a virtual environment: none beside cuDNN"
+fi
 hidden HOME="$folder/home" "$paco" devices >"$folder/without" 2>&1
 grep -q '^opencl:0' "$folder/without" || { echo "FAILED: no other device without CUDA:"; cat "$folder/without"; failed=1; }
 exit $failed

@@ -40,8 +40,8 @@ int ranks_nodes(Ranks ranks, RankNode nodes[RANK_NODES_MAX]);
 bool ranks_halves(int all, RankNode left, RankNode right);
 
 /* The sum of all pieces that `processes` of equal shares hold, process after process: process p
- * brings pieces[p]; behind piece i, merges[i] times the last two of what is held become one, and one
- * is left in the end. merges has room for one of each rank. */
+ * brings pieces[p]; behind piece i, merges[i] times the last two of what is held become one, and
+ * one is left in the end. merges has room for one of each rank. */
 void ranks_joins(int all, int processes, int *pieces, int *merges);
 
 /* What becomes of a rank's gradient when its turn comes. The share holds `held` partial sums, each

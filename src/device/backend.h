@@ -327,13 +327,13 @@ typedef struct Backend {
     Status (*sync)(Device *device);
 
     /* Groups. All of these NULL: the backend has none.
-     * Whether a device can be in one (NULL: any that forced kernels do not keep out): by what ("NCCL
-     * 2.28.9"), or why not, in `text`. */
+     * Whether a device can be in one (NULL: any that forced kernels do not keep out): by what
+     * ("NCCL 2.28.9"), or why not, in `text`. */
     bool (*groups)(const Device *device, char text[GROUP_TEXT]);
     /* What all processes of a new group join it by: one of them makes it. */
     Status (*group_id)(uint8_t id[GROUP_ID]);
-    /* Joins, at the same time as the others; leaves, once nothing is on its way. STATUS_DEVICE, with
-     * the reason, where it cannot be joined. Closing a device leaves, too. */
+    /* Joins, at the same time as the others; leaves, once nothing is on its way. STATUS_DEVICE,
+     * with the reason, where it cannot be joined. Closing a device leaves, too. */
     Status (*join)(Device *device, const DeviceGroup *group);
     void (*leave)(Device *device);
     /* Begins to exchange what the steps before it compute, and returns at once. All processes make

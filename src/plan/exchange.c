@@ -2,8 +2,8 @@
  * values in their logical order, so that devices of all kinds understand each other.
  *
  * Gradients travel while the device computes others: the last turn of QUERY is launched in pieces,
- * and behind each goes the late read of the part of the gradients (comm/sum.h) that it completes, or
- * its sum by a group of devices (plan/group.c). REDUCE then waits for one part after another. */
+ * and behind each goes the late read of the part of the gradients (comm/sum.h) that it completes,
+ * or its sum by a group of devices (plan/group.c). REDUCE then waits for one part after another. */
 #include "base/arena.h"
 #include "comm/sum.h"
 #include "comm/watch.h"
