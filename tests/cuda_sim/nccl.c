@@ -56,6 +56,7 @@ typedef struct Call {
     long number;
     bool begun;
     double until; /* a delay */
+    int end;      /* the signal that ends it then; 0: none */
     int count;
     Transfer transfers[TRANSFERS_MAX];
     float *all, *to; /* of a sum: [count][floats], and where it goes; NULL: none */
@@ -233,29 +234,29 @@ ncclResult_t ncclCommAbort(ncclComm_t c)
 
 /* ---- calls */
 
-/* Bytes lo to hi - 1 of head and data: as many of them as go now; -1: the peer is gone. */
-static ssize_t move_some(Transfer *t, int s)
+/* As many bytes of head and data as go now, up to `end` of both; -1: the peer is gone. */
+static ssize_t move_some(Transfer *t, int s, size_t end)
 {
     size_t head = sizeof t->head;
     bool in_head = t->at < head;
     char *from = in_head ? (char *)(t->send ? &t->head : &t->seen) + t->at : t->data + (t->at - head);
-    size_t n = in_head ? head - t->at : t->head.bytes - (t->at - head);
+    size_t n = in_head ? head - t->at : end - t->at;
     ssize_t moved = t->send ? send(s, from, n, MSG_DONTWAIT | MSG_NOSIGNAL) : recv(s, from, n, MSG_DONTWAIT);
     if (moved < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     return moved > 0 ? moved : -1;
 }
 
-static bool ended(const Transfer *t)
+static size_t length(const Transfer *t)
 {
-    return t->at == sizeof t->head + t->head.bytes;
+    return sizeof t->head + t->head.bytes;
 }
 
 /* As far as it goes now; false: not done, or in trouble, which is the state of the communicator. */
 static bool move(ncclComm_t c, Transfer *t)
 {
-    while (!ended(t)) {
-        ssize_t n = move_some(t, c->sockets[t->peer]);
+    while (t->at < length(t)) {
+        ssize_t n = move_some(t, c->sockets[t->peer], length(t));
         if (n < 0)
             c->state = fail(REMOTE_ERROR, "process %d is gone", t->peer);
         if (n <= 0)
@@ -291,17 +292,26 @@ static void make_trouble(Call *call)
     int milliseconds = 0;
     if (wished("delay", c->index, call->number, &milliseconds))
         call->until = now() + 1e-3 * milliseconds;
-    bool dies = wished("die", c->index, call->number, &milliseconds);
-    if (dies && call->count) { /* in the middle of it */
-        call->transfers[0].head.bytes /= 2;
-        move(c, &call->transfers[0]);
-    }
-    if (dies)
-        raise(SIGKILL);
+    if (wished("die", c->index, call->number, &milliseconds))
+        call->end = SIGKILL;
     if (wished("stop", c->index, call->number, &milliseconds))
-        raise(SIGSTOP);
+        call->end = SIGSTOP;
+    if (call->end) /* signs of life say before where it is */
+        call->until = now() + 1;
     if (wished("error", c->index, call->number, &milliseconds))
         c->state = fail(SYSTEM_ERROR, "an error that was wished for");
+}
+
+/* Half of the first transfer has gone. */
+static void end_in_the_middle(Call *call)
+{
+    Transfer *t = call->transfers;
+    size_t half = sizeof t->head + t->head.bytes / 2;
+    for (ssize_t n; call->count && t->at < half; t->at += (size_t)n)
+        if ((n = move_some(t, call->comm->sockets[t->peer], half)) <= 0)
+            break;
+    raise(call->end);
+    call->end = 0;
 }
 
 /* A sum in an order of its own: from the last process to the first. */
@@ -324,7 +334,11 @@ static bool attempt(void *own)
     if (!call->begun && !c->aborted)
         make_trouble(call);
     call->begun = true;
-    if (!c->aborted && (now() < call->until || !move_all(call)))
+    if (!c->aborted && now() < call->until)
+        return false;
+    if (call->end && !c->aborted)
+        end_in_the_middle(call);
+    if (!c->aborted && !move_all(call))
         return false;
     if (call->all && !c->aborted)
         add_up(call);
