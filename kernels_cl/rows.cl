@@ -52,22 +52,29 @@ TEAM_KERNEL void l2norm_grad(CREF(float, dy), CREF(float, y), CREF(float, norm),
         STORE(dx + row + d, (LOAD(dy + row + d) - LOAD(y + row + d) * dot_all) / length);
 }
 
-/* How many classes come before the label: higher logits, and equal ones of lower classes. Counts of members are
- * joined as floats: exact, there are less than 2^24 classes. */
-TEAM_KERNEL void label_place(CREF(float, logits), CREF(int, labels), REF(int, place), RowArgs a)
+/* How many classes come before the label: higher logits, and equal ones of lower classes; then the same with the prior
+ * added to all logits. Counts of members are joined as floats: exact, there are less than 2^24 classes. */
+TEAM_KERNEL void label_place(CREF(float, logits), CREF(int, labels), CREF(float, prior), REF(int, place), RowArgs a)
 {
     TEAM_MEMORY(float, 2, shared);
     PLACE(const float, logits);
     PLACE(const int, labels);
+    PLACE_OR_NULL(const float, prior);
     PLACE(int, place);
     GLOBAL const float *row = logits + (long)TEAM_ITEM * a.stride;
-    int label = labels[TEAM_ITEM], before = 0;
-    float own = row[label];
-    for (int c = MEMBER; c < a.D; c += TEAM)
-        before += row[c] > own || (row[c] == own && c < label);
-    before = (int)team_sum((float)before, shared, 1);
-    if (MEMBER == 0)
-        place[TEAM_ITEM] = before;
+    int label = labels[TEAM_ITEM];
+    float own = row[label], own_prior = prior ? prior[label] : 0.0f;
+    float before[2] = {0.0f, 0.0f};
+    for (int c = MEMBER; c < a.D; c += TEAM) {
+        float with = prior ? row[c] + prior[c] : row[c];
+        before[0] += row[c] > own || (row[c] == own && c < label);
+        before[1] += with > own + own_prior || (with == own + own_prior && c < label);
+    }
+    team_join(before, 2, false, shared);
+    if (MEMBER != 0)
+        return;
+    place[2 * TEAM_ITEM] = (int)before[0];
+    place[2 * TEAM_ITEM + 1] = (int)before[1];
 }
 
 /* One team for all rows. */
@@ -77,16 +84,16 @@ TEAM_KERNEL void count_places(CREF(int, place), CREF(StepState, state), REF(int,
     PLACE(const int, place);
     PLACE(const StepState, state);
     PLACE(int, counts);
-    float top[2] = {0.0f, 0.0f}; /* first, among the first five */
+    float first[2] = {0.0f, 0.0f}; /* without the prior, and with it */
     for (int i = MEMBER; i < a.rows; i += TEAM) {
-        top[0] += place[i] < 1;
-        top[1] += place[i] < 5;
+        first[0] += place[2 * i] < 1;
+        first[1] += place[2 * i + 1] < 1;
     }
-    team_join(top, 2, false, shared);
+    team_join(first, 2, false, shared);
     if (MEMBER != 0)
         return;
-    counts[2 * state->turn] = (int)top[0];
-    counts[2 * state->turn + 1] = (int)top[1];
+    counts[2 * state->turn] = (int)first[0];
+    counts[2 * state->turn + 1] = (int)first[1];
 }
 
 /* Row i of this rank. */

@@ -221,7 +221,7 @@ void cases_softmax_loss(Rig *rig)
                {1, 33, 1, 0, 1}, {2, 130, 1, 0, 0}, {140, 2, 1, 0, 0}, {7, 17, 4, 2, 1, 65536}, {2, 130, 1, 0, 0, 3});
 }
 
-/* p: B, L, ranks, rank */
+/* p: B, L, ranks, rank, prior */
 static void build_count_correct(Trial *t)
 {
     const int *p = t->p;
@@ -230,14 +230,16 @@ static void build_count_correct(Trial *t)
     Value *counts = trial_input(t, "counts", ROLE_OUTPUT, DTYPE_I32, DIMS2(p[2], 2), FILL_PERMUTATION);
     t->graph->ranks = ranks_whole(p[2]);
     t->state.turn = p[3];
-    NODE(t->graph, count_correct, &none, z, labels, counts);
+    Value *prior =
+        p[4] ? trial_input(t, "prior", ROLE_CONSTANT, DTYPE_F32, DIMS1(p[1]), FILL_COARSE) : NULL;
+    NODE(t->graph, count_correct, &none, z, labels, counts, prior);
     trial_mutated(t, counts, EXACT);
 }
 
 void cases_count_correct(Rig *rig)
 {
-    TRIALS(rig, build_count_correct, {40, 10, 1, 0}, {1, 2, 2, 1}, {33, 17, 3, 2}, {20, 100, 1, 0},
-           {1, 1, 1, 0}, {3, 5, 1, 0}, {2, 131, 1, 0}, {140, 3, 1, 0});
+    TRIALS(rig, build_count_correct, {40, 10, 1, 0}, {1, 2, 2, 1, 1}, {33, 17, 3, 2, 1}, {20, 100, 1, 0},
+           {1, 1, 1, 0, 1}, {3, 5, 1, 0}, {2, 131, 1, 0, 1}, {140, 3, 1, 0, 1});
 }
 
 /* ------------------------------------------------------------------------------------ optimiser */

@@ -1,8 +1,9 @@
 /* Messages on stderr. A lock keeps lines of several threads whole.
  *
  * On a terminal the progress line stands without an end: what is written next, by whomever, clears
- * it first (CR, then ESC [ K: erase to the end of the line). In a file there is nothing to clear,
- * and progress is a line now and then. */
+ * it first (CR, then ESC [ K: erase to the end of the line). A thread keeps it in the terminal's
+ * width and counts the seconds of what takes long. In a file there is nothing to clear, and
+ * progress is a line now and then. */
 #include "base/log.h"
 
 #include "base/arena.h"
@@ -11,16 +12,26 @@
 #include "base/utf8.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
+enum { FIELDS_MAX = 8, LINE_ROOM = 1024 };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool silent; /* set before there are threads */
+static bool silent, stamped; /* set before there are threads */
 static bool progress_shown;
 static double progress_time; /* of the last one written; 0: none yet, the next is due at once */
+static LogField shown[FIELDS_MAX]; /* what it says */
+static int shown_count, shown_width;
+static const char *busy, *busy_hint; /* NULL: nothing takes long */
+static double busy_since;
 
 /* The message, malloc'd, with nothing in it that a terminal would obey: names of files and tensors
  * come from outside. */
@@ -53,30 +64,63 @@ void log_silence(void)
     silent = true;
 }
 
-static void line(const char *kind, const char *format, va_list args)
+void log_timestamps(void)
+{
+    stamped = true;
+}
+
+/* The time, for lines in a file. */
+static void put_time(void)
+{
+    char text[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    if (!stamped || isatty(STDERR_FILENO))
+        return;
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S ", localtime_r(&now, &parts));
+    fputs(text, stderr);
+}
+
+static void clear_progress(void)
+{
+    if (progress_shown)
+        fputs("\r\033[K", stderr);
+    progress_shown = false;
+}
+
+static void line(const char *kind, bool timed, const char *format, va_list args)
 {
     if (silent)
         return;
     char *text = message(format, args);
     pthread_mutex_lock(&lock);
-    if (progress_shown)
-        fputs("\r\033[K", stderr);
-    progress_shown = false;
+    clear_progress();
+    if (timed)
+        put_time();
     fprintf(stderr, "%s%s\n", kind, text);
     pthread_mutex_unlock(&lock);
     free(text);
 }
 
 /* The body of a function with a format: a va_list has to be begun where the arguments are. */
-#define FORWARD(kind)               \
-    va_list args;                   \
-    va_start(args, format);         \
-    line(kind, format, args);       \
+#define FORWARD(kind, timed)                                                                       \
+    va_list args;                                                                                  \
+    va_start(args, format);                                                                        \
+    line(kind, timed, format, args);                                                               \
     va_end(args)
 
-void log_info(const char *format, ...) { FORWARD("paco: "); }
-void log_warn(const char *format, ...) { FORWARD("paco: warning: "); }
-void log_error(const char *format, ...) { FORWARD("paco: error: "); }
+void log_info(const char *format, ...)
+{
+    FORWARD("paco: ", true);
+}
+void log_warn(const char *format, ...)
+{
+    FORWARD("paco: warning: ", true);
+}
+void log_error(const char *format, ...)
+{
+    FORWARD("paco: error: ", false);
+}
 
 int log_level(void)
 {
@@ -88,30 +132,147 @@ void log_debug(int level, const char *format, ...)
 {
     if (log_level() < level)
         return;
-    FORWARD("paco: debug: ");
+    FORWARD("paco: debug: ", false);
 }
 
-void log_progress(double seconds, const char *format, ...)
+/* ------------------------------------------------------------------------------------ progress */
+
+/* Columns of the terminal; a width that is not known is none. */
+static int width_now(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : LINE_ROOM;
+}
+
+/* Columns that UTF-8 text takes, a character one. */
+static int columns(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xC0) != 0x80;
+    return n;
+}
+
+/* The fields up to `drop`, two spaces between them; returns the columns. */
+static int join(const LogField *fields, int count, int drop, char to[LINE_ROOM])
+{
+    int width = 0;
+    size_t at = 0;
+    to[0] = 0;
+    for (int i = 0; i < count; i++) {
+        if (fields[i].drop > drop)
+            continue;
+        const char *gap = at ? "  " : "";
+        at += (size_t)snprintf(to + at, LINE_ROOM - at, "%s%s", gap, fields[i].text);
+        width += (*gap ? 2 : 0) + columns(fields[i].text);
+    }
+    return width;
+}
+
+static void fit(const LogField *fields, int count, int width, char to[LINE_ROOM])
+{
+    int drop = 0;
+    for (int i = 0; i < count; i++)
+        drop = fields[i].drop > drop ? fields[i].drop : drop;
+    while (join(fields, count, drop, to) > width && drop > 0)
+        drop--;
+}
+
+/* Rewrites the terminal's line; the last column stays free, where some terminals wrap. */
+static void show(void)
+{
+    char text[LINE_ROOM];
+    shown_width = width_now();
+    fit(shown, shown_count, shown_width - 1, text);
+    /* ESC [ ? 7 l: no wrapping. Of a line over several rows only the last could be cleared. */
+    fprintf(stderr, "\r\033[K\033[?7l%s\033[?7h", text);
+    fflush(stderr);
+    progress_shown = true;
+}
+
+static void show_busy(double now)
+{
+    char text[LINE_ROOM];
+    LogField fields[2] = {{.drop = 0}, {.drop = 1}};
+    if (now - busy_since < 1)
+        return;
+    snprintf(fields[0].text, sizeof fields[0].text, "%s, %.0f s", busy, now - busy_since);
+    snprintf(fields[1].text, sizeof fields[1].text, "%s", busy_hint);
+    fit(fields, 2, width_now() - 1, text);
+    fprintf(stderr, "\r\033[K\033[?7l%s\033[?7h", text);
+    fflush(stderr);
+    progress_shown = true;
+}
+
+/* Looks after the terminal's line for as long as the program lives. */
+static void *keep(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+        pthread_mutex_lock(&lock);
+        if (busy)
+            show_busy(clock_seconds());
+        else if (progress_shown && shown_width != width_now())
+            show();
+        pthread_mutex_unlock(&lock);
+    }
+    return NULL;
+}
+
+static void start_keeper(void)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the other threads' */
+    if (pthread_create(&thread, NULL, keep, NULL) == 0)
+        pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool on_terminal(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    bool terminal = isatty(STDERR_FILENO);
+    if (terminal)
+        pthread_once(&once, start_keeper);
+    return terminal;
+}
+
+void log_fields(double seconds, int count, const LogField *fields)
 {
     if (silent)
         return;
-    bool terminal = isatty(STDERR_FILENO);
+    CHECK(count <= FIELDS_MAX);
+    bool terminal = on_terminal();
     double now = clock_seconds();
     pthread_mutex_lock(&lock);
     if (now - progress_time >= (terminal ? 0.1 : seconds)) {
         progress_time = now;
-        va_list args;
-        va_start(args, format);
-        /* ESC [ ? 7 l: no wrapping. Of a line over several rows only the last could be cleared. */
-        if (terminal)
-            fputs("\r\033[K\033[?7l", stderr);
-        vfprintf(stderr, format, args);
-        fputs(terminal ? "\033[?7h" : "\n", stderr);
-        fflush(stderr);
-        progress_shown = terminal;
-        va_end(args);
+        memcpy(shown, fields, (size_t)count * sizeof *fields);
+        shown_count = count;
+        if (terminal) {
+            show();
+        } else {
+            char text[LINE_ROOM];
+            fit(fields, count, LINE_ROOM, text);
+            put_time();
+            fprintf(stderr, "%s\n", text);
+        }
     }
     pthread_mutex_unlock(&lock);
+}
+
+void log_progress(double seconds, const char *format, ...)
+{
+    LogField field = {0};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(field.text, sizeof field.text, format, args);
+    va_end(args);
+    log_fields(seconds, 1, &field);
 }
 
 void log_progress_end(void)
@@ -122,4 +283,26 @@ void log_progress_end(void)
     progress_shown = false;
     progress_time = 0;
     pthread_mutex_unlock(&lock);
+}
+
+void log_busy(const char *what, const char *hint)
+{
+    bool watched = !silent && on_terminal();
+    pthread_mutex_lock(&lock);
+    busy = watched ? what : NULL;
+    busy_hint = hint;
+    busy_since = clock_seconds();
+    pthread_mutex_unlock(&lock);
+}
+
+double log_busy_end(void)
+{
+    pthread_mutex_lock(&lock);
+    double seconds = clock_seconds() - busy_since;
+    if (busy)
+        clear_progress();
+    busy = NULL;
+    fflush(stderr);
+    pthread_mutex_unlock(&lock);
+    return seconds;
 }

@@ -20,9 +20,27 @@ int log_level(void);
 /* The same without "paco: ", on any stream: results that name files or classes. Without a newline:
  * the caller's. */
 void log_text(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Rewrites the progress line of a terminal; a plain line every `seconds` where stderr is a file. */
+/* From now on lines of info, warnings and progress begin with the time, where stderr is no terminal.
+ */
+void log_timestamps(void);
+
+/* A part of the progress line. Where a terminal is too narrow for all parts, those with the highest
+ * `drop` go first; 0: never. */
+typedef struct LogField {
+    int drop;
+    char text[80];
+} LogField;
+
+/* Rewrites the progress line of a terminal, in its width, also when that changes; a plain line of
+ * all parts every `seconds` where stderr is a file. */
+void log_fields(double seconds, int count, const LogField *fields);
+/* The same with one part. */
 void log_progress(double seconds, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Leaves the progress line standing and goes to the next. */
 void log_progress_end(void);
+/* Begins what may take long and tells nothing meanwhile: after a second a terminal shows "WHAT, 31 s"
+ * and `hint`, counting, until log_busy_end, which returns the seconds that it took. */
+void log_busy(const char *what, const char *hint);
+double log_busy_end(void);
 
 #endif

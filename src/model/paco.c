@@ -129,7 +129,7 @@ static void build_paco_loss(Model *m, const ModelConfig *c, Net *net, Value *h, 
     Node *loss = NODE(g, paco_loss, &c->loss, q, k, m->queue, labels, m->queue_labels, logits,
                       m->prior, m->loss, m->scaler);
     g->scope = "accuracy";
-    NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct);
+    NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct, m->prior);
     graph_gradients(g, (GradRoot[]){{q, loss->out[0]}, {logits, loss->out[1]}}, 2);
 }
 
@@ -142,7 +142,7 @@ static void build_softmax_loss(Model *m, const ModelConfig *c, Net *net, Value *
     g->scope = method_name(c->method);
     Node *loss = NODE(g, softmax_loss, &(NoAttrs){0}, logits, labels, m->prior, m->loss, m->scaler);
     g->scope = "accuracy";
-    NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct);
+    NODE(g, count_correct, &(NoAttrs){0}, logits, labels, m->correct, m->prior);
     graph_gradients(g, (GradRoot[]){{logits, loss->out[0]}}, 1);
 }
 

@@ -61,7 +61,7 @@ typedef struct Model {
     Value *encoded, *keys; /* STATE [R*B, dim]: in the shuffle's order, and that of the images */
     Value *queue, *queue_labels; /* STATE [M, dim], [M] int32 */
     Value *loss;                 /* OUTPUT [n], n ranks of the share */
-    Value *correct;              /* OUTPUT [n, 2] int32: top-1 and top-5 */
+    Value *correct;              /* OUTPUT [n, 2] int32: images whose class comes first, without and with the prior */
     Value *scaler;               /* STATE [SCALER_FLOATS], where the loss is scaled: fp16 */
     Value *eval_images;          /* INPUT */
     Value *eval_logits;          /* OUTPUT [eval_batch, classes] */

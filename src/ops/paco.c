@@ -261,37 +261,48 @@ void softmax_loss_reference(const RefCall *call)
 /* ------------------------------------------------------------------------------------
  * count_correct */
 
-/* counts[turn][0] images whose label has the highest logit, [1] whose label is among the five
- * highest; among equal logits the lower class comes first. */
+/* counts[turn][0] images whose label has the highest logit, [1] likewise with the prior added to the
+ * logits; among equal ones the lower class comes first. */
 void count_correct_infer(Graph *graph, Node *n)
 {
     (void)graph;
     CHECK(n->in[2]->dims.rank == 2 && n->in[2]->dims.d[1] == 2);
+    CHECK(!n->in[3] || n->in[3]->dims.d[0] == n->in[0]->dims.d[1]);
 }
 
 void count_correct_lower(Lowering *l, const Node *n)
 {
     Layout s = lower_layout(l, n->in[0]);
-    Value *place = lower_temp(l, s.N);
+    Value *places = lower_temp(l, 2 * s.N);
     RowArgs args = {.rows = s.N, .D = s.C, .stride = s.width};
     LOWER_KERNEL(l, label_place, &args, lower_teams(l, s.N, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
-                 OUT(place));
-    LOWER_KERNEL(l, count_places, &args, lower_teams(l, 1, 1, 1), 0, IN(place), lower_state(l),
+                 IN(n->in[3]), OUT(places));
+    LOWER_KERNEL(l, count_places, &args, lower_teams(l, 1, 1, 1), 0, IN(places), lower_state(l),
                  OUT(n->in[2]));
+}
+
+/* Whether no class comes before the label. */
+static bool comes_first(const double *z, const double *prior, int64_t L, int64_t label)
+{
+    double own = z[label] + (prior ? prior[label] : 0);
+    for (int64_t c = 0; c < L; c++) {
+        double other = z[c] + (prior ? prior[c] : 0);
+        if (other > own || (other == own && c < label))
+            return false;
+    }
+    return true;
 }
 
 void count_correct_reference(const RefCall *call)
 {
     int64_t B = call->node->in[0]->dims.d[0], L = call->node->in[0]->dims.d[1];
-    double top1 = 0, top5 = 0;
+    double first = 0, with_prior = 0;
     for (int64_t i = 0; i < B; i++) {
         const double *z = call->in[0] + i * L;
-        int64_t label = (int64_t)call->in[1][i], place = 0;
-        for (int64_t c = 0; c < L; c++)
-            place += z[c] > z[label] || (z[c] == z[label] && c < label);
-        top1 += place < 1;
-        top5 += place < 5;
+        int64_t label = (int64_t)call->in[1][i];
+        first += comes_first(z, NULL, L, label);
+        with_prior += comes_first(z, call->in[3], L, label);
     }
-    call->in[2][2 * call->state->turn] = top1;
-    call->in[2][2 * call->state->turn + 1] = top5;
+    call->in[2][2 * call->state->turn] = first;
+    call->in[2][2 * call->state->turn + 1] = with_prior;
 }

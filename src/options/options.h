@@ -130,7 +130,11 @@ Status options_open_data(const Options *options, int classes, const ClassNames *
 /* Short side before the centre crop of `size`: --eval-resize, else 256 for 224, and no margin up
  * to 64. */
 int options_eval_resize(const Options *options, int size);
-/* The recipe and its options (size and evaluation resize resolved). After options_check. */
+/* Where neither the user nor a preset names a recipe: CIFAR's for its networks and data, else that of
+ * ImageNet-LT. */
+void options_default_recipe(Options *options);
+/* The recipe and its options (size and evaluation resize resolved). After options_check and
+ * options_default_recipe. */
 const Recipe *options_recipe(const Options *options, RecipeOptions *views);
 
 #endif

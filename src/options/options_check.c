@@ -1,16 +1,26 @@
 /* What single values cannot say: contradictions between options, and what they mean to other
  * modules. */
 #include "base/check.h"
+#include "model/resnet.h"
 #include "options/options.h"
 #include "options/suggest.h"
 
 #include <stddef.h>
 #include <string.h>
 
+void options_default_recipe(Options *o)
+{
+    bool small = arch_family(arch_at(o->arch))->small ||
+                 dataset_row((DatasetKind)o->dataset)->source == DATASET_FROM_FILES ||
+                 dataset_row((DatasetKind)o->dataset)->source == DATASET_FROM_MEMORY;
+    if (!o->recipe)
+        CHECK(options_set(o, "recipe", small ? "cifar100" : "randcls_sim") == STATUS_OK);
+}
+
 static Status check_recipe_name(const Options *o)
 {
-    const char *name = o->recipe ? o->recipe : "";
-    if (recipe_find(name))
+    const char *name = o->recipe;
+    if (!name || recipe_find(name))
         return STATUS_OK;
     Suggest near = suggest_begin(name);
     for (int i = 0; recipe_at(i); i++)
@@ -189,8 +199,8 @@ int options_eval_resize(const Options *o, int size)
 
 const Recipe *options_recipe(const Options *o, RecipeOptions *views)
 {
-    const Recipe *recipe = recipe_find(o->recipe);
-    CHECKF(recipe, "recipe %s", o->recipe);
+    const Recipe *recipe = recipe_find(o->recipe ? o->recipe : "");
+    CHECKF(recipe, "recipe %s", o->recipe ? o->recipe : "(none)");
     *views = recipe_options(recipe);
     if (o->size)
         views->size = o->size;

@@ -94,7 +94,7 @@ static void order_steps(Plan *plan)
     plan->plan_steps = places;
 }
 
-static Status prepare_steps(Plan *plan)
+static Status build_steps(Plan *plan)
 {
     for (int i = 0; i < plan->steps_count; i++) {
         if (plan->steps[i].kind == STEP_COMM)
@@ -104,6 +104,18 @@ static Status prepare_steps(Plan *plan)
             return status_prefix(status, "%s", plan->steps[i].name);
     }
     return STATUS_OK;
+}
+
+/* What was built once is kept by backend and driver: later starts take no time for it. */
+static Status prepare_steps(Plan *plan)
+{
+    enum { LONG = 5 }; /* seconds that deserve a word where nobody could watch */
+    log_busy("building kernels", "only at the first start");
+    Status status = build_steps(plan);
+    double seconds = log_busy_end();
+    if (status == STATUS_OK && seconds > LONG)
+        log_info("kernels were built in %.0f s, which the next start does not need", seconds);
+    return status;
 }
 
 /* Prints what the plan is after a stage, where the options or PACO_DEBUG ask for it. */

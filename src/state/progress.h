@@ -12,6 +12,7 @@ typedef struct Progress {
     double best;            /* best top-1 so far, a fraction */
     double loss_sum;        /* of the running epoch: each step's mean over ranks */
     int64_t correct, seen;  /* likewise: images */
+    int64_t correct_prior;  /* likewise: correct with the prior of the classes added */
     int64_t skipped;        /* likewise: unreadable images that others took the place of */
     int64_t skipped_before; /* in the epochs before */
     int64_t overflows;      /* fp16: steps that changed no weight, so far: the scaler's own count */

@@ -161,6 +161,7 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "best", object_float(a, p->best));
     object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
     object_set(a, extra, "correct", object_int(a, p->correct));
+    object_set(a, extra, "correct_prior", object_int(a, p->correct_prior));
     object_set(a, extra, "seen", object_int(a, p->seen));
     object_set(a, extra, "skipped", object_int(a, p->skipped));
     object_set(a, extra, "skipped_before", object_int(a, p->skipped_before));
@@ -318,6 +319,7 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->best = read_number(state, "best", state->accuracy / 100, 1);
     p->loss_sum = read_number(state, "loss_sum", 0, 1e300);
     p->correct = read_count(state, "correct");
+    p->correct_prior = read_count(state, "correct_prior");
     p->seen = read_count(state, "seen");
     p->lost = read_count(state, "lost");
     p->skipped = read_count(state, "skipped");

@@ -286,6 +286,7 @@ Status run_results(Run *run, Progress *at)
     for (int r = 0; r < ranks; r++) {
         sum += run->loss[r];
         at->correct += run->correct[2 * r];
+        at->correct_prior += run->correct[2 * r + 1];
     }
     bool lost = run->skipped && !isfinite(sum);
     at->loss_sum += lost ? 0 : sum / ranks;

@@ -41,7 +41,7 @@ typedef struct Run {
     double *loss;      /* [R], of the step that run_results read, all ranks' */
     double scale;      /* of the loss, after it: fp16; else 0 */
     bool skipped;      /* it overflowed and changed no weight: fp16 */
-    int32_t *correct;  /* [R][2]: images whose class is among the first 1 and 5 */
+    int32_t *correct;  /* [R][2]: images whose class comes first, without and with the prior */
 } Run;
 
 /* The model that the options describe: of `classes` classes and images of `size` x `size`; `train`
@@ -81,7 +81,7 @@ Status run_scaler(Run *run, Progress *at);
 /* Tells the others the news and hears theirs. */
 void run_exchange(Run *run);
 /* Waits for the first of the steps ahead and does run_exchange; sets loss, correct, scale and
- * skipped, adds them to at's loss_sum, correct, seen, overflows and lost, and advances its step,
+ * skipped, adds them to at's loss_sum, correct and correct_prior, seen, overflows and lost, and advances its step,
  * done and queue_head: the loss of a skipped step counts where it is a number. */
 Status run_results(Run *run, Progress *at);
 

@@ -19,12 +19,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EVAL_BATCH = 100 };
+enum { EVAL_BATCH = 100, SMALL_VIEW = 32 };
 
 /* ------------------------------------------------------------------------------------ opening */
 
+/* Photographs in crops of 32 pixels train, but nothing that anybody wants: whoever does has said so. */
+static Status refuse_photographs(const Trainer *t)
+{
+    Options *o = t->options;
+    char name[256];
+    Image first;
+    bool meant = o->given[OPTION_ID_recipe] || o->given[OPTION_ID_size] || o->preset;
+    if (meant || !t->train->encoded || t->views.size > 2 * SMALL_VIEW)
+        return STATUS_OK;
+    TRY(dataset_fetch(t->train, 0, &first));
+    int width = first.width, height = first.height;
+    image_free(&first);
+    if (width <= 2 * SMALL_VIEW || height <= 2 * SMALL_VIEW)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--recipe: the images are photographs (%s: %d x %d pixels), and %s would see %d x %d of "
+                       "them. --arch resnet50 sees 224; --size %d says that this is meant",
+                       dataset_name(t->train, 0, name, sizeof name), width, height,
+                       options_word(o, OPTION_ID_arch), t->views.size, t->views.size, t->views.size);
+}
+
 static Status open_data(Trainer *t)
 {
+    options_default_recipe(t->options);
     TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test));
     /* Evaluation comes late: what it cannot read should be known before. */
     if (t->test && t->options->on_corrupt != CORRUPT_SKIP)
@@ -36,6 +58,7 @@ static Status open_data(Trainer *t)
                            "--batch: larger than the data (%d vs %lld training images)",
                            t->options->batch, (long long)t->train->count);
     t->recipe = options_recipe(t->options, &t->views);
+    TRY(refuse_photographs(t));
     t->schedule = schedule_of(t->options);
     return STATUS_OK;
 }
@@ -142,10 +165,34 @@ static Status check_results(const Trainer *t)
                        t->at.epoch + 1, (long long)t->at.step, run_lr(&t->run, &t->at));
 }
 
+static void clock_begin(Trainer *t)
+{
+    t->clock.began = clock_seconds();
+    t->clock.seconds = 0;
+    t->clock.step = t->at.step;
+    t->clock.seen = t->at.seen;
+}
+
+/* A step is done. */
+static void clock_step(Trainer *t)
+{
+    bool alone = t->clock.step + 1 == t->steps; /* nothing else could be timed */
+    t->clock.seconds = clock_seconds() - t->clock.began;
+    if (!t->clock.warm && !alone)
+        clock_begin(t);
+    t->clock.warm = true;
+}
+
 /* Of the first step ahead. */
 static Status read_results(Trainer *t)
 {
-    TRY(run_results(&t->run, &t->at));
+    if (!t->clock.warm)
+        log_busy("first step", "drivers build kernels, only at the first start");
+    Status status = run_results(&t->run, &t->at);
+    if (!t->clock.warm)
+        log_busy_end();
+    TRY(status);
+    clock_step(t);
     TRY(check_results(t));
     trainer_tell_progress(t);
     return STATUS_OK;
@@ -273,6 +320,7 @@ static bool evaluates_now(const Trainer *t)
 
 static Status evaluate_now(Trainer *t)
 {
+    double began = clock_seconds();
     TRY(replicas_share_statistics(&t->run));
     metrics_free(t->metrics);
     t->metrics = metrics_new(t->train->classes, t->train->counts);
@@ -296,6 +344,7 @@ static Status evaluate_now(Trainer *t)
     }
     TRY(status);
     t->result->last = metrics_summary(t->metrics);
+    t->clock.evaluation = clock_seconds() - began;
     return STATUS_OK;
 }
 
@@ -306,16 +355,19 @@ static double waited_so_far(const Trainer *t)
 
 static Status record_epoch(Trainer *t, bool evaluated)
 {
-    double seconds = clock_seconds() - t->epoch_started;
+    const EpochClock *c = &t->clock;
+    int64_t ran = t->at.step - t->first_step, timed = t->at.step - c->step;
     MetricsSummary m = t->result->last;
     EpochRow row = {
         .epoch = t->at.epoch,
         .lr = run_lr(&t->run, &t->at),
         .loss = progress_loss(&t->at),
         .train_top1 = (double)t->at.correct / (double)t->at.seen,
-        .images_per_second = (double)(t->at.seen - t->first_seen) / seconds,
+        .train_top1_prior =
+            t->run.config.prior ? (double)t->at.correct_prior / (double)t->at.seen : NAN,
+        .images_per_second = timed ? (double)(t->at.seen - c->seen) / c->seconds : NAN,
         .data_seconds = waited_so_far(t) - t->waited,
-        .seconds = seconds,
+        .seconds = timed ? c->seconds * (double)ran / (double)timed : NAN,
         .top1 = evaluated ? m.top1 : NAN,
         .top5 = evaluated ? m.top5 : NAN,
         .class_mean = evaluated ? m.class_mean : NAN,
@@ -333,13 +385,12 @@ static void begin_epoch(Trainer *t)
     if (t->at.step == 0) {
         t->at.loss_sum = 0;
         t->at.lost = 0;
-        t->at.correct = t->at.seen = 0;
+        t->at.correct = t->at.correct_prior = t->at.seen = 0;
         t->at.skipped_before += t->at.skipped;
         t->at.skipped = 0;
     }
     t->first_step = t->at.step;
-    t->first_seen = t->at.seen;
-    t->epoch_started = clock_seconds();
+    clock_begin(t);
     t->waited = waited_so_far(t);
     t->together = comm_times(t->comm);
 }

@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "data/shots.h"
 #include "options/presets.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,33 +30,93 @@ static void tell_scale(const Trainer *t)
             t->run.scale, (long long)t->at.done, (long long)t->at.overflows);
 }
 
-void trainer_tell_start(const Trainer *t)
+/* A line of the block at the start: what it is about, then what there is to say. */
+#define TELL(t, about, format, ...) SAY(t, "%-9s " format, about, __VA_ARGS__)
+
+static void tell_network(const Trainer *t)
+{
+    const ModelConfig *c = &t->run.config;
+    const Graph *g = t->run.model.graph;
+    int64_t frozen = 0;
+    char text[48] = ", all trained";
+    for (int i = 0; i < g->values_count; i++)
+        if (g->values[i]->role == ROLE_PARAM && !g->values[i]->trainable)
+            frozen += dims_count(g->values[i]->dims);
+    if (frozen)
+        snprintf(text, sizeof text, ", %.2f M of them frozen", 1e-6 * (double)frozen);
+    TELL(t, "network", "%s, %s, %.2f M parameters%s%s%s", c->arch->name, method_name(c->method),
+         1e-6 * (double)t->result->parameters, text, storage_phrase(c->storage),
+         math_phrase(session_math(t->run.session)));
+}
+
+static void tell_data(const Trainer *t)
+{
+    int64_t least = INT64_MAX, most = 0;
+    int shots[SHOT_COUNT] = {0};
+    const Dataset *d = t->train;
+    for (int i = 0; i < d->classes; i++) {
+        least = d->counts[i] < least ? d->counts[i] : least;
+        most = d->counts[i] > most ? d->counts[i] : most;
+        shots[shot_of(d->counts[i])]++;
+    }
+    TELL(t, "data",
+         "%lld training images in %d classes of %lld to %lld: %d many, %d medium, %d few; %lld "
+         "test images",
+         (long long)d->count, d->classes, (long long)least, (long long)most, shots[SHOT_MANY],
+         shots[SHOT_MEDIUM], shots[SHOT_FEW], (long long)(t->test ? t->test->count : 0));
+}
+
+static void tell_views(const Trainer *t)
+{
+    char normalisation[160];
+    bool given = t->options->given[OPTION_ID_recipe] || t->options->preset;
+    TELL(t, "views", "recipe %s%s, %d x %d pixels", t->recipe->name,
+         given ? "" : " (the default for this network and data)", t->views.size, t->views.size);
+    TELL(t, "", "normalisation: %s", options_normalisation(t->options, normalisation));
+}
+
+static void tell_schedule(const Trainer *t)
+{
+    const Options *o = t->options;
+    TELL(t, "steps", "%d rank%s of %d images, %lld steps an epoch, %d epochs, seed %llu", o->ranks,
+         o->ranks > 1 ? "s" : "", t->run.config.batch, (long long)t->steps, o->epochs,
+         (unsigned long long)o->seed);
+    TELL(t, "lr", "%g, rising for %d epoch%s, then %s; momentum %g, weight decay %g", o->lr,
+         o->warmup, o->warmup == 1 ? "" : "s", options_word(t->options, OPTION_ID_schedule),
+         o->momentum, o->wd);
+}
+
+static void tell_device(const Trainer *t)
 {
     const Plan *plan = session_plan(t->run.session);
     const ModelConfig *c = &t->run.config;
-    char normalisation[160];
+    TELL(t, "device", "%s%s", session_device(t->run.session),
+         c->ranks.own > 1 ? ", virtual ranks in turn" : "");
+    if (t->comm)
+        TELL(t, "processes", "%d processes, %d rank%s each", comm_count(t->comm), c->ranks.own,
+             c->ranks.own > 1 ? "s" : "");
+    if (plan)
+        TELL(t, "", "device memory: %.0f MiB, of it activations %.0f MiB",
+             (double)plan_bytes(plan) / (1 << 20),
+             (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
+}
+
+void trainer_tell_start(const Trainer *t)
+{
     if (!trainer_speaks(t))
         return;
-    SAY(t, "%s, %s, %.2f M parameters%s%s on %s%s", c->arch->name, method_name(c->method),
-        1e-6 * (double)t->result->parameters, storage_phrase(c->storage),
-        math_phrase(session_math(t->run.session)), session_device(t->run.session),
-        c->ranks.own > 1 ? ", virtual ranks in turn" : "");
-    SAY(t,
-        "%lld training images in %d classes, %lld test images; %d rank%s of %d images, %lld steps "
-        "an epoch",
-        (long long)t->train->count, t->train->classes, (long long)(t->test ? t->test->count : 0),
-        c->ranks.all, c->ranks.all > 1 ? "s" : "", c->batch, (long long)t->steps);
-    if (t->comm)
-        SAY(t, "%d processes, %d rank%s each", comm_count(t->comm), c->ranks.own,
-            c->ranks.own > 1 ? "s" : "");
-    SAY(t, "normalisation: %s", options_normalisation(t->options, normalisation));
+    tell_network(t);
+    tell_data(t);
+    tell_views(t);
+    tell_schedule(t);
+    tell_device(t);
+    if (t->test)
+        TELL(t, "best", "%s",
+             "the checkpoint with the highest top-1 of the test images, which were looked at to "
+             "choose it");
     tell_precision(t);
     if (t->run.model.scaler)
         tell_scale(t);
-    if (plan)
-        SAY(t, "device memory: %.0f MiB, of it activations %.0f MiB",
-            (double)plan_bytes(plan) / (1 << 20),
-            (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
     if (t->keeper.resumed && t->at.epoch < t->options->epochs)
         SAY(t, "resumed %s at epoch %d, step %lld of %lld", t->keeper.resumed, t->at.epoch + 1,
             (long long)t->at.step, (long long)t->steps);
@@ -67,28 +129,55 @@ void trainer_tell_start(const Trainer *t)
         SAY(t, "%s", "without --out nothing is saved: no checkpoints, no reports");
 }
 
+/* "4d 15h", "5h 03m", "12m 07s". */
 static void format_time(double seconds, char *to, size_t room)
 {
-    int64_t s = (int64_t)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(to, room, "%lldh%02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
+    long long s = (long long)(seconds + 0.5);
+    if (s >= 48 * 3600)
+        snprintf(to, room, "%lldd %02lldh", s / 86400, s / 3600 % 24);
+    else if (s >= 3600)
+        snprintf(to, room, "%lldh %02lldm", s / 3600, s / 60 % 60);
     else
-        snprintf(to, room, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
+        snprintf(to, room, "%lldm %02llds", s / 60, s % 60);
+}
+
+/* Of the steps and evaluations that are left; negative: nothing is known yet. */
+static double seconds_left(const Trainer *t)
+{
+    const Options *o = t->options;
+    const EpochClock *c = &t->clock;
+    int64_t timed = t->at.step - c->step;
+    int64_t left = (int64_t)(o->epochs - t->at.epoch) * t->steps - t->at.step;
+    int evaluations =
+        o->eval_every ? (o->epochs - 1) / o->eval_every - t->at.epoch / o->eval_every + 1 : 1;
+    return timed ? c->seconds / (double)timed * (double)left + evaluations * c->evaluation : -1;
 }
 
 void trainer_tell_progress(const Trainer *t)
 {
+    enum { EPOCH, STEP, LOSS, TOP1, RATE, ETA, FIELDS };
+    LogField f[FIELDS] = {
+        [STEP] = {.drop = 1}, [LOSS] = {.drop = 2}, [TOP1] = {.drop = 3}, [RATE] = {.drop = 4}};
+    const EpochClock *c = &t->clock;
+    double left = seconds_left(t);
     char eta[32];
     if (!trainer_speaks(t))
         return;
-    double elapsed = clock_seconds() - t->epoch_started;
-    int64_t steps = t->at.step - t->first_step;
-    int64_t left = (int64_t)(t->options->epochs - t->at.epoch) * t->steps - t->at.step;
-    format_time(elapsed / (double)steps * (double)left, eta, sizeof eta);
-    log_progress(60, "epoch %d/%d  step %lld/%lld  loss %.4f  top-1 %.2f %%  %.0f images/s  ETA %s",
-                 t->at.epoch + 1, t->options->epochs, (long long)t->at.step, (long long)t->steps,
-                 progress_loss(&t->at), 100.0 * (double)t->at.correct / (double)t->at.seen,
-                 (double)(t->at.seen - t->first_seen) / elapsed, eta);
+    snprintf(f[EPOCH].text, sizeof f->text, "epoch %d/%d", t->at.epoch + 1, t->options->epochs);
+    snprintf(f[STEP].text, sizeof f->text, "step %lld/%lld", (long long)t->at.step,
+             (long long)t->steps);
+    snprintf(f[LOSS].text, sizeof f->text, "loss %.4f", progress_loss(&t->at));
+    snprintf(f[TOP1].text, sizeof f->text, "top-1 %.2f %%",
+             100.0 * (double)t->at.correct / (double)t->at.seen);
+    if (left < 0) {
+        log_fields(60, RATE, f);
+        return;
+    }
+    format_time(left, eta, sizeof eta);
+    snprintf(f[RATE].text, sizeof f->text, "%.0f images/s",
+             (double)(t->at.seen - c->seen) / c->seconds);
+    snprintf(f[ETA].text, sizeof f->text, "ETA %s", eta);
+    log_fields(60, FIELDS, f);
 }
 
 /* What an epoch took for the other processes; empty: there are none. */
@@ -109,11 +198,14 @@ void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
         return;
     char others[128] = "";
     tell_together(t, others, sizeof others);
-    SAY(t,
-        "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%  %.0f images/s  waited for data %.1f "
-        "s%s",
-        t->at.epoch + 1, t->options->epochs, row->lr, row->loss, 100 * row->train_top1,
-        row->images_per_second, row->data_seconds, others);
+    char rate[32] = "", prior[48] = "";
+    if (!isnan(row->images_per_second))
+        snprintf(rate, sizeof rate, "  %.0f images/s", row->images_per_second);
+    if (!isnan(row->train_top1_prior))
+        snprintf(prior, sizeof prior, " (%.2f %% with the prior)", 100 * row->train_top1_prior);
+    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%%s%s  waited for data %.1f s%s",
+        t->at.epoch + 1, t->options->epochs, row->lr, row->loss, 100 * row->train_top1, prior, rate,
+        row->data_seconds, others);
     if (t->run.model.scaler)
         tell_scale(t);
     if (t->at.skipped)

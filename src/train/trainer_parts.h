@@ -8,6 +8,15 @@
 #include "train/records.h"
 #include "train/trainer.h"
 
+/* Times the steps of an epoch. The first step of a process is left out, as drivers compile kernels
+ * where they first run, and so is evaluation. */
+typedef struct EpochClock {
+    double began, seconds; /* since then, so many, of the steps timed so far */
+    int64_t step, seen;    /* where the steps that are timed begin */
+    bool warm;             /* a step of this process is done */
+    double evaluation;     /* seconds of the latest */
+} EpochClock;
+
 typedef struct Trainer {
     Options *options;
     Dataset *train, *test; /* test: NULL without a test set */
@@ -23,10 +32,10 @@ typedef struct Trainer {
     Comm *comm;                  /* the processes that run the other ranks; NULL: none */
     int64_t steps;               /* of an epoch */
     Progress at;
-    double started, epoch_started, waited; /* waited: for data, before this epoch */
+    double started, waited;      /* waited: for data, before this epoch */
+    EpochClock clock;
     CommTimes together;          /* before this epoch */
     int64_t first_step;          /* of the epoch that this process ran */
-    int64_t first_seen;
     int own_steps;               /* done by this process, for --stop-after */
     bool stop;                   /* some process was asked to */
     int64_t saved;               /* steps done when this process last saved; -1: it has not */

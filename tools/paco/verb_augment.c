@@ -85,11 +85,12 @@ static Status take_own(AugmentRequest *r, int *argc, char **argv)
     return STATUS_OK;
 }
 
-static Status augment(const AugmentRequest *r, const Options *o)
+static Status augment(const AugmentRequest *r, Options *o)
 {
     if (!r->image || !r->out)
         return status_fail(STATUS_USAGE, "augment: --image and --out are needed");
     RecipeOptions options;
+    options_default_recipe(o);
     const Recipe *recipe = options_recipe(o, &options);
     uint8_t *bytes;
     size_t size;

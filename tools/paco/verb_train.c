@@ -49,6 +49,7 @@ int verb_train(int argc, char **argv)
             return status;
         }
     }
+    log_timestamps();
     stop_listen(); /* before an engine has threads, which would take the signals */
     if (status == STATUS_OK)
         status = comm_open(options.peer_timeout, &comm);
