@@ -243,7 +243,7 @@ resume=(train --train-list data/ten.txt --test-list data/ten.txt --data data --a
 ok "${resume[@]}" --resume "$models/paco_cifar.pth.tar" --out resumed
 says "at epoch 4, step 0 of"
 says "epoch 4/4"
-[ "$(cut -d, -f1 resumed/metrics.csv | tail -1)" = 3 ] || fail "metrics.csv does not go on with epoch 3"
+[ "$(cut -d, -f1 resumed/metrics.csv | tail -1)" = 4 ] || fail "metrics.csv does not go on with epoch 4"
 refused 3 "paco_full.pth.tar" "${resume[@]}" --resume "$models/paco_full.pth.tar" --out not
 refused 3 "do not fit" "${resume[@]}" --queue 32 --resume "$models/paco_cifar.pth.tar" --out not
 [ -e not ] && fail "a refused run left its folder"

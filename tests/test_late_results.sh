@@ -73,7 +73,7 @@ graphs() {
     trained stopped --stop-after 8
     for other in plain stopped; do
         cmp "$folder/recorded.safetensors" "$folder/$other.safetensors" || fail "$other: other bits"
-        cmp <(cut -d, -f1-10 "$folder/recorded/metrics.csv") <(cut -d, -f1-10 "$folder/$other/metrics.csv") ||
+        cmp <(cut -d, -f1-12 "$folder/recorded/metrics.csv") <(cut -d, -f1-12 "$folder/$other/metrics.csv") ||
             fail "$other: other metrics"
     done
 }

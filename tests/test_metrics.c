@@ -245,6 +245,8 @@ static EpochRow row_of(int epoch)
                       .lr = 0.1,
                       .loss = 2.5,
                       .train_top1 = 0.25,
+                      .train_top1_prior = 0.5,
+                      .test_loss = NAN,
                       .top1 = NAN,
                       .top5 = NAN,
                       .class_mean = NAN,
@@ -259,9 +261,9 @@ static EpochRow row_of(int epoch)
 static void run_record(void **state)
 {
     (void)state;
-    static const char header[] = "epoch,lr,loss,train_top1,top1,top5,class_mean,many,medium,few,"
-                                 "images_per_second,data_seconds,seconds\n";
-    static const char tail[] = ",0.1,2.5,0.25,,,,,,,100,0.5,10\n";
+    static const char header[] = "epoch,lr,loss,train_top1,train_top1_prior,test_loss,top1,top5,class_mean,"
+                                 "many,medium,few,images_per_second,data_seconds,seconds\n";
+    static const char tail[] = ",0.1,2.5,0.25,0.5,,,,,,,,100,0.5,10\n";
     char expected[512];
     const char *path = test_path("metrics.csv");
     assert_int_equal(metrics_truncate(path, 0), STATUS_OK); /* none yet */
@@ -269,21 +271,21 @@ static void run_record(void **state)
         EpochRow row = row_of(e);
         assert_int_equal(metrics_append_epoch(path, &row), STATUS_OK);
     }
-    snprintf(expected, sizeof expected, "%s0%s1%s2%s", header, tail, tail, tail);
+    snprintf(expected, sizeof expected, "%s1%s2%s3%s", header, tail, tail, tail);
     expect_file(path, expected);
     assert_int_equal(metrics_truncate(path, 3), STATUS_OK);
     expect_file(path, expected);
     FILE *file = fopen(path, "a"); /* a crash in the middle of a row */
-    fputs("3,0.1,2.", file);
+    fputs("4,0.1,2.", file);
     fclose(file);
     assert_int_equal(metrics_truncate(path, 7), STATUS_OK);
     expect_file(path, expected);
     assert_int_equal(metrics_truncate(path, 1), STATUS_OK);
-    snprintf(expected, sizeof expected, "%s0%s", header, tail);
+    snprintf(expected, sizeof expected, "%s1%s", header, tail);
     expect_file(path, expected);
     EpochRow again = row_of(1);
     assert_int_equal(metrics_append_epoch(path, &again), STATUS_OK);
-    snprintf(expected, sizeof expected, "%s0%s1%s", header, tail, tail);
+    snprintf(expected, sizeof expected, "%s1%s2%s", header, tail, tail);
     expect_file(path, expected);
     assert_int_equal(metrics_truncate(test_write_text("other.csv", "a,b\n1,2\n"), 1), STATUS_INPUT);
     snprintf(expected, sizeof expected, "%sx%s", header, tail);

@@ -464,6 +464,7 @@ static void what_others_get(void **state)
     assert_true(!test.train && test.tail.factor == 0 && strcmp(test.root, "d") == 0);
     Schedule s = schedule_of(&o);
     assert_true(s.kind == SCHEDULE_CIFAR && s.epochs == 7 && s.warmup == 2 && s.lr == 3);
+    options_default_recipe(&o);
     assert_non_null(options_recipe(&o, &views));
     assert_int_equal(views.size, 48);
     assert_int_equal(views.eval_resize, 48);
@@ -471,6 +472,8 @@ static void what_others_get(void **state)
     options_free(&o);
     assert_int_equal(parse(&o, OPTION_EVAL, "--size 224 --test-list b --data c --test-data d"),
                      STATUS_OK);
+    options_default_recipe(&o);
+    assert_string_equal(o.recipe, "cifar100"); /* of --arch resnet32 */
     options_recipe(&o, &views);
     assert_int_equal(views.eval_resize, 256);
     test = options_dataset(&o, false);

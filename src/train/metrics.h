@@ -68,11 +68,11 @@ Status metrics_write_report(const Metrics *metrics, const ReportFacts *facts, co
 
 /* One row of metrics.csv, the record of a training run. NaN fields are written empty. */
 #define EPOCH_ROW_FIELDS(X)                                                              \
-    X(lr) X(loss) X(train_top1) X(train_top1_prior) X(top1) X(top5) X(class_mean) X(many) X(medium) X(few)   \
+    X(lr) X(loss) X(train_top1) X(train_top1_prior) X(test_loss) X(top1) X(top5) X(class_mean) X(many) X(medium) X(few)   \
     X(images_per_second) X(data_seconds) X(seconds)
 
 typedef struct EpochRow {
-    int epoch; /* 0, 1, ... */
+    int epoch; /* 0, 1, ...; the file counts from 1, as the log does */
 #define X(field) double field;
     EPOCH_ROW_FIELDS(X)
 #undef X

@@ -190,7 +190,7 @@ Status metrics_append_epoch(const char *path, const EpochRow *row)
     fseek(file, 0, SEEK_END);
     if (ftell(file) == 0)
         fputs(run_header, file);
-    fprintf(file, "%d", row->epoch);
+    fprintf(file, "%d", row->epoch + 1);
 #define X(field) fputc(',', file), put_number(file, row->field);
     EPOCH_ROW_FIELDS(X)
 #undef X
@@ -217,9 +217,9 @@ static Status kept_length(const char *path, const char *text, int epoch, size_t 
         if (!end)
             return STATUS_OK;
         long row = strtol(line, &after, 10);
-        if (after == line || *after != ',' || row < 0)
+        if (after == line || *after != ',' || row < 1)
             return status_fail(STATUS_INPUT, "%s: line %lld: no epoch at its start", path, number);
-        if (row >= epoch)
+        if (row > epoch)
             return STATUS_OK;
         *length = (size_t)(end + 1 - text);
     }
