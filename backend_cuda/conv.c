@@ -58,9 +58,9 @@ static int64_t weights_of(const ConvDesc *d)
 static uint64_t packed_bytes(const Device *device, const ConvDesc *d)
 {
     ConvDesc wide = in_memory(device, d);
-    bool padded = wide.C != d->C || wide.K != d->K;
-    CHECK(!(d->plain && padded));
-    bool others = (d->type != DTYPE_F32 && !d->plain) || padded;
+    bool wider = wide.C != d->C || wide.K != d->K;
+    CHECK(!(d->plain && wider));
+    bool others = (d->type != DTYPE_F32 && !d->plain) || wider;
     return others ? (uint64_t)(weights_of(&wide) * dtype_bytes(d->type)) : 0;
 }
 

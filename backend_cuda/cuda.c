@@ -12,8 +12,10 @@ Status cudnn_fail(cudnnStatus_t code, const char *where)
 {
     char more[256] = "";
     cudnnGetLastErrorString(more, sizeof more);
-    return status_fail(STATUS_DEVICE, "cuda: %s: %s%s%s", where, cudnnGetErrorString(code),
-                       more[0] ? ": " : "", more);
+    bool memory = code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+                  code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+    return status_fail(memory ? STATUS_LIMIT : STATUS_DEVICE, "cuda: %s: %s%s%s", where,
+                       cudnnGetErrorString(code), more[0] ? ": " : "", more);
 }
 
 Status blas_fail(cublasStatus_t code, const char *where)

@@ -10,7 +10,7 @@ Status memory_ask(Device *device)
     if (!(device->info.caps & CAP_OWN_MEMORY))
         return STATUS_OK; /* what the system calls free is not all that it would give */
     CUDA_TRY(cudaMemGetInfo(&left, &all), "memory of the device");
-    device->info.free_memory = left + device->held;
+    device->info.free_memory = left + device->held ? left + device->held : 1; /* 0: not known */
     return STATUS_OK;
 }
 

@@ -35,9 +35,9 @@ Status discover_count(int *count)
     if (code != cudaSuccess) {
         *count = 0;
         cudaGetLastError();
-        return status_fail(STATUS_DEVICE, "%s", code == cudaErrorNoDevice
-                                                    ? "no NVIDIA GPU on this machine"
-                                                    : cudaGetErrorString(code));
+        return status_fail(STATUS_DEVICE, "%s",
+                           code == cudaErrorNoDevice ? "no NVIDIA GPU on this machine"
+                                                     : cudaGetErrorString(code));
     }
     return *count ? STATUS_OK : status_fail(STATUS_DEVICE, "no NVIDIA GPU on this machine");
 }
@@ -58,13 +58,14 @@ Status discover_info(int index, DeviceInfo *info)
                          .caps = CUDA_CAPS | (p.integrated ? CAP_UNIFIED_MEMORY : CAP_OWN_MEMORY),
                          .channel_multiple = CUDA_CHANNELS};
     snprintf(info->name, sizeof info->name, "%.120s", p.name);
-    snprintf(info->platform, sizeof info->platform, "CUDA %d.%d, cuDNN %zu", runtime / 1000,
-             runtime % 1000 / 10, cudnnGetVersion());
+    snprintf(info->platform, sizeof info->platform, "CUDA %d.%d", runtime / 1000,
+             runtime % 1000 / 10);
     snprintf(info->slot, sizeof info->slot, "%04x:%02x:%02x.0", (unsigned)p.pciDomainID & 0xffff,
              (unsigned)p.pciBusID & 0xff, (unsigned)p.pciDeviceID & 0xff);
     snprintf(info->vendor, sizeof info->vendor, "NVIDIA");
-    snprintf(info->driver, sizeof info->driver, "for CUDA %d.%d", driver / 1000,
-             driver % 1000 / 10);
+    /* Plans and bits are those of the libraries, too: tuning and checkpoints name the driver. */
+    snprintf(info->driver, sizeof info->driver, "for CUDA %d.%d, cuDNN %zu, cuBLASLt %zu",
+             driver / 1000, driver % 1000 / 10, cudnnGetVersion(), cublasLtGetVersion());
     snprintf(info->version, sizeof info->version, "compute capability %d.%d", p.major, p.minor);
     if (10 * p.major + p.minor < LEAST_ARCHITECTURE)
         snprintf(info->why, sizeof info->why,

@@ -83,9 +83,9 @@ static Status write_large(Device *device, void *to, const void *from, uint64_t b
     TRY(make_landing(l, bytes));
     memcpy(s->memory, from, bytes);
     cudaStream_t by = l->memory ? device->uploads : device->stream;
-    CUDA_TRY(cudaMemcpyAsync(l->memory ? l->memory : to, s->memory, bytes, cudaMemcpyHostToDevice,
-                             by),
-             "write");
+    CUDA_TRY(
+        cudaMemcpyAsync(l->memory ? l->memory : to, s->memory, bytes, cudaMemcpyHostToDevice, by),
+        "write");
     if (l->memory) {
         CUDA_TRY(cudaEventRecord(l->arrived, device->uploads), "write");
         CUDA_TRY(cudaStreamWaitEvent(device->stream, l->arrived, 0), "write");
@@ -115,7 +115,8 @@ Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes)
 static Status free_ticket(Device *device, uint64_t bytes, int *ticket)
 {
     int i = 0;
-    while (i < device->fetches_count && (device->fetches[i].held || device->fetches[i].room != bytes))
+    while (i < device->fetches_count &&
+           (device->fetches[i].held || device->fetches[i].room != bytes))
         i++;
     if (i == device->fetches_count) {
         device->fetches = mem_grow(device->fetches, (size_t)++device->fetches_count * sizeof(Slot));
@@ -130,9 +131,9 @@ Status transfer_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
     CHECK(bytes > 0);
     TRY(free_ticket(device, bytes, ticket));
     Slot *s = &device->fetches[*ticket];
-    CUDA_TRY(cudaMemcpyAsync(s->memory, place_of(from), bytes, cudaMemcpyDeviceToHost,
-                             device->stream),
-             "fetch");
+    CUDA_TRY(
+        cudaMemcpyAsync(s->memory, place_of(from), bytes, cudaMemcpyDeviceToHost, device->stream),
+        "fetch");
     CUDA_TRY(cudaEventRecord(s->done, device->stream), "fetch");
     s->held = bytes;
     return STATUS_OK;

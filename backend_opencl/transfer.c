@@ -35,8 +35,8 @@ static Status slot_room(Device *device, Slot *s, uint64_t bytes)
     if (s->room >= bytes)
         return STATUS_OK;
     slot_free(device, s);
-    s->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, NULL,
-                               &code);
+    s->pinned = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes,
+                               NULL, &code);
     CL_TRY(code, "memory for transfers");
     s->memory = clEnqueueMapBuffer(device->queue, s->pinned, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0,
                                    bytes, 0, NULL, NULL, &code);
@@ -69,8 +69,8 @@ static Status write_by(Device *device, Slot *s, Ref to, const void *from, uint64
     slot_done(s);
     TRY(slot_room(device, s, bytes));
     memcpy(s->memory, from, bytes);
-    CL_TRY(clEnqueueWriteBuffer(device->queue, to.buf->mem, CL_FALSE, to.off, bytes, s->memory, 0, NULL,
-                                &s->done),
+    CL_TRY(clEnqueueWriteBuffer(device->queue, to.buf->mem, CL_FALSE, to.off, bytes, s->memory, 0,
+                                NULL, &s->done),
            "write");
     CL_TRY(clFlush(device->queue), "write");
     return STATUS_OK;
@@ -94,8 +94,8 @@ Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes)
 {
     check_place(from, bytes);
     if (bytes)
-        CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_TRUE, from.off, bytes, to, 0, NULL,
-                                   NULL),
+        CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_TRUE, from.off, bytes, to, 0,
+                                   NULL, NULL),
                "read");
     return STATUS_OK;
 }
@@ -104,7 +104,8 @@ Status transfer_read(Device *device, void *to, Ref from, uint64_t bytes)
 static Status free_ticket(Device *device, uint64_t bytes, int *ticket)
 {
     int i = 0;
-    while (i < device->fetches_count && (device->fetches[i].done || device->fetches[i].room != bytes))
+    while (i < device->fetches_count &&
+           (device->fetches[i].done || device->fetches[i].room != bytes))
         i++;
     if (i == device->fetches_count) {
         device->fetches = mem_grow(device->fetches, (size_t)++device->fetches_count * sizeof(Slot));
@@ -120,8 +121,8 @@ Status transfer_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
     CHECK(bytes > 0);
     TRY(free_ticket(device, bytes, ticket));
     Slot *s = &device->fetches[*ticket];
-    CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_FALSE, from.off, bytes, s->memory, 0,
-                               NULL, &s->done),
+    CL_TRY(clEnqueueReadBuffer(device->queue, from.buf->mem, CL_FALSE, from.off, bytes, s->memory,
+                               0, NULL, &s->done),
            "fetch");
     CL_TRY(clFlush(device->queue), "fetch");
     return STATUS_OK;
@@ -130,8 +131,8 @@ Status transfer_fetch(Device *device, Ref from, uint64_t bytes, int *ticket)
 bool transfer_arrived(Device *device, int ticket)
 {
     cl_int state = CL_COMPLETE;
-    clGetEventInfo(device->fetches[ticket].done, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
-                   NULL);
+    clGetEventInfo(device->fetches[ticket].done, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state,
+                   &state, NULL);
     return state <= CL_COMPLETE; /* or failed, which wait will tell */
 }
 
@@ -155,8 +156,8 @@ Status transfer_map(Device *device, Ref place, uint64_t bytes, int *ticket)
     TRY(free_ticket(device, 0, ticket));
     Slot *s = &device->fetches[*ticket];
     s->mapped = place.buf->mem;
-    s->at = clEnqueueMapBuffer(device->queue, s->mapped, CL_FALSE, CL_MAP_READ | CL_MAP_WRITE, place.off,
-                               bytes, 0, NULL, &s->done, &code);
+    s->at = clEnqueueMapBuffer(device->queue, s->mapped, CL_FALSE, CL_MAP_READ | CL_MAP_WRITE,
+                               place.off, bytes, 0, NULL, &s->done, &code);
     CL_TRY(code, "map");
     CL_TRY(clFlush(device->queue), "map");
     return STATUS_OK;

@@ -31,4 +31,9 @@ expect "no module" "no module libpaco_opencl.so" "$work/out"
 echo "not a library" > "$work/bin/libpaco_opencl.so"
 PACO_BACKENDS= "$work/bin/paco" devices > "$work/out" 2>&1 || { echo "FAILED: exit status"; status=1; }
 expect "broken module" "opencl  absent:" "$work/out"
+# One of another version.
+cp "$(dirname "$paco")/tests/libother_contract.so" "$work/bin/libpaco_opencl.so"
+PACO_BACKENDS= "$work/bin/paco" bench step --device opencl --arch resnet20 > "$work/out" 2>&1
+[ $? = 8 ] && [ "$(wc -l < "$work/out")" = 1 ] || { echo "FAILED: a module of another contract"; status=1; }
+expect "another contract" "build both together" "$work/out"
 exit $status

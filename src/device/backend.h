@@ -196,10 +196,13 @@ typedef struct DeviceInfo {
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
-/* Bytes that a program can have there, as far as is known. */
+/* Bytes that a plan can have there, as far as is known. Where it may fill the device, a part stays for
+ * what comes later: kernels that libraries load when they are first used, graphs, writes that wait. */
 static inline uint64_t device_room(const DeviceInfo *info)
 {
-    return info->free_memory ? info->free_memory : info->memory;
+    uint64_t room = info->free_memory ? info->free_memory : info->memory, most = (uint64_t)512 << 20;
+    uint64_t reserve = room / 16 < most ? room / 16 : most;
+    return info->caps & CAP_OWN_MEMORY ? room - reserve : room;
 }
 
 /* Work-items of a team (kernels_cl/team.h), which does together what one work-item does on a

@@ -272,8 +272,8 @@ static Status check_request(const Options *o, const SpreadRequest *r)
 {
     TRY(options_check_share(o, r->processes));
     if (r->processes % r->nodes != 0)
-        return status_fail(STATUS_USAGE, "plan: --nodes %d: %d processes cannot be spread evenly", r->nodes,
-                           r->processes);
+        return status_fail(STATUS_USAGE, "plan: --nodes %d: %d processes cannot be spread evenly",
+                           r->nodes, r->processes);
     return STATUS_OK;
 }
 
@@ -293,10 +293,11 @@ static Status rank_seconds(const Plan *plan, double rank_ms, int own, double *se
     *seconds = 1e-3 * rank_ms;
     if (*seconds <= 0 && plan && plan->info->ceilings.bytes > 0)
         *seconds = predict_seconds(plan, false) / own;
-    return *seconds > 0 ? STATUS_OK
-                        : status_fail(STATUS_USAGE,
-                                      "plan: --rank-ms: missing; `paco bench step --ranks 1` measures "
-                                      "it, devices on paper predict it");
+    return *seconds > 0
+               ? STATUS_OK
+               : status_fail(STATUS_USAGE,
+                             "plan: --rank-ms: missing; `paco bench step --ranks 1` measures "
+                             "it, devices on paper predict it");
 }
 
 Status bench_spread(Options *options, const SpreadRequest *r, FILE *out)
@@ -304,8 +305,11 @@ Status bench_spread(Options *options, const SpreadRequest *r, FILE *out)
     Run run;
     int own = options->ranks / r->processes;
     TRY(check_request(options, r));
-    Spread spread = {.ranks = options->ranks, .processes = r->processes, .nodes = r->nodes,
-                     .bandwidth = 1e9 / 8 * r->bandwidth, .latency = 1e-6 * r->latency,
+    Spread spread = {.ranks = options->ranks,
+                     .processes = r->processes,
+                     .nodes = r->nodes,
+                     .bandwidth = 1e9 / 8 * r->bandwidth,
+                     .latency = 1e-6 * r->latency,
                      .rank_images = options->batch / options->ranks,
                      .row = 4 * (int64_t)options->dim + 8};
     Status status = open_share(options, own, &run);

@@ -1,5 +1,6 @@
 #include "measure/predict.h"
 
+#include "base/check.h"
 #include "plan/parts.h"
 
 #include <stdlib.h>
@@ -49,8 +50,7 @@ static int collect(const Plan *plan, bool evaluation, Kind kinds[KINDS_MAX])
             int k = 0;
             while (k < used && strcmp(kinds[k].label, label) != 0)
                 k++;
-            if (k == KINDS_MAX)
-                continue;
+            CHECK(k < KINDS_MAX);
             if (k == used)
                 kinds[used++] = (Kind){.label = label};
             add(&kinds[k], &plan->info->ceilings, &plan->steps[i],

@@ -49,7 +49,8 @@ static double sum_seconds(const Spread *s, const Way *way, int64_t elements, dou
 
 SpreadTime spread_time(const Spread *s)
 {
-    int own = s->ranks / s->processes, local = s->processes / s->nodes, parts = sum_parts(s->gradients);
+    int own = s->ranks / s->processes, local = s->processes / s->nodes,
+        parts = sum_parts(s->gradients);
     Way way = {local, most_pieces(s->ranks, own), most_pieces(s->ranks, own * local)};
     SpreadTime t = {.compute = own * s->rank_seconds};
     double now = 0; /* since the last rank's turn began */
@@ -160,8 +161,10 @@ Status spread_print(const Spread *s, FILE *out, const char *svg)
         "within a node %.2g GB/s through the host's memory; exposed is what no computing hides\n",
         8e-9 * s->bandwidth, 1e6 * s->latency, 1e3 * s->rank_seconds,
         1e-6 * sizeof(float) * (double)s->gradients, 1e-9 * NODE_BYTES_PER_SECOND);
-    fprintf(out, " nodes processes  ranks     step ms exchange ms exposed ms node sends   share efficiency  "
-                 " images/s\n");
+    fprintf(
+        out,
+        " nodes processes  ranks     step ms exchange ms exposed ms node sends   share efficiency  "
+        " images/s\n");
     print_row(s, out);
     fprintf(out, "the same load of each process on other numbers of nodes:\n");
     for (int nodes = 1; goes_on(s, nodes); nodes *= 2) {

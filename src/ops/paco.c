@@ -52,9 +52,15 @@ static void similarities(Lowering *l, const Node *n, Value *z, PacoShape s, long
     const Value *blocks[] = {n->in[Q], n->in[K], n->in[QUEUE]};
     int64_t rows[] = {s.B, s.B, s.M}, lda = lower_layout(l, n->in[Q]).width;
     for (int i = 0; i < 3; i++)
-        lower_gemm(l, (GemmDesc){.M = (int)s.B, .N = (int)rows[i], .K = (int)s.D, .lda = (int)lda,
-                                 .ldb = (int)lda, .ldc = (int)ldz, .trans_b = true,
-                                 .alpha = (float)(1 / a->temperature)},
+        lower_gemm(l,
+                   (GemmDesc){.M = (int)s.B,
+                              .N = (int)rows[i],
+                              .K = (int)s.D,
+                              .lda = (int)lda,
+                              .ldb = (int)lda,
+                              .ldc = (int)ldz,
+                              .trans_b = true,
+                              .alpha = (float)(1 / a->temperature)},
                    IN(n->in[Q]), IN(blocks[i]), AT(z, 4 * i * block_width(s)), (Operand){0});
 }
 
@@ -261,8 +267,8 @@ void softmax_loss_reference(const RefCall *call)
 /* ------------------------------------------------------------------------------------
  * count_correct */
 
-/* counts[turn][0] images whose label has the highest logit, [1] likewise with the prior added to the
- * logits; among equal ones the lower class comes first. */
+/* counts[turn][0] images whose label has the highest logit, [1] likewise with the prior added to
+ * the logits; among equal ones the lower class comes first. */
 void count_correct_infer(Graph *graph, Node *n)
 {
     (void)graph;

@@ -5,6 +5,7 @@
  * and behind each goes the late read of the part of the gradients (comm/sum.h) that it completes,
  * or its sum by a group of devices (plan/group.c). REDUCE then waits for one part after another. */
 #include "base/arena.h"
+#include "base/check.h"
 #include "comm/sum.h"
 #include "comm/watch.h"
 #include "plan/parts.h"
@@ -16,8 +17,7 @@
 static Status gather_value(Plan *plan, const Value *value)
 {
     int64_t count = dims_count(value->dims);
-    bool wide = value->dtype == DTYPE_F32 && comm_wide(plan->comm);
-    DType type = wide ? DTYPE_F64 : value->dtype;
+    DType type = value->dtype; /* a device's floats are never wide */
     void *host = mem_alloc((size_t)count * (size_t)dtype_bytes(type));
     Status status = plan_read(plan, value, host, type);
     if (status == STATUS_OK) {
@@ -157,6 +157,7 @@ static Status fetch_part(Exchange *x, int i)
 static Status launch_pieces(Exchange *x, int from, int end)
 {
     Plan *plan = x->plan;
+    CHECK(x->late_count == 0);
     for (int i = 0; i <= x->parts; i++) {
         int to = i < x->parts ? x->ready[i] : end;
         if (to > from)

@@ -23,7 +23,8 @@ enum { EVAL_BATCH = 100, SMALL_VIEW = 32 };
 
 /* ------------------------------------------------------------------------------------ opening */
 
-/* Photographs in crops of 32 pixels train, but nothing that anybody wants: whoever does has said so. */
+/* Photographs in crops of 32 pixels train, but nothing that anybody wants: whoever does has said
+ * so. */
 static Status refuse_photographs(const Trainer *t)
 {
     Options *o = t->options;
@@ -37,11 +38,12 @@ static Status refuse_photographs(const Trainer *t)
     image_free(&first);
     if (width <= 2 * SMALL_VIEW || height <= 2 * SMALL_VIEW)
         return STATUS_OK;
-    return status_fail(STATUS_USAGE,
-                       "--recipe: the images are photographs (%s: %d x %d pixels), and %s would see %d x %d of "
-                       "them. --arch resnet50 sees 224; --size %d says that this is meant",
-                       dataset_name(t->train, 0, name, sizeof name), width, height,
-                       options_word(o, OPTION_ID_arch), t->views.size, t->views.size, t->views.size);
+    return status_fail(
+        STATUS_USAGE,
+        "--recipe: the images are photographs (%s: %d x %d pixels), and %s would see %d x %d of "
+        "them. --arch resnet50 sees 224; --size %d says that this is meant",
+        dataset_name(t->train, 0, name, sizeof name), width, height,
+        options_word(o, OPTION_ID_arch), t->views.size, t->views.size, t->views.size);
 }
 
 static Status open_data(Trainer *t)
@@ -155,8 +157,7 @@ static Status check_results(const Trainer *t)
                            "training: epoch %d, step %lld: %s even at loss scale %g (lr %g). A "
                            "lower --lr, a longer --warmup or --amp bf16 may help",
                            t->at.epoch + 1, (long long)t->at.step, what_overflowed(&t->run),
-                           t->run.scale / SCALER_RULE.backoff,
-                           run_lr(&t->run, &t->at));
+                           t->run.scale / SCALER_RULE.backoff, run_lr(&t->run, &t->at));
     if (isfinite(t->at.loss_sum))
         return STATUS_OK;
     return status_fail(STATUS_NAN,
@@ -435,9 +436,7 @@ static Status run_epoch(Trainer *t)
         t->result->best = t->at.best = t->result->last.top1;
     t->at.epoch++;
     t->at.step = 0;
-    return best || saves_now(t)
-               ? save(t, best ? STORE_BEST_SO_FAR : STORE_PLAIN)
-               : STATUS_OK;
+    return best || saves_now(t) ? save(t, best ? STORE_BEST_SO_FAR : STORE_PLAIN) : STATUS_OK;
 }
 
 static Status write_reports(Trainer *t)
