@@ -2,6 +2,7 @@
  *     HANGS_WHEN=F  while F.PID is there, whoever opens an image waits, as at a file server that is gone
  *     EXITS_WHEN=F  once F.PID is there, exit(0) is called, as a library might, beside what else runs
  *     SLOW_SAVES=F  the second checkpoint takes SLOW_SECONDS to get its name; F is there as long
+ *     FAILS_WHEN=F  once F.PID is there, kernels cannot be launched any more
  *     CODES=F       F.PID gets the code with which a process that ends by itself does so */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -68,6 +69,23 @@ SHOWN int rename(const char *from, const char *to)
         unlink(says);
     }
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+/* OpenCL's: a handle's type does not matter here. */
+SHOWN int clEnqueueNDRangeKernel(void *queue, void *kernel, unsigned dimensions, const size_t *offset,
+                                 const size_t *global, const size_t *local, unsigned waits, const void *events,
+                                 void *event)
+{
+    enum { OUT_OF_RESOURCES = -5 };
+    static int (*real)(void *, void *, unsigned, const size_t *, const size_t *, const size_t *, unsigned,
+                       const void *, void *);
+    if (!real) {
+        void *library = dlopen("libOpenCL.so.1", RTLD_NOW), *symbol = library ? dlsym(library, __func__) : NULL;
+        memcpy(&real, &symbol, sizeof real); /* ISO C has no cast from object to function */
+    }
+    if (!real || asked_for("FAILS_WHEN"))
+        return OUT_OF_RESOURCES;
+    return real(queue, kernel, dimensions, offset, global, local, waits, events, event);
 }
 
 static void *leave(void *unused)

@@ -33,7 +33,7 @@ process() { # RANK
 # Words before the program's. Under sanitizers nothing is preloaded, and what needs it is left out.
 before=()
 [ -n "${PACO_SHORT:-}" ] ||
-    before=(env LD_PRELOAD="$faults" HANGS_WHEN="$folder/hang" EXITS_WHEN="$folder/leave" CODES="$folder/code")
+    before=(env LD_PRELOAD="$faults" HANGS_WHEN="$folder/hang" FAILS_WHEN="$folder/fail" EXITS_WHEN="$folder/leave" CODES="$folder/code")
 
 # wait_for SECONDS COMMAND...: until it is true; false: it is not so soon.
 wait_for() {
@@ -54,7 +54,7 @@ moment() { sleep "$((RANDOM % ${1:-1})).$((RANDOM % 10))"; } # [SECONDS]: a rand
 with=() # words of the job and of what goes on with it
 
 begin() { # WORDS...: starts the job and waits until it has saved something
-    rm -rf "$folder/out" "$folder"/hang.* "$folder"/leave.* "$folder"/code.* "$folder/saving"
+    rm -rf "$folder/out" "$folder"/hang.* "$folder"/fail.* "$folder"/leave.* "$folder"/code.* "$folder/saving"
     "${before[@]}" "$paco" "${job[@]}" "${with[@]}" --out "$folder/out" "$@" >"$folder/stdout" 2>"$folder/stderr" &
     launcher=$!
     wait_for 30 has_saved || { fail "the job does not begin"; cat "$folder/stderr"; }
@@ -186,6 +186,23 @@ if [ -n "${PACO_FULL:-}" ] && [ -e "$other" ]; then
     grep -q 'is lost' "$folder/stderr" && { fail "a process that builds for long is called lost"; cat "$folder/stderr"; }
 fi
 
+# What fails in one process alone ends all, and the reason is told.
+begin --device opencl
+touch "$folder/fail.$(process 1)"
+ended "a device that fails" 7 6
+says "a device that fails" "process 1 on .* is lost: it ended alone, with exit code 8 \\(.*OUT_OF_RESOURCES"
+goes_on "a device that fails"
+
+# A request while the processes still start is heard once they can.
+for after in 0.05 0.4; do
+    rm -rf "$folder/out"
+    "$paco" "${job[@]}" --out "$folder/out" >"$folder/stdout" 2>"$folder/stderr" &
+    launcher=$!
+    sleep $after
+    kill "$launcher"
+    ended "SIGTERM $after s after the start" 75 8
+done
+
 # Each process has its own cores; where they are too few, all of them.
 processors() { # RANK
     awk '/^Cpus_allowed_list/ {print $2}' "/proc/$(process "$1")/status"
@@ -233,6 +250,19 @@ kill "$launcher"
 ended "--restarts 2" 75 10
 says "--restarts 2" "restart 2 of 2"
 goes_on "--restarts 2"
+
+# A restart goes on from the newest checkpoint, whatever the first start went on from.
+rm -rf "$folder/first"
+"$paco" train "${tiny_options[@]}" --ranks 2 --device ref --save-steps 1 --stop-after 3 --out "$folder/first" >/dev/null 2>&1
+begin --restarts 1 --resume "$folder/first/last.pth.tar"
+kill -9 "$(process 1)"
+wait_for 30 grep -q 'restart 1 of 1' "$folder/stderr" || { fail "--restarts with --resume FILE"; cat "$folder/stderr"; }
+wait_for 30 eval '[ "$(grep -c "resumed $folder/out/" "$folder/stderr")" = 1 ]' ||
+    { fail "a restart goes on from another checkpoint than the newest"; cat "$folder/stderr"; }
+kill "$launcher"
+ended "--restarts with --resume" 75 10
+"$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --restarts 1 >/dev/null 2>"$folder/stderr"
+[ $? = 2 ] && grep -q -- '--restarts: needs --nproc.* and --out' "$folder/stderr" || { fail "--restarts without --out"; cat "$folder/stderr"; }
 
 # Strangers: who does not know the secret is not heard.
 begin

@@ -31,6 +31,7 @@ export OMPI_MCA_hwloc_base_binding_policy=none
 folder=$work
 source tests/tiny_data.sh
 source tests/two_hosts.sh
+trap 'hosts_down; rm -rf "$work"' EXIT
 tiny_data "$paco" "$work/data"
 list() { # LENGTH
     awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) print i % 6 ".png " i % 5 }' >"$work/data/list.txt"

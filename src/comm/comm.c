@@ -48,7 +48,7 @@ static bool hub_of_launcher(WatchPlace *place)
 /* Who is on which host. */
 static void find_hosts(Comm *c)
 {
-    char(*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
+    char (*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
     gethostname(names[c->index], HOST_ROOM - 1);
     comm_gather(c, names, HOST_ROOM);
     int each = 1;
@@ -72,9 +72,8 @@ static Status open_watch(Comm *c, double timeout)
     if (hub_of_launcher(&place)) {
         c->whole = cores_bind(c->index, c->count);
     } else {
-        Status status = c->index == 0
-                            ? hub_open(c->count, timeout, c->local, &c->hub, &place)
-                            : STATUS_OK;
+        Status status =
+            c->index == 0 ? hub_open(c->count, timeout, c->local, &c->hub, &place) : STATUS_OK;
         TRY(comm_status(c, status));
         comm_broadcast(c, &place, sizeof place);
     }
@@ -86,16 +85,17 @@ static Status open_watch(Comm *c, double timeout)
 static Status cannot_meet(const Started *s)
 {
     if (!s->row)
-        return status_fail(STATUS_USAGE,
-                           "%s started %d processes (%s) without an MPI to meet by. With --mpi=pmix "
-                           "(Open MPI) or --mpi=pmi2 (MPICH) they can; for runs that have nothing "
-                           "to do with each other unset that variable",
-                           s->who, s->count, s->counts);
+        return status_fail(
+            STATUS_USAGE,
+            "%s started %d processes (%s) without an MPI to meet by. mpirun, or srun "
+            "with --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH), gives them one; for "
+            "runs that have nothing to do with each other unset that variable",
+            s->who, s->count, s->counts);
     return status_fail(STATUS_PEER, "%s started %d processes, but the module is not there: %s. %s",
                        s->who, s->count, s->why, s->row->help);
 }
 
-Status comm_open(double timeout, Comm **comm)
+Status comm_open(double timeout, const char *program, Comm **comm)
 {
     Started s;
     *comm = NULL;
@@ -114,6 +114,7 @@ Status comm_open(double timeout, Comm **comm)
     }
     *comm = mem_zero(1, sizeof **comm);
     **comm = c;
+    TRY(comm_agree(*comm, "program", program));
     find_hosts(*comm);
     return open_watch(*comm, timeout);
 }
@@ -171,6 +172,8 @@ void comm_list(void *file)
 _Noreturn void comm_lost(Comm *c, const char *why)
 {
     nanosleep(&(struct timespec){.tv_sec = 2}, NULL); /* which they soon do, and end this process */
+    if (c->watch)
+        watch_die(c->watch, why);
     fprintf(stderr, "paco: error: process %d of %d: a peer is lost: %s\n", c->index, c->count, why);
     c->engine->abort(STATUS_PEER);
     _exit(STATUS_PEER);
@@ -178,7 +181,7 @@ _Noreturn void comm_lost(Comm *c, const char *why)
 
 static _Noreturn void lost(Comm *c)
 {
-    comm_lost(c, "MPI cannot reach it");
+    comm_lost(c, "a peer is lost: MPI cannot reach it");
 }
 
 static int begun(Comm *c, int transfer)

@@ -15,10 +15,10 @@
 typedef struct Comm Comm;
 
 /* Joins the processes that a launcher started with this one; NULL where none did. `timeout`:
- * seconds without a sign of life after which a peer is lost. STATUS_USAGE where the launcher's
- * engine sees another number of processes than the launcher said, STATUS_PEER where its module is
- * not there, and why. */
-Status comm_open(double timeout, Comm **comm);
+ * seconds without a sign of life after which a peer is lost. `program`: its version, alike in all.
+ * STATUS_USAGE where the launcher's engine sees another number of processes than the launcher said,
+ * STATUS_PEER where its module is not there, and why. */
+Status comm_open(double timeout, const char *program, Comm **comm);
 /* Leaves with the status that the program ends with, together with the others (comm/watch.h). NULL
  * is allowed. */
 void comm_close(Comm *comm, Status status);
@@ -52,8 +52,8 @@ Status comm_status(Comm *comm, Status status);
 void comm_set_wide(Comm *comm, bool wide);
 bool comm_wide(const Comm *comm);
 
-/* Whether sums over ranks are the engine's, in any order: their bits depend on how ranks are spread.
- * Not unless asked for. */
+/* Whether sums over ranks are the engine's, in any order: their bits depend on how ranks are
+ * spread. Not unless asked for. */
 void comm_set_fast(Comm *comm, bool fast);
 bool comm_fast(const Comm *comm);
 

@@ -19,12 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Seconds: to say hello, to come at all, and for the others to follow one who leaves with a
- * failure. */
+/* Seconds: to say hello, and to come at all. */
 #define HELLO_SECONDS 5.0
 #define COME_SECONDS 120.0
-#define FOLLOW_SECONDS 2.0
-enum { STRANGERS = 16 };
+enum { STRANGERS = 16 }; /* beside those who are expected */
 
 /* A connection: of a stranger until its hello has come. */
 typedef struct Peer {
@@ -39,9 +37,10 @@ typedef struct Peer {
 struct Hub {
     int listening, count;
     double timeout, opened;
-    char secret[33], first_lost[256]; /* the text: written once, before `lost` */
+    char secret[33], first_lost[512]; /* the text: written once, before `lost` */
     Peer *peers;                      /* [count] */
-    Peer strangers[STRANGERS];
+    Peer *strangers;                  /* [strangers_room] */
+    int strangers_room;
     atomic_int stop, end;
     atomic_int lost, there, came; /* some are; how many are connected; some once were */
     bool told_stop, running, local;
@@ -130,7 +129,7 @@ static void who_waits(const Hub *h, int p, char text[96])
 static void lose(Hub *h, int p, const char *how)
 {
     Peer *peer = &h->peers[p];
-    char text[256], waits[96];
+    char text[512], waits[96];
     who_waits(h, p, waits);
     snprintf(text, sizeof text, "process %d on %s is lost: %s; it was %s%s%s, at step %lld%s", p,
              peer->last.host[0] ? peer->last.host : "an unknown host", how,
@@ -140,7 +139,7 @@ static void lose(Hub *h, int p, const char *how)
     if (!atomic_load(&h->lost))
         snprintf(h->first_lost, sizeof h->first_lost, "%s", text);
     atomic_store(&h->lost, 1);
-    if (h->local && peer->last.pid > 0)
+    if (h->local && peer->last.pid > 0 && peer->left == 0)
         kill(peer->last.pid, SIGKILL);
     tell_all(h, WATCH_LOST, p, text);
     drop(peer);
@@ -173,6 +172,8 @@ static void welcome(Hub *h, Peer *stranger)
     peer->seen = peer->moved = clock_seconds();
     stranger->fd = -1;
     atomic_store(&h->came, 1);
+    if (h->told_stop) /* before it came */
+        watch_send(peer->fd, &(WatchMessage){.magic = WATCH_MAGIC, .kind = WATCH_STOP});
 }
 
 static void hear(Hub *h, int p)
@@ -186,9 +187,9 @@ static void hear(Hub *h, int p)
         peer->moved = peer->seen;
     memcpy(m->host, peer->last.host, sizeof m->host);
     m->pid = peer->last.pid;
-    m->what[sizeof m->what - 1] = '\0';
+    m->what[sizeof m->what - 1] = m->text[sizeof m->text - 1] = '\0';
     peer->last = *m;
-    if (m->kind == WATCH_LEAVE)
+    if (m->kind == WATCH_LEAVE && peer->left == 0) /* it says so again and again */
         peer->left = peer->seen;
 }
 
@@ -208,23 +209,31 @@ static bool take(Peer *peer, bool *whole)
     return true;
 }
 
+/* Whether there is room for one more; until there is, whoever connects waits in the queue of the
+ * system, and idle strangers go after a few seconds. */
+static bool has_room(const Hub *h)
+{
+    for (int i = 0; i < h->strangers_room; i++)
+        if (h->strangers[i].fd < 0)
+            return true;
+    return false;
+}
+
 static void accept_one(Hub *h)
 {
-    int fd = accept(h->listening, NULL, NULL);
-    for (int i = 0; i < STRANGERS && fd >= 0; i++)
+    int fd = has_room(h) ? accept(h->listening, NULL, NULL) : -1;
+    for (int i = 0; i < h->strangers_room && fd >= 0; i++)
         if (h->strangers[i].fd < 0) {
             fcntl(fd, F_SETFD, FD_CLOEXEC);
             h->strangers[i] = (Peer){.fd = fd, .since = clock_seconds()};
             return;
         }
-    if (fd >= 0)
-        close(fd);
 }
 
 static void read_all(Hub *h)
 {
     bool whole;
-    for (int i = 0; i < STRANGERS; i++) {
+    for (int i = 0; i < h->strangers_room; i++) {
         Peer *s = &h->strangers[i];
         if (s->fd >= 0 && (!take(s, &whole) || clock_seconds() - s->since > HELLO_SECONDS))
             drop(s);
@@ -272,7 +281,7 @@ static void judge(Hub *h, int p)
 }
 
 /* Whether all that are not lost have left. Who left with a failure that is not that of all is told
- * as lost, once the others had time to follow. */
+ * as lost, once the others had the timeout to follow. */
 static bool all_left(Hub *h)
 {
     bool all = true;
@@ -281,15 +290,16 @@ static bool all_left(Hub *h)
         const Peer *peer = &h->peers[p];
         all &= peer->lost || peer->left > 0;
         bool alone = peer->left > 0 && peer->last.status != STATUS_OK && !peer->lost &&
-                     clock_seconds() - peer->left > FOLLOW_SECONDS;
+                     clock_seconds() - peer->left > h->timeout;
         if (alone)
             failed = p;
     }
     if (!all && failed >= 0) {
-        char how[64];
+        char how[400];
         Peer *peer = &h->peers[failed];
         WatchMessage go = {.magic = WATCH_MAGIC, .kind = WATCH_GO};
-        snprintf(how, sizeof how, "it ended alone, with exit code %d", peer->last.status);
+        snprintf(how, sizeof how, "it ended alone, with exit code %d (%.300s)", peer->last.status,
+                 peer->last.text);
         if (peer->fd >= 0)
             watch_send(peer->fd, &go);
         lose(h, failed, how);
@@ -299,10 +309,10 @@ static bool all_left(Hub *h)
 
 static void wait_for_something(Hub *h)
 {
-    struct pollfd *fds = mem_zero((size_t)(h->count + STRANGERS + 1), sizeof *fds);
+    struct pollfd *fds = mem_zero((size_t)(h->count + h->strangers_room + 1), sizeof *fds);
     int n = 0;
-    fds[n++] = (struct pollfd){.fd = h->listening, .events = POLLIN};
-    for (int i = 0; i < STRANGERS; i++)
+    fds[n++] = (struct pollfd){.fd = has_room(h) ? h->listening : -1, .events = POLLIN};
+    for (int i = 0; i < h->strangers_room; i++)
         fds[n++] = (struct pollfd){.fd = h->strangers[i].fd, .events = POLLIN};
     for (int p = 0; p < h->count; p++)
         fds[n++] = (struct pollfd){.fd = h->peers[p].fd, .events = POLLIN};
@@ -348,9 +358,11 @@ Status hub_open(int count, double timeout, bool local, Hub **out, WatchPlace *pl
     h->local = local;
     h->opened = clock_seconds();
     h->peers = mem_zero((size_t)count, sizeof *h->peers);
+    h->strangers_room = count + STRANGERS;
+    h->strangers = mem_zero((size_t)h->strangers_room, sizeof *h->strangers);
     for (int p = 0; p < count; p++)
         h->peers[p].fd = -1;
-    for (int i = 0; i < STRANGERS; i++)
+    for (int i = 0; i < h->strangers_room; i++)
         h->strangers[i].fd = -1;
     Status status = make_secret(h->secret);
     if (status == STATUS_OK)
@@ -397,10 +409,11 @@ void hub_close(Hub *h, bool wait)
         pthread_join(h->thread, NULL);
     for (int p = 0; p < h->count; p++)
         drop(&h->peers[p]);
-    for (int i = 0; i < STRANGERS; i++)
+    for (int i = 0; i < h->strangers_room; i++)
         drop(&h->strangers[i]);
     if (h->listening > 0)
         close(h->listening);
+    free(h->strangers);
     free(h->peers);
     free(h);
 }

@@ -23,11 +23,12 @@ static atomic_llong ticks, step;
 static atomic_int phase;
 static _Atomic(const char *) what;
 static _Atomic(void (*)(void)) on_stop;
+static atomic_int stop_came; /* maybe before anybody wanted to know */
 
 struct Watch {
     int fd, index, count;
     double timeout;
-    char host[63];
+    char host[63], why[300]; /* why: of the failure that it leaves with */
     void (*abort)(int code);
     atomic_int leaving, status; /* leaving: asked to */
     pthread_t thread;
@@ -52,6 +53,8 @@ void watch_step(int64_t now)
 void watch_on_stop(void (*stop)(void))
 {
     atomic_store(&on_stop, stop);
+    if (stop && atomic_load(&stop_came))
+        stop();
 }
 
 int watch_limit(int of)
@@ -103,6 +106,11 @@ static _Noreturn void die(Watch *w, const char *who)
     _exit(STATUS_PEER);
 }
 
+void watch_die(Watch *w, const char *who)
+{
+    die(w, who);
+}
+
 static WatchMessage sign(const Watch *w, WatchKind kind)
 {
     WatchMessage m = {.magic = WATCH_MAGIC,
@@ -116,6 +124,8 @@ static WatchMessage sign(const Watch *w, WatchKind kind)
     const char *now = atomic_load(&what);
     snprintf(m.what, sizeof m.what, "%s", now ? now : "");
     snprintf(m.host, sizeof m.host, "%s", w->host);
+    if (kind == WATCH_LEAVE)
+        snprintf(m.text, sizeof m.text, "%s", w->why);
     return m;
 }
 
@@ -143,6 +153,8 @@ static bool obey(Watch *w, WatchMessage *m)
     m->text[sizeof m->text - 1] = '\0';
     if (m->kind == WATCH_LOST)
         die(w, m->text);
+    if (m->kind == WATCH_STOP)
+        atomic_store(&stop_came, 1);
     if (m->kind == WATCH_STOP && stop)
         stop();
     return m->kind == WATCH_GO;
@@ -225,6 +237,7 @@ void watch_leave(Watch *w, Status status)
 {
     if (!w)
         return;
+    snprintf(w->why, sizeof w->why, "%s", status == STATUS_OK ? "" : status_text());
     atomic_store(&w->status, status);
     atomic_store(&w->leaving, 1);
     pthread_join(w->thread, NULL);

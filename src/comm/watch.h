@@ -66,6 +66,8 @@ Status watch_open(const WatchPlace *place, int index, int count, double timeout,
                   void (*abort)(int code), Watch **watch);
 /* What becomes of a request to stop that comes over the hub. */
 void watch_on_stop(void (*stop)(void));
+/* Ends this process because a peer is lost, and says `who` and how. Does not return. */
+_Noreturn void watch_die(Watch *watch, const char *who);
 /* Leaves with the others: returns once all of them leave, or, with a failure of this process alone,
  * once they know. NULL is allowed. */
 void watch_leave(Watch *watch, Status status);
@@ -87,7 +89,7 @@ typedef struct WatchMessage {
     int32_t pid;
     int64_t ticks, step;
     char secret[33], host[63], what[32];
-    char text[256]; /* LOST: how */
+    char text[512]; /* LOST: how; LEAVE with a failure: why */
 } WatchMessage;
 
 enum { WATCH_MAGIC = 0x70614357 };

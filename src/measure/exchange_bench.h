@@ -9,7 +9,8 @@
 /* Under mpirun: sums `mib` MiB of floats over `ranks` ranks (0: one in each process), exactly and
  * as the engine does, in turn; then process 0 lets the others wait. Process 0 prints one line of
  * JSON: medians over repeats of the slowest process, and what a process uses of a core while it
- * waits. STATUS_USAGE without processes, or where they do not divide the ranks. */
-Status exchange_bench_run(double mib, int ranks, FILE *out);
+ * waits. `program`: as
+ * comm_open takes it. STATUS_USAGE without processes, or where they do not divide the ranks. */
+Status exchange_bench_run(double mib, int ranks, const char *program, FILE *out);
 
 #endif

@@ -53,7 +53,7 @@ static Status exchange_bench(int argc, char **argv)
             "bench exchange: needs MiB above 0, at most %d, and may be told how many "
             "ranks. `paco bench --help` explains",
             1 << 14);
-    return exchange_bench_run(mib, (int)ranks, stdout);
+    return exchange_bench_run(mib, (int)ranks, version_text(), stdout);
 }
 
 static Status model_bench(int argc, char **argv, Options *options)

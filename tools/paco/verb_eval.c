@@ -24,7 +24,7 @@ static Status evaluate_together(Options *options)
 {
     Comm *comm;
     stop_listen(); /* before an engine has threads, which would take the signals */
-    TRY(comm_open(options->peer_timeout, &comm));
+    TRY(comm_open(options->peer_timeout, version_text(), &comm));
     if (comm_index(comm) > 0)
         log_silence();
     Status status = eval_checkpoint(options, comm, stdout);

@@ -41,6 +41,10 @@ int verb_train(int argc, char **argv)
         options_free(&options);
         return 0;
     }
+    if (status == STATUS_OK && options.restarts && (options.nproc < 2 || !options.out))
+        status = status_fail(
+            STATUS_USAGE, "--restarts: needs --nproc, which starts again, and --out, whose newest "
+                          "checkpoint that goes on from");
     if (status == STATUS_OK && options.nproc > 1) {
         status = options_check_share(&options, options.nproc);
         if (status == STATUS_OK) {
@@ -52,7 +56,7 @@ int verb_train(int argc, char **argv)
     log_timestamps();
     stop_listen(); /* before an engine has threads, which would take the signals */
     if (status == STATUS_OK)
-        status = comm_open(options.peer_timeout, &comm);
+        status = comm_open(options.peer_timeout, version_text(), &comm);
     if (status == STATUS_OK)
         status = options_check_share(&options, comm_count(comm));
     if (status == STATUS_OK)

@@ -131,7 +131,7 @@ static int run(VerifyOptions *options, bool list)
 {
     VerifyResult result = {0};
     Comm *comm = NULL;
-    Status status = comm_open(PEER_TIMEOUT, &comm);
+    Status status = comm_open(PEER_TIMEOUT, version_text(), &comm);
     if (status == STATUS_OK)
         status = list ? verify_list(stdout) : verify(options, comm, &result);
     int code = status != STATUS_OK ? (int)status : result.failed ? 1 : 0;

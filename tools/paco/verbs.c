@@ -40,21 +40,23 @@ int run_with_options(OptionsVerb *run, int argc, char **argv)
 
 /* ------------------------------------------------------------------------------------ --nproc */
 
-/* The words without `--nproc N` and `--restarts K`; at the end, where `resume`, what goes on. Owned
- * by the caller, like the list. */
-static char **words_of_process(int argc, char **argv, bool resume)
+/* The words without `--nproc N` and `--restarts K`; with `again` those of a restart, which goes on
+ * from the newest checkpoint whatever the first start went on from. Owned by the caller, like the
+ * list. */
+static char **words_of_process(int argc, char **argv, bool again)
 {
     char **words = mem_zero((size_t)argc + 3, sizeof *words);
     int n = 0;
     for (int i = 0; i < argc; i++) {
         const char *name = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : "";
         bool launch = strncmp(name, "nproc", 5) == 0 || strncmp(name, "restarts", 8) == 0;
-        if (launch && !strchr(name, '='))
+        bool resume = again && strncmp(name, "resume", 6) == 0;
+        if ((launch || resume) && !strchr(name, '='))
             i++;
-        if (!launch)
+        if (!launch && !resume)
             words[n++] = argv[i];
     }
-    if (resume) {
+    if (again) {
         words[n++] = "--resume";
         words[n++] = "auto";
     }
@@ -69,7 +71,7 @@ Status launch_processes(const Options *o, int argc, char **argv)
                 .timeout = o->peer_timeout,
                 .restarts = o->restarts,
                 .words = words_of_process(argc + 1, program, false),
-                .again = words_of_process(argc + 1, program, !o->resume),
+                .again = words_of_process(argc + 1, program, true),
                 .stop = &stop_asked};
     stop_listen();
     Status status = launch_run(&l, &started);

@@ -18,6 +18,8 @@ int run_with_options(OptionsVerb *run, int argc, char **argv);
  * of which the processes speak. */
 Status launch_processes(const Options *options, int argc, char **argv);
 
+/* "0.9.0 (commit 1234567)". */
+const char *version_text(void);
 /* Prints version, commit and backends; the exit code. */
 int print_version(void);
 

@@ -6,9 +6,14 @@
 
 #include <stdio.h>
 
+const char *version_text(void)
+{
+    return PACO_VERSION " (commit " PACO_COMMIT ")";
+}
+
 int print_version(void)
 {
-    printf("paco " PACO_VERSION " (commit " PACO_COMMIT ")\n");
+    printf("paco %s\n", version_text());
     for (int i = 0; i < registry_count(); i++) {
         const BackendRow *row = registry_row(i);
         if (row->backend)
