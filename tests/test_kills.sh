@@ -24,7 +24,7 @@ described() {
 
 mkdir never && (cd never && "${command[@]}" >/dev/null 2>&1) || { echo "FAIL: the run"; exit 1; }
 described never/run >expected.txt
-head -1 never/run/metrics.csv | grep -q 'few,images_per_second,data_seconds,seconds$' ||
+head -1 never/run/metrics.csv | grep -q 'few,images_per_second,data_seconds,seconds,eval_seconds$' ||
     { echo "FAIL: other columns: $(head -1 never/run/metrics.csv)"; exit 1; }
 
 failed=0 kills=0

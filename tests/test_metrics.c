@@ -255,15 +255,16 @@ static EpochRow row_of(int epoch)
                       .few = NAN,
                       .images_per_second = 100,
                       .data_seconds = 0.5,
-                      .seconds = 10};
+                      .seconds = 10,
+                      .eval_seconds = 4};
 }
 
 static void run_record(void **state)
 {
     (void)state;
     static const char header[] = "epoch,lr,loss,train_top1,train_top1_prior,test_loss,top1,top5,class_mean,"
-                                 "many,medium,few,images_per_second,data_seconds,seconds\n";
-    static const char tail[] = ",0.1,2.5,0.25,0.5,,,,,,,,100,0.5,10\n";
+                                 "many,medium,few,images_per_second,data_seconds,seconds,eval_seconds\n";
+    static const char tail[] = ",0.1,2.5,0.25,0.5,,,,,,,,100,0.5,10,4\n";
     char expected[512];
     const char *path = test_path("metrics.csv");
     assert_int_equal(metrics_truncate(path, 0), STATUS_OK); /* none yet */

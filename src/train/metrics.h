@@ -69,7 +69,7 @@ Status metrics_write_report(const Metrics *metrics, const ReportFacts *facts, co
 /* One row of metrics.csv, the record of a training run. NaN fields are written empty. */
 #define EPOCH_ROW_FIELDS(X)                                                              \
     X(lr) X(loss) X(train_top1) X(train_top1_prior) X(test_loss) X(top1) X(top5) X(class_mean) X(many) X(medium) X(few)   \
-    X(images_per_second) X(data_seconds) X(seconds)
+    X(images_per_second) X(data_seconds) X(seconds) X(eval_seconds)
 
 typedef struct EpochRow {
     int epoch; /* 0, 1, ...; the file counts from 1, as the log does */

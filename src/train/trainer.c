@@ -369,6 +369,7 @@ static Status record_epoch(Trainer *t, bool evaluated)
         .images_per_second = timed ? (double)(t->at.seen - c->seen) / c->seconds : NAN,
         .data_seconds = waited_so_far(t) - t->waited,
         .seconds = timed ? c->seconds * (double)ran / (double)timed : NAN,
+        .eval_seconds = evaluated ? t->clock.evaluation : NAN,
         .test_loss = evaluated ? t->evaluation.loss : NAN,
         .top1 = evaluated ? m.top1 : NAN,
         .top5 = evaluated ? m.top5 : NAN,
