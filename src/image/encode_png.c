@@ -4,15 +4,40 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <png.h>
 
-Status image_write_png(const char *path, const Image *image)
+static png_image begin(const Image *image)
 {
     png_image png = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGB};
     png.width = (png_uint_32)image->width;
     png.height = (png_uint_32)image->height;
+    return png;
+}
+
+Status image_encode_png(const Image *image, uint8_t **bytes, size_t *size)
+{
+    png_image png = begin(image);
+    char *text = NULL;
+    FILE *file = open_memstream(&text, size);
+    bool good = file && png_image_write_to_stdio(&png, file, 0, image->pixels, 0, NULL);
+    if (file && fclose(file) != 0)
+        good = false;
+    if (!good) {
+        free(text);
+        return status_fail(STATUS_LIMIT, "cannot make a PNG of %d x %d pixels: %s", image->width,
+                           image->height, *png.message ? png.message : "no memory");
+    }
+    *bytes = (uint8_t *)text;
+    return STATUS_OK;
+}
+
+Status image_write_png(const char *path, const Image *image)
+{
+    png_image png = begin(image);
     FileOutput out;
     TRY(file_output_open(&out, path));
     errno = 0;

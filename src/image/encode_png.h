@@ -7,5 +7,7 @@
 
 /* STATUS_IO when it cannot be written. */
 Status image_write_png(const char *path, const Image *image);
+/* The same bytes in memory (malloc'd). STATUS_LIMIT when it cannot be made. */
+Status image_encode_png(const Image *image, uint8_t **bytes, size_t *size);
 
 #endif

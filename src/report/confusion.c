@@ -1,0 +1,274 @@
+/* Confusion: a heat map of at most BINS x BINS cells in one picture, and the pairs that are
+ * confused most. */
+#include "report/classes.h"
+#include "report/html.h"
+#include "report/sections.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    BINS = 100,
+    PAIRS = 12,
+    NAMES_MAX = 20,   /* classes whose rows are named */
+    NUMBERS_MAX = 12, /* classes whose cells have numbers */
+    NAME_CHARACTERS = 11
+};
+
+typedef struct Heat {
+    int classes, bins;
+    int *order, *rank; /* [classes] class of a rank, rank of a class */
+    double *part;      /* [bins][bins] share of the images of a row's classes; NaN: it has none */
+} Heat;
+
+static int count_classes(const RunRecord *run)
+{
+    int n = run->class_count;
+    for (int64_t i = 0; i < run->pair_count; i++) {
+        const ConfusionRecord *p = &run->confusion[i];
+        int most = p->label > p->predicted ? p->label : p->predicted;
+        n = most >= n ? most + 1 : n;
+    }
+    return n;
+}
+
+static int *order_classes(const RunRecord *run, int classes)
+{
+    if (run->class_count == classes)
+        return classes_by_size(run);
+    int *order = mem_alloc((size_t)classes * sizeof *order);
+    for (int i = 0; i < classes; i++)
+        order[i] = i;
+    return order;
+}
+
+static int bin_of(const Heat *h, int number)
+{
+    return (int)((int64_t)h->rank[number] * h->bins / h->classes);
+}
+
+static void fill(Heat *h, const RunRecord *run)
+{
+    for (int64_t i = 0; i < run->pair_count; i++) {
+        const ConfusionRecord *p = &run->confusion[i];
+        h->part[bin_of(h, p->label) * h->bins + bin_of(h, p->predicted)] += (double)p->images;
+    }
+    for (int row = 0; row < h->bins; row++) {
+        double *cells = h->part + row * h->bins, sum = 0;
+        for (int k = 0; k < h->bins; k++)
+            sum += cells[k];
+        for (int k = 0; k < h->bins; k++)
+            cells[k] = sum > 0 ? cells[k] / sum : NAN;
+    }
+}
+
+static Heat heat_new(const RunRecord *run)
+{
+    int n = count_classes(run);
+    Heat h = {.classes = n, .bins = n < BINS ? n : BINS};
+    h.order = order_classes(run, n);
+    h.rank = mem_alloc((size_t)n * sizeof *h.rank);
+    for (int i = 0; i < n; i++)
+        h.rank[h.order[i]] = i;
+    h.part = mem_zero((size_t)h.bins * (size_t)h.bins, sizeof *h.part);
+    fill(&h, run);
+    return h;
+}
+
+static void heat_free(Heat *h)
+{
+    free(h->order);
+    free(h->rank);
+    free(h->part);
+}
+
+/* Colours from dark to light, each lighter than the one before to every eye; a quarter of the
+ * images is half of the way, as what is confused are small parts. */
+static void colour(double part, uint8_t rgb[3])
+{
+    static const double stops[5][3] = {
+        {68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {253, 231, 37}};
+    double at = 4 * sqrt(part < 0 || isnan(part) ? 0 : part > 1 ? 1 : part);
+    int i = at >= 4 ? 3 : (int)at;
+    for (int k = 0; k < 3; k++)
+        rgb[k] =
+            isnan(part) ? 128 : (uint8_t)(stops[i][k] + (at - i) * (stops[i + 1][k] - stops[i][k]));
+}
+
+/* Where the picture stands in its viewBox. */
+enum { WIDTH = 400, LEFT = 92, TOP = 8, SIDE = 296, BELOW = TOP + SIDE, HEIGHT = BELOW + 44 };
+
+static double middle(const Heat *h, double rank)
+{
+    return (rank + 0.5) * SIDE / h->classes;
+}
+
+/* The first characters of a name. */
+static const char *shorten(const char *name, char text[4 * NAME_CHARACTERS + 4])
+{
+    int n = 0, at = 0;
+    for (; name[at] && at < 4 * NAME_CHARACTERS; at++)
+        if ((name[at] & 0xc0) != 0x80 && ++n > NAME_CHARACTERS)
+            break;
+    snprintf(text, 4 * NAME_CHARACTERS + 4, "%.*s%s", at, name, name[at] ? "\xe2\x80\xa6" : "");
+    return text;
+}
+
+static void put_mark(FILE *out, const Heat *h, int rank, const char *name)
+{
+    fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 5,
+            TOP + 4 + middle(h, rank));
+    html_text(out, "%s", name);
+    fprintf(out, "</text><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d</text>\n",
+            LEFT + middle(h, rank), BELOW + 15, rank + 1);
+}
+
+static void put_marks(FILE *out, const RunRecord *run, const Heat *h)
+{
+    Arena arena = {0};
+    bool named = h->classes <= NAMES_MAX;
+    int marks = named ? h->classes : 5;
+    for (int i = 0; i < marks; i++) {
+        int rank = named ? i : (int)((int64_t)i * (h->classes - 1) / (marks - 1));
+        char text[4 * NAME_CHARACTERS + 4], mark[80];
+        const char *name = shorten(run_class_name(run, h->order[rank], &arena), text);
+        snprintf(mark, sizeof mark, "%d %s", rank + 1, named ? name : "");
+        put_mark(out, h, rank, mark);
+    }
+    fprintf(out,
+            "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">predicted, by the place of the "
+            "class</text>\n",
+            LEFT + SIDE / 2, BELOW + 34);
+    arena_free(&arena);
+}
+
+static void put_numbers(FILE *out, const Heat *h)
+{
+    for (int i = 0; i < h->bins * h->bins; i++)
+        if (h->part[i] >= 0.005)
+            fprintf(out,
+                    "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" "
+                    "class=\"%s\">%.0f</text>\n",
+                    LEFT + middle(h, i % h->bins), TOP + 3.5 + middle(h, i / h->bins),
+                    h->part[i] > 0.2 ? "dark" : "light", 100 * h->part[i]);
+}
+
+static void put_map(FILE *out, const RunRecord *run, const Heat *h)
+{
+    Image image = image_new(h->bins, h->bins);
+    for (int i = 0; i < h->bins * h->bins; i++)
+        colour(h->part[i], image.pixels + 3 * i);
+    fprintf(out,
+            "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Confusion of classes\">\n"
+            "<image class=\"pixels\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" "
+            "preserveAspectRatio=\"none\" href=\"",
+            WIDTH, HEIGHT, LEFT, TOP, SIDE, SIDE);
+    html_image_data(out, &image);
+    fputs("\"/>\n", out);
+    put_marks(out, run, h);
+    if (h->bins <= NUMBERS_MAX)
+        put_numbers(out, h);
+    fputs("</svg>\n", out);
+    image_free(&image);
+}
+
+static void put_scale(FILE *out)
+{
+    fputs("<div class=\"scale\"><span>0 %</span><span>25 %</span><span>100 %</span></div>"
+          "<figcaption>Rows: what an image is; columns: what it was taken for, in percent of the "
+          "row's images.",
+          out);
+}
+
+static void put_heat(FILE *out, const RunRecord *run)
+{
+    Heat h = heat_new(run);
+    fputs("<figure><h3>Confusion</h3>\n", out);
+    put_map(out, run, &h);
+    put_scale(out);
+    if (h.bins < h.classes)
+        fprintf(out, " A cell is about %d x %d classes.", (h.classes + h.bins - 1) / h.bins,
+                (h.classes + h.bins - 1) / h.bins);
+    fputs(classes_have_sizes(run) ? " The largest class is the first.</figcaption></figure>\n"
+                                  : "</figcaption></figure>\n",
+          out);
+    heat_free(&h);
+}
+
+/* ---- pairs */
+
+static int by_images(const void *a, const void *b)
+{
+    const ConfusionRecord *p = a, *q = b;
+    if (p->images != q->images)
+        return p->images > q->images ? -1 : 1;
+    if (p->label != q->label)
+        return p->label < q->label ? -1 : 1;
+    return (p->predicted > q->predicted) - (p->predicted < q->predicted);
+}
+
+static ConfusionRecord *confused_pairs(const RunRecord *run, int *count)
+{
+    ConfusionRecord *pairs = mem_alloc(((size_t)run->pair_count + 1) * sizeof *pairs);
+    int64_t n = 0;
+    for (int64_t i = 0; i < run->pair_count; i++)
+        if (run->confusion[i].label != run->confusion[i].predicted)
+            pairs[n++] = run->confusion[i];
+    qsort(pairs, (size_t)n, sizeof *pairs, by_images);
+    *count = n < PAIRS ? (int)n : PAIRS;
+    return pairs;
+}
+
+static void put_size(Table *t, int row, int column, const RunRecord *run, int number)
+{
+    if (number < run->class_count && run->classes[number].train >= 0)
+        table_set(t, row, column, "%lld", (long long)run->classes[number].train);
+}
+
+static void put_pairs(FILE *out, const RunRecord *run)
+{
+    static const char *const head[] = {"is",         "trained on", "taken for",
+                                       "trained on", "images",     "% of the class"};
+    int count;
+    Arena arena = {0};
+    ConfusionRecord *pairs = confused_pairs(run, &count);
+    Table t = table_new(&arena, count, 6);
+    for (int i = 0; i < 6; i++)
+        table_head(&t, i, i != 0 && i != 2, head[i]);
+    for (int i = 0; i < count; i++) {
+        const ConfusionRecord *p = &pairs[i];
+        table_set(&t, i, 0, "%s", run_class_name(run, p->label, &arena));
+        put_size(&t, i, 1, run, p->label);
+        table_set(&t, i, 2, "%s", run_class_name(run, p->predicted, &arena));
+        put_size(&t, i, 3, run, p->predicted);
+        table_set(&t, i, 4, "%lld", (long long)p->images);
+        if (p->label < run->class_count && run->classes[p->label].test)
+            table_set(&t, i, 5, "%.1f",
+                      100 * (double)p->images / (double)run->classes[p->label].test);
+    }
+    fputs("<figure><h3>Most confused</h3>\n", out);
+    if (count)
+        table_html(&t, out);
+    else
+        html_missing(out, "No image was taken for another class.");
+    fputs("</figure>\n", out);
+    free(pairs);
+    arena_free(&arena);
+}
+
+void section_confusion(FILE *out, const RunRecord *run)
+{
+    if (!run->pair_count) {
+        fputs("<figure><h3>Confusion</h3>\n", out);
+        html_missing(out, "Not drawn: confusion.csv is not there. A run writes it at its end.");
+        fputs("</figure>\n", out);
+        return;
+    }
+    put_heat(out, run);
+}
+
+void section_pairs(FILE *out, const RunRecord *run)
+{
+    if (run->pair_count)
+        put_pairs(out, run);
+}
