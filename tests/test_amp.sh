@@ -37,7 +37,7 @@ for amp in fp16 bf16; do
     grep -q "^resnet20, 5 classes in $amp, on " "$folder/eval_$amp" || fail "eval does not tell the format"
 done
 grep -q '^resnet20, 5 classes, on ' "$folder/eval_fp32" || fail "eval in float32 speaks of a format"
-awk '/^top-1/ { for (i = 1; i < NF; i++) if ($i == "loss") print $(i + 1) }' "$folder"/eval_fp32 "$folder"/eval_fp16 \
+awk '$1 == "NLL" { print $2 }' "$folder"/eval_fp32 "$folder"/eval_fp16 \
     "$folder"/eval_bf16 >"$folder/losses"
 awk '{ x[NR] = $1 } END { exit !(NR == 3 && x[1] > 0 && (x[2] - x[1]) ^ 2 < (0.005 * x[1]) ^ 2 &&
                                  (x[3] - x[1]) ^ 2 < (0.05 * x[1]) ^ 2) }' "$folder/losses" ||

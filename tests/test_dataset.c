@@ -386,6 +386,14 @@ static void cifar_reads(void **state)
     assert_int_equal(d->labels[4], 0);
     assert_string_equal(d->class_names[9], "j");
     dataset_close(d);
+    static const char *const given[10] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "given"};
+    spec.known = (ClassNames){given, 10, "names.txt"}; /* before those of the files */
+    assert_int_equal(dataset_open(&spec, &d), STATUS_OK);
+    assert_string_equal(d->class_names[9], "given");
+    dataset_close(d);
+    spec.known.count = 9;
+    assert_int_equal(dataset_open(&spec, &d), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "names.txt: another number of class names"));
 }
 
 static void cifar_refuses(void **state)

@@ -42,12 +42,19 @@ says() {
     grep -qF -- "$1" stdout stderr || { fail "'$1' is not said:"; cat stdout stderr; }
 }
 
-# evaluate LAYERS CHECKPOINT LIST FOLDER TRAINLIST SPLIT: into eval$LAYERS/, with what it must say.
+# figures: what was said of accuracy and loss, without the time.
+figures() {
+    sed -n '/^top-1 /,/^NLL /p' stdout
+}
+
+# evaluate LAYERS CHECKPOINT LIST FOLDER TRAINLIST SPLIT: into eval$LAYERS/, with what it must say. SPLIT: the numbers of
+# classes that are many, medium and few.
 evaluate() {
     ok eval --checkpoint "$2" --list "$3" --data "$4" --train-list "$5" --out "eval$1"
     says "resnet$1, 10 classes"
     says "normalisation: ImageNet, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225"
-    grep -qE "$6" stdout || fail "classes of many, medium, few"
+    [ "$(sed -nE 's/^(many|medium|few) .*[%-]  \(([0-9]+) class(es)?\)$/\2/p' stdout | paste -sd' ')" = "$6" ] ||
+        fail "classes of many, medium, few"
 }
 
 # differ_at_most MOST LAYERS WANTED: predictions that are not those of a file that eval_torch.py wrote.
@@ -69,7 +76,7 @@ torch_predicts() {
 images=$data/photos_lt
 cat "$images/train.txt" "$images/test.txt" >list.txt
 evaluate 20 "$models/resnet20-12fca82f.th" list.txt "$images" "$images/train.txt" \
-    '^many .* \(1 classes\)  medium .* \(3\)  few .* \(6\)'
+    '1 3 6'
 differ_at_most 1 20 "$models/resnet20_photos_lt.csv"
 if [ -n "$python" ]; then
     torch_predicts 20 "$models/resnet20-12fca82f.th" list.txt "$images"
@@ -78,7 +85,7 @@ fi
 
 # CIFAR's own images: every tenth of the test list (100 of each class), or all.
 cifar() {
-    local split='^many .* \(8 classes\)  medium .* \(2\)  few - \(0\)' n layers file right seen
+    local split='8 2 0' n layers file right seen
     tar -xJf "$shared/data/cifar10_lt.tar.xz" cifar10_lt/cifar10_test.txt cifar10_lt/cifar10_lt_train.txt || fail tar
     if [ "${PACO_FULL:-0}" = 1 ]; then
         cp cifar10_lt/cifar10_test.txt cifar.txt
@@ -135,14 +142,14 @@ sed 's/layer3\.2\.bn2\.running_var/layer3.2.bn2.running_vax/' plain.safetensors 
 refused 3 "'layer3.2.bn2.running_var' lies in the path" "${short[@]}" --checkpoint missing.safetensors --partial
 ok convert "$models/paco_lt.pth.tar" head.safetensors --bare
 ok "${short[@]}" --checkpoint head.safetensors
-grep -o 'top-1.*' stdout >plain.txt
+figures >plain.txt
 for name in projector.0.weight head.mlp.2.bias; do
     printf -v padded '%-35s' "\"$name\":"
     sed "s/\"layer1.0.bn1.num_batches_tracked\":/$padded/" head.safetensors >beside.safetensors
     cmp -s head.safetensors beside.safetensors && fail "nothing was renamed"
     refused 3 "unexpected: $name" "${short[@]}" --checkpoint beside.safetensors
     ok "${short[@]}" --checkpoint beside.safetensors --partial
-    grep -o 'top-1.*' stdout | diff - plain.txt || fail "$name changes the result"
+    figures | diff - plain.txt || fail "$name changes the result"
 done
 cp plain.safetensors nan.safetensors
 printf '\0\0\xc0\x7f\0\0\x80\xff' |
@@ -220,8 +227,20 @@ for line in '"architecture": "resnet20",' '"checkpoint": "run/step-000000000006.
     "\"checksum\": \"$(grep -o 'checksum [0-9a-f]\{16\}' stdout | cut -d' ' -f2)\"," '"skipped": 0,'; do
     grep -qF -- "  $line" run_eval/report.json || { fail "report.json lacks $line"; cat run_eval/report.json; }
 done
-printf 'loss %.4f  mean' "$(grep -o '"loss": [0-9.]*' run_eval/report.json | cut -d' ' -f2)" >loss.txt
-says "$(cat loss.txt)"
+figure() { # NAME of report.json
+    grep -o "^  \"$1\": [0-9.e-]*" run_eval/report.json | cut -d' ' -f4
+}
+says "$(printf 'NLL                %7.4f    (mean cross-entropy)' "$(figure nll)")"
+says "$(awk -v x="$(figure ece)" 'BEGIN { printf "ECE                %7.2f %%  (calibration error, 15 bins)", 100 * x }')"
+says "$(awk -v x="$(figure balanced_accuracy)" 'BEGIN { printf "balanced accuracy  %7.2f %%  (mean of the classes)", 100 * x }')"
+[ "$(figure nll)" = "$(figure loss)" ] || fail "nll is not loss"
+[ "$(figure balanced_accuracy)" = "$(figure class_mean)" ] || fail "balanced_accuracy is not class_mean"
+# They follow from predictions.csv, within its 6 decimals: the bins of confidence, and what the true class got.
+awk -F, 'NR > 1 { b = int($14 * 15 - 1e-9); n[b]++; conf[b] += $14; right[b] += $2 == $3; all++ }
+    END { for (b in n) { d = conf[b] - right[b]; ece += (d < 0 ? -d : d) / all }; print ece }' run_eval/predictions.csv >ece.txt
+awk -v a="$(cat ece.txt)" -v b="$(figure ece)" 'BEGIN { exit !(a > 0 && (a - b) ^ 2 < 1e-10) }' ||
+    fail "ece $(figure ece) instead of $(cat ece.txt)"
+cmp -s <(grep -A15 '"ece_bins"' run/report.json) <(grep -A15 '"ece_bins"' run_eval/report.json) || fail "the run's own bins are others"
 
 # An unreadable image ends an evaluation, or is left out of all figures.
 for ((i = 0; i < 6; i++)); do cat data/test.txt; done >data/good.txt

@@ -55,21 +55,21 @@ tiny=(--arch resnet20 --epochs 1 --warmup 0 --batch 4 --queue 8 --dim 32 --recip
 # What base/mini.pth predicts, by PyTorch; the smallest margin between two classes is 0.0186.
 plain=(1 5 6 9 9 3 4 1 4 6 2 4 9 1 7 7 4 4 3 9)
 
-row base 0 eval --checkpoint mini.pth "${pool[@]}" -- "loss 2.3455"
+row base 0 eval --checkpoint mini.pth "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
 
 # ---------------------------------------------------------------------------------- checkpoints
-row gpaco_a 0 eval --checkpoint gpaco_r20.pth.tar "${pool[@]}" -- "loss 2.3455"
+row gpaco_a 0 eval --checkpoint gpaco_r20.pth.tar "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
-row compile_a 0 eval --checkpoint orig_mod.pth "${pool[@]}" -- "loss 2.3455"
+row compile_a 0 eval --checkpoint orig_mod.pth "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
-row lightning_a 0 eval --checkpoint epoch7.ckpt "${pool[@]}" -- "loss 2.3455"
+row lightning_a 0 eval --checkpoint epoch7.ckpt "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
-row mm_a 0 eval --checkpoint epoch_200.pth "${pool[@]}" -- "loss 2.3455"
+row mm_a 0 eval --checkpoint epoch_200.pth "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
-row ema_a 0 eval --checkpoint only_ema.pth.tar "${pool[@]}" -- "loss 2.3455"
+row ema_a 0 eval --checkpoint only_ema.pth.tar "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
-row classifier_name_a 0 eval --checkpoint classifier_name.pth "${pool[@]}" -- "loss 2.3455"
+row classifier_name_a 0 eval --checkpoint classifier_name.pth "${pool[@]}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
 row supcon_a 0 train "${tiny[@]}" --init-from last.pth --partial -- "95 tensors loaded" "unexpected: head.0.weight"
 row dino_a 3 train "${tiny[@]}" --init-from checkpoint.pth --partial -- "2 networks in this file: 'student/backbone', 'teacher/backbone'. --key"
@@ -83,15 +83,15 @@ rm -rf "$OUT/eval"
 row ldam_a 0 eval --checkpoint ckpt.best.pth.tar "${pool[@]}" -- "classifier: cosine"
 predicts 3 4 9 6 5 1 4 1 4 7 8 9 0 1 0 6 0 1 1 0
 # ---------------------------------------------------------------------------- folders and lists
-row csv_a 0 eval --checkpoint ../base/mini.pth --list train.csv "${pool[@]:2}" -- "loss 2.3455"
+row csv_a 0 eval --checkpoint ../base/mini.pth --list train.csv "${pool[@]:2}" -- "NLL                 2.3455"
 predicts "${plain[@]}"
 for name in backslash_a utf16_a columns_a names_a; do
-    row $name 0 eval --checkpoint ../base/mini.pth --list list.txt "${pool[@]:2}" -- "loss 2.3455"
+    row $name 0 eval --checkpoint ../base/mini.pth --list list.txt "${pool[@]:2}" -- "NLL                 2.3455"
     predicts "${plain[@]}"
 done
 row onebased_a 3 data check --train-list list.txt --data ../_pool -- "labels run from 1 to 10" "--first-label 1"
 row onebased_a 3 eval --checkpoint ../base/mini.pth --list list.txt --data ../_pool -- "labels run from 1 to 10"
-row onebased_a 0 eval --checkpoint ../base/mini.pth --list list.txt --first-label 1 "${pool[@]:2}" -- "loss 2.3455"
+row onebased_a 0 eval --checkpoint ../base/mini.pth --list list.txt --first-label 1 "${pool[@]:2}" -- "NLL                 2.3455"
 row slash_a 4 eval --checkpoint ../base/mini.pth --list list.txt --data ../_pool -- "The path is absolute" \
     "there is ../_pool/test/airplane/0049.jpg"
 row slash_a 4 eval --checkpoint ../base/mini.pth --list list.txt -- "The path is absolute"
@@ -106,7 +106,7 @@ row evalnames_a 3 eval --checkpoint "$OUT/names" --dataset folder --test-data va
 row evalcwd_a 0 eval --checkpoint ../evalcwd_a/three.pth --dataset folder --test-data val -- "top-1" "!many"
 # --------------------------------------------------------------------------------------- images
 row cifarpy_a 0 eval --checkpoint ../base/mini.pth --dataset cifar10 --data . --mean 0.485,0.456,0.406 \
-    --std 0.229,0.224,0.225 --out "$OUT/eval" -- "loss 2.3455"
+    --std 0.229,0.224,0.225 --out "$OUT/eval" -- "NLL                 2.3455"
 predicts "${plain[@]}"
 row webp_a 0 data check --test-list list.txt --data . --classes 10 -- "unreadable 0"
 row damaged_a 0 data check --test-list list.txt --data . --classes 10 -- "unreadable 0"

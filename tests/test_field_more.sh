@@ -105,7 +105,7 @@ PYTHON
     done
     for file in head projector prototypes; do
         expect 3 "unexpected: $file" eval --checkpoint $file.pth "${pool[@]}"
-        expect 0 "loss 2.3455" eval --checkpoint $file.pth "${pool[@]}" --partial
+        expect 0 "NLL                 2.3455" eval --checkpoint $file.pth "${pool[@]}" --partial
     done
     for file in without_*.pth; do
         expect 3 "missing: ${file:8:-4}" eval --checkpoint "$file" "${pool[@]}"

@@ -60,6 +60,25 @@ static void cifar_schedule(void **state)
     close_to(schedule_lr(&ten, 9), 0.1);
 }
 
+/* Within what float32 logits leave of a probability. */
+static void near(double a, double b)
+{
+    if (!(fabs(a - b) <= 1e-7))
+        fail_msg("%.17g is not %.17g", a, b);
+}
+
+#define PREDICTIONS_HEADER                                                                         \
+    "image,label,top1,top2,top3,top4,top5,label_name,top1_name,top2_name,top3_name,top4_name,"     \
+    "top5_name,top1_p,top2_p,top3_p,top4_p,top5_p\n"
+
+static void expect_file(const char *path, const char *expected)
+{
+    char *text = test_read_text(path);
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
 /* ---- accuracies ---- */
 
 /* Adds an image whose class `best` wins and whose next classes follow in `then`. */
@@ -130,10 +149,62 @@ static void equal_logits_rank_by_class(void **state)
     const int32_t labels[1] = {7};
     const uint32_t samples[1] = {0};
     assert_int_equal(metrics_add(m, logits, labels, samples, 1), STATUS_OK);
-    assert_int_equal(metrics_write_predictions(m, test_path("equal.csv"), NULL, NULL), STATUS_OK);
-    char *text = test_read_text(test_path("equal.csv"));
-    assert_string_equal(text, "image,label,top1,top2,top3,top4,top5\n0,7,1,2,3,5,6\n");
-    free(text);
+    assert_int_equal(metrics_write_predictions(m, &(PredictionNames){0}, test_path("equal.csv")),
+                     STATUS_OK);
+    /* 1 / (6 + 2 / e) */
+    expect_file(test_path("equal.csv"),
+                PREDICTIONS_HEADER
+                "0,7,1,2,3,5,6,,,,,,,0.148461,0.148461,0.148461,0.148461,0.148461\n");
+    metrics_free(m);
+}
+
+/* Adds an image of two classes whose first has this probability. */
+static void add_probability(Metrics *m, uint32_t sample, double p, int32_t label)
+{
+    const float logits[2] = {(float)log(p / (1 - p)), 0};
+    assert_int_equal(metrics_add(m, logits, &label, &sample, 1), STATUS_OK);
+}
+
+/* By hand, of Guo et al.'s definition: confidences 0.9, 0.92 (bin 13, of (13/15, 14/15]), 0.75 (bin
+ * 11), 0.5 (bin 7) and, of the second class, 0.8 (bin 11, (11/15, 12/15]). */
+static void calibration(void **state)
+{
+    (void)state;
+    Metrics *m = metrics_new(2, NULL);
+    assert_true(isnan(metrics_calibration(m).ece));
+    add_probability(m, 0, 0.9, 0);   /* right */
+    add_probability(m, 1, 0.92, 1);  /* wrong */
+    add_probability(m, 2, 0.75, 0);  /* right */
+    add_probability(m, 3, 0.5, 0);   /* right: the first of equals */
+    add_probability(m, 4, 0.21, 0);  /* wrong, with confidence 0.79 */
+    MetricsCalibration c = metrics_calibration(m);
+    static const int64_t counts[METRICS_BINS] = {[7] = 1, [11] = 2, [13] = 2};
+    for (int b = 0; b < METRICS_BINS; b++) {
+        assert_int_equal(c.bins[b].count, counts[b]);
+        assert_true(counts[b] || (isnan(c.bins[b].confidence) && isnan(c.bins[b].accuracy)));
+    }
+    near(c.bins[7].confidence, 0.5);
+    near(c.bins[11].confidence, 0.77);
+    near(c.bins[13].confidence, 0.91);
+    close_to(c.bins[7].accuracy, 1);
+    close_to(c.bins[11].accuracy, 0.5);
+    close_to(c.bins[13].accuracy, 0.5);
+    near(c.ece, (1 * 0.5 + 2 * 0.27 + 2 * 0.41) / 5);
+    near(metrics_loss(m), -(log(0.9) + log(0.08) + log(0.75) + log(0.5) + log(0.21)) / 5);
+    metrics_free(m);
+}
+
+/* Certainty belongs to the last bin, and a large logit costs no accuracy. */
+static void certain_images(void **state)
+{
+    (void)state;
+    Metrics *m = metrics_new(2, NULL);
+    const float logits[4] = {3000, -3000, -3000, 3000};
+    assert_int_equal(metrics_add(m, logits, (int32_t[]){0, 0}, (uint32_t[]){0, 1}, 2), STATUS_OK);
+    MetricsCalibration c = metrics_calibration(m);
+    assert_int_equal(c.bins[METRICS_BINS - 1].count, 2);
+    close_to(c.ece, 0.5);
+    close_to(metrics_loss(m), 3000);
     metrics_free(m);
 }
 
@@ -151,14 +222,6 @@ static void nan_logits_stop(void **state)
 
 /* ---- files ---- */
 
-static void expect_file(const char *path, const char *expected)
-{
-    char *text = test_read_text(path);
-    assert_non_null(text);
-    assert_string_equal(text, expected);
-    free(text);
-}
-
 static const char *name_of(uint32_t image, void *context)
 {
     snprintf(context, 32, "img,%u \"x\"", image);
@@ -170,22 +233,46 @@ static void csv_files(void **state)
     (void)state;
     static const char *const names[7] = {"a", "b, c", "say \"d\"", "e", "f", "g", "h"};
     char room[32];
+    PredictionNames called = {.image = name_of, .context = room};
     Metrics *m = example();
     assert_int_equal(metrics_write_classes(m, names, test_path("classes.csv")), STATUS_OK);
     expect_file(
         test_path("classes.csv"),
-        "class,name,train_images,test_images,correct,accuracy\n0,a,101,2,1,0.5\n1,\"b, "
-        "c\",100,1,1,1\n"
-        "2,\"say \"\"d\"\"\",20,2,0,0\n3,e,19,2,2,1\n4,f,1,1,0,0\n5,g,500,0,0,\n6,h,0,1,1,1\n");
-    assert_int_equal(metrics_write_confusion(m, test_path("confusion.csv")), STATUS_OK);
+        "class,name,train_images,test_images,correct,accuracy,confidence\n"
+        "0,a,101,2,1,0.5,0.865529289\n1,\"b, c\",100,1,1,1,0.999999998\n"
+        "2,\"say \"\"d\"\"\",20,2,0,0,0.635049985\n3,e,19,2,2,1,0.999999997\n"
+        "4,f,1,1,0,0,0.665240954\n5,g,500,0,0,,\n6,h,0,1,1,1,0.999999997\n");
+    assert_int_equal(metrics_write_confusion(m, names, test_path("confusion.csv")), STATUS_OK);
     expect_file(test_path("confusion.csv"),
-                "true,predicted,images\n0,0,1\n0,1,1\n1,1,1\n2,0,2\n3,3,2\n4,6,1\n6,6,1\n");
-    assert_int_equal(metrics_write_predictions(m, test_path("p.csv"), name_of, room), STATUS_OK);
+                "true,predicted,images,true_name,predicted_name\n0,0,1,a,a\n0,1,1,a,\"b, c\"\n"
+                "1,1,1,\"b, c\",\"b, c\"\n2,0,2,\"say \"\"d\"\"\",a\n3,3,2,e,e\n4,6,1,f,h\n"
+                "6,6,1,h,h\n");
+    assert_int_equal(metrics_write_confusion(m, NULL, test_path("confusion.csv")), STATUS_OK);
+    expect_file(test_path("confusion.csv"),
+                "true,predicted,images,true_name,predicted_name\n0,0,1,,\n0,1,1,,\n1,1,1,,\n"
+                "2,0,2,,\n3,3,2,,\n4,6,1,,\n6,6,1,,\n");
+    assert_int_equal(metrics_write_predictions(m, &called, test_path("p.csv")), STATUS_OK);
     char *text = test_read_text(test_path("p.csv"));
-    assert_non_null(strstr(text, "\n\"img,4 \"\"x\"\"\",2,0,1,3,4,5\n"));
+    assert_int_equal(strncmp(text, PREDICTIONS_HEADER, strlen(PREDICTIONS_HEADER)), 0);
+    /* e^-k / (1 + 1/e + 1/e^2 + 1/e^3 + 1/e^4), k = 0 to 4; the sixth has e^-5 */
+    assert_non_null(strstr(text, "\n\"img,3 \"\"x\"\"\",2,0,1,3,4,2,,,,,,,"
+                                 "0.636409,0.234122,0.086129,0.031685,0.011656\n"));
+    assert_non_null(strstr(text, "\n\"img,4 \"\"x\"\"\",2,0,1,3,4,5,,,,,,,"));
     assert_non_null(
-        strstr(text, "\n\"img,9 \"\"x\"\"\",0,1,0,2,3,4\n")); /* the last row: by image */
+        strstr(text, "\n\"img,9 \"\"x\"\"\",0,1,0,2,3,4,,,,,,,")); /* the last row: by image */
     assert_true(strstr(text, "img,8") < strstr(text, "img,9"));
+    free(text);
+    called.classes = names;
+    assert_int_equal(metrics_write_predictions(m, &called, test_path("p.csv")), STATUS_OK);
+    text = test_read_text(test_path("p.csv"));
+    assert_non_null(strstr(text, "\",2,0,1,3,4,2,\"say \"\"d\"\"\",a,\"b, c\",e,f,"
+                                 "\"say \"\"d\"\"\",0.636409,"));
+    free(text);
+    called.unlabelled = true;
+    assert_int_equal(metrics_write_predictions(m, &called, test_path("p.csv")), STATUS_OK);
+    text = test_read_text(test_path("p.csv"));
+    assert_int_equal(strncmp(text, "image,top1,top2,top3,top4,top5,top1_name,", 41), 0);
+    assert_non_null(strstr(text, "\n\"img,3 \"\"x\"\"\",0,1,3,4,2,a,\"b, c\",e,f,"));
     free(text);
     metrics_free(m);
 }
@@ -196,7 +283,8 @@ static void json_report(void **state)
     Arena arena = {0};
     Json *root;
     Metrics *m = example();
-    ReportFacts facts = {.arch = "resnet20", .storage = DTYPE_BF16, .checkpoint = "a \"b\".pth", .data = "list.txt",
+    ReportFacts facts = {.arch = "resnet20", .storage = DTYPE_BF16, .checkpoint = "a \"b\".pth",
+                         .tta = "flip", .data = "list.txt",
                          .checksum = 0xFEDCBA9876543210u, .loss = 0.1, .skipped = 3, .train_skipped = 70};
     assert_int_equal(metrics_write_report(m, &facts, test_path("report.json")), STATUS_OK);
     assert_int_equal(json_read(&arena, test_path("report.json"), &root), STATUS_OK);
@@ -209,6 +297,17 @@ static void json_report(void **state)
                 json_number(root, "train_skipped", 0) == 70);
     close_to(json_number(root, "top1", 0), 5.0 / 9);
     close_to(json_number(root, "few", 0), 2.0 / 3);
+    close_to(json_number(root, "balanced_accuracy", 0), json_number(root, "class_mean", 1));
+    close_to(json_number(root, "nll", 0), metrics_loss(m));
+    close_to(json_number(root, "ece", 0), metrics_calibration(m).ece);
+    assert_string_equal(json_text(root, "tta", ""), "flip");
+    const Json *bins = json_get(root, "ece_bins");
+    assert_int_equal(bins->count, METRICS_BINS);
+    assert_int_equal(json_get(bins->child, "confidence")->kind, JSON_NULL);
+    int64_t images = 0;
+    for (const Json *bin = bins->child; bin; bin = bin->next)
+        images += (int64_t)json_number(bin, "count", 0);
+    assert_int_equal(images, 9);
     const Json *accuracy = json_get(root, "class_accuracy");
     assert_int_equal(accuracy->count, 7);
     assert_int_equal(accuracy->child->next->next->next->next->next->kind, JSON_NULL);
@@ -218,7 +317,8 @@ static void json_report(void **state)
     facts = (ReportFacts){.arch = "resnet20", .data = "list.txt", .loss = NAN, .train_skipped = -1};
     assert_int_equal(metrics_write_report(m, &facts, test_path("report.json")), STATUS_OK);
     assert_int_equal(json_read(&arena, test_path("report.json"), &root), STATUS_OK);
-    static const char *const unknown[] = {"top1", "loss", "checkpoint", "train_skipped"};
+    static const char *const unknown[] = {"top1", "loss", "nll", "ece", "checkpoint",
+                                          "train_skipped"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
         assert_int_equal(json_get(root, unknown[i])->kind, JSON_NULL);
     arena_free(&arena);
@@ -230,11 +330,11 @@ static void unwritable_places(void **state)
     (void)state;
     Metrics *m = example();
     mkdir(test_path("taken.csv"), 0777);
-    assert_int_equal(metrics_write_confusion(m, test_path("taken.csv")), STATUS_IO);
+    assert_int_equal(metrics_write_confusion(m, NULL, test_path("taken.csv")), STATUS_IO);
     assert_int_equal(test_files_ending(test_folder(), ".tmp"), 0);
     char nowhere[4096]; /* in a folder that is never made */
     snprintf(nowhere, sizeof nowhere, "%s/no folder/c.csv", test_folder());
-    assert_int_equal(metrics_write_confusion(m, nowhere), STATUS_IO);
+    assert_int_equal(metrics_write_confusion(m, NULL, nowhere), STATUS_IO);
     assert_int_equal(metrics_append_epoch(nowhere, &(EpochRow){0}), STATUS_IO);
     metrics_free(m);
 }
@@ -302,6 +402,8 @@ int main(void)
         cmocka_unit_test(accuracies),
         cmocka_unit_test(nothing_is_not_a_number),
         cmocka_unit_test(equal_logits_rank_by_class),
+        cmocka_unit_test(calibration),
+        cmocka_unit_test(certain_images),
         cmocka_unit_test(nan_logits_stop),
         cmocka_unit_test(csv_files),
         cmocka_unit_test(json_report),

@@ -28,7 +28,7 @@ while IFS=: read -r case expected; do
     read -ra b <<<"$expected"
     differ=0
     for i in "${!b[@]}"; do [ "${b[$i]}" = '?' ] || [ "${a[$i]}" = "${b[$i]}" ] || differ=$((differ + 1)); done
-    got=$(sed -n 's/.*loss \([0-9.]*\) .*/\1/p' "$folder/said")
+    got=$(awk '$1 == "NLL" { print $2 }' "$folder/said")
     awk -v a="$got" -v b="$loss" 'BEGIN { exit !(a - b < 2e-4 * (1 + b) && b - a < 2e-4 * (1 + b)) }' && [ $differ = 0 ] ||
         { echo "FAIL: $name: loss $got instead of $loss, $differ of ${#b[@]} predictions differ"; failed=1; }
 done <"$folder/cases.txt"

@@ -148,13 +148,16 @@ fast() {
 evaluates() {
     local words=(eval --checkpoint "$folder/one" --list "$folder/data/test.txt" --train-list "$folder/data/train.txt"
                  --data "$folder/data" --batch 3) name
-    "$paco" "${words[@]}" --out "$folder/eval_one" >"$folder/stdout" 2>"$folder/stderr" || { fail "eval"; cat "$folder/stderr"; }
+    mkdir -p "$folder/eval_one" "$folder/eval_many"
+    "$paco" "${words[@]}" --out "$folder/eval_one" --save-logits "$folder/eval_one/l.npy" \
+        --save-features "$folder/eval_one/f.safetensors" >"$folder/stdout" 2>"$folder/stderr" || { fail "eval"; cat "$folder/stderr"; }
     grep -v images/s "$folder/stdout" >"$folder/said"
     for processes in 2 3; do
-        on $processes "${words[@]}" --out "$folder/eval_many"
+        on $processes "${words[@]}" --out "$folder/eval_many" --save-logits "$folder/eval_many/l.npy" \
+            --save-features "$folder/eval_many/f.safetensors"
         [ $status = 0 ] || { fail "$engine, eval in $processes processes: exit $status"; cat "$folder/stderr"; }
         grep -v images/s "$folder/stdout" | cmp - "$folder/said" || fail "$engine, eval in $processes processes says other things"
-        for name in classes.csv confusion.csv report.json predictions.csv; do
+        for name in classes.csv confusion.csv report.json predictions.csv l.npy f.safetensors; do
             cmp "$folder/eval_one/$name" "$folder/eval_many/$name" || fail "$engine, eval in $processes processes: other $name"
         done
     done

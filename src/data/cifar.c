@@ -239,9 +239,9 @@ static Status read_form(const Variant *v, const Form *form, const char *folder, 
         free(path);
     }
     char *names = file_join(folder, form->names);
-    if (status == STATUS_OK && python)
+    if (status == STATUS_OK && !d->class_names && python)
         pickled_names(v, d, names);
-    else if (status == STATUS_OK)
+    else if (status == STATUS_OK && !d->class_names)
         read_names(d, names);
     free(names);
     return status;

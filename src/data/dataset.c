@@ -122,22 +122,19 @@ static Status open_kind(const DatasetSpec *spec, Dataset *d)
     if (fixed && spec->classes && spec->classes != fixed)
         return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
                            spec->classes, fixed);
+    int classes = fixed ? fixed : spec->classes;
     d->classes = fixed;
-    if (spec->known.list && spec->classes && spec->classes != spec->known.count)
+    if (spec->known.list && classes && classes != spec->known.count)
         return status_fail(STATUS_INPUT, "%s: another number of class names than of classes (%d "
-                           "vs %d)", spec->known.source, spec->known.count, spec->classes);
+                           "vs %d)", spec->known.source, spec->known.count, classes);
     if (spec->known.list)
         copy_names(&spec->known, d);
     return kinds[spec->kind].open(spec, d);
 }
 
-Status dataset_open(const DatasetSpec *spec, Dataset **out)
+/* What all kinds have, once the kind has opened it; else it is closed. */
+static Status complete(Dataset *d, Status status, Dataset **out)
 {
-    Dataset *d = mem_zero(1, sizeof *d);
-    d->kind = spec->kind;
-    d->train = spec->train;
-    d->source = source_of(spec);
-    Status status = open_kind(spec, d);
     if (status != STATUS_OK) {
         dataset_close(d);
         return status;
@@ -148,6 +145,25 @@ Status dataset_open(const DatasetSpec *spec, Dataset **out)
     warn_empty_classes(d);
     *out = d;
     return STATUS_OK;
+}
+
+Status dataset_open(const DatasetSpec *spec, Dataset **out)
+{
+    Dataset *d = mem_zero(1, sizeof *d);
+    d->kind = spec->kind;
+    d->train = spec->train;
+    d->source = source_of(spec);
+    return complete(d, open_kind(spec, d), out);
+}
+
+Status dataset_find(const char *const *paths, int count, Dataset **out)
+{
+    CHECK(count > 0);
+    Dataset *d = mem_zero(1, sizeof *d);
+    d->kind = DATASET_FOLDER;
+    d->source = mem_string(paths[0]);
+    d->classes = 1;
+    return complete(d, found_open(paths, count, d), out);
 }
 
 void dataset_close(Dataset *d)

@@ -98,6 +98,10 @@ struct Dataset {
  * itself. Classes without images give one warning. Images themselves are not touched: see
  * datacheck.h. */
 Status dataset_open(const DatasetSpec *spec, Dataset **out);
+/* A data set of these files, and of the images in and below these folders: path after path, those
+ * of a folder in the order of their paths. They have no labels: all are of one class, 0. STATUS_IO
+ * where a path is missing, STATUS_INPUT where there are no images. */
+Status dataset_find(const char *const *paths, int count, Dataset **out);
 void dataset_close(Dataset *dataset);
 
 /* What to call image i in a message: its path, or "SOURCE: training image I" ("test image I") where

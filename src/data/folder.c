@@ -1,6 +1,7 @@
 /* A folder per class: the folders in the order of their names are the classes, the images below
  * each (by their names' endings, those of torchvision) are its images, in the order of their paths.
- * Other files and hidden folders are passed over with a warning, hidden files without. */
+ * Other files and hidden folders are passed over with a warning, hidden files without. And images
+ * without classes, in files and folders. */
 #define _DEFAULT_SOURCE /* d_type */
 #include "base/file.h"
 #include "base/log.h"
@@ -226,4 +227,45 @@ Status folder_open(const DatasetSpec *spec, Dataset *d)
     free(classes.list);
     d->names = images.list;
     return status;
+}
+
+/* The images of a folder; a file is one, whatever its name. */
+static Status find_at(Dataset *d, const char *path, Names *images)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return status_fail(STATUS_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode)) {
+        names_add(images, arena_printf(&d->arena, "%s", path));
+        return STATUS_OK;
+    }
+    Names found = {0};
+    Passed passed = {0};
+    Status status = scan_class(&d->arena, path, "", &found, &passed);
+    names_sort(&found, by_folder);
+    for (int64_t i = 0; i < found.count && status == STATUS_OK; i++) {
+        char *name = file_join(path, found.list[i]);
+        names_add(images, arena_printf(&d->arena, "%s", name));
+        free(name);
+    }
+    free(found.list);
+    if (status == STATUS_OK)
+        warn_passed(path, passed.files, passed.hidden);
+    return status;
+}
+
+Status found_open(const char *const *paths, int count, Dataset *d)
+{
+    Names images = {0};
+    Status status = STATUS_OK;
+    for (int i = 0; i < count && status == STATUS_OK; i++)
+        status = find_at(d, paths[i], &images);
+    d->names = images.list;
+    d->count = images.count;
+    TRY(status);
+    if (images.count == 0)
+        return status_fail(STATUS_INPUT, "%s: no images (.jpg, .png, .webp, ...) in this folder%s",
+                           paths[0], count > 1 ? " or the others" : "");
+    d->labels = mem_zero((size_t)images.count, sizeof *d->labels);
+    return STATUS_OK;
 }

@@ -11,6 +11,9 @@
     Status word##_open(const DatasetSpec *spec, Dataset *dataset);
 #include "data/kinds.def"
 
+/* The files and folders of dataset_find, which fills in the same. */
+Status found_open(const char *const *paths, int count, Dataset *dataset);
+
 /* DATASET_CLASSES_name: the column as a constant, for arrays. */
 enum {
 #define KIND(name, word, source, classes, tail, pixels) DATASET_CLASSES_##name = (classes),

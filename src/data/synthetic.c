@@ -161,7 +161,8 @@ Status synthetic_open(const DatasetSpec *spec, Dataset *d)
     for (int c = 0; c < CLASSES; c++)
         d->count += spec->train ? train_counts[c] : TEST_PER_CLASS;
     d->side = SIDE;
-    d->class_names = arena_copy(&d->arena, names, sizeof names);
+    if (!d->class_names)
+        d->class_names = arena_copy(&d->arena, names, sizeof names);
     d->labels = mem_alloc((size_t)d->count * sizeof *d->labels);
     d->pixels = mem_alloc((size_t)d->count * SIDE * SIDE * 3);
     int64_t i = 0;

@@ -302,6 +302,10 @@ static void build_evaluation(Model *m, const ModelConfig *c)
     m->eval_images = image_input(g, c, "im_eval", c->eval_batch);
     Net net = {g, c->arch, NET_EVAL};
     Value *h = net_pooled(&net, images(g, c, "images_eval", m->eval_images, c->eval_batch));
+    if (c->features) {
+        m->eval_features = h;
+        h->role = ROLE_OUTPUT;
+    }
     m->eval_logits = net_classifier(&net, h, c->classes, c->cosine);
     m->eval_logits->role = ROLE_OUTPUT;
 }

@@ -33,6 +33,7 @@ typedef struct ModelConfig {
     bool mlp;              /* two-layer projection head */
     bool prior;            /* class prior in the loss: long-tailed recipes, balanced softmax */
     bool cosine;           /* evaluation: a classifier of normalised features and weights */
+    bool features;         /* evaluation: the host reads what the classifier reads, too */
     bool train;            /* build the training step */
     DType storage;         /* of images between operators and of weights in use: F32, F16 or BF16 */
     bool bytes;            /* images arrive as uint8 [N][H][W][3]; else float32 [N,3,H,W] */
@@ -65,6 +66,7 @@ typedef struct Model {
     Value *scaler;               /* STATE [SCALER_FLOATS], where the loss is scaled: fp16 */
     Value *eval_images;          /* INPUT */
     Value *eval_logits;          /* OUTPUT [eval_batch, classes] */
+    Value *eval_features;        /* OUTPUT [eval_batch, arch_features], pooled */
 } Model;
 
 /* Builds the graph; sizes must have been checked (model_check). */

@@ -41,6 +41,16 @@ typedef enum Classifier {
 #undef X
 } Classifier;
 
+/* What a prediction is made of: the image; the mean of the probabilities of it and of its mirror
+ * image. */
+#define TTA_LIST(X) X(NONE, "none") X(FLIP, "flip")
+
+typedef enum Tta {
+#define X(name, word) TTA_##name,
+    TTA_LIST(X)
+#undef X
+} Tta;
+
 /* How processes sum gradients: in the tree over ranks, or as their engine does. */
 #define REDUCE_LIST(X) X(EXACT, "exact") X(FAST, "fast")
 

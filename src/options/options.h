@@ -1,5 +1,5 @@
-/* Options of `paco train`, `eval`, `bench`, `data check` and `augment`: parsing, checking, help,
- * and their text form.
+/* Options of `paco train`, `eval`, `predict`, `bench`, `data check` and `augment`: parsing,
+ * checking, help, and their text form.
  *
  * Values come from the defaults of options.def, then from the preset, then from the words of the
  * command line, each overriding the one before. Every mistake is one line and STATUS_USAGE. */
@@ -43,8 +43,8 @@ typedef enum OptionResume {
 
 /* A CHOICE is the enum of the list that its words come from: .arch a row of model/arch.def, .method
  * a Method (model/paco.h), .dataset a DatasetKind, .lt_form a LongTailForm, .on_corrupt an
- * OnCorrupt (data/loader.h), .amp a DType of STORAGE_LIST (device/dtype.h), .freeze, .sampling and
- * .schedule those of choices.h. */
+ * OnCorrupt (data/loader.h), .amp a DType of STORAGE_LIST (device/dtype.h), .freeze, .sampling,
+ * .tta and .schedule those of choices.h. */
 typedef struct Options {
 #define OPTION_FIELD_INT(field) int field;
 #define OPTION_FIELD_SEED(field) uint64_t field;
@@ -58,7 +58,7 @@ typedef struct Options {
 #include "options/options.def"
     bool given[OPTION_COUNT]; /* on the command line (not by the preset) */
     const char *preset;       /* name of the preset, or NULL */
-    const char *words[4];     /* arguments that are no options, in order */
+    const char **words;       /* [word_count] arguments that are no options, in order */
     int word_count;
     bool help;                /* --help or -h was there; nothing was checked */
     Arena arena;              /* owns the texts */

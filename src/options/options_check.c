@@ -1,6 +1,7 @@
 /* What single values cannot say: contradictions between options, and what they mean to other
  * modules. */
 #include "base/check.h"
+#include "checkpoint/rows_file.h"
 #include "model/resnet.h"
 #include "options/options.h"
 #include "options/suggest.h"
@@ -180,6 +181,17 @@ static Status check_run(const Options *o)
     return options_check_frozen(o, o->resume != NULL);
 }
 
+static Status check_rows_files(const Options *o)
+{
+    if (o->save_logits)
+        TRY(rows_file_check("save-logits", o->save_logits));
+    if (o->save_features)
+        TRY(rows_file_check("save-features", o->save_features));
+    if (o->save_logits && o->save_features && strcmp(o->save_logits, o->save_features) == 0)
+        return status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits");
+    return STATUS_OK;
+}
+
 Status options_check(const Options *o, OptionVerb verb)
 {
     bool evaluates = o->word_count > 0 && strcmp(o->words[0], "eval") == 0; /* bench, plan, tune */
@@ -189,6 +201,7 @@ Status options_check(const Options *o, OptionVerb verb)
         TRY(check_recipe_name(o));
     if (options_apply(verb, OPTION_ID_resume))
         TRY(check_run(o));
+    TRY(check_rows_files(o));
     return check_data(o, halves_of(verb));
 }
 

@@ -63,7 +63,7 @@ static void prefer_given_lists(Options *o)
 /* A preset's number format is that of its training. */
 static Status keep_evaluation_wide(Options *o, OptionVerb verb)
 {
-    if (verb != OPTION_EVAL || !o->preset || o->given[OPTION_ID_amp])
+    if (!(verb & (OPTION_EVAL | OPTION_PREDICT)) || !o->preset || o->given[OPTION_ID_amp])
         return STATUS_OK;
     return option_set(o, OPTION_ID_amp, option_rows[OPTION_ID_amp].standard);
 }
@@ -174,8 +174,8 @@ static Status take_preset(Options *o, int argc, char **argv)
 Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **argv)
 {
     Words words = {argc, argv, 0};
-    CHECK(allowed <= (int)(sizeof o->words / sizeof *o->words));
     options_init(o);
+    o->words = arena_alloc(&o->arena, ((size_t)argc + 1) * sizeof *o->words);
     TRY(take_preset(o, argc, argv));
     if (o->help)
         return STATUS_OK;

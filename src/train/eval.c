@@ -1,29 +1,22 @@
-/* eval: a checkpoint names its network and, where a run of this program wrote it, how its images
- * were prepared; the command line may say otherwise. */
+/* eval: a checkpoint's network on labelled images. */
 #include "train/eval.h"
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "comm/watch.h"
-#include "model/initial.h"
-#include "state/weights.h"
-#include "train/evaluator.h"
 #include "train/replicas.h"
 #include "train/stop.h"
+#include "train/subject.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct Eval {
-    Options *options;
-    Comm *comm;
-    Weights weights;
+    Subject subject;
     Dataset *test, *train; /* train: for its class sizes, or NULL */
-    RecipeOptions views;
-    Run run;
     Metrics *metrics;
+    RowsFile *logits, *features; /* of process 0, where they are wanted */
     EvaluationResult result;
     double seconds;
 } Eval;
@@ -31,38 +24,12 @@ typedef struct Eval {
 static Status open_data(Eval *e)
 {
     Arena arena = {0};
-    ClassNames known = weights_class_names(&e->weights, &arena);
-    Status status = options_open_data(e->options, (int)e->weights.found.classes, &known, &e->train,
-                                      &e->test);
+    const Weights *weights = &e->subject.weights;
+    ClassNames known = weights_class_names(weights, &arena);
+    Status status = options_open_data(e->subject.options, (int)weights->found.classes, &known,
+                                      &e->train, &e->test);
     arena_free(&arena);
     return status;
-}
-
-static Status open_network(Eval *e)
-{
-    Options *o = e->options;
-    const Recognised *found = &e->weights.found;
-    if (o->given[OPTION_ID_arch] && strcmp(options_word(o, OPTION_ID_arch), found->arch->name) != 0)
-        return status_fail(STATUS_USAGE, "--arch: the checkpoint is another network (%s vs %s)",
-                           options_word(o, OPTION_ID_arch), found->arch->name);
-    if (o->classes && o->classes != found->classes)
-        return status_fail(STATUS_USAGE,
-                           "--classes: the checkpoint's classifier has others (%d vs %lld)",
-                           o->classes, (long long)found->classes);
-    TRY(options_set(o, "arch", found->arch->name));
-    int size = o->size ? o->size : arch_family(found->arch)->small ? 32 : 224;
-    e->views = (RecipeOptions){.size = size, .eval_resize = options_eval_resize(o, size)};
-    ModelConfig config = run_config(o, (int)found->classes, size, false, o->batch);
-    if (o->classifier != CLASSIFIER_AUTO)
-        e->weights.cosine = o->classifier == CLASSIFIER_COSINE;
-    config.cosine = e->weights.cosine;
-    SessionOptions session = run_session(o);
-    session.plan.comm = e->comm;
-    TRY(run_open(&config, &session, &e->run));
-    if (o->partial) /* what the file lacks is as in a new network */
-        TRY(initial_write(e->run.session, &e->run.model, &config, 0));
-    return weights_load(&e->weights, e->run.session, &e->run.model,
-                        o->partial ? WEIGHTS_TEST : WEIGHTS_ALL);
 }
 
 static const char *image_name(uint32_t image, void *context)
@@ -71,23 +38,32 @@ static const char *image_name(uint32_t image, void *context)
     return dataset_name(context, image, text, sizeof text);
 }
 
-static Status write_file(const Eval *e, const char *name)
+static Status write_report(const Eval *e, const char *path)
 {
-    char *path = file_join(e->options->out, name);
-    const char *const *names = e->test->class_names;
-    ReportFacts facts = {.arch = e->run.config.arch->name,
-                         .storage = e->run.config.storage,
-                         .math = session_math(e->run.session),
-                         .checkpoint = checkpoint_path(e->weights.checkpoint),
+    const Run *run = &e->subject.run;
+    ReportFacts facts = {.arch = run->config.arch->name,
+                         .storage = run->config.storage,
+                         .math = session_math(run->session),
+                         .checkpoint = checkpoint_path(e->subject.weights.checkpoint),
+                         .tta = options_word(e->subject.options, OPTION_ID_tta),
                          .data = e->test->source,
                          .checksum = e->test->checksum,
                          .loss = e->result.loss,
                          .skipped = e->result.skipped,
                          .train_skipped = -1};
-    Status status = !strcmp(name, "classes.csv") ? metrics_write_classes(e->metrics, names, path)
-                  : !strcmp(name, "confusion.csv") ? metrics_write_confusion(e->metrics, path)
-                  : !strcmp(name, "report.json") ? metrics_write_report(e->metrics, &facts, path)
-                  : metrics_write_predictions(e->metrics, path, image_name, e->test);
+    return metrics_write_report(e->metrics, &facts, path);
+}
+
+static Status write_file(const Eval *e, const char *name)
+{
+    char *path = file_join(e->subject.options->out, name);
+    const char *const *classes = e->test->class_names;
+    PredictionNames names = {.image = image_name, .context = e->test, .classes = classes};
+    Status status = !strcmp(name, "classes.csv") ? metrics_write_classes(e->metrics, classes, path)
+                  : !strcmp(name, "confusion.csv")
+                      ? metrics_write_confusion(e->metrics, classes, path)
+                  : !strcmp(name, "report.json") ? write_report(e, path)
+                  : metrics_write_predictions(e->metrics, &names, path);
     free(path);
     return status;
 }
@@ -96,127 +72,140 @@ static Status write_reports(const Eval *e)
 {
     static const char *const files[] = {"classes.csv", "confusion.csv", "report.json",
                                         "predictions.csv"};
-    if (!e->options->out)
+    if (!e->subject.options->out)
         return STATUS_OK;
     for (int i = 0; i < 4; i++)
         TRY(write_file(e, files[i]));
     return STATUS_OK;
 }
 
-static void print_result(const Eval *e, FILE *out)
+/* A line of the block of figures: name, percentage, what there is to say of it. */
+static void print_figure(FILE *out, const char *name, double fraction, const char *remark)
+{
+    char text[16];
+    fprintf(out, "%-17s  %9s%s\n", name, metrics_percent(fraction, text), remark);
+}
+
+static void print_group(FILE *out, const char *name, double fraction, int classes)
+{
+    char remark[32];
+    snprintf(remark, sizeof remark, "  (%d class%s)", classes, classes == 1 ? "" : "es");
+    print_figure(out, name, fraction, remark);
+}
+
+static void print_figures(const Eval *e, FILE *out)
 {
     MetricsSummary m = metrics_summary(e->metrics);
-    const ModelConfig *c = &e->run.config;
-    fprintf(out, "%s, %d classes%s%s, on %s\n", c->arch->name, c->classes,
-            storage_phrase(c->storage), math_phrase(session_math(e->run.session)),
-            session_device(e->run.session));
-    log_text(out, "%lld images of %s, checksum %016llx", (long long)m.images, e->test->source,
+    print_figure(out, "top-1", m.top1, "");
+    print_figure(out, "top-5", m.top5, "");
+    print_figure(out, "balanced accuracy", m.class_mean, "  (mean of the classes)");
+    if (e->train) {
+        print_group(out, "many", m.many, m.many_classes);
+        print_group(out, "medium", m.medium, m.medium_classes);
+        print_group(out, "few", m.few, m.few_classes);
+    }
+    print_figure(out, "ECE", metrics_calibration(e->metrics).ece, "  (calibration error, 15 bins)");
+    fprintf(out, "%-17s  %7.4f    (mean cross-entropy)\n", "NLL", e->result.loss);
+}
+
+static void print_result(const Eval *e, FILE *out)
+{
+    const Subject *s = &e->subject;
+    char text[256], normalisation[160];
+    int64_t images = metrics_summary(e->metrics).images;
+    fprintf(out, "%s\n", subject_text(s, text));
+    log_text(out, "%lld images of %s, checksum %016llx", (long long)images, e->test->source,
              (unsigned long long)e->test->checksum);
     fputc('\n', out);
     if (e->result.skipped)
         fprintf(out, "skipped %lld of %lld images: unreadable, left out of all figures\n",
                (long long)e->result.skipped, (long long)e->test->count);
-    char text[6][16], normalisation[160];
-    if (e->weights.cosine)
+    if (s->weights.cosine)
         fprintf(out, "classifier: cosine of features and weights, without a scale\n");
-    fprintf(out, "normalisation: %s\n", options_normalisation(e->options, normalisation));
-    fprintf(out, "top-1 %s  top-5 %s  loss %.4f  mean of classes %s\n",
-            metrics_percent(m.top1, text[0]), metrics_percent(m.top5, text[1]), e->result.loss,
-            metrics_percent(m.class_mean, text[2]));
-    if (e->train)
-        fprintf(out, "many %s (%d classes)  medium %s (%d)  few %s (%d)\n",
-               metrics_percent(m.many, text[3]), m.many_classes, metrics_percent(m.medium, text[4]),
-               m.medium_classes, metrics_percent(m.few, text[5]), m.few_classes);
-    fprintf(out, "%.1f s, %.0f images/s\n", e->seconds, (double)m.images / e->seconds);
-}
-
-static void like_run(Options *o, const Options *run)
-{
-    RecipeOptions views;
-    if (!o->size && recipe_find(run->recipe ? run->recipe : "")) {
-        options_recipe(run, &views);
-        o->size = views.size;
-        if (!o->eval_resize)
-            o->eval_resize = views.eval_resize;
-    }
-    if (!o->given[OPTION_ID_mean] && !isnan(run->mean[0]))
-        memcpy(o->mean, run->mean, sizeof o->mean);
-    if (!o->given[OPTION_ID_std] && !isnan(run->std[0]))
-        memcpy(o->std, run->std, sizeof o->std);
-    if (!o->preset && !o->given[OPTION_ID_lt_factor] && o->dataset == run->dataset) {
-        o->lt_factor = run->lt_factor; /* the class sizes behind many, medium and few */
-        o->lt_form = run->lt_form;
-    }
-}
-
-/* Images and class sizes as in the run that wrote the checkpoint, unless this command says
- * otherwise. */
-static Status take_preprocessing(Eval *e)
-{
-    const char *text = checkpoint_text(e->weights.checkpoint, "openpaco/options");
-    Options run;
-    if (!text)
-        return STATUS_OK;
-    options_init(&run);
-    Status status = options_read(&run, e->options->init_from, text);
-    if (status == STATUS_OK)
-        like_run(e->options, &run);
-    options_free(&run);
-    return status;
+    fprintf(out, "normalisation: %s\n", options_normalisation(s->options, normalisation));
+    if (s->options->tta == TTA_FLIP)
+        fprintf(out, "probabilities: means over each image and its mirror image\n");
+    print_figures(e, out);
+    fprintf(out, "%.1f s, %.0f images/s\n", e->seconds, (double)images / e->seconds);
 }
 
 static Status open_inputs(Eval *e)
 {
-    const Options *o = e->options;
-    if (!o->init_from)
-        return status_fail(STATUS_USAGE,
-                           "eval: --checkpoint FILE is missing. `paco eval --help` explains");
-    TRY(weights_open(o->init_from, o->key, o->require_crc, &e->weights));
-    e->weights.strict_finite = o->strict_finite;
-    TRY(network_check_classifier(&e->weights.dict, &e->weights.found));
-    TRY(take_preprocessing(e));
+    TRY(subject_read(&e->subject, "eval"));
     return open_data(e);
 }
 
-static Status report(const Eval *e, FILE *out)
+/* A file for a row of each image, or none. */
+static Status open_rows(const Eval *e, const char *path, const char *name, const Value *value,
+                        RowsFile **file)
 {
-    if (comm_index(e->comm) > 0)
+    if (!path)
+        return STATUS_OK;
+    RowsSpec spec = {name, e->test->count, (int)value->dims.d[1], e->test->labels};
+    return rows_file_open(path, &spec, file);
+}
+
+/* Places for results, before images are looked at. */
+static Status open_outputs(Eval *e)
+{
+    const Options *o = e->subject.options;
+    const Model *model = &e->subject.run.model;
+    if (comm_index(e->subject.comm) > 0)
+        return STATUS_OK;
+    if (o->out)
+        TRY(file_make_folder(o->out));
+    TRY(open_rows(e, o->save_logits, "logits", model->eval_logits, &e->logits));
+    return open_rows(e, o->save_features, "features", model->eval_features, &e->features);
+}
+
+static Status close_rows(RowsFile **file)
+{
+    RowsFile *closed = *file;
+    *file = NULL;
+    return closed ? rows_file_close(closed) : STATUS_OK;
+}
+
+static Status report(Eval *e, FILE *out)
+{
+    if (comm_index(e->subject.comm) > 0)
         return STATUS_OK;
     print_result(e, out);
+    TRY(close_rows(&e->logits));
+    TRY(close_rows(&e->features));
     return write_reports(e);
 }
 
 static Status evaluate_all(Eval *e, FILE *out)
 {
-    const Options *o = e->options;
-    TRY(comm_status(e->comm, open_inputs(e)));
-    TRY(replicas_agree(e->comm, o, "images", e->test));
-    TRY(comm_status(e->comm, open_network(e)));
-    replicas_join(&e->run);
-    TRY(comm_status(e->comm, o->out && comm_index(e->comm) == 0 ? file_make_folder(o->out) : STATUS_OK));
-    e->metrics = metrics_new(e->run.config.classes, e->train ? e->train->counts : NULL);
-    Evaluation evaluation = {.run = &e->run,
-                             .data = e->test,
-                             .views = e->views,
-                             .threads = o->threads,
-                             .on_corrupt = (OnCorrupt)o->on_corrupt,
-                             .stop = &stop_asked};
+    Subject *s = &e->subject;
+    TRY(comm_status(s->comm, open_inputs(e)));
+    TRY(replicas_agree(s->comm, s->options, "images", e->test));
+    TRY(comm_status(s->comm, subject_open(s, s->options->save_features != NULL)));
+    replicas_join(&s->run);
+    TRY(comm_status(s->comm, open_outputs(e)));
+    e->metrics = metrics_new(s->run.config.classes, e->train ? e->train->counts : NULL);
+    Evaluation evaluation = subject_evaluation(s, e->test);
+    evaluation.keeps_logits = s->options->save_logits != NULL;
+    evaluation.keeps_features = s->options->save_features != NULL;
+    evaluation.logits = e->logits;
+    evaluation.features = e->features;
     watch_on_stop(stop_ask);
     double started = clock_seconds();
     TRY(evaluate(&evaluation, e->metrics, &e->result));
     log_progress_end();
     e->seconds = clock_seconds() - started;
-    return comm_status(e->comm, report(e, out));
+    return comm_status(s->comm, report(e, out));
 }
 
 Status eval_checkpoint(Options *options, Comm *comm, FILE *out)
 {
-    Eval e = {.options = options, .comm = comm};
+    Eval e = {.subject = {.options = options, .comm = comm}};
     Status status = evaluate_all(&e, out);
+    rows_file_abandon(e.logits);
+    rows_file_abandon(e.features);
     metrics_free(e.metrics);
-    run_close(&e.run);
     dataset_close(e.train);
     dataset_close(e.test);
-    weights_close(&e.weights);
+    subject_close(&e.subject);
     return status;
 }

@@ -3,59 +3,185 @@
  */
 #include "train/evaluator.h"
 
-#include "base/log.h"
 #include "base/arena.h"
+#include "base/check.h"
+#include "base/log.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A batch at which the device may still be. */
+/* A batch at which the device may still be: its tickets by kind of result and by view. */
+enum { VIEWS_MAX = 2 };
+typedef enum Result { RESULT_LOGITS, RESULT_FEATURES, RESULTS } Result;
+
 typedef struct Late {
-    int n, ticket; /* n: images; 0: none */
+    int n, tickets[RESULTS][VIEWS_MAX]; /* n: images; 0: none */
     int32_t *labels;
     uint32_t *samples;
 } Late;
+
+/* One kind of result, of the batch that was finished last. */
+typedef struct Rows {
+    const Value *value; /* NULL: not wanted */
+    int width;
+    float *view[VIEWS_MAX]; /* [batch][width]; 0 becomes that of all views */
+    bool kept;              /* it goes to the file of process 0 */
+    RowsFile *file;
+} Rows;
 
 typedef struct Evaluator {
     const Evaluation *e;
     Loader *loader;
     uint8_t *images;
-    float *logits;
+    Rows rows[RESULTS];
     Late late[2];
     Metrics *metrics;
+    int finished; /* images of the batch that was finished last, */
+    const uint32_t *samples; /* and their numbers */
     int64_t done;
 } Evaluator;
+
+static int views_of(const Evaluator *v)
+{
+    return v->e->tta == TTA_FLIP ? 2 : 1;
+}
+
+/* Each row of pixels backwards, in place: images[n][size][size][3]. */
+static void mirror(uint8_t *images, size_t n, size_t size)
+{
+    for (size_t row = 0; row < n * size; row++) {
+        uint8_t *left = images + row * size * 3, *right = left + (size - 1) * 3;
+        for (; left < right; left += 3, right -= 3)
+            for (int c = 0; c < 3; c++) {
+                uint8_t kept = left[c];
+                left[c] = right[c];
+                right[c] = kept;
+            }
+    }
+}
+
+static Status launch_view(Evaluator *v, int view, Late *late)
+{
+    Run *run = v->e->run;
+    TRY(run_feed_eval(run, v->images, DTYPE_U8));
+    TRY(run_eval(run));
+    for (int r = 0; r < RESULTS; r++)
+        if (v->rows[r].value)
+            TRY(session_fetch(run->session, v->rows[r].value, &late->tickets[r][view]));
+    return STATUS_OK;
+}
 
 static Status launch(Evaluator *v, const Batch *batch, Late *late)
 {
     size_t n = (size_t)batch->n, size = (size_t)v->e->views.size;
-    Run *run = v->e->run;
     if (n == 0)
         return STATUS_OK;
     memcpy(v->images, batch->query, n * size * size * 3);
-    TRY(run_feed_eval(run, v->images, DTYPE_U8));
-    TRY(run_eval(run));
-    TRY(session_fetch(run->session, run->model.eval_logits, &late->ticket));
+    TRY(launch_view(v, 0, late));
+    if (v->e->tta == TTA_FLIP) {
+        mirror(v->images, n, size);
+        TRY(launch_view(v, 1, late));
+    }
     memcpy(late->labels, batch->labels, n * sizeof *late->labels);
     memcpy(late->samples, batch->samples, n * sizeof *late->samples);
     late->n = batch->n;
     return STATUS_OK;
 }
 
+/* The log of the mean of two views' probabilities, into the first: its softmax is that mean. */
+static void mean_logits(float *first, const float *second, int n, int classes)
+{
+    for (int i = 0; i < n; i++, first += classes, second += classes) {
+        double a = metrics_log_sum(first, classes), b = metrics_log_sum(second, classes);
+        for (int c = 0; c < classes; c++) {
+            double p = first[c] - a, q = second[c] - b, most = fmax(p, q);
+            first[c] = (float)(most + log((exp(p - most) + exp(q - most)) / 2));
+        }
+    }
+}
+
+static void mean_features(float *first, const float *second, int n, int features)
+{
+    for (size_t i = 0; i < (size_t)n * (size_t)features; i++)
+        first[i] = (first[i] + second[i]) / 2;
+}
+
+/* Waits for all of a batch's results and makes one of each of its views'. */
+static Status take_results(Evaluator *v, const Late *late)
+{
+    Rows *logits = &v->rows[RESULT_LOGITS], *features = &v->rows[RESULT_FEATURES];
+    for (int view = 0; view < views_of(v); view++) {
+        for (int r = 0; r < RESULTS; r++)
+            if (v->rows[r].value)
+                TRY(session_wait(v->e->run->session, v->rows[r].value, late->tickets[r][view],
+                                 v->rows[r].view[view], DTYPE_F32));
+        TRY(metrics_check(logits->view[view], logits->width, late->samples, late->n));
+    }
+    if (views_of(v) == 1)
+        return STATUS_OK;
+    mean_logits(logits->view[0], logits->view[1], late->n, logits->width);
+    if (features->value)
+        mean_features(features->view[0], features->view[1], late->n, features->width);
+    return STATUS_OK;
+}
+
 static Status finish(Evaluator *v, Late *late)
 {
-    const Value *logits = v->e->run->model.eval_logits;
     int n = late->n;
+    v->finished = 0;
     if (n == 0)
         return STATUS_OK;
+    Status status = take_results(v, late);
     late->n = 0;
-    TRY(session_wait(v->e->run->session, logits, late->ticket, v->logits, DTYPE_F32));
-    TRY(metrics_add(v->metrics, v->logits, late->labels, late->samples, n));
+    TRY(status);
+    TRY(metrics_add(v->metrics, v->rows[RESULT_LOGITS].view[0], late->labels, late->samples, n));
+    v->finished = n;
+    v->samples = late->samples;
     v->done += n;
     log_progress(60, "evaluating: %lld of %lld images", (long long)v->done,
                  (long long)v->e->data->count);
     return STATUS_OK;
+}
+
+/* Writes what the processes finished in this turn, in their order, which is that of the images. A
+ * process tells how many images it has, their numbers and their rows. */
+static Status keep_rows(const Evaluator *v, const Rows *rows)
+{
+    Comm *comm = v->e->run->comm;
+    size_t batch = (size_t)v->e->run->config.eval_batch, width = (size_t)rows->width;
+    size_t numbers = (1 + batch) * sizeof(uint32_t), each = numbers + batch * width * sizeof(float);
+    char *all = mem_zero((size_t)comm_count(comm), each);
+    char *own = all + (size_t)comm_index(comm) * each;
+    uint32_t count = (uint32_t)v->finished;
+    memcpy(own, &count, sizeof count);
+    if (count) {
+        memcpy(own + sizeof count, v->samples, count * sizeof *v->samples);
+        memcpy(own + numbers, rows->view[0], count * width * sizeof(float));
+    }
+    comm_gather(comm, all, each);
+    Status status = STATUS_OK;
+    for (int p = 0; p < comm_count(comm) && rows->file; p++) {
+        const char *from = all + (size_t)p * each;
+        const uint32_t *told = (const uint32_t *)from;
+        const float *row = (const float *)(from + numbers);
+        for (uint32_t i = 0; i < told[0] && status == STATUS_OK; i++, row += width)
+            status = rows_file_put(rows->file, told[1 + i], row);
+    }
+    free(all);
+    return status;
+}
+
+/* All processes together. */
+static Status keep_all(const Evaluator *v)
+{
+    Status status = STATUS_OK;
+    for (int r = 0; r < RESULTS; r++)
+        if (v->rows[r].kept) {
+            Status kept = keep_rows(v, &v->rows[r]);
+            status = status == STATUS_OK ? kept : status;
+        }
+    return status;
 }
 
 /* What ends an evaluation in all processes, as soon as it does in one. */
@@ -101,10 +227,23 @@ static Status evaluate_all(Evaluator *v)
         end = agree(v, status);
         if (end == END_STOPPED && i == turns) /* too late: all is done */
             end = END_NONE;
+        if (end == END_NONE)
+            status = keep_all(v);
     }
     if (end == END_STOPPED)
         return status_fail(STATUS_STOPPED, "evaluation stopped on request");
     return comm_status(run->comm, status);
+}
+
+static void open_rows(Evaluator *v, Result result, const Value *value, bool kept, RowsFile *file)
+{
+    CHECKF(value || !kept, "result %d", (int)result);
+    v->rows[result] = (Rows){.value = value, .kept = kept, .file = file};
+    if (!value)
+        return;
+    v->rows[result].width = (int)value->dims.d[1];
+    for (int view = 0; view < views_of(v); view++)
+        v->rows[result].view[view] = mem_zero((size_t)dims_count(value->dims), sizeof(float));
 }
 
 static void evaluator_open(Evaluator *v)
@@ -112,7 +251,8 @@ static void evaluator_open(Evaluator *v)
     const Run *run = v->e->run;
     size_t batch = (size_t)run->config.eval_batch;
     v->images = mem_zero((size_t)dims_count(run->model.eval_images->dims), 1);
-    v->logits = mem_zero((size_t)dims_count(run->model.eval_logits->dims), sizeof *v->logits);
+    open_rows(v, RESULT_LOGITS, run->model.eval_logits, v->e->keeps_logits, v->e->logits);
+    open_rows(v, RESULT_FEATURES, run->model.eval_features, v->e->keeps_features, v->e->features);
     for (int i = 0; i < 2; i++) {
         v->late[i].labels = mem_alloc(batch * sizeof *v->late[i].labels);
         v->late[i].samples = mem_alloc(batch * sizeof *v->late[i].samples);
@@ -125,7 +265,9 @@ static void evaluator_close(Evaluator *v)
         free(v->late[i].labels);
         free(v->late[i].samples);
     }
-    free(v->logits);
+    for (int r = 0; r < RESULTS; r++)
+        for (int view = 0; view < VIEWS_MAX; view++)
+            free(v->rows[r].view[view]);
     free(v->images);
     loader_close(v->loader);
 }

@@ -2,6 +2,7 @@
 #ifndef PACO_TRAIN_EVALUATOR_H
 #define PACO_TRAIN_EVALUATOR_H
 
+#include "checkpoint/rows_file.h"
 #include "data/loader.h"
 #include "train/metrics.h"
 #include "train/run.h"
@@ -14,6 +15,12 @@ typedef struct Evaluation {
     RecipeOptions views; /* size and resize */
     int threads;
     OnCorrupt on_corrupt;
+    Tta tta;
+    /* Whether the processes bring every image's logits and features (ModelConfig.features)
+     * together, in order, for process 0 to write. With TTA_FLIP they are those of both images: logs
+     * of the mean probabilities, and mean features. */
+    bool keeps_logits, keeps_features;
+    RowsFile *logits, *features; /* process 0's; else NULL */
     atomic_int *stop;    /* not zero: stop early with STATUS_STOPPED; may be NULL */
 } Evaluation;
 

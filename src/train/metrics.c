@@ -57,14 +57,14 @@ static void find_top(const float *logits, int classes, int32_t top[METRICS_TOP])
         top[have++] = -1;
 }
 
-static double cross_entropy(const float *logits, int classes, int label)
+double metrics_log_sum(const float *logits, int classes)
 {
     double most = -INFINITY, sum = 0;
     for (int c = 0; c < classes; c++)
         most = fmax(most, logits[c]);
     for (int c = 0; c < classes; c++)
         sum += exp(logits[c] - most);
-    return log(sum) + most - logits[label];
+    return log(sum) + most;
 }
 
 static MetricsRecord *new_record(Metrics *m)
@@ -82,22 +82,34 @@ static void count_record(Metrics *m, const MetricsRecord *r)
     m->correct[r->label] += r->top[0] == r->label;
 }
 
+Status metrics_check(const float *logits, int classes, const uint32_t *samples, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int c = 0; c < classes; c++) {
+            double logit = logits[(size_t)i * (size_t)classes + (size_t)c];
+            if (!isfinite(logit))
+                return status_fail(STATUS_NAN, "evaluation: image %u: the logit of class %d is %g",
+                                   samples[i], c, logit);
+        }
+    return STATUS_OK;
+}
+
 Status metrics_add(Metrics *m, const float *logits, const int32_t *labels, const uint32_t *samples,
                    int n)
 {
+    TRY(metrics_check(logits, m->classes, samples, n));
     for (int i = 0; i < n; i++) {
         const float *row = logits + (size_t)i * (size_t)m->classes;
         CHECKF(labels[i] >= 0 && labels[i] < m->classes, "label %d", labels[i]);
-        for (int c = 0; c < m->classes; c++)
-            if (!isfinite(row[c]))
-                return status_fail(STATUS_NAN, "evaluation: image %u: the logit of class %d is %g",
-                                   samples[i], c, (double)row[c]);
+        double log_sum = metrics_log_sum(row, m->classes);
         MetricsRecord *r = new_record(m);
         memset(r, 0, sizeof *r); /* its bytes travel */
         r->sample = samples[i];
         r->label = labels[i];
-        r->loss = cross_entropy(row, m->classes, labels[i]);
+        r->loss = log_sum - row[labels[i]];
         find_top(row, m->classes, r->top);
+        for (int k = 0; k < METRICS_TOP && r->top[k] >= 0; k++)
+            r->p[k] = exp(row[r->top[k]] - log_sum);
         count_record(m, r);
     }
     return STATUS_OK;
@@ -192,6 +204,31 @@ MetricsSummary metrics_summary(const Metrics *m)
     s.medium_classes = shots[SHOT_MEDIUM].n;
     s.few_classes = shots[SHOT_FEW].n;
     return s;
+}
+
+MetricsCalibration metrics_calibration(const Metrics *m)
+{
+    MetricsCalibration c = {.ece = m->count ? 0 : NAN};
+    double confidence[METRICS_BINS] = {0};
+    int64_t right[METRICS_BINS] = {0};
+    for (int64_t i = 0; i < m->count; i++) {
+        const MetricsRecord *r = &m->records[i];
+        int bin = (int)ceil(r->p[0] * METRICS_BINS) - 1; /* the best of all is above 0 */
+        bin = bin < 0 ? 0 : bin;
+        c.bins[bin].count++;
+        confidence[bin] += r->p[0];
+        right[bin] += r->top[0] == r->label;
+    }
+    for (int b = 0; b < METRICS_BINS; b++) {
+        MetricsBin *bin = &c.bins[b];
+        bin->confidence = bin->accuracy = NAN;
+        if (bin->count == 0)
+            continue;
+        bin->confidence = confidence[b] / (double)bin->count;
+        bin->accuracy = (double)right[b] / (double)bin->count;
+        c.ece += fabs(confidence[b] - (double)right[b]) / (double)m->count;
+    }
+    return c;
 }
 
 const char *metrics_percent(double fraction, char text[16])

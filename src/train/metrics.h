@@ -1,9 +1,9 @@
 /* Metrics: accuracies of an evaluation, and the files that report them.
  *
- * One record per test image is kept (label, loss, five best classes); everything else is computed
- * from these. Many, medium and few are the groups of data/shots.h; a group's accuracy is the mean
- * of its classes' accuracies, classes without test images left out. All accuracies are fractions;
- * NaN where nothing is counted. */
+ * One record per test image is kept (label, loss, five best classes and their probabilities);
+ * everything else is computed from these. Many, medium and few are the groups of data/shots.h; a
+ * group's accuracy is the mean of its classes' accuracies, classes without test images left out.
+ * All accuracies are fractions; NaN where nothing is counted. */
 #ifndef PACO_TRAIN_METRICS_H
 #define PACO_TRAIN_METRICS_H
 
@@ -11,7 +11,9 @@
 #include "comm/comm.h"
 #include "device/dtype.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { METRICS_TOP = 5 };
 
@@ -28,8 +30,12 @@ typedef struct MetricsSummary {
 /* train_counts[classes]: training images per class; NULL when unknown (the groups are NaN then). */
 Metrics *metrics_new(int classes, const int64_t *train_counts);
 void metrics_free(Metrics *metrics);
+/* STATUS_NAN, naming the image, where one of logits[n][classes] is not finite. */
+Status metrics_check(const float *logits, int classes, const uint32_t *samples, int n);
+/* Log of the sum of exp over one image's logits[classes]: a logit less it is a log probability. */
+double metrics_log_sum(const float *logits, int classes);
 /* Adds n images: logits[n][classes], labels[n], samples[n] (number of the image in its data set).
- * Equal logits rank by class number. STATUS_NAN, naming the image, where a logit is not finite. */
+ * Equal logits rank by class number. Fails as metrics_check does, and then adds none. */
 Status metrics_add(Metrics *metrics, const float *logits, const int32_t *labels,
                    const uint32_t *samples, int n);
 /* Takes in what other processes added, in the order of samples, so that all know the same. */
@@ -37,25 +43,56 @@ void metrics_gather(Metrics *metrics, Comm *comm);
 /* Mean cross-entropy of the images, summed in their order. */
 double metrics_loss(const Metrics *metrics);
 MetricsSummary metrics_summary(const Metrics *metrics);
+
+/* Whether confidence, the probability of the best class, is what accuracy then is (Guo et al.,
+ * 2017): bin b of METRICS_BINS holds the images whose confidence is above b / METRICS_BINS and at
+ * most (b + 1) / METRICS_BINS. */
+enum { METRICS_BINS = 15 };
+
+typedef struct MetricsBin {
+    int64_t count;               /* images */
+    double confidence, accuracy; /* means over them; NaN where there are none */
+} MetricsBin;
+
+typedef struct MetricsCalibration {
+    double ece; /* |accuracy - confidence| of the bins, weighted by their images; NaN without any */
+    MetricsBin bins[METRICS_BINS];
+} MetricsCalibration;
+
+MetricsCalibration metrics_calibration(const Metrics *metrics);
 /* "81.03 %", or "-" for NaN. Returns text. */
 const char *metrics_percent(double fraction, char text[16]);
 
-/* Each writes a whole file atomically (a temporary beside it, renamed).
- * classes.csv:     class,name,train_images,test_images,correct,accuracy
- * confusion.csv:   true,predicted,images for every pair that occurs
- * predictions.csv: image,label,top1,...,top5 in order of image; `name` gives the text of an image,
- * may be NULL, then its number is written. */
+/* Each writes a whole file atomically (a temporary beside it, renamed). Names of classes are empty
+ * where class_names is NULL.
+ * classes.csv:     class,name,train_images,test_images,correct,accuracy,confidence, which is the
+ *                  mean probability of the best class over the class's test images
+ * confusion.csv:   true,predicted,images,true_name,predicted_name for every pair that occurs */
 Status metrics_write_classes(const Metrics *metrics, const char *const *class_names,
                              const char *path);
-Status metrics_write_confusion(const Metrics *metrics, const char *path);
-Status metrics_write_predictions(const Metrics *metrics, const char *path,
-                                 const char *(*name)(uint32_t image, void *context), void *context);
+Status metrics_write_confusion(const Metrics *metrics, const char *const *class_names,
+                               const char *path);
+
+/* How images and classes are called in a list of predictions. */
+typedef struct PredictionNames {
+    const char *(*image)(uint32_t image, void *context); /* NULL: by their numbers */
+    void *context;
+    const char *const *classes;                          /* NULL: not known */
+    bool unlabelled; /* the labels are made up: neither they nor their names are written */
+} PredictionNames;
+
+/* predictions.csv: image,label,top1,...,top5,label_name,top1_name,...,top5_name,top1_p,...,top5_p
+ * in order of image; the last five are probabilities, with 6 decimals. */
+void metrics_put_predictions(const Metrics *metrics, const PredictionNames *names, FILE *file);
+Status metrics_write_predictions(const Metrics *metrics, const PredictionNames *names,
+                                 const char *path);
 /* What report.json says besides: what was evaluated on what. */
 typedef struct ReportFacts {
     const char *arch;
     DType storage;          /* of images and of weights in use */
     Math math;              /* of float32's products */
     const char *checkpoint; /* file or folder; NULL: the network as the run left it */
+    const char *tta;        /* word of --tta */
     const char *data;       /* list file or folder of the test images */
     uint64_t checksum;      /* of the test data */
     double loss;            /* mean cross-entropy */

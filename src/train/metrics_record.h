@@ -10,6 +10,7 @@ typedef struct MetricsRecord {
     int32_t label;
     double loss;              /* cross-entropy */
     int32_t top[METRICS_TOP]; /* best classes, best first; -1 beyond the number of classes */
+    double p[METRICS_TOP];    /* their probabilities */
 } MetricsRecord;
 
 struct Metrics {

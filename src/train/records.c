@@ -141,7 +141,7 @@ Status records_reports(const Records *r, const Metrics *metrics, const ReportFac
     char *report = file_join(r->folder, "report.json");
     Status status = metrics_write_classes(metrics, class_names, classes);
     if (status == STATUS_OK)
-        status = metrics_write_confusion(metrics, confusion);
+        status = metrics_write_confusion(metrics, class_names, confusion);
     if (status == STATUS_OK)
         status = metrics_write_report(metrics, facts, report);
     free(report);

@@ -48,22 +48,43 @@ static void put_number(FILE *file, double value)
         fprintf(file, "%.9g", value);
 }
 
+/* The name of class c; nothing where none are known (names NULL), or where there is none (-1). */
+static void put_name(FILE *file, const char *const *names, int32_t c)
+{
+    if (names && c >= 0)
+        put_field(file, names[c]);
+}
+
+/* Mean confidence of each class's test images, NaN where there are none; malloc'd. */
+static double *confidences(const Metrics *m)
+{
+    double *mean = mem_zero((size_t)m->classes, sizeof *mean);
+    for (int64_t i = 0; i < m->count; i++)
+        mean[m->records[i].label] += m->records[i].p[0];
+    for (int c = 0; c < m->classes; c++)
+        mean[c] = m->tests[c] ? mean[c] / (double)m->tests[c] : NAN;
+    return mean;
+}
+
 Status metrics_write_classes(const Metrics *m, const char *const *class_names, const char *path)
 {
     FileOutput out;
     TRY(file_output_open(&out, path));
-    fputs("class,name,train_images,test_images,correct,accuracy\n", out.file);
+    double *confidence = confidences(m);
+    fputs("class,name,train_images,test_images,correct,accuracy,confidence\n", out.file);
     for (int c = 0; c < m->classes; c++) {
         fprintf(out.file, "%d,", c);
-        if (class_names)
-            put_field(out.file, class_names[c]);
+        put_name(out.file, class_names, c);
         fputc(',', out.file);
         if (m->train_counts)
             fprintf(out.file, "%lld", (long long)m->train_counts[c]);
         fprintf(out.file, ",%lld,%lld,", (long long)m->tests[c], (long long)m->correct[c]);
         put_number(out.file, m->tests[c] ? (double)m->correct[c] / (double)m->tests[c] : NAN);
+        fputc(',', out.file);
+        put_number(out.file, confidence[c]);
         fputc('\n', out.file);
     }
+    free(confidence);
     return file_output_close(&out);
 }
 
@@ -73,7 +94,7 @@ static int by_value(const void *a, const void *b)
     return (p > q) - (p < q);
 }
 
-Status metrics_write_confusion(const Metrics *m, const char *path)
+Status metrics_write_confusion(const Metrics *m, const char *const *class_names, const char *path)
 {
     FileOutput out;
     TRY(file_output_open(&out, path));
@@ -81,12 +102,16 @@ Status metrics_write_confusion(const Metrics *m, const char *path)
     for (int64_t i = 0; i < m->count; i++)
         pairs[i] = (uint64_t)m->records[i].label << 32 | (uint32_t)m->records[i].top[0];
     qsort(pairs, (size_t)m->count, sizeof *pairs, by_value);
-    fputs("true,predicted,images\n", out.file);
+    fputs("true,predicted,images,true_name,predicted_name\n", out.file);
     for (int64_t i = 0, next; i < m->count; i = next) {
+        int32_t label = (int32_t)(pairs[i] >> 32), predicted = (int32_t)(uint32_t)pairs[i];
         for (next = i + 1; next < m->count && pairs[next] == pairs[i];)
             next++;
-        fprintf(out.file, "%u,%u,%lld\n", (unsigned)(pairs[i] >> 32), (unsigned)pairs[i],
-                (long long)(next - i));
+        fprintf(out.file, "%d,%d,%lld,", label, predicted, (long long)(next - i));
+        put_name(out.file, class_names, label);
+        fputc(',', out.file);
+        put_name(out.file, class_names, predicted);
+        fputc('\n', out.file);
     }
     free(pairs);
     return file_output_close(&out);
@@ -99,30 +124,60 @@ static int by_sample(const void *a, const void *b)
     return (p->sample > q->sample) - (p->sample < q->sample);
 }
 
-Status metrics_write_predictions(const Metrics *m, const char *path,
-                                 const char *(*name)(uint32_t image, void *context), void *context)
+static void put_prediction(FILE *file, const MetricsRecord *r, const PredictionNames *names)
 {
-    FileOutput out;
-    TRY(file_output_open(&out, path));
+    if (names->image)
+        put_field(file, names->image(r->sample, names->context));
+    else
+        fprintf(file, "%u", r->sample);
+    if (!names->unlabelled)
+        fprintf(file, ",%d", r->label);
+    for (int k = 0; k < METRICS_TOP; k++) {
+        fputc(',', file);
+        if (r->top[k] >= 0)
+            fprintf(file, "%d", r->top[k]);
+    }
+    if (!names->unlabelled) {
+        fputc(',', file);
+        put_name(file, names->classes, r->label);
+    }
+    for (int k = 0; k < METRICS_TOP; k++) {
+        fputc(',', file);
+        put_name(file, names->classes, r->top[k]);
+    }
+    for (int k = 0; k < METRICS_TOP; k++) {
+        fputc(',', file);
+        if (r->top[k] >= 0)
+            fprintf(file, "%.6f", r->p[k]);
+    }
+    fputc('\n', file);
+}
+
+void metrics_put_predictions(const Metrics *m, const PredictionNames *names, FILE *file)
+{
+    static const char *const columns[] = {"", "_name", "_p"};
     const MetricsRecord **order = mem_alloc(((size_t)m->count + 1) * sizeof *order);
     for (int64_t i = 0; i < m->count; i++)
         order[i] = &m->records[i];
     qsort(order, (size_t)m->count, sizeof *order, by_sample);
-    fputs("image,label,top1,top2,top3,top4,top5\n", out.file);
-    for (int64_t i = 0; i < m->count; i++) {
-        if (name)
-            put_field(out.file, name(order[i]->sample, context));
-        else
-            fprintf(out.file, "%u", order[i]->sample);
-        fprintf(out.file, ",%d", order[i]->label);
-        for (int k = 0; k < METRICS_TOP; k++) {
-            fputc(',', out.file);
-            if (order[i]->top[k] >= 0)
-                fprintf(out.file, "%d", order[i]->top[k]);
-        }
-        fputc('\n', out.file);
+    fputs(names->unlabelled ? "image" : "image,label", file);
+    for (int f = 0; f < 3; f++) {
+        if (f == 1 && !names->unlabelled)
+            fputs(",label_name", file);
+        for (int k = 1; k <= METRICS_TOP; k++)
+            fprintf(file, ",top%d%s", k, columns[f]);
     }
+    fputc('\n', file);
+    for (int64_t i = 0; i < m->count; i++)
+        put_prediction(file, order[i], names);
     free(order);
+}
+
+Status metrics_write_predictions(const Metrics *m, const PredictionNames *names, const char *path)
+{
+    FileOutput out;
+    TRY(file_output_open(&out, path));
+    metrics_put_predictions(m, names, out.file);
     return file_output_close(&out);
 }
 
@@ -134,6 +189,7 @@ static void put_facts(JsonWriter *w, const ReportFacts *facts)
     json_put_text(w, "amp", dtype_word(facts->storage));
     json_put_text(w, "math", math_word(facts->math));
     json_put_text(w, "checkpoint", facts->checkpoint);
+    json_put_text(w, "tta", facts->tta);
     json_put_text(w, "data", facts->data);
     json_put_text(w, "checksum", checksum);
     json_put_integer(w, "skipped", facts->skipped);
@@ -144,10 +200,25 @@ static void put_facts(JsonWriter *w, const ReportFacts *facts)
     json_put_number(w, "loss", facts->loss, 17);
 }
 
+static void put_calibration(JsonWriter *w, const MetricsCalibration *c)
+{
+    json_put_number(w, "ece", c->ece, 17);
+    json_begin_array(w, "ece_bins", JSON_LINES);
+    for (int b = 0; b < METRICS_BINS; b++) {
+        json_begin_object(w, NULL, JSON_LINE);
+        json_put_integer(w, "count", c->bins[b].count);
+        json_put_number(w, "confidence", c->bins[b].confidence, 17);
+        json_put_number(w, "accuracy", c->bins[b].accuracy, 17);
+        json_end(w);
+    }
+    json_end(w);
+}
+
 Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const char *path)
 {
     FileOutput out;
     MetricsSummary s = metrics_summary(m);
+    MetricsCalibration calibration = metrics_calibration(m);
     TRY(file_output_open(&out, path));
     JsonWriter w = {.file = out.file, .indent = 2};
     json_begin_object(&w, NULL, JSON_LINES);
@@ -156,12 +227,15 @@ Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const ch
     json_put_number(&w, "top1", s.top1, 17);
     json_put_number(&w, "top5", s.top5, 17);
     json_put_number(&w, "class_mean", s.class_mean, 17);
+    json_put_number(&w, "balanced_accuracy", s.class_mean, 17);
     json_put_number(&w, "many", s.many, 17);
     json_put_number(&w, "medium", s.medium, 17);
     json_put_number(&w, "few", s.few, 17);
     json_put_integer(&w, "many_classes", s.many_classes);
     json_put_integer(&w, "medium_classes", s.medium_classes);
     json_put_integer(&w, "few_classes", s.few_classes);
+    json_put_number(&w, "nll", metrics_loss(m), 17);
+    put_calibration(&w, &calibration);
     json_begin_array(&w, "class_accuracy", JSON_LINE);
     for (int c = 0; c < m->classes; c++)
         if (m->tests[c])

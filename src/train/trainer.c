@@ -445,6 +445,7 @@ static Status write_reports(Trainer *t)
     if (!t->metrics || !trainer_speaks(t))
         return STATUS_OK;
     ReportFacts facts = {.arch = t->run.config.arch->name,
+                         .tta = options_word(t->options, OPTION_ID_tta),
                          .storage = t->run.config.storage,
                          .math = session_math(t->run.session),
                          .data = t->test->source,

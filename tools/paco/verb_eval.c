@@ -12,12 +12,13 @@ static const char USAGE[] =
     "takes what fits).\n"
     "--train-list gives the class sizes behind many, medium and few. --out FOLDER gets "
     "report.json, classes.csv,\n"
-    "confusion.csv and predictions.csv. Images are sized and normalised as in the run that wrote "
-    "the checkpoint; of\n"
-    "other programs' checkpoints that is not known: 224 pixels (CIFAR networks 32), mean and "
-    "deviation of the\n"
-    "preset, else those published for the data set: CIFAR's, iNaturalist's for lists with its 8142 "
-    "classes, else ImageNet's.";
+    "confusion.csv and predictions.csv (of every image the five best classes with their names and "
+    "probabilities).\n"
+    "Images are sized and normalised as in the run that wrote the checkpoint; of other programs' "
+    "checkpoints that is\n"
+    "not known: 224 pixels (CIFAR networks 32), mean and deviation of the preset, else those "
+    "published for the data\n"
+    "set: CIFAR's, iNaturalist's for lists with its 8142 classes, else ImageNet's.";
 
 /* Process 0 speaks for all. */
 static Status evaluate_together(Options *options)

@@ -10,20 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Named {
-    const char *name;
-    const StoredTensor *tensor;
-} Named;
-
 /* Wide elements first, then by name: every tensor is aligned to its elements. */
 static int by_alignment(const void *a, const void *b)
 {
-    const Named *x = a, *y = b;
+    const NamedTensor *x = a, *y = b;
     size_t m = element_bytes(x->tensor->type), n = element_bytes(y->tensor->type);
     return m != n ? (m > n ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-static void write_header(FILE *out, const Named *named, uint32_t count, const Object *metadata)
+static void write_object(FILE *out, const NamedTensor *named, uint32_t count,
+                         const Object *metadata)
 {
     JsonWriter w = {.file = out};
     uint64_t at = 0;
@@ -53,24 +49,30 @@ static void write_header(FILE *out, const Named *named, uint32_t count, const Ob
     json_end(&w);
 }
 
-static Status put_safetensors(Sink *sink, const Named *named, uint32_t count,
-                              const Object *metadata, const TensorFetch *fetch)
+char *safetensors_header(const NamedTensor *named, uint32_t count, const Object *metadata,
+                         size_t *length)
 {
     char *text = NULL;
-    size_t length = 0;
-    uint8_t size[8];
-    FILE *out = open_memstream(&text, &length);
+    uint8_t size[8] = {0};
+    FILE *out = open_memstream(&text, length);
     CHECK(out);
-    write_header(out, named, count, metadata);
+    fwrite(size, 1, sizeof size, out);
+    write_object(out, named, count, metadata);
     /* The data then begin at a multiple of 8, as the widest elements need. */
     while (ftell(out) % 8)
         fputc(' ', out);
     fclose(out);
-    little_store(size, length, 8);
-    Status status = sink_write(sink, size, 8);
-    if (status == STATUS_OK)
-        status = sink_write(sink, text, length);
-    free(text);
+    little_store((uint8_t *)text, *length - sizeof size, 8);
+    return text;
+}
+
+static Status put_safetensors(Sink *sink, const NamedTensor *named, uint32_t count,
+                              const Object *metadata, const TensorFetch *fetch)
+{
+    size_t length;
+    char *header = safetensors_header(named, count, metadata, &length);
+    Status status = sink_write(sink, header, length);
+    free(header);
     for (uint32_t i = 0; i < count && status == STATUS_OK; i++)
         status = elements_write(sink, fetch, named[i].tensor);
     return status;
@@ -79,7 +81,7 @@ static Status put_safetensors(Sink *sink, const Named *named, uint32_t count,
 Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch)
 {
     CHECK(root->kind == OBJECT_DICT);
-    Named *named = mem_alloc(root->count * sizeof *named);
+    NamedTensor *named = mem_alloc(root->count * sizeof *named);
     const Object *metadata = object_get(root, "__metadata__");
     uint32_t count = 0;
     uint64_t bytes = 0;
@@ -95,7 +97,7 @@ Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetc
                                  "%s: header@8: %s cannot be written (only tensors by name)",
                                  sink->path, object_kind_name(value));
         else
-            named[count++] = (Named){key->text, value->tensor};
+            named[count++] = (NamedTensor){key->text, value->tensor};
         if (status == STATUS_OK)
             status = elements_count(sink, fetch, value->tensor, &bytes);
     }

@@ -15,4 +15,15 @@ Status legacy_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 /* Writes a flat dict of tensors; a key "__metadata__" may hold a dict of texts. */
 Status safetensors_write(Sink *sink, const Object *root, const TensorFetch *fetch);
 
+/* A tensor and its name. */
+typedef struct NamedTensor {
+    const char *name;
+    const StoredTensor *tensor;
+} NamedTensor;
+
+/* What stands before the elements of a file that has these tensors in this order: *length bytes,
+ * malloc'd, a multiple of 8. `metadata` (a dict of texts) may be NULL. */
+char *safetensors_header(const NamedTensor *named, uint32_t count, const Object *metadata,
+                         size_t *length);
+
 #endif
