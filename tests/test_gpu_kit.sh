@@ -30,6 +30,8 @@ pack "${simulated[@]}" "$kit" || fail "a kit is not replaced"
 [ "$(du -sm "$kit" | cut -f1)" -le 60 ] || fail "the kit is larger than 60 MiB"
 [ ! -e "$PACO_BUILD/libpaco_cuda.so" ] || [ -e "$kit/bin/libpaco_cuda.so" ] || fail "no CUDA module in the kit"
 [ -z "$(find "$kit" -name 'libcu*')" ] || fail "libraries of NVIDIA's in the kit"
+pack --data "$work" "$work/large"
+[ $? = 2 ] && grep -q "^gpu_pack.sh: no CIFAR-10 in $work: " "$work/out" || fail "--data without images: not refused"
 pack --limit 1 "$work/large"
 [ $? = 5 ] || fail "too large: not exit 5"
 grep -qE '^gpu_pack.sh: the kit is too large \([0-9]+ MiB vs 1 MiB at most\)' "$work/out" || fail "too large: not said"
@@ -50,7 +52,8 @@ for file in $(find "$kit/bin" -type f) "$kit"/lib/*.so*; do LD_LIBRARY_PATH=$kit
 
 # ---- running: no environment, no repository, no GPU
 mkdir "$work/elsewhere" && cd "$work/elsewhere" || exit 1
-check() { env -i PATH=/usr/bin:/bin CUDA_VISIBLE_DEVICES= "$kit/gpu_check.sh" "$@" >"$work/out" 2>&1; }
+compiled=${POCL_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-$work}/.cache}/pocl} # by PoCL, which other tests have, too
+check() { env -i PATH=/usr/bin:/bin CUDA_VISIBLE_DEVICES= POCL_CACHE_DIR="$compiled" "$kit/gpu_check.sh" "$@" >"$work/out" 2>&1; }
 row() { grep -qE "^$1 +$2 " "$3/gpu_check.txt" || fail "$1: not $2"; }
 readable() { # folder: its JSON can be read, and a little of it is asked for
     [ "$(ls "$1" | wc -l)" -le 8 ] || fail "more than 8 files"
@@ -63,6 +66,10 @@ assert all(s["reason"] for s in found["stages"] if s["status"] != "passed"), fou
 PY
 }
 
+# What is asked of a machine fits one call of 7 minutes and one of 4.
+needed=$("$kit/gpu_check.sh" --list | awk '{ beside = $0 ~ / beside /; sum += beside ? ($2 > longest ? $2 - longest : 0) : $2
+    longest = beside && longest > $2 ? longest : $2 } $1 == "real-run" { print sum }')
+[ "$needed" -le 625 ] || fail "the stages up to the real run take up to $needed s"
 stages=$("$kit/gpu_check.sh" --list | wc -l)
 [ "$stages" -ge 40 ] || fail "--list: $stages stages"
 check --device opencl:99
@@ -87,17 +94,29 @@ done
 printf 'sleep 600 &\necho $! >%s/pid\nwait\n' "$work" >"$work/hang"
 printf '%s\n' 'printf "first\n\"no\" \\\\ \t \001\n"; exit 1' >"$work/break"
 printf 'echo x >>%s/count\n' "$work" >"$work/count_up"
+# Two that wait for each other run beside each other; one in pieces is not done before it says so.
+for pair in "left right" "right left"; do
+    printf 'touch %s/%s\nuntil [ -e %s/%s ]; do sleep 0.1; done\n' "$work" "${pair% *}" "$work" "${pair#* }" >"$work/wait_${pair% *}"
+done
+printf 'echo x >>%s/pieces\n[ $(wc -l <%s/pieces) = 2 ] || { echo "1 of 2" >%s/state/goes-on.more; exit 75; }\n' \
+    "$work" "$work" "$work" >"$work/goes_on"
 sed -i "/^STAGES=(/a\\
+    \"left | 20 | | sh $work/wait_left\"\\
+    \"right | 20 | beside | sh $work/wait_right\"\\
+    \"goes-on | 5 | pieces | sh $work/goes_on\"\\
     \"broken | 5 | | sh $work/break\"\\
     \"hangs | 1 | | sh $work/hang\"\\
     \"counts | 9 | | sh $work/count_up\"" "$kit/gpu_check.sh"
-planted=(--device opencl:99 --only "broken,hangs,counts,facts" --out "$work/planted" --state "$work/state")
+planted=(--device opencl:99 --only "left,right,goes-on,broken,hangs,counts,facts" --out "$work/planted" --state "$work/state")
 check "${planted[@]}"
 [ $? = 1 ] || fail "a stage that fails: not exit 1"
 row broken failed "$work/planted"
 row hangs failed "$work/planted"
 row counts passed "$work/planted"
 row facts passed "$work/planted"
+row left passed "$work/planted"
+row right passed "$work/planted"
+grep -qE '^goes-on +begun .*  1 of 2$' "$work/planted/gpu_check.txt" || fail "a stage in pieces: done after its first"
 grep -qF '  exit code 1: "no" \' "$work/planted/gpu_check.txt" || fail "a stage that fails: no reason"
 grep -qE '^hangs .*  longer than 1 s' "$work/planted/gpu_check.txt" || fail "a stage that hangs: no reason"
 # Killed is not yet gone: a loaded machine, or an init that reaps late, leaves it for a moment.
@@ -110,11 +129,12 @@ check "${planted[@]}"
 [ $? = 1 ] && [ "$(wc -l <"$work/count")" = 1 ] || fail "a second call: a stage ran again"
 row counts passed "$work/planted"
 row hangs failed "$work/planted"
+row goes-on passed "$work/planted"
 check --device opencl:99 --only counts --again --out "$work/planted" --state "$work/state"
 [ "$(wc -l <"$work/count")" = 2 ] || fail "--again: did not run"
 check --device opencl:99 --only counts --limit 1 --out "$work/late" --state "$work/late_state"
 [ "$(wc -l <"$work/count")" = 2 ] && row counts skipped "$work/late"
-grep -q '^counts .*--limit are over: call again' "$work/late/gpu_check.txt" || fail "--limit: not said"
+grep -q '^counts .*of the 1 s of --limit are left: call again' "$work/late/gpu_check.txt" || fail "--limit: not said"
 
 # ---- NVIDIA's library without an .icd file
 mkdir "$work/driver" && touch "$work/driver/libnvidia-opencl.so.1"
@@ -143,19 +163,35 @@ else
     echo "skipped: CUDA's libraries in Python's packages: no CUDA module with libraries, or no mount namespaces here"
 fi
 
+# Nine images of 32 pixels, each a class, as data of the real run, two steps an epoch.
+lists=$work/images/cifar10_lt
+mkdir -p "$lists" && cp -r "$source"/tests/data/photos_lt/{train,test} "$lists"
+for list in train test; do awk 'seen[$2]++ == 0' "$source/tests/data/photos_lt/$list.txt" | head -9 >"$lists/$list.list"; done
+mv "$lists/train.list" "$lists/cifar10_lt_train.txt" && mv "$lists/test.list" "$lists/cifar10_test.txt"
+
 # ---- the stages themselves, on a processor and a simulated GPU
 if [ ${#simulated[@]} -gt 0 ]; then
-    check --stand-in --device cuda:0 --limit 1000 --only device-json,cuda-backend,cuda-overflow,nccl-one,nccl-two,nccl-staged,cuda-r50-fp16,backend ||
-        fail "simulated GPU: exit code $?"
+    check --stand-in --device cuda:0 --limit 1000 --data "$work/images" \
+        --only device-json,cuda-backend,nccl-one,nccl-two,nccl-staged,graphs-off,cuda-r50-16,idle,backend || fail "simulated GPU: exit code $?"
     row cuda-backend passed "$kit/results"
-    row cuda-overflow noted "$kit/results"
     row nccl-one passed "$kit/results"
     row nccl-two passed "$kit/results"
     grep -qE '^nccl-staged +passed .* 0.1 M gradients, 2 processes on one device: [0-9.]+ ms by the group' "$kit/results/gpu_check.txt" ||
         fail "nccl-staged: no times"
     row backend skipped "$kit/results"
     grep -q '^{"deviceVer":900.*}$' "$kit/results/device.json" || fail "simulated GPU: no description"
-    grep -qE '^resnet20, batch 4, 16 +paco cuda fp16 +[0-9.]+' "$kit/results/gpu_check.txt" || fail "simulated GPU: no speed"
+    for speed in fp16 "fp32, no graphs"; do
+        grep -qE "^resnet20, batch 4, 16 +paco cuda $speed +[0-9.]+" "$kit/results/gpu_check.txt" || fail "simulated GPU: no speed: $speed"
+    done
+    grep -qE '^idle +passed .* [-0-9.]+ % by steps \([0-9.]+ ms in training, [0-9.]+ by themselves\)' "$kit/results/gpu_check.txt" || fail "idle: no share"
+    # The real run goes on where idle's minute ended.
+    check --stand-in --device cuda:0 --limit 1000 --data "$work/images" --only real-run
+    grep -qE '^real-run +passed .* CIFAR-10-LT as JPEGs, epoch 4: top-1 [0-9.]+ %, many -, medium -, few [0-9.]+ %' "$kit/results/gpu_check.txt" ||
+        fail "real-run: no accuracies"
+    grep -q 'resumed .* at epoch 3, step 1 of 2' "$kit/results/gpu_check.log" || fail "real-run: began anew"
+    grep -q '"name": "real-run".*"results": \[{"what": "run", "recipe": "cifar10_lt_100", .*"top1": 0' "$kit/results/gpu_check.json" ||
+        fail "real-run: no results"
+    [ "$(wc -l <"$kit/results/run_metrics.csv")" = 5 ] && [ -s "$kit/results/run_report.json" ] || fail "real-run: no records"
     readable "$kit/results"
 else
     echo "skipped: no simulated GPU for the stages of CUDA"

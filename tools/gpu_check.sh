@@ -5,68 +5,73 @@
 #                    [--data FOLDER] [--stand-in]
 # --list shows the stages. A stage that ran is not run again, also by a later call: --again does. One that fails or takes
 # longer than its limit stops nothing; one whose needs are missing is skipped and says why. After --limit seconds (400) no
-# more is started; call again to go on. --device: this device alone, without stages of the other backend; else each has its
-# first GPU. --stand-in takes a processor for a GPU, and where the kit was packed with it (gpu_pack.sh --simulated) a
-# simulated one for CUDA's, with tiny sizes and ten times the limits (processors compile slowly): it tries the kit itself.
+# more is started; call again to go on, with --limit 225 where a call has 4 minutes. --device: this device alone, without
+# stages of the other backend; else each has its first GPU. --stand-in takes a processor for a GPU, and where the kit was packed
+# with it (gpu_pack.sh --simulated) a simulated one for CUDA's, with tiny sizes and ten times the limits (processors compile
+# slowly): it tries the kit itself.
 # Drivers: OpenCL's as installed, and NVIDIA's library where no .icd file names it; cuDNN and cuBLAS: the toolkit's, else
-# those of a python3's packages; PyTorch: a python3 that has torch (PYTHON). The real run needs data in --data, else in data/
-# in or beside this folder, or in shared/data/ beside it: CIFAR-10's binary files, or cifar10_lt/ with lists and images, or
-# cifar10_lt.tar.xz of those. The folder --out ($OUT, else results/ beside this) gets gpu_check.txt, gpu_check.json,
-# gpu_check.log and device.json, the GPU as cuDNN describes it; what was found so far lies in state/ beside this (--state
-# FOLDER). Changes nothing else on the machine.
+# those of a python3's packages; PyTorch: a python3 that has torch (PYTHON). The real run is the published recipe for
+# CIFAR-10-LT, in pieces: the last of each call. It takes its images from --data, else from data/ in or beside this folder, or
+# shared/data/ beside it: CIFAR-10's binary files, or cifar10_lt/ with lists and images, or cifar10_lt.tar.xz of those; where
+# there are none it has made-up ones and says so. The folder --out ($OUT, else results/ beside this) gets gpu_check.txt,
+# gpu_check.json, gpu_check.log, device.json, the GPU as cuDNN describes it, and run_metrics.csv and run_report.json of the
+# real run; what was found so far lies in state/ beside this (--state FOLDER). Changes nothing else on the machine.
 # Exit codes: 0 a stage on the GPU ran and nothing failed, 1 something failed, 2 usage, 77 no stage on a GPU.
 set -uo pipefail
 
 kit=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tools/gpu_check_reports.sh
+. "$kit/gpu_check_reports.sh"
 
 # name | limit in seconds | needs | command of this script. The first need is what the stage runs on (cuda, opencl: a GPU of
-# that backend; torch: PyTorch on one); more: the other backend, sanitizer, nccl, tf32, data. What decides most comes first: a call
-# of 7 minutes goes as far as CUDA's speeds beside PyTorch's, the next of 4 further. Words after -- are for the program.
+# that backend; torch: PyTorch on one); more: the other backend, sanitizer, nccl; and how it runs: `beside` the row before it,
+# where programs wait for a processor most of the time and measure nothing; in `pieces`, each with what is left of a call and
+# going on where the last one ended. What decides most comes first: the limits up to the real run fit one call of 400 s and one
+# of 225. A stage begins where half of its limit is left. Words after -- are for the program.
 CIFAR="--classes 10 --dim 32 --queue 1024"
+R32="--arch resnet32 --batch 128 $CIFAR"
 STAGES=(
-    "facts             |  60 |        | facts"
-    "device-json       |  20 | cuda   | device_json"
-    "cuda-backend      |  30 | cuda   | device_test test_backend"
-    "cuda-gemm         |  30 | cuda   | device_test test_gemm"
-    "cuda-conv         |  60 | cuda   | device_test test_conv"
-    "cuda-conv-16      |  60 | cuda   | device_test test_conv_stored"
-    "cuda-ops          |  60 | cuda   | device_test test_ops"
-    "cuda-golden       |  60 | cuda   | golden_files"
-    "cuda-overflow     |  20 | cuda   | differing_files"
-    "cuda-parity       |  40 | cuda   | device_test test_parity resnet20_one_rank"
-    "cuda-opencl       |  30 | cuda opencl | parity_with_opencl"
-    "nccl-one          |  30 | cuda nccl | group_test test_group one_process"
-    "nccl-two          |  60 | cuda nccl | group_test test_group two_processes"
-    "nccl-staged       |  60 | cuda nccl | group_times test_group"
-    "memcheck          |  30 | cuda sanitizer | sanitize memcheck"
-    "racecheck         |  30 | cuda sanitizer | sanitize racecheck"
-    "ceilings          |  30 | torch  | ceilings"
-    "cuda-r50-fp16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnet50 --amp fp16"
-    "cuda-r50-bf16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnet50 --amp bf16"
-    "torch-r50-16      |  90 | torch  | yardstick --batches 128,32,256 --modes fp16,bf16 -- --arch resnet50"
-    "cuda-r50-tf32     |  40 | cuda tf32 | bench_batches 128 32 256 -- --arch resnet50 --math tf32"
-    "cuda-r50-fp32     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnet50"
-    "profile-r50-fp16  |  30 | cuda   | profile -- --arch resnet50 --batch 128 --amp fp16"
-    "compile-r50-fp16  | 110 | torch  | yardstick --batches 128 --modes fp16 --compile default -- --arch resnet50"
-    "torch-r50-32      |  90 | torch  | yardstick --batches 128,32,256 --modes tf32,fp32 -- --arch resnet50"
-    "cuda-x50-fp16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnext50_32x4d --amp fp16"
-    "cuda-x50-bf16     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnext50_32x4d --amp bf16"
-    "torch-x50-16      |  90 | torch  | yardstick --batches 128,32,256 --modes fp16,bf16 -- --arch resnext50_32x4d"
+    "facts             |  20 |        | facts"
+    "device-json       |  10 | cuda   | device_json"
+    "cuda-backend      |  75 | cuda   | device_test test_backend"
+    "cuda-gemm         |  75 | cuda beside | device_test test_gemm"
+    "cuda-conv         |  75 | cuda beside | device_test test_conv"
+    "cuda-ops          |  75 | cuda beside | device_test test_ops"
+    "cuda-golden       |  75 | cuda beside | golden_files loss/* step/*"
+    "cuda-parity       |  75 | cuda beside | device_test test_parity resnet20_one_rank"
+    "cuda-opencl       |  75 | cuda opencl beside | parity_with_opencl"
+    "cuda-conv-16      |  75 | cuda beside | device_test test_conv_stored"
+    "memcheck          |  60 | cuda sanitizer | sanitize memcheck"
+    "racecheck         |  60 | cuda sanitizer beside | sanitize racecheck"
+    "ceilings          |  15 | torch  | ceilings"
+    "profile-r50-fp16  |  12 | cuda   | profile -- --arch resnet50 --batch 128 --amp fp16"
+    "profile-r50-fp32  |  12 | cuda   | profile -- --arch resnet50 --batch 32"
+    "graphs-on         |  12 | cuda   | bench_graphs"
+    "graphs-off        |  12 | cuda   | bench_graphs --kernels graphs=off"
+    "cuda-r50-16       |  25 | cuda   | bench_batches fp16 bf16 -- --arch resnet50"
+    "torch-r50         |  48 | torch  | yardstick --batches 128,32,256 --modes fp16,bf16,tf32,fp32 -- --arch resnet50"
+    "compile-r50-fp16  |  40 | torch  | yardstick --batches 128 --modes fp16 --compile default -- --arch resnet50"
+    "cuda-r50-32       |  27 | cuda   | bench_batches tf32 fp32 -- --arch resnet50"
+    "cuda-x50-16       |  25 | cuda   | bench_batches fp16 bf16 -- --arch resnext50_32x4d"
+    "torch-x50         |  48 | torch  | yardstick --batches 128,32,256 --modes fp16,bf16,tf32,fp32 -- --arch resnext50_32x4d"
+    "compile-x50-fp16  |  40 | torch  | yardstick --batches 128 --modes fp16 --compile default -- --arch resnext50_32x4d"
+    "cuda-x50-32       |  27 | cuda   | bench_batches tf32 fp32 -- --arch resnext50_32x4d"
+    "nccl-one          |  12 | cuda nccl | group_test test_group one_process"
+    "nccl-two          |  12 | cuda nccl beside | group_test test_group two_processes"
+    "nccl-staged       |  12 | cuda nccl | group_times test_group"
+    "idle              |  70 | cuda   | idle"
+    "real-run          |  20 | cuda pieces | real_run"
+    "cuda-resnet32     |  20 | cuda   | bench_step --inner 50 --repeats 5 -- $R32"
+    "torch-resnet32    |  40 | torch  | yardstick --batches 128 -- --arch resnet32 $CIFAR"
+    "profile-x50-fp16  |  20 | cuda   | profile -- --arch resnext50_32x4d --batch 128 --amp fp16"
     "compile-r50-fp16-32 | 110 | torch | yardstick --batches 32 --modes fp16 --compile reduce-overhead -- --arch resnet50"
-    "cuda-x50-tf32     |  40 | cuda tf32 | bench_batches 128 32 256 -- --arch resnext50_32x4d --math tf32"
-    "cuda-x50-fp32     |  40 | cuda   | bench_batches 128 32 256 -- --arch resnext50_32x4d"
-    "profile-x50-fp16  |  30 | cuda   | profile -- --arch resnext50_32x4d --batch 128 --amp fp16"
-    "profile-r50-fp32  |  30 | cuda   | profile -- --arch resnet50 --batch 32"
-    "torch-x50-32      |  90 | torch  | yardstick --batches 128,32,256 --modes tf32,fp32 -- --arch resnext50_32x4d"
-    "compile-x50-fp16  | 110 | torch  | yardstick --batches 128 --modes fp16 --compile default -- --arch resnext50_32x4d"
-    "real-run          |  90 | cuda data | real_run"
+    "compile-x50-fp16-32 | 110 | torch | yardstick --batches 32 --modes fp16 --compile reduce-overhead -- --arch resnext50_32x4d"
+    "compile-r50-256   | 110 | torch  | yardstick --batches 256 --modes fp16 --compile default -- --arch resnet50"
     "backend           |  40 | opencl | device_test test_backend"
     "golden-few        |  60 | opencl | golden_files loss/* step/resnet20.json step/resnet18.json"
     "step-resnet50     |  60 | opencl | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32"
     "step-resnet50-fp16 | 60 | opencl | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp fp16"
-    "step-resnet32     |  30 | opencl | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 $CIFAR"
-    "torch-resnet32    |  40 | torch  | yardstick --batches 128 -- --arch resnet32 $CIFAR"
-    "cuda-resnet32     |  30 | cuda   | bench_batches 128 -- --arch resnet32 $CIFAR"
+    "step-resnet32     |  30 | opencl | bench_step --inner 10 --repeats 5 -- $R32"
     "ops               |  90 | opencl | device_test test_ops"
     "gemm              |  45 | opencl | device_test test_gemm"
     "conv              |  60 | opencl | device_test test_conv"
@@ -76,15 +81,26 @@ STAGES=(
     "step-resnet50-bf16 | 60 | opencl | bench_step --inner 5 --repeats 5 -- --arch resnet50 --batch 32 --amp bf16"
     "step-resnet50-128 |  60 | opencl | bench_step --inner 2 --repeats 3 -- --arch resnet50 --batch 128"
     "golden-all        |  90 | opencl | golden_files loss/* step/*"
-    "step-resnet32-fp16 | 30 | opencl | bench_step --inner 10 --repeats 5 -- --arch resnet32 --batch 128 $CIFAR --amp fp16"
+    "step-resnet32-fp16 | 30 | opencl | bench_step --inner 10 --repeats 5 -- $R32 --amp fp16"
     "step-resnext50    |  60 | opencl | bench_step --inner 3 --repeats 3 -- --arch resnext50_32x4d --batch 32"
     "parity            |  90 | opencl | device_test test_parity"
 )
-# cuDNN has gradients of weights in fp16 alone where images are fp16, as PyTorch has on a GPU: where they overflow, the loss
-# scale goes another way than in a file whose gradients are float32. CUDA is expected to differ from:
-DIFFERING=(step/resnet20_overflow_fp16.json)
 GPU_FACTS=name,driver_version,compute_cap,memory.total,clocks.max.sm,clocks.max.memory,power.limit,pcie.link.gen.max,ecc.mode.current
 TINY="--arch resnet20 --batch 4 --size 16 --classes 10 --dim 16 --queue 32"
+
+# ------------------------------------------------------------------------------------ rows
+
+# Sets name, limit, needs, command from a row, and what the stage runs on: backend, and its device.
+read_row() {
+    IFS='|' read -r name limit needs command <<<"$1"
+    name=${name// /} limit=$((limit * ${stand_in:+10*}1)) command=${command# }
+    read -r needs <<<"$needs"
+    backend=${needs%% *} device=
+    [ -z "$backend" ] || device=${devices[$backend]:-}
+}
+
+# What a result of this row says of where it was found.
+place() { echo "${device:--}${device:+${stand_in:+ (stand-in)}}"; }
 
 # ------------------------------------------------------------------------------------ what the machine has
 
@@ -257,8 +273,6 @@ find_unmet() { # needs
             torch) choose_torch; [ -n "$torch_device" ] || why=$why_no_torch ;;
             nccl) why=$(sed -n "s/^cuda  processes exchange gradients through the host's memory: //p" "$state/devices.txt") ;;
             sanitizer) [ -n "$(on_path compute-sanitizer)" ] || why="no compute-sanitizer on this machine" ;;
-            tf32) ours "$kit/bin/paco" bench step --help | grep -e '--math' >/dev/null || why="this program has no --math tf32" ;;
-            data) find_data; [ -n "$data" ] || why="no CIFAR-10 in --data, or in data/ in or beside the kit (head of this script)" ;;
         esac
         [ -z "$why" ] || return
     done
@@ -388,28 +402,11 @@ group_times() { # program
 
 parity_with_opencl() { PACO_TEST_REFERENCE=${devices[opencl]} device_test test_parity resnet20_one_rank; }
 
-# Those named, else all of which the backend is not expected to differ.
-golden_files() { # [file...]
+golden_files() { # file...
     cd "$kit/golden" || return
-    # shellcheck disable=SC2046,SC2068
-    [ $# -gt 0 ] || set -- $(printf '%s\n' loss/* step/* | grep -vxF "$(printf '%s\n' "${DIFFERING[@]}")")
     [ -z "$stand_in" ] || set -- loss/tiny.json step/resnet20_sharp.json
     # shellcheck disable=SC2068
     ours "$kit/bin/paco" verify --device "$device" $@
-}
-
-# No result either way: exit code 75.
-differing_files() {
-    local code
-    cd "$kit/golden" || return
-    ours "$kit/bin/paco" verify --device "$device" "${DIFFERING[@]}"
-    code=$?
-    case "$code" in
-        0) note "expected to differ (cuDNN's fp16 gradients of weights), and does not" ;;
-        1) note "differs, as expected of fp16 gradients of weights (cuDNN's, and PyTorch's on a GPU); counted as neither" ;;
-        *) return "$code" ;;
-    esac
-    return 75
 }
 
 # A training step in float32 and one in fp16 under NVIDIA's checker; what it saw until its time was over counts.
@@ -444,15 +441,34 @@ split_words() {
     [ -z "$stand_in" ] || make_tiny
 }
 
-# Every batch for itself: one that does not fit stops none. About as many images between two waits.
-bench_batches() { # batch... -- model
-    local batch code=0 batches
+# Every batch in every format for itself: one that does not fit stops none. About as many images between two waits.
+bench_batches() { # format... -- model
+    local batch format code=0 batches=(128 32 256) formats=() how=()
+    while [ "$1" != -- ]; do formats+=("$1"); shift; done
     split_words "$@"
-    batches=("${repeats[@]}")
-    [ -z "$stand_in" ] || batches=(4)
+    [ -z "$stand_in" ] || { batches=(4) formats=("${formats[0]}"); }
     for batch in "${batches[@]}"; do
-        ours "$kit/bin/paco" bench step "${model[@]}" --batch "$batch" --device "$device" --untimed 1 \
-            --inner $((stand_in ? 1 : 1 + 320 / batch)) --repeats $((stand_in ? 1 : 5)) || code=$?
+        for format in "${formats[@]}"; do
+            case "$format" in
+                fp32) how=() ;;
+                tf32) how=(--math tf32) ;;
+                *) how=(--amp "$format") ;;
+            esac
+            ours "$kit/bin/paco" bench step "${model[@]}" "${how[@]}" --batch "$batch" --device "$device" --untimed 1 \
+                --inner $((stand_in ? 1 : 1 + 320 / batch)) --repeats $((stand_in ? 1 : 3)) || code=$?
+        done
+    done
+    return $code
+}
+
+# What launches cost: a network of many small ones, as the real run has it, and a ResNet-50 that 16 bits make short.
+bench_graphs() { # [options]
+    local words code=0 models=("$R32" "--arch resnet50 --batch 32 --amp fp16")
+    [ -z "$stand_in" ] || models=("$TINY")
+    for words in "${models[@]}"; do
+        # shellcheck disable=SC2086
+        ours "$kit/bin/paco" bench step $words "$@" --device "$device" --untimed 1 --inner $((stand_in ? 1 : 20)) \
+            --repeats $((stand_in ? 1 : 3)) || code=$?
     done
     return $code
 }
@@ -491,182 +507,114 @@ yardstick() { # options of the yardstick -- model
         "${options[@]}" "${modes[@]}" "${model[@]}"
 }
 
-# A network learns: CIFAR-10-LT, ResNet-32, a few epochs of the preset. As a stand-in, two steps.
-real_run() {
-    local from=$data code words tiny=()
-    [ -z "$stand_in" ] || tiny=(--arch resnet20 --batch 4 --queue 64 --stop-after 2)
+# Sets run, its folder, and recipe, the words of the published one with the images there are: those of CIFAR-10 (find_data),
+# else made-up ones, which say nothing of its accuracy. A stand-in has a network and images of the smallest size.
+set_recipe() {
+    local from
+    run=$state/real-run.$device${stand_in:+.stand-in}
+    find_data
+    recipe=(--preset cifar10_lt_100) images="CIFAR-10-LT" from=$data
     if [[ "$data" = *.tar.xz ]]; then
-        mkdir -p "$state/data"
-        tar -xJf "$data" -C "$state/data" || return 1
+        [ -e "$state/data/cifar10_lt" ] || { mkdir -p "$state/data" && tar -xJf "$data" -C "$state/data"; } || return
         from=$state/data/cifar10_lt/cifar10_lt_train.txt
     fi
-    from=$(dirname "$from") words=()
-    [ ! -e "$from/cifar10_lt_train.txt" ] || words=(--dataset list --lt-factor 1
-        --train-list "$from/cifar10_lt_train.txt" --test-list "$from/cifar10_test.txt")
-    rm -rf "$state/run"
-    ours "$kit/bin/paco" train --preset cifar10_lt_100 "${words[@]}" --data "$from" --device "$device" --amp fp16 \
-        --epochs 10 --warmup 1 --schedule cosine --eval-every 0 --save-every 0 "${tiny[@]}" --out "$state/run" 2>&1 |
-        tee "$state/real-run.seen"
-    code=${PIPESTATUS[0]}
-    rm -rf "$state/run" "$state/data"
-    [ "$code" = 0 ] || [ "$code${stand_in:+ }" = "75 " ] || return 1
-    note "$(grep 'top-1' "$state/real-run.seen" | tail -1 | sed 's/^paco: *//')"
+    from=$(dirname "$from")
+    if [ -z "$data" ]; then recipe+=(--dataset synthetic --lt-factor 1) images="MADE-UP IMAGES, not CIFAR-10"
+    elif [ -e "$from/cifar10_lt_train.txt" ]; then recipe+=(--dataset list --lt-factor 1 --data "$from"
+        --train-list "$from/cifar10_lt_train.txt" --test-list "$from/cifar10_test.txt") images="CIFAR-10-LT as JPEGs"
+    else recipe+=(--data "$from"); fi
+    [ -z "$stand_in" ] || recipe+=(--arch resnet20 --size 16 --batch 4 --queue 32 --epochs 4 --warmup 1)
+}
+
+# Trains on for so many seconds, from the newest checkpoint: exit code 0 at the end of the run, 75 before. In the foreground: else
+# timeout asks twice, and the second time ends a run without a checkpoint.
+train_on() { # seconds [options]
+    local seconds=$1
+    shift
+    ours timeout --foreground --preserve-status -k 15 "$seconds" "$kit/bin/paco" train "${recipe[@]}" --device "$device" \
+        --out "$run" --resume auto "$@"
+}
+
+# Of metrics.csv the newest row with accuracies, the best top-1 and all seconds, as members of JSON.
+newest() {
+    awk -F, '
+        function put(key, value) { printf "%s\"%s\": %s", before, key, value == "" ? "null" : value; before = ", " }
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        { seconds += $at["seconds"] }
+        $at["top1"] != "" { row = $0; if ($at["top1"] > best) best = $at["top1"] }
+        END {
+            split(row, field, ",")
+            split("epoch top1 many medium few loss test_loss", keys, " ")
+            for (i = 1; i in keys; i++) put(keys[i], field[at[keys[i]]])
+            put("best_top1", best); put("train_seconds", seconds)
+        }' "$run/metrics.csv"
+}
+
+# ms of a training step of so many images, over all epochs but the first.
+step_in_training() { # images
+    awk -F, -v batch="$1" '
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        NR > 2 && $at["images_per_second"] { seconds += $at["seconds"]; images += $at["seconds"] * $at["images_per_second"] }
+        END { if (images) printf "%.3f", 1000 * batch * seconds / images }' "$run/metrics.csv"
+}
+
+# A network learns: the published recipe for CIFAR-10-LT as it is, ResNet-32 for 400 epochs, in as many calls as it takes.
+real_run() {
+    local code found
+    set_recipe || return 1
+    train_on $((allowed - 10))
+    code=$?
+    [ "$code" = 0 ] || [ "$code" = 75 ] || return 1
+    for found in report.json metrics.csv; do [ ! -e "$run/$found" ] || cp "$run/$found" "$state/run_$found"; done
+    [ -e "$run/metrics.csv" ] || { echo "no epoch yet: call again" >"$state/$name.more"; return 75; }
+    found="{\"what\": \"run\", \"recipe\": \"${recipe[1]}\", \"images\": \"$images\", \"device\": \"$device\", $(newest)}"
+    echo "$found"
+    found="$images, epoch $(figure epoch <<<"$found"): $(accuracies <<<"$found")"
+    if [ "$code" = 0 ]; then note "$found"; else echo "$found; call again to go on" >"$state/$name.more"; fi
+    return "$code"
+}
+
+# How much of a training minute the GPU has nothing to do, said twice: as the part of a step of the real run that the same
+# step takes no time in where nothing but the device is waited for (paco bench, many steps to one wait, the same graphs), and
+# as nvidia-smi samples it, whose figure also counts evaluation and checkpoints. The minute is one of the real run.
+idle() {
+    local found alone step sampler='' busy='' code tool
+    set_recipe || return 1
+    found=$(ours "$kit/bin/paco" bench step --preset "${recipe[1]}" --classes 10 ${stand_in:+$TINY} --device "$device" \
+        --untimed 1 --inner $((stand_in ? 1 : 50)) --repeats $((stand_in ? 1 : 5))) || return 1
+    echo "$found"
+    alone=$(figure ms_median <<<"$found")
+    tool=$(on_path nvidia-smi)
+    if [ -n "$tool" ]; then
+        "$tool" -i "${device#*:}" --query-gpu=utilization.gpu --format=csv,noheader,nounits -l 1 >"$state/$name.busy" &
+        sampler=$!
+    fi
+    train_on $((allowed - 15 < 60 ? allowed - 15 : 60)) ${stand_in:+--stop-after 5}
+    code=$?
+    [ -z "$sampler" ] || kill "$sampler" 2>/dev/null
+    [ "$code" = 0 ] || [ "$code" = 75 ] || return 1
+    step=$(step_in_training $((stand_in ? 4 : 128)))
+    [ -n "$step" ] || { echo "error: not two epochs in this time"; return 1; }
+    # What comes before the first step is not training: ten seconds and more.
+    [ -z "$sampler" ] || busy=$(awk '$1 ~ /^[0-9]+$/ && ++n > 10 { sum += $1 }
+        END { if (n > 20) printf "%.1f", sum / (n - 10) }' "$state/$name.busy")
+    found=$(awk -v alone="$alone" -v step="$step" 'BEGIN { printf "%.1f", 100 * (1 - alone / step) }')
+    printf '{"what": "idle", "idle_percent": %s, "step_ms": %s, "device_ms": %s, "busy_percent": %s}\n' \
+        "$found" "$step" "$alone" "${busy:-null}"
+    note "$found % by steps ($step ms in training, $alone by themselves)${busy:+; nvidia-smi: busy $busy %}"
 }
 
 ceilings() { "$python" "$kit/gpu_yardstick.py" --device "$torch_device" --ceilings; }
 
-# ------------------------------------------------------------------------------------ reports
-
-# Sets name, limit, needs, command from a row, and what the stage runs on: backend, and its device.
-read_row() {
-    IFS='|' read -r name limit needs command <<<"$1"
-    name=${name// /} limit=$((limit * ${stand_in:+10*}1)) command=${command# }
-    read -r needs <<<"$needs"
-    backend=${needs%% *} device=
-    [ -z "$backend" ] || device=${devices[$backend]:-}
-}
-
-# What a result of this row says of where it was found.
-place() { echo "${device:--}${device:+${stand_in:+ (stand-in)}}"; }
-
-ascii() { LC_ALL=C tr -cd '\t\n\040-\176'; }
-json_lines() { ascii | sed 's/\\/\\\\/g; s/"/\\"/g'; } # what stands between tabs can go into JSON strings
-
-results_of() { grep -sE '^\{.*\}$' "$state/$1.log"; }
-facts_of() { sed '/^== /,$d' "$state/facts.log" 2>/dev/null | grep -s $'\t'; }
-
-# Stages that ran or were skipped now: "name<TAB>status<TAB>seconds<TAB>limit<TAB>place<TAB>reason".
-records() {
-    local row
-    for row in "${STAGES[@]}"; do
-        read_row "$row"
-        if [ -e "$state/$name.record" ]; then cat "$state/$name.record"
-        elif [ -n "${skipped[$name]:-}" ]; then printf '%s\tskipped\t0\t%s\t%s\t%s\n' "$name" "$limit" "$(place)" "${skipped[$name]}"
-        fi
-    done
-}
-
-write_json() {
-    local name status seconds limit on reason before=
-    printf '{\n"devices": {"cuda": "%s", "opencl": "%s"}, "stand_in": %s,\n"facts": [' "${devices[cuda]}" "${devices[opencl]}" \
-        "$([ -n "$stand_in" ] && echo true || echo false)"
-    facts_of | json_lines | awk -F '\t' '{ printf("%s\n  [\"%s\", \"%s\"]", before, $1, $2); before = "," }'
-    printf '\n],\n"stages": ['
-    while IFS=$'\t' read -r name status seconds limit on reason; do
-        printf '%s\n  {"name": "%s", "device": "%s", "status": "%s", "seconds": %s, "limit": %s, "reason": "%s", "results": [%s]}' \
-            "$before" "$name" "$on" "$status" "$seconds" "$limit" "$reason" "$(results_of "$name" | ascii | paste -sd,)"
-        before=,
-    done < <(records | json_lines)
-    printf '\n]\n}\n'
-}
-
-# ms and images/s of every model on everything, how they stand to PyTorch's best with strict float32 and to PyTorch as it
-# runs without being compiled, in the same format.
-speeds() {
-    local stage status seconds limit on reason
-    records | while IFS=$'\t' read -r stage status seconds limit on reason; do
-        results_of "$stage" | sed "s/^/$stage\t$on\t/"
-    done | awk -F '\t' '
-        function text(key) {
-            return match($3, "\"" key "\": \"[^\"]*\"") ? substr($3, RSTART + length(key) + 5, RLENGTH - length(key) - 6) : ""
-        }
-        function number(key) {
-            return match($3, "\"" key "\": [-0-9.e+]+") ? substr($3, RSTART + length(key) + 4, RLENGTH - length(key) - 4) + 0 : ""
-        }
-        function ratio(least) { return least > 0 && ms[j] > 0 ? sprintf("%.3f", least / ms[j]) : "-" }
-        text("what") == "ceiling" {
-            unit = number("gb_per_s") ? "GB/s" : "TFLOP/s"
-            ceilings = ceilings sprintf("%-34s %10s %s\n", text("name"), number("gb_per_s") number("tflops"), unit)
-        }
-        text("what") == "step" {
-            n++
-            model[n] = sprintf("%s, batch %d, %d", text("arch"), number("batch"), number("size"))
-            torch = text("program") == "pytorch"
-            mode[n] = torch ? text("mode") : text("amp") ~ /16/ ? text("amp") : text("math") == "tf32" ? "tf32" : "fp32"
-            how = torch ? text("compile") : $1 ~ /^tuned/ ? "tuned" : ""
-            who[n] = (torch ? "PyTorch" : "paco " substr($2, 1, index($2 ":", ":") - 1)) " " mode[n] (how != "" ? ", " how : "")
-            ms[n] = number("ms_median"); speed[n] = number("images_per_s")
-            mib[n] = number("device_mib"); if (mib[n] == "") mib[n] = number("peak_mib")
-            if (!torch || how != "") next
-            sub("-nchw", "", mode[n])
-            at = model[n] SUBSEP mode[n]
-            if (!(at in eager) || ms[n] < eager[at]) eager[at] = ms[n]
-        }
-        END {
-            if (n) printf "%-31s %-32s %9s %9s %7s %7s %7s\n", "step: network, images, size", "", "ms", "images/s", "MiB", "speed", "eager"
-            for (i = 1; i <= n; i++) if (!(model[i] in shown)) {
-                shown[model[i]] = 1
-                for (j = i; j <= n; j++) if (model[j] == model[i])
-                    printf "%-31s %-32s %9.2f %9.1f %7.0f %7s %7s\n", model[j], who[j], ms[j], speed[j], mib[j],
-                        ratio(eager[model[j], "fp32"]), ratio(eager[model[j], mode[j]])
-            }
-            if (n) print "speed 1 is PyTorch in strict float32, eager 1 is PyTorch as it is, not compiled, in the same format;" \
-                " on OpenCL paco computes in float32, whatever it stores"
-            printf "%s", ceilings
-        }'
-}
-
-# What each kind of step takes.
-profiles() {
-    local row
-    for row in "${STAGES[@]}"; do
-        read_row "$row"
-        [[ "$name" = profile-* && -s "$state/$name.log" ]] || continue
-        printf '\n== kinds of step: %s\n' "${command#profile -- }"
-        sed -n '/^peak measured/,/^$/p' "$state/$name.log"
-    done
-}
-
-write_txt() {
-    local name status seconds limit on reason
-    echo "openpaco, check of a GPU machine, $(date -u +%Y-%m-%d); kit of $(sed -n 's/^commit //p' "$kit/KIT")"
-    [ -z "$stand_in" ] || echo "A STAND-IN FOR A GPU, tiny sizes: no figure below says anything of a GPU."
-    echo "CUDA: ${devices[cuda]:-none: ${why_none[cuda]}}"
-    echo "OpenCL: ${devices[opencl]:-none: ${why_none[opencl]}}"
-    facts_of | awk -F '\t' '/^(processor|system|GPU|nvcc|OpenCL driver|CUDA folders|PyTorch|PyTorch.s GPU)\t/ { printf "%-16s %s\n", $1, $2 }'
-    printf '\n%-20s %-8s %8s %6s  %s\n' stage status seconds limit reason
-    records | while IFS=$'\t' read -r name status seconds limit on reason; do
-        printf '%-20s %-8s %8s %6s  %.150s\n' "$name" "$status" "$seconds" "$limit" "$reason"
-    done
-    records | awk -F '\t' '{ n[$2]++ }
-        END { printf "%d passed, %d failed, %d skipped, %d noted\n\n", n["passed"], n["failed"], n["skipped"], n["noted"] }'
-    speeds
-    profiles
-}
-
-write_log() {
-    local row log
-    for row in "${STAGES[@]}"; do
-        read_row "$row"
-        log="$state/$name.log"
-        [ -e "$log" ] || continue
-        printf '======== %s: %s\n' "$name" "$command"
-        if [ "$(wc -c <"$log")" -le 600000 ]; then cat "$log"
-        else head -c 300000 "$log"; printf '\n[...]\n'; tail -c 300000 "$log"; fi
-    done
-}
-
-# Each whole at any time: this may be stopped from outside.
-write_reports() {
-    local kind
-    for kind in json txt log; do
-        write_$kind >"$state/report"
-        mv "$state/report" "$out/gpu_check.$kind"
-    done
-    [ ! -s "$state/device.json" ] || cp "$state/device.json" "$out/device.json"
-}
-
 # ------------------------------------------------------------------------------------ running
 
-record() { # status, seconds, reason
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$1" "$2" "$limit" "$(place)" "$3" >"$state/$name.record"
-    printf '%-20s %-8s %6s s  %s\n' "$name" "$1" "$2" "$3"
+# What is so for good (record) or until the next call (call).
+put() { # record|call, status, seconds, reason
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$2" "$3" "$limit" "$(place)" "$4" >"$state/$name.$1"
+    printf '%-20s %-8s %6s s  %s\n' "$name" "$2" "$3" "$4"
 }
-
-skip() { # reason
-    skipped[$name]=$1
-    printf '%-20s skipped           %s\n' "$name" "$1"
-}
+record() { put record "$@"; } # status, seconds, reason
+skip() { put call skipped 0 "$1"; } # reason
 
 # Runs a command in a process group of its own, which is ended after some seconds: then 124.
 limited() { # seconds, command...
@@ -699,10 +647,12 @@ run_stage() {
     find_unmet "$needs"
     [ -z "$why" ] || { skip "$why"; return; }
     left=$((overall - SECONDS))
-    [ "$left" -ge 5 ] || { skip "the $overall s of --limit are over: call again"; return; }
+    [ $((2 * left)) -ge "$limit" ] && [ "$left" -ge 5 ] ||
+        { skip "up to $limit s, and $left of the $overall s of --limit are left: call again"; return; }
     allowed=$((limit < left ? limit : left))
+    [[ "$needs" != *pieces* ]] || allowed=$left
     read -ra words <<<"$command"
-    rm -f "$state/$name.note"
+    rm -f "$state/$name".{note,more}
     limited "$allowed" "${words[@]}" >"$state/$name.log" 2>&1 </dev/null
     code=$?
     last=$(reason_of "$state/$name.log")
@@ -710,12 +660,32 @@ run_stage() {
         record passed $((SECONDS - started)) "$(cat "$state/$name.note" 2>/dev/null)"
     elif [ $code = 75 ] && [ -e "$state/$name.note" ]; then
         record noted $((SECONDS - started)) "$(cat "$state/$name.note")"
+    elif [ $code = 75 ] && [ -e "$state/$name.more" ]; then
+        put call begun $((SECONDS - started)) "$(cat "$state/$name.more")"
     elif [ $code = 124 ] && [ "$allowed" -lt "$limit" ]; then
         skip "cut off by the $overall s of --limit: call again"
     elif [ $code = 124 ]; then
         record failed $((SECONDS - started)) "longer than $limit s: $last"
     else
         record failed $((SECONDS - started)) "exit code $code: $last"
+    fi
+}
+
+# A row by itself, or all of those that run beside each other.
+run_rows() { # row...
+    local row
+    [ $# -gt 0 ] || return 0
+    if [ $# = 1 ]; then
+        read_row "$1"
+        run_stage
+    else
+        for row in "$@"; do
+            read_row "$row"
+            ( trap stop_running INT TERM HUP; run_stage ) &
+            together+=($!)
+        done
+        wait "${together[@]}"
+        together=()
     fi
     write_reports
 }
@@ -730,7 +700,7 @@ list_stages() {
 
 usage() { echo "gpu_check.sh: $*" >&2; exit 2; }
 
-declare -A skipped=() known=() devices=() why_none=()
+declare -A known=() devices=() why_none=()
 wanted=auto wanted_data='' stand_in='' again='' only='' overall=400 out="${OUT:-$kit/results}" state="$kit/state"
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -753,8 +723,14 @@ for row in "${STAGES[@]}"; do read_row "$row"; known[$name]=1; done
 for name in ${only//,/ }; do [ -n "${known[$name]:-}" ] || usage "no stage '$name': --list shows them"; done
 mkdir -p "$state/cache" "$out" || usage "no place for results: --out, --state"
 
-running='' driver_folder='' cuda_path='' simulated='' python='' torch_device='' why_no_torch='' data=''
+rm -f "$state"/*.call
+together=() running='' driver_folder='' cuda_path='' simulated='' python='' torch_device='' why_no_torch='' data=''
+stop_running() {
+    [ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
+    exit 1
+}
 stopped() {
+    [ ${#together[@]} = 0 ] || { kill -TERM "${together[@]}" 2>/dev/null; wait "${together[@]}"; }
     [ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
     write_reports
     exit 1
@@ -773,22 +749,24 @@ devices[torch]=torch
 for row in "${STAGES[@]}"; do
     read_row "$row"
     [ -z "$device" ] || [ ! -e "$state/$name.record" ] || [ "$(cut -f5 "$state/$name.record")" = "$(place)" ] ||
-        rm -f "$state/$name".*
+        rm -rf "$state/$name".*
 done
 echo "openpaco on ${devices[cuda]:-no CUDA GPU (${why_none[cuda]})} and ${devices[opencl]:-no OpenCL GPU (${why_none[opencl]})}\
 ${stand_in:+, a stand-in for a GPU}"
 
+rows=()
 for row in "${STAGES[@]}"; do
     read_row "$row"
     [ -z "$only" ] || [[ "$only" = *",$name,"* ]] || continue
-    [ -z "$again" ] || rm -f "$state/$name".*
-    run_stage
+    [ -z "$again" ] || rm -rf "$state/$name".*
+    [[ "$needs" = *beside* ]] || { run_rows "${rows[@]}"; rows=(); }
+    rows+=("$row")
 done
-write_reports
+run_rows "${rows[@]}"
 echo
 cat "$out/gpu_check.txt"
 echo "reports: $out/gpu_check.txt, gpu_check.json, gpu_check.log"
 records | awk -F '\t' '
     $2 == "failed" { failed = 1 }
-    $2 ~ /passed|noted/ && $5 ~ /^(cuda|opencl):/ { gpu = 1 }
+    $2 ~ /passed|noted|begun/ && $5 ~ /^(cuda|opencl):/ { gpu = 1 }
     END { exit failed ? 1 : gpu ? 0 : 77 }'

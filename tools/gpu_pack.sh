@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Packs a kit for a machine with a GPU that has no network: a folder that needs nothing but glibc and bash there.
-#     tools/gpu_pack.sh [--limit MIB] [--simulated] [FOLDER]          default: gpu_kit, 60 MiB
+#     tools/gpu_pack.sh [--limit MIB] [--simulated] [--data IMAGES] [FOLDER]          default: gpu_kit, 60 MiB
 # Take the folder there and run FOLDER/gpu_check.sh. It holds the program, the backend modules, the device tests that
 # gpu_check.sh names, every library of theirs that is not glibc's or NVIDIA's, CLBlast where this machine has it, the golden
-# files and PyTorch's yardstick; with --simulated also the simulated GPU (tests/cuda_sim), for gpu_check.sh --stand-in.
+# files and PyTorch's yardstick; with --simulated also the simulated GPU (tests/cuda_sim), for gpu_check.sh --stand-in; with
+# --data, a folder as that of gpu_check.sh --data, the images of the real run, which else has made-up ones (CIFAR-10's binary
+# files need --limit 250; as JPEGs in cifar10_lt.tar.xz they take 7 MiB).
 # Drivers, cuDNN and cuBLAS are the other machine's. What is there of an earlier kit is replaced, other folders are not.
 # Needs a build for any processor of this kind, without sanitizers, in build/ or PACO_BUILD. Exit codes: 2 usage or
 # something missing, 5 larger than the limit, with what is largest.
@@ -11,11 +13,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build="${PACO_BUILD:-build}"
-limit=60 folder=gpu_kit simulated=
+limit=60 folder=gpu_kit simulated='' data=''
 while [ $# -gt 0 ]; do
     case "$1" in
         --limit) limit="${2:?--limit needs a number}"; shift 2 ;;
         --simulated) simulated=$build/sim/libpaco_cuda.so; shift ;;
+        --data) data="${2:?--data needs a folder}"; shift 2 ;;
         -*) echo "gpu_pack.sh: unknown option '$1'" >&2; exit 2 ;;
         *) folder="$1"; shift ;;
     esac
@@ -29,6 +32,14 @@ stop() { echo "gpu_pack.sh: $*" >&2; exit 2; }
 ! grep -qE '^PACO_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt" || stop "$build has sanitizers. Build without PACO_SANITIZE"
 [ -z "$simulated" ] || [ -e "$simulated" ] || stop "no $simulated: built without the CUDA toolkit, cuDNN or a C++ compiler"
 [ ! -e "$folder" ] || [ -e "$folder/KIT" ] || [ -z "$(ls -A "$folder")" ] || stop "$folder is there and no kit"
+images=()
+if [ -n "$data" ]; then
+    for forms in cifar10_lt.tar.xz 'cifar-10-batches-*' '*_batch*' cifar10_lt; do
+        mapfile -t images < <(compgen -G "$data/$forms")
+        [ ${#images[@]} = 0 ] || break
+    done
+    [ ${#images[@]} -gt 0 ] || stop "no CIFAR-10 in $data: the head of tools/gpu_check.sh says what is looked for"
+fi
 
 kit="$folder.new"
 rm -rf "$kit"
@@ -95,8 +106,9 @@ fi
 
 # ---- the rest
 cp -r tests/golden/loss tests/golden/step "$kit/golden"
-cp tools/gpu_check.sh tools/gpu_yardstick.py "$kit"
+cp tools/gpu_check.sh tools/gpu_check_reports.sh tools/gpu_yardstick.py "$kit"
 cp tools/oracle/*.py "$kit/oracle"
+[ -z "$data" ] || { mkdir "$kit/data" && cp -r "${images[@]}" "$kit/data"; }
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 git diff --quiet HEAD 2>/dev/null || commit="$commit, changed"
 {
