@@ -123,12 +123,13 @@ grep '|.*/libpaco_base.so|' "$work/bindings" | grep -vE '^[^|]*/(paco|libpaco_[a
 
 must install cmake --install "$build" --prefix "$work/installed"
 for file in bin/paco lib/openpaco/libpaco_base.so lib/openpaco/libpaco_opencl.so share/doc/openpaco/LICENSE \
-    share/doc/openpaco/README.md; do
+    share/doc/openpaco/README.md share/man/man1/paco.1 share/man/man1/paco-train.1 share/bash-completion/completions/paco \
+    share/zsh/vendor-completions/_paco share/fish/vendor_completions.d/paco.fish; do
     [ -f "$work/installed/$file" ] || fail "not installed: $file"
 done
 touch "$work/installed/bin/other"
 must uninstall cmake --build "$build" --target uninstall
-left=$(cd "$work/installed" && find . ! -type d -o -name '*openpaco*')
+left=$(cd "$work/installed" && find . ! -type d -o -name '*paco*')
 [ "$left" = ./bin/other ] || fail "after uninstall: $left"
 cmake --build "$build" --target uninstall >/dev/null 2>&1 && fail "a second uninstall finds something"
 
@@ -156,6 +157,10 @@ if have dpkg-shlibdeps && have dpkg && have file; then
     tells "$work/root/usr/bin/paco" "$identity" package
     trains "$work/root/usr/bin/paco" package
     [ -f "$work/root/usr/share/doc/openpaco/LICENSE" ] || fail "no licence in the package"
+    for file in man/man1/paco-eval.1 bash-completion/completions/paco zsh/vendor-completions/_paco \
+        fish/vendor_completions.d/paco.fish; do
+        [ -s "$work/root/usr/share/$file" ] || fail "not in the package: $file"
+    done
 fi
 
 # ---- clang

@@ -6,13 +6,14 @@ paco=$(realpath "$1")
 . "$(dirname "$0")/tiny_data.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+export PACO_SYSROOT=$folder/none # no GPU of this machine is spoken of
 mkdir "$folder/work"
 cd "$folder/work" || exit 1
 tiny_data "$paco" data || { echo "FAIL: no images"; exit 1; }
 failed=0
 
-# error STATUS TEXT ARGUMENTS...: exit status; one error line, with the text in it, and besides only lines of normal
-# progress; nothing on stdout; no file more or less than before.
+# error STATUS TEXT ARGUMENTS...: exit status; one error line (or $lines), with the text in it, and besides only lines of
+# normal progress; nothing on stdout; no file more or less than before.
 error() {
     local status=$1 text=$2 seen before
     shift 2
@@ -20,7 +21,7 @@ error() {
     timeout 60 "$paco" "$@" >../stdout 2>../stderr
     seen=$?
     if [ $seen != "$status" ] || ! grep '^paco: error: ' ../stderr | grep -qF -- "$text" || [ -s ../stdout ] ||
-        [ "$(grep -c '^paco: error: ' ../stderr)" != 1 ] || grep -qvE '^([-0-9]{10} [:0-9]{8} )?(paco: |epoch |  |evaluating)' ../stderr ||
+        [ "$(grep -c '^paco: error: ' ../stderr)" != "${lines:-1}" ] || grep -qvE '^([-0-9]{10} [:0-9]{8} )?(paco: |epoch |  |evaluating)' ../stderr ||
         ! tail -1 ../stderr | grep -q '^paco: error: '; then
         echo "FAIL: paco $*"
         echo "  exit $seen (expected $status), one error line with '$text' expected:"
@@ -38,7 +39,7 @@ error() {
 # alone STATUS TEXT ARGUMENTS...: as error, and the error is all that is said.
 alone() {
     error "$@"
-    [ "$(wc -l <../stderr)" = 1 ] || { echo "FAIL: more than one line:"; cat ../stderr; failed=1; }
+    [ "$(wc -l <../stderr)" = "${lines:-1}" ] || { echo "FAIL: more than one line:"; cat ../stderr; failed=1; }
 }
 
 train=(train "${tiny_options[@]}")
@@ -50,6 +51,11 @@ alone 2 'unknown verb '\''xyzzy'\''. `paco help` lists them' xyzzy
 alone 2 "--epoch: unknown option. Did you mean --epochs?" "${train[@]}" --epoch 3
 alone 2 "unknown option. --help lists them" "${train[@]}" --quantum-annealing 3
 alone 2 "-x: unknown option" "${train[@]}" -x
+alone 2 "-x5: unknown option" "${train[@]}" -x5
+alone 2 "-b: unknown option" data check -b 5
+alone 2 "--batch: not a whole number ('x')" "${train[@]}" -bx
+alone 2 "--batch: value missing (N)" "${train[@]}" -b
+alone 2 "unknown verb 'trian'. Did you mean train?" help trian
 alone 2 "unexpected argument" "${train[@]}" more
 alone 2 "--lr: not a number ('fast')" "${train[@]}" --lr fast
 alone 2 "--lr: out of range (-1 vs 0 to 1000)" "${train[@]}" --lr -1
@@ -63,7 +69,8 @@ alone 2 "Did you mean imagenet_lt_r50?" presets imagenet_lt_r5
 alone 2 "unknown recipe 'randcls_sin'. Did you mean randcls_sim?" "${train[@]}" --recipe randcls_sin
 
 # lists and images
-alone 2 "--train-list FILE: missing" train
+lines=2 alone 2 "--train-list FILE: missing" train
+lines=2 alone 2 "--test-list FILE: missing" train
 alone 2 "--list FILE: missing" eval --checkpoint x.pth
 alone 4 "none.txt" train "${few[@]}" --train-list none.txt --data data
 printf '0.png 0\n1.png 1\n2.png 7\n' >range.txt
@@ -125,6 +132,12 @@ alone 2 "batch norm needs two images per rank (8 images vs 8 ranks)" "${train[@]
 alone 2 "--warmup: longer than the run (9 vs 2 epochs)" "${train[@]}" --warmup 9
 alone 2 "resnet20 needs larger images (3 vs at least" "${train[@]}" --size 3
 alone 2 "resnet50 needs larger images (16 vs at least" "${train[@]}" --arch resnet50
+lines=3 # everything that does not go together is told at once
+for text in "--batch: not a multiple of --ranks (8 vs 3)" "--warmup: longer than the run (9 vs 2 epochs)" \
+    "--init-from: contradicts --resume"; do
+    alone 2 "$text" "${train[@]}" --ranks 3 --warmup 9 --resume a --init-from b
+done
+unset lines
 wild=("${train[@]}" --lr 1000 --wd 10 --warmup 0)
 error 6 "the loss is not a number (lr 99" "${wild[@]}" --epochs 50 --eval-every 0
 grep -qF "A lower --lr or a longer --warmup may help" ../stderr || failed=1
@@ -151,6 +164,36 @@ cp -r run ../kept
 for class in a b c d e; do mkdir -p folders/$class && cp data/1.png folders/$class; done
 "$paco" eval --dataset folder --test-data folders --checkpoint run/last.pth.tar 2>../stderr >../stdout &&
     grep -q '^5 images of folders' ../stdout || { echo "FAIL: folders for testing alone"; cat ../stderr; failed=1; }
+
+# what a folder holds
+says() { # PATTERN...: each is a line of ../stdout
+    local pattern
+    for pattern; do
+        grep -qE "$pattern" ../stdout || { echo "FAIL: inspect of a folder does not say '$pattern':"; cat ../stdout ../stderr; failed=1; }
+    done
+}
+"$paco" inspect run >../stdout 2>../stderr || { echo "FAIL: inspect run"; failed=1; }
+says "^run: a run's folder\$" '^step-000000000003.pth.tar +PyTorch zip +0 +3 +- +[0-9.]+  resnet20, 5 classes$' \
+    '^step-000000000006.pth.tar +PyTorch zip +1 +6 +[0-9.]+ % +[0-9.]+  resnet20, 5 classes; newest, best$' \
+    '^checkpoints: 2, [0-9.]+ MiB; other files: [0-9]+$' '^manifest: lists 2, 0 of them not there; not listed: 0$' \
+    '^newest: step-000000000006.pth.tar$' '^best: step-000000000006.pth.tar$' '^options: arch=resnet20 batch=8 .* save-steps=3( |$)'
+cp -r run ../odd
+rm ../odd/step-000000000003.pth.tar
+cp run/step-000000000003.pth.tar ../odd/step-000000000009.pth.tar
+printf 'not a checkpoint' >../odd/x.pth
+truncate -s -1 ../odd/step-000000000006.pth.tar
+"$paco" inspect ../odd >../stdout 2>../stderr || { echo "FAIL: inspect of a damaged folder"; failed=1; }
+says '^x.pth +UNREADABLE: ' '^step-000000000006.pth.tar +UNREADABLE: ' '^step-000000000009.pth.tar .*; newest, not in the manifest$' \
+    '^manifest: lists [0-9]+, 1 of them not there; not listed: 1$'
+rm ../odd/manifest.json
+"$paco" inspect ../odd >../stdout 2>../stderr && says '^manifest: none that can be read'
+mkdir ../plain
+cp run/last.pth.tar ../plain/a.pth && cp data/0.png ../plain
+"$paco" inspect ../plain >../stdout 2>../stderr && says '^../plain: a folder$' '^a.pth +PyTorch zip +1 +6 ' '^checkpoints: 1, .*; other files: 1$'
+grep -q 'manifest' ../stdout && { echo "FAIL: a manifest of a folder that is no run's"; failed=1; }
+alone 4 "data: there is no checkpoint in this folder" inspect data
+alone 4 "run: is a folder: --key, --arch and --strict-finite are for one file" inspect run --key x
+
 again=("${train[@]}" --out run --resume auto)
 alone 2 "--out run: holds checkpoints of an earlier run. --resume auto goes on" "${train[@]}" --out run
 alone 3 "options: not those of the run to resume (--seed 1 vs 0). --init-from starts" "${again[@]}" --seed 1
@@ -207,7 +250,10 @@ error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged --resume 
 error 3 "there is no checkpoint beside" "${train[@]}" --out ../damaged
 
 # Exit code 75 promises a checkpoint to go on from.
-error 4 "stopped on request at epoch 1, step 2 of 6: nothing was saved. --out saves" "${train[@]}" --stop-after 2
+alone 2 "--stop-after: needs --out" "${train[@]}" --stop-after 2
+timeout --foreground -s TERM --preserve-status 3 "$paco" "${train[@]}" --epochs 100000 --eval-every 0 >../stdout 2>../stderr
+[ $? = 4 ] && grep -q '^paco: error: training: stopped on request at epoch .*: nothing was saved. --out saves' ../stderr ||
+    { echo "FAIL: a run without --out that is told to stop"; tail -3 ../stderr; failed=1; }
 
 # evaluation
 echo "absent.png 0" >absent.txt
@@ -254,7 +300,7 @@ alone 2 "plan: --dump: '' is no stage" plan step --dump
 alone 2 "--epochs: means nothing to this command" plan step --epochs 3
 alone 2 "demo: --out" demo --out run
 alone 2 "--epochs: out of range (0 vs" demo --epochs 0
-alone 2 "inspect: no FILE given" inspect
+alone 2 "inspect: no FILE or FOLDER given" inspect
 alone 2 "inspect: unexpected argument '--nothing'" inspect --nothing
 alone 2 "inspect: --arch: unknown 'resnt50'. Did you mean resnet50" inspect run/last.pth.tar --arch resnt50
 alone 4 "absent.pth" inspect absent.pth
@@ -287,6 +333,8 @@ for verb in $("$paco" help | awk '/^  / { print $1 }'); do
         { echo "FAIL: $verb --help says:"; cat ../stdout ../stderr; failed=1; }
     awk -v verb=$verb 'length > 120 { print "FAIL: " verb " --help: a line of " length " columns"; bad = 1 } END { exit bad }' \
         ../stdout || failed=1
+    "$paco" help $verb >../again 2>../stderr && cmp -s ../stdout ../again && [ ! -s ../stderr ] ||
+        { echo "FAIL: help $verb says:"; cat ../again ../stderr; failed=1; }
     for words in -h "what -h" "step --batch --help" "a b c d -h"; do
         # shellcheck disable=SC2086
         "$paco" $verb $words >../again 2>../stderr && cmp -s ../stdout ../again && [ ! -s ../stderr ] ||

@@ -18,7 +18,7 @@ rm -f "$manifest"
 [ ! -e "$folder/manifest" ] || cp "$folder/manifest" "$manifest"
 mv "$folder/made" "$folder/moved there"
 cd "$folder" || exit 1
-paco=$(find "$folder/moved there" -name paco -type f)
+paco=$(find "$folder/moved there" -path '*/bin/paco' -type f)
 share=$(dirname "$(find "$folder/moved there" -name loss -type d)")
 
 "$paco" verify --device ref loss/tiny >out 2>&1 || fail "paco verify loss/tiny: exit $?"

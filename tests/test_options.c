@@ -21,6 +21,9 @@
 
 enum { WORDS_MAX = 40 };
 
+/* What the latest parse() said: the log, then the status. */
+static char said[8192];
+
 /* Parses a command line written with spaces between its words. */
 static Status parse(Options *o, OptionVerb verb, const char *line)
 {
@@ -30,7 +33,9 @@ static Status parse(Options *o, OptionVerb verb, const char *line)
         words[n++] = word;
     test_stderr_begin();
     Status status = options_parse(o, verb, 1, n, words);
-    free(test_stderr_end());
+    char *log = test_stderr_end();
+    snprintf(said, sizeof said, "%s%s\n", log, status == STATUS_OK ? "" : status_text());
+    free(log);
     free(copy);
     return status;
 }
@@ -89,7 +94,14 @@ static void mistakes(void **state)
         {OPTION_TRAIN, "--tempratuer 8",
          "--tempratuer: unknown option. Did you mean --temperature?"},
         {OPTION_TRAIN, "--zzzzzzzz=8", "--zzzzzzzz: unknown option. --help lists them"},
-        {OPTION_TRAIN, "--no-batch", "--no-batch: unknown option. Did you mean --batch?"},
+        {OPTION_TRAIN, "--no-batch", "--no-batch: --batch is not on or off, it takes a value (N)"},
+        {OPTION_TRAIN, "--no-arch", "--no-arch: --arch is not on or off, it takes a value (WORD)"},
+        {OPTION_TRAIN, "--no-bach", "--no-bach: unknown option. --help lists them"},
+        {OPTION_TRAIN, "--dataset synthetic --stop-after 3", "--stop-after: needs --out"},
+        {OPTION_TRAIN, "-b", "--batch: value missing (N)"},
+        {OPTION_TRAIN, "-b7x", "--batch: not a whole number ('7x')"},
+        {OPTION_DATA, "-b 7", "-b: unknown option"},
+        {OPTION_TRAIN, "--b 7", "--b: unknown option"},
         {OPTION_TRAIN, "-x", "-x: unknown option"},
         {OPTION_TRAIN, "step more", "more: unexpected argument"},
         {OPTION_TRAIN, "--batch", "--batch: value missing (N)"},
@@ -158,11 +170,114 @@ static void mistakes(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         Options o;
         Status status = parse(&o, bad[i].verb, bad[i].line);
-        if (status != STATUS_USAGE || !strstr(status_text(), bad[i].says))
-            fail_msg("%s: status %d, %s", bad[i].line, status, status_text());
+        if (status != STATUS_USAGE || !strstr(said, bad[i].says))
+            fail_msg("%s: status %d, %s", bad[i].line, status, said);
         assert_null(strchr(status_text(), '\n'));
         options_free(&o);
     }
+}
+
+static void suggestions(void **state)
+{
+    (void)state;
+    static const struct { const char *wrong, *right; /* "": none */
+    } cases[] = {
+        {"epoch", "epochs"}, {"rank", "ranks"}, {"wokers", "workers"}, {"batchsize", "batch-size"},
+        {"lr_warmup_epoch", "lr-warmup-epochs"}, {"imgsize", "img-size"}, {"tempratuer", "temperature"},
+        {"rl", "lr"}, {"lrr", "lr"}, {"savesteps", "save-steps"}, {"randaugn", "randaug-n"},
+        /* near, but another thing */
+        {"lr-scheduler", ""}, {"lr-t", ""}, {"warmup-lr", ""}, {"min-lr", ""}, {"opt", ""}, {"ema", ""},
+        {"model-ema", ""}, {"mlp-dim", ""}, {"moco-x", ""}, {"test-only", ""}, {"train-split", ""},
+        {"eval-metric", ""}, {"key-x", ""}, {"lt", ""}, {"data-dir", ""}, {"queue-size", ""}, {"wd-end", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Options o;
+        char line[80], expected[160] = "--help lists them";
+        snprintf(line, sizeof line, "--%s 1", cases[i].wrong);
+        if (*cases[i].right)
+            snprintf(expected, sizeof expected, "Did you mean --%s?", cases[i].right);
+        assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_USAGE);
+        if (!strstr(said, expected))
+            fail_msg("%s: %s", line, said);
+        options_free(&o);
+    }
+}
+
+static void names_of_others(void **state)
+{
+    (void)state;
+    Options o;
+    assert_int_equal(parse(&o, OPTION_TRAIN,
+                           "--dataset cifar10 --data d --model resnet20 --workers 3 --output o --batch-size 12 "
+                           "--weight-decay 0.5 --learning-rate 0.25 --img_size 40 --num-classes 10 "
+                           "--lr-warmup-epochs 4 --imb-factor 0.5 --imb-type step --initial-checkpoint c"),
+                     STATUS_OK);
+    assert_string_equal(options_word(&o, OPTION_ID_arch), "resnet20");
+    assert_true(o.threads == 3 && o.batch == 12 && o.wd == 0.5 && o.lr == 0.25 && o.size == 40 && o.classes == 10);
+    assert_true(o.warmup == 4 && o.lt_factor == 0.5 && o.lt_form == LONGTAIL_STEP);
+    assert_string_equal(o.out, "o");
+    assert_string_equal(o.init_from, "c");
+    assert_true(o.given[OPTION_ID_arch] && o.given[OPTION_ID_threads]);
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset synthetic -a resnet20 -j4 -b 16"), STATUS_OK);
+    assert_string_equal(options_word(&o, OPTION_ID_arch), "resnet20");
+    assert_true(o.threads == 4 && o.batch == 16);
+    options_free(&o);
+}
+
+static void contradictions_at_once(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "--batch: not a multiple of --ranks (9 vs 2)", "--recipe: unknown recipe 'no'",
+        "--warmup: longer than the run (3 vs 2 epochs)", "--resume auto: needs --out", "--stop-after: needs --out",
+        "--init-from: contradicts --resume", "--data: contradicts --dataset synthetic", "--lt-factor: only for",
+        "--classes: does not fit"};
+    const char *at = said;
+    Options o;
+    assert_int_equal(parse(&o, OPTION_TRAIN,
+                           "--dataset synthetic --batch 9 --ranks 2 --recipe no --warmup 3 --epochs 2 --resume auto "
+                           "--stop-after 1 --init-from x --data d --lt-factor 0.5 --classes 3"),
+                     STATUS_USAGE);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *found = strstr(at, lines[i]);
+        if (!found)
+            fail_msg("no '%s' behind the others in: %s", lines[i], said);
+        at = found;
+    }
+    int count = 0;
+    for (const char *c = said; *c; c++)
+        count += *c == '\n';
+    assert_int_equal(count, sizeof lines / sizeof *lines);
+    assert_int_equal(strncmp(status_text(), "--classes", 9), 0);
+    options_free(&o);
+}
+
+static void warmup_of_short_runs(void **state)
+{
+    (void)state;
+    static const struct { const char *line; int warmup; const char *says; /* NULL: nothing */
+    } cases[] = {
+        {"--preset imagenet_lt_r50 --train-list a --test-list b --epochs 4", 2,
+         "preset imagenet_lt_r50: a warm-up of 10 epochs is too long for a run of 4. It takes 2"},
+        {"--preset imagenet_lt_r50 --train-list a --test-list b --epochs 20", 10, NULL},
+        {"--preset imagenet_lt_r50 --train-list a --test-list b --epochs 19", 9, "It takes 9"},
+        {"--preset synthetic --epochs 1", 0, "It takes 0"},
+        {"--dataset synthetic --epochs 5", 2, "--epochs: a warm-up of 10 epochs is too long for a run of 5"},
+        {"--preset synthetic --epochs 3 --warmup 3", 3, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Options o;
+        assert_int_equal(parse(&o, OPTION_TRAIN, cases[i].line), STATUS_OK);
+        assert_int_equal(o.warmup, cases[i].warmup);
+        if (cases[i].says ? !strstr(said, cases[i].says) : strcmp(said, "\n") != 0)
+            fail_msg("%s: %s", cases[i].line, said);
+        options_free(&o);
+    }
+    Options o;
+    assert_int_equal(parse(&o, OPTION_EVAL, "--preset synthetic"), STATUS_OK);
+    assert_int_equal(o.warmup, 2);
+    options_free(&o);
 }
 
 /* The value that a preset gives an option, or "". */
@@ -369,6 +484,8 @@ static void dump_reads_back(void **state)
     assert_true(b.supt == a.supt && b.gamma == a.gamma);
     assert_string_equal(b.out, "x=y");
     assert_string_equal(b.preset, "cifar100_lt_50");
+    assert_int_equal(options_read(&b, "c.pth", "# a comment\n\nbatch=24\n"), STATUS_OK);
+    assert_int_equal(b.batch, 24);
     assert_int_equal(options_read(&b, "c.pth", "batch=8\nnovel=1\n"), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "c.pth: option line 2: unknown option 'novel'"));
     assert_int_equal(options_read(&b, "c.pth", "batch=0\n"), STATUS_INPUT);
@@ -377,6 +494,84 @@ static void dump_reads_back(void **state)
     options_free(&a);
     options_free(&b);
     arena_free(&arena);
+}
+
+/* Parses a line in which CONFIG stands for a file of this text. */
+static Status parse_config(Options *o, OptionVerb verb, const char *text, const char *line)
+{
+    char words[512];
+    test_write_text("options.txt", text);
+    const char *at = strstr(line, "CONFIG");
+    assert_non_null(at);
+    snprintf(words, sizeof words, "%.*s%s%s", (int)(at - line), line, test_path("options.txt"), at + strlen("CONFIG"));
+    return parse(o, verb, words);
+}
+
+static void config_file(void **state)
+{
+    (void)state;
+    Options o, again;
+    Arena arena = {0};
+    const char *text = "# a run\n\n  preset = cifar100_lt_50 \r\n\tlr=0.25\nbatch-size = 32\n#lr=9\nout = a folder \n"
+                       "data=d\nmlp=off\nmean=\n";
+    assert_int_equal(parse_config(&o, OPTION_TRAIN, text, "--lr 0.5 --config CONFIG --epochs 3"), STATUS_OK);
+    assert_string_equal(o.preset, "cifar100_lt_50");
+    assert_true(o.lr == 0.5 && o.batch == 32 && !o.mlp && o.epochs == 3 && o.lt_factor == 0.02 && isnan(o.mean[0]));
+    assert_string_equal(o.out, "a folder");
+    assert_true(o.given[OPTION_ID_batch] && o.given[OPTION_ID_lr] && !o.given[OPTION_ID_alpha]);
+    options_free(&o);
+    /* The command line's preset is the one; the file's lines go over it. */
+    assert_int_equal(parse_config(&o, OPTION_TRAIN, text, "--preset cifar100_lt_10 --config=CONFIG"), STATUS_OK);
+    assert_string_equal(o.preset, "cifar100_lt_10");
+    assert_true(o.lr == 0.25 && o.lt_factor == 0.1);
+    options_free(&o);
+    /* What means nothing to the verb is passed over; what says what would be anyway is not given. */
+    assert_int_equal(parse_config(&o, OPTION_EVAL, "epochs=3\ntest-list=t\narch=resnet32\nclasses=0\n", "--config CONFIG"), STATUS_OK);
+    assert_string_equal(o.test_list, "t");
+    assert_true(!o.given[OPTION_ID_arch] && !o.given[OPTION_ID_classes] && o.given[OPTION_ID_test_list]);
+    options_free(&o);
+    /* Numbers of the file are not scaled to --ranks. */
+    assert_int_equal(parse_config(&o, OPTION_TRAIN, "preset=imagenet_lt_r50\nbatch=128\ntrain-list=a\ntest-list=b\n",
+                                  "--config CONFIG --ranks 8"), STATUS_OK);
+    assert_true(o.batch == 128 && o.lr == 0.04);
+    options_free(&o);
+    /* All options of a run are a file for it. */
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--preset synthetic --lr 0.1234567890123456 --seed 9007199254740993 --no-mlp "
+                                             "--ranks 2 --epochs 4 --out x=y"), STATUS_OK);
+    const char *dump = options_dump(&o, &arena);
+    assert_int_equal(parse_config(&again, OPTION_TRAIN, dump, "--config CONFIG"), STATUS_OK);
+    assert_string_equal(options_dump(&again, &arena), dump);
+    options_free(&again);
+    options_free(&o);
+    arena_free(&arena);
+}
+
+static void config_mistakes(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *says; Status status;
+    } cases[] = {
+        {"lr=0.1\n\nbach=3\n", "options.txt: line 3: --bach: unknown option. Did you mean --batch?", STATUS_INPUT},
+        {"# x\nlr 0.1\n", "options.txt: line 2: no '=' ('lr 0.1')", STATUS_INPUT},
+        {"lr=fast\n", "options.txt: line 1: --lr: not a number ('fast')", STATUS_INPUT},
+        {"lr=0.1\npreset=cifar100_lt_5\n", "options.txt: line 2: unknown preset 'cifar100_lt_5'. Did you mean", STATUS_INPUT},
+        {"dataset=synthetic\nbatch=9\nranks=2\n", "--batch: not a multiple of --ranks (9 vs 2)", STATUS_USAGE},
+    };
+    Options o;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(parse_config(&o, OPTION_TRAIN, cases[i].text, "--config CONFIG"), cases[i].status);
+        if (!strstr(said, cases[i].says))
+            fail_msg("%s: %s", cases[i].text, said);
+        options_free(&o);
+    }
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--config no/such/file"), STATUS_IO);
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--config"), STATUS_USAGE);
+    assert_non_null(strstr(said, "--config: value missing (FILE)"));
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_BENCH, "step --config x"), STATUS_USAGE);
+    assert_non_null(strstr(said, "--config: means nothing to this command"));
+    options_free(&o);
 }
 
 /* What a dump says of the options of one kind, as "name: now vs then; ...". */
@@ -426,6 +621,9 @@ static void help_lists_what_applies(void **state)
         {"--train-list FILE", {true, true, false, true, false}},
         {"--[no-]mlp", {true, false, true, false, false}},
         {"--preset NAME", {true, true, true, true, true}},
+        {"--config FILE", {true, true, false, false, false}},
+        {"  also --model, -a\n", {true, true, true, false, false}},
+        {"  also --batch-size, -b\n", {true, true, true, false, false}},
         {"--randaug-m X", {true, false, false, false, true}},
         {"resnet20, resnet32, ", {true, true, true, false, false}},
         {"more than 1 % of the images of one list (one epoch of it", {true, true, false, false, false}},
@@ -434,9 +632,9 @@ static void help_lists_what_applies(void **state)
         char *text = NULL;
         size_t size;
         FILE *out = open_memstream(&text, &size);
-        options_help(out, verbs[v], "usage: paco something");
+        options_help(out, verbs[v]);
         fclose(out);
-        assert_true(strncmp(text, "usage: paco something\n", 22) == 0);
+        assert_true(strncmp(text, "  --preset NAME ", 16) == 0);
         for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
             assert_int_equal(strstr(text, lines[i].line) != NULL, lines[i].shown[v]);
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
@@ -444,10 +642,6 @@ static void help_lists_what_applies(void **state)
                 assert_true(strlen(line) <= 110);
         free(text);
     }
-    Options o;
-    assert_int_equal(parse(&o, OPTION_TRAIN, "--help"), STATUS_OK);
-    assert_true(o.help);
-    options_free(&o);
 }
 
 static void what_others_get(void **state)
@@ -525,7 +719,7 @@ static void lists_replace_a_presets_data(void **state)
     options_free(&o);
     assert_int_equal(parse(&o, OPTION_EVAL, "--preset cifar10_lt_100 --dataset cifar10 --list a --data d"),
                      STATUS_USAGE);
-    assert_non_null(strstr(status_text(), "--test-list: contradicts --dataset"));
+    assert_non_null(strstr(said, "--test-list: contradicts --dataset"));
     options_free(&o);
 }
 
@@ -607,10 +801,16 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(ways_to_write_them),
         cmocka_unit_test(mistakes),
+        cmocka_unit_test(suggestions),
+        cmocka_unit_test(names_of_others),
+        cmocka_unit_test(contradictions_at_once),
+        cmocka_unit_test(warmup_of_short_runs),
         cmocka_unit_test(presets_are_consistent),
         cmocka_unit_test(presets_are_the_published_ones),
         cmocka_unit_test(ranks_scale_a_preset),
         cmocka_unit_test(dump_reads_back),
+        cmocka_unit_test(config_file),
+        cmocka_unit_test(config_mistakes),
         cmocka_unit_test(changes_since_a_dump),
         cmocka_unit_test(help_lists_what_applies),
         cmocka_unit_test(what_others_get),

@@ -20,6 +20,12 @@ if grep -q 'no MPI here' "$folder/stderr"; then
     exit 77
 fi
 [ $code = 0 ] || { fail "--nproc 2: exit $code"; cat "$folder/stderr"; exit 1; }
+# The same of a file: its processes read it, too, and start none.
+printf 'nproc=2\nranks=2\n' >"$folder/two.txt"
+timeout 100 "$paco" train "${tiny_options[@]}" --config "$folder/two.txt" --epochs 1 --device ref >"$folder/stdout" 2>"$folder/stderr"
+code=$?
+[ $code = 0 ] && [ "$(grep -c '2 processes, 1 rank each' "$folder/stderr")" = 1 ] ||
+    { fail "--config with nproc=2: exit $code"; cat "$folder/stderr"; exit 1; }
 
 # processes: those of the job, without the launcher; the rank as Open MPI or MPICH say it.
 process() { # RANK

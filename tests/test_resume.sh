@@ -128,6 +128,23 @@ run "$folder/run" --stop-after 8
 run "$folder/run" --resume auto --lr 0.07 --stop-after 1
 [ $status = 75 ] && grep -q 'warning: --lr: 0.07 now, .* when the run was saved' "$folder/stderr" ||
     { fail "resume with another rate: exit $status"; cat "$folder/stderr"; }
+# ... and kept: in train.log, and behind the options, once for each change.
+changed() { # LINES...: the history of the run
+    local file=$folder/run/options.txt
+    printf '%s\n' "$@" >"$folder/expected"
+    sed -nE 's/^# [0-9]{4}-[0-9]{2}-[0-9]{2} //p' "$file" | cmp -s - "$folder/expected" || { fail "history"; cat "$file"; }
+    [ "$(grep -c '^#' "$file")" = $# ] && [ "$(tail -n $# "$file" | grep -c '^#')" = $# ] || fail "history stands elsewhere"
+    [ "$(grep -cE '^# [-0-9]{10} step ' "$folder/run/train.log")" = $# ] || fail "train.log does not tell what changed"
+}
+changed "step 8: lr 0.02 -> 0.07"
+grep -qx 'lr=0.07' "$folder/run/options.txt" || fail "options.txt is not that of the run"
+run "$folder/run" --resume auto --lr 0.07 --stop-after 1
+changed "step 8: lr 0.02 -> 0.07"
+run "$folder/run" --resume auto --lr 0.02 --wd 0 --recipe cifar --stop-after 1
+changed "step 8: lr 0.02 -> 0.07" "step 10: lr 0.07 -> 0.02" "step 10: wd 0.0005 -> 0" "step 10: recipe cifar100 -> cifar"
+# All of it is a file for --config; comments are none of its options.
+"$paco" train --config "$folder/run/options.txt" --resume auto --stop-after 1 >"$folder/stdout" 2>"$folder/stderr"
+[ $? = 75 ] && ! grep -q 'warning: --' "$folder/stderr" || { fail "options.txt as --config"; cat "$folder/stderr"; }
 
 # Other kernels round otherwise: the run goes on, and says so.
 rm -rf "$folder/run"

@@ -65,7 +65,7 @@ photos=(train --train-list "$folder/data/photos.txt" --test-list "$folder/data/p
     { fail "photographs"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --size 32 >"$folder/stdout" 2>"$folder/stderr" || { fail "photographs with --size"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --recipe cifar100 >"$folder/stdout" 2>"$folder/stderr" || { fail "photographs with --recipe"; cat "$folder/stderr"; }
-"$paco" "${photos[@]}" --arch resnet10 --stop-after 1 >"$folder/stdout" 2>"$folder/stderr"
+"$paco" "${photos[@]}" --arch resnet10 --stop-after 1 --out "$folder/views" >"$folder/stdout" 2>"$folder/stderr"
 grep -q 'views *recipe randcls_sim (the default for this network and data), 224 x 224' "$folder/stderr" ||
     { fail "a network of ImageNet sees other views"; cat "$folder/stderr"; }
 exit $failed

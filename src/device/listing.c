@@ -2,6 +2,8 @@
  * behind them, and why one is absent. */
 #include "device/registry.h"
 
+#include "device/advice.h"
+
 static void print_caps(uint32_t caps, FILE *out)
 {
     const char *before = "";
@@ -45,6 +47,9 @@ static void print_device(const BackendRow *row, int index, FILE *out)
     if (info.why[0])
         fprintf(out, "    unusable      %s\n", info.why);
     print_info(&info, out);
+    const BadDriver *bad = advice_bad_driver(&info);
+    if (bad)
+        fprintf(out, "    known bad     %s: %s\n", bad->what, bad->instead);
 }
 
 /* Whether processes can exchange values between the backend's devices. */
@@ -88,4 +93,5 @@ void registry_list(FILE *out)
         for (int p = 0; row->backend && row->backend->papers && row->backend->papers[p]; p++)
             print_paper(row, p, out);
     }
+    advice_list(out);
 }

@@ -31,7 +31,8 @@ const BackendRow *registry_row(int i);
 Status device_open(const char *name, const DeviceOptions *options, const Backend **backend,
                    Device **device);
 
-/* Prints every backend and device with what it can do, devices on paper, and why one is absent. */
+/* Prints every backend and device with what it can do, devices on paper, why one is absent, and
+ * what helps a GPU that no driver shows. */
 void registry_list(FILE *out);
 
 #endif

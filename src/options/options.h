@@ -1,8 +1,9 @@
 /* Options of `paco train`, `eval`, `predict`, `bench`, `data check` and `augment`: parsing,
  * checking, help, and their text form.
  *
- * Values come from the defaults of options.def, then from the preset, then from the words of the
- * command line, each overriding the one before. Every mistake is one line and STATUS_USAGE. */
+ * Values come from the defaults of options.def, then from the preset, then from the file of
+ * --config, then from the words of the command line, each overriding the one before. Every mistake
+ * is one line and STATUS_USAGE; contradictions are all told at once, a line each. */
 #ifndef PACO_OPTIONS_OPTIONS_H
 #define PACO_OPTIONS_OPTIONS_H
 
@@ -56,11 +57,11 @@ typedef struct Options {
 #define OPTION(type, field, name, standard, low, high, values, verbs, resume, help)                \
     OPTION_FIELD_##type(field)
 #include "options/options.def"
-    bool given[OPTION_COUNT]; /* on the command line (not by the preset) */
+    bool given[OPTION_COUNT]; /* on the command line, or by --config with another value than before
+                               * (not by the preset) */
     const char *preset;       /* name of the preset, or NULL */
     const char **words;       /* [word_count] arguments that are no options, in order */
     int word_count;
-    bool help;                /* --help or -h was there; nothing was checked */
     Arena arena;              /* owns the texts */
 } Options;
 
@@ -68,31 +69,36 @@ typedef struct Options {
 void options_init(Options *options);
 void options_free(Options *options);
 /* Sets defaults, then parses argv[0..argc-1] (without program and verb): --name value,
- * --name=value, --flag, --no-flag; _ and - are the same in a name. At most `words` arguments that
- * are no options. --preset NAME applies first wherever it stands. With a preset whose number of
- * ranks is overridden, lr and batch scale along unless given themselves; lists on the command line
- * take the place of its data set. Then options_check. On failure the options may still be freed. */
+ * --name=value, --flag, --no-flag, -b N and -bN for the letters of ALIAS; _ and - are the same in a
+ * name. At most `words` arguments that are no options. --preset NAME applies first wherever it
+ * stands, then --config FILE (train and eval), whose lines are those of options_dump: STATUS_INPUT
+ * with file and line. With a preset whose number of ranks is overridden, lr and batch scale along
+ * unless given themselves; lists on the command line take the place of its data set; a warm-up that
+ * was not given is at most half of the run. Then options_check. On failure the options may still be
+ * freed. */
 Status options_parse(Options *options, OptionVerb verb, int words, int argc, char **argv);
 /* Sets one option from text, as --name text would: for presets, checkpoints and tests.
  * STATUS_USAGE. */
 Status options_set(Options *options, const char *name, const char *text);
 /* Applies a preset over what is there. STATUS_USAGE with the nearest name where it is unknown. */
 Status options_preset(Options *options, const char *name);
-/* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... */
+/* Contradictions: batch not a multiple of ranks, warm-up longer than the run, data missing ... All
+ * of them are said: every one but the last as an error in the log, the last is the status. */
 Status options_check(const Options *options, OptionVerb verb);
 /* Whether so many processes can share the ranks; STATUS_USAGE with the numbers that can. */
 Status options_check_share(const Options *options, int processes);
 /* Frozen parameters keep what they begin with: STATUS_USAGE where that would be random numbers, as
  * there is neither --init-from nor, told by `resumes`, a checkpoint that the run goes on from. */
 Status options_check_frozen(const Options *options, bool resumes);
-/* --help of a verb. `usage` is its first line. */
-void options_help(FILE *out, OptionVerb verb, const char *usage);
+/* The options of a verb, as its --help shows them. */
+void options_help(FILE *out, OptionVerb verb);
 /* Every option as `name=value` lines, in the order of options.def; numbers read back to the same
  * bits. */
 char *options_dump(const Options *options, Arena *arena);
 /* The same of those that shape the weights of a run: what tells it from others. */
 char *options_identity(const Options *options, Arena *arena);
-/* Reads such lines over the defaults; `source` is their file's name. STATUS_INPUT when malformed.
+/* Reads such lines over the defaults; empty ones and comments (#) may stand between them; `source`
+ * is their file's name. STATUS_INPUT when malformed.
  * Unknown names are an error: a newer version wrote them. */
 Status options_read(Options *options, const char *source, const char *text);
 /* An option with another value than a dump has; texts as option_set reads them. */

@@ -1,6 +1,7 @@
 /* What single values cannot say: contradictions between options, and what they mean to other
  * modules. */
 #include "base/check.h"
+#include "base/log.h"
 #include "checkpoint/rows_file.h"
 #include "model/resnet.h"
 #include "options/options.h"
@@ -8,6 +9,23 @@
 
 #include <stddef.h>
 #include <string.h>
+
+/* What does not go together on one command line: everything that fails is said, the last of it by
+ * whoever gets the status. */
+typedef struct Conflicts {
+    Status status;
+    char text[STATUS_TEXT_MAX];
+} Conflicts;
+
+static void note(Conflicts *c, Status status)
+{
+    if (status == STATUS_OK)
+        return;
+    if (c->status != STATUS_OK)
+        log_error("%s", c->text);
+    c->status = status;
+    snprintf(c->text, sizeof c->text, "%s", status_text());
+}
 
 void options_default_recipe(Options *o)
 {
@@ -88,22 +106,38 @@ static Status refuse_tail(void)
     return status;
 }
 
-/* Options that belong to another kind of data set than the chosen one. */
-static Status check_kind(const Options *o)
+static Status check_lists_belong(const Options *o, const DatasetRow *row)
 {
-    const DatasetRow *row = dataset_row((DatasetKind)o->dataset);
-    if (row->source != DATASET_FROM_LISTS && (o->train_list || o->test_list))
-        return status_fail(STATUS_USAGE, "--%s-list: contradicts --dataset, which is no list",
-                           o->train_list ? "train" : "test");
-    if (row->source == DATASET_FROM_MEMORY && (o->data || o->test_data))
-        return status_fail(STATUS_USAGE,
-                           "--data: contradicts --dataset %s, which is made in memory", row->word);
+    if (row->source == DATASET_FROM_LISTS || !(o->train_list || o->test_list))
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE, "--%s-list: contradicts --dataset, which is no list",
+                       o->train_list ? "train" : "test");
+}
+
+static Status check_folders_belong(const Options *o, const DatasetRow *row)
+{
+    if (row->source != DATASET_FROM_MEMORY || !(o->data || o->test_data))
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--data: contradicts --dataset %s, which is made in memory", row->word);
+}
+
+static Status check_classes(const Options *o, const DatasetRow *row)
+{
+    if (!row->classes || !o->classes || o->classes == row->classes)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)", o->classes,
+                       row->classes);
+}
+
+/* Options that belong to another kind of data set than the chosen one. */
+static void check_kind(const Options *o, const DatasetRow *row, Conflicts *c)
+{
+    note(c, check_lists_belong(o, row));
+    note(c, check_folders_belong(o, row));
     if (!row->tail && o->lt_factor < 1)
-        return refuse_tail();
-    if (row->classes && o->classes && o->classes != row->classes)
-        return status_fail(STATUS_USAGE, "--classes: does not fit the data set (%d vs %d)",
-                           o->classes, row->classes);
-    return STATUS_OK;
+        note(c, refuse_tail());
+    note(c, check_classes(o, row));
 }
 
 /* The halves of the data set that a verb needs; NONE: it has no data set. */
@@ -119,39 +153,41 @@ static Halves halves_of(OptionVerb verb)
     return HALVES_NONE;
 }
 
-static Status check_lists(const Options *o, Halves halves)
+static void need_lists(const Options *o, Halves halves, Conflicts *c)
 {
-    if (halves == HALVES_ANY)
-        return need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
-                    "nothing to check");
+    if (halves == HALVES_ANY) {
+        note(c, need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
+                     "nothing to check"));
+        return;
+    }
     if (halves == HALVES_BOTH)
-        TRY(need(o->train_list, "train-list", "FILE", "the images to train with"));
-    return need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
-                "the images to evaluate with");
+        note(c, need(o->train_list, "train-list", "FILE", "the images to train with"));
+    note(c, need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
+                 "the images to evaluate with"));
 }
 
-static Status check_folders(const Options *o, Halves halves)
+static void need_folders(const Options *o, Halves halves, Conflicts *c)
 {
     if (halves == HALVES_BOTH || (halves == HALVES_ANY && !o->test_data))
-        TRY(need(o->data, "data", "FOLDER", "the training folders, one per class"));
-    return halves == HALVES_ANY
-               ? STATUS_OK
-               : need(o->test_data, "test-data", "FOLDER", "the test folders, one per class");
+        note(c, need(o->data, "data", "FOLDER", "the training folders, one per class"));
+    if (halves != HALVES_ANY)
+        note(c, need(o->test_data, "test-data", "FOLDER", "the test folders, one per class"));
 }
 
-static Status check_data(const Options *o, Halves halves)
+static void check_data(const Options *o, Halves halves, Conflicts *c)
 {
+    const DatasetRow *row = dataset_row((DatasetKind)o->dataset);
     if (halves == HALVES_NONE)
-        return STATUS_OK;
-    TRY(check_kind(o));
-    switch (dataset_row((DatasetKind)o->dataset)->source) {
-    case DATASET_FROM_LISTS: return check_lists(o, halves);
-    case DATASET_FROM_FOLDERS: return check_folders(o, halves);
-    case DATASET_FROM_FILES: return need(o->data, "data", "FOLDER",
-                                         "the folder with the files of the data set");
+        return;
+    check_kind(o, row, c);
+    switch (row->source) {
+    case DATASET_FROM_LISTS: need_lists(o, halves, c); break;
+    case DATASET_FROM_FOLDERS: need_folders(o, halves, c); break;
+    case DATASET_FROM_FILES:
+        note(c, need(o->data, "data", "FOLDER", "the folder with the files of the data set"));
+        break;
     case DATASET_FROM_MEMORY: break;
     }
-    return STATUS_OK;
 }
 
 Status options_check_frozen(const Options *o, bool resumes)
@@ -165,44 +201,75 @@ Status options_check_frozen(const Options *o, bool resumes)
         o->partial ? "" : ", and --partial");
 }
 
-/* Of a run: its length, and where it begins. */
-static Status check_run(const Options *o)
+static Status check_length(const Options *o)
 {
-    if (o->warmup > o->epochs)
-        return status_fail(STATUS_USAGE,
-                           "--warmup: longer than the run (%d vs %d epochs). A shorter run "
-                           "needs a shorter --warmup",
-                           o->warmup, o->epochs);
-    if (o->resume && !o->out && strcmp(o->resume, "auto") == 0)
-        return status_fail(STATUS_USAGE, "--resume auto: needs --out, the folder of the run");
+    if (o->warmup <= o->epochs)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--warmup: longer than the run (%d vs %d epochs). A shorter run "
+                       "needs a shorter --warmup",
+                       o->warmup, o->epochs);
+}
+
+/* What a run needs --out for. */
+static Status need_out(const Options *o, bool asked, const char *option, const char *why)
+{
+    return o->out || !asked ? STATUS_OK
+                            : status_fail(STATUS_USAGE, "--%s: needs --out, %s", option, why);
+}
+
+static Status check_restarts(const Options *o)
+{
+    if (!o->restarts || (o->nproc > 1 && o->out))
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--restarts: needs --nproc, which starts again, and --out, whose newest "
+                       "checkpoint that goes on from");
+}
+
+static Status check_beginning(const Options *o)
+{
     if (o->resume && o->init_from)
         return status_fail(STATUS_USAGE,
                            "--init-from: contradicts --resume, which brings its weights");
     return options_check_frozen(o, o->resume != NULL);
 }
 
-static Status check_rows_files(const Options *o)
+/* Where evaluation leaves what it saw. */
+static void check_rows_files(const Options *o, Conflicts *c)
 {
     if (o->save_logits)
-        TRY(rows_file_check("save-logits", o->save_logits));
+        note(c, rows_file_check("save-logits", o->save_logits));
     if (o->save_features)
-        TRY(rows_file_check("save-features", o->save_features));
+        note(c, rows_file_check("save-features", o->save_features));
     if (o->save_logits && o->save_features && strcmp(o->save_logits, o->save_features) == 0)
-        return status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits");
-    return STATUS_OK;
+        note(c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
+}
+
+/* Of a run: its length, where it begins and what is left of it. */
+static void check_run(const Options *o, Conflicts *c)
+{
+    note(c, check_length(o));
+    note(c, need_out(o, o->resume && strcmp(o->resume, "auto") == 0, "resume auto",
+                     "the folder of the run"));
+    note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
+    note(c, check_restarts(o));
+    note(c, check_beginning(o));
 }
 
 Status options_check(const Options *o, OptionVerb verb)
 {
+    Conflicts c = {.status = STATUS_OK};
     bool evaluates = o->word_count > 0 && strcmp(o->words[0], "eval") == 0; /* bench, plan, tune */
     if (options_apply(verb, OPTION_ID_ranks) && !evaluates)
-        TRY(check_ranks(o));
+        note(&c, check_ranks(o));
     if (options_apply(verb, OPTION_ID_recipe))
-        TRY(check_recipe_name(o));
+        note(&c, check_recipe_name(o));
     if (options_apply(verb, OPTION_ID_resume))
-        TRY(check_run(o));
-    TRY(check_rows_files(o));
-    return check_data(o, halves_of(verb));
+        check_run(o, &c);
+    check_rows_files(o, &c);
+    check_data(o, halves_of(verb), &c);
+    return c.status;
 }
 
 int options_eval_resize(const Options *o, int size)

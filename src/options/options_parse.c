@@ -7,6 +7,7 @@
 #include "options/presets.h"
 #include "options/suggest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------ presets */
@@ -35,13 +36,13 @@ Status options_preset(Options *o, const char *name)
 }
 
 /* As the authors advise: with more ranks, the same images per rank and a linearly larger rate. */
-static void scale_to_ranks(Options *o, int preset_ranks)
+static void scale_to_ranks(Options *o, int preset_ranks, const OptionConfig *config)
 {
     if (!o->preset || o->ranks == preset_ranks)
         return;
-    if (!o->given[OPTION_ID_batch])
+    if (!o->given[OPTION_ID_batch] && !config->named[OPTION_ID_batch])
         o->batch = o->batch / preset_ranks * o->ranks;
-    if (!o->given[OPTION_ID_lr])
+    if (!o->given[OPTION_ID_lr] && !config->named[OPTION_ID_lr])
         o->lr = o->lr * o->ranks / preset_ranks;
     log_info("preset %s is for %d ranks: with %d, batch %d and lr %.6g", o->preset, preset_ranks,
              o->ranks, o->batch, o->lr);
@@ -58,6 +59,18 @@ static void prefer_given_lists(Options *o)
     o->dataset = DATASET_LIST;
     if (!o->given[OPTION_ID_lt_factor])
         o->lt_factor = 1;
+}
+
+/* A warm-up that nobody asked for takes at most half of a short run. */
+static void shorten_warmup(Options *o)
+{
+    int most = o->epochs / 2;
+    if (o->given[OPTION_ID_warmup] || o->warmup <= most)
+        return;
+    log_info("%s%s: a warm-up of %d epochs is too long for a run of %d. It takes %d (--warmup)",
+             o->preset ? "preset " : "--epochs", o->preset ? o->preset : "", o->warmup, o->epochs,
+             most);
+    o->warmup = most;
 }
 
 /* A preset's number format is that of its training. */
@@ -112,24 +125,22 @@ static Status set_flag(Options *o, int id, const Pair *pair, Words *words, bool 
     return option_set(o, id, value ? value : negated ? "off" : "on");
 }
 
-static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *words)
+/* --no-NAME of what is no flag. */
+static Status refuse_negation(const Pair *pair, int id)
 {
-    bool negated = strncmp(pair->name, "no-", 3) == 0;
-    int id = option_find(pair->name, pair->length);
-    if (id < 0 && negated) {
-        id = option_find(pair->name + 3, pair->length - 3);
-        if (id >= 0 && option_rows[id].type != TYPE_FLAG)
-            id = -1;
-    } else {
-        negated = false;
-    }
-    if (id < 0 || !(option_rows[id].verbs & verb)) {
-        const char *name = arena_printf(&o->arena, "%.*s", (int)pair->length, pair->name);
-        if (id < 0)
-            return option_unknown(name, verb);
+    return status_fail(STATUS_USAGE, "--%.*s: --%s is not on or off, it takes a value (%s)",
+                       (int)pair->length, pair->name, option_rows[id].name,
+                       option_rows[id].type == TYPE_CHOICE ? "WORD" : option_rows[id].values);
+}
+
+/* Sets the option from the value that belongs to it. */
+static Status set_found(Options *o, unsigned verb, int id, const Pair *pair, Words *words,
+                        bool negated)
+{
+    if (!(option_rows[id].verbs & verb))
         return status_fail(STATUS_USAGE,
-                           "--%s: means nothing to this command. --help lists what does", name);
-    }
+                           "--%.*s: means nothing to this command. --help lists what does",
+                           (int)pair->length, pair->name);
     o->given[id] = true;
     if (option_rows[id].type == TYPE_FLAG)
         return set_flag(o, id, pair, words, negated);
@@ -143,53 +154,100 @@ static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *wor
     return option_set(o, id, value);
 }
 
-static bool is_preset(const Pair *pair)
+static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *words)
 {
-    return option_same_name(pair->name, "preset", pair->length);
+    bool negated = false;
+    int id = option_find(pair->name, pair->length);
+    if (id < 0 && strncmp(pair->name, "no-", 3) == 0) {
+        id = option_find(pair->name + 3, pair->length - 3);
+        negated = id >= 0;
+        if (negated && option_rows[id].type != TYPE_FLAG)
+            return refuse_negation(pair, id);
+    }
+    if (id < 0)
+        return option_unknown(arena_printf(&o->arena, "%.*s", (int)pair->length, pair->name), verb);
+    return set_found(o, verb, id, pair, words, negated);
 }
 
-/* Finds --help and --preset, which come first wherever they stand. */
-static Status take_preset(Options *o, int argc, char **argv)
+/* -b 8 or -b8: a letter that others give an option. */
+static Status set_letter(Options *o, unsigned verb, const char *word, Words *words)
+{
+    int id = option_letter(word[1]);
+    if (id < 0 || !(option_rows[id].verbs & verb))
+        return status_fail(STATUS_USAGE, "%.60s: unknown option. --help lists them", word);
+    Pair pair = {.name = option_rows[id].name, .value = word[2] ? word + 2 : NULL};
+    pair.length = strlen(pair.name);
+    return set_found(o, verb, id, &pair, words, false);
+}
+
+/* The FirstId that a word names, or -1. */
+static int first_named(const Pair *pair)
+{
+    for (int i = 0; i < FIRST_COUNT; i++)
+        if (option_same_name(pair->name, first_rows[i].name, pair->length))
+            return i;
+    return -1;
+}
+
+static Status take_value(unsigned verb, int id, const Pair *pair, Words *words, const char **value)
+{
+    const FirstRow *row = &first_rows[id];
+    if (!(row->verbs & verb))
+        return status_fail(STATUS_USAGE,
+                           "--%s: means nothing to this command. --help lists what does",
+                           row->name);
+    if (*value)
+        return status_fail(STATUS_USAGE, "--%s: given twice", row->name);
+    *value = pair->value ? pair->value : next_value(words);
+    if (!*value)
+        return status_fail(STATUS_USAGE, "--%s: value missing (%s)%s", row->name, row->values,
+                           id == FIRST_preset ? ". `paco presets` lists them" : "");
+    return STATUS_OK;
+}
+
+/* Finds the values of what comes first wherever it stands (NULL: not there). */
+static Status take_first(unsigned verb, int argc, char **argv, const char *values[FIRST_COUNT])
 {
     Words words = {argc, argv, 0};
-    const char *name = NULL;
     while (words.at < argc) {
         const char *word = argv[words.at++];
-        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-            o->help = true;
         if (strncmp(word, "--", 2) != 0)
             continue;
         Pair pair = split(word);
-        if (!is_preset(&pair))
-            continue;
-        if (name)
-            return status_fail(STATUS_USAGE, "--preset: given twice");
-        name = pair.value ? pair.value : next_value(&words);
-        if (!name)
-            return status_fail(STATUS_USAGE, "--preset: value missing. `paco presets` lists them");
+        int id = first_named(&pair);
+        if (id >= 0)
+            TRY(take_value(verb, id, &pair, &words, &values[id]));
     }
-    return name && !o->help ? options_preset(o, name) : STATUS_OK;
+    return STATUS_OK;
 }
 
-Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **argv)
+/* Preset, then the file, whose own preset gives way to one on the command line. */
+static Status apply_first(Options *o, OptionVerb verb, const char *const values[FIRST_COUNT],
+                          OptionConfig *config, int *preset_ranks)
 {
-    Words words = {argc, argv, 0};
-    options_init(o);
-    o->words = arena_alloc(&o->arena, ((size_t)argc + 1) * sizeof *o->words);
-    TRY(take_preset(o, argc, argv));
-    if (o->help)
-        return STATUS_OK;
-    int preset_ranks = o->ranks;
-    while (words.at < argc) {
-        const char *word = argv[words.at++];
+    config->path = values[FIRST_config];
+    if (config->path)
+        TRY(option_config_open(config));
+    if (values[FIRST_preset])
+        TRY(options_preset(o, values[FIRST_preset]));
+    else if (config->path)
+        TRY(option_config_preset(o, verb, config));
+    *preset_ranks = o->ranks;
+    return config->path ? option_config_rest(o, verb, config) : STATUS_OK;
+}
+
+static Status take_words(Options *o, OptionVerb verb, int allowed, Words *words)
+{
+    while (words->at < words->count) {
+        const char *word = words->list[words->at++];
         if (strncmp(word, "--", 2) == 0 && word[2]) {
             Pair pair = split(word);
-            if (!is_preset(&pair))
-                TRY(set_option(o, verb, &pair, &words));
+            if (first_named(&pair) < 0)
+                TRY(set_option(o, verb, &pair, words));
             else if (!pair.value)
-                words.at++;
+                words->at++;
         } else if (word[0] == '-' && word[1]) {
-            return status_fail(STATUS_USAGE, "%.60s: unknown option. Options begin with --", word);
+            TRY(set_letter(o, verb, word, words));
         } else if (o->word_count == allowed) {
             return status_fail(STATUS_USAGE, "%.200s: unexpected argument. Options begin with --",
                                word);
@@ -197,8 +255,33 @@ Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **
             o->words[o->word_count++] = arena_printf(&o->arena, "%s", word);
         }
     }
-    scale_to_ranks(o, preset_ranks);
+    return STATUS_OK;
+}
+
+/* What follows from options together. */
+static Status adapt(Options *o, OptionVerb verb, int preset_ranks, const OptionConfig *config)
+{
+    scale_to_ranks(o, preset_ranks, config);
     prefer_given_lists(o);
-    TRY(keep_evaluation_wide(o, verb));
-    return options_check(o, verb);
+    if (options_apply(verb, OPTION_ID_warmup))
+        shorten_warmup(o);
+    return keep_evaluation_wide(o, verb);
+}
+
+Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **argv)
+{
+    Words words = {argc, argv, 0};
+    const char *first[FIRST_COUNT] = {NULL};
+    OptionConfig config = {NULL};
+    int preset_ranks = 1;
+    options_init(o);
+    o->words = arena_alloc(&o->arena, ((size_t)argc + 1) * sizeof *o->words);
+    TRY(take_first(verb, argc, argv, first));
+    Status status = apply_first(o, verb, first, &config, &preset_ranks);
+    if (status == STATUS_OK)
+        status = take_words(o, verb, allowed, &words);
+    if (status == STATUS_OK)
+        status = adapt(o, verb, preset_ranks, &config);
+    free(config.text);
+    return status == STATUS_OK ? options_check(o, verb) : status;
 }

@@ -46,15 +46,16 @@ const OptionRow option_rows[OPTION_COUNT] = {
 #include "options/options.def"
 };
 
-static const struct {
-    const char *other;
-    OptionId id;
-} aliases[] = {
-#define ALIAS(other, field) {other, OPTION_ID_##field},
+const FirstRow first_rows[FIRST_COUNT] = {
+#define FIRST(field, values, verbs, help) {#field, values, verbs, help},
 #include "options/options.def"
 };
 
-enum { ALIASES = sizeof aliases / sizeof *aliases };
+const OptionAlias option_aliases[] = {
+#define ALIAS(other, field) {other, OPTION_ID_##field},
+#include "options/options.def"
+    {NULL, OPTION_COUNT},
+};
 
 bool option_same_name(const char *a, const char *b, size_t length)
 {
@@ -66,26 +67,36 @@ bool option_same_name(const char *a, const char *b, size_t length)
 
 int option_find(const char *name, size_t length)
 {
-    for (int i = 0; i < ALIASES; i++)
-        if (option_same_name(name, aliases[i].other, length))
-            return (int)aliases[i].id;
+    for (const OptionAlias *a = option_aliases; a->other; a++)
+        if (a->other[1] && option_same_name(name, a->other, length))
+            return (int)a->id;
     for (int id = 0; id < OPTION_COUNT; id++)
         if (option_same_name(name, option_rows[id].name, length))
             return id;
     return -1;
 }
 
+int option_letter(char letter)
+{
+    for (const OptionAlias *a = option_aliases; a->other; a++)
+        if (a->other[0] == letter && !a->other[1])
+            return (int)a->id;
+    return -1;
+}
+
 Status option_unknown(const char *name, unsigned verbs)
 {
     Suggest near = suggest_begin(name);
-    suggest_try(&near, "preset");
     suggest_try(&near, "help");
+    for (int i = 0; i < FIRST_COUNT; i++)
+        if (first_rows[i].verbs & verbs)
+            suggest_try(&near, first_rows[i].name);
     for (int id = 0; id < OPTION_COUNT; id++)
         if (option_rows[id].verbs & verbs)
             suggest_try(&near, option_rows[id].name);
-    for (int i = 0; i < ALIASES; i++)
-        if (option_rows[aliases[i].id].verbs & verbs)
-            suggest_try(&near, aliases[i].other);
+    for (const OptionAlias *a = option_aliases; a->other; a++)
+        if (option_rows[a->id].verbs & verbs)
+            suggest_try(&near, a->other);
     if (near.best)
         return status_fail(STATUS_USAGE, "--%.60s: unknown option. Did you mean --%s?", name,
                            near.best);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "options/presets.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,43 +40,62 @@ char *options_identity(const Options *o, Arena *arena)
     return dump(o, true, arena);
 }
 
-/* One line of a dump. */
-static Status read_line(Options *o, const char *source, int number, char *line)
+static char *trimmed(char *from, char *end)
 {
-    char *equals = strchr(line, '=');
-    if (!equals)
-        return status_fail(STATUS_INPUT, "%s: option line %d: no '=' ('%.60s')", source, number,
-                           line);
-    *equals = 0;
-    if (strcmp(line, "preset") == 0) {
-        const Preset *preset = preset_find(equals + 1);
-        o->preset = preset ? preset->name : arena_printf(&o->arena, "%s", equals + 1);
+    while (end > from && isspace((unsigned char)end[-1]))
+        end--;
+    *end = 0;
+    while (isspace((unsigned char)*from))
+        from++;
+    return from;
+}
+
+bool option_line(OptionLine *line)
+{
+    while (*line->next) {
+        char *from = line->next;
+        size_t n = strcspn(from, "\n");
+        line->next += n + (from[n] == '\n');
+        line->number++;
+        from = trimmed(from, from + n);
+        if (!*from || *from == '#')
+            continue;
+        char *equals = strchr(from, '=');
+        line->value = equals ? trimmed(equals + 1, equals + 1 + strlen(equals + 1)) : NULL;
+        line->name = equals ? trimmed(from, equals) : from;
+        return true;
+    }
+    return false;
+}
+
+/* One line of a dump. */
+static Status read_line(Options *o, const char *source, const OptionLine *line)
+{
+    if (!line->value)
+        return status_fail(STATUS_INPUT, "%s: option line %d: no '=' ('%.60s')", source,
+                           line->number, line->name);
+    if (strcmp(line->name, "preset") == 0) {
+        const Preset *preset = preset_find(line->value);
+        o->preset = preset ? preset->name : arena_printf(&o->arena, "%s", line->value);
         return STATUS_OK;
     }
-    if (option_find(line, strlen(line)) < 0)
+    if (option_find(line->name, strlen(line->name)) < 0)
         return status_fail(STATUS_INPUT,
                            "%s: option line %d: unknown option '%.60s'. Was it written by a "
                            "newer version?",
-                           source, number, line);
-    if (options_set(o, line, equals + 1) != STATUS_OK)
-        return status_prefix(STATUS_INPUT, "%s: option line %d", source, number);
+                           source, line->number, line->name);
+    if (options_set(o, line->name, line->value) != STATUS_OK)
+        return status_prefix(STATUS_INPUT, "%s: option line %d", source, line->number);
     return STATUS_OK;
 }
 
 Status options_read(Options *o, const char *source, const char *text)
 {
     char *copy = mem_string(text);
+    OptionLine line = {.next = copy};
     Status status = STATUS_OK;
-    int number = 0;
-    for (char *line = copy; *line && status == STATUS_OK;) {
-        size_t n = strcspn(line, "\n");
-        char *next = line + n + (line[n] == '\n');
-        line[n] = 0;
-        number++;
-        if (n > 0)
-            status = read_line(o, source, number, line);
-        line = next;
-    }
+    while (status == STATUS_OK && option_line(&line))
+        status = read_line(o, source, &line);
     free(copy);
     return status;
 }

@@ -8,7 +8,8 @@ typedef struct Suggest {
     int distance;     /* its edits; names at this or more do not count */
 } Suggest;
 
-/* `wanted` must outlive the Suggest; a name counts with at most a third of its letters wrong. */
+/* `wanted` must outlive the Suggest. A name counts where it has the same words, each with at most a
+ * third of its letters wrong: a word more or less means something else. */
 Suggest suggest_begin(const char *wanted);
 void suggest_try(Suggest *suggest, const char *name);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "comm/watch.h"
+#include "device/advice.h"
 #include "device/registry.h"
 #include "graph/host.h"
 #include "graph/interp.h"
@@ -31,9 +32,26 @@ struct Session {
     const char *name;
 };
 
+/* A GPU that was meant by `auto` and has no driver; a driver that computes wrong. */
+static Status advise(const Session *s, const char *name, Status opened,
+                     const SessionOptions *options)
+{
+    const DeviceInfo *info = opened == STATUS_OK ? s->backend->opened(s->device) : NULL;
+    char why[STATUS_TEXT_MAX];
+    if (comm_index(options->plan.comm) != 0)
+        return opened;
+    snprintf(why, sizeof why, "%s", status_text());
+    if (strcmp(name, "auto") == 0 && (!info || (info->caps & CAP_CPU)))
+        advice_say();
+    if (info)
+        advice_warn(info->name, info);
+    return info ? opened : status_fail(opened, "%s", why); /* whoever looks for devices may fail */
+}
+
 static Status open_device(Session *s, Graph *graph, const char *name, const SessionOptions *options)
 {
     Status status = device_open(name, &options->on, &s->backend, &s->device);
+    status = advise(s, name, status, options);
     if (status != STATUS_OK) {
         graph_free(graph);
         return status;

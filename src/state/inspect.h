@@ -19,7 +19,11 @@ typedef struct InspectOptions {
 /* Reads every tensor once and prints. A file that is malformed anywhere is an error; a tensor of
  * a kind that is not read (complex, quantised, 8-bit floats) is said to be one. */
 Status inspect_file(const char *path, const InspectOptions *options, FILE *out);
-/* The same with a file that is open. */
+/* A table of a folder's checkpoints: format, epoch, step, the best accuracy so far, size, network,
+ * and in a run's folder which is the newest and the best, what the manifest lacks, and the run's
+ * options. Tensors are not read. STATUS_IO where there is none. */
+Status inspect_folder(const char *path, const InspectOptions *options, FILE *out);
+/* inspect_file with a file that is open. */
 Status inspect_checkpoint(Checkpoint *checkpoint, const InspectOptions *options, FILE *out);
 
 #endif

@@ -23,6 +23,8 @@ struct Snapshot {
     TensorList list;
     TrainingState state;   /* its tensors are the list's */
     char run[SHA256_TEXT]; /* identity */
+    Arena kept;            /* of: */
+    const char *changes;   /* "": none */
 };
 
 /* ------------------------------------------------------------------------------------ description
@@ -78,6 +80,7 @@ Snapshot *snapshot_new(const Model *model, const ModelConfig *config, Options *o
 {
     Snapshot *s = mem_zero(1, sizeof *s);
     s->options = options;
+    s->changes = "";
     s->scaler = model->scaler;
     s->state.scaled = model->scaler != NULL;
     s->config = config;
@@ -105,6 +108,7 @@ void snapshot_free(Snapshot *s)
     }
     tensors_free(&s->list);
     arena_free(&s->extra);
+    arena_free(&s->kept);
     free(s);
 }
 
@@ -256,17 +260,25 @@ static Status check_data(const Snapshot *s, const char *path, const TrainingStat
     return status;
 }
 
+static const char *shown(const char *value)
+{
+    return *value ? value : "(none)";
+}
+
 /* Says which other options differ from those that the run was saved with: allowed, but seldom
  * meant. */
-static void warn_of_changes(const Snapshot *s, const TrainingState *state)
+static void warn_of_changes(Snapshot *s, const TrainingState *state)
 {
     Arena arena = {0};
     OptionChange changes[OPTION_COUNT];
     const char *then = training_extra_text(state, "options", "");
     int count = options_changes(s->options, then, RESUME_TELL, &arena, changes);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         log_warn("--%s: %s now, %s when the run was saved", changes[i].name, changes[i].now,
                  changes[i].then);
+        s->changes = arena_printf(&s->kept, "%s%s %s -> %s\n", s->changes, changes[i].name,
+                                  shown(changes[i].then), shown(changes[i].now));
+    }
     arena_free(&arena);
 }
 
@@ -352,6 +364,11 @@ static Status tell_unsuitable(Status status, const TrainingLoad *load)
         return status;
     return status_fail(status, "%s. To resume, a file needs all of that; --init-from takes the "
                        "weights of a foreign one", status_text());
+}
+
+const char *snapshot_changes(const Snapshot *s)
+{
+    return s->changes;
 }
 
 Status snapshot_restore(Snapshot *s, Session *session, const char *path, int64_t steps, Progress *p)

@@ -33,5 +33,8 @@ Status snapshot_take(Snapshot *snapshot, Session *session, const Progress *progr
  * differ, STATUS_INPUT where the run trained on other data. */
 Status snapshot_restore(Snapshot *snapshot, Session *session, const char *path, int64_t steps,
                         Progress *progress);
+/* The options (TELL in options.def) that a restored run has otherwise than it was saved with, a
+ * line each, "lr 0.05 -> 0.02"; "" where there are none. The snapshot's. */
+const char *snapshot_changes(const Snapshot *snapshot);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What people read stops no run: the file begins anew beside the damaged one. */
@@ -98,22 +99,75 @@ void records_say(const Records *r, const char *format, ...)
     fclose(text);
     log_info("%s", line);
     if (r->log) {
-        fprintf(r->log, "%s\n", line);
+        log_text(r->log, "%s", line);
+        fputc('\n', r->log);
         fflush(r->log);
     }
     free(line);
 }
 
-Status records_options(const Records *r, const Options *options)
+/* The comments of the file as it is: what became of options before. */
+static const char *read_history(const char *path, Arena *arena)
+{
+    enum { LIMIT = 1 << 20 };
+    uint8_t *text;
+    size_t size;
+    const char *history = "";
+    if (file_missing(path) || file_read(path, LIMIT, &text, &size) != STATUS_OK)
+        return history;
+    for (const char *line = (const char *)text; *line;) {
+        size_t n = strcspn(line, "\n");
+        if (*line == '#')
+            history = arena_printf(arena, "%s%.*s\n", history, (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    free(text);
+    return history;
+}
+
+/* Adds a line, unless the history ends with it: a run that went on and saved nothing does so
+ * again. */
+static const char *add_history(const Records *r, const char *history, const char *line,
+                               Arena *arena)
+{
+    size_t n = strlen(history), m = strlen(line);
+    if (n >= m && strcmp(history + n - m, line) == 0)
+        return history;
+    log_text(r->log, "%.*s", (int)m - 1, line);
+    fputc('\n', r->log);
+    return arena_printf(arena, "%s%s", history, line);
+}
+
+/* The history with a line for each of the changes. */
+static const char *tell_changes(const Records *r, const char *path, int64_t step,
+                                const char *changes, Arena *arena)
+{
+    const char *history = read_history(path, arena);
+    char day[16];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(day, sizeof day, "%Y-%m-%d", localtime_r(&now, &parts));
+    while (*changes) {
+        int n = (int)strcspn(changes, "\n");
+        const char *line =
+            arena_printf(arena, "# %s step %lld: %.*s\n", day, (long long)step, n, changes);
+        history = add_history(r, history, line, arena);
+        changes += n + 1;
+    }
+    return history;
+}
+
+Status records_options(const Records *r, const Options *options, int64_t step, const char *changes)
 {
     if (!r->folder)
         return STATUS_OK;
     Arena arena = {0};
     char *path = file_join(r->folder, "options.txt");
+    const char *history = tell_changes(r, path, step, changes, &arena);
     FileOutput out;
     Status status = file_output_open(&out, path);
     if (status == STATUS_OK) {
-        fputs(options_dump(options, &arena), out.file);
+        fprintf(out.file, "%s%s", options_dump(options, &arena), history);
         status = file_output_close(&out);
     }
     free(path);

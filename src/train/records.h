@@ -23,7 +23,11 @@ void records_close(Records *records, Status status);
 /* A line on the terminal and in train.log. */
 void records_say(const Records *records, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-Status records_options(const Records *records, const Options *options);
+/* Writes options.txt anew. Its history, comments at its end, stays, and gets a line for each of the
+ * changes ("lr 0.05 -> 0.02\n", ...) with which the run went on at this step; train.log tells them,
+ * too. */
+Status records_options(const Records *records, const Options *options, int64_t step,
+                       const char *changes);
 Status records_epoch(const Records *records, const EpochRow *row);
 /* The reports of the last evaluation; class_names may be NULL. */
 Status records_reports(const Records *records, const Metrics *metrics, const ReportFacts *facts,

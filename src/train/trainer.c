@@ -464,7 +464,8 @@ static Status open_records(Trainer *t)
     TRY(init_from(t));
     TRY(keeper_open(&t->keeper, t->options, &t->run, t->train, t->steps, &t->at));
     TRY(records_open(&t->records, t->options->out, t->at.epoch));
-    return records_options(&t->records, t->options);
+    return records_options(&t->records, t->options, t->at.done,
+                           snapshot_changes(t->keeper.snapshot));
 }
 
 static Status open_state(Trainer *t)

@@ -1,7 +1,6 @@
 /* paco: trains and evaluates PaCo (arXiv 2107.12028). This file only finds the verb. */
 #include "base/log.h"
 #include "base/status.h"
-#include "options/suggest.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -13,40 +12,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-} verbs[] = {
-#define VERB(name, summary) {#name, verb_##name, summary},
-#include "verbs.def"
-#undef VERB
-};
-
-enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
-
 static int usage(FILE *file)
 {
     fprintf(file, "paco: Parametric Contrastive Learning on any accelerator\n\nusage: paco VERB "
                   "[options]\n\n");
-    for (int i = 0; i < VERB_COUNT; i++)
-        fprintf(file, "  %-9s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(file, "\n`paco VERB --help` explains a verb, `paco --version` says which program this "
+    for (const Verb *v = verbs; v->name; v++)
+        fprintf(file, "  %-10s %s\n", v->name, v->summary);
+    fprintf(file, "\n`paco help VERB` explains a verb, `paco --version` says which program this "
                   "is.\n");
     return file == stdout ? STATUS_OK : STATUS_USAGE;
 }
 
 static int unknown(const char *name)
 {
-    Suggest near = suggest_begin(name);
-    for (int i = 0; i < VERB_COUNT; i++)
-        suggest_try(&near, verbs[i].name);
-    if (near.best)
-        status_fail(STATUS_USAGE, "unknown verb '%.60s'. Did you mean %s?", name, near.best);
-    else
-        status_fail(STATUS_USAGE, "unknown verb '%.60s'. `paco help` lists them", name);
+    Status status = verb_unknown(name);
     log_error("%s", status_text());
-    return STATUS_USAGE;
+    return status;
 }
 
 /* Whether standard output is a pipe that was closed at its other end. Only what goes on then sees
@@ -91,10 +72,19 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
-static int run_verb(int verb, int argc, char **argv)
+static int help(const Verb *verb)
 {
-    char *help[] = {argv[0], "--help", NULL};
-    return asks_for_help(argc, argv) ? verbs[verb].run(2, help) : verbs[verb].run(argc, argv);
+    verb_help(verb, stdout);
+    return STATUS_OK;
+}
+
+/* `paco help VERB` is `paco VERB --help`. */
+static int help_on(const char *name)
+{
+    if (!name || name[0] == '-' || !strcmp(name, "help"))
+        return usage(stdout);
+    const Verb *verb = verb_find(name);
+    return verb ? help(verb) : unknown(name);
 }
 
 static int run(int argc, char **argv)
@@ -102,13 +92,13 @@ static int run(int argc, char **argv)
     if (argc < 2)
         return usage(stderr);
     if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-        return usage(stdout);
+        return help_on(argv[2]);
     if (!strcmp(argv[1], "--version"))
         return print_version();
-    for (int i = 0; i < VERB_COUNT; i++)
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            return run_verb(i, argc - 1, argv + 1);
-    return unknown(argv[1]);
+    const Verb *verb = verb_find(argv[1]);
+    if (!verb)
+        return unknown(argv[1]);
+    return asks_for_help(argc - 1, argv + 1) ? help(verb) : verb->run(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

@@ -20,22 +20,9 @@ typedef struct AugmentRequest {
     int n;
 } AugmentRequest;
 
-static const char USAGE[] =
+const char usage_augment[] =
     "usage: paco augment --image FILE --out SHEET.png [--recipe NAME] [options]\n\n"
-    "Draws the query view above the key view, as training sees them in as many epochs.\n\n"
-    "  --image FILE             a JPEG or PNG file\n"
-    "  --out SHEET.png          the sheet; a file that is there stays until the new one is whole\n"
-    "  --n N                    views of each kind [16]";
-
-static void help(void)
-{
-    options_help(stdout, OPTION_AUGMENT, USAGE);
-    printf("\nrecipes, of two views or one:");
-    const Recipe *recipe;
-    for (int i = 0; (recipe = recipe_at(i)); i++)
-        printf("%s%s", i % 6 ? " " : "\n  ", recipe->name);
-    printf("\n");
-}
+    "Draws the query view above the key view, as training sees them in as many epochs.";
 
 static Status read_count(const char *text, int *out)
 {
@@ -115,10 +102,7 @@ static Status run(int argc, char **argv, Options *options)
     argc--, argv++;
     TRY(take_own(&request, &argc, argv));
     TRY(options_parse(options, OPTION_AUGMENT, 0, argc, argv));
-    if (!options->help)
-        return augment(&request, options);
-    help();
-    return STATUS_OK;
+    return augment(&request, options);
 }
 
 int verb_augment(int argc, char **argv)

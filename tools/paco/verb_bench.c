@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char USAGE[] =
+const char usage_bench[] =
     "usage: paco bench step|eval [options]        one training step, or one batch of evaluation\n"
     "       paco bench op NAME SIZES...           one operator (conv, bn, pool, linear, paco, sgd, "
     "ema)\n"
@@ -59,8 +59,8 @@ static Status exchange_bench(int argc, char **argv)
 static Status model_bench(int argc, char **argv, Options *options)
 {
     bool evaluation = false;
-    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
-    return options->help ? STATUS_OK : bench_model(options, evaluation, stdout);
+    TRY(parse_step_or_eval(argc, argv, options, &evaluation));
+    return bench_model(options, evaluation, stdout);
 }
 
 /* `bench op NAME SIZES... [--options]`: the words up to the first option are the operator's. */

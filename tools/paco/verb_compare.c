@@ -7,13 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char USAGE[] =
+const char usage_compare[] =
     "usage: paco compare RUN RUN... [--format plain|csv|latex]\n\n"
     "Prints the final numbers of runs: a row for runs that differ in their seed alone, with mean\n"
     "and sample standard deviation, and the options in which rows differ. CSV has both as columns\n"
-    "of their own, unrounded; the LaTeX table needs the package booktabs.\n\n"
-    "  RUN                      a folder that `paco train --out` or `paco eval --out` wrote\n"
-    "  --format FORM            plain (the default), csv or latex\n";
+    "of their own, unrounded; the LaTeX table needs the package booktabs. RUN is a folder that\n"
+    "`paco train --out` or `paco eval --out` wrote.";
 
 typedef enum Form {
 #define X(name, word) FORM_##name,
@@ -85,10 +84,6 @@ int verb_compare(int argc, char **argv)
 {
     int count;
     Form form = FORM_plain;
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        fputs(USAGE, stdout);
-        return STATUS_OK;
-    }
     Status status = read_words(argc - 1, argv + 1, &count, &form);
     if (status == STATUS_OK)
         status = compare(count, argv + 1, form);

@@ -6,20 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] =
+const char usage_convert[] =
     "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--key NAME]\n"
-    "                    [--require-crc]\n"
-    "  FROM: PyTorch zip, legacy stream or tar, or safetensors\n"
-    "  --format NAME  of TO; without it safetensors where TO ends in .safetensors, else zip\n"
-    "                 zip          everything, for PyTorch 1.6 and later (weights_only=True takes "
-    "it)\n"
-    "                 legacy       everything, for PyTorch before 1.6\n"
-    "                 safetensors  the state dict, and the scalars beside it as texts: no "
-    "optimizer,\n"
-    "                              so a run cannot be resumed from it\n"
-    "  --bare         only the query encoder's backbone and the classifier, as a plain ResNet\n"
-    "  --key NAME     with --bare, which of several networks in FROM\n"
-    "  --require-crc  refuse a zip that was written without CRCs\n";
+    "                    [--require-crc]\n\n"
+    "FROM is a PyTorch zip, legacy stream or tar, or safetensors.";
 
 int verb_convert(int argc, char **argv)
 {
@@ -28,10 +18,6 @@ int verb_convert(int argc, char **argv)
     int paths = 0;
     bool named = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return STATUS_OK;
-        }
         if (strcmp(argv[i], "--bare") == 0) {
             options.bare = true;
         } else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc) {

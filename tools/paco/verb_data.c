@@ -5,8 +5,11 @@
 
 #include <string.h>
 
-static const char USAGE[] =
-    "usage: paco data check --train-list FILE --test-list FILE --data FOLDER [options]";
+const char usage_data[] =
+    "usage: paco data check --train-list FILE --test-list FILE --data FOLDER [options]\n\n"
+    "Looks for missing and unreadable files, duplicates, conflicting labels, and images of the "
+    "test set among those of the\n"
+    "training set, before a run depends on them.";
 
 static Status check(const Options *o)
 {
@@ -21,15 +24,11 @@ static Status check(const Options *o)
 static Status run(int argc, char **argv, Options *options)
 {
     const char *action = argc > 1 ? argv[1] : "";
-    bool help = strcmp(action, "--help") == 0 || strcmp(action, "-h") == 0;
-    if (!help && strcmp(action, "check") != 0)
+    if (strcmp(action, "check") != 0)
         return status_fail(STATUS_USAGE,
                            "data: unknown action '%s'. The only one is `paco data check`", action);
-    TRY(options_parse(options, OPTION_DATA, 0, argc - 1 - !help, argv + 1 + !help));
-    if (!options->help)
-        return check(options);
-    options_help(stdout, OPTION_DATA, USAGE);
-    return STATUS_OK;
+    TRY(options_parse(options, OPTION_DATA, 0, argc - 2, argv + 2));
+    return check(options);
 }
 
 int verb_data(int argc, char **argv)

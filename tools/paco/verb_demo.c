@@ -6,21 +6,16 @@
 
 #include <string.h>
 
-static const char HELP[] =
+const char usage_demo[] =
     "usage: paco demo [--device D] [--epochs N]\n\n"
     "Trains ResNet-20 twice on the data set `synthetic` (procedural images of 10 classes, 500 "
     "images of the largest and\n"
     "5 of the smallest, made in memory): once with PaCo, once with cross-entropy, with the same "
     "views, batches and\n"
-    "learning rates; then compares their accuracies on a balanced test set.\n";
+    "learning rates; then compares their accuracies on a balanced test set.";
 
 int verb_demo(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-            fputs(HELP, stdout);
-            return STATUS_OK;
-        }
     Status status = demo_run(argc - 1, argv + 1, stdout);
     if (status != STATUS_OK)
         log_error("%s", status_text());

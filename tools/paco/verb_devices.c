@@ -8,15 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
+const char usage_devices[] =
+    "usage: paco devices\n\n"
+    "Lists every backend and device under the name that --device takes, and why one is missing; "
+    "those on paper are for\n"
+    "`paco plan`. `--device ref`, the float64 reference, is always there. Behind them: the engines "
+    "(MPI) that can start\n"
+    "several processes, `paco train --nproc`.";
+
 int verb_devices(int argc, char **argv)
 {
-    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        puts("usage: paco devices\n\nLists every backend and device under the name that --device "
-             "takes, and why one is missing;\nthose on paper are for `paco plan`. `--device ref`, "
-             "the float64 reference, is always there. Behind them:\nthe engines (MPI) that can "
-             "start several processes, `paco train --nproc`.");
-        return STATUS_OK;
-    }
     if (argc > 1) {
         log_error("devices: unexpected argument '%s'. `paco devices --help` explains", argv[1]);
         return STATUS_USAGE;

@@ -4,7 +4,7 @@
 #include "train/stop.h"
 #include "verbs.h"
 
-static const char USAGE[] =
+const char usage_eval[] =
     "usage: paco eval --checkpoint FILE --list FILE --data FOLDER [--train-list FILE] [options]\n\n"
     "Evaluates a checkpoint of this program, of the published code, or of a plain ResNet "
     "(torchvision's names; CIFAR\n"
@@ -41,8 +41,6 @@ int verb_eval(int argc, char **argv)
     Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
     if (status != STATUS_OK)
         log_error("%s", status_text());
-    else if (options.help)
-        options_help(stdout, OPTION_EVAL, USAGE);
     else
         status = options.nproc > 1 ? launch_processes(&options, argc, argv)
                                    : evaluate_together(&options);

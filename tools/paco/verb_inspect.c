@@ -7,16 +7,16 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-static const char usage[] =
-    "usage: paco inspect FILE [--key NAME] [--arch NAME] [--quiet]\n"
-    "                    [--require-crc] [--strict-finite]\n"
-    "  prints format, architecture, differences from it, and every tensor with type, shape, norm\n"
-    "  --key NAME       which of several networks in the file\n"
-    "  --arch NAME      compare with this architecture instead of the one detected\n"
-    "  --quiet          no list of tensors\n"
-    "  --require-crc    refuse a zip that was written without CRCs\n"
-    "  --strict-finite  a NaN or infinity is an error (exit code 6)\n";
+const char usage_inspect[] =
+    "usage: paco inspect FILE [--key NAME] [--arch NAME] [--quiet] [--require-crc] "
+    "[--strict-finite]\n"
+    "       paco inspect FOLDER [--require-crc]\n\n"
+    "Prints format, architecture, differences from it, and every tensor with type, shape, norm. "
+    "Of a run's folder, or any\n"
+    "with checkpoints, a table of them: epochs, sizes, networks, the newest, the best, and the "
+    "options.";
 
 static Status find_arch(const char *name, const Arch **arch)
 {
@@ -31,15 +31,23 @@ static Status find_arch(const char *name, const Arch **arch)
                        near.best ? near.best : "");
 }
 
+static Status inspect(const char *path, const InspectOptions *options)
+{
+    struct stat s;
+    if (stat(path, &s) != 0 || !S_ISDIR(s.st_mode))
+        return inspect_file(path, options, stdout);
+    if (options->key || options->arch || options->strict_finite)
+        return status_fail(STATUS_IO,
+                           "%s: is a folder: --key, --arch and --strict-finite are for one file",
+                           path);
+    return inspect_folder(path, options, stdout);
+}
+
 int verb_inspect(int argc, char **argv)
 {
     InspectOptions options = {0};
     const char *path = NULL, *arch = NULL;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return STATUS_OK;
-        }
         if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc) {
             arch = argv[++i];
         } else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc) {
@@ -58,12 +66,12 @@ int verb_inspect(int argc, char **argv)
         }
     }
     if (!path) {
-        log_error("inspect: no FILE given. `paco inspect --help` explains");
+        log_error("inspect: no FILE or FOLDER given. `paco inspect --help` explains");
         return STATUS_USAGE;
     }
     Status status = arch ? find_arch(arch, &options.arch) : STATUS_OK;
     if (status == STATUS_OK)
-        status = inspect_file(path, &options, stdout);
+        status = inspect(path, &options);
     if (status != STATUS_OK)
         log_error("%s", status_text());
     return (int)status;

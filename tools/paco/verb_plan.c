@@ -11,19 +11,16 @@
 static const char STAGES[] = PLAN_STAGE_LIST(X);
 #undef X
 
-/* The help begins with the stages. */
-static const char USAGE[] =
-    "usage: paco plan step|eval [--dump %s] [options]\n\n"
+const char usage_plan[] =
+    "usage: paco plan step|eval [--dump STAGE] [options]\n"
+    "       paco plan step --processes P [--nodes N] [options]\n\n"
     "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every "
     "slab and where its\n"
     "peak is; --dump prints one stage of compilation instead. --device cuda:h100 plans for "
     "a GPU that is not there and\n"
-    "predicts times of each kind of step (needs the CUDA module and cuDNN, no driver).\n\n"
-    "Ranks over processes: --processes P [--nodes N] predicts how long a step takes, and on how many nodes more "
-    "it pays:\n"
-    "  --bandwidth G  Gbit/s between nodes (default: 10), --latency U microseconds of a message (default: 20)\n"
-    "  --rank-ms T    a rank's step, as `paco bench step --ranks 1` measures it; devices on paper predict it\n"
-    "  --svg FILE     a picture of it";
+    "predicts times of each kind of step (needs the CUDA module and cuDNN, no driver). --processes "
+    "predicts how long\n"
+    "a step of ranks over processes takes.";
 
 /* The stage of this word; PLAN_STAGE_NONE for any other. */
 static PlanStage find_stage(const char *text)
@@ -115,11 +112,7 @@ static Status run(int argc, char **argv, Options *options)
     bool evaluation = false, spread = false;
     SpreadRequest request = {.bandwidth = 10, .latency = 20};
     TRY(take_request(&argc, argv, &request, &spread));
-    char usage[sizeof USAGE + sizeof STAGES];
-    snprintf(usage, sizeof usage, USAGE, STAGES + 1);
-    TRY(parse_step_or_eval(argc, argv, usage, options, &evaluation));
-    if (options->help)
-        return STATUS_OK;
+    TRY(parse_step_or_eval(argc, argv, options, &evaluation));
     if (spread && evaluation)
         return status_fail(STATUS_USAGE, "plan: --processes: only of a step");
     return spread ? bench_spread(options, &request, stdout) : bench_plan(options, evaluation, stage);

@@ -5,7 +5,7 @@
 
 #include <limits.h>
 
-static const char USAGE[] =
+const char usage_predict[] =
     "usage: paco predict --checkpoint FILE [--class-names FILE] [options] PATH...\n\n"
     "The five most probable classes of images without labels: of files, and of all images in and "
     "below folders.\n"
@@ -18,10 +18,6 @@ static const char USAGE[] =
 static Status predict(int argc, char **argv, Options *options)
 {
     TRY(options_parse(options, OPTION_PREDICT, INT_MAX, argc - 1, argv + 1));
-    if (options->help) {
-        options_help(stdout, OPTION_PREDICT, USAGE);
-        return STATUS_OK;
-    }
     stop_listen();
     return predict_images(options, stdout);
 }

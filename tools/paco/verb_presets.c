@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+const char usage_presets[] =
+    "usage: paco presets [NAME]\n\nLists the published recipes, or all values of one.";
+
 int verb_presets(int argc, char **argv)
 {
     Status status = STATUS_OK;
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        printf("usage: paco presets [NAME]\nLists the published recipes, or all values of one.\n");
-    else if (argc == 1)
+    if (argc == 1)
         presets_print(stdout);
     else if (argc == 2 && argv[1][0] != '-')
         status = preset_print(argv[1], stdout);

@@ -9,14 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char USAGE[] =
+const char usage_report[] =
     "usage: paco report RUN [RUN...] [--out FILE.html]\n\n"
     "Writes one page with everything in it: curves, accuracy against class size, confusion,\n"
     "reliability, what the network saw, images of the worst classes, time, protocol and options.\n"
     "Of several runs it compares the final numbers, with mean and standard deviation over those\n"
-    "that differ in their seed alone, and lays the curves over each other.\n\n"
-    "  RUN                      a folder that `paco train --out` or `paco eval --out` wrote\n"
-    "  --out FILE.html          else report.html in the folder of the run; of several here\n";
+    "that differ in their seed alone, and lays the curves over each other. RUN is a folder that\n"
+    "`paco train --out` or `paco eval --out` wrote.";
 
 /* Takes --out from the words; the others are folders, moved to the front. */
 static Status read_words(int argc, char **argv, int *count, const char **out)
@@ -58,10 +57,6 @@ int verb_report(int argc, char **argv)
 {
     int count;
     const char *out = NULL;
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        fputs(USAGE, stdout);
-        return STATUS_OK;
-    }
     Status status = read_words(argc - 1, argv + 1, &count, &out);
     if (status == STATUS_OK)
         status = report(count, argv + 1, out);

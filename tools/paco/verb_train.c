@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char usage_train[] =
+    "usage: paco train [--preset NAME] [--config FILE] [options]\n\n"
+    "Trains a network; --out FOLDER gets checkpoints and reports, and --resume auto goes on with "
+    "what is there.";
+
 static void print_result(const TrainResult *r)
 {
     printf("trained in %.0f s", r->seconds);
@@ -36,15 +41,6 @@ int verb_train(int argc, char **argv)
     TrainResult result;
     Comm *comm = NULL;
     Status status = options_parse(&options, OPTION_TRAIN, 0, argc - 1, argv + 1);
-    if (status == STATUS_OK && options.help) {
-        options_help(stdout, OPTION_TRAIN, "usage: paco train [--preset NAME] [options]");
-        options_free(&options);
-        return 0;
-    }
-    if (status == STATUS_OK && options.restarts && (options.nproc < 2 || !options.out))
-        status = status_fail(
-            STATUS_USAGE, "--restarts: needs --nproc, which starts again, and --out, whose newest "
-                          "checkpoint that goes on from");
     if (status == STATUS_OK && options.nproc > 1) {
         status = options_check_share(&options, options.nproc);
         if (status == STATUS_OK) {

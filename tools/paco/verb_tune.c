@@ -2,7 +2,7 @@
 #include "measure/tune.h"
 #include "verbs.h"
 
-static const char USAGE[] =
+const char usage_tune[] =
     "usage: paco tune step|eval [options]\n\n"
     "Times every algorithm that could run each convolution and matrix "
     "product of a model's training step or evaluation\n"
@@ -15,8 +15,8 @@ static const char USAGE[] =
 static Status run(int argc, char **argv, Options *options)
 {
     bool evaluation = false;
-    TRY(parse_step_or_eval(argc, argv, USAGE, options, &evaluation));
-    return options->help ? STATUS_OK : tune_model(options, evaluation, stdout);
+    TRY(parse_step_or_eval(argc, argv, options, &evaluation));
+    return tune_model(options, evaluation, stdout);
 }
 
 int verb_tune(int argc, char **argv)

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char HELP[] =
-    "usage: paco verify [--device D] [--kernels cpu|gpu] [--amp A] [--math M] [--steps N] "
-    "[--no-fuse]\n"
-    "                   [--verbose] [NAME|FILE...]\n"
+const char usage_verify[] =
+    "usage: paco verify [options] [NAME|FILE...]\n"
     "       paco verify [--image PHOTO] image/NAME|FOLDER\n"
     "       paco verify --list\n\n"
     "Runs the configuration of each golden file (made with PyTorch) on device D and compares "
@@ -19,29 +17,24 @@ static const char HELP[] =
     "One line per file: PASS or FAIL, and each category's worst figure against its bound. "
     "Without a name it\n"
     "compares a short standard set. Golden files have names, as step/resnet20; a file's path "
-    "serves as well.\n"
-    "  --list        the names that there are; * marks the standard set\n"
-    "  --device D    ref, ref32, opencl, opencl:N or auto (default: auto)\n"
-    "  --kernels K   force the kernels of CPUs or GPUs\n"
-    "  --amp A       fp32, fp16 or bf16 instead of the file's own format. A float32 file's bounds are "
-    "float32's:\n"
-    "                a run in 16 bits is outside of them, and the line says by how much\n"
-    "  --math M      strict or tf32 (CUDA; likewise outside of a float32 file's bounds)\n"
-    "  --steps N     compare the first N steps only\n"
-    "  --no-fuse     without fused operators\n"
-    "  --verbose     name the worst tensor of each category\n\n"
+    "serves as well.\n\n"
     "image/NAME (in a source tree), or a FOLDER with a cases.json, holds image operations and "
     "what Pillow\n"
     "made of them: compared pixel by pixel, on the processor, whatever the device. The photograph "
     "is NAME in\n"
-    "data/photos beside the golden files, or\n"
-    "  --image PHOTO that file\n";
+    "data/photos beside the golden files, or that of --image.";
 
 #define PEER_TIMEOUT 30.0 /* seconds: comm/watch.h */
 
 static int usage_error(const char *what)
 {
     log_error("verify: %s. `paco verify --help` lists the options", what);
+    return STATUS_USAGE;
+}
+
+static int unknown_option(const char *word)
+{
+    log_error("verify: %.60s: unknown option. `paco verify --help` lists the options", word);
     return STATUS_USAGE;
 }
 
@@ -153,10 +146,6 @@ int verb_verify(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         const struct ValueOption *option;
-        if (!strcmp(a, "--help")) {
-            fputs(HELP, stdout);
-            return 0;
-        }
         if (!strcmp(a, "--verbose"))
             options.golden.verbose = true;
         else if (!strcmp(a, "--no-fuse"))
@@ -168,7 +157,7 @@ int verb_verify(int argc, char **argv)
             if (take_value(&options, option, value) != STATUS_OK)
                 return STATUS_USAGE;
         } else if (a[0] == '-')
-            return usage_error("unknown option");
+            return unknown_option(a);
         else
             options.names[options.count++] = a;
     }

@@ -9,14 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *options,
-                          bool *evaluation)
+Status parse_step_or_eval(int argc, char **argv, Options *options, bool *evaluation)
 {
     TRY(options_parse(options, OPTION_BENCH, 1, argc - 1, argv + 1));
-    if (options->help) {
-        options_help(stdout, OPTION_BENCH, usage);
-        return STATUS_OK;
-    }
     bool bench = strcmp(argv[0], "bench") == 0;
     const char *choices = bench ? "step, eval, op, image or checkpoint" : "step or eval";
     if (!options->word_count)
@@ -40,12 +35,12 @@ int run_with_options(OptionsVerb *run, int argc, char **argv)
 
 /* ------------------------------------------------------------------------------------ --nproc */
 
-/* The words without `--nproc N` and `--restarts K`; with `again` those of a restart, which goes on
- * from the newest checkpoint whatever the first start went on from. Owned by the caller, like the
- * list. */
+/* The words without `--nproc N` and `--restarts K`, at the end that this is one process, whatever
+ * --config says; with `again` those of a restart, which goes on from the newest checkpoint whatever
+ * the first start went on from. Owned by the caller, like the list. */
 static char **words_of_process(int argc, char **argv, bool again)
 {
-    char **words = mem_zero((size_t)argc + 3, sizeof *words);
+    char **words = mem_zero((size_t)argc + 5, sizeof *words);
     int n = 0;
     for (int i = 0; i < argc; i++) {
         const char *name = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : "";
@@ -56,6 +51,9 @@ static char **words_of_process(int argc, char **argv, bool again)
         if (!launch && !resume)
             words[n++] = argv[i];
     }
+    words[n++] = "--nproc=1";
+    if (!strcmp(argv[1], "train"))
+        words[n++] = "--restarts=0";
     if (again) {
         words[n++] = "--resume";
         words[n++] = "auto";

@@ -1,13 +1,39 @@
-/* The verbs of the command line. Each gets its own name as argv[0] and returns the exit code. */
+/* The verbs of the command line. Each gets its own name as argv[0] and returns the exit code. main
+ * answers --help for all of them. */
 #ifndef PACO_TOOLS_VERBS_H
 #define PACO_TOOLS_VERBS_H
 
 #include "options/options.h"
 
+/* A row of verbs.def. */
+typedef struct Verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    OptionVerb set;      /* 0: none */
+    const char *words, *summary, *usage;
+} Verb;
+
+extern const Verb verbs[]; /* name NULL behind the last */
+/* The verb called so, or NULL. */
+const Verb *verb_find(const char *name);
+/* STATUS_USAGE with the nearest one. */
+Status verb_unknown(const char *name);
+
+typedef struct OwnOption {
+    const char *verb, *name, *values, *help;
+} OwnOption;
+
+extern const OwnOption own_options[]; /* name NULL behind the last */
+
+/* `paco VERB --help`. */
+void verb_help(const Verb *verb, FILE *out);
+/* Words of the columns `words` and `values`: those separated by |, or the list that <NAME> stands
+ * for; owned by the arena. NULL where it is another placeholder, or "". */
+const char *verb_words(const char *column, Arena *arena);
+
 /* For verbs that work on a model's training step or evaluation: parses `step|eval [options]` with
- * the options of bench. After --help, options->help is set and the help printed. */
-Status parse_step_or_eval(int argc, char **argv, const char *usage, Options *options,
-                          bool *evaluation);
+ * the options of bench. */
+Status parse_step_or_eval(int argc, char **argv, Options *options, bool *evaluation);
 
 /* The body of a verb, which fills the options; the error is printed and the exit code returned
  * here. */
@@ -22,9 +48,12 @@ Status launch_processes(const Options *options, int argc, char **argv);
 const char *version_text(void);
 /* Prints version, commit and backends; the exit code. */
 int print_version(void);
+/* "0.1.0" */
+const char *program_version(void);
 
-#define VERB(name, summary) int verb_##name(int argc, char **argv);
+#define VERB(name, set, words, summary)     \
+    extern const char usage_##name[];       \
+    int verb_##name(int argc, char **argv);
 #include "verbs.def"
-#undef VERB
 
 #endif

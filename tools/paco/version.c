@@ -11,6 +11,11 @@ const char *version_text(void)
     return PACO_VERSION " (commit " PACO_COMMIT ")";
 }
 
+const char *program_version(void)
+{
+    return PACO_VERSION;
+}
+
 int print_version(void)
 {
     printf("paco %s\n", version_text());

@@ -1,0 +1,18 @@
+# Writes man pages and completions, as the program prints them: cmake -DPACO=PROGRAM -DVERBS=FILE -DOUT=FOLDER -P pages.cmake
+function(page file)
+  execute_process(COMMAND ${PACO} ${ARGN} OUTPUT_FILE ${OUT}/${file} RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "${PACO} ${ARGN}: ${failed}")
+  endif()
+endfunction()
+
+file(MAKE_DIRECTORY ${OUT}/man)
+page(man/paco.1 man)
+file(STRINGS ${VERBS} rows REGEX "^VERB\\(")
+foreach(row IN LISTS rows)
+  string(REGEX REPLACE "^VERB\\(([a-z]+),.*" "\\1" verb "${row}")
+  page(man/paco-${verb}.1 man ${verb})
+endforeach()
+page(paco.bash completion bash)
+page(paco.zsh completion zsh)
+page(paco.fish completion fish)
