@@ -199,6 +199,59 @@ counted() {
 }
 
 # Not a number: every process knows, process 0 says so.
+process() { # RANK: its number, of the job that `plain` started
+    local p
+    for p in $(pgrep -f -- "--out $folder/plain"); do
+        tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -qE "^(OMPI_COMM_WORLD_RANK|PMI_RANK)=$1$" &&
+            [ "$(cat "/proc/$p/comm" 2>/dev/null)" = paco ] && echo "$p" && return
+    done
+}
+
+# plain SIGNAL RANK: a process of a job without --nproc dies or hangs: no other is left soon, though mpirun takes its time,
+# and the folder goes on. Exit codes are the engine's.
+plain() {
+    local i code
+    rm -rf "$folder/plain"
+    "mpirun.$engine" -n 2 "$paco" train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --save-steps 5 --ranks 2 \
+        --device ref --peer-timeout 3 --out "$folder/plain" >"$folder/stdout" 2>"$folder/stderr" &
+    local job=$!
+    for ((i = 0; i < 300; i++)); do
+        compgen -G "$folder/plain/step-*" >/dev/null && break
+        sleep 0.1
+    done
+    kill -"$1" "$(process "$2")" || fail "$engine: the job does not begin"
+    for ((i = 0; i < 100; i++)); do
+        kill -0 $job 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -9 $job 2>/dev/null && fail "$engine: $1 to process $2: mpirun hangs"
+    wait $job
+    code=$?
+    [ $code != 0 ] || fail "$engine: $1 to process $2: exit 0"
+    sleep 0.3
+    pgrep -f -- "--out $folder/plain" >/dev/null && { fail "$engine: $1 to process $2: a process is left"; pkill -9 -f -- "--out $folder/plain"; }
+    "$paco" train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --ranks 2 --device ref --out "$folder/plain" \
+        --resume auto --stop-after 1 >"$folder/stdout" 2>"$folder/stderr"
+    [ $? = 75 ] || { fail "$engine: after $1 to process $2 the folder does not go on"; cat "$folder/stderr"; }
+}
+
+# Every golden file of ranks with every number of processes, on both devices; and 20 steps whose tensors are one process's.
+all_of_them() {
+    local device processes amp
+    for device in ref opencl; do
+        for processes in 2 4; do
+            golden $processes $device step/resnet32_4ranks
+        done
+        golden 2 $device step/resnet50_2ranks
+        golden 2 $device step/resnet20_sharp
+        for amp in fp32 bf16; do
+            same_bits 4 8 --device $device --amp $amp --epochs 4
+            same_bits 6 12 --device $device --amp $amp --epochs 5
+            same_bits 12 24 --device $device --amp $amp --epochs 10
+        done
+    done
+}
+
 lost() {
     train "$folder/lost" 2 --ranks 2 --lr 1000 --wd 10 --warmup 0 --eval-every 0 --epochs 3
     refused 6 'the loss is not a number'
@@ -213,6 +266,8 @@ for engine in "${engines[@]}"; do
         refusals
         break
     fi
+    plain KILL 1
+    plain STOP 1
     if [ "$engine" = "${engines[0]}" ] || [ -n "${PACO_FULL:-}" ]; then
         same_bits 4 8
         evaluates
@@ -222,6 +277,7 @@ for engine in "${engines[@]}"; do
         golden 2 opencl step/resnet32_4ranks_fp16 # one decision of all ranks
         same_bits 6 12 --device ref --amp bf16
         same_on_hosts 12 4 2
+        [ -z "${PACO_FULL:-}" ] || { plain KILL 0; plain STOP 0; all_of_them; }
         [ -z "${PACO_FULL:-}" ] || { same_on_hosts 6 6 2; same_on_hosts 6 6 3; same_on_hosts 12 6 4; }
         resumes
         fast
