@@ -118,7 +118,7 @@ same_bits 4 8 "2 4"
 same_bits 6 12 2 --amp bf16
 without
 others_wait="process 1 on .* is lost: .* waiting for the others, (sum of gradients|all-gather of keys), at step [0-9]"
-in_collective="process [01] of 2: a peer is lost: NCCL: (sum of gradients|all-gather of keys):"
+in_collective="process [01] of 2 on [^ ]+: a peer is lost: NCCL: (sum of gradients|all-gather of keys):"
 trouble die:1:7 12 "$others_wait"
 trouble stop:1:7 16 "$others_wait"
 trouble error:1:7 16 "$in_collective unhandled system error: an error that was wished for"

@@ -171,17 +171,19 @@ void comm_list(void *file)
 /* What moves bytes fails before the signs of life tell who is lost. */
 _Noreturn void comm_lost(Comm *c, const char *why)
 {
+    char text[256];
+    snprintf(text, sizeof text, "a peer is lost: %s", why);
     nanosleep(&(struct timespec){.tv_sec = 2}, NULL); /* which they soon do, and end this process */
     if (c->watch)
-        watch_die(c->watch, why);
-    fprintf(stderr, "paco: error: process %d of %d: a peer is lost: %s\n", c->index, c->count, why);
+        watch_die(c->watch, text);
+    fprintf(stderr, "paco: error: process %d of %d: %s\n", c->index, c->count, text);
     c->engine->abort(STATUS_PEER);
     _exit(STATUS_PEER);
 }
 
 static _Noreturn void lost(Comm *c)
 {
-    comm_lost(c, "a peer is lost: MPI cannot reach it");
+    comm_lost(c, "MPI cannot reach it");
 }
 
 static int begun(Comm *c, int transfer)

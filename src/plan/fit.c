@@ -21,17 +21,16 @@ static int64_t batch_of(const Graph *graph, bool *training)
     return *training ? batch : of_evaluation;
 }
 
-/* The largest value of those that grow with the batch, or of the others, packed weights and scratch
- * among them. */
+/* The largest value of those that grow with the batch, or of the others. */
 static const PlanValue *largest_value(const Plan *plan, bool growing)
 {
     const PlanValue *most = &plan->values[plan->state];
     for (int i = 0; i < plan->values_count; i++) {
         const PlanValue *v = &plan->values[i];
         Role role = v->value->role;
-        bool grows = role == ROLE_ACTIVATION || role == ROLE_INPUT;
         bool shared = slab_of(role) == SLAB_ACTIVATION; /* and nowhere, where no step names it */
-        if (grows == growing && (!shared || v->first >= 0) && v->bytes > most->bytes)
+        if ((shared || role == ROLE_INPUT) == growing && (!shared || v->first >= 0) &&
+            v->bytes > most->bytes)
             most = v;
     }
     return most;
