@@ -272,7 +272,7 @@ Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **
 {
     Words words = {argc, argv, 0};
     const char *first[FIRST_COUNT] = {NULL};
-    OptionConfig config = {NULL};
+    OptionConfig config = {0};
     int preset_ranks = 1;
     options_init(o);
     o->words = arena_alloc(&o->arena, ((size_t)argc + 1) * sizeof *o->words);
