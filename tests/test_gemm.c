@@ -370,7 +370,7 @@ static int bench(void)
                      .refs_count = 4,
                      .refs = {o[0].ref, o[1].ref, o[2].ref},
                      .name = "bench",
-                     .gemm = {M, N, K, ta ? M : K, tb ? K : N, N, ta, tb, 1, 0}};
+                     .gemm = {M, N, K, ta ? M : K, tb ? K : N, N, ta, tb, 1, 0, DTYPE_F32, MATH_STRICT}};
         double seconds = step_time(&device, &step, 11), flops = 2.0 * M * N * K;
         printf("%-26s %5d x %5d x %5d  %7.1f GFLOP/s %8.3f ms  %s\n", sizes[i].what, M, N, K,
                flops / seconds * 1e-9, seconds * 1e3, step.algorithm);
