@@ -126,7 +126,7 @@ prediction() {
                 --bandwidth "$(awk "BEGIN { print $mbit / 1000 }")" 2>/dev/null | awk -v mbit=$mbit -v seconds="$seconds" \
                 -v sums="$sums" -v steps=$((4 * steps / processes)) 'NR == 3 {
                 split(sums, measured, " ")
-                step = 1000 * seconds / steps, sum = 1000 * measured[1] / steps
+                step = 1000 * seconds / steps; sum = 1000 * measured[1] / steps
                 printf "%4d Mbit/s, %d processes: exchange %7.1f ms predicted %7.1f (ratio %.2f), step %7.1f ms predicted %7.1f (ratio %.2f), hidden %d %%\n",
                     mbit, $2, sum, $5, sum / $5, step, $4, step / $4, measured[2]
             }'
