@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "comm/watch.h"
-#include "data/sampler.h"
 #include "state/weights.h"
 #include "train/replicas.h"
 #include "train/stop.h"
@@ -19,51 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EVAL_BATCH = 100, SMALL_VIEW = 32 };
+enum { EVAL_BATCH = 100 };
 
 /* ------------------------------------------------------------------------------------ opening */
-
-/* Photographs in crops of 32 pixels train, but nothing that anybody wants: whoever does has said
- * so. */
-static Status refuse_photographs(const Trainer *t)
-{
-    Options *o = t->options;
-    char name[256];
-    Image first;
-    bool meant = o->given[OPTION_ID_recipe] || o->given[OPTION_ID_size] || o->preset;
-    if (meant || !t->train->encoded || t->views.size > 2 * SMALL_VIEW)
-        return STATUS_OK;
-    TRY(dataset_fetch(t->train, 0, &first));
-    int width = first.width, height = first.height;
-    image_free(&first);
-    if (width <= 2 * SMALL_VIEW || height <= 2 * SMALL_VIEW)
-        return STATUS_OK;
-    return status_fail(
-        STATUS_USAGE,
-        "--recipe: the images are photographs (%s: %d x %d pixels), and %s would see %d x %d of "
-        "them. --arch resnet50 sees 224; --size %d says that this is meant",
-        dataset_name(t->train, 0, name, sizeof name), width, height,
-        options_word(o, OPTION_ID_arch), t->views.size, t->views.size, t->views.size);
-}
-
-static Status open_data(Trainer *t)
-{
-    options_default_recipe(t->options);
-    TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test));
-    /* Evaluation comes late: what it cannot read should be known before. */
-    if (t->test && t->options->on_corrupt != CORRUPT_SKIP)
-        TRY(dataset_look_all(t->test));
-    int ranks = t->options->ranks;
-    t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
-    if (t->steps == 0)
-        return status_fail(STATUS_USAGE,
-                           "--batch: larger than the data (%d vs %lld training images)",
-                           t->options->batch, (long long)t->train->count);
-    t->recipe = options_recipe(t->options, &t->views);
-    TRY(refuse_photographs(t));
-    t->schedule = schedule_of(t->options);
-    return STATUS_OK;
-}
 
 /* A run that stopped between an epoch's last step and its evaluation goes on loading with the next
  * epoch. */
@@ -482,7 +439,7 @@ static Status open_state(Trainer *t)
 
 static Status run_all(Trainer *t)
 {
-    TRY(comm_status(t->comm, open_data(t)));
+    TRY(comm_status(t->comm, trainer_open_data(t)));
     TRY(replicas_agree(t->comm, t->options, "training data", t->train));
     TRY(comm_status(t->comm, open_model(t)));
     TRY(open_state(t));

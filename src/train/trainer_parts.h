@@ -48,6 +48,9 @@ static inline bool trainer_speaks(const Trainer *t)
     return comm_index(t->comm) == 0;
 }
 
+/* ---- trainer_data.c: images, views and schedule. STATUS_USAGE where they do not fit the options. */
+Status trainer_open_data(Trainer *t);
+
 /* ---- trainer_log.c: what a run says, on the terminal and in train.log: process 0 does */
 
 /* What is trained, on what, and where it goes on from. */

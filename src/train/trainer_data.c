@@ -1,0 +1,49 @@
+/* The data of a run: opened, counted, and looked at before hours depend on them. */
+#include "train/trainer_parts.h"
+
+#include "data/sampler.h"
+
+enum { SMALL_VIEW = 32 };
+
+/* Photographs in crops of 32 pixels train, but nothing that anybody wants: whoever does has said
+ * so. */
+static Status refuse_photographs(const Trainer *t)
+{
+    Options *o = t->options;
+    char name[256];
+    Image first;
+    bool meant = o->given[OPTION_ID_recipe] || o->given[OPTION_ID_size] || o->preset;
+    if (meant || !t->train->encoded || t->views.size > 2 * SMALL_VIEW)
+        return STATUS_OK;
+    if (dataset_fetch(t->train, 0, &first) != STATUS_OK)
+        return STATUS_OK; /* told, or passed over, when its turn comes */
+    int width = first.width, height = first.height;
+    image_free(&first);
+    if (width <= 2 * SMALL_VIEW || height <= 2 * SMALL_VIEW)
+        return STATUS_OK;
+    return status_fail(
+        STATUS_USAGE,
+        "--recipe: the images are photographs (%s: %d x %d pixels), and %s would see %d x %d of "
+        "them. --arch resnet50 sees 224; --size %d says that this is meant",
+        dataset_name(t->train, 0, name, sizeof name), width, height,
+        options_word(o, OPTION_ID_arch), t->views.size, t->views.size, t->views.size);
+}
+
+Status trainer_open_data(Trainer *t)
+{
+    options_default_recipe(t->options);
+    TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test));
+    /* Evaluation comes late: what it cannot read should be known before. */
+    if (t->test && t->options->on_corrupt != CORRUPT_SKIP)
+        TRY(dataset_look_all(t->test));
+    int ranks = t->options->ranks;
+    t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
+    if (t->steps == 0)
+        return status_fail(STATUS_USAGE,
+                           "--batch: larger than the data (%d vs %lld training images)",
+                           t->options->batch, (long long)t->train->count);
+    t->recipe = options_recipe(t->options, &t->views);
+    TRY(refuse_photographs(t));
+    t->schedule = schedule_of(t->options);
+    return STATUS_OK;
+}
