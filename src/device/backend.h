@@ -196,11 +196,13 @@ typedef struct DeviceInfo {
     char why[256];           /* not empty: the device cannot be used, and why */
 } DeviceInfo;
 
-/* Bytes that a plan can have there, as far as is known. Where it may fill the device, a part stays for
- * what comes later: kernels that libraries load when they are first used, graphs, writes that wait. */
+/* Bytes that a plan can have there, as far as is known. Where it may fill the device, a part stays
+ * for what comes later: kernels that libraries load when they are first used, graphs, writes that
+ * wait. */
 static inline uint64_t device_room(const DeviceInfo *info)
 {
-    uint64_t room = info->free_memory ? info->free_memory : info->memory, most = (uint64_t)512 << 20;
+    uint64_t room = info->free_memory ? info->free_memory : info->memory;
+    const uint64_t most = (uint64_t)512 << 20;
     uint64_t reserve = room / 16 < most ? room / 16 : most;
     return info->caps & CAP_OWN_MEMORY ? room - reserve : room;
 }
@@ -304,14 +306,14 @@ typedef struct Backend {
     Status (*write)(Device *device, Ref to, const void *from, uint64_t bytes);
     Status (*read)(Device *device, void *to, Ref from, uint64_t bytes);
     /* A late read: fetch begins a copy into memory of the backend and returns at once; wait, once
-     * for each ticket and in any order, waits for that copy alone and gives its bytes; arrived tells
-     * whether wait would not wait. Memory is kept for the next fetch of as many bytes. */
+     * for each ticket and in any order, waits for that copy alone and gives its bytes; arrived
+     * tells whether wait would not wait. Memory is kept for the next fetch of as many bytes. */
     Status (*fetch)(Device *device, Ref from, uint64_t bytes, int *ticket);
     bool (*arrived)(Device *device, int ticket);
     Status (*wait)(Device *device, int ticket, void *to);
-    /* UNIFIED_MEMORY, else NULL: a late read that copies nothing. mapped, once for each ticket, waits
-     * and gives the place itself, for the host to read and write until unmap; meanwhile nothing on
-     * the device may touch it. */
+    /* UNIFIED_MEMORY, else NULL: a late read that copies nothing. mapped, once for each ticket,
+     * waits and gives the place itself, for the host to read and write until unmap; meanwhile
+     * nothing on the device may touch it. */
     Status (*map)(Device *device, Ref place, uint64_t bytes, int *ticket);
     Status (*mapped)(Device *device, int ticket, void **at);
     Status (*unmap)(Device *device, int ticket);

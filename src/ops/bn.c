@@ -3,16 +3,17 @@
  *
  * Training: y = gamma (x - mean) invstd + beta with the batch's biased variance; running statistics
  * move by `momentum` towards the batch's mean and unbiased variance, on rank 0 only, as
- * data-parallel training keeps them. The plan needs three kernels: partial statistics per split, their merge, and the
- * application; two where the last team of the first one merges. Where both operands of a sum are
- * normalised (bn_pair) such a device has one launch for the statistics of both, and in the backward
- * pass one for their sums and one for both dx. */
+ * data-parallel training keeps them. The plan needs three kernels: partial statistics per split,
+ * their merge, and the application; two where the last team of the first one merges. Where both
+ * operands of a sum are normalised (bn_pair) such a device has one launch for the statistics of
+ * both, and in the backward pass one for their sums and one for both dx. */
 #include "base/check.h"
 #include "plan/lower.h"
 
 #include <math.h>
 
-/* Outputs: MASK of bn_relu and bn_add_relu, where it is wanted; of bn_pair what is the residual's. */
+/* Outputs: MASK of bn_relu and bn_add_relu, where it is wanted; of bn_pair what is the residual's.
+ */
 enum { MASK = 3, PAIR_MEAN2 = 3, PAIR_INVSTD2, PAIR_MASK };
 /* Inputs of bn, bn_relu, bn_add_relu, bn_pair, bn_eval; with the last four bn_add_relu normalises
  * the residual by them on its way, and bn_pair has running statistics there. */
@@ -455,8 +456,7 @@ void bn_pair_grad_reference(const RefCall *call)
     backward_reference(&other, call->in[5], NULL);
 }
 
-/* ------------------------------------------------------------------------------------ evaluation
- */
+/* ------------------------------------------------------------------------------------ evaluation */
 
 void bn_eval_infer(Graph *graph, Node *n)
 {
@@ -483,34 +483,5 @@ void bn_eval_reference(const RefCall *call)
         double scale = call->in[GAMMA][c] / sqrt(call->in[VAR][c] + a->eps);
         EACH_OF_CHANNEL(s, c, i)
             call->out[0][i] = scale * (call->in[X][i] - call->in[MEAN][c]) + call->in[BETA][c];
-    }
-}
-
-/* in[0] is the weight [K][...]: w' = w scale[k], bias' = beta - mean scale. */
-void bn_fold_infer(Graph *graph, Node *n)
-{
-    CHECK(n->in[1]->dims.d[0] == n->in[0]->dims.d[0]);
-    node_output(graph, n, "w", DTYPE_F32, n->in[0]->dims)->role = ROLE_DERIVED;
-    node_output(graph, n, "bias", DTYPE_F32, n->in[1]->dims)->role = ROLE_DERIVED;
-}
-
-void bn_fold_lower(Lowering *l, const Node *n)
-{
-    const BnAttrs *a = n->attrs;
-    int K = (int)n->in[0]->dims.d[0];
-    FoldArgs args = {.K = K, .row = (int)(dims_count(n->in[0]->dims) / K), .eps = (float)a->eps};
-    LOWER_KERNEL(l, bn_fold, &args, lower_teams(l, K, 1, 1), 0, IN(n->in[0]), IN(n->in[1]),
-                 IN(n->in[2]), IN(n->in[3]), IN(n->in[4]), OUT(n->out[0]), OUT(n->out[1]));
-}
-
-void bn_fold_reference(const RefCall *call)
-{
-    const BnAttrs *a = call->node->attrs;
-    int64_t K = call->node->in[0]->dims.d[0], row = dims_count(call->node->in[0]->dims) / K;
-    for (int64_t k = 0; k < K; k++) {
-        double scale = call->in[1][k] / sqrt(call->in[4][k] + a->eps);
-        for (int64_t i = 0; i < row; i++)
-            call->out[0][k * row + i] = call->in[0][k * row + i] * scale;
-        call->out[1][k] = call->in[2][k] - call->in[3][k] * scale;
     }
 }

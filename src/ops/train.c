@@ -199,7 +199,8 @@ void grad_sum_reference(const RefCall *call)
     for (int64_t i = 0; i < count; i++) {
         double x = call->in[0][i];
         for (int s = sum.held - 1; s >= to; s--)
-            x = dtype_round(call->type, x + call->in[1 + s][i]); /* as processes do, who send sums */
+            x = dtype_round(call->type,
+                            x + call->in[1 + s][i]); /* as processes do, who send sums */
         call->in[1 + to][i] = x;
     }
 }
@@ -272,7 +273,8 @@ void ema_reference(const RefCall *call)
         memcpy(call->in[2], call->in[0], (size_t)count * sizeof(double));
 }
 
-/* y = factor x, rounded where y is stored in 16 bits. One of them is; what becomes narrow has no factor. */
+/* y = factor x, rounded where y is stored in 16 bits. One of them is; what becomes narrow has no
+ * factor. */
 void cast_infer(Graph *graph, Node *n)
 {
     const CastAttrs *a = n->attrs;

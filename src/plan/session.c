@@ -26,9 +26,9 @@ struct Session {
     const Backend *backend; /* a device and its plan */
     Device *device;
     Plan *plan;
-    Tuning *tuning;         /* loaded for it */
+    Tuning *tuning; /* loaded for it */
     Comm *comm;
-    bool wide;              /* the reference in float64 */
+    bool wide; /* the reference in float64 */
     const char *name;
 };
 
@@ -72,12 +72,15 @@ static Status pick_device(const SessionOptions *options, char name[DEVICE_ROOM])
     for (const char *c = list; *c; c++)
         count += *c == ',';
     if (count > 1 && !comm)
-        return status_fail(STATUS_USAGE, "--device %s: a list is for several processes (--nproc, "
-                           "mpirun), this is one", list);
+        return status_fail(STATUS_USAGE,
+                           "--device %s: a list is for several processes (--nproc, "
+                           "mpirun), this is one",
+                           list);
     if (count > 1 && place >= count)
-        return status_fail(STATUS_USAGE, "--device %s: process %d is number %d of its host, the list "
-                           "has %d. Name one device for all, or one for each of them", list,
-                           comm_index(comm), place + 1, count);
+        return status_fail(STATUS_USAGE,
+                           "--device %s: process %d is number %d of its host, the list "
+                           "has %d. Name one device for all, or one for each of them",
+                           list, comm_index(comm), place + 1, count);
     for (int i = 0; i < place && count > 1; i++)
         at += strcspn(at, ",") + 1;
     snprintf(name, DEVICE_ROOM, "%.*s", (int)strcspn(at, ","), at);
@@ -87,8 +90,8 @@ static Status pick_device(const SessionOptions *options, char name[DEVICE_ROOM])
 static void warn_of_math(const Session *s, const SessionOptions *options)
 {
     if (session_math(s) != options->on.math && comm_index(options->plan.comm) == 0)
-        log_warn("--math %s: %s has none, its products are float32's",
-                 math_word(options->on.math), s->name);
+        log_warn("--math %s: %s has none, its products are float32's", math_word(options->on.math),
+                 s->name);
 }
 
 /* A driver may count what its process is bound to, and bits depend on the units. */
@@ -96,9 +99,10 @@ static void warn_of_units(const Session *s, const Comm *comm)
 {
     const DeviceInfo *on = s->plan ? s->plan->info : NULL;
     if (on && on->caps & CAP_CPU && (int)on->units < comm_whole(comm) && comm_index(comm) == 0)
-        log_warn("each process is bound to its share of %d processors, of which %s sees %u: bits are "
-                 "others than those of one process",
-                 comm_whole(comm), s->name, on->units);
+        log_warn(
+            "each process is bound to its share of %d processors, of which %s sees %u: bits are "
+            "others than those of one process",
+            comm_whole(comm), s->name, on->units);
 }
 
 Status session_open(Graph *graph, const SessionOptions *options, Session **out)

@@ -14,16 +14,16 @@
  * dict in any case that succeeded. */
 Status network_open(Checkpoint *checkpoint, const char *key, StateDict *dict, Recognised *found);
 /* Recognises an architecture of arch.def under the usual names. STATUS_INPUT with what does not fit
- * when it is none of them; found->prefix is set all the same. A classifier that is none for it does not matter to who
- * wants the backbone; found->classes is at most DATASET_CLASSES_MAX, since it is about to size
- * everything. */
+ * when it is none of them; found->prefix is set all the same. A classifier that is none for it does
+ * not matter to who wants the backbone; found->classes is at most DATASET_CLASSES_MAX, since it is
+ * about to size everything. */
 Status network_find(const StateDict *dict, Recognised *found);
 /* For who wants the classifier, too: STATUS_INPUT when there is one that is none for this network,
  * or none at all, with the layers that it could be. */
 Status network_check_classifier(const StateDict *dict, const Recognised *found);
 
-/* Adds the query side's tensors of a graph, and with `classifier` those, under the file's names; its
- * weight in the file's orientation, the bias ignored where the file has none. */
+/* Adds the query side's tensors of a graph, and with `classifier` those, under the file's names;
+ * its weight in the file's orientation, the bias ignored where the file has none. */
 void network_add_tensors(TensorList *list, const Recognised *found, const Graph *graph,
                          bool classifier);
 /* Adds, ignored, the projection head's tensors in every form. */
