@@ -14,29 +14,7 @@ models=$data/checkpoints
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-failed=0
-
-fail() {
-    echo "FAIL: $*"
-    [ ! -s stderr ] || tail -5 stderr
-    failed=1
-}
-
-# ok ARGUMENTS...: runs paco, which must succeed.
-ok() {
-    "$paco" "$@" >stdout 2>stderr || fail "paco $*: exit $?"
-}
-
-# refused STATUS TEXT ARGUMENTS...: paco must fail so, with one error line that has the text.
-refused() {
-    local status=$1 text=$2 seen
-    shift 2
-    "$paco" "$@" >stdout 2>stderr
-    seen=$?
-    [ $seen = "$status" ] || fail "paco $*: exit $seen instead of $status"
-    [ "$(grep -c '^paco: error: ' stderr)" = 1 ] && grep '^paco: error: ' stderr | grep -qF -- "$text" ||
-        fail "paco $*: no error line with '$text'"
-}
+. "$tests/verb_judge.sh"
 
 says() {
     grep -qF -- "$1" stdout stderr || { fail "'$1' is not said:"; cat stdout stderr; }

@@ -9,46 +9,21 @@
 #include "base/status.h"
 #include "device/kernels.h"
 #include "plan/parts.h"
-#include "support_model.h"
+#include "support_plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static DeviceInfo paper = {.name = "paper",
-                           .memory = (uint64_t)1 << 40,
-                           .max_alloc = (uint64_t)1 << 40,
-                           .units = 2,
-                           .max_group = 1024,
-                           .alignment = 256,
-                           .channel_multiple = 8};
-
-static const DeviceInfo *paper_opened(const Device *device)
-{
-    (void)device;
-    return &paper;
-}
-
-static Status paper_choose(Device *device, Step *step)
-{
-    (void)device, (void)step;
-    return STATUS_OK;
-}
-
-static const Backend backend = {
-    .abi = BACKEND_ABI, .name = "paper", .opened = paper_opened, .choose = paper_choose};
+static Paper paper;
 
 static Plan *plan_of(Ranks ranks, DType storage)
 {
     ModelConfig config = model_small(arch_find("resnet20"), 16, 4, 1);
     config.ranks = ranks;
     config.storage = storage;
-    paper.caps = storage == DTYPE_F32 ? 0 : CAP_PLAIN_WEIGHTS;
-    Plan *plan;
-    if (plan_compile(model_build(&config).graph, &backend, (Device *)&plan, &(PlanOptions){.plan_only = true},
-                     &plan) != STATUS_OK)
-        fail_msg("%s", status_text());
-    return plan;
+    paper = paper_plain();
+    return compile(model_build(&config).graph, &paper, true);
 }
 
 static bool is_pass(const Step *step)

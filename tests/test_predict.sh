@@ -6,30 +6,7 @@ paco=$(realpath "$1")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-failed=0
-
-fail() {
-    echo "FAIL: $*"
-    [ ! -s stderr ] || tail -3 stderr
-    failed=1
-}
-
-# ok ARGUMENTS...: runs paco, which must succeed.
-ok() {
-    "$paco" "$@" >stdout 2>stderr || fail "paco $*: exit $?"
-}
-
-# refused STATUS TEXT ARGUMENTS...: paco must fail so, with one error line that has the text, and print nothing.
-refused() {
-    local status=$1 text=$2 seen
-    shift 2
-    "$paco" "$@" >stdout 2>stderr
-    seen=$?
-    [ $seen = "$status" ] || fail "paco $*: exit $seen instead of $status"
-    [ "$(grep -c '^paco: error: ' stderr)" = 1 ] && grep '^paco: error: ' stderr | grep -qF -- "$text" ||
-        fail "paco $*: no error line with '$text'"
-    [ ! -s stdout ] || fail "paco $*: printed something"
-}
+. "$tests/verb_judge.sh"
 
 # A run on folders of classes: its checkpoint brings their names, the size of images and their normalisation.
 images=$data/photos_lt/test

@@ -54,17 +54,33 @@ void *arena_copy(Arena *arena, const void *from, size_t bytes)
     return place;
 }
 
+/* Characters of a formatted text. */
+static size_t length_of(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args); /* the text is made twice: its length, then itself */
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    CHECKF(n >= 0, "%s", format);
+    return (size_t)n;
+}
+
 char *arena_printf(Arena *arena, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args); /* the text is made twice: its length, then itself */
-    int n = vsnprintf(NULL, 0, format, args);
+    size_t n = length_of(format, args);
+    char *place = arena_alloc(arena, n + 1);
+    vsnprintf(place, n + 1, format, args);
     va_end(args);
-    CHECK(n >= 0);
-    char *place = arena_alloc(arena, (size_t)n + 1);
-    vsnprintf(place, (size_t)n + 1, format, again);
-    va_end(again);
+    return place;
+}
+
+char *mem_vprintf(const char *format, va_list args)
+{
+    size_t n = length_of(format, args);
+    char *place = mem_alloc(n + 1);
+    vsnprintf(place, n + 1, format, args);
     return place;
 }
 

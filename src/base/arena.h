@@ -2,6 +2,7 @@
 #ifndef PACO_BASE_ARENA_H
 #define PACO_BASE_ARENA_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 typedef struct ArenaBlock ArenaBlock;
@@ -29,5 +30,7 @@ void *mem_alloc(size_t bytes);
 void *mem_zero(size_t count, size_t bytes);
 void *mem_grow(void *old, size_t bytes);
 char *mem_string(const char *text);
+/* A formatted string, malloc'd. */
+char *mem_vprintf(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 #endif

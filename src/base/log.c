@@ -37,14 +37,10 @@ static double busy_since;
  * come from outside. */
 static char *message(const char *format, va_list args)
 {
-    va_list again;
-    va_copy(again, args); /* the text is made twice: its length, then itself */
-    int n = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    CHECKF(n >= 0, "%s", format);
-    char *raw = mem_alloc((size_t)n + 1), *clean = mem_alloc(4 * (size_t)n + 5);
-    vsnprintf(raw, (size_t)n + 1, format, args);
-    utf8_clean(clean, 4 * (size_t)n + 5, raw);
+    char *raw = mem_vprintf(format, args);
+    size_t room = 4 * strlen(raw) + 5;
+    char *clean = mem_alloc(room);
+    utf8_clean(clean, room, raw);
     free(raw);
     return clean;
 }
@@ -180,11 +176,11 @@ static void fit(const LogField *fields, int count, int width, char to[LINE_ROOM]
 }
 
 /* Rewrites the terminal's line; the last column stays free, where some terminals wrap. */
-static void show(void)
+static void show(const LogField *fields, int count)
 {
     char text[LINE_ROOM];
     shown_width = width_now();
-    fit(shown, shown_count, shown_width - 1, text);
+    fit(fields, count, shown_width - 1, text);
     /* ESC [ ? 7 l: no wrapping. Of a line over several rows only the last could be cleared. */
     fprintf(stderr, "\r\033[K\033[?7l%s\033[?7h", text);
     fflush(stderr);
@@ -193,16 +189,12 @@ static void show(void)
 
 static void show_busy(double now)
 {
-    char text[LINE_ROOM];
     LogField fields[2] = {{.drop = 0}, {.drop = 1}};
     if (now - busy_since < 1)
         return;
     snprintf(fields[0].text, sizeof fields[0].text, "%s, %.0f s", busy, now - busy_since);
     snprintf(fields[1].text, sizeof fields[1].text, "%s", busy_hint);
-    fit(fields, 2, width_now() - 1, text);
-    fprintf(stderr, "\r\033[K\033[?7l%s\033[?7h", text);
-    fflush(stderr);
-    progress_shown = true;
+    show(fields, 2);
 }
 
 /* Looks after the terminal's line for as long as the program lives. */
@@ -215,7 +207,7 @@ static void *keep(void *unused)
         if (busy)
             show_busy(clock_seconds());
         else if (progress_shown && shown_width != width_now())
-            show();
+            show(shown, shown_count);
         pthread_mutex_unlock(&lock);
     }
     return NULL;
@@ -254,7 +246,7 @@ void log_fields(double seconds, int count, const LogField *fields)
         memcpy(shown, fields, (size_t)count * sizeof *fields);
         shown_count = count;
         if (terminal) {
-            show();
+            show(shown, shown_count);
         } else {
             char text[LINE_ROOM];
             fit(fields, count, LINE_ROOM, text);

@@ -91,7 +91,7 @@ static void *abort_all(void *argument)
 
 /* Says who is lost, gives the others time to say so, and ends: nothing that the main thread waits
  * for will come. */
-static _Noreturn void die(Watch *w, const char *who)
+_Noreturn void watch_die(Watch *w, const char *who)
 {
     pthread_t thread;
     const char *now = atomic_load(&what);
@@ -104,11 +104,6 @@ static _Noreturn void die(Watch *w, const char *who)
     if (w->abort && pthread_create(&thread, NULL, abort_all, w) == 0)
         nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     _exit(STATUS_PEER);
-}
-
-void watch_die(Watch *w, const char *who)
-{
-    die(w, who);
 }
 
 static WatchMessage sign(const Watch *w, WatchKind kind)
@@ -152,7 +147,7 @@ static bool obey(Watch *w, WatchMessage *m)
     void (*stop)(void) = atomic_load(&on_stop);
     m->text[sizeof m->text - 1] = '\0';
     if (m->kind == WATCH_LOST)
-        die(w, m->text);
+        watch_die(w, m->text);
     if (m->kind == WATCH_STOP)
         atomic_store(&stop_came, 1);
     if (m->kind == WATCH_STOP && stop)
@@ -179,7 +174,7 @@ static void *run(void *argument)
             if (!read_message(w, &m)) {
                 if (leaving)
                     return NULL;
-                die(w, "the connection to the hub closed: the launcher or process 0 is lost");
+                watch_die(w, "the connection to the hub closed: the launcher or process 0 is lost");
             }
             heard = now;
             if (obey(w, &m))
@@ -187,7 +182,7 @@ static void *run(void *argument)
         } else if (now - heard > w->timeout) {
             if (leaving)
                 return NULL;
-            die(w, "no sign of life from the hub: the launcher or process 0 is lost");
+            watch_die(w, "no sign of life from the hub: the launcher or process 0 is lost");
         }
     }
 }

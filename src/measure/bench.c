@@ -11,6 +11,7 @@
 #include "comm/sum.h"
 #include "measure/predict.h"
 #include "measure/spread.h"
+#include "measure/seconds.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,12 +114,6 @@ static Status run_once(Bench *b)
     return b->run.ahead == RUN_AHEAD_MAX ? run_results(&b->run, &b->at) : STATUS_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Floating-point operations of one repeat. */
 static double plan_flops(const Bench *b)
 {
@@ -200,7 +195,7 @@ static Status time_runs(Bench *b, Status (*once)(Bench *), double *seconds, doub
         if (times)
             TRY(profile_note(b, times, i));
     }
-    qsort(seconds, (size_t)b->options->repeats, sizeof *seconds, by_value);
+    seconds_sort(seconds, b->options->repeats);
     return STATUS_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "comm/sum.h"
+#include "measure/seconds.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -82,15 +83,9 @@ static double waiting_share(Comm *comm)
     return largest(comm, comm_index(comm) == 0 ? 0 : cpu / seconds);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double median(double *seconds)
 {
-    qsort(seconds, REPEATS, sizeof *seconds, by_value);
+    seconds_sort(seconds, REPEATS);
     return seconds[REPEATS / 2];
 }
 

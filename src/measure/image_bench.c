@@ -10,6 +10,7 @@
 #include "image/image.h"
 #include "image/kernels.h"
 #include "image/recipe.h"
+#include "measure/seconds.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -96,12 +97,6 @@ static Status pass(Bench *bench, BenchMode *mode, const char *folder, struct dir
     return STATUS_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static Status measure(Bench *bench, BenchMode *mode, const char *name, const char *folder,
                       struct dirent **entries, int count, int repetitions, FILE *out)
 {
@@ -113,7 +108,7 @@ static Status measure(Bench *bench, BenchMode *mode, const char *name, const cha
         seconds[r] = clock_seconds() - begin;
     }
     if (status == STATUS_OK) {
-        qsort(seconds + 1, (size_t)repetitions, sizeof *seconds, by_value);
+        seconds_sort(seconds + 1, repetitions);
         double median = seconds[1 + repetitions / 2];
         JsonWriter w = {.file = out};
         json_begin_object(&w, NULL, JSON_LINE);

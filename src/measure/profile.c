@@ -1,6 +1,7 @@
 /* Profiles: where the time of a step goes, step by step and by kind of step. */
 #include "base/arena.h"
 #include "measure/bench_parts.h"
+#include "measure/seconds.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,6 @@ double *profile_new(const Bench *b)
     size_t n = (size_t)b->options->repeats;
     bool wanted = plan && b->options->profile;
     return wanted ? mem_zero((size_t)plan->steps_count * n, sizeof(double)) : NULL;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 typedef struct Line {
@@ -115,7 +110,7 @@ void profile_print(const Bench *b, double *times)
         if (segment_trains(plan->plan_steps[i].segment) == b->evaluation)
             continue;
         double *own = times + i * repeats;
-        qsort(own, (size_t)repeats, sizeof *own, by_value);
+        seconds_sort(own, repeats);
         lines[count++] = (Line){&plan->steps[i], own[repeats / 2]};
         total += own[repeats / 2];
     }

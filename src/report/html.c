@@ -2,7 +2,6 @@
 #include "report/html.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 #include "base/utf8.h"
 #include "image/encode_png.h"
 
@@ -28,12 +27,7 @@ static void put(FILE *out, const char *text)
 
 static void put_format(FILE *out, const char *format, va_list args)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    CHECK(file);
-    vfprintf(file, format, args);
-    CHECK(fclose(file) == 0);
+    char *text = mem_vprintf(format, args);
     put(out, text);
     free(text);
 }

@@ -28,14 +28,10 @@ static const char *clean(Arena *arena, const char *text)
 
 void table_set(Table *t, int row, int column, const char *format, ...)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
     va_list args;
     va_start(args, format);
-    vfprintf(file, format, args);
+    char *text = mem_vprintf(format, args);
     va_end(args);
-    fclose(file);
     t->cells[row * t->columns + column] = clean(t->arena, text);
     free(text);
 }

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "image/image_ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -47,20 +48,6 @@ static int views_of(const Evaluator *v)
     return v->e->tta == TTA_FLIP ? 2 : 1;
 }
 
-/* Each row of pixels backwards, in place: images[n][size][size][3]. */
-static void mirror(uint8_t *images, size_t n, size_t size)
-{
-    for (size_t row = 0; row < n * size; row++) {
-        uint8_t *left = images + row * size * 3, *right = left + (size - 1) * 3;
-        for (; left < right; left += 3, right -= 3)
-            for (int c = 0; c < 3; c++) {
-                uint8_t kept = left[c];
-                left[c] = right[c];
-                right[c] = kept;
-            }
-    }
-}
-
 static Status launch_view(Evaluator *v, int view, Late *late)
 {
     Run *run = v->e->run;
@@ -80,7 +67,8 @@ static Status launch(Evaluator *v, const Batch *batch, Late *late)
     memcpy(v->images, batch->query, n * size * size * 3);
     TRY(launch_view(v, 0, late));
     if (v->e->tta == TTA_FLIP) {
-        mirror(v->images, n, size);
+        /* one below the other they are one */
+        image_flip(&(Image){.width = (int)size, .height = (int)(n * size), .pixels = v->images});
         TRY(launch_view(v, 1, late));
     }
     memcpy(late->labels, batch->labels, n * sizeof *late->labels);

@@ -89,14 +89,10 @@ void records_close(Records *r, Status status)
 
 void records_say(const Records *r, const char *format, ...)
 {
-    char *line = NULL;
-    size_t size = 0;
-    FILE *text = open_memstream(&line, &size);
     va_list args;
     va_start(args, format);
-    vfprintf(text, format, args);
+    char *line = mem_vprintf(format, args);
     va_end(args);
-    fclose(text);
     log_info("%s", line);
     if (r->log) {
         log_text(r->log, "%s", line);
