@@ -1,14 +1,18 @@
-/* Preloaded, for test_peers.sh: what goes wrong in a process, when a file says so.
+/* Preloaded, for test_peers.sh and test_processes.sh: what goes wrong in a process, when a file says so or at once.
  *     HANGS_WHEN=F  while F.PID is there, whoever opens an image waits, as at a file server that is gone
  *     EXITS_WHEN=F  once F.PID is there, exit(0) is called, as a library might, beside what else runs
  *     SLOW_SAVES=F  the second checkpoint takes SLOW_SECONDS to get its name; F is there as long
  *     FAILS_WHEN=F  once F.PID is there, kernels cannot be launched any more
+ *     NANS=1        exp is not a number, and with it the process's losses
+ *     UNREADABLE=S  files whose names end with S cannot be opened
  *     CODES=F       F.PID gets the code with which a process that ends by itself does so */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,8 +45,19 @@ static void sleep_for(double seconds)
         ;
 }
 
+static int ends_with(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcmp(path + n - m, end) == 0;
+}
+
 static int open_or_hang(const char *path, int flags, int mode)
 {
+    const char *unreadable = getenv("UNREADABLE");
+    if (unreadable && ends_with(path, unreadable)) {
+        errno = EIO;
+        return -1;
+    }
     while (strstr(path, ".png") && asked_for("HANGS_WHEN"))
         sleep_for(0.05);
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
@@ -69,6 +84,16 @@ SHOWN int rename(const char *from, const char *to)
         unlink(says);
     }
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+SHOWN double exp(double x)
+{
+    static double (*real)(double);
+    if (!real) {
+        void *symbol = dlsym(RTLD_NEXT, __func__);
+        memcpy(&real, &symbol, sizeof real);
+    }
+    return getenv("NANS") ? NAN : real(x);
 }
 
 /* OpenCL's: a handle's type does not matter here. */

@@ -119,6 +119,11 @@ refused() { # EXIT TEXT: what the last call said, once
 }
 
 refusals() {
+    on 2 train "${tiny_options[@]}" --ranks 2 --bogus 3
+    refused 2 "unknown option '--bogus'"
+    mkdir -p "$folder/no_modules"
+    PACO_BACKENDS=$folder/no_modules on 2 train "${tiny_options[@]}" --ranks 2 --device ref
+    refused 7 'but the module is not there'
     train "$folder/none" 3 --ranks 4
     refused 2 'cannot share them evenly (1, 2, 4 can)'
     OMPI_COMM_WORLD_SIZE=2 "$paco" train "${tiny_options[@]}" --ranks 2 >"$folder/stdout" 2>"$folder/stderr"
@@ -257,6 +262,48 @@ lost() {
     refused 6 'the loss is not a number'
 }
 
+# one_of_two WORDS...: a run of two processes of which process 1 alone has the variables of `only`; each one's code: `codes`.
+one_of_two() {
+    local faults
+    faults=$(dirname "$paco")/tests/libpeer_faults.so
+    rm -rf "$folder/apart" "$folder"/code.*
+    local words=("$paco" train "${tiny_options[@]}" --ranks 2 --out "$folder/apart" "$@")
+    timeout 300 "mpirun.$engine" -n 1 env LD_PRELOAD="$faults" CODES="$folder/code" "${words[@]}" : \
+        -n 1 env LD_PRELOAD="$faults" CODES="$folder/code" "${only[@]}" "${words[@]}" >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    codes=$(cat "$folder"/code.* | tr '\n' ' ')
+}
+
+# What is wrong in one process is told once, and both end with its code.
+wrong_in_one() {
+    local only=(NANS=1)
+    one_of_two --device ref
+    refused 6 'the loss is not a number'
+    [ "$codes" = "6 6 " ] || fail "$engine: not a number in process 1: the processes end with $codes"
+    only=(UNREADABLE=/3.png)
+    one_of_two --device ref
+    refused 4 '3.png'
+    [ "$codes" = "4 4 " ] || fail "$engine: an image that process 1 cannot read: the processes end with $codes"
+    one_of_two --device ref --on-corrupt skip
+    refused 4 'they do not read the same files'
+    [ "$codes" = "4 4 " ] || fail "$engine: an image that is another in process 1: the processes end with $codes"
+}
+
+# Images that nobody can read are counted over all processes: too many of them end the run as they end one process.
+too_many_unreadable() {
+    local one
+    mkdir -p "$folder/damaged"
+    cp -r "$folder/data/." "$folder/damaged"
+    head -c 60 "$folder/data/3.png" >"$folder/damaged/3.png"
+    train "$folder/none" 1 --ranks 4 --data "$folder/damaged" --on-corrupt skip
+    one=$status
+    grep error "$folder/stderr" >"$folder/said"
+    [ "$one" != 0 ] || fail "one image of six is damaged, and the run ends well"
+    train "$folder/none" 2 --ranks 4 --data "$folder/damaged" --on-corrupt skip
+    refused "$one" 'paco: error: '
+    grep error "$folder/stderr" | cmp - "$folder/said" || fail "$engine: 2 processes say other things than one"
+}
+
 # The first engine is looked at closely, the others shortly; all closely with PACO_FULL=1. PACO_SHORT=1 (under
 # sanitizers): the first alone, shortly.
 for engine in "${engines[@]}"; do
@@ -282,6 +329,8 @@ for engine in "${engines[@]}"; do
         resumes
         fast
         lost
+        wrong_in_one
+        too_many_unreadable
     fi
     [ -n "${PACO_FULL:-}" ] || continue
     same_bits 12 24 --amp bf16

@@ -55,9 +55,9 @@ void log_text(FILE *out, const char *format, ...)
     free(text);
 }
 
-void log_silence(void)
+void log_silence(bool silence)
 {
-    silent = true;
+    silent = silence;
 }
 
 void log_timestamps(void)

@@ -2,6 +2,7 @@
 #ifndef PACO_BASE_LOG_H
 #define PACO_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* A line for the user: "paco: ..." on stderr. Clears a progress line first. Controls in it, a
@@ -11,8 +12,8 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The last line of a failed run: "paco: error: ..." */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* From now on nothing is shown: another process speaks for this one. */
-void log_silence(void);
+/* From now on nothing is shown, where another process speaks for this one; or it is again. */
+void log_silence(bool silence);
 /* Shown when the environment's PACO_DEBUG is at least `level` (1 to 4). */
 void log_debug(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* PACO_DEBUG, 0 when unset. */

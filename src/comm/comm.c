@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOST_ROOM = 64 };
+enum { HOST_ROOM = 192 };
 
 struct Comm {
     const CommEngine *engine;
@@ -32,6 +32,7 @@ struct Comm {
     double outside_since;
     WatchPhase outside_of;
     Hub *hub; /* of process 0, where the launcher has none */
+    bool met; /* all have joined the hub */
     Watch *watch;
 };
 
@@ -45,11 +46,27 @@ static bool hub_of_launcher(WatchPlace *place)
     return text && sscanf(text, "%u:%32[0-9a-f]", &place->port, place->secret) == 2;
 }
 
+/* What tells this host from others. Names do not where several are called localhost; the kernel's
+ * start does, and between containers of one kernel their network. */
+static void name_host(char name[HOST_ROOM])
+{
+    char host[64] = "", boot[64] = "", network[32] = "";
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+    if (f && !fgets(boot, sizeof boot, f))
+        boot[0] = '\0';
+    if (f)
+        fclose(f);
+    gethostname(host, sizeof host - 1);
+    ssize_t length = readlink("/proc/self/ns/net", network, sizeof network - 1);
+    network[length > 0 ? length : 0] = '\0';
+    snprintf(name, HOST_ROOM, "%s %s %s", host, boot, network);
+}
+
 /* Who is on which host. */
 static void find_hosts(Comm *c)
 {
     char (*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
-    gethostname(names[c->index], HOST_ROOM - 1);
+    name_host(names[c->index]);
     comm_gather(c, names, HOST_ROOM);
     int each = 1;
     while (each < c->count && strcmp(names[0], names[each]) == 0)
@@ -77,8 +94,10 @@ static Status open_watch(Comm *c, double timeout)
         TRY(comm_status(c, status));
         comm_broadcast(c, &place, sizeof place);
     }
-    return comm_status(
+    Status status = comm_status(
         c, watch_open(&place, c->index, c->count, timeout, c->engine->abort, &c->watch));
+    c->met = status == STATUS_OK;
+    return status;
 }
 
 /* Why processes that were started together cannot meet. */
@@ -123,10 +142,18 @@ void comm_close(Comm *c, Status status)
 {
     if (!c)
         return;
+    if (!c->met) /* who never came is not waited for */
+        hub_end(c->hub);
     watch_leave(c->watch, status);
-    hub_close(c->hub, true);
+    hub_close(c->hub);
     c->engine->finish();
     free(c);
+}
+
+bool comm_speaks(const Comm *c)
+{
+    Started s;
+    return c ? c->index == 0 : !engine_started(&s) || s.index == 0;
 }
 
 int comm_count(const Comm *c)

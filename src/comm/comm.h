@@ -25,6 +25,9 @@ void comm_close(Comm *comm, Status status);
 /* How many there are, and which of them this one is, from 0 on. */
 int comm_count(const Comm *comm);
 int comm_index(const Comm *comm);
+/* Whether this process is the one that speaks for all: process 0. Before they have met (NULL) it is
+ * by the word of who started them. */
+bool comm_speaks(const Comm *comm);
 /* The number of this process among those of its host. */
 int comm_place(const Comm *comm);
 /* How many processes a host has, where all hosts have as many and neighbours are together; else all

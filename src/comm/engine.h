@@ -14,8 +14,7 @@
 #include <stdint.h>
 
 enum { COMM_ENGINE_ABI = 1 };
-/* Bytes of one transfer at most, and transfers at a time. */
-enum { COMM_TRANSFER_MAX = 1 << 28, COMM_TRANSFERS_MAX = 1024 };
+enum { COMM_TRANSFER_MAX = 1 << 28 }; /* bytes of one transfer at most */
 
 typedef struct CommEngine {
     uint32_t abi;        /* COMM_ENGINE_ABI */

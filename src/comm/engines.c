@@ -43,10 +43,10 @@ const CommEngine *engine_load(const EngineRow *row, char why[512])
 bool engine_started(Started *started)
 {
     static const struct {
-        const char *who, *counts, *sign;
+        const char *who, *counts, *rank, *sign;
         EngineId engine;
     } rows[] = {
-#define STARTER(who, counts, sign, engine) {who, counts, sign, ENGINE_##engine},
+#define STARTER(who, counts, rank, sign, engine) {who, counts, rank, sign, ENGINE_##engine},
 #include "comm/starters.def"
 #undef STARTER
     };
@@ -55,7 +55,11 @@ bool engine_started(Started *started)
         const char *count = getenv(rows[i].counts);
         if (!count || atoi(count) < 2 || (rows[i].sign && !getenv(rows[i].sign)))
             continue;
-        Started s = {.who = rows[i].who, .counts = rows[i].counts, .count = atoi(count)};
+        const char *rank = getenv(rows[i].rank);
+        Started s = {.who = rows[i].who,
+                     .counts = rows[i].counts,
+                     .count = atoi(count),
+                     .index = rank ? atoi(rank) : 0};
         s.row = engine_row(rows[i].engine);
         s.engine = s.row ? engine_load(s.row, s.why) : NULL;
         if (!any || s.engine)

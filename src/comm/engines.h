@@ -16,7 +16,7 @@ const CommEngine *engine_load(const EngineRow *row, char why[512]);
 
 typedef struct Started {
     const char *who, *counts; /* of starters.def */
-    int count;                /* what it says there */
+    int count, index;         /* what it says of how many there are, and which this one is */
     const EngineRow *row;     /* NULL: it offers none */
     const CommEngine *engine; /* NULL: it is not there */
     char why[512];

@@ -39,6 +39,7 @@ struct Hub {
     double timeout, opened;
     char secret[33], first_lost[512]; /* the text: written once, before `lost` */
     Peer *peers;                      /* [count] */
+    atomic_int *pids;                 /* [count] of those that are there; 0: is not */
     Peer *strangers;                  /* [strangers_room] */
     int strangers_room;
     atomic_int stop, end;
@@ -258,6 +259,19 @@ static void read_all(Hub *h)
 
 /* ------------------------------------------------------------------------------------ judging */
 
+/* This process was stopped (Ctrl-Z) or the machine busy: time in which it heard nobody counts for
+ * nobody. */
+static void forgive(Hub *h, double seconds)
+{
+    h->opened += seconds;
+    for (int p = 0; p < h->count; p++) {
+        Peer *peer = &h->peers[p];
+        peer->seen += seconds;
+        peer->moved += seconds;
+        peer->left += peer->left > 0 ? seconds : 0;
+    }
+}
+
 static void judge(Hub *h, int p)
 {
     Peer *peer = &h->peers[p];
@@ -323,15 +337,18 @@ static void wait_for_something(Hub *h)
 static void *run(void *argument)
 {
     Hub *h = argument;
-    double beat = 0;
+    double beat = 0, looked = clock_seconds();
     while (!atomic_load(&h->end)) {
         wait_for_something(h);
+        forgive(h, watch_gap(&looked));
         accept_one(h);
         read_all(h);
         int there = 0;
         for (int p = 0; p < h->count; p++) {
             judge(h, p);
-            there += h->peers[p].fd >= 0;
+            bool is = h->peers[p].fd >= 0;
+            there += is;
+            atomic_store(&h->pids[p], is && h->peers[p].left == 0 ? h->peers[p].last.pid : 0);
         }
         atomic_store(&h->there, there);
         if (all_left(h))
@@ -358,6 +375,7 @@ Status hub_open(int count, double timeout, bool local, Hub **out, WatchPlace *pl
     h->local = local;
     h->opened = clock_seconds();
     h->peers = mem_zero((size_t)count, sizeof *h->peers);
+    h->pids = mem_zero((size_t)count, sizeof *h->pids);
     h->strangers_room = count + STRANGERS;
     h->strangers = mem_zero((size_t)h->strangers_room, sizeof *h->strangers);
     for (int p = 0; p < count; p++)
@@ -373,7 +391,7 @@ Status hub_open(int count, double timeout, bool local, Hub **out, WatchPlace *pl
     h->running = status == STATUS_OK;
     *out = h;
     if (status != STATUS_OK) {
-        hub_close(h, false);
+        hub_close(h);
         *out = NULL;
     }
     return status;
@@ -399,12 +417,25 @@ void hub_stop(Hub *h)
     atomic_store(&h->stop, 1);
 }
 
-void hub_close(Hub *h, bool wait)
+void hub_signal(Hub *h, int number)
+{
+    for (int p = 0; p < h->count; p++) {
+        int pid = atomic_load(&h->pids[p]);
+        if (pid > 0)
+            kill(pid, number);
+    }
+}
+
+void hub_end(Hub *h)
+{
+    if (h)
+        atomic_store(&h->end, 1);
+}
+
+void hub_close(Hub *h)
 {
     if (!h)
         return;
-    if (!wait)
-        atomic_store(&h->end, 1);
     if (h->running)
         pthread_join(h->thread, NULL);
     for (int p = 0; p < h->count; p++)
@@ -415,5 +446,6 @@ void hub_close(Hub *h, bool wait)
         close(h->listening);
     free(h->strangers);
     free(h->peers);
+    free(h->pids);
     free(h);
 }

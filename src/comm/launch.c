@@ -134,6 +134,32 @@ static Status status_of(const Job *by, Hub *hub, int wait_status)
     return STATUS_PEER;
 }
 
+static atomic_int suspend_asked;
+
+static void ask_to_suspend(int number)
+{
+    (void)number;
+    atomic_store(&suspend_asked, 1);
+}
+
+/* Ctrl-Z, unless whoever started this has it ignored. */
+static void listen_to_terminal(void)
+{
+    struct sigaction now, suspend = {.sa_handler = ask_to_suspend, .sa_flags = SA_RESTART};
+    if (sigaction(SIGTSTP, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+        sigaction(SIGTSTP, &suspend, NULL);
+}
+
+/* The processes have a session of their own, so that a terminal cannot stop them: this does, and
+ * itself; when the shell lets it go on, they do, too. */
+static void suspend(Hub *hub)
+{
+    hub_signal(hub, SIGSTOP);
+    log_info("suspended, with all processes of the run; fg goes on");
+    raise(SIGSTOP);
+    hub_signal(hub, SIGCONT);
+}
+
 static void pause_for(double seconds)
 {
     nanosleep(&(struct timespec){.tv_nsec = (long)(seconds * 1e9)}, NULL);
@@ -152,6 +178,8 @@ static Status wait_for_job(const Job *by, const Launch *l, Hub *hub, pid_t job)
             hub_stop(hub);
             told = true;
         }
+        if (atomic_exchange(&suspend_asked, 0))
+            suspend(hub);
         if (hub_lost(hub) && hub_empty(hub)) {
             lost = lost > 0 ? lost : clock_seconds();
             if (clock_seconds() - lost > 0.3) {
@@ -177,7 +205,8 @@ static Status run_job(const Launch *l, const Job *by, char **words)
                 : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s", strerror(errno));
     if (hub_lost(hub)) /* what the others said may have been lost with their launcher */
         log_error("%s. Checkpoints are whole: --resume auto goes on", hub_lost(hub));
-    hub_close(hub, false);
+    hub_end(hub);
+    hub_close(hub);
     return status;
 }
 
@@ -188,6 +217,7 @@ Status launch_run(const Launch *l, bool *started)
     *started = find_engine(&by, why);
     if (!*started)
         return status_fail(STATUS_PEER, "--nproc: no MPI here: %s", why);
+    listen_to_terminal();
     Status status = run_job(l, &by, l->words);
     for (int k = 1; status == STATUS_PEER && k <= l->restarts && !atomic_load(l->stop); k++) {
         log_info("a process was lost: restart %d of %d, from the newest checkpoint", k,

@@ -77,10 +77,34 @@ const char *watch_phase_words(int of)
     return of >= 0 && of < WATCH_PHASES ? words[of] : "somewhere";
 }
 
+double watch_gap(double *looked)
+{
+    double now = clock_seconds(), gap = now - *looked - 1;
+    *looked = now;
+    return gap > 0 ? gap : 0;
+}
+
+/* A message that the system took in part is sent whole: half of one would make nonsense of all that
+ * follow. */
+static bool send_rest(int fd, const char *rest, size_t size)
+{
+    for (int i = 0; i < 10 && size > 0; i++) {
+        struct pollfd out = {.fd = fd, .events = POLLOUT};
+        ssize_t n = poll(&out, 1, 100) > 0 ? send(fd, rest, size, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+        rest += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+    return size == 0;
+}
+
 bool watch_send(int fd, const WatchMessage *m)
 {
     ssize_t n = send(fd, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return n == (ssize_t)sizeof *m || (n < 0 && (errno == EAGAIN || errno == EINTR));
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    return send_rest(fd, (const char *)m + n, sizeof *m - (size_t)n);
 }
 
 static void *abort_all(void *argument)
@@ -158,11 +182,12 @@ static bool obey(Watch *w, WatchMessage *m)
 static void *run(void *argument)
 {
     Watch *w = argument;
-    double beat = 0, heard = clock_seconds();
+    double beat = 0, heard = clock_seconds(), looked = heard;
     for (bool told = false;;) {
         struct pollfd fd = {.fd = w->fd, .events = POLLIN};
         WatchMessage m;
-        double now = clock_seconds();
+        heard += watch_gap(&looked);
+        double now = looked;
         bool leaving = atomic_load(&w->leaving);
         if (now - beat > WATCH_BEATS || leaving != told) {
             m = sign(w, leaving ? WATCH_LEAVE : WATCH_BEAT);

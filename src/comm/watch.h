@@ -56,8 +56,12 @@ bool hub_empty(Hub *hub);
 bool hub_came(Hub *hub);
 /* Asks all processes to stop, as a signal to each of them would. */
 void hub_stop(Hub *hub);
-/* Waits until all have left, or `wait` is false. */
-void hub_close(Hub *hub, bool wait);
+/* Sends a signal to every process that is there; for hubs whose processes are on this host. */
+void hub_signal(Hub *hub, int number);
+/* Waits for nobody any more; lets those who are there go. NULL is allowed, here and below. */
+void hub_end(Hub *hub);
+/* Waits until all have left, or hub_end. */
+void hub_close(Hub *hub);
 
 typedef struct Watch Watch;
 /* Joins a hub as process `index` of `count`. `abort` is called, in a thread of its own, before the
@@ -96,6 +100,9 @@ enum { WATCH_MAGIC = 0x70614357 };
 #define WATCH_BEATS 0.2 /* seconds between two signs */
 
 const char *watch_phase_words(int phase);
+/* Seconds since *looked beyond those that a thread which looks ten times a second may be late: it
+ * did not run. Sets *looked to now. */
+double watch_gap(double *looked);
 /* Sends the whole message or nothing; false: the connection is gone. */
 bool watch_send(int fd, const WatchMessage *message);
 

@@ -143,12 +143,12 @@ Status exchange_bench_run(double mib, int ranks, const char *program, FILE *out)
     Comm *comm;
     TRY(comm_open(TIMEOUT, program, &comm));
     if (comm_index(comm) > 0)
-        log_silence();
+        log_silence(true);
     Status status = run(comm, sum_room((int64_t)(mib * (1 << 18))), ranks, out);
     if (comm &&
         status != STATUS_OK) { /* said before the others end, with whom a launcher ends this one */
         log_error("%s", status_text());
-        log_silence();
+        log_silence(true);
     }
     comm_close(comm, status);
     return status;

@@ -1,7 +1,6 @@
 /* paco eval: accuracy of a checkpoint on a data set. */
 #include "base/log.h"
 #include "train/eval.h"
-#include "train/stop.h"
 #include "verbs.h"
 
 const char usage_eval[] =
@@ -21,14 +20,13 @@ const char usage_eval[] =
     "set: CIFAR's, iNaturalist's for lists with its 8142 classes, else ImageNet's.";
 
 /* Process 0 speaks for all. */
-static Status evaluate_together(Options *options)
+static Status evaluate_together(Status status, Options *options)
 {
-    Comm *comm;
-    stop_listen(); /* before an engine has threads, which would take the signals */
-    TRY(comm_open(options->peer_timeout, version_text(), &comm));
-    if (comm_index(comm) > 0)
-        log_silence();
-    Status status = eval_checkpoint(options, comm, stdout);
+    Comm *comm = NULL;
+    status = meet_processes(status, options->peer_timeout, &comm);
+    log_silence(!comm_speaks(comm));
+    if (status == STATUS_OK)
+        status = eval_checkpoint(options, comm, stdout);
     if (status != STATUS_OK) /* before the others leave, and with them the job */
         log_error("%s", status_text());
     comm_close(comm, status);
@@ -38,12 +36,12 @@ static Status evaluate_together(Options *options)
 int verb_eval(int argc, char **argv)
 {
     Options options = {0};
+    log_silence(!comm_speaks(NULL));
     Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
-    if (status != STATUS_OK)
-        log_error("%s", status_text());
+    if (status == STATUS_OK && options.nproc > 1)
+        status = launch_processes(&options, argc, argv);
     else
-        status = options.nproc > 1 ? launch_processes(&options, argc, argv)
-                                   : evaluate_together(&options);
+        status = evaluate_together(status, &options);
     options_free(&options);
     return status;
 }

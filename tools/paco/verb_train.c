@@ -40,6 +40,7 @@ int verb_train(int argc, char **argv)
     Options options = {0};
     TrainResult result;
     Comm *comm = NULL;
+    log_silence(!comm_speaks(NULL));
     Status status = options_parse(&options, OPTION_TRAIN, 0, argc - 1, argv + 1);
     if (status == STATUS_OK && options.nproc > 1) {
         status = options_check_share(&options, options.nproc);
@@ -50,14 +51,12 @@ int verb_train(int argc, char **argv)
         }
     }
     log_timestamps();
-    stop_listen(); /* before an engine has threads, which would take the signals */
-    if (status == STATUS_OK)
-        status = comm_open(options.peer_timeout, version_text(), &comm);
+    status = meet_processes(status, options.peer_timeout, &comm);
     if (status == STATUS_OK)
         status = options_check_share(&options, comm_count(comm));
     if (status == STATUS_OK)
         status = train(&options, comm, &result);
-    if (comm_index(comm) == 0)
+    if (comm_speaks(comm))
         tell(status, &result);
     comm_close(comm, status);
     options_free(&options);

@@ -128,8 +128,8 @@ static int run(VerifyOptions *options, bool list)
     if (status == STATUS_OK)
         status = list ? verify_list(stdout) : verify(options, comm, &result);
     int code = status != STATUS_OK ? (int)status : result.failed ? 1 : 0;
-    if (comm_index(comm) > 0)
-        ; /* process 0 speaks */
+    if (!comm_speaks(comm))
+        ; /* another process does */
     else if (status != STATUS_OK)
         log_error("%s", status_text());
     else if (result.failed)

@@ -33,6 +33,8 @@ int run_with_options(OptionsVerb *run, int argc, char **argv)
     return status;
 }
 
+#define PEER_TIMEOUT 30.0 /* seconds, of --peer-timeout */
+
 /* ------------------------------------------------------------------------------------ --nproc */
 
 /* The words without `--nproc N` and `--restarts K`, at the end that this is one process, whatever
@@ -77,5 +79,18 @@ Status launch_processes(const Options *o, int argc, char **argv)
         log_error("%s", status_text());
     free(l.words);
     free(l.again);
+    return status;
+}
+
+Status meet_processes(Status status, double timeout, Comm **comm)
+{
+    char why[STATUS_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", status_text());
+    stop_listen(); /* before an engine has threads, which would take the signals */
+    TRY(comm_open(timeout > 0 ? timeout : PEER_TIMEOUT, version_text(), comm));
+    if (status != STATUS_OK)
+        status_fail(status, "%s", why);
+    status = comm_status(*comm, status);
+    log_silence(false);
     return status;
 }

@@ -3,6 +3,7 @@
 #ifndef PACO_TOOLS_VERBS_H
 #define PACO_TOOLS_VERBS_H
 
+#include "comm/comm.h"
 #include "options/options.h"
 
 /* A row of verbs.def. */
@@ -43,6 +44,11 @@ int run_with_options(OptionsVerb *run, int argc, char **argv);
 /* --nproc: launches so many processes of the same command, watches and waits; the status of the job,
  * of which the processes speak. */
 Status launch_processes(const Options *options, int argc, char **argv);
+
+/* Joins the processes that a launcher started with this one (comm_open), also where this one failed
+ * already (`status`): then that is the status of all. Until then one of them alone is heard.
+ * NULL: there are no others. */
+Status meet_processes(Status status, double timeout, Comm **comm);
 
 /* "0.9.0 (commit 1234567)". */
 const char *version_text(void);

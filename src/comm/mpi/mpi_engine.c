@@ -6,11 +6,16 @@
 #include <mpi.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static MPI_Request requests[COMM_TRANSFERS_MAX];
-static bool used[COMM_TRANSFERS_MAX];
-static int size, own;
+typedef struct Transfer {
+    MPI_Request request;
+    bool used;
+} Transfer;
+
+static Transfer *transfers; /* [room] */
+static int room, size, own;
 
 static Status engine_start(int *count, int *index)
 {
@@ -28,6 +33,9 @@ static Status engine_start(int *count, int *index)
 static void engine_finish(void)
 {
     MPI_Finalize();
+    free(transfers);
+    transfers = NULL;
+    room = 0;
 }
 
 static void engine_abort(int code)
@@ -35,29 +43,37 @@ static void engine_abort(int code)
     MPI_Abort(MPI_COMM_WORLD, code);
 }
 
-/* The number of a request that is free; -1: none is. */
+/* The number of a transfer that is free; -1: there is no memory. */
 static int take(void)
 {
-    for (int i = 0; i < COMM_TRANSFERS_MAX; i++)
-        if (!used[i]) {
-            used[i] = true;
-            return i;
-        }
-    return -1;
+    int i = 0;
+    while (i < room && transfers[i].used)
+        i++;
+    if (i == room) {
+        int more = room ? 2 * room : 64;
+        Transfer *all = realloc(transfers, (size_t)more * sizeof *all);
+        if (!all)
+            return -1;
+        memset(all + room, 0, (size_t)(more - room) * sizeof *all);
+        transfers = all;
+        room = more;
+    }
+    transfers[i].used = true;
+    return i;
 }
 
 /* The transfer, unless it could not begin. */
 static int begun(int transfer, int error)
 {
     if (transfer >= 0 && error != MPI_SUCCESS)
-        used[transfer] = false;
+        transfers[transfer].used = false;
     return error == MPI_SUCCESS ? transfer : -1;
 }
 
 /* BEGIN(call, arguments up to the request) */
 #define BEGIN(call, ...)                                                                           \
     int i = take();                                                                                \
-    return i < 0 ? -1 : begun(i, call(__VA_ARGS__, &requests[i]))
+    return i < 0 ? -1 : begun(i, call(__VA_ARGS__, &transfers[i].request))
 
 static int engine_send(const void *data, size_t bytes, int to)
 {
@@ -89,9 +105,9 @@ static int engine_sum(void *data, size_t count, bool wide)
 static int engine_done(int i)
 {
     int done = 0;
-    if (MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+    if (MPI_Test(&transfers[i].request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
         return -1;
-    used[i] = !done;
+    transfers[i].used = !done;
     return done;
 }
 
