@@ -58,4 +58,13 @@ for ((i = 0; i < 300; i++)); do
     sleep 0.1
 done
 kill -0 $job 2>/dev/null && fail "mpirun hangs 30 s after the link went down"
+
+# Hosts that are all called localhost are two all the same. (Open MPI itself takes them for one, and would share memory.)
+export OMPI_MCA_btl=self,tcp
+hosts_down
+hosts_up localhost 2>"$folder/stderr" || { fail "hosts again"; cat "$folder/stderr"; }
+on_hosts train "${tiny_options[@]}" --ranks 4 --device ref --out "$folder/alike" >"$folder/stdout" 2>"$folder/stderr" ||
+    { fail "two hosts of one name: exit $?"; cat "$folder/stderr"; }
+"$paco" convert "$folder/alike/last.pth.tar" "$folder/alike.safetensors" >/dev/null 2>&1 || fail "hosts of one name: convert"
+cmp "$folder/one.safetensors" "$folder/alike.safetensors" || fail "two hosts of one name: other tensors"
 exit $failed

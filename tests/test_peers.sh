@@ -242,6 +242,20 @@ kill "$launcher"
 ended "a slow process" 75 6
 grep -q 'is lost' "$folder/stderr" && fail "a slow process is called lost"
 
+# Ctrl-Z stops all, for longer than the timeout; fg lets all go on.
+states() { local p; for p in "$launcher" "$(process 0)" "$(process 1)"; do awk '{printf "%s", $3}' "/proc/$p/stat"; done; }
+begin
+kill -TSTP "$launcher"
+wait_for 3 eval '[ "$(states)" = TTT ]' || fail "Ctrl-Z: the processes are $(states)"
+grep -q 'suspended' "$folder/stderr" || { fail "Ctrl-Z is not told"; cat "$folder/stderr"; }
+sleep 4
+kill -CONT "$launcher"
+sleep 2
+grep -q T <<<"$(states)" && fail "fg: the processes are $(states)"
+kill "$launcher"
+ended "Ctrl-Z and fg" 75 6
+grep -q 'is lost' "$folder/stderr" && { fail "Ctrl-Z: a process is called lost"; cat "$folder/stderr"; }
+
 # A process that is lost twice: the job begins again, twice, and a stop ends it.
 begin --restarts 2
 for n in 1 2; do

@@ -240,6 +240,28 @@ plain() {
     [ $? = 75 ] || { fail "$engine: after $1 to process $2 the folder does not go on"; cat "$folder/stderr"; }
 }
 
+# The same job, stopped as a whole for longer than the timeout (Ctrl-Z, a suspended machine), goes on.
+plain_stops() {
+    local job pids i
+    rm -rf "$folder/plain"
+    "mpirun.$engine" -n 2 "$paco" train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --save-steps 5 --ranks 2 \
+        --device ref --peer-timeout 3 --out "$folder/plain" >"$folder/stdout" 2>"$folder/stderr" &
+    job=$!
+    for ((i = 0; i < 300; i++)); do
+        compgen -G "$folder/plain/step-*" >/dev/null && break
+        sleep 0.1
+    done
+    pids=("$(process 0)" "$(process 1)")
+    kill -STOP "${pids[@]}"
+    sleep 4
+    kill -CONT "${pids[@]}"
+    sleep 2
+    kill -TERM "${pids[0]}"
+    wait $job
+    grep -q 'stopped on request' "$folder/stderr" || { fail "$engine: stopped and continued: no run to stop"; cat "$folder/stderr"; }
+    grep -q 'is lost' "$folder/stderr" && { fail "$engine: stopped and continued: lost"; cat "$folder/stderr"; }
+}
+
 # Every golden file of ranks with every number of processes, on both devices; and 20 steps whose tensors are one process's.
 all_of_them() {
     local device processes amp
@@ -315,6 +337,7 @@ for engine in "${engines[@]}"; do
     fi
     plain KILL 1
     plain STOP 1
+    plain_stops
     if [ "$engine" = "${engines[0]}" ] || [ -n "${PACO_FULL:-}" ]; then
         same_bits 4 8
         evaluates

@@ -23,7 +23,7 @@ make_hosts() {
     done
 }
 
-hosts_up() { # fails, with nothing left, where this is not allowed
+hosts_up() { # [NAME]: of both, else host1 and host2; fails, with nothing left, where this is not allowed
     make_hosts || { hosts_down; return 1; }
     # HOST WORDS..., where the last number of the host's address is that of its namespace
     cat >"$folder/agent" <<AGENT
@@ -31,9 +31,10 @@ hosts_up() { # fails, with nothing left, where this is not allowed
 while [ "\${1#-}" != "\$1" ]; do shift; done
 number=\${1##*.}
 shift
-exec ip netns exec ${net}h\$number unshare -u sh -c "hostname host\$number; \$*"
+exec ip netns exec ${net}h\$number unshare -u sh -c "hostname ${1:-host\$number}; \$*"
 AGENT
     chmod +x "$folder/agent"
+    first_host=${1:-host1}
 }
 
 hosts_shape() { # MBIT: what goes out of each host
@@ -46,7 +47,7 @@ hosts_shape() { # MBIT: what goes out of each host
 mpirun_on_hosts() { # EACH WORDS...: mpirun with these words, EACH processes a host
     local each=$1
     shift
-    ip netns exec "${net}h1" unshare -u sh -c 'hostname host1; exec "$@"' sh \
+    ip netns exec "${net}h1" unshare -u sh -c 'hostname "$0"; exec "$@"' "$first_host" \
         env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
         mpirun.openmpi --quiet --mca plm_rsh_agent "$folder/agent" --host "10.78.0.1:$each,10.78.0.2:$each" \
         --bind-to none --mca btl_tcp_if_include 10.78.0.0/24 --mca oob_tcp_if_include 10.78.0.0/24 "$@"

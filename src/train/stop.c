@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 atomic_int stop_asked;
+static atomic_bool ending;
 
 /* A closed terminal is a request too, unless nohup had it ignored. */
 static sigset_t requests(void)
@@ -29,11 +30,18 @@ static void *wait_for_requests(void *unused)
     int number;
     sigwait(&set, &number);
     atomic_store(&stop_asked, 1);
-    sigwait(&set, &number);
+    do
+        sigwait(&set, &number);
+    while (atomic_load(&ending));
     signal(number, SIG_DFL);
     raise(number);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return unused;
+}
+
+void stop_ending(void)
+{
+    atomic_store(&ending, true);
 }
 
 void stop_ask(void)

@@ -16,5 +16,8 @@ void stop_ask(void);
 /* Begins to listen; before any other thread is made, as they inherit what is blocked. A second
  * request ends the process at once. May be called again. */
 void stop_listen(void);
+/* From now on the process ends anyway, with the code that all agreed on: further requests, as
+ * launchers send them to the rest once one process has ended, change nothing. */
+void stop_ending(void);
 
 #endif

@@ -29,7 +29,7 @@ static Status evaluate_together(Status status, Options *options)
         status = eval_checkpoint(options, comm, stdout);
     if (status != STATUS_OK) /* before the others leave, and with them the job */
         log_error("%s", status_text());
-    comm_close(comm, status);
+    leave_processes(comm, status);
     return status;
 }
 

@@ -58,7 +58,7 @@ int verb_train(int argc, char **argv)
         status = train(&options, comm, &result);
     if (comm_speaks(comm))
         tell(status, &result);
-    comm_close(comm, status);
+    leave_processes(comm, status);
     options_free(&options);
     return status;
 }

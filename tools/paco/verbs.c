@@ -94,3 +94,9 @@ Status meet_processes(Status status, double timeout, Comm **comm)
     log_silence(false);
     return status;
 }
+
+void leave_processes(Comm *comm, Status status)
+{
+    stop_ending();
+    comm_close(comm, status);
+}

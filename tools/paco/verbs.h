@@ -50,6 +50,9 @@ Status launch_processes(const Options *options, int argc, char **argv);
  * NULL: there are no others. */
 Status meet_processes(Status status, double timeout, Comm **comm);
 
+/* Leaves with them (comm_close); whatever signals come, with this status. */
+void leave_processes(Comm *comm, Status status);
+
 /* "0.9.0 (commit 1234567)". */
 const char *version_text(void);
 /* Prints version, commit and backends; the exit code. */
