@@ -17,9 +17,21 @@ typedef struct Transfer {
 static Transfer *transfers; /* [room] */
 static int room, size, own;
 
+/* Over one connection of Open MPI's what a large message waits for, the receiver's word that it is
+ * ready, stands behind what that one sends itself: sums then take 1.5 times what their bytes do at
+ * 200 Mbit/s, with two connections 1.0 times. Open MPI reads this when it starts; a user's word
+ * counts. */
+static void open_second_connection(void)
+{
+#ifdef OPEN_MPI
+    setenv("OMPI_MCA_btl_tcp_links", "2", 0);
+#endif
+}
+
 static Status engine_start(int *count, int *index)
 {
     int level;
+    open_second_connection();
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS)
         return status_fail(STATUS_PEER, "MPI_Init failed");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
