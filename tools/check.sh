@@ -19,12 +19,12 @@ esac
 jobs=$(nproc)
 tools/install.sh "$([ "$mode" = --full ] && echo full || echo tests)"
 
-build_and_test() { # folder, sanitizers, further formats of images, targets (none: all), further arguments of ctest
-    local folder="$1" sanitizers="$2" formats="$3" targets="$4"
+build_and_test() { # folder, sanitizers, whether with optional libraries, targets (none: all), further arguments of ctest
+    local folder="$1" sanitizers="$2" optional="$3" targets="$4"
     shift 4
     echo "== $folder${sanitizers:+: $sanitizers}"
-    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DPACO_FORMATS="$formats" \
-        -DPACO_WERROR=ON -DBUILD_TESTING=ON \
+    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DPACO_FORMATS="$optional" \
+        -DPACO_TENSORBOARD="$optional" -DPACO_WERROR=ON -DBUILD_TESTING=ON \
         >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; exit 1; }
     # shellcheck disable=SC2086 # words of a list
@@ -58,6 +58,6 @@ if [ "$mode" != --quick ]; then
     export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
     # Also without the libraries that are optional.
     build_and_test build-tsan thread OFF "paco test_loader test_datacheck test_image_decode image_sums" \
-        -R 'loader|datacheck|image_(decode|formats)'
+        -R 'loader|datacheck|image_(decode|formats)|tensorboard'
     build_and_test build-asan address,undefined ON ""
 fi

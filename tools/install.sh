@@ -4,8 +4,8 @@
 # forms need.
 set -euo pipefail
 
-packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev opencl-headers ocl-icd-opencl-dev
-          pocl-opencl-icd libclblast-dev)
+packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev
+          libprotobuf-c-dev protobuf-c-compiler opencl-headers ocl-icd-opencl-dev pocl-opencl-icd libclblast-dev)
 case "${1:-}" in
     tests|full) packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps) ;;
 esac

@@ -227,6 +227,20 @@ static Status check_restarts(const Options *o)
                        "checkpoint that goes on from");
 }
 
+/* Events for TensorBoard. */
+static Status check_tensorboard(const Options *o)
+{
+#ifdef PACO_TENSORBOARD
+    return need_out(o, o->tensorboard, "tensorboard", "the folder that its events go to");
+#else
+    return o->tensorboard ? status_fail(STATUS_USAGE,
+                                        "--tensorboard: this program was built without protobuf-c. "
+                                        "Install libprotobuf-c-dev and protobuf-c-compiler, and "
+                                        "build again")
+                          : STATUS_OK;
+#endif
+}
+
 static Status check_beginning(const Options *o)
 {
     if (o->resume && o->init_from)
@@ -254,6 +268,7 @@ static void check_run(const Options *o, Conflicts *c)
                      "the folder of the run"));
     note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
     note(c, check_restarts(o));
+    note(c, check_tensorboard(o));
     note(c, check_beginning(o));
 }
 

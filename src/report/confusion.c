@@ -1,25 +1,17 @@
-/* Confusion: a heat map of at most BINS x BINS cells in one picture, and the pairs that are
- * confused most. */
+/* Confusion: a heat map in one picture, and the pairs that are confused most. */
+#include "image/heat.h"
 #include "report/classes.h"
 #include "report/html.h"
 #include "report/sections.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum {
-    BINS = 100,
     PAIRS = 12,
     NAMES_MAX = 20,   /* classes whose rows are named */
     NUMBERS_MAX = 12, /* classes whose cells have numbers */
     NAME_CHARACTERS = 11
 };
-
-typedef struct Heat {
-    int classes, bins;
-    int *order, *rank; /* [classes] class of a rank, rank of a class */
-    double *part;      /* [bins][bins] share of the images of a row's classes; NaN: it has none */
-} Heat;
 
 static int count_classes(const RunRecord *run)
 {
@@ -32,67 +24,29 @@ static int count_classes(const RunRecord *run)
     return n;
 }
 
-static int *order_classes(const RunRecord *run, int classes)
+/* The training images of the classes, malloc'd; NULL where classes.csv does not list them. */
+static int64_t *class_sizes(const RunRecord *run, int classes)
 {
-    if (run->class_count == classes)
-        return classes_by_size(run);
-    int *order = mem_alloc((size_t)classes * sizeof *order);
-    for (int i = 0; i < classes; i++)
-        order[i] = i;
-    return order;
+    if (run->class_count != classes)
+        return NULL;
+    int64_t *sizes = mem_alloc((size_t)classes * sizeof *sizes);
+    for (int c = 0; c < classes; c++)
+        sizes[c] = run->classes[c].train;
+    return sizes;
 }
 
-static int bin_of(const Heat *h, int number)
+static Heat heat_of(const RunRecord *run)
 {
-    return (int)((int64_t)h->rank[number] * h->bins / h->classes);
-}
-
-static void fill(Heat *h, const RunRecord *run)
-{
+    int classes = count_classes(run);
+    int64_t *sizes = class_sizes(run, classes);
+    Heat h = heat_new(classes, sizes);
+    free(sizes);
     for (int64_t i = 0; i < run->pair_count; i++) {
         const ConfusionRecord *p = &run->confusion[i];
-        h->part[bin_of(h, p->label) * h->bins + bin_of(h, p->predicted)] += (double)p->images;
+        heat_add(&h, p->label, p->predicted, (double)p->images);
     }
-    for (int row = 0; row < h->bins; row++) {
-        double *cells = h->part + row * h->bins, sum = 0;
-        for (int k = 0; k < h->bins; k++)
-            sum += cells[k];
-        for (int k = 0; k < h->bins; k++)
-            cells[k] = sum > 0 ? cells[k] / sum : NAN;
-    }
-}
-
-static Heat heat_new(const RunRecord *run)
-{
-    int n = count_classes(run);
-    Heat h = {.classes = n, .bins = n < BINS ? n : BINS};
-    h.order = order_classes(run, n);
-    h.rank = mem_alloc((size_t)n * sizeof *h.rank);
-    for (int i = 0; i < n; i++)
-        h.rank[h.order[i]] = i;
-    h.part = mem_zero((size_t)h.bins * (size_t)h.bins, sizeof *h.part);
-    fill(&h, run);
+    heat_settle(&h);
     return h;
-}
-
-static void heat_free(Heat *h)
-{
-    free(h->order);
-    free(h->rank);
-    free(h->part);
-}
-
-/* Colours from dark to light, each lighter than the one before to every eye; a quarter of the
- * images is half of the way, as what is confused are small parts. */
-static void colour(double part, uint8_t rgb[3])
-{
-    static const double stops[5][3] = {
-        {68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {253, 231, 37}};
-    double at = 4 * sqrt(part < 0 || isnan(part) ? 0 : part > 1 ? 1 : part);
-    int i = at >= 4 ? 3 : (int)at;
-    for (int k = 0; k < 3; k++)
-        rgb[k] =
-            isnan(part) ? 128 : (uint8_t)(stops[i][k] + (at - i) * (stops[i + 1][k] - stops[i][k]));
 }
 
 /* Where the picture stands in its viewBox. */
@@ -155,9 +109,7 @@ static void put_numbers(FILE *out, const Heat *h)
 
 static void put_map(FILE *out, const RunRecord *run, const Heat *h)
 {
-    Image image = image_new(h->bins, h->bins);
-    for (int i = 0; i < h->bins * h->bins; i++)
-        colour(h->part[i], image.pixels + 3 * i);
+    Image image = heat_image(h, 1);
     fprintf(out,
             "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Confusion of classes\">\n"
             "<image class=\"pixels\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" "
@@ -182,7 +134,7 @@ static void put_scale(FILE *out)
 
 static void put_heat(FILE *out, const RunRecord *run)
 {
-    Heat h = heat_new(run);
+    Heat h = heat_of(run);
     fputs("<figure><h3>Confusion</h3>\n", out);
     put_map(out, run, &h);
     put_scale(out);

@@ -1,9 +1,8 @@
 /* Images: what the network saw of one image, and test images of the worst classes. Data that cannot
  * be read is said to be so, in its place. */
+#include "data/view_sheet.h"
 #include "image/decode.h"
-#include "image/encode_png.h"
 #include "image/image_ops.h"
-#include "image/sheet.h"
 #include "report/classes.h"
 #include "report/html.h"
 #include "report/sections.h"
@@ -14,7 +13,6 @@
 enum {
     VIEWS = 12,     /* on the sheet: the first epochs' */
     VIEW_SIDE = 64, /* larger views are shown smaller */
-    SHEET_GAP = 4,  /* about what sheet_draw leaves between views */
     WORST = 6,
     EXAMPLES = 2,
     THUMBNAIL = 72
@@ -27,22 +25,7 @@ static Status draw_sheet(const Options *o, const Dataset *train, Image *sheet)
     RecipeOptions views;
     const Recipe *recipe = options_recipe(o, &views);
     int n = o->epochs < VIEWS ? o->epochs : VIEWS;
-    Image photo = {0};
-    uint8_t *bytes;
-    size_t size;
-    char name[4200];
-    TRY(dataset_fetch(train, 0, &photo));
-    Status status = image_encode_png(&photo, &bytes, &size);
-    image_free(&photo);
-    TRY(status);
-    status = sheet_draw(recipe, &views, o->seed, n, dataset_name(train, 0, name, sizeof name),
-                        bytes, size, sheet);
-    free(bytes);
-    if (status == STATUS_OK && views.size > VIEW_SIDE) {
-        double scale = (double)(VIEW_SIDE + SHEET_GAP) / (views.size + SHEET_GAP);
-        image_resize(sheet, (int)(scale * sheet->width), (int)(scale * sheet->height));
-    }
-    return status;
+    return view_sheet(train, recipe, &views, o->seed, n, VIEW_SIDE, sheet);
 }
 
 /* Views of CIFAR's size are shown twice as large. */

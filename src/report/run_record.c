@@ -67,7 +67,7 @@ static Status read_epochs(RunRecord *run, const char *path)
         if (number == 0)
             return csv_fail(&csv, i, epoch, "is empty");
         row->epoch = (int)number - 1;
-#define X(field) TRY(csv_number(&csv, i, csv_column(&csv, #field), &row->field));
+#define X(field, tag) TRY(csv_number(&csv, i, csv_column(&csv, #field), &row->field));
         EPOCH_ROW_FIELDS(X)
 #undef X
     }

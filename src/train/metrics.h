@@ -103,14 +103,28 @@ typedef struct ReportFacts {
 /* report.json: the facts, the summary and per-class accuracies; what is unknown is null. */
 Status metrics_write_report(const Metrics *metrics, const ReportFacts *facts, const char *path);
 
-/* One row of metrics.csv, the record of a training run. NaN fields are written empty. */
-#define EPOCH_ROW_FIELDS(X)                                                              \
-    X(lr) X(loss) X(train_top1) X(train_top1_prior) X(test_loss) X(top1) X(top5) X(class_mean) X(many) X(medium) X(few)   \
-    X(images_per_second) X(data_seconds) X(seconds) X(eval_seconds)
+/* One row of metrics.csv, the record of a training run: column, and tag in TensorBoard. NaN fields
+ * are written empty. */
+#define EPOCH_ROW_FIELDS(X)                       \
+    X(lr, "lr")                                   \
+    X(loss, "train/loss")                         \
+    X(train_top1, "train/top1")                   \
+    X(train_top1_prior, "train/top1_prior")       \
+    X(test_loss, "test/loss")                     \
+    X(top1, "test/top1")                          \
+    X(top5, "test/top5")                          \
+    X(class_mean, "test/class_mean")              \
+    X(many, "test/many")                          \
+    X(medium, "test/medium")                      \
+    X(few, "test/few")                            \
+    X(images_per_second, "images_per_second")     \
+    X(data_seconds, "seconds/waited_for_data")    \
+    X(seconds, "seconds/training")                \
+    X(eval_seconds, "seconds/evaluation")
 
 typedef struct EpochRow {
     int epoch; /* 0, 1, ...; the file counts from 1, as the log does */
-#define X(field) double field;
+#define X(field, tag) double field;
     EPOCH_ROW_FIELDS(X)
 #undef X
 } EpochRow;

@@ -84,6 +84,7 @@ void records_close(Records *r, Status status)
         fprintf(r->log, "%s\n", status_text());
     if (r->log)
         fclose(r->log);
+    events_close(r->events);
     *r = (Records){0};
 }
 
@@ -171,14 +172,22 @@ Status records_options(const Records *r, const Options *options, int64_t step, c
     return status;
 }
 
-Status records_epoch(const Records *r, const EpochRow *row)
+Status records_events(Records *r, const Options *options, const Dataset *train, int epoch,
+                      const char *changes)
+{
+    return options->tensorboard ? events_open(options, train, epoch, *changes, &r->events)
+                                : STATUS_OK;
+}
+
+Status records_epoch(const Records *r, const EpochRow *row, const Metrics *metrics)
 {
     if (!r->folder)
         return STATUS_OK;
     char *path = file_join(r->folder, "metrics.csv");
     Status status = metrics_append_epoch(path, row);
     free(path);
-    return status;
+    TRY(status);
+    return r->events ? events_epoch(r->events, row, metrics) : STATUS_OK;
 }
 
 Status records_reports(const Records *r, const Metrics *metrics, const ReportFacts *facts,

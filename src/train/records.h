@@ -1,17 +1,18 @@
 /* Records: what a training run leaves for people beside its checkpoints: train.log, options.txt,
- * metrics.csv, and at its end report.json, classes.csv and confusion.csv. Without a folder lines go
+ * metrics.csv, events for TensorBoard, and at its end report.json, classes.csv and confusion.csv. Without a folder lines go
  * to the terminal only and nothing is written. */
 #ifndef PACO_TRAIN_RECORDS_H
 #define PACO_TRAIN_RECORDS_H
 
 #include "options/options.h"
-#include "train/metrics.h"
+#include "train/events.h"
 
 #include <stdio.h>
 
 typedef struct Records {
     const char *folder; /* NULL: none */
     FILE *log;          /* train.log, or NULL */
+    Events *events;     /* NULL: none are asked for */
 } Records;
 
 /* Opens train.log for more lines, and takes rows of epochs that are to come out of metrics.csv,
@@ -28,7 +29,12 @@ void records_say(const Records *records, const char *format, ...)
  * too. */
 Status records_options(const Records *records, const Options *options, int64_t step,
                        const char *changes);
-Status records_epoch(const Records *records, const EpochRow *row);
+/* Begins events for TensorBoard where the options ask for them, as events_open does; `changes` as
+ * above. */
+Status records_events(Records *records, const Options *options, const Dataset *train, int epoch,
+                      const char *changes);
+/* metrics: of the evaluation in it; NULL: there was none. */
+Status records_epoch(const Records *records, const EpochRow *row, const Metrics *metrics);
 /* The reports of the last evaluation; class_names may be NULL. */
 Status records_reports(const Records *records, const Metrics *metrics, const ReportFacts *facts,
                        const char *const *class_names);

@@ -251,7 +251,7 @@ Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const ch
 /* ---- the record of a run ---- */
 
 static const char run_header[] = "epoch"
-#define X(field) "," #field
+#define X(field, tag) "," #field
     EPOCH_ROW_FIELDS(X)
 #undef X
     "\n";
@@ -265,7 +265,7 @@ Status metrics_append_epoch(const char *path, const EpochRow *row)
     if (ftell(file) == 0)
         fputs(run_header, file);
     fprintf(file, "%d", row->epoch + 1);
-#define X(field) fputc(',', file), put_number(file, row->field);
+#define X(field, tag) fputc(',', file), put_number(file, row->field);
     EPOCH_ROW_FIELDS(X)
 #undef X
     fputc('\n', file);

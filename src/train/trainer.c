@@ -336,7 +336,9 @@ static Status record_epoch(Trainer *t, bool evaluated)
         .few = evaluated ? m.few : NAN,
     };
     trainer_tell_epoch(t, &row, evaluated);
-    return comm_status(t->comm, trainer_speaks(t) ? records_epoch(&t->records, &row) : STATUS_OK);
+    const Metrics *metrics = evaluated ? t->metrics : NULL;
+    return comm_status(t->comm, trainer_speaks(t) ? records_epoch(&t->records, &row, metrics)
+                                                  : STATUS_OK);
 }
 
 static void begin_epoch(Trainer *t)
@@ -421,8 +423,9 @@ static Status open_records(Trainer *t)
     TRY(init_from(t));
     TRY(keeper_open(&t->keeper, t->options, &t->run, t->train, t->steps, &t->at));
     TRY(records_open(&t->records, t->options->out, t->at.epoch));
-    return records_options(&t->records, t->options, t->at.done,
-                           snapshot_changes(t->keeper.snapshot));
+    const char *changes = snapshot_changes(t->keeper.snapshot);
+    TRY(records_options(&t->records, t->options, t->at.done, changes));
+    return records_events(&t->records, t->options, t->train, t->at.epoch, changes);
 }
 
 static Status open_state(Trainer *t)
