@@ -1,4 +1,4 @@
-/* Base: Philox against its published vectors, unbiased draws, JSON, status texts, arena. */
+/* Base: Philox and CRC-32C against their published vectors, unbiased draws, JSON, status texts, arena. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -35,6 +36,24 @@ static void philox_known_answers(void **state)
     assert_int_equal(out[1], 0x94fdcceb);
     assert_int_equal(out[2], 0x5001e420);
     assert_int_equal(out[3], 0x24126ea1);
+}
+
+/* RFC 3720, B.4, and the check value of the catalogue of CRCs. */
+static void crc32c_known_answers(void **state)
+{
+    (void)state;
+    uint8_t bytes[32] = {0};
+    assert_int_equal(crc32c("123456789", 9), 0xe3069283);
+    assert_int_equal(crc32c(bytes, 0), 0);
+    assert_int_equal(crc32c(bytes, 32), 0x8a9136aa);
+    for (int i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)i;
+    assert_int_equal(crc32c(bytes, 32), 0x46dd794e);
+    for (int i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)(31 - i);
+    assert_int_equal(crc32c(bytes, 32), 0x113fdb5c);
+    memset(bytes, 0xff, sizeof bytes);
+    assert_int_equal(crc32c(bytes, 32), 0x62a8ab43);
 }
 
 static void permutation_is_one(void **state)
@@ -218,7 +237,8 @@ static void output_replaces_whole_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers), cmocka_unit_test(permutation_is_one),
+        cmocka_unit_test(philox_known_answers), cmocka_unit_test(crc32c_known_answers),
+        cmocka_unit_test(permutation_is_one),
         cmocka_unit_test(draws_are_those_of_the_rule), cmocka_unit_test(draws_have_no_bias),
         cmocka_unit_test(json_accepts_and_refuses), cmocka_unit_test(status_text_is_clean),
         cmocka_unit_test(log_lines_are_clean),

@@ -3,9 +3,6 @@
 
 #include "base/arena.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "events.pb-c.h"
 
 /* The messages of one value. */
@@ -13,11 +10,10 @@ typedef struct ValueParts {
     Tb__Value value;
     Tb__Metadata metadata;
     Tb__PluginData plugin;
-    Tb__Picture picture;
     Tb__Tensor tensor;
     Tb__TensorShape shape;
     Tb__TensorShape__Dim dim, *dims;
-    ProtobufCBinaryData text;
+    ProtobufCBinaryData strings[EVENT_STRINGS];
 } ValueParts;
 
 /* Packing only reads, but generated fields are not const. */
@@ -26,61 +22,47 @@ static void *borrow(const void *bytes)
     return (void *)(uintptr_t)bytes;
 }
 
-static void fill_about(ValueParts *p, const EventValue *v, char *plugin)
+static void fill_metadata(ValueParts *p, const EventValue *v)
 {
     p->plugin = (Tb__PluginData)TB__PLUGIN_DATA__INIT;
-    p->plugin.plugin_name = plugin;
+    p->plugin.plugin_name = borrow(v->plugin);
     p->metadata = (Tb__Metadata)TB__METADATA__INIT;
     p->metadata.plugin_data = &p->plugin;
     if (v->about)
         p->metadata.summary_description = borrow(v->about);
-    p->value.metadata = &p->metadata;
 }
 
-static void fill_picture(ValueParts *p, const EventValue *v)
+static void fill_tensor(ValueParts *p, const EventValue *v)
 {
-    fill_about(p, v, "images");
-    p->picture = (Tb__Picture)TB__PICTURE__INIT;
-    p->picture.width = v->width;
-    p->picture.height = v->height;
-    p->picture.colorspace = 3;
-    p->picture.encoded_image_string = (ProtobufCBinaryData){v->png_size, borrow(v->png)};
-    p->value.value_case = TB__VALUE__VALUE_IMAGE;
-    p->value.image = &p->picture;
-}
-
-/* A text is a tensor of one string. */
-static void fill_text(ValueParts *p, const EventValue *v)
-{
-    fill_about(p, v, "text");
     p->dim = (Tb__TensorShape__Dim)TB__TENSOR_SHAPE__DIM__INIT;
-    p->dim.size = 1;
+    p->dim.size = v->count;
     p->dims = &p->dim;
     p->shape = (Tb__TensorShape)TB__TENSOR_SHAPE__INIT;
     p->shape.n_dim = 1;
     p->shape.dim = &p->dims;
-    p->text = (ProtobufCBinaryData){strlen(v->text), borrow(v->text)};
+    for (int i = 0; i < v->count; i++)
+        p->strings[i] = (ProtobufCBinaryData){v->strings[i].size, borrow(v->strings[i].bytes)};
     p->tensor = (Tb__Tensor)TB__TENSOR__INIT;
     p->tensor.dtype = TB__TENSOR__TYPE__STRING;
     p->tensor.tensor_shape = &p->shape;
-    p->tensor.n_string_val = 1;
-    p->tensor.string_val = &p->text;
-    p->value.value_case = TB__VALUE__VALUE_TENSOR;
-    p->value.tensor = &p->tensor;
+    p->tensor.n_string_val = (size_t)v->count;
+    p->tensor.string_val = p->strings;
 }
 
 static void fill_value(ValueParts *p, const EventValue *v)
 {
     p->value = (Tb__Value)TB__VALUE__INIT;
     p->value.tag = borrow(v->tag);
-    if (v->png)
-        fill_picture(p, v);
-    else if (v->text)
-        fill_text(p, v);
-    else {
+    if (!v->plugin) {
         p->value.value_case = TB__VALUE__VALUE_SIMPLE_VALUE;
         p->value.simple_value = (float)v->number;
+        return;
     }
+    fill_metadata(p, v);
+    fill_tensor(p, v);
+    p->value.metadata = &p->metadata;
+    p->value.value_case = TB__VALUE__VALUE_TENSOR;
+    p->value.tensor = &p->tensor;
 }
 
 static uint8_t *pack(const Tb__Event *event, size_t *size)

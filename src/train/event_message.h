@@ -7,14 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is shown under a tag: a picture, else a text, else a number. */
+typedef struct EventBytes {
+    const void *bytes;
+    size_t size;
+} EventBytes;
+
+/* What is shown under a tag: strings as a plugin of TensorBoard shows them, or a number. */
+enum { EVENT_STRINGS = 3 };
 typedef struct EventValue {
     const char *tag;
-    const char *about;  /* of a picture or text, Markdown; NULL: nothing */
-    const uint8_t *png; /* NULL: no picture */
-    size_t png_size;
-    int width, height;
-    const char *text; /* Markdown; NULL: no text */
+    const char *plugin; /* "text": one string, Markdown; "images": width and height as text, PNG;
+                           NULL: a number */
+    const char *about;  /* of strings, Markdown; NULL: nothing */
+    EventBytes strings[EVENT_STRINGS];
+    int count; /* of them */
     double number;
 } EventValue;
 

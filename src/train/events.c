@@ -65,11 +65,19 @@ static char *options_table(const Options *options)
     return text;
 }
 
+static void tell(Events *e, int64_t step, const EventValue *value)
+{
+    event_file_add(&e->file, (EventMessage){.step = step, .values = value, .count = 1});
+}
+
 static void tell_options(Events *e, const Options *options, int64_t step)
 {
     char *table = options_table(options);
-    EventValue value = {.tag = "options", .text = table};
-    event_file_add(&e->file, (EventMessage){.step = step, .values = &value, .count = 1});
+    tell(e, step,
+         &(EventValue){.tag = "options",
+                       .plugin = "text",
+                       .strings = {{table, strlen(table)}},
+                       .count = 1});
     free(table);
 }
 
@@ -78,11 +86,18 @@ static void tell_options(Events *e, const Options *options, int64_t step)
 static Status tell_picture(Events *e, int64_t step, const char *tag, const char *about,
                            const Image *image)
 {
-    EventValue value = {.tag = tag, .about = about, .width = image->width, .height = image->height};
     uint8_t *png;
-    TRY(image_encode_png(image, &png, &value.png_size));
-    value.png = png;
-    event_file_add(&e->file, (EventMessage){.step = step, .values = &value, .count = 1});
+    size_t size;
+    char width[16], height[16];
+    TRY(image_encode_png(image, &png, &size));
+    snprintf(width, sizeof width, "%d", image->width);
+    snprintf(height, sizeof height, "%d", image->height);
+    tell(e, step,
+         &(EventValue){.tag = tag,
+                       .plugin = "images",
+                       .about = about,
+                       .strings = {{width, strlen(width)}, {height, strlen(height)}, {png, size}},
+                       .count = 3});
     free(png);
     return STATUS_OK;
 }
@@ -92,8 +107,9 @@ static void tell_views(Events *e, const Options *options, const Dataset *train, 
 {
     RecipeOptions views;
     const Recipe *recipe = options_recipe(options, &views);
+    int n = options->epochs < VIEWS ? options->epochs : VIEWS;
     Image sheet = {0};
-    Status status = view_sheet(train, recipe, &views, options->seed, VIEWS, VIEW_SIDE, &sheet);
+    Status status = view_sheet(train, recipe, &views, options->seed, n, VIEW_SIDE, &sheet);
     if (status == STATUS_OK)
         status = tell_picture(e, step, "views",
                               "The first training image in the first epochs: the query view above "
