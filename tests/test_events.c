@@ -1,5 +1,6 @@
-/* Event files for TensorBoard, read by a reader of the test's own: frames and their CRCs, steps, tags
- * and numbers; pictures and the table of options; what a second file voids; failures to write. */
+/* Event files for TensorBoard, read by a reader of the test's own: frames and their CRCs, steps,
+ * tags and numbers; pictures and the table of options; what a second file voids; failures to write.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,8 +73,8 @@ static Bytes cut(Bytes *b, size_t size)
     return part;
 }
 
-/* The next field of a message: its number, and its bytes, which may take the message's place, or its
- * integer. */
+/* The next field of a message: its number, and its bytes, which may take the message's place, or
+ * its integer. */
 static int field(Bytes *b, Bytes *bytes, uint64_t *number)
 {
     uint64_t key = varint(b);
@@ -213,12 +214,13 @@ static Dataset *train, *test;
 
 static void open_run(const char *name)
 {
-    static const char *args[] = {"--preset", "synthetic", "--out", NULL, "--tensorboard",
-                                 "--epochs", "12", "--init-from", "a|*b*<i>"};
+    static const char *args[] = {"--preset", "synthetic", "--out",       NULL,      "--tensorboard",
+                                 "--epochs", "12",        "--init-from", "a|*b*<i>"};
     args[3] = test_path(name);
     assert_int_equal(mkdir(args[3], 0777), 0);
-    assert_int_equal(options_parse(&options, OPTION_TRAIN, 0, sizeof args / sizeof *args,
-                                   (char **)args), STATUS_OK);
+    assert_int_equal(
+        options_parse(&options, OPTION_TRAIN, 0, sizeof args / sizeof *args, (char **)args),
+        STATUS_OK);
     options_default_recipe(&options);
     assert_int_equal(options_open_data(&options, 0, NULL, &train, &test), STATUS_OK);
 }
@@ -282,8 +284,8 @@ static void assert_picture(const SeenEvent *event, const char *tag, int width, i
     assert_int_equal(atoi(text), height);
     Bytes png = seen->strings[2];
     assert_true(png.size > 33 && memcmp(png.at, "\x89PNG\r\n\x1a\n", 8) == 0);
-    uint8_t head[8] = {0, 0, (uint8_t)(width >> 8), (uint8_t)width, 0, 0, (uint8_t)(height >> 8),
-                       (uint8_t)height};
+    uint8_t head[8] = {0, 0, (uint8_t)(width >> 8),  (uint8_t)width,
+                       0, 0, (uint8_t)(height >> 8), (uint8_t)height};
     assert_memory_equal(png.at + 16, head, 8);
 }
 

@@ -43,7 +43,10 @@ python=
 for candidate in "${PYTHON:-}" "${PACO_PYTHON:-}" /usr/bin/python3 python3; do
     [ -n "$candidate" ] && "$candidate" -c 'import tensorboard' 2>/dev/null && { python=$candidate; break; }
 done
-[ -n "$python" ] || { echo "skipped: no TensorBoard: PYTHON=PYTHON3 with it (pip install tensorboard)"; exit $((failed ? 1 : 77)); }
+if [ -z "$python" ]; then
+    echo "skipped: no TensorBoard (pip install tensorboard; PYTHON names that python3)"
+    exit $((failed ? 1 : 77))
+fi
 
 cat >look.py <<'PYTHON'
 import csv, logging, re, struct, sys, zlib

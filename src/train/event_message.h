@@ -1,5 +1,5 @@
-/* One event of a TensorBoard event file as bytes. Private to src/train; there only where the program
- * was built with protobuf-c (PACO_TENSORBOARD). */
+/* One event of a TensorBoard event file as bytes. Private to src/train; there only where the
+ * program was built with protobuf-c (PACO_TENSORBOARD). */
 #ifndef PACO_TRAIN_EVENT_MESSAGE_H
 #define PACO_TRAIN_EVENT_MESSAGE_H
 

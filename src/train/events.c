@@ -16,9 +16,9 @@
 #include <string.h>
 
 enum {
-    VIEWS = 12,       /* on the sheet: the first epochs' */
-    VIEW_SIDE = 128,  /* larger views are shown smaller */
-    HEAT_SIDE = 400   /* about, of the confusion's picture */
+    VIEWS = 12,      /* on the sheet: the first epochs' */
+    VIEW_SIDE = 128, /* larger views are shown smaller */
+    HEAT_SIDE = 400  /* about, of the confusion's picture */
 };
 
 struct Events {
@@ -74,10 +74,8 @@ static void tell_options(Events *e, const Options *options, int64_t step)
 {
     char *table = options_table(options);
     tell(e, step,
-         &(EventValue){.tag = "options",
-                       .plugin = "text",
-                       .strings = {{table, strlen(table)}},
-                       .count = 1});
+         &(EventValue){
+             .tag = "options", .plugin = "text", .strings = {{table, strlen(table)}}, .count = 1});
     free(table);
 }
 

@@ -1,6 +1,6 @@
 /* Records: what a training run leaves for people beside its checkpoints: train.log, options.txt,
- * metrics.csv, events for TensorBoard, and at its end report.json, classes.csv and confusion.csv. Without a folder lines go
- * to the terminal only and nothing is written. */
+ * metrics.csv, events for TensorBoard, and at its end report.json, classes.csv and confusion.csv.
+ * Without a folder lines go to the terminal only and nothing is written. */
 #ifndef PACO_TRAIN_RECORDS_H
 #define PACO_TRAIN_RECORDS_H
 
