@@ -44,14 +44,14 @@ awk '{ x[NR] = $1 } END { exit !(NR == 3 && x[1] > 0 && (x[2] - x[1]) ^ 2 < (0.0
     { fail "losses of fp32, fp16, bf16:"; cat "$folder/losses"; }
 
 # plan: images take half the memory; a scaler where it is fp16
-activations() { "$paco" plan step --arch resnet20 --batch 32 "$@" 2>/dev/null | awk '$1 == "act" { print $3 }'; }
+activations() { "$paco" plan step --arch resnet20 --batch 32 --dump memory "$@" 2>&1 | awk '$1 == "act" { print $3 }'; }
 if [ -n "$(activations)" ]; then
     awk "BEGIN { exit !($(activations --amp bf16) < 0.62 * $(activations)) }" || fail "plan --amp bf16 takes as much memory"
     "$paco" plan step --arch resnet20 --batch 32 --amp bf16 2>/dev/null | grep -q '^resnet20, batch 32 in bf16, for ' ||
         fail "plan does not tell the format"
-    "$paco" plan step --arch resnet20 --batch 32 --amp fp16 2>/dev/null | grep -q 'EPILOGUE scale_update' ||
+    "$paco" plan step --arch resnet20 --batch 32 --amp fp16 --dump steps 2>&1 | grep -q 'EPILOGUE scale_update' ||
         fail "plan --amp fp16 has no scaler"
-    "$paco" plan step --arch resnet20 --batch 32 --amp bf16 2>/dev/null | grep -q scale && fail "plan --amp bf16 has one"
+    "$paco" plan step --arch resnet20 --batch 32 --amp bf16 --dump steps 2>&1 | grep -q scale && fail "plan --amp bf16 has one"
 else
     echo "skipped: no device to plan for"
 fi

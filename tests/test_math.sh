@@ -64,8 +64,8 @@ done
 small=(--arch resnet20 --size 8 --batch 4 --dim 16 --queue 32 "${on[@]}")
 "$paco" bench step "${small[@]}" --repeats 1 --untimed 0 --math tf32 2>/dev/null | grep -q '"math": *"tf32"' ||
     fail "bench step does not tell its math"
-"$paco" plan step "${small[@]}" --math tf32 | tail -1 | grep -q ', products in tf32, for ' || fail "plan does not tell its math"
-"$paco" plan step "${small[@]}" | tail -1 | grep -q 'products' && fail "plan tells that it is strict"
+"$paco" plan step "${small[@]}" --math tf32 | head -1 | grep -q ', products in tf32, for ' || fail "plan does not tell its math"
+"$paco" plan step "${small[@]}" | head -1 | grep -q 'products' && fail "plan tells that it is strict"
 
 # tuning results have their type and math in their names
 export PACO_TEST_CANDIDATES=2

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "data/loader.h"
 #include "support_files.h"
-#include "options/options.h"
+#include "options/options_table.h"
 #include "model/paco.h"
 #include "options/presets.h"
 #include "train/schedule.h"
@@ -280,30 +280,24 @@ static void warmup_of_short_runs(void **state)
     options_free(&o);
 }
 
-/* The value that a preset gives an option, or "". */
-static const char *preset_value(const Preset *preset, OptionId id)
+/* The command that `paco presets NAME` prints. */
+static void command_of(const Preset *preset, char *line, size_t room)
 {
-    const char *text = "";
-    for (const PresetValue *v = preset->values; v->text; v++)
-        if (v->id == id)
-            text = v->text;
-    return text;
+    size_t used = (size_t)snprintf(line, room, "--preset %s", preset->name);
+    for (const SourceFile *f = source_at(preset->data)->files; f->name; f++)
+        if (*f->value)
+            used += (size_t)snprintf(line + used, room - used, " --%s %s",
+                                     option_rows[f->option].name, f->value);
+    assert_true(used < room);
 }
 
 static void presets_are_consistent(void **state)
 {
     (void)state;
     for (int i = 0; preset_at(i); i++) {
-        char line[256];
+        char line[512];
         Options o;
-        const char *dataset = preset_value(preset_at(i), OPTION_ID_dataset);
-        const char *data =
-            strcmp(dataset, "list") == 0        ? "--train-list a --test-list b"
-            : strcmp(dataset, "folder") == 0    ? "--data a --test-data b"
-            : strncmp(dataset, "cifar", 5) == 0 ? "--data a"
-                                                : "";
-        const char *weights = *preset_value(preset_at(i), OPTION_ID_freeze) ? "--init-from w.pth" : "";
-        snprintf(line, sizeof line, "--preset %s %s %s", preset_at(i)->name, data, weights);
+        command_of(preset_at(i), line, sizeof line);
         if (parse(&o, OPTION_TRAIN, line) != STATUS_OK)
             fail_msg("%s: %s", preset_at(i)->name, status_text());
         assert_string_equal(o.preset, preset_at(i)->name);
@@ -408,6 +402,45 @@ static void assert_published(Options *o, const Published *row)
     assert_true(o->lt_factor == row->lt_factor);
     assert_true(o->beta == 1 && o->gamma == 1 && o->supt == 1 && o->base_temperature == 0);
     assert_true(o->moco_m == 0.999 && o->momentum == 0.9);
+}
+
+/* MD5 and 32 digits, git's name and 40, or what PyTorch has in a file's name. */
+static void assert_sum(const SourceFile *file)
+{
+    static const struct { const char *begin; size_t digits;
+    } forms[] = {{"MD5 ", 32}, {"git hash-object ", 40}, {"SHA-256 begins with ", 8}};
+    int i = 0;
+    while (strncmp(file->sum, forms[i].begin, strlen(forms[i].begin)) != 0)
+        assert_true(++i < 3);
+    const char *sum = file->sum + strlen(forms[i].begin);
+    assert_true(strspn(sum, "0123456789abcdef") == forms[i].digits && !sum[forms[i].digits]);
+    assert_true(forms[i].digits > 8 || strstr(file->name, sum));
+}
+
+/* Of every preset's data: classes and images, and sums of the form that they claim. */
+static void presets_have_their_data(void **state)
+{
+    (void)state;
+    static const struct { const char *preset; int classes; int64_t train, test;
+    } known[] = {
+        {"imagenet_lt_r50", 1000, 115846, 50000}, {"imagenet_r200", 1000, 1281167, 50000},
+        {"inat_r152", 8142, 437513, 24426},       {"places_lt_r152", 365, 62500, 7300},
+        {"cifar100_lt_100", 100, 10847, 10000},   {"cifar100_lt_10", 100, 19573, 10000},
+        {"cifar10_lt_100", 10, 12406, 10000},     {"synthetic", 10, 1517, 500},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const Preset *preset = preset_find(known[i].preset);
+        const Source *source = source_at(preset->data);
+        Options o;
+        options_init(&o);
+        assert_int_equal(options_preset(&o, preset->name), STATUS_OK);
+        assert_int_equal(source->classes, known[i].classes);
+        assert_true(source_images(source, &o) == known[i].train && source->test == known[i].test);
+        assert_true(!o.classes || o.classes == source->classes);
+        for (const SourceFile *f = source->files; f->name; f++)
+            assert_sum(f);
+        options_free(&o);
+    }
 }
 
 static void presets_are_the_published_ones(void **state)
@@ -807,6 +840,7 @@ int main(void)
         cmocka_unit_test(warmup_of_short_runs),
         cmocka_unit_test(presets_are_consistent),
         cmocka_unit_test(presets_are_the_published_ones),
+        cmocka_unit_test(presets_have_their_data),
         cmocka_unit_test(ranks_scale_a_preset),
         cmocka_unit_test(dump_reads_back),
         cmocka_unit_test(config_file),

@@ -96,7 +96,9 @@ echo "$planned plans"
 # one step, twice: the same plan
 plan step --arch resnet50 --batch 32 --amp bf16 || fail "plan: $(cat "$work/errors")"
 cp "$work/plan" "$work/first"
-plan step --arch resnet50 --batch 32 --amp bf16 && cmp "$work/plan" "$work/first" || fail "two plans of one step differ"
+plan step --arch resnet50 --batch 32 --amp bf16 && cmp "$work/plan" "$work/first" || fail "two summaries of one step differ"
+steps() { "$paco" plan step --arch resnet50 --batch 32 --amp bf16 --device cuda:h100 --dump steps 2>"$work/$1" || fail "plan --dump steps"; }
+steps steps && steps again && cmp "$work/steps" "$work/again" || fail "two plans of one step differ"
 few_launches() { # FORMAT MOST
     local launches
     launches=$(sed -nE 's/^predicted: .* images\/s, ([0-9]+) launches, .*/\1/p' "$work/plan")
@@ -105,7 +107,7 @@ few_launches() { # FORMAT MOST
 few_launches bf16 558
 awk '/^in all / && NF == 7 { gb = $5 } END { exit !(gb > 10 && gb <= 16.3) }' "$work/plan" ||
     fail "a ResNet-50 step in bf16 moves more than 16.3 GB: $(grep '^in all ' "$work/plan" | tail -1)"
-[ "$(grep -cE '^ *[0-9]+ (PROLOGUE|KEY|GATHER|QUERY|REDUCE|EPILOGUE) ' "$work/plan")" = "$(awk '/^in all / && NF == 7 { print $3 }' "$work/plan")" ] ||
+[ "$(grep -cE '^ *[0-9]+ (PROLOGUE|KEY|GATHER|QUERY|REDUCE|EPILOGUE) ' "$work/steps")" = "$(awk '/^in all / && NF == 7 { print $3 }' "$work/plan")" ] ||
     fail "the prediction is not of every step of the plan"
 
 plan step --arch resnet50 --batch 32 --amp fp16 || fail "plan: $(cat "$work/errors")"
@@ -136,7 +138,7 @@ prediction "$work/strict" 67
 time_of() { awk '/^predicted: / { print $2 }' "$work/$1"; }
 awk "BEGIN { exit !($(time_of first) < $(time_of tf32) && $(time_of tf32) < $(time_of strict)) }" ||
     fail "predicted: bf16 $(time_of first), tf32 $(time_of tf32), strict $(time_of strict) ms"
-grep -q '^resnet50, batch 32, products in tf32, for NVIDIA H100 80GB HBM3 on paper$' "$work/tf32" || fail "the last line: $(tail -1 "$work/tf32")"
+head -1 "$work/tf32" | grep -qx 'resnet50, batch 32, products in tf32, for NVIDIA H100 80GB HBM3 on paper' || fail "the first line: $(head -1 "$work/tf32")"
 plan eval --arch resnet20 --batch 32 || fail "plan eval: $(cat "$work/errors")"
 grep -q '^predicted: .* ms a batch, ' "$work/plan" || fail "plan eval predicts nothing"
 ranks() { plan step --arch resnet20 --batch 32 --ranks "$1" && awk '/^conv_forward / { print $2 }' "$work/plan"; }

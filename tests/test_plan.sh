@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `paco plan` and `--profile` print: every step with bytes that are not zero and its place, each stage of --dump,
-# refusals that say what would fit; `bench op` for every operator of its list; evaluation of a single image.
+# What `paco plan` and `--profile` print: a summary that adds up, every step with bytes that are not zero and its place,
+# each stage of --dump, refusals that say what would fit; `bench op` for every operator of its list; evaluation of a single image.
 set -u
 paco=$(realpath "$1")
 work=$(mktemp -d)
@@ -25,9 +25,30 @@ seen "$work/graph" '^KEY +relu '
 unseen "$work/graph" 'bn_relu|bn_add_relu'
 seen "$work/fuse" '^KEY +bn_relu '
 unseen "$work/fuse" '^KEY +relu '
-diff <(cat "$work/steps" "$work/memory") <(head -n -1 "$work/plan") || fail "plan is not its steps and its memory"
-tail -1 "$work/plan" | grep -q "^resnet20, batch 4, for " || fail "plan does not say of what and for which device it is"
 seen "$work/memory" '^in all +[0-9]+\.[0-9]$'
+
+# the summary: of what it is, memory by kind and steps by segment, which add up to those of the stages
+head -1 "$work/plan" | grep -q "^resnet20, batch 4, for " || fail "plan does not say of what and for which device it is"
+adds_up() { # PLAN STEPS MEMORY RANKS
+    awk -v ranks="$4" '
+        FILENAME == ARGV[1] { if (/^in all /) whole = $3; next }
+        FILENAME == ARGV[2] { lines[$2]++; next }
+        /^memory / { kinds = 1; next } /^segment / { kinds = 0; segments = 1; next }
+        kinds && /^in all / { bad += ($3 - mib) ^ 2 > (0.051 * n) ^ 2 || $3 != whole; all = $3; next }
+        kinds { for (i = 2; i <= NF; i++) if ($i ~ /^[0-9]+\.[0-9]$/) { mib += $i; n++; break } next }
+        segments && /^in all / { bad += $3 != times; done = 1; segments = 0; next }
+        segments { times += $2 * $3; bad += $2 != lines[$1] || $3 != ($1 == "KEY" || $1 == "QUERY" ? ranks : 1) + 0; found++ }
+        /^time: not predicted, .*`paco bench step`/ { said = 1 }
+        END { exit bad || !done || !(all > 0) || n < 7 || found < 5 || !said }' "$3" "$2" "$1" ||
+        { fail "a summary that does not add up:"; cat "$1"; }
+}
+adds_up "$work/plan" "$work/steps" "$work/memory" 1
+for kind in parameters gradients momentum "key copy" state "inputs and outputs" activations workspace; do
+    seen "$work/plan" "^$kind +[0-9]+\.[0-9]"
+done
+"$paco" plan step "${small[@]}" --ranks 2 >"$work/first" && "$paco" plan step "${small[@]}" --ranks 2 --dump steps 2>"$work/two_steps" &&
+    "$paco" plan step "${small[@]}" --ranks 2 --dump memory 2>"$work/two_memory" || fail "plan of two ranks"
+adds_up "$work/first" "$work/two_steps" "$work/two_memory" 2
 
 # steps: every line is whole, and nothing moves nothing
 unseen "$work/steps" ' 0\.00 KiB'
@@ -44,7 +65,7 @@ awk -v mib="$parameters" '/ sgd / { for (i = 1; i < NF; i++) if ($i == "elements
 
 # stored types are named where they are not float32
 unseen "$work/steps" '\](fp32|fp16|bf16)@'
-"$paco" plan step "${small[@]}" --amp bf16 >"$work/stored" || fail "plan --amp bf16"
+"$paco" plan step "${small[@]}" --amp bf16 --dump steps 2>"$work/stored" || fail "plan --amp bf16"
 seen "$work/stored" ' conv_forward .*\]bf16@act'
 seen "$work/stored" ' sgd .*\]@param'
 
@@ -106,7 +127,7 @@ seen "$work/json" '"inner": 3, .*"ms_median": [0-9.]+'
 "$paco" plan step --arch resnet20 --batch 8 --dim 4096 --queue 16777216 >"$work/out" 2>"$work/errors"
 [ $? = 5 ] || fail "a queue of 256 GiB: not exit 5"
 seen "$work/out" '^in all +[0-9]+\.[0-9]$' # the plan itself comes before its refusal
-seen "$work/out" ' conv_forward '
+seen "$work/out" '^QUERY +[0-9]+ +1 '
 seen "$work/errors" '^paco: error: .*: memory: queue is larger than a buffer of the device may be \([0-9]+ vs [0-9]+ MiB\)\. '
 seen "$work/errors" 'No batch fits: [0-9]+ MiB do not depend on it, of them [0-9]+ MiB are queue$'
 "$paco" plan step --arch resnet50 --batch 200000 --ranks 4 >"$work/out" 2>"$work/errors"
@@ -118,7 +139,7 @@ read -r all each < <(sed -E 's/.*--batch ([0-9]+) \(([0-9]+) per rank.*/\1 \2/' 
     fail "--batch $all: $(cat "$work/errors")"
 "$paco" plan eval --arch resnet50 --batch 20000 --ranks 4 >"$work/out" 2>"$work/errors"
 seen "$work/errors" '\. --batch [0-9]+ fits$'
-seen "$work/out" '^activations: .* the peak is at '
+seen "$work/out" '^activations +[0-9]+\.[0-9]$'
 # a plan takes no memory, and a row of any image size has its place
 "$paco" plan step --arch resnet50 --size 2048 --batch 2 --queue 64 >"$work/out" 2>"$work/errors"
 seen "$work/out" '^in all +[0-9]+\.[0-9]$'

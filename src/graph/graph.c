@@ -11,8 +11,9 @@
 static const struct {
     const char *name;
     bool trains, ranked;
+    const char *what;
 } segments[] = {
-#define X(name, trains, ranked, what) {#name, trains, ranked},
+#define X(name, trains, ranked, what) {#name, trains, ranked, what},
     SEGMENT_LIST(X)
 #undef X
 };
@@ -20,6 +21,11 @@ static const struct {
 const char *segment_name(Segment segment)
 {
     return segments[segment].name;
+}
+
+const char *segment_what(Segment segment)
+{
+    return segments[segment].what;
 }
 
 bool segment_trains(Segment segment)

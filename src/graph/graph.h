@@ -62,6 +62,8 @@ typedef enum Segment {
 } Segment;
 
 const char *segment_name(Segment segment);
+/* The column `what`. */
+const char *segment_what(Segment segment);
 /* Whether it is part of a training step, else of evaluation. */
 bool segment_trains(Segment segment);
 /* Whether it runs when weights have changed, and not in every step or batch. */

@@ -232,7 +232,36 @@ Status bench_model(Options *options, bool evaluation, FILE *out)
     return status;
 }
 
-Status bench_plan(Options *options, bool evaluation, PlanStage dump)
+Status bench_step_seconds(Options *options, double *median)
+{
+    Bench b = {.options = options};
+    double *seconds = mem_zero((size_t)options->repeats, sizeof *seconds);
+    Status status = open_bench(&b);
+    if (status == STATUS_OK)
+        status = time_runs(&b, run_once, seconds, NULL);
+    *median = seconds[options->repeats / 2];
+    run_close(&b.run);
+    free(seconds);
+    return status;
+}
+
+/* What it is, what it needs, and how long it takes as far as that can be said beforehand. */
+static void print_plan(const Run *run, const Options *options, bool evaluation, FILE *out)
+{
+    const Plan *plan = session_plan(run->session);
+    fprintf(out, "%s, batch %d%s%s, for %s\n", run->config.arch->name, options->batch,
+            storage_phrase(run->config.storage), math_phrase(session_math(run->session)),
+            session_device(run->session));
+    plan_print_summary(plan, out);
+    if (plan->info->ceilings.bytes > 0)
+        predict_print(plan, evaluation, options->batch, out);
+    else
+        fprintf(out, "time: not predicted, as the ceilings of devices on paper alone are known; "
+                     "`paco bench %s` measures it\n",
+                evaluation ? "eval" : "step");
+}
+
+Status bench_plan(Options *options, bool evaluation, PlanStage dump, FILE *out)
 {
     Run run;
     ModelConfig config = bench_config(options, evaluation);
@@ -246,15 +275,8 @@ Status bench_plan(Options *options, bool evaluation, PlanStage dump)
                              "plan: --device %s computes node by node, without a plan. Name a "
                              "device (`paco devices`)",
                              options->device);
-    if (plan && !dump) {
-        plan_dump_steps(plan, stdout);
-        plan_dump_memory(plan, stdout);
-        if (plan->info->ceilings.bytes > 0)
-            predict_print(plan, evaluation, options->batch, stdout);
-        printf("%s, batch %d%s%s, for %s\n", config.arch->name, options->batch,
-               storage_phrase(config.storage), math_phrase(session_math(run.session)),
-               session_device(run.session));
-    }
+    if (plan && !dump)
+        print_plan(&run, options, evaluation, out);
     if (plan)
         status = plan_fits(plan);
     run_close(&run);

@@ -18,9 +18,9 @@ Status bench_model(Options *options, bool evaluation, FILE *out);
  * peak to stderr. */
 Status bench_op(Options *options, int count, char **words, FILE *out);
 
-/* Opens what the options describe on its device without running it, and prints the plan: steps,
- * places, bytes. */
-Status bench_plan(Options *options, bool evaluation, PlanStage dump);
+/* Opens what the options describe on its device without running it, and prints a summary of its
+ * plan, or to stderr the stage `dump`. */
+Status bench_plan(Options *options, bool evaluation, PlanStage dump, FILE *out);
 
 /* The options' ranks over processes and nodes, and the network between these. */
 typedef struct SpreadRequest {

@@ -32,6 +32,8 @@ ModelConfig bench_config(Options *options, bool evaluation);
 /* Notes what program and driver take before there is a model. */
 Status bench_idle(Bench *b);
 Status bench_fill_integers(Bench *b, const Value *v, bool permutation, int below);
+/* The median time of a training step, as bench_model measures it. */
+Status bench_step_seconds(Options *options, double *median);
 /* The device and the times of its runs, sorted; the memory: members of every line of JSON. */
 void bench_put_times(JsonWriter *w, const Bench *b, const double *seconds);
 void bench_put_memory(JsonWriter *w, const Bench *b);

@@ -7,14 +7,14 @@
 #define V(field, value) {OPTION_ID_##field, #value},
 #define NORMALISED(whose) {OPTION_ID_mean, whose##_MEAN}, {OPTION_ID_std, whose##_STD},
 
-#define PRESET(name, options, accuracy, source, script, precision, about)                          \
+#define PRESET(name, options, data, accuracy, source, script, precision, about)                    \
     static const PresetValue name##_values[] = {                                                   \
         options{OPTION_ID_amp, precision}, {OPTION_COUNT, NULL}};
 #include "options/presets.def"
 
 static const Preset presets[] = {
-#define PRESET(name, options, accuracy, source, script, precision, about)                          \
-    {#name, name##_values, accuracy, source, script, precision, about},
+#define PRESET(name, options, data, accuracy, source, script, precision, about)                    \
+    {#name, name##_values, SOURCE_##data, accuracy, source, script, precision, about},
 #include "options/presets.def"
 };
 

@@ -3,6 +3,7 @@
 #define PACO_OPTIONS_PRESETS_H
 
 #include "options/options.h"
+#include "options/sources.h"
 
 /* Mean and standard deviation of pixels / 255 (R,G,B), as published. */
 #define IMAGENET_MEAN "0.485,0.456,0.406"
@@ -20,6 +21,7 @@ typedef struct PresetValue {
 typedef struct Preset {
     const char *name;
     const PresetValue *values; /* one after another over the defaults of options.def */
+    SourceId data;
     double accuracy;       /* published top-1 in percent; 0: none */
     const char *source;    /* where the accuracy comes from */
     const char *script;    /* "published script" or what was inferred and from what */
@@ -34,7 +36,9 @@ const Preset *preset_find(const char *name);
 
 /* Prints all of them, a line each. */
 void presets_print(FILE *out);
-/* Prints one: what it is, then every option as it leaves it. STATUS_USAGE where there is none. */
-Status preset_print(const char *name, FILE *out);
+/* Prints one as a file of --config: what it is, the command that follows it, where its data comes
+ * from, all in comments, and every option as the preset leaves it (`options`, options_preset). On a
+ * terminal the command is no comment, so that it can be pasted. */
+void preset_print(const Preset *preset, const Options *options, FILE *out);
 
 #endif

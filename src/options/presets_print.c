@@ -1,8 +1,9 @@
-/* The listings of `paco presets`. */
-#include "options/options.h"
+/* What `paco presets` prints: all recipes, or one, so that it can be followed. */
+#include "options/options_table.h"
 #include "options/presets.h"
 
 #include <string.h>
+#include <unistd.h>
 
 void presets_print(FILE *out)
 {
@@ -19,24 +20,58 @@ void presets_print(FILE *out)
                script, p->about);
     }
     fprintf(out,
-            "\n`paco presets NAME` shows all values of one; `paco train --preset NAME` uses it.\n");
+            "\n`paco presets NAME` says how to follow one; `paco train --preset NAME` uses it.\n");
 }
 
-Status preset_print(const char *name, FILE *out)
+static void print_what(const Preset *p, FILE *out)
 {
-    Options o;
-    Arena arena = {0};
-    options_init(&o);
-    Status status = options_preset(&o, name);
-    if (status == STATUS_OK) {
-        const Preset *p = preset_find(name);
-        fprintf(out, "# %s", p->about);
-        if (p->accuracy > 0)
-            fprintf(out, "; published top-1 %.1f %% (%s)", p->accuracy, p->source);
-        fprintf(out, "; script: %s\n", p->script);
-        fputs(options_dump(&o, &arena), out);
+    fprintf(out, "# %s", p->about);
+    if (p->accuracy > 0)
+        fprintf(out, "; published top-1 %.1f %% (%s)", p->accuracy, p->source);
+    fprintf(out, "; script: %s\n#\n", p->script);
+}
+
+static void print_command(const Preset *p, FILE *out)
+{
+    const char *mark = isatty(fileno(out)) ? "" : "#";
+    fprintf(out, "# The command; words in capitals are folders of yours:\n#\n");
+    fprintf(out, "%s   paco train --preset %s \\\n", mark, p->name);
+    for (const SourceFile *f = source_at(p->data)->files; f->name; f++)
+        if (*f->value)
+            fprintf(out, "%s       --%s %s \\\n", mark, option_rows[f->option].name, f->value);
+    fprintf(out, "%s       --out runs/%s\n#\n", mark, p->name);
+}
+
+static void print_lines(const char *text, FILE *out)
+{
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+        fprintf(out, "# %.*s\n", length, text);
+        text += length + (text[length] == '\n');
     }
+}
+
+static void print_data(const Preset *p, const Options *options, FILE *out)
+{
+    const Source *s = source_at(p->data);
+    fprintf(out, "# The data: %s, %d classes, %lld training and %lld test images\n", s->title,
+            s->classes, (long long)source_images(s, options), (long long)s->test);
+    for (const SourceFile *f = s->files; f->name; f++) {
+        fprintf(out, "#   %s, %s\n", f->name, f->sum);
+        if (!f[1].name || strcmp(f->where, f[1].where) != 0)
+            fprintf(out, "#     %s\n", f->where);
+    }
+    print_lines(s->layout, out);
+    fprintf(out, "#\n");
+}
+
+void preset_print(const Preset *preset, const Options *options, FILE *out)
+{
+    Arena arena = {0};
+    print_what(preset, out);
+    print_command(preset, out);
+    print_data(preset, options, out);
+    fprintf(out, "# All options; this output is a file for --config\n");
+    fputs(options_dump(options, &arena), out);
     arena_free(&arena);
-    options_free(&o);
-    return status;
 }

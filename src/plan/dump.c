@@ -1,5 +1,5 @@
 /* A plan in print: its steps with their places, and its memory. */
-#include "plan/plan.h"
+#include "plan/passes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,4 +81,43 @@ void plan_dump_memory(const Plan *plan, void *file)
             (double)plan->requested / (1 << 20),
             (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20),
             plan->peak ? plan->peak : "-", (double)plan->peak_bytes / (1 << 20));
+}
+
+static void print_kind(const char *title, uint64_t bytes, const char *what, void *file)
+{
+    if (bytes)
+        fprintf(file, "%-20s %10.1f%s%s\n", title, (double)bytes / (1 << 20), *what ? "  " : "",
+                what);
+}
+
+static void print_memory(const Plan *plan, void *file)
+{
+    fprintf(file, "memory                      MiB\n");
+    for (Slab s = 0; s < SLAB_ACTIVATION; s++)
+        print_kind(slab_title(s), plan_slab_bytes(plan, s), "", file);
+    print_kind(slab_title(SLAB_ACTIVATION),
+               plan_slab_bytes(plan, SLAB_ACTIVATION) - plan->peak_derived, "", file);
+    print_kind("workspace", plan->peak_derived,
+               "packed weights and scratch where most activations are alive", file);
+    print_kind("in all", plan_bytes(plan), "", file);
+}
+
+static void print_segments(const Plan *plan, void *file)
+{
+    int64_t all = 0;
+    fprintf(file, "segment           steps   times\n");
+    for (Segment s = 0; s < SEGMENT_COUNT; s++) {
+        int steps = plan->begin[s + 1] - plan->begin[s];
+        int times = segment_prepares(s) ? 0 : segment_turns(s, plan->graph->ranks);
+        all += (int64_t)steps * times;
+        if (steps)
+            fprintf(file, "%-12s %10d %7d  %s\n", segment_name(s), steps, times, segment_what(s));
+    }
+    fprintf(file, "in all       %18lld\n", (long long)all);
+}
+
+void plan_print_summary(const Plan *plan, void *file)
+{
+    print_memory(plan, file);
+    print_segments(plan, file);
 }

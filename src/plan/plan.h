@@ -169,6 +169,9 @@ uint64_t plan_slab_bytes(const Plan *plan, Slab slab);
 uint64_t plan_bytes(const Plan *plan);
 /* What a step does, in one word ("conv_forward", "bn_apply"). */
 const char *plan_step_label(const Step *step);
+/* Prints the memory of each kind, and of each segment its steps and how often they run in a
+ * training step or a batch of evaluation. */
+void plan_print_summary(const Plan *plan, void *file);
 /* Prints steps, shapes, places, bytes and flops. */
 void plan_dump_steps(const Plan *plan, void *file);
 void plan_dump_memory(const Plan *plan, void *file);

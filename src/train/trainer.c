@@ -153,6 +153,7 @@ static Status read_results(Trainer *t)
     clock_step(t);
     TRY(check_results(t));
     trainer_tell_progress(t);
+    trainer_tell_long(t);
     return STATUS_OK;
 }
 

@@ -153,6 +153,37 @@ static double seconds_left(const Trainer *t)
     return timed ? c->seconds / (double)timed * (double)left + evaluations * c->evaluation : -1;
 }
 
+/* The first steps may have waited for data: those of half a minute, or of an epoch, say what is to
+ * come. */
+static bool steps_tell(const Trainer *t)
+{
+    enum { STEPS = 3, SECONDS = 30 };
+    return t->at.step - t->clock.step >= STEPS &&
+           (t->clock.seconds >= SECONDS || t->at.step == t->steps);
+}
+
+static void put_help(const Trainer *t, char *to, size_t room)
+{
+    const Plan *plan = session_plan(t->run.session);
+    bool gpu = plan && !(plan->info->caps & CAP_CPU);
+    bool wide = t->run.config.storage == DTYPE_F32;
+    snprintf(to, room, "%s%sfewer --epochs", gpu ? "" : "a GPU (`paco devices`), ",
+             wide ? "--amp, " : "");
+}
+
+void trainer_tell_long(Trainer *t)
+{
+    const double weeks = 14 * 86400;
+    double left = seconds_left(t);
+    char about[CLOCK_ABOUT], help[64];
+    if (t->told_long || !trainer_speaks(t) || left < weeks || !steps_tell(t))
+        return;
+    t->told_long = true;
+    put_help(t, help, sizeof help);
+    SAY(t, "warning: this run has about %s to go at this speed. What may help: %s",
+        clock_about(left, about), help);
+}
+
 void trainer_tell_progress(const Trainer *t)
 {
     enum { EPOCH, STEP, LOSS, TOP1, RATE, ETA, FIELDS };

@@ -35,6 +35,7 @@ typedef struct Trainer {
     double started, waited;      /* waited: for data, before this epoch */
     EpochClock clock;
     CommTimes together;          /* before this epoch */
+    bool told_long;              /* that the run takes weeks */
     int64_t first_step;          /* of the epoch that this process ran */
     int own_steps;               /* done by this process, for --stop-after */
     bool stop;                   /* some process was asked to */
@@ -57,6 +58,8 @@ Status trainer_open_data(Trainer *t);
 void trainer_tell_start(const Trainer *t);
 /* The line that stays on the terminal until the next. */
 void trainer_tell_progress(const Trainer *t);
+/* Once, when enough steps are timed to know it: that the run will take weeks, and what helps. */
+void trainer_tell_long(Trainer *t);
 /* The epoch that `at` stands in, behind its last step. */
 void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated);
 

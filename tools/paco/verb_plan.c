@@ -14,13 +14,15 @@ static const char STAGES[] = PLAN_STAGE_LIST(X);
 const char usage_plan[] =
     "usage: paco plan step|eval [--dump STAGE] [options]\n"
     "       paco plan step --processes P [--nodes N] [options]\n\n"
-    "Lists the steps of the plan with shapes, places, bytes and flops, then the memory of every "
-    "slab and where its\n"
-    "peak is; --dump prints one stage of compilation instead. --device cuda:h100 plans for "
-    "a GPU that is not there and\n"
-    "predicts times of each kind of step (needs the CUDA module and cuDNN, no driver). --processes "
-    "predicts how long\n"
-    "a step of ranks over processes takes.";
+    "Sums up the plan: memory of each kind, the steps of each segment and how often they run. --dump "
+    "steps lists every\n"
+    "step instead with its shapes, places, bytes and flops, --dump memory the slabs and where "
+    "memory peaks, another\n"
+    "word a stage of compilation, all on stderr. --device cuda:h100 plans for a GPU that is not "
+    "there and predicts\n"
+    "times of each kind of step (needs the CUDA module and cuDNN, no driver). --processes predicts "
+    "how long a step of\n"
+    "ranks over processes takes.";
 
 /* The stage of this word; PLAN_STAGE_NONE for any other. */
 static PlanStage find_stage(const char *text)
@@ -115,7 +117,7 @@ static Status run(int argc, char **argv, Options *options)
     TRY(parse_step_or_eval(argc, argv, options, &evaluation));
     if (spread && evaluation)
         return status_fail(STATUS_USAGE, "plan: --processes: only of a step");
-    return spread ? bench_spread(options, &request, stdout) : bench_plan(options, evaluation, stage);
+    return spread ? bench_spread(options, &request, stdout) : bench_plan(options, evaluation, stage, stdout);
 }
 
 int verb_plan(int argc, char **argv)
