@@ -298,7 +298,7 @@ static void trainer_as_by_hand(void **state)
     Options o;
     TrainResult result;
     parse(&o, out);
-    must(train(&o, NULL, &result));
+    must(train(&o, NULL, NULL, &result));
     options_free(&o);
     char *path = file_join(out, "metrics.csv"), *text = test_read_text(path);
     train_by_hand(test_path("by_hand"), losses);

@@ -66,7 +66,7 @@ static Status train_with(Options o, char **log)
 {
     TrainResult result;
     test_stderr_begin();
-    Status status = train(&o, NULL, &result);
+    Status status = train(&o, NULL, NULL, &result);
     char *text = test_stderr_end();
     options_free(&o);
     if (log)

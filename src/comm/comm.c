@@ -114,6 +114,12 @@ static Status cannot_meet(const Started *s)
                        s->who, s->count, s->why, s->row->help);
 }
 
+bool comm_started(void)
+{
+    Started s;
+    return engine_started(&s) && s.row;
+}
+
 Status comm_open(double timeout, const char *program, Comm **comm)
 {
     Started s;

@@ -19,6 +19,8 @@ typedef struct Comm Comm;
  * STATUS_USAGE where the launcher's engine sees another number of processes than the launcher said,
  * STATUS_PEER where its module is not there, and why. */
 Status comm_open(double timeout, const char *program, Comm **comm);
+/* Whether a launcher with an MPI started this process beside others. */
+bool comm_started(void);
 /* Leaves with the status that the program ends with, together with the others (comm/watch.h). NULL
  * is allowed. */
 void comm_close(Comm *comm, Status status);

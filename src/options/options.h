@@ -1,9 +1,10 @@
 /* Options of `paco train`, `eval`, `predict`, `bench`, `data check` and `augment`: parsing,
  * checking, help, and their text form.
  *
- * Values come from the defaults of options.def, then from the preset, then from the file of
- * --config, then from the words of the command line, each overriding the one before. Every mistake
- * is one line and STATUS_USAGE; contradictions are all told at once, a line each. */
+ * Values come from the defaults of options.def, then from the run that goes on, then from the
+ * preset, then from the file of --config, then from the words of the command line, each overriding
+ * the one before. Every mistake is one line and STATUS_USAGE; contradictions are all told at once,
+ * a line each. */
 #ifndef PACO_OPTIONS_OPTIONS_H
 #define PACO_OPTIONS_OPTIONS_H
 
@@ -40,6 +41,7 @@ typedef enum OptionResume {
     RESUME_SAME, /* must be as it was: the network, or which images come next, depends on it */
     RESUME_TELL, /* may differ, but seldom should: one warning */
     RESUME_FREE, /* does not change what is computed, or is compared by its contents (the data) */
+    RESUME_ONCE, /* likewise, and is of one start alone: a run that goes on does not take it over */
 } OptionResume;
 
 /* A CHOICE is the enum of the list that its words come from: .arch a row of model/arch.def, .method
@@ -60,6 +62,7 @@ typedef struct Options {
     bool given[OPTION_COUNT]; /* on the command line, or by --config with another value than before
                                * (not by the preset) */
     const char *preset;       /* name of the preset, or NULL */
+    const char *taken;        /* options.txt of the run that goes on, which options are from; or NULL */
     const char **words;       /* [word_count] arguments that are no options, in order */
     int word_count;
     Arena arena;              /* owns the texts */
@@ -72,7 +75,9 @@ void options_free(Options *options);
  * --name=value, --flag, --no-flag, -b N and -bN for the letters of ALIAS; _ and - are the same in a
  * name. At most `words` arguments that are no options. --preset NAME applies first wherever it
  * stands, then --config FILE (train and eval), whose lines are those of options_dump: STATUS_INPUT
- * with file and line. With a preset whose number of ranks is overridden, lr and batch scale along
+ * with file and line. Where --resume names a run that has an options.txt, that is read as such a
+ * file, with its preset where no other is named, below the rest; but for what is RESUME_ONCE. With
+ * a preset whose number of ranks is overridden, lr and batch scale along
  * unless given themselves; lists on the command line take the place of its data set; a warm-up that
  * was not given is at most half of the run. Then options_check. On failure the options may still be
  * freed. */
@@ -93,12 +98,12 @@ Status options_check_frozen(const Options *options, bool resumes);
 /* The options of a verb, as its --help shows them. */
 void options_help(FILE *out, OptionVerb verb);
 /* Every option as `name=value` lines, in the order of options.def; numbers read back to the same
- * bits. */
+ * bits. A text that would be read otherwise as it stands is in quotes. */
 char *options_dump(const Options *options, Arena *arena);
 /* The same of those that shape the weights of a run: what tells it from others. */
 char *options_identity(const Options *options, Arena *arena);
-/* Reads such lines over the defaults; empty ones and comments (#) may stand between them; `source`
- * is their file's name. STATUS_INPUT when malformed.
+/* Reads such lines over the defaults; empty ones and comments (#) may stand between them, and
+ * values as TOML has them; `source` is their file's name. STATUS_INPUT when malformed.
  * Unknown names are an error: a newer version wrote them. */
 Status options_read(Options *options, const char *source, const char *text);
 /* An option with another value than a dump has; texts as option_set reads them. */

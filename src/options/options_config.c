@@ -1,4 +1,5 @@
-/* --config: options from a file, between preset and command line. */
+/* Options from files: --config's, between preset and command line, and the options.txt of a run
+ * that goes on, below both. */
 #include "options/options_table.h"
 
 #include "base/file.h"
@@ -8,43 +9,65 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
+/* Whether the line says what the file can say: one file may serve several verbs, and a run does not
+ * hand everything on. */
+static bool counts(const OptionConfig *config, OptionVerb verb, int id)
+{
+    return options_apply(verb, (OptionId)id) &&
+           !(config->run && option_rows[id].resume == RESUME_ONCE);
+}
+
 /* A line that says what would be anyway gives nothing: a file of all options is no wish for each
- * of them. */
+ * of them. Nor does a run that began with weights of another one ask for them again. */
 static Status set_line(Options *o, OptionVerb verb, const OptionLine *line, OptionConfig *config)
 {
     Arena arena = {0};
     int id = option_find(line->name, strlen(line->name));
     if (id < 0)
         return option_unknown(line->name, verb);
-    if (!options_apply(verb, (OptionId)id)) /* one file may serve several verbs */
+    if (!counts(config, verb, id))
         return STATUS_OK;
     const char *before = arena_printf(&arena, "%s", option_text(o, id, &arena));
     Status status = option_set(o, id, line->value);
     if (status == STATUS_OK) {
-        o->given[id] = o->given[id] || strcmp(before, option_text(o, id, &arena)) != 0;
-        config->named[id] = true;
+        const char *now = option_text(o, id, &arena);
+        bool asks = strcmp(before, now) != 0 && !(config->run && id == OPTION_ID_init_from);
+        o->given[id] = o->given[id] || asks;
+        config->named[id] = arena_printf(&o->arena, "%s", now);
     }
     arena_free(&arena);
     return status;
 }
 
+static bool names_preset(const OptionLine *line)
+{
+    return line->value && strcmp(line->name, "preset") == 0;
+}
+
+static Status blame(const OptionConfig *config, int number)
+{
+    return status_fail(STATUS_INPUT, "%s: line %d: %s%s", config->path, number, status_text(),
+                       config->run ? ". Written by another version, or damaged? Without that line "
+                                     "the run goes on without the option"
+                                   : "");
+}
+
 /* Every line, or with `preset` only those of the preset, which comes before all others. */
 static Status read_lines(Options *o, OptionVerb verb, bool preset, OptionConfig *config)
 {
-    char *copy = mem_string(config->text);
+    char *copy = mem_string(config->text ? config->text : "");
     OptionLine line = {.next = copy};
     Status status = STATUS_OK;
     while (status == STATUS_OK && option_line(&line)) {
-        bool names_preset = line.value && strcmp(line.name, "preset") == 0;
         if (!line.value)
-            status = status_fail(STATUS_USAGE, "no '=' ('%.60s')", line.name);
-        else if (names_preset && preset)
+            status = status_fail(STATUS_USAGE, "%s ('%.60s')", line.wrong, line.name);
+        else if (names_preset(&line) && preset)
             status = options_preset(o, line.value);
-        else if (!names_preset && !preset)
+        else if (!names_preset(&line) && !preset)
             status = set_line(o, verb, &line, config);
     }
     if (status != STATUS_OK)
-        status = status_prefix(STATUS_INPUT, "%s: line %d", config->path, line.number);
+        status = blame(config, line.number);
     free(copy);
     return status;
 }
@@ -52,10 +75,28 @@ static Status read_lines(Options *o, OptionVerb verb, bool preset, OptionConfig 
 Status option_config_open(OptionConfig *config)
 {
     size_t size;
+    if (!config->path)
+        return STATUS_OK;
     TRY(file_read(config->path, CONFIG_BYTES_MAX, (uint8_t **)&config->text, &size));
     if (strlen(config->text) != size)
         return status_fail(STATUS_INPUT, "%s: no text: it has zero bytes", config->path);
+    if (config->run && (size == 0 || config->text[size - 1] != '\n'))
+        return status_fail(STATUS_INPUT,
+                           "%s: cut short: its last line has no end. Without this file the command "
+                           "line has to give the options of the run",
+                           config->path);
     return STATUS_OK;
+}
+
+bool option_config_names_preset(const OptionConfig *config)
+{
+    char *copy = mem_string(config->text ? config->text : "");
+    OptionLine line = {.next = copy};
+    bool found = false;
+    while (!found && option_line(&line))
+        found = names_preset(&line);
+    free(copy);
+    return found;
 }
 
 Status option_config_preset(Options *o, OptionVerb verb, OptionConfig *config)
@@ -66,4 +107,47 @@ Status option_config_preset(Options *o, OptionVerb verb, OptionConfig *config)
 Status option_config_rest(Options *o, OptionVerb verb, OptionConfig *config)
 {
     return read_lines(o, verb, false, config);
+}
+
+const char *option_run_path(Options *o)
+{
+    const char *from = o->resume, *folder = o->out;
+    if (!from)
+        return NULL;
+    if (strcmp(from, "auto") != 0) {
+        const char *slash = strrchr(from, '/');
+        folder = slash ? arena_printf(&o->arena, "%.*s", (int)(slash + 1 - from), from) : ".";
+    }
+    if (!folder)
+        return NULL;
+    char *path = file_join(folder, "options.txt");
+    const char *found = file_missing(path) ? NULL : arena_printf(&o->arena, "%s", path);
+    free(path);
+    return found;
+}
+
+/* Whether the option says where images are. */
+static bool is_path_of_data(const OptionRow *row)
+{
+    bool path = strcmp(row->values, "FILE") == 0 || strcmp(row->values, "FOLDER") == 0;
+    return row->type == TYPE_TEXT && path && (row->verbs & OPTION_DATA);
+}
+
+Status option_run_paths(const Options *o, const OptionConfig *run)
+{
+    Arena arena = {0};
+    Status status = STATUS_OK;
+    for (int id = 0; id < OPTION_COUNT && status == STATUS_OK; id++) {
+        const char *path = run->named[id];
+        if (!path || !*path || *path == '/' || !is_path_of_data(&option_rows[id]))
+            continue;
+        if (strcmp(option_text(o, id, &arena), path) == 0 && file_missing(path))
+            status = status_fail(STATUS_IO,
+                                 "%s: --%s %s: not found from here. It is relative to the folder "
+                                 "that the run was started in, which its train.log names: go "
+                                 "there, or give --%s",
+                                 run->path, option_rows[id].name, path, option_rows[id].name);
+    }
+    arena_free(&arena);
+    return status;
 }

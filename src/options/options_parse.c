@@ -35,14 +35,36 @@ Status options_preset(Options *o, const char *name)
     return STATUS_OK;
 }
 
-/* As the authors advise: with more ranks, the same images per rank and a linearly larger rate. */
-static void scale_to_ranks(Options *o, int preset_ranks, const OptionConfig *config)
+/* What stands below the command line. */
+typedef struct Below {
+    const char *preset;     /* named on the command line, or NULL */
+    OptionConfig run, file; /* of the run that goes on, if it does, and of --config */
+    bool anew;              /* a preset stands over the run's options */
+    int preset_ranks;
+} Below;
+
+/* Whether the run says what the option is, with nothing over it but the command line. */
+static bool is_of_run(const Below *below, OptionId id)
 {
-    if (!o->preset || o->ranks == preset_ranks)
+    return !below->anew && below->run.named[id];
+}
+
+/* Whether the option is as somebody said, over the preset. */
+static bool is_said(const Options *o, const Below *below, OptionId id)
+{
+    return o->given[id] || below->file.named[id] || is_of_run(below, id);
+}
+
+/* As the authors advise: with more ranks, the same images per rank and a linearly larger rate. */
+static void scale_to_ranks(Options *o, const Below *below)
+{
+    int preset_ranks = below->preset_ranks;
+    bool batch = !is_said(o, below, OPTION_ID_batch), lr = !is_said(o, below, OPTION_ID_lr);
+    if (!o->preset || o->ranks == preset_ranks || !(batch || lr))
         return;
-    if (!o->given[OPTION_ID_batch] && !config->named[OPTION_ID_batch])
+    if (batch)
         o->batch = o->batch / preset_ranks * o->ranks;
-    if (!o->given[OPTION_ID_lr] && !config->named[OPTION_ID_lr])
+    if (lr)
         o->lr = o->lr * o->ranks / preset_ranks;
     log_info("preset %s is for %d ranks: with %d, batch %d and lr %.6g", o->preset, preset_ranks,
              o->ranks, o->batch, o->lr);
@@ -61,11 +83,14 @@ static void prefer_given_lists(Options *o)
         o->lt_factor = 1;
 }
 
-/* A warm-up that nobody asked for takes at most half of a short run. */
-static void shorten_warmup(Options *o)
+/* A warm-up that nobody asked for takes at most half of a short run; one that goes on has its own.
+ */
+static void shorten_warmup(Options *o, const Below *below)
 {
     int most = o->epochs / 2;
     if (o->given[OPTION_ID_warmup] || o->warmup <= most)
+        return;
+    if (is_of_run(below, OPTION_ID_warmup) && o->warmup <= o->epochs)
         return;
     log_info("%s%s: a warm-up of %d epochs is too long for a run of %d. It takes %d (--warmup)",
              o->preset ? "preset " : "--epochs", o->preset ? o->preset : "", o->warmup, o->epochs,
@@ -120,7 +145,7 @@ static Status set_flag(Options *o, int id, const Pair *pair, Words *words, bool 
         return status_fail(STATUS_USAGE, "--no-%s: takes no value ('%.60s')", option_rows[id].name,
                            value);
     if (!value && !negated && words->at < words->count &&
-        option_choice(option_rows[id].values, words->list[words->at]) >= 0)
+        option_flag(words->list[words->at]) >= 0)
         value = words->list[words->at++];
     return option_set(o, id, value ? value : negated ? "off" : "on");
 }
@@ -221,19 +246,22 @@ static Status take_first(unsigned verb, int argc, char **argv, const char *value
     return STATUS_OK;
 }
 
-/* Preset, then the file, whose own preset gives way to one on the command line. */
-static Status apply_first(Options *o, OptionVerb verb, const char *const values[FIRST_COUNT],
-                          OptionConfig *config, int *preset_ranks)
+/* The run that goes on, then a preset, then the file. The preset of the command line is the one, else
+ * the file's, else the run's, which its own options go over. */
+static Status apply_below(Options *o, OptionVerb verb, Below *below)
 {
-    config->path = values[FIRST_config];
-    if (config->path)
-        TRY(option_config_open(config));
-    if (values[FIRST_preset])
-        TRY(options_preset(o, values[FIRST_preset]));
-    else if (config->path)
-        TRY(option_config_preset(o, verb, config));
-    *preset_ranks = o->ranks;
-    return config->path ? option_config_rest(o, verb, config) : STATUS_OK;
+    below->anew = below->preset || option_config_names_preset(&below->file);
+    if (!below->anew)
+        TRY(option_config_preset(o, verb, &below->run));
+    below->preset_ranks = o->ranks;
+    TRY(option_config_rest(o, verb, &below->run));
+    if (below->anew) {
+        memset(o->given, 0, sizeof o->given);
+        TRY(below->preset ? options_preset(o, below->preset)
+                          : option_config_preset(o, verb, &below->file));
+        below->preset_ranks = o->ranks;
+    }
+    return option_config_rest(o, verb, &below->file);
 }
 
 static Status take_words(Options *o, OptionVerb verb, int allowed, Words *words)
@@ -259,29 +287,55 @@ static Status take_words(Options *o, OptionVerb verb, int allowed, Words *words)
 }
 
 /* What follows from options together. */
-static Status adapt(Options *o, OptionVerb verb, int preset_ranks, const OptionConfig *config)
+static Status adapt(Options *o, OptionVerb verb, const Below *below)
 {
-    scale_to_ranks(o, preset_ranks, config);
+    scale_to_ranks(o, below);
     prefer_given_lists(o);
     if (options_apply(verb, OPTION_ID_warmup))
-        shorten_warmup(o);
+        shorten_warmup(o, below);
     return keep_evaluation_wide(o, verb);
+}
+
+/* Defaults, what stands below the command line, and its words. */
+static Status apply_all(Options *o, OptionVerb verb, int allowed, Words words, Below *below)
+{
+    options_init(o);
+    o->words = arena_alloc(&o->arena, ((size_t)words.count + 1) * sizeof *o->words);
+    TRY(apply_below(o, verb, below));
+    return take_words(o, verb, allowed, &words);
+}
+
+/* Where the options say that a run goes on: the same again, over its options. */
+static Status go_on(Options *o, OptionVerb verb, int allowed, Words words, Below *below)
+{
+    below->run = (OptionConfig){.path = option_run_path(o), .run = true};
+    if (!below->run.path)
+        return STATUS_OK;
+    TRY(option_config_open(&below->run));
+    Options before = *o;
+    Status status = apply_all(o, verb, allowed, words, below);
+    o->taken = arena_printf(&o->arena, "%s", below->run.path);
+    below->run.path = o->taken;
+    options_free(&before);
+    return status == STATUS_OK ? option_run_paths(o, &below->run) : status;
 }
 
 Status options_parse(Options *o, OptionVerb verb, int allowed, int argc, char **argv)
 {
-    Words words = {argc, argv, 0};
+    const Words words = {argc, argv, 0};
     const char *first[FIRST_COUNT] = {NULL};
-    OptionConfig config = {0};
-    int preset_ranks = 1;
     options_init(o);
-    o->words = arena_alloc(&o->arena, ((size_t)argc + 1) * sizeof *o->words);
     TRY(take_first(verb, argc, argv, first));
-    Status status = apply_first(o, verb, first, &config, &preset_ranks);
+    Below below = {.preset = first[FIRST_preset], .file = {.path = first[FIRST_config]}};
+    options_free(o);
+    Status status = option_config_open(&below.file);
     if (status == STATUS_OK)
-        status = take_words(o, verb, allowed, &words);
+        status = apply_all(o, verb, allowed, words, &below);
+    if (status == STATUS_OK && options_apply(verb, OPTION_ID_resume))
+        status = go_on(o, verb, allowed, words, &below);
     if (status == STATUS_OK)
-        status = adapt(o, verb, preset_ranks, &config);
-    free(config.text);
+        status = adapt(o, verb, &below);
+    free(below.run.text);
+    free(below.file.text);
     return status == STATUS_OK ? options_check(o, verb) : status;
 }

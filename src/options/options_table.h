@@ -57,31 +57,44 @@ bool option_same_name(const char *name, const char *option, size_t length);
 /* STATUS_USAGE with the nearest name among the options of these verbs. */
 Status option_unknown(const char *name, unsigned verbs);
 
-/* ---- options_text.c: lines of options */
+/* ---- options_line.c: lines of options */
 
 typedef struct OptionLine {
     char *next; /* the text behind; changed on the way */
     int number; /* of the line, from 1 */
-    const char *name, *value; /* without spaces around them; value NULL: no = */
+    const char *name, *value; /* without spaces and quotes around them; value NULL: malformed */
+    const char *wrong;        /* then how */
 } OptionLine;
 
-/* The next line that says something: neither empty nor a comment, which begins with #. */
+/* The next line that says something: neither empty nor a comment. Values are plain texts or those
+ * of TOML: in quotes ("with \" and \\", 'without'), with a comment behind them. A line of TOML
+ * that is no `name = value` is malformed. */
 bool option_line(OptionLine *line);
+/* The text as a line has it: as it is where option_line reads that back, else in quotes. */
+const char *option_quoted(const char *text, Arena *arena);
 
 /* ---- options_config.c */
 
+/* A file of options: --config's, or the options.txt of the run that goes on. */
 typedef struct OptionConfig {
-    const char *path;
-    char *text; /* malloc'd by option_config_open, the caller's */
-    bool named[OPTION_COUNT];
+    const char *path; /* NULL: none, and all calls do nothing */
+    bool run;         /* of a run: without what is RESUME_ONCE */
+    char *text;       /* malloc'd by option_config_open, the caller's */
+    const char *named[OPTION_COUNT]; /* what it says, in the options' arena; NULL: nothing */
 } OptionConfig;
 
 /* Reads the file. */
 Status option_config_open(OptionConfig *config);
+/* Whether it names a preset. */
+bool option_config_names_preset(const OptionConfig *config);
 /* Applies the preset that it names, if it does; then its other lines, of which those that mean
  * nothing to the verb are passed over. STATUS_INPUT with file and line. */
 Status option_config_preset(Options *options, OptionVerb verb, OptionConfig *config);
 Status option_config_rest(Options *options, OptionVerb verb, OptionConfig *config);
+/* The options.txt of the run that --resume names, in the options' arena; NULL: none there. */
+const char *option_run_path(Options *options);
+/* Whether the paths that the options have from the run lead somewhere from here; STATUS_IO. */
+Status option_run_paths(const Options *options, const OptionConfig *run);
 
 /* ---- options_value.c */
 
@@ -91,5 +104,7 @@ Status option_set(Options *options, int id, const char *text);
 const char *option_text(const Options *options, int id, Arena *arena);
 /* Number of `word` among words separated by |, or -1. */
 int option_choice(const char *words, const char *word);
+/* 0 for on and true, 1 for off and false, else -1. */
+int option_flag(const char *word);
 
 #endif

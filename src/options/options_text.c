@@ -5,7 +5,6 @@
 #include "base/check.h"
 #include "options/presets.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +20,9 @@ static char *dump(const Options *o, bool shaping, Arena *arena)
     if (o->preset && !shaping)
         fprintf(out, "preset=%s\n", o->preset);
     for (int id = 0; id < OPTION_COUNT; id++)
-        if (!shaping || option_rows[id].resume != RESUME_FREE)
-            fprintf(out, "%s=%s\n", option_rows[id].name, option_text(o, id, &parts));
+        if (!shaping || option_rows[id].resume < RESUME_FREE)
+            fprintf(out, "%s=%s\n", option_rows[id].name,
+                    option_quoted(option_text(o, id, &parts), &parts));
     fclose(out);
     char *copy = arena_printf(arena, "%s", text);
     free(text);
@@ -40,40 +40,12 @@ char *options_identity(const Options *o, Arena *arena)
     return dump(o, true, arena);
 }
 
-static char *trimmed(char *from, char *end)
-{
-    while (end > from && isspace((unsigned char)end[-1]))
-        end--;
-    *end = 0;
-    while (isspace((unsigned char)*from))
-        from++;
-    return from;
-}
-
-bool option_line(OptionLine *line)
-{
-    while (*line->next) {
-        char *from = line->next;
-        size_t n = strcspn(from, "\n");
-        line->next += n + (from[n] == '\n');
-        line->number++;
-        from = trimmed(from, from + n);
-        if (!*from || *from == '#')
-            continue;
-        char *equals = strchr(from, '=');
-        line->value = equals ? trimmed(equals + 1, equals + 1 + strlen(equals + 1)) : NULL;
-        line->name = equals ? trimmed(from, equals) : from;
-        return true;
-    }
-    return false;
-}
-
 /* One line of a dump. */
 static Status read_line(Options *o, const char *source, const OptionLine *line)
 {
     if (!line->value)
-        return status_fail(STATUS_INPUT, "%s: option line %d: no '=' ('%.60s')", source,
-                           line->number, line->name);
+        return status_fail(STATUS_INPUT, "%s: option line %d: %s ('%.60s')", source, line->number,
+                           line->wrong, line->name);
     if (strcmp(line->name, "preset") == 0) {
         const Preset *preset = preset_find(line->value);
         o->preset = preset ? preset->name : arena_printf(&o->arena, "%s", line->value);
@@ -100,16 +72,13 @@ Status options_read(Options *o, const char *source, const char *text)
     return status;
 }
 
-/* The text behind `name=` in a dump, in the arena; NULL where it has no such line. */
+/* The value of the option in a dump, in the arena; NULL where it has no such line. */
 static const char *value_in(const char *dump, const char *name, Arena *arena)
 {
-    size_t length = strlen(name);
-    for (const char *line = dump; *line;) {
-        size_t n = strcspn(line, "\n");
-        if (n > length && strncmp(line, name, length) == 0 && line[length] == '=')
-            return arena_printf(arena, "%.*s", (int)(n - length - 1), line + length + 1);
-        line += n + (line[n] == '\n');
-    }
+    OptionLine line = {.next = arena_printf(arena, "%s", dump)};
+    while (option_line(&line))
+        if (line.value && strcmp(line.name, name) == 0)
+            return line.value;
     return NULL;
 }
 

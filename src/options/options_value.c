@@ -32,12 +32,31 @@ static Status not_a(const OptionRow *row, const char *what, const char *text)
     return status_fail(STATUS_USAGE, "--%s: not %s ('%.60s')", row->name, what, text);
 }
 
+enum { NUMBER_ROOM = 64 };
+
+/* The number without TOML's underscores between digits ("8_192"); false: too long for one. */
+static bool plain_number(const char *text, size_t length, char to[NUMBER_ROOM])
+{
+    size_t n = 0;
+    if (length >= NUMBER_ROOM)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        bool between = i > 0 && i + 1 < length && isdigit((unsigned char)text[i - 1]) &&
+                       isdigit((unsigned char)text[i + 1]);
+        if (text[i] != '_' || !between)
+            to[n++] = text[i];
+    }
+    to[n] = 0;
+    return true;
+}
+
 static Status set_int(const OptionRow *row, int *to, const char *text)
 {
-    char *end;
+    char copy[NUMBER_ROOM], *end;
+    bool fits = plain_number(text, strlen(text), copy);
     errno = 0;
-    long value = strtol(text, &end, 10);
-    if (*end || end == text || isspace((unsigned char)*text))
+    long value = fits ? strtol(copy, &end, 10) : 0;
+    if (!fits || *end || end == copy || isspace((unsigned char)*copy))
         return not_a(row, "a whole number", text);
     if (errno || (double)value < row->low || (double)value > row->high)
         return out_of_range(row, text);
@@ -47,10 +66,11 @@ static Status set_int(const OptionRow *row, int *to, const char *text)
 
 static Status set_seed(const OptionRow *row, uint64_t *to, const char *text)
 {
-    char *end;
+    char copy[NUMBER_ROOM], *end;
+    bool fits = plain_number(text, strlen(text), copy);
     errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)*text) || *end || errno)
+    unsigned long long value = fits ? strtoull(copy, &end, 10) : 0;
+    if (!fits || !isdigit((unsigned char)*copy) || *end || errno)
         return not_a(row, "a whole number from 0 to 2^64 - 1", text);
     *to = value;
     return STATUS_OK;
@@ -59,11 +79,10 @@ static Status set_seed(const OptionRow *row, uint64_t *to, const char *text)
 /* A decimal number of `length` characters. */
 static Status set_real(const OptionRow *row, double *to, const char *text, size_t length)
 {
-    char copy[64], *end;
-    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789+-.eE") < length)
+    char copy[NUMBER_ROOM], *end;
+    if (length == 0 || strspn(text, "0123456789+-.eE_") < length ||
+        !plain_number(text, length, copy))
         return not_a(row, row->type == TYPE_TRIPLE ? "three numbers" : "a number", text);
-    memcpy(copy, text, length);
-    copy[length] = 0;
     double value = strtod(copy, &end);
     if (*end || end == copy)
         return not_a(row, "a number", text);
@@ -73,20 +92,26 @@ static Status set_real(const OptionRow *row, double *to, const char *text, size_
     return STATUS_OK;
 }
 
-/* R,G,B; one number stands for all three, an empty text for none. */
+/* R,G,B, or [R, G, B] as TOML has it; one number stands for all three, an empty text for none. */
 static Status set_triple(const OptionRow *row, double to[3], const char *text)
 {
     double values[3] = {NAN};
+    const char *at = text + (*text == '['), *const end = at + strcspn(at, "]");
     int n = *text ? 0 : 1;
-    for (const char *at = text; *text; at++) {
-        size_t length = strcspn(at, ",");
+    if ((*text == '[') != (*end == ']') || (*end && end[1]))
+        return not_a(row, "three numbers", text);
+    for (; *text; at++) {
+        at += strspn(at, " ");
+        size_t length = strcspn(at, ", ]");
         if (n == 3)
             return not_a(row, "three numbers", text);
         TRY(set_real(row, &values[n++], at, length));
-        at += length;
-        if (!*at)
+        at += length + strspn(at + length, " ");
+        if (*at != ',')
             break;
     }
+    if (*at && at != end)
+        return not_a(row, "three numbers", text);
     if (n == 2)
         return not_a(row, "three numbers", text);
     for (int i = 0; i < 3; i++)
@@ -105,6 +130,22 @@ int option_choice(const char *words, const char *word)
             return -1;
         words += n + 1;
     }
+}
+
+int option_flag(const char *word)
+{
+    int i = option_choice("on|off", word);
+    return i < 0 ? option_choice("true|false", word) : i;
+}
+
+static Status set_flag(const OptionRow *row, bool *to, const char *text)
+{
+    int i = option_flag(text);
+    if (i < 0)
+        return status_fail(STATUS_USAGE, "--%s: unknown value ('%.60s' vs %s)", row->name, text,
+                           row->values);
+    *to = i == 0;
+    return STATUS_OK;
 }
 
 static Status set_choice(const OptionRow *row, int *to, const char *text)
@@ -136,12 +177,7 @@ Status option_set(Options *o, int id, const char *text)
     case TYPE_TRIPLE: return set_triple(row, field(o, id), text);
     case TYPE_CHOICE: return set_choice(row, field(o, id), text);
     case TYPE_TEXT: return set_text(o, row, field(o, id), text);
-    case TYPE_FLAG: {
-        int word = 0;
-        TRY(set_choice(row, &word, text));
-        *(bool *)field(o, id) = word == 0; /* "on|off" */
-        return STATUS_OK;
-    }
+    case TYPE_FLAG: return set_flag(row, field(o, id), text);
     }
     CHECK(false);
     return STATUS_USAGE;

@@ -233,7 +233,7 @@ static void print_options(const char *dump, FILE *out)
     fprintf(out, "options:");
     if (strncmp(dump, "preset=", 7) == 0)
         log_text(out, " preset=%.*s", (int)strcspn(dump + 7, "\n"), dump + 7);
-    for (int kind = RESUME_SAME; kind <= RESUME_FREE; kind++) {
+    for (int kind = RESUME_SAME; kind <= RESUME_ONCE; kind++) {
         int count = options_changes(&defaults, dump, (OptionResume)kind, &arena, changes);
         for (int i = 0; i < count; i++)
             log_text(out, " %s=%s", changes[i].name, changes[i].then);

@@ -25,7 +25,7 @@ static Status train_one(const char *method, int argc, char **argv, TrainResult *
             "--out FOLDER` keeps one");
     if (status == STATUS_OK) {
         log_info("--- %s", method);
-        status = train(&options, NULL, result);
+        status = train(&options, NULL, NULL, result);
     }
     options_free(&options);
     free(args);

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "device/dtype.h"
+#include "train/provenance.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -98,9 +99,11 @@ typedef struct ReportFacts {
     double loss;            /* mean cross-entropy */
     int64_t skipped;        /* unreadable test images, left out */
     int64_t train_skipped;  /* unreadable training images, replaced, over the run; -1: not known */
+    const RunFacts *run;    /* that ends with this evaluation; NULL: none does */
 } ReportFacts;
 
-/* report.json: the facts, the summary and per-class accuracies; what is unknown is null. */
+/* report.json: the facts, the summary and per-class accuracies; what is unknown is null. Of a run
+ * that ends, "run" says how it came about, "final" what its last epoch came to. */
 Status metrics_write_report(const Metrics *metrics, const ReportFacts *facts, const char *path);
 
 /* One row of metrics.csv, the record of a training run: column, and tag in TensorBoard. NaN fields
@@ -134,5 +137,23 @@ Status metrics_append_epoch(const char *path, const EpochRow *row);
 /* Drops every row of epoch >= `epoch` (before a run resumes there). A missing file is no error;
  * STATUS_INPUT where the file is no metrics file. */
 Status metrics_truncate(const char *path, int epoch);
+
+/* One row of steps.csv, of a single step; mean_: of its epoch so far. NaN fields are written empty.
+ */
+#define STEP_ROW_FIELDS(X) X(lr) X(loss) X(top1) X(mean_loss) X(mean_top1) X(loss_scale)
+
+typedef struct StepRow {
+    int64_t step; /* of the run, from 1 */
+    int epoch;    /* 0, 1, ...; the file counts from 1 */
+#define X(field) double field;
+    STEP_ROW_FIELDS(X)
+#undef X
+} StepRow;
+
+/* Writes the header of steps.csv where the file is empty, and a row. */
+void metrics_put_step_header(FILE *file);
+void metrics_put_step(FILE *file, const StepRow *row);
+/* As metrics_truncate: drops the rows of steps behind `step`. */
+Status metrics_truncate_steps(const char *path, int64_t step);
 
 #endif

@@ -32,8 +32,8 @@ static Status set_aside(const char *path)
 /* Whether a name is that of a record which a process that is no more was writing: NAME.PID.tmp. */
 static bool is_unfinished(const char *name)
 {
-    static const char *const records[] = {"options.txt", "metrics.csv", "classes.csv",
-                                          "confusion.csv", "report.json"};
+    static const char *const records[] = {"options.txt", "metrics.csv",   "steps.csv",
+                                          "classes.csv", "confusion.csv", "report.json"};
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
         size_t n = strlen(records[i]);
         char *end = "";
@@ -58,24 +58,71 @@ static void remove_leftovers(const char *folder)
         closedir(dir);
 }
 
-Status records_open(Records *r, const char *folder, int epoch)
+/* Opens a file for more lines. */
+static Status open_more(const char *path, FILE **file)
 {
-    *r = (Records){.folder = folder};
-    if (!folder)
-        return STATUS_OK;
-    remove_leftovers(folder);
-    char *path = file_join(folder, "train.log");
-    r->log = fopen(path, "a");
-    Status status =
-        r->log ? STATUS_OK : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
+    *file = fopen(path, "a");
+    return *file ? STATUS_OK
+                 : status_fail(STATUS_IO, "%s: cannot write: %s", path, strerror(errno));
+}
+
+/* How often train.log says that the run was started. */
+static int count_starts(const char *path)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int count = 0;
+    FILE *file = fopen(path, "r");
+    while (file && getline(&line, &room, file) > 0)
+        count += strncmp(line, RECORDS_START, strlen(RECORDS_START)) == 0;
+    free(line);
+    if (file)
+        fclose(file);
+    return count;
+}
+
+static Status open_log(Records *r)
+{
+    char *path = file_join(r->folder, "train.log");
+    r->starts = count_starts(path) + 1;
+    Status status = open_more(path, &r->log);
     free(path);
-    TRY(status);
-    path = file_join(folder, "metrics.csv");
-    status = metrics_truncate(path, epoch);
+    return status;
+}
+
+static Status open_metrics(const Records *r, int epoch)
+{
+    char *path = file_join(r->folder, "metrics.csv");
+    Status status = metrics_truncate(path, epoch);
     if (status == STATUS_INPUT)
         status = set_aside(path);
     free(path);
     return status;
+}
+
+static Status open_steps(Records *r, bool more, int64_t step)
+{
+    char *path = file_join(r->folder, "steps.csv");
+    Status status = metrics_truncate_steps(path, step);
+    if (status == STATUS_INPUT)
+        status = set_aside(path);
+    if (status == STATUS_OK && more)
+        status = open_more(path, &r->steps);
+    if (r->steps)
+        metrics_put_step_header(r->steps);
+    free(path);
+    return status;
+}
+
+Status records_open(Records *r, const Options *options, const Progress *at)
+{
+    *r = (Records){.folder = options->out};
+    if (!r->folder)
+        return STATUS_OK;
+    remove_leftovers(r->folder);
+    TRY(open_log(r));
+    TRY(open_metrics(r, at->epoch));
+    return open_steps(r, options->log_every > 0, at->done);
 }
 
 void records_close(Records *r, Status status)
@@ -85,7 +132,28 @@ void records_close(Records *r, Status status)
     if (r->log)
         fclose(r->log);
     events_close(r->events);
+    if (r->steps)
+        fclose(r->steps);
     *r = (Records){0};
+}
+
+static void put_line(const Records *r, const char *line)
+{
+    if (!r->log)
+        return;
+    log_text(r->log, "%s", line);
+    fputc('\n', r->log);
+    fflush(r->log);
+}
+
+void records_note(const Records *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *line = mem_vprintf(format, args);
+    va_end(args);
+    put_line(r, line);
+    free(line);
 }
 
 void records_say(const Records *r, const char *format, ...)
@@ -95,11 +163,7 @@ void records_say(const Records *r, const char *format, ...)
     char *line = mem_vprintf(format, args);
     va_end(args);
     log_info("%s", line);
-    if (r->log) {
-        log_text(r->log, "%s", line);
-        fputc('\n', r->log);
-        fflush(r->log);
-    }
+    put_line(r, line);
     free(line);
 }
 
@@ -188,6 +252,21 @@ Status records_epoch(const Records *r, const EpochRow *row, const Metrics *metri
     free(path);
     TRY(status);
     return r->events ? events_epoch(r->events, row, metrics) : STATUS_OK;
+}
+
+void records_step(const Records *r, const StepRow *row)
+{
+    if (!r->steps)
+        return;
+    metrics_put_step(r->steps, row);
+    fflush(r->steps);
+}
+
+Status records_sync(const Records *r)
+{
+    if (!r->steps || (!ferror(r->steps) && fsync(fileno(r->steps)) == 0))
+        return STATUS_OK;
+    return status_fail(STATUS_IO, "%s: steps.csv: cannot write", r->folder);
 }
 
 Status records_reports(const Records *r, const Metrics *metrics, const ReportFacts *facts,

@@ -214,6 +214,27 @@ static void put_calibration(JsonWriter *w, const MetricsCalibration *c)
     json_end(w);
 }
 
+static void put_figures(JsonWriter *w, const MetricsSummary *s)
+{
+    json_put_number(w, "top1", s->top1, 17);
+    json_put_number(w, "top5", s->top5, 17);
+    json_put_number(w, "class_mean", s->class_mean, 17);
+    json_put_number(w, "balanced_accuracy", s->class_mean, 17);
+    json_put_number(w, "many", s->many, 17);
+    json_put_number(w, "medium", s->medium, 17);
+    json_put_number(w, "few", s->few, 17);
+}
+
+/* What the last epoch came to. */
+static void put_final(JsonWriter *w, const ReportFacts *facts, const MetricsSummary *s)
+{
+    json_begin_object(w, "final", JSON_LINES);
+    json_put_integer(w, "epoch", facts->run->epochs);
+    json_put_number(w, "loss", facts->loss, 17);
+    put_figures(w, s);
+    json_end(w);
+}
+
 Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const char *path)
 {
     FileOutput out;
@@ -223,14 +244,12 @@ Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const ch
     JsonWriter w = {.file = out.file, .indent = 2};
     json_begin_object(&w, NULL, JSON_LINES);
     put_facts(&w, facts);
+    if (facts->run) {
+        provenance_put(&w, facts->run);
+        put_final(&w, facts, &s);
+    }
     json_put_integer(&w, "images", s.images);
-    json_put_number(&w, "top1", s.top1, 17);
-    json_put_number(&w, "top5", s.top5, 17);
-    json_put_number(&w, "class_mean", s.class_mean, 17);
-    json_put_number(&w, "balanced_accuracy", s.class_mean, 17);
-    json_put_number(&w, "many", s.many, 17);
-    json_put_number(&w, "medium", s.medium, 17);
-    json_put_number(&w, "few", s.few, 17);
+    put_figures(&w, &s);
     json_put_integer(&w, "many_classes", s.many_classes);
     json_put_integer(&w, "medium_classes", s.medium_classes);
     json_put_integer(&w, "few_classes", s.few_classes);
@@ -276,30 +295,53 @@ Status metrics_append_epoch(const char *path, const EpochRow *row)
     return STATUS_OK;
 }
 
-/* Length of what to keep of text: the header and the whole rows of epochs before `epoch`. A row cut
- * short by a crash (no line end) is dropped. */
-static Status kept_length(const char *path, const char *text, int epoch, size_t *length)
+static const char step_header[] = "step,epoch"
+#define X(field) "," #field
+    STEP_ROW_FIELDS(X)
+#undef X
+    "\n";
+
+void metrics_put_step_header(FILE *file)
 {
-    size_t header = strlen(run_header);
-    if (strncmp(text, run_header, header) != 0)
+    fseek(file, 0, SEEK_END);
+    if (ftell(file) == 0)
+        fputs(step_header, file);
+}
+
+void metrics_put_step(FILE *file, const StepRow *row)
+{
+    fprintf(file, "%lld,%d", (long long)row->step, row->epoch + 1);
+#define X(field) fputc(',', file), put_number(file, row->field);
+    STEP_ROW_FIELDS(X)
+#undef X
+    fputc('\n', file);
+}
+
+/* Length of what to keep of text: the header and the whole rows whose first number is at most
+ * `last`. A row cut short by a crash (no line end) is dropped. */
+static Status kept_length(const char *path, const char *text, const char *header, int64_t last,
+                          size_t *length)
+{
+    if (strncmp(text, header, strlen(header)) != 0)
         return status_fail(STATUS_INPUT,
                            "%s: line 1: not the header of a metrics file of this version", path);
-    *length = header;
+    *length = strlen(header);
     for (long long number = 2;; number++) {
         const char *line = text + *length, *end = strchr(line, '\n');
         char *after;
         if (!end)
             return STATUS_OK;
-        long row = strtol(line, &after, 10);
+        long long row = strtoll(line, &after, 10);
         if (after == line || *after != ',' || row < 1)
-            return status_fail(STATUS_INPUT, "%s: line %lld: no epoch at its start", path, number);
-        if (row > epoch)
+            return status_fail(STATUS_INPUT, "%s: line %lld: no %.*s at its start", path, number,
+                               (int)strcspn(header, ","), header);
+        if (row > last)
             return STATUS_OK;
         *length = (size_t)(end + 1 - text);
     }
 }
 
-Status metrics_truncate(const char *path, int epoch)
+static Status truncate_rows(const char *path, const char *header, int64_t last)
 {
     uint8_t *bytes;
     size_t size, length = 0;
@@ -307,7 +349,7 @@ Status metrics_truncate(const char *path, int epoch)
     if (!file_exists(path))
         return STATUS_OK;
     TRY(file_read(path, RUN_RECORD_MAX, &bytes, &size));
-    Status status = size ? kept_length(path, (char *)bytes, epoch, &length) : STATUS_OK;
+    Status status = size ? kept_length(path, (char *)bytes, header, last, &length) : STATUS_OK;
     if (status == STATUS_OK && size && length < size &&
         (status = file_output_open(&out, path)) == STATUS_OK) {
         fwrite(bytes, 1, length, out.file);
@@ -315,4 +357,14 @@ Status metrics_truncate(const char *path, int epoch)
     }
     free(bytes);
     return status;
+}
+
+Status metrics_truncate(const char *path, int epoch)
+{
+    return truncate_rows(path, run_header, epoch);
+}
+
+Status metrics_truncate_steps(const char *path, int64_t step)
+{
+    return truncate_rows(path, step_header, step);
 }

@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { EVAL_BATCH = 100 };
 
@@ -49,11 +50,28 @@ static Status open_loader(Trainer *t)
     return loader_open(&spec, &t->loader);
 }
 
-/* --init-from: weights of a checkpoint under a fresh schedule. */
+/* Whether the run goes on from a checkpoint, which brings its weights. */
+static Status find_resumed(const Options *o, bool *resumed)
+{
+    char *newest = NULL;
+    *resumed = o->resume && strcmp(o->resume, "auto") != 0;
+    if (!o->resume || *resumed)
+        return STATUS_OK;
+    TRY(store_last(o->out, &newest));
+    *resumed = newest != NULL;
+    free(newest);
+    return STATUS_OK;
+}
+
+/* --init-from: weights of a checkpoint under a fresh schedule. The options of a run name them still
+ * when it goes on. */
 static Status init_from(Trainer *t)
 {
     Weights weights;
-    if (!t->options->init_from)
+    bool resumed = false;
+    if (t->options->init_from)
+        TRY(find_resumed(t->options, &resumed));
+    if (!t->options->init_from || resumed)
         return STATUS_OK;
     TRY(weights_open(t->options->init_from, t->options->key, t->options->require_crc, &weights));
     weights.strict_finite = t->options->strict_finite;
@@ -151,6 +169,7 @@ static Status read_results(Trainer *t)
         log_busy_end();
     TRY(status);
     clock_step(t);
+    trainer_note_step(t);
     TRY(check_results(t));
     trainer_tell_progress(t);
     trainer_tell_long(t);
@@ -167,11 +186,17 @@ static Status catch_up(Trainer *t)
 /* ------------------------------------------------------------------------------------ checkpoints
  */
 
+static Status write_state(Trainer *t, StoreKind kind)
+{
+    TRY(records_sync(&t->records));
+    return keeper_save(&t->keeper, &t->at, kind);
+}
+
 static Status save(Trainer *t, StoreKind kind)
 {
     TRY(catch_up(t));
     WatchPhase before = watch_enter(WATCH_SAVE, NULL);
-    Status status = trainer_speaks(t) ? keeper_save(&t->keeper, &t->at, kind) : STATUS_OK;
+    Status status = trainer_speaks(t) ? write_state(t, kind) : STATUS_OK;
     watch_enter(before, NULL);
     t->saved = t->at.done;
     return comm_status(t->comm, status);
@@ -290,6 +315,7 @@ static Status evaluate_now(Trainer *t)
                     .on_corrupt = (OnCorrupt)t->options->on_corrupt,
                     .stop = &stop_asked};
     Status status = evaluate(&e, t->metrics, &t->evaluation);
+    t->spent.evaluation += clock_seconds() - began;
     if (status == STATUS_NAN)
         return status_prefix(
             status,
@@ -382,7 +408,10 @@ static Status save_before_evaluation(Trainer *t)
 static Status run_epoch(Trainer *t)
 {
     begin_epoch(t);
-    TRY(train_epoch(t));
+    double began = clock_seconds();
+    Status trained = train_epoch(t);
+    t->spent.training += clock_seconds() - began;
+    TRY(trained);
     TRY(replicas_meet(&t->run));
     bool evaluated = evaluates_now(t);
     if (evaluated)
@@ -402,8 +431,10 @@ static Status run_epoch(Trainer *t)
 
 static Status write_reports(Trainer *t)
 {
+    char arithmetic[SESSION_ARITHMETIC];
     if (!t->metrics || !trainer_speaks(t))
         return STATUS_OK;
+    RunFacts run = trainer_facts(t, arithmetic);
     ReportFacts facts = {.arch = t->run.config.arch->name,
                          .tta = options_word(t->options, OPTION_ID_tta),
                          .storage = t->run.config.storage,
@@ -412,7 +443,8 @@ static Status write_reports(Trainer *t)
                          .checksum = t->test->checksum,
                          .loss = t->evaluation.loss,
                          .skipped = t->evaluation.skipped,
-                         .train_skipped = t->at.skipped_before + t->at.skipped};
+                         .train_skipped = t->at.skipped_before + t->at.skipped,
+                         .run = t->program ? &run : NULL};
     return records_reports(&t->records, t->metrics, &facts, t->train->class_names);
 }
 
@@ -423,7 +455,8 @@ static Status open_records(Trainer *t)
         return STATUS_OK;
     TRY(init_from(t));
     TRY(keeper_open(&t->keeper, t->options, &t->run, t->train, t->steps, &t->at));
-    TRY(records_open(&t->records, t->options->out, t->at.epoch));
+    TRY(records_open(&t->records, t->options, &t->at));
+    trainer_note_start(t);
     const char *changes = snapshot_changes(t->keeper.snapshot);
     TRY(records_options(&t->records, t->options, t->at.done, changes));
     return records_events(&t->records, t->options, t->train, t->at.epoch, changes);
@@ -456,11 +489,13 @@ static Status run_all(Trainer *t)
     return write_reports(t);
 }
 
-Status train(Options *options, Comm *comm, TrainResult *result)
+Status train(Options *options, Comm *comm, const TrainProgram *program, TrainResult *result)
 {
     *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
     Trainer t = {.options = options,
+                 .program = program,
                  .comm = comm,
+                 .spent.started = time(NULL),
                  .result = result,
                  .saved = -1,
                  .started = clock_seconds()};
@@ -469,6 +504,7 @@ Status train(Options *options, Comm *comm, TrainResult *result)
     Status status = run_all(&t);
     log_progress_end();
     result->seconds = clock_seconds() - t.started;
+    trainer_note_end(&t);
     loader_close(t.loader);
     keeper_close(&t.keeper);
     run_close(&t.run);

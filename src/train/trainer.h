@@ -3,8 +3,9 @@
 #define PACO_TRAIN_TRAINER_H
 
 #include "comm/comm.h"
-#include "train/metrics.h"
 #include "options/options.h"
+#include "train/metrics.h"
+#include "train/provenance.h"
 
 /* What a finished run reports. */
 typedef struct TrainResult {
@@ -15,9 +16,9 @@ typedef struct TrainResult {
 } TrainResult;
 
 /* Trains as the options say, with the processes of `comm`, which divide the ranks; NULL: alone.
- * With an --out folder it leaves there options.txt, train.log, metrics.csv, report.json,
- * classes.csv and confusion.csv. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or SIGUSR1, once a
+ * With an --out folder it leaves there options.txt, train.log, metrics.csv, steps.csv (--log-every),
+ * report.json, classes.csv and confusion.csv; `program` is who is said to do so, NULL: nobody is. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or SIGUSR1, once a
  * checkpoint is saved; without a folder STATUS_IO. */
-Status train(Options *options, Comm *comm, TrainResult *result);
+Status train(Options *options, Comm *comm, const TrainProgram *program, TrainResult *result);
 
 #endif

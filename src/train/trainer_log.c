@@ -105,6 +105,9 @@ void trainer_tell_start(const Trainer *t)
 {
     if (!trainer_speaks(t))
         return;
+    if (t->options->taken)
+        TELL(t, "options", "as %s has them, where the command does not say otherwise",
+             t->options->taken);
     tell_network(t);
     tell_data(t);
     tell_views(t);
@@ -191,6 +194,7 @@ void trainer_tell_progress(const Trainer *t)
         [STEP] = {.drop = 1}, [LOSS] = {.drop = 2}, [TOP1] = {.drop = 3}, [RATE] = {.drop = 4}};
     const EpochClock *c = &t->clock;
     double left = seconds_left(t);
+    double seconds = t->options->log_every ? INFINITY : 60; /* in a file those lines are enough */
     char eta[32];
     if (!trainer_speaks(t))
         return;
@@ -201,14 +205,14 @@ void trainer_tell_progress(const Trainer *t)
     snprintf(f[TOP1].text, sizeof f->text, "top-1 %.2f %%",
              100.0 * (double)t->at.correct / (double)t->at.seen);
     if (left < 0) {
-        log_fields(60, RATE, f);
+        log_fields(seconds, RATE, f);
         return;
     }
     format_time(left, eta, sizeof eta);
     snprintf(f[RATE].text, sizeof f->text, "%.0f images/s",
              (double)(t->at.seen - c->seen) / c->seconds);
     snprintf(f[ETA].text, sizeof f->text, "ETA %s", eta);
-    log_fields(60, FIELDS, f);
+    log_fields(seconds, FIELDS, f);
 }
 
 /* What an epoch took for the other processes; empty: there are none. */

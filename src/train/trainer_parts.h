@@ -3,8 +3,10 @@
 #define PACO_TRAIN_TRAINER_PARTS_H
 
 #include "data/loader.h"
+#include "plan/session.h"
 #include "train/evaluator.h"
 #include "train/keeper.h"
+#include "train/provenance.h"
 #include "train/records.h"
 #include "train/trainer.h"
 
@@ -17,8 +19,15 @@ typedef struct EpochClock {
     double evaluation;     /* seconds of the latest */
 } EpochClock;
 
+/* What this process spent, in seconds, since it was started. */
+typedef struct Spent {
+    time_t started;
+    double training, evaluation; /* in epochs, and in evaluations behind them */
+} Spent;
+
 typedef struct Trainer {
     Options *options;
+    const TrainProgram *program; /* NULL: not said */
     Dataset *train, *test; /* test: NULL without a test set */
     const Recipe *recipe;
     RecipeOptions views;
@@ -34,6 +43,7 @@ typedef struct Trainer {
     Progress at;
     double started, waited;      /* waited: for data, before this epoch */
     EpochClock clock;
+    Spent spent;
     CommTimes together;          /* before this epoch */
     bool told_long;              /* that the run takes weeks */
     int64_t first_step;          /* of the epoch that this process ran */
@@ -62,5 +72,16 @@ void trainer_tell_progress(const Trainer *t);
 void trainer_tell_long(Trainer *t);
 /* The epoch that `at` stands in, behind its last step. */
 void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated);
+
+/* ---- trainer_notes.c: likewise, what stands in files alone, and single steps */
+
+/* The program, the command and the time of this start; of process 0, which has opened records. */
+void trainer_note_start(const Trainer *t);
+/* The result, if there is one, and the time. */
+void trainer_note_end(const Trainer *t);
+/* What report.json says of the run, which keeps `arithmetic`. */
+RunFacts trainer_facts(const Trainer *t, char arithmetic[SESSION_ARITHMETIC]);
+/* The step whose results were read, where --log-every asks for it. */
+void trainer_note_step(Trainer *t);
 
 #endif

@@ -38,7 +38,7 @@ int verb_eval(int argc, char **argv)
     Options options = {0};
     log_silence(!comm_speaks(NULL));
     Status status = options_parse(&options, OPTION_EVAL, 0, argc - 1, argv + 1);
-    if (status == STATUS_OK && options.nproc > 1)
+    if (status == STATUS_OK && wants_processes(&options))
         status = launch_processes(&options, argc, argv);
     else
         status = evaluate_together(status, &options);

@@ -39,10 +39,11 @@ int verb_train(int argc, char **argv)
 {
     Options options = {0};
     TrainResult result;
+    TrainProgram program = {program_version(), program_commit(), argv - 1}; /* main's words */
     Comm *comm = NULL;
     log_silence(!comm_speaks(NULL));
     Status status = options_parse(&options, OPTION_TRAIN, 0, argc - 1, argv + 1);
-    if (status == STATUS_OK && options.nproc > 1) {
+    if (status == STATUS_OK && wants_processes(&options)) {
         status = options_check_share(&options, options.nproc);
         if (status == STATUS_OK) {
             status = launch_processes(&options, argc, argv);
@@ -55,7 +56,7 @@ int verb_train(int argc, char **argv)
     if (status == STATUS_OK)
         status = options_check_share(&options, comm_count(comm));
     if (status == STATUS_OK)
-        status = train(&options, comm, &result);
+        status = train(&options, comm, &program, &result);
     if (comm_speaks(comm))
         tell(status, &result);
     leave_processes(comm, status);

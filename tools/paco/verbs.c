@@ -37,29 +37,26 @@ int run_with_options(OptionsVerb *run, int argc, char **argv)
 
 /* ------------------------------------------------------------------------------------ --nproc */
 
-/* The words without `--nproc N` and `--restarts K`, at the end that this is one process, whatever
- * --config says; with `again` those of a restart, which goes on from the newest checkpoint whatever
- * the first start went on from. Owned by the caller, like the list. */
-static char **words_of_process(int argc, char **argv, bool again)
+bool wants_processes(const Options *o)
 {
-    char **words = mem_zero((size_t)argc + 5, sizeof *words);
+    return o->nproc > 1 && !comm_started();
+}
+
+/* The words of a restart, which goes on from the newest checkpoint whatever the first start went on
+ * from. Owned by the caller, like the list. */
+static char **words_of_restart(int argc, char **argv)
+{
+    char **words = mem_zero((size_t)argc + 3, sizeof *words);
     int n = 0;
     for (int i = 0; i < argc; i++) {
-        const char *name = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : "";
-        bool launch = strncmp(name, "nproc", 5) == 0 || strncmp(name, "restarts", 8) == 0;
-        bool resume = again && strncmp(name, "resume", 6) == 0;
-        if ((launch || resume) && !strchr(name, '='))
+        bool resume = strncmp(argv[i], "--resume", 8) == 0;
+        if (resume && !strchr(argv[i], '='))
             i++;
-        if (!launch && !resume)
+        if (!resume)
             words[n++] = argv[i];
     }
-    words[n++] = "--nproc=1";
-    if (!strcmp(argv[1], "train"))
-        words[n++] = "--restarts=0";
-    if (again) {
-        words[n++] = "--resume";
-        words[n++] = "auto";
-    }
+    words[n++] = "--resume";
+    words[n++] = "auto";
     return words;
 }
 
@@ -70,14 +67,13 @@ Status launch_processes(const Options *o, int argc, char **argv)
     Launch l = {.processes = o->nproc,
                 .timeout = o->peer_timeout,
                 .restarts = o->restarts,
-                .words = words_of_process(argc + 1, program, false),
-                .again = words_of_process(argc + 1, program, true),
+                .words = program,
+                .again = words_of_restart(argc + 1, program),
                 .stop = &stop_asked};
     stop_listen();
     Status status = launch_run(&l, &started);
     if (!started)
         log_error("%s", status_text());
-    free(l.words);
     free(l.again);
     return status;
 }

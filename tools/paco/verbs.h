@@ -41,6 +41,8 @@ Status parse_step_or_eval(int argc, char **argv, Options *options, bool *evaluat
 typedef Status OptionsVerb(int argc, char **argv, Options *options);
 int run_with_options(OptionsVerb *run, int argc, char **argv);
 
+/* Whether --nproc asks for processes, and nobody started this one beside others yet. */
+bool wants_processes(const Options *options);
 /* --nproc: launches so many processes of the same command, watches and waits; the status of the job,
  * of which the processes speak. */
 Status launch_processes(const Options *options, int argc, char **argv);
@@ -57,8 +59,9 @@ void leave_processes(Comm *comm, Status status);
 const char *version_text(void);
 /* Prints version, commit and backends; the exit code. */
 int print_version(void);
-/* "0.1.0" */
+/* "0.1.0" and "1234567" */
 const char *program_version(void);
+const char *program_commit(void);
 
 #define VERB(name, set, words, summary)     \
     extern const char usage_##name[];       \

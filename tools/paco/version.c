@@ -16,6 +16,11 @@ const char *program_version(void)
     return PACO_VERSION;
 }
 
+const char *program_commit(void)
+{
+    return PACO_COMMIT;
+}
+
 int print_version(void)
 {
     printf("paco %s\n", version_text());

@@ -1,0 +1,96 @@
+/* What a run leaves of itself beside its numbers: who started it, how and when, in train.log and
+ * report.json; and single steps, for --log-every. */
+#include "train/trainer_parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <math.h>
+#include <stdio.h>
+
+void trainer_note_start(const Trainer *t)
+{
+    Arena arena = {0};
+    char text[32];
+    if (t->program) {
+        records_note(&t->records, RECORDS_START "paco %s (commit %s), started %s in %s",
+                     t->program->version, t->program->commit,
+                     provenance_time(t->spent.started, text), provenance_folder(&arena));
+        records_note(&t->records, "command   %s", provenance_command(t->program->words, &arena));
+    }
+    arena_free(&arena);
+}
+
+void trainer_note_end(const Trainer *t)
+{
+    char text[32], top1[16], best[16];
+    if (!t->program || !trainer_speaks(t))
+        return;
+    if (!isnan(t->result->last.top1))
+        records_note(&t->records, "result    last top-1 %s, best top-1 %s",
+                     metrics_percent(t->result->last.top1, top1),
+                     metrics_percent(t->result->best, best));
+    records_note(&t->records,
+                 "ended     %s, after %.1f s of this start: training %.1f s, evaluation %.1f s",
+                 provenance_time(time(NULL), text), clock_seconds() - t->started,
+                 t->spent.training, t->spent.evaluation);
+}
+
+RunFacts trainer_facts(const Trainer *t, char arithmetic[SESSION_ARITHMETIC])
+{
+    session_arithmetic(t->run.session, arithmetic);
+    return (RunFacts){.program = t->program,
+                      .seed = t->options->seed,
+                      .device = session_device(t->run.session),
+                      .arithmetic = arithmetic,
+                      .processes = comm_count(t->comm),
+                      .epochs = t->options->epochs,
+                      .steps = t->at.done,
+                      .starts = t->records.starts,
+                      .started = t->spent.started,
+                      .ended = time(NULL),
+                      .seconds = clock_seconds() - t->started,
+                      .training = t->spent.training,
+                      .evaluation = t->spent.evaluation};
+}
+
+/* ------------------------------------------------------------------------------------ steps */
+
+static void tell_step(const Trainer *t, const StepRow *row)
+{
+    const EpochClock *c = &t->clock;
+    char scale[32] = "", rate[32] = "";
+    if (!isnan(row->loss_scale))
+        snprintf(scale, sizeof scale, "  loss scale %g", row->loss_scale);
+    if (t->at.seen > c->seen)
+        snprintf(rate, sizeof rate, "  %.0f images/s", (double)(t->at.seen - c->seen) / c->seconds);
+    log_info("epoch %d/%d  step %lld/%lld  lr %.4g  loss %.4f (mean %.4f)  top-1 %.2f %% (mean "
+             "%.2f %%)%s%s",
+             t->at.epoch + 1, t->options->epochs, (long long)t->at.step, (long long)t->steps,
+             row->lr, row->loss, row->mean_loss, 100 * row->top1, 100 * row->mean_top1, scale,
+             rate);
+}
+
+void trainer_note_step(Trainer *t)
+{
+    const Run *run = &t->run;
+    const int every = t->options->log_every, ranks = run->config.ranks.all;
+    double loss = 0;
+    int64_t correct = 0;
+    if (!every || t->at.done % every != 0 || !trainer_speaks(t))
+        return;
+    for (int r = 0; r < ranks; r++) {
+        loss += run->loss[r];
+        correct += run->correct[2 * r];
+    }
+    StepRow row = {.step = t->at.done,
+                   .epoch = t->at.epoch,
+                   .lr = run_lr(run, &t->at),
+                   .loss = loss / ranks,
+                   .top1 = (double)correct / ((double)run->config.batch * ranks),
+                   .mean_loss = progress_loss(&t->at),
+                   .mean_top1 = (double)t->at.correct / (double)t->at.seen,
+                   .loss_scale = run->model.scaler ? run->scale : NAN};
+    tell_step(t, &row);
+    records_step(&t->records, &row);
+}
