@@ -190,10 +190,10 @@ says 'wrong shape: linear.weight is [64, 10], needs [10, 64]'
 
 # A run's folder is evaluated with the run's normalisation; its checkpoint loads in PyTorch.
 ok train "${tiny_options[@]}" --mean 0.3,0.4,0.5 --std 0.2 --epochs 1 --warmup 0 --out run
-top=$(grep -o '"top1": [0-9.]*' run/report.json)
+top=$(grep -o '^  "top1": [0-9.]*' run/report.json)
 ok eval --checkpoint run --list data/test.txt --data data --out run_eval
 says "normalisation: given, mean 0.3 0.4 0.5, deviation 0.2 0.2 0.2"
-[ "$top" = "$(grep -o '"top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
+[ "$top" = "$(grep -o '^  "top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
 # A preset that trains in 16 bits evaluates in float32.
 ok eval --checkpoint run --preset imagenet_r200 --arch resnet20 --classes 5 --size 16 --list data/test.txt --data data --out fp16_preset
 grep -q 'in fp16' stdout stderr && fail "an evaluation is in fp16 as its preset trains so"

@@ -59,7 +59,7 @@ expect 0 'report.html: 1 run' report seed_0
 well_formed seed_0/report.html
 expect 0 'page.html: 1 run' report seed_0/ --out page.html
 cmp -s page.html seed_0/report.html || fail "the same run gives another page"
-top1=$(sed -n 's/.*"top1": \([0-9.e+-]*\),.*/\1/p' seed_0/report.json)
+top1=$(sed -n 's/^  "top1": \([0-9.e+-]*\),.*/\1/p' seed_0/report.json)
 says "<b>$(awk -v x="$top1" 'BEGIN { printf "%.2f", 100 * x }')</b>top-1 %"
 says "$(sed -n 's/.*"checksum": "\([0-9a-f]*\)".*/\1/p' seed_0/report.json)"
 says '48 images, 5 classes, checksum '

@@ -1,5 +1,6 @@
 # Sourced by test scripts. tiny_data PROGRAM FOLDER: six small PNG files that differ, train.txt (48 lines, five
 # classes, long-tailed) and test.txt (20 lines); tiny_options: a run of seconds on them, 2 epochs of 6 steps.
+# numbers FILE: a report.json without what another run of the same numbers has otherwise (who ran it, how and when).
 # tiny_begin PROGRAM: the same in data/ of a folder of the script's own, $folder, that goes at its end; fail WHAT says so
 # and sets `failed`.
 # shellcheck shell=bash disable=SC2034
@@ -23,6 +24,10 @@ PNG
         echo "$((i % 6)).png $((i % 5))"
     done >"$to/test.txt"
     tiny_options+=(--train-list "$to/train.txt" --test-list "$to/test.txt" --data "$to")
+}
+
+numbers() {
+    sed '/^  "run": {$/,/^  }/d' "$1"
 }
 
 tiny_begin() {

@@ -241,9 +241,11 @@ static Status check_tensorboard(const Options *o)
 #endif
 }
 
+/* A run that goes on has its --init-from among its options: it asks for it where nothing was saved
+ * yet. */
 static Status check_beginning(const Options *o)
 {
-    if (o->resume && o->init_from)
+    if (o->resume && o->given[OPTION_ID_init_from])
         return status_fail(STATUS_USAGE,
                            "--init-from: contradicts --resume, which brings its weights");
     return options_check_frozen(o, o->resume != NULL);
