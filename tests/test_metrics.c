@@ -325,6 +325,85 @@ static void json_report(void **state)
     metrics_free(m);
 }
 
+/* What a run says of itself. */
+static void report_of_a_run(void **state)
+{
+    (void)state;
+    Arena arena = {0};
+    Json *root;
+    Metrics *m = example();
+    static char *const words[] = {"/bin/p o", "train", "--data=a'b", "", NULL};
+    TrainProgram program = {"1.2", "abc", words};
+    RunFacts run = {.program = &program, .seed = UINT64_MAX, .device = "d", .arithmetic = "d, 2 units", .processes = 3, .epochs = 9,
+                    .steps = 12345678901, .starts = 2, .started = 1000000000, .ended = 1000000061, .seconds = 61.25, .training = 50.5,
+                    .evaluation = 7.125};
+    ReportFacts facts = {.arch = "resnet20", .loss = 0.1, .run = &run};
+    setenv("TZ", "XXX-05:45", 1);
+    tzset();
+    assert_int_equal(metrics_write_report(m, &facts, test_path("report.json")), STATUS_OK);
+    unsetenv("TZ");
+    tzset();
+    assert_int_equal(json_read(&arena, test_path("report.json"), &root), STATUS_OK);
+    const Json *says = json_get(root, "run"), *final = json_get(root, "final");
+    static const char *const texts[][2] = {{"version", "1.2"}, {"commit", "abc"}, {"command", "'/bin/p o' train '--data=a'\\''b' ''"},
+                                           {"seed", "18446744073709551615"}, {"device", "d"}, {"arithmetic", "d, 2 units"},
+                                           {"started", "2001-09-09T07:31:40+05:45"}, {"ended", "2001-09-09T07:32:41+05:45"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_string_equal(json_text(says, texts[i][0], ""), texts[i][1]);
+    assert_true(json_number(says, "processes", 0) == 3 && json_number(says, "epochs", 0) == 9 && json_number(says, "starts", 0) == 2);
+    assert_true(json_number(says, "steps", 0) == 12345678901 && json_number(says, "seconds", 0) == 61.25);
+    assert_true(json_number(says, "training_seconds", 0) == 50.5 && json_number(says, "evaluation_seconds", 0) == 7.125);
+    assert_true(json_number(final, "epoch", 0) == 9 && json_number(final, "loss", 0) == 0.1);
+    assert_true(json_number(final, "top1", 0) == json_number(root, "top1", 1) && json_number(final, "few", 0) == json_number(root, "few", 1));
+    arena_free(&arena);
+    metrics_free(m);
+}
+
+static void command_for_a_shell(void **state)
+{
+    (void)state;
+    Arena arena = {0};
+    static char *const words[] = {"paco", "a b", "it's", "", "$x", "--lr=0.1,2:/@%+_-", "a\nb'\\", "\xff\xfe", "\xc3\xa9", NULL};
+    assert_string_equal(provenance_command(words, &arena),
+                        "paco 'a b' 'it'\\''s' '' '$x' --lr=0.1,2:/@%+_- $'a\\x0ab\\'\\\\' $'\\xff\\xfe' '\xc3\xa9'");
+    arena_free(&arena);
+}
+
+/* Rows of single steps: what is no number is empty, and what is to come again goes. */
+static void record_of_steps(void **state)
+{
+    (void)state;
+    static const char header[] = "step,epoch,lr,loss,top1,mean_loss,mean_top1,loss_scale\n";
+    static const char rows[] = "99,1,0.1,2.5,0.25,2,0.5,\n101,2,0.1,,0.25,2,0.5,1024\n";
+    const char *path = test_path("steps.csv");
+    char expected[512];
+    assert_int_equal(metrics_truncate_steps(path, 0), STATUS_OK); /* none yet */
+    FILE *file = fopen(path, "a");
+    metrics_put_step_header(file);
+    StepRow row = {.step = 99, .epoch = 0, .lr = 0.1, .loss = 2.5, .top1 = 0.25, .mean_loss = 2, .mean_top1 = 0.5, .loss_scale = NAN};
+    metrics_put_step(file, &row);
+    fclose(file);
+    file = fopen(path, "a");
+    metrics_put_step_header(file); /* it has one */
+    row.step = 101;
+    row.epoch = 1;
+    row.loss = NAN;
+    row.loss_scale = 1024;
+    metrics_put_step(file, &row);
+    fputs("102,2,0.", file);
+    fclose(file);
+    assert_int_equal(metrics_truncate_steps(path, 200), STATUS_OK);
+    snprintf(expected, sizeof expected, "%s%s", header, rows);
+    expect_file(path, expected);
+    assert_int_equal(metrics_truncate_steps(path, 100), STATUS_OK);
+    snprintf(expected, sizeof expected, "%s%.*s", header, (int)strcspn(rows, "\n") + 1, rows);
+    expect_file(path, expected);
+    assert_int_equal(metrics_truncate_steps(test_write_text("broken.csv", "step,epoch\n"), 1), STATUS_INPUT);
+    snprintf(expected, sizeof expected, "%sx\n", header);
+    assert_int_equal(metrics_truncate_steps(test_write_text("broken.csv", expected), 1), STATUS_INPUT);
+    assert_non_null(strstr(status_text(), "broken.csv: line 2: no step at its start"));
+}
+
 static void unwritable_places(void **state)
 {
     (void)state;
@@ -407,6 +486,7 @@ int main(void)
         cmocka_unit_test(nan_logits_stop),
         cmocka_unit_test(csv_files),
         cmocka_unit_test(json_report),
+        cmocka_unit_test(report_of_a_run), cmocka_unit_test(command_for_a_shell), cmocka_unit_test(record_of_steps),
         cmocka_unit_test(unwritable_places),
         cmocka_unit_test(run_record),
     };

@@ -607,6 +607,124 @@ static void config_mistakes(void **state)
     options_free(&o);
 }
 
+/* Lines as TOML has them are read as such; a section is no option. */
+static void toml_lines(void **state)
+{
+    (void)state;
+    Options o;
+    static const char text[] = "# TOML\narch = \"resnet20\"   # the network\nqueue = 8_192\nlr = 2_0.5e-1\nmlp = false\n"
+                               "fuse = true # as ever\ndata = '/a \"b\" #c'\nclass-names = \"d \\\"e\\\" \\\\ f\"#g\n"
+                               "mean = [ 0.1, 0.2 ,0.3 ]\nstd = [0.5]\nseed = 9_007\ntrain-list = h#i\ntest-list = j # k\nkey = ''\n";
+    assert_int_equal(parse_config(&o, OPTION_TRAIN, text, "--config CONFIG"), STATUS_OK);
+    assert_string_equal(options_word(&o, OPTION_ID_arch), "resnet20");
+    assert_true(o.queue == 8192 && o.lr == 2.05 && !o.mlp && o.fuse && o.seed == 9007 && !o.key);
+    assert_true(o.mean[0] == 0.1 && o.mean[1] == 0.2 && o.mean[2] == 0.3 && o.std[0] == 0.5 && o.std[2] == 0.5);
+    assert_string_equal(o.data, "/a \"b\" #c");
+    assert_string_equal(o.class_names, "d \"e\" \\ f");
+    assert_string_equal(o.train_list, "h#i");
+    assert_string_equal(o.test_list, "j");
+    options_free(&o);
+    assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset synthetic --mlp false --fuse=true"), STATUS_OK);
+    assert_true(!o.mlp && o.fuse);
+    options_free(&o);
+    static const struct { const char *text, *says;
+    } wrong[] = {
+        {"lr=0.1\n[train]\nlr=0.2\n", "line 2: a section; options stand without one ('[train]')"},
+        {"[[run]]\n", "line 1: a section;"},
+        {"arch = \"resnet20\n", "line 1: a quote without its end ('arch')"},
+        {"arch = 'resnet20' 'resnet32'\n", "line 1: text behind the quotes ('arch')"},
+        {"data = \"a\\tb\"\n", "line 1: an escape other than \\\" and \\\\ ('data')"},
+        {"data = \"a\\", "line 1: an escape other than"},
+        {"data = \"\"\"a\n", "line 1: text behind the quotes ('data')"},
+        {"queue = 8__192\n", "line 1: --queue: not a whole number ('8__192')"},
+        {"queue = 8192_\n", "line 1: --queue: not a whole number ('8192_')"},
+        {"lr = _1\n", "line 1: --lr: not a number ('_1')"},
+        {"mlp = True\n", "line 1: --mlp: unknown value ('True' vs on|off)"},
+        {"mean = [0.1, 0.2]\n", "line 1: --mean: not three numbers"},
+        {"mean = [0.1, 0.2, 0.3\n", "line 1: --mean: not three numbers"},
+        {"mean = 0.1, 0.2, 0.3]\n", "line 1: --mean: not three numbers"},
+        {"mean = [0.1, 0.2, 0.3] 0.4\n", "line 1: --mean: not three numbers"},
+        {"mean = [0.1 0.2 0.3]\n", "line 1: --mean: not three numbers"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(parse_config(&o, OPTION_TRAIN, wrong[i].text, "--config CONFIG"), STATUS_INPUT);
+        if (!strstr(said, wrong[i].says))
+            fail_msg("%s: %s", wrong[i].text, said);
+        options_free(&o);
+    }
+}
+
+/* Whatever text an option is, a dump brings it back, and it is no change. */
+static void texts_in_a_dump(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"a b", "#a", "a #b", "a#b", " a", "a ", "\"a\"", "'a'", "a\\ \"b", "=", "[a]", "a = 'b'",
+                                        "\\ #\\"};
+    Arena arena = {0};
+    OptionChange changes[OPTION_COUNT];
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        Options a, b;
+        options_init(&a);
+        options_init(&b);
+        assert_int_equal(options_set(&a, "data", texts[i]), STATUS_OK);
+        const char *dump = options_dump(&a, &arena);
+        assert_int_equal(options_read(&b, "dump", dump), STATUS_OK);
+        assert_string_equal(b.data, texts[i]);
+        assert_int_equal(options_changes(&a, dump, RESUME_FREE, &arena, changes), 0);
+        options_free(&a);
+        options_free(&b);
+    }
+    arena_free(&arena);
+}
+
+/* A run's options lie below presets and files that are named, but for those of one start. */
+static void options_of_a_run(void **state)
+{
+    (void)state;
+    char line[512];
+    Options o;
+    test_write_text("options.txt", "preset=synthetic\nlr=0.25\nwarmup=3\nepochs=4\nqueue=99\nout=lost\nresume=lost\nstop-after=7\n"
+                                   "init-from=w\n# history\n");
+    snprintf(line, sizeof line, "--out %s --resume auto", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK);
+    assert_string_equal(said, "\n");
+    assert_string_equal(o.out, test_folder());
+    assert_string_equal(o.preset, "synthetic");
+    assert_string_equal(o.taken, test_path("options.txt"));
+    assert_string_equal(o.resume, "auto");
+    assert_string_equal(o.init_from, "w");
+    assert_true(o.lr == 0.25 && o.warmup == 3 && o.epochs == 4 && o.queue == 99 && o.batch == 64 && o.stop_after == 0);
+    options_free(&o);
+    snprintf(line, sizeof line, "--resume %s/x.pth --epochs 5 --queue 7", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK);
+    assert_true(!o.out && o.lr == 0.25 && o.epochs == 5 && o.queue == 7);
+    options_free(&o);
+    snprintf(line, sizeof line, "--preset cifar10_lt_10 --data d --out %s --resume auto", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK); /* of the preset all that it says */
+    assert_string_equal(o.preset, "cifar10_lt_10");
+    assert_true(o.lr == 0.05 && o.warmup == 10 && o.epochs == 400 && o.queue == 1024 && o.batch == 128);
+    options_free(&o);
+    snprintf(line, sizeof line, "--dataset synthetic --out %s", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK); /* it does not go on */
+    assert_true(o.lr == 0.05 && !o.taken);
+    options_free(&o);
+    snprintf(line, sizeof line, "--dataset synthetic --out %s/none --resume auto", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK);
+    assert_true(o.lr == 0.05 && !o.taken);
+    options_free(&o);
+    /* A warm-up of the defaults that was asked for stays; one that no longer fits is shortened. */
+    test_write_text("options.txt", "dataset=synthetic\nwarmup=10\nepochs=12\n");
+    snprintf(line, sizeof line, "--out %s --resume auto", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK);
+    assert_int_equal(o.warmup, 10);
+    options_free(&o);
+    snprintf(line, sizeof line, "--out %s --resume auto --epochs 8", test_folder());
+    assert_int_equal(parse(&o, OPTION_TRAIN, line), STATUS_OK);
+    assert_int_equal(o.warmup, 4);
+    options_free(&o);
+    remove(test_path("options.txt"));
+}
+
 /* What a dump says of the options of one kind, as "name: now vs then; ...". */
 static void expect_changes(const Options *o, const char *dump, OptionResume resume, const char *expected)
 {
@@ -628,7 +746,7 @@ static void changes_since_a_dump(void **state)
     assert_int_equal(parse(&o, OPTION_TRAIN, "--dataset synthetic --seed 9007199254740993 --randaug-m 10"),
                      STATUS_OK);
     const char *same = options_dump(&o, &arena);
-    for (int kind = RESUME_SAME; kind <= RESUME_FREE; kind++)
+    for (int kind = RESUME_SAME; kind <= RESUME_ONCE; kind++)
         expect_changes(&o, same, (OptionResume)kind, "");
     const char *dump = "preset=gone\nrandaug-m=1e+01\nlr=1e-1\ndata=there\nrecompute=off\nnovel=1\n"
                        "arch=resnet20\nbatch=64\nseed=9007199254740992\nranks=none\nmean=0.5,0.50,0.5\n"
@@ -844,6 +962,7 @@ int main(void)
         cmocka_unit_test(ranks_scale_a_preset),
         cmocka_unit_test(dump_reads_back),
         cmocka_unit_test(config_file),
+        cmocka_unit_test(toml_lines), cmocka_unit_test(texts_in_a_dump), cmocka_unit_test(options_of_a_run),
         cmocka_unit_test(config_mistakes),
         cmocka_unit_test(changes_since_a_dump),
         cmocka_unit_test(help_lists_what_applies),

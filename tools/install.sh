@@ -9,7 +9,7 @@ packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-de
 case "${1:-}" in
     tests|full) packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps) ;;
 esac
-[ "${1:-}" = full ] && packages+=(python3-venv slurmctld slurmd slurm-client munge)
+[ "${1:-}" = full ] && packages+=(python3-venv python3-pandas slurmctld slurmd slurm-client munge)
 
 if ! command -v apt-get >/dev/null; then
     cat >&2 <<'TEXT'
