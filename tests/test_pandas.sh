@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # metrics.csv and steps.csv are one line of pandas away from a plot: numbers in every column, epochs and steps in order,
-# nothing to clean; also where an epoch was not evaluated and where a loss is scaled. PACO_PYTHON: a Python that has pandas.
+# nothing to clean; also where an epoch was not evaluated and where a loss is scaled. PYTHON: one that has pandas.
 set -u
 paco=$(realpath "$1")
-python=${PACO_PYTHON:-python3}
+python=${PYTHON:-python3}
 "$python" -c 'import pandas' 2>/dev/null || { echo "skipped: no pandas (Debian: python3-pandas) for $python"; exit 77; }
 . "$(dirname "$0")/tiny_data.sh"
 tiny_begin "$paco"

@@ -63,6 +63,9 @@ top1=$(sed -n 's/^  "top1": \([0-9.e+-]*\),.*/\1/p' seed_0/report.json)
 says "<b>$(awk -v x="$top1" 'BEGIN { printf "%.2f", 100 * x }')</b>top-1 %"
 says "$(sed -n 's/.*"checksum": "\([0-9a-f]*\)".*/\1/p' seed_0/report.json)"
 says '48 images, 5 classes, checksum '
+says "<th>program</th><td>$("$paco" --version | head -1)</td>"
+says "<th>command</th><td>$paco train "
+says ', after 1 start</td>'
 says '&lt;b&gt;&amp;&quot;x'
 grep -qF '<b>&"x' page.html && fail "a class name is not escaped"
 says 'it&#39;s'

@@ -62,7 +62,7 @@ typedef struct Options {
     bool given[OPTION_COUNT]; /* on the command line, or by --config with another value than before
                                * (not by the preset) */
     const char *preset;       /* name of the preset, or NULL */
-    const char *taken;        /* options.txt of the run that goes on, which options are from; or NULL */
+    const char *taken;        /* the options.txt that options are from: the run goes on; or NULL */
     const char **words;       /* [word_count] arguments that are no options, in order */
     int word_count;
     Arena arena;              /* owns the texts */

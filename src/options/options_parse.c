@@ -246,8 +246,8 @@ static Status take_first(unsigned verb, int argc, char **argv, const char *value
     return STATUS_OK;
 }
 
-/* The run that goes on, then a preset, then the file. The preset of the command line is the one, else
- * the file's, else the run's, which its own options go over. */
+/* The run that goes on, then a preset, then the file. The preset of the command line is the one,
+ * else the file's, else the run's, which its own options go over. */
 static Status apply_below(Options *o, OptionVerb verb, Below *below)
 {
     below->anew = below->preset || option_config_names_preset(&below->file);

@@ -161,6 +161,22 @@ static void put_best(FILE *out, const RunRecord *run, Arena *arena)
                               epoch, 100 * run_figure(run, FIGURE_best)));
 }
 
+/* How the run came about, where its report says so. */
+static void put_program(FILE *out, const RunRecord *run, Arena *arena)
+{
+    const Json *made = run->report ? json_get(run->report, "run") : NULL;
+    if (!made)
+        return;
+    put_fact(out, "program",
+             arena_printf(arena, "paco %s (commit %s)", json_text(made, "version", "?"),
+                          json_text(made, "commit", "?")));
+    put_fact(out, "command", json_text(made, "command", NULL));
+    put_fact(out, "ended",
+             arena_printf(arena, "%s, after %.0f start%s", json_text(made, "ended", "?"),
+                          json_number(made, "starts", NAN),
+                          json_number(made, "starts", NAN) == 1 ? "" : "s"));
+}
+
 void section_protocol(FILE *out, const RunRecord *run)
 {
     Arena arena = {0};
@@ -168,6 +184,7 @@ void section_protocol(FILE *out, const RunRecord *run)
     put_method(out, run, &arena);
     put_data(out, run, &arena);
     put_best(out, run, &arena);
+    put_program(out, run, &arena);
     fputs("</table></div></figure>\n", out);
     arena_free(&arena);
 }

@@ -24,11 +24,11 @@ typedef struct RunFacts {
     int64_t steps;                   /* of all epochs */
     int starts;                      /* 1: it was never resumed */
     time_t started, ended;
-    double seconds, training, evaluation; /* of these processes: in all, in epochs, in evaluations */
+    double seconds, training, evaluation; /* of that process: all, epochs, evaluations */
 } RunFacts;
 
-/* The words so that a shell reads them as they were, in the arena. What no line can hold is spelt as
- * bash does ($'\n'). */
+/* The words so that a shell reads them as they were, in the arena. What no line can hold is spelt
+ * as bash does ($'\x0a'). */
 const char *provenance_command(char *const *words, Arena *arena);
 /* "2026-11-28T05:40:00+01:00": local time with its zone. Returns text. */
 const char *provenance_time(time_t at, char text[32]);

@@ -16,9 +16,10 @@ typedef struct TrainResult {
 } TrainResult;
 
 /* Trains as the options say, with the processes of `comm`, which divide the ranks; NULL: alone.
- * With an --out folder it leaves there options.txt, train.log, metrics.csv, steps.csv (--log-every),
- * report.json, classes.csv and confusion.csv; `program` is who is said to do so, NULL: nobody is. STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or SIGUSR1, once a
- * checkpoint is saved; without a folder STATUS_IO. */
+ * With an --out folder it leaves there options.txt, train.log, metrics.csv, steps.csv
+ * (--log-every), report.json, classes.csv and confusion.csv, which name the program; NULL: none.
+ * STATUS_STOPPED after SIGTERM, SIGINT, SIGHUP or SIGUSR1, once a checkpoint is saved; without a
+ * folder STATUS_IO. */
 Status train(Options *options, Comm *comm, const TrainProgram *program, TrainResult *result);
 
 #endif
