@@ -158,7 +158,7 @@ PACO_BACKENDS='' alone 8 "libpaco_opencl.so" "${train[@]}"
 paco=$built
 
 # runs and their folders
-"$paco" "${train[@]}" --epochs 1 --warmup 0 --save-steps 3 --out run 2>../stderr >../stdout ||
+"$paco" "${train[@]}" --epochs 1 --warmup 0 --save-steps 3 --select test --out run 2>../stderr >../stdout ||
     { echo "FAIL: a good run"; cat ../stderr; failed=1; }
 cp -r run ../kept
 for class in a b c d e; do mkdir -p folders/$class && cp data/1.png folders/$class; done
@@ -176,7 +176,7 @@ says() { # PATTERN...: each is a line of ../stdout
 says "^run: a run's folder\$" '^step-000000000003.pth.tar +PyTorch zip +0 +3 +- +[0-9.]+  resnet20, 5 classes$' \
     '^step-000000000006.pth.tar +PyTorch zip +1 +6 +[0-9.]+ % +[0-9.]+  resnet20, 5 classes; newest, best$' \
     '^checkpoints: 2, [0-9.]+ MiB; other files: [0-9]+$' '^manifest: lists 2, 0 of them not there; not listed: 0$' \
-    '^newest: step-000000000006.pth.tar$' '^best: step-000000000006.pth.tar$' '^options: arch=resnet20 batch=8 .* save-steps=3( |$)'
+    '^newest: step-000000000006.pth.tar$' '^best: step-000000000006.pth.tar, chosen by the test images$' '^options: arch=resnet20 batch=8 .* save-steps=3( |$)'
 cp -r run ../odd
 rm ../odd/step-000000000003.pth.tar
 cp run/step-000000000003.pth.tar ../odd/step-000000000009.pth.tar

@@ -13,7 +13,7 @@ cd "$folder" || exit 1
 tiny_data "$paco" "$folder/data" || { echo "FAIL: no images"; exit 1; }
 failed=0
 fail() { echo "FAIL: $*"; [ ! -s said ] || tail -3 said; failed=1; }
-run=("$paco" train "${tiny_options[@]}" --epochs 2 --keep 2)
+run=("$paco" train "${tiny_options[@]}" --epochs 2 --keep 2 --select test)
 
 # A run there must end well, with its links or what takes their place.
 ends_well() {

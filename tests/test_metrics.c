@@ -398,7 +398,7 @@ static void record_of_steps(void **state)
     assert_int_equal(metrics_truncate_steps(path, 100), STATUS_OK);
     snprintf(expected, sizeof expected, "%s%.*s", header, (int)strcspn(rows, "\n") + 1, rows);
     expect_file(path, expected);
-    assert_int_equal(metrics_truncate_steps(test_write_text("broken.csv", "step,epoch\n"), 1), STATUS_INPUT);
+    assert_int_equal(metrics_truncate_steps(test_write_text("broken.csv", "step,lr\n"), 1), STATUS_INPUT);
     snprintf(expected, sizeof expected, "%sx\n", header);
     assert_int_equal(metrics_truncate_steps(test_write_text("broken.csv", expected), 1), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "broken.csv: line 2: no step at its start"));
@@ -432,6 +432,13 @@ static EpochRow row_of(int epoch)
                       .many = NAN,
                       .medium = NAN,
                       .few = NAN,
+                      .val_loss = 1.5,
+                      .val_top1 = 0.75,
+                      .val_top5 = 1,
+                      .val_class_mean = 0.5,
+                      .val_many = NAN,
+                      .val_medium = NAN,
+                      .val_few = NAN,
                       .images_per_second = 100,
                       .data_seconds = 0.5,
                       .seconds = 10,
@@ -442,8 +449,9 @@ static void run_record(void **state)
 {
     (void)state;
     static const char header[] = "epoch,lr,loss,train_top1,train_top1_prior,test_loss,top1,top5,class_mean,"
-                                 "many,medium,few,images_per_second,data_seconds,seconds,eval_seconds\n";
-    static const char tail[] = ",0.1,2.5,0.25,0.5,,,,,,,,100,0.5,10,4\n";
+                                 "many,medium,few,images_per_second,data_seconds,seconds,eval_seconds,"
+                                 "val_loss,val_top1,val_top5,val_class_mean,val_many,val_medium,val_few\n";
+    static const char tail[] = ",0.1,2.5,0.25,0.5,,,,,,,,100,0.5,10,4,1.5,0.75,1,0.5,,,\n";
     char expected[512];
     const char *path = test_path("metrics.csv");
     assert_int_equal(metrics_truncate(path, 0), STATUS_OK); /* none yet */
@@ -468,9 +476,35 @@ static void run_record(void **state)
     snprintf(expected, sizeof expected, "%s1%s2%s", header, tail, tail);
     expect_file(path, expected);
     assert_int_equal(metrics_truncate(test_write_text("other.csv", "a,b\n1,2\n"), 1), STATUS_INPUT);
+    assert_int_equal(metrics_truncate(test_write_text("part.csv", "epoch,l\n1,2\n"), 1), STATUS_INPUT);
     snprintf(expected, sizeof expected, "%sx%s", header, tail);
     assert_int_equal(metrics_truncate(test_write_text("broken.csv", expected), 1), STATUS_INPUT);
     assert_non_null(strstr(status_text(), "broken.csv: line 2: "));
+}
+
+/* An earlier version had not all columns yet: its rows go on with empty ones, also where none is dropped. */
+static void record_of_an_earlier_version(void **state)
+{
+    (void)state;
+    static const char older[] = "epoch,lr,loss,train_top1,train_top1_prior,test_loss,top1,top5,class_mean,"
+                                "many,medium,few,images_per_second,data_seconds,seconds,eval_seconds";
+    static const char behind[] = ",val_loss,val_top1,val_top5,val_class_mean,val_many,val_medium,val_few\n";
+    static const char row[] = ",0.1,2.5,0.25,0.5,,,,,,,,100,0.5,10,4";
+    char before[1024], expected[1024];
+    snprintf(before, sizeof before, "%s\n1%s\n2%s\n3%s\n4,0.", older, row, row, row);
+    for (int epoch = 0; epoch <= 3; epoch++) {
+        const char *path = test_write_text("older.csv", before);
+        int n = snprintf(expected, sizeof expected, "%s%s", older, behind);
+        for (int e = 1; e <= epoch; e++)
+            n += snprintf(expected + n, sizeof expected - (size_t)n, "%d%s,,,,,,,\n", e, row);
+        assert_int_equal(metrics_truncate(path, epoch), STATUS_OK);
+        expect_file(path, expected);
+    }
+    snprintf(before, sizeof before, "%s\n1%s\n", older, row);
+    snprintf(expected, sizeof expected, "%s%s1%s,,,,,,,\n", older, behind, row);
+    const char *path = test_write_text("older.csv", before);
+    assert_int_equal(metrics_truncate(path, 7), STATUS_OK);
+    expect_file(path, expected);
 }
 
 int main(void)
@@ -489,6 +523,7 @@ int main(void)
         cmocka_unit_test(report_of_a_run), cmocka_unit_test(command_for_a_shell), cmocka_unit_test(record_of_steps),
         cmocka_unit_test(unwritable_places),
         cmocka_unit_test(run_record),
+        cmocka_unit_test(record_of_an_earlier_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,8 @@ sed "s,^,$folder/moved/," "$folder/data/train.txt" >"$folder/moved.txt"
 run "$folder/run" --resume auto --train-list "$folder/moved.txt" --data "$folder/moved" --no-recompute
 [ $status = 0 ] || { fail "resume on moved data: exit $status"; cat "$folder/stderr"; }
 grep -q 'when the run was saved' "$folder/stderr" && { fail "moved data, kept activations: a warning"; cat "$folder/stderr"; }
+grep -q "\"train\": {\"data\": \"$folder/moved.txt\"" "$folder/run/report.json" || fail "report.json does not say where the data lie now"
+sed -i "s,$folder/moved.txt,$folder/data/train.txt," "$folder/run/report.json"
 same "$folder/run" "moved data"
 
 # Another learning rate is seldom meant: told.
@@ -156,13 +158,13 @@ grep -q 'warning: this run goes on with other arithmetic' "$folder/stderr" || fa
 
 # A best accuracy that is NaN counts as none: the run has a best checkpoint again. A legacy stream has no CRC.
 rm -rf "$folder/run" "$folder/nan"
-run "$folder/run" --stop-after 6
+run "$folder/run" --stop-after 6 --select test
 "$paco" convert "$folder/run/last.pth.tar" "$folder/nan.pth" --format legacy >/dev/null 2>&1 || fail "convert to legacy"
 at=$(LC_ALL=C grep -obUaP 'X\x04\x00\x00\x00best.{0,5}?G\x00{8}' "$folder/nan.pth" | cut -d: -f1)
 printf '\x7f\xf8' | dd of="$folder/nan.pth" bs=1 conv=notrunc 2>/dev/null \
     seek=$((at + $(LC_ALL=C grep -oUaP 'X\x04\x00\x00\x00best.{0,5}?G(?=\x00{8})' "$folder/nan.pth" | tr -d '\n' | wc -c)))
 [ "$(wc -w <<<"$at")" = 1 ] || fail "the best accuracy is not found in the stream"
-run "$folder/nan" --resume "$folder/nan.pth"
+run "$folder/nan" --resume "$folder/nan.pth" --select test
 [ $status = 0 ] || { fail "resume with a best accuracy of NaN: exit $status"; cat "$folder/stderr"; }
 [ -e "$folder/nan/best.pth.tar" ] || fail "after a best accuracy of NaN no checkpoint is the best"
 

@@ -51,6 +51,16 @@ typedef enum Tta {
 #undef X
 } Tta;
 
+/* What chooses the best checkpoint of a run: VAL where there are validation images, else LAST;
+ * nothing, the last counts; the highest top-1 of the validation images, of the test images. */
+#define SELECT_LIST(X) X(AUTO, "auto") X(LAST, "last") X(VAL, "val") X(TEST, "test")
+
+typedef enum Select {
+#define X(name, word) SELECT_##name,
+    SELECT_LIST(X)
+#undef X
+} Select;
+
 /* How processes sum gradients: in the tree over ranks, or as their engine does. */
 #define REDUCE_LIST(X) X(EXACT, "exact") X(FAST, "fast")
 

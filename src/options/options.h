@@ -47,7 +47,7 @@ typedef enum OptionResume {
 /* A CHOICE is the enum of the list that its words come from: .arch a row of model/arch.def, .method
  * a Method (model/paco.h), .dataset a DatasetKind, .lt_form a LongTailForm, .on_corrupt an
  * OnCorrupt (data/loader.h), .amp a DType of STORAGE_LIST (device/dtype.h), .freeze, .sampling,
- * .tta and .schedule those of choices.h. */
+ * .tta, .select and .schedule those of choices.h. */
 typedef struct Options {
 #define OPTION_FIELD_INT(field) int field;
 #define OPTION_FIELD_SEED(field) uint64_t field;
@@ -132,12 +132,24 @@ const char *options_normalisation(const Options *options, char text[160]);
 bool options_have_data(const Options *options, bool train);
 /* What they say of it. */
 DatasetSpec options_dataset(const Options *options, bool train);
+/* Whether they name validation images. */
+bool options_have_val(const Options *options);
+/* What chooses the best checkpoint: never SELECT_AUTO. */
+Select options_select(const Options *options);
+/* Its word of --select; and back: SELECT_AUTO where it is none. */
+const char *select_word(Select select);
+Select select_of_word(const char *word);
+/* What it looks at: "validation images"; of SELECT_LAST "last epoch". */
+const char *select_title(Select select);
 /* Opens both halves, with so many classes (0: as the options say), called as is known (NULL: as
  * --class-names or the data say). The test half gets as many classes as the training half, and must
  * have the same class folders (STATUS_INPUT). Where no training data is named (evaluation, data
  * check) *train is NULL, likewise *test; on failure both are. */
 Status options_open_data(const Options *options, int classes, const ClassNames *known,
                          Dataset **train, Dataset **test);
+/* Opens the validation images; their classes must agree with those of the training half, as the
+ * test half's must. Where none are named *val is NULL, likewise on failure. */
+Status options_open_val(const Options *options, const Dataset *train, Dataset **val);
 /* Short side before the centre crop of `size`: --eval-resize, else 256 for 224, and no margin up
  * to 64. */
 int options_eval_resize(const Options *options, int size);

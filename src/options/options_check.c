@@ -108,10 +108,24 @@ static Status refuse_tail(void)
 
 static Status check_lists_belong(const Options *o, const DatasetRow *row)
 {
-    if (row->source == DATASET_FROM_LISTS || !(o->train_list || o->test_list))
+    if (row->source == DATASET_FROM_LISTS || !(o->train_list || o->test_list || o->val_list))
         return STATUS_OK;
     return status_fail(STATUS_USAGE, "--%s-list: contradicts --dataset, which is no list",
-                       o->train_list ? "train" : "test");
+                       o->train_list  ? "train"
+                       : o->test_list ? "test"
+                                      : "val");
+}
+
+static Status check_val_data_belongs(const Options *o, const DatasetRow *row)
+{
+    if (!o->val_data || row->source == DATASET_FROM_FOLDERS)
+        return STATUS_OK;
+    if (row->source != DATASET_FROM_LISTS)
+        return status_fail(STATUS_USAGE,
+                           "--val-data: --dataset %s has no validation images of its own. Lists "
+                           "and folders can be split (--val-list, --dataset folder)",
+                           row->word);
+    return need(o->val_list, "val-list", "FILE", "its paths would start at --val-data");
 }
 
 static Status check_folders_belong(const Options *o, const DatasetRow *row)
@@ -135,6 +149,7 @@ static void check_kind(const Options *o, const DatasetRow *row, Conflicts *c)
 {
     note(c, check_lists_belong(o, row));
     note(c, check_folders_belong(o, row));
+    note(c, check_val_data_belongs(o, row));
     if (!row->tail && o->lt_factor < 1)
         note(c, refuse_tail());
     note(c, check_classes(o, row));
@@ -162,6 +177,8 @@ static void need_lists(const Options *o, Halves halves, Conflicts *c)
     }
     if (halves == HALVES_BOTH)
         note(c, need(o->train_list, "train-list", "FILE", "the images to train with"));
+    if (halves == HALVES_BOTH && o->val_list)
+        return; /* which may do without test images */
     note(c, need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
                  "the images to evaluate with"));
 }
@@ -170,7 +187,7 @@ static void need_folders(const Options *o, Halves halves, Conflicts *c)
 {
     if (halves == HALVES_BOTH || (halves == HALVES_ANY && !o->test_data))
         note(c, need(o->data, "data", "FOLDER", "the training folders, one per class"));
-    if (halves != HALVES_ANY)
+    if (halves != HALVES_ANY && !(halves == HALVES_BOTH && o->val_data))
         note(c, need(o->test_data, "test-data", "FOLDER", "the test folders, one per class"));
 }
 
@@ -241,6 +258,22 @@ static Status check_tensorboard(const Options *o)
 #endif
 }
 
+/* Whether there is, or may be, what chooses. */
+static Status check_select(const Options *o)
+{
+    DatasetSource source = dataset_row((DatasetKind)o->dataset)->source;
+    bool lists = source == DATASET_FROM_LISTS, folders = source == DATASET_FROM_FOLDERS;
+    if (o->select == SELECT_VAL && !options_have_val(o))
+        return status_fail(STATUS_USAGE, "--select val: there are no validation images%s",
+                           lists     ? " (--val-list FILE)"
+                           : folders ? " (--val-data FOLDER)"
+                                     : "; --dataset list and folder can have some");
+    if (o->select == SELECT_TEST && ((lists && !o->test_list) || (folders && !o->test_data)))
+        return status_fail(STATUS_USAGE, "--select test: there are no test images (%s)",
+                           lists ? "--test-list FILE" : "--test-data FOLDER");
+    return STATUS_OK;
+}
+
 /* A run that goes on has its --init-from among its options: it asks for it where nothing was saved
  * yet. */
 static Status check_beginning(const Options *o)
@@ -271,6 +304,7 @@ static void check_run(const Options *o, Conflicts *c)
     note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
     note(c, check_restarts(o));
     note(c, check_tensorboard(o));
+    note(c, check_select(o));
     note(c, check_beginning(o));
 }
 

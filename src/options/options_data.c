@@ -31,6 +31,42 @@ bool options_have_data(const Options *o, bool train)
     return true;
 }
 
+bool options_have_val(const Options *o)
+{
+    return o->val_list || o->val_data;
+}
+
+Select options_select(const Options *o)
+{
+    Select select = (Select)o->select;
+    return select != SELECT_AUTO ? select : options_have_val(o) ? SELECT_VAL : SELECT_LAST;
+}
+
+const char *select_word(Select select)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        SELECT_LIST(X)
+#undef X
+    };
+    return words[select];
+}
+
+Select select_of_word(const char *word)
+{
+    for (Select s = SELECT_LAST; s <= SELECT_TEST; s++)
+        if (strcmp(word, select_word(s)) == 0)
+            return s;
+    return SELECT_AUTO;
+}
+
+const char *select_title(Select select)
+{
+    return select == SELECT_TEST  ? "test images"
+           : select == SELECT_VAL ? "validation images"
+                                  : "last epoch";
+}
+
 static ClassNames names_of(const Dataset *d)
 {
     return (ClassNames){d->class_names, d->classes, d->source};
@@ -48,7 +84,19 @@ static Status check_labels(const Dataset *train, const Dataset *test)
                        train->named ? "names" : "numbers");
 }
 
-/* The halves in turn: what the first says of its classes holds for the second. */
+/* Opens what is evaluated, *out; what the training half (NULL: there is none) says of its classes
+ * holds for it. */
+static Status open_evaluated(DatasetSpec *spec, const Dataset *train, Dataset **out)
+{
+    bool told = spec->known.list != NULL;
+    if (train)
+        spec->classes = train->classes;
+    if (train && train->class_names)
+        spec->known = names_of(train);
+    TRY(dataset_open(spec, out));
+    return train && !told ? check_labels(train, *out) : STATUS_OK;
+}
+
 static Status open_halves(const Options *o, int classes, const ClassNames *known, Dataset **train,
                           Dataset **test)
 {
@@ -58,13 +106,7 @@ static Status open_halves(const Options *o, int classes, const ClassNames *known
         of_train.classes = of_test.classes = classes;
     if (options_have_data(o, true))
         TRY(dataset_open(&of_train, train));
-    if (*train)
-        of_test.classes = (*train)->classes;
-    if (*train && (*train)->class_names)
-        of_test.known = names_of(*train);
-    if (options_have_data(o, false))
-        TRY(dataset_open(&of_test, test));
-    return *train && *test && !known->list ? check_labels(*train, *test) : STATUS_OK;
+    return options_have_data(o, false) ? open_evaluated(&of_test, *train, test) : STATUS_OK;
 }
 
 Status options_open_data(const Options *o, int classes, const ClassNames *known, Dataset **train,
@@ -81,6 +123,27 @@ Status options_open_data(const Options *o, int classes, const ClassNames *known,
         dataset_close(*train);
         dataset_close(*test);
         *train = *test = NULL;
+    }
+    return status;
+}
+
+Status options_open_val(const Options *o, const Dataset *train, Dataset **val)
+{
+    Arena arena = {0};
+    DatasetSpec spec = options_dataset(o, false);
+    spec.list = o->val_list;
+    spec.root = o->val_data ? o->val_data : o->data;
+    *val = NULL;
+    if (!options_have_val(o))
+        return STATUS_OK;
+    Status status =
+        o->class_names ? class_names_read(o->class_names, &arena, &spec.known) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = open_evaluated(&spec, train, val);
+    arena_free(&arena);
+    if (status != STATUS_OK) {
+        dataset_close(*val);
+        *val = NULL;
     }
     return status;
 }

@@ -7,12 +7,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-enum { CURVES_MAX = 4, COLOURS = 7, MARKS_MAX = 40 };
+enum { CURVES_MAX = 5, COLOURS = 7, MARKS_MAX = 40 };
 
 typedef struct Curve {
     const char *title;
     size_t offset;     /* of the field in EpochRow */
     const char *style; /* where it is shown beside the others of its figure */
+    bool extra;        /* not every run has it: nothing is said where it has no numbers */
 } Curve;
 
 typedef struct CurveFigure {
@@ -26,19 +27,21 @@ typedef struct CurveFigure {
 #define FIELD(field) offsetof(EpochRow, field)
 
 static const CurveFigure figures[] = {
-    {"Loss", "loss", 1, false, 2,
-     {{"training (the method's own loss)", FIELD(loss), "k0"},
-      {"test (cross-entropy)", FIELD(test_loss), "k1"}}},
-    {"Accuracy", "top-1 %", 100, true, 4,
-     {{"training, without the prior", FIELD(train_top1), "k0"},
-      {"training, with the prior", FIELD(train_top1_prior), "k1"},
-      {"test", FIELD(top1), "k2"},
-      {"test, mean of classes", FIELD(class_mean), "k3 d1"}}}, /* often the same */
+    {"Loss", "loss", 1, false, 3,
+     {{"training (the method's own loss)", FIELD(loss), "k0", false},
+      {"test (cross-entropy)", FIELD(test_loss), "k1", false},
+      {"validation (cross-entropy)", FIELD(val_loss), "k4", true}}},
+    {"Accuracy", "top-1 %", 100, true, 5,
+     {{"training, without the prior", FIELD(train_top1), "k0", false},
+      {"training, with the prior", FIELD(train_top1_prior), "k1", false},
+      {"test", FIELD(top1), "k2", false},
+      {"test, mean of classes", FIELD(class_mean), "k3 d1", false}, /* often the same */
+      {"validation", FIELD(val_top1), "k4", true}}},
     {"Test accuracy by class size", "top-1 %", 100, true, 3,
-     {{"many (> 100 images)", FIELD(many), "k0"},
-      {"medium", FIELD(medium), "k1"},
-      {"few (< 20)", FIELD(few), "k2"}}},
-    {"Learning rate", "learning rate", 1, true, 1, {{"learning rate", FIELD(lr), "k0"}}},
+     {{"many (> 100 images)", FIELD(many), "k0", false},
+      {"medium", FIELD(medium), "k1", false},
+      {"few (< 20)", FIELD(few), "k2", false}}},
+    {"Learning rate", "learning rate", 1, true, 1, {{"learning rate", FIELD(lr), "k0", false}}},
 };
 
 enum { FIGURES = sizeof figures / sizeof *figures };
@@ -136,7 +139,7 @@ static void put_figure(FILE *out, const RunRecord *run, const CurveFigure *f)
     for (int i = 0; i < f->count; i++)
         if (any[i])
             put_key(out, f->curves[i].style, f->curves[i].title);
-        else
+        else if (!f->curves[i].extra)
             fprintf(out, "<span class=\"missing\">%s: no numbers</span>\n", f->curves[i].title);
     fputs("</figcaption></figure>\n", out);
 }

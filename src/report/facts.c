@@ -141,24 +141,59 @@ static void put_data(FILE *out, const RunRecord *run, Arena *arena)
         return;
     }
     put_fact(out, "test data",
-             arena_printf(arena, "%s: %.0f images, checksum %s", json_text(report, "data", "?"),
-                          json_number(report, "images", NAN), json_text(report, "checksum", "?")));
+             json_number(report, "images", NAN) == 0
+                 ? "there are none"
+                 : arena_printf(arena, "%s: %.0f images, checksum %s",
+                                json_text(report, "data", "?"), json_number(report, "images", NAN),
+                                json_text(report, "checksum", "?")));
     put_fact(out, "unreadable images",
              arena_printf(arena, "%s of the test data left out, %s of the training data replaced",
                           skipped(report, "skipped", arena),
                           skipped(report, "train_skipped", arena)));
-    put_fact(out, "evaluated", json_text(report, "checkpoint", "the network as the run left it"));
+    const char *choice = json_text(report, "choice", NULL);
+    put_fact(out, "evaluated",
+             arena_printf(arena, "%s%s%s",
+                          json_text(report, "checkpoint", "the network as the run left it"),
+                          choice ? ": " : "", choice ? choice : ""));
+}
+
+static void put_val(FILE *out, const RunRecord *run, Arena *arena)
+{
+    const Json *protocol = json_get(run->report, "protocol"), *val = json_get(protocol, "val");
+    if (val && val->kind == JSON_OBJECT)
+        put_fact(out, "validation data",
+                 arena_printf(arena, "%s: %.0f images, checksum %s", json_text(val, "data", "?"),
+                              json_number(val, "images", NAN), json_text(val, "checksum", "?")));
+    put_fact(out, "test images while training", json_text(protocol, "test_images", NULL));
+}
+
+/* "top-1 41.00 %", or that of the test images is not known. */
+static const char *top1_of(double top1, Arena *arena)
+{
+    return isnan(top1) ? "top-1 not known" : arena_printf(arena, "top-1 %.2f %%", 100 * top1);
 }
 
 static void put_best(FILE *out, const RunRecord *run, Arena *arena)
 {
-    int epoch = run_best_epoch(run);
-    if (epoch)
-        put_fact(out, "best checkpoint",
-                 arena_printf(arena,
-                              "epoch %d, top-1 %.2f %%: the highest of the test images, which were "
-                              "looked at to choose it; the figures above are of the last network",
-                              epoch, 100 * run_figure(run, FIGURE_best)));
+    RunBest best = run_best(run);
+    const char *test = top1_of(best.top1, arena), *text = NULL;
+    if (run->select != SELECT_AUTO)
+        put_fact(out, "selected on", arena_printf(arena, "the %s", select_title(run->select)));
+    if (!best.epoch)
+        return;
+    if (run->select == SELECT_TEST)
+        text = arena_printf(arena,
+                            "epoch %d, %s: the highest of the test images, which were looked at to "
+                            "choose it; the figures above are of the last network",
+                            best.epoch, test);
+    else if (run->select == SELECT_VAL)
+        text = arena_printf(arena,
+                            "epoch %d, validation %s: the highest; its test %s; the figures above "
+                            "are of the last network",
+                            best.epoch, top1_of(best.val_top1, arena), test);
+    else if (run->select == SELECT_LAST)
+        text = "none is chosen by its accuracy: the last counts, and the figures above are its";
+    put_fact(out, "best checkpoint", text);
 }
 
 /* How the run came about, where its report says so. */
@@ -183,6 +218,7 @@ void section_protocol(FILE *out, const RunRecord *run)
     fputs("<figure><h3>Protocol</h3>\n<div class=\"wide\"><table class=\"facts\">\n", out);
     put_method(out, run, &arena);
     put_data(out, run, &arena);
+    put_val(out, run, &arena);
     put_best(out, run, &arena);
     put_program(out, run, &arena);
     fputs("</table></div></figure>\n", out);

@@ -44,7 +44,10 @@ static Status read_options(RunRecord *run, const char *path)
     size_t size;
     TRY(file_read(path, RECORD_BYTES_MAX, &bytes, &size));
     Status status = options_read(&run->options, path, (const char *)bytes);
+    /* Before there was a choice it was always by the test images. */
+    bool chose = strstr((const char *)bytes, "\nselect=") != NULL;
     free(bytes);
+    run->select = chose ? options_select(&run->options) : SELECT_TEST;
     if (status == STATUS_OK)
         run->texts = option_texts(&run->options, &run->arena);
     return status;
@@ -169,6 +172,9 @@ static Status read_report(RunRecord *run, const char *path)
     if (root->kind != JSON_OBJECT)
         return status_fail(STATUS_INPUT, "%s: is no object", path);
     run->report = root;
+    Select told = select_of_word(json_text(json_get(root, "protocol"), "select", ""));
+    if (told != SELECT_AUTO)
+        run->select = told;
     return STATUS_OK;
 }
 
@@ -265,31 +271,48 @@ static double figure_of_epoch(const EpochRow *row, Figure figure)
     return NAN;
 }
 
-static int64_t best_row(const RunRecord *run)
+/* What an epoch is chosen by: the higher the better; NaN: it is not. */
+static double worth(const RunRecord *run, int64_t i)
+{
+    const EpochRow *row = &run->epochs[i];
+    bool evaluated = !isnan(row->top1) || !isnan(row->val_top1);
+    switch (run->select) {
+    case SELECT_LAST: return evaluated ? row->epoch : NAN;
+    case SELECT_VAL: return row->val_top1;
+    case SELECT_TEST: return row->top1;
+    case SELECT_AUTO: break;
+    }
+    return NAN;
+}
+
+static const EpochRow *best_row(const RunRecord *run)
 {
     int64_t best = -1;
     for (int64_t i = 0; i < run->epoch_count; i++)
-        if (!isnan(run->epochs[i].top1) &&
-            (best < 0 || run->epochs[i].top1 > run->epochs[best].top1))
+        if (!isnan(worth(run, i)) && (best < 0 || worth(run, i) > worth(run, best)))
             best = i;
-    return best;
+    return best < 0 ? NULL : &run->epochs[best];
+}
+
+RunBest run_best(const RunRecord *run)
+{
+    const Json *told = json_get(run->report, "best");
+    int64_t epoch = (int64_t)json_number(told, "epoch", 0);
+    if (epoch > 0 && epoch <= INT32_MAX)
+        return (RunBest){(int)epoch, json_number(told, "test_top1", NAN),
+                         json_number(told, "val_top1", NAN)};
+    const EpochRow *row = best_row(run);
+    return row ? (RunBest){row->epoch + 1, row->top1, row->val_top1} : (RunBest){0, NAN, NAN};
 }
 
 double run_figure(const RunRecord *run, Figure figure)
 {
-    int64_t best = best_row(run);
     if (figure == FIGURE_best)
-        return best < 0 ? NAN : run->epochs[best].top1;
+        return run_best(run).top1;
     if (run->report)
         return json_number(run->report, figure_rows[figure].word, NAN);
     for (int64_t i = run->epoch_count - 1; i >= 0; i--)
         if (!isnan(run->epochs[i].top1))
             return figure_of_epoch(&run->epochs[i], figure);
     return NAN;
-}
-
-int run_best_epoch(const RunRecord *run)
-{
-    int64_t best = best_row(run);
-    return best < 0 ? 0 : run->epochs[best].epoch + 1;
 }

@@ -38,6 +38,7 @@ typedef struct OptionText {
 typedef struct RunRecord {
     const char *name;       /* the folder as it was given, without slashes at its end */
     Options options;        /* the defaults where there are none */
+    Select select;          /* what chose the best checkpoint; SELECT_AUTO: not known */
     const OptionText *texts; /* [OPTION_COUNT]; NULL: the folder has no options */
     EpochRow *epochs;       /* [epoch_count]; a field that the file lacks is NaN */
     int64_t epoch_count;
@@ -66,7 +67,7 @@ const char *run_class_name(const RunRecord *run, int number, Arena *arena);
  * `scale`. */
 #define FIGURE_LIST(X)                                                                             \
     X(top1, "top-1 %", 100, 2)                                                              \
-    X(best, "best top-1 %", 100, 2)                                                         \
+    X(best, "selected top-1 %", 100, 2)                                                         \
     X(top5, "top-5 %", 100, 2)                                                              \
     X(class_mean, "class mean %", 100, 2)                                                   \
     X(many, "many %", 100, 2)                                                               \
@@ -91,9 +92,14 @@ typedef struct FigureRow {
 extern const FigureRow figure_rows[FIGURE_COUNT];
 
 /* The number at the end of a run: report.json's, else that of the last epoch that was evaluated;
- * `best` is the highest of all epochs. Unscaled; NaN when unknown. */
+ * `best` is the test top-1 of the epoch that --select chose. Unscaled; NaN when unknown. */
 double run_figure(const RunRecord *run, Figure figure);
-/* The epoch of the highest test top-1, counted from 1; 0 when none was evaluated. */
-int run_best_epoch(const RunRecord *run);
+/* The epoch that --select chose, as report.json says, else metrics.csv. */
+typedef struct RunBest {
+    int epoch;             /* from 1; 0: not known */
+    double top1, val_top1; /* NaN: not known */
+} RunBest;
+
+RunBest run_best(const RunRecord *run);
 
 #endif

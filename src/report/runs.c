@@ -11,9 +11,9 @@ static const char *identity(const RunRecord *run, int number, Arena *arena)
         return arena_printf(arena, "run %d", number);
     Options plain = run->options;
     plain.seed = 0;
-    return arena_printf(arena, "%sinit-from=%s\n%s", options_identity(&plain, arena),
+    return arena_printf(arena, "%sinit-from=%s\n%s\n%s", options_identity(&plain, arena),
                         run->texts[OPTION_ID_init_from].value,
-                        run->train_data ? run->train_data : "");
+                        run->train_data ? run->train_data : "", select_word(run->select));
 }
 
 static void make_groups(Runs *r)
@@ -87,11 +87,12 @@ const char *runs_group_name(const Runs *r, const RunGroup *group, Arena *arena)
 
 /* ---- the table */
 
-/* Where a run writes, and whether it went on, is not what tells it from others; seeds have a
- * column. */
+/* Where a run writes, and whether it went on, is not what tells it from others; seeds and what
+ * chose the best checkpoint have columns. */
 static bool tells_apart(int id)
 {
-    return id != OPTION_ID_seed && id != OPTION_ID_out && id != OPTION_ID_resume;
+    return id != OPTION_ID_seed && id != OPTION_ID_out && id != OPTION_ID_resume &&
+           id != OPTION_ID_select;
 }
 
 static const OptionText *texts_of(const Runs *r, int group)
@@ -187,9 +188,21 @@ static int put_figure(const Runs *r, Table *t, int column, Figure figure, bool s
     return column + (split ? 2 : 1);
 }
 
+/* What the figure in the next column was chosen by. */
+static int put_selection(const Runs *r, Table *t, int column)
+{
+    table_head(t, column, false, "selected on");
+    for (int g = 0; g < r->group_count; g++) {
+        Select select = r->list[r->groups[g].members[0]].select;
+        table_set(t, g, column, "%s",
+                  select == SELECT_AUTO ? "not known" : select_title(select));
+    }
+    return column + 1;
+}
+
 Table runs_table(const Runs *r, bool split, Arena *arena)
 {
-    Table t = table_new(arena, r->group_count, 3 + OPTION_COUNT + 2 * FIGURE_COUNT);
+    Table t = table_new(arena, r->group_count, 4 + OPTION_COUNT + 2 * FIGURE_COUNT);
     table_head(&t, 0, false, "run");
     table_head(&t, 1, false, "seed");
     table_head(&t, 2, true, "runs");
@@ -200,8 +213,10 @@ Table runs_table(const Runs *r, bool split, Arena *arena)
     }
     int column = put_options(r, &t, 3);
     for (int f = 0; f < FIGURE_COUNT; f++)
-        if (known(r, (Figure)f))
+        if (known(r, (Figure)f)) {
+            column = f == FIGURE_best ? put_selection(r, &t, column) : column;
             column = put_figure(r, &t, column, (Figure)f, split);
+        }
     table_narrow(&t, column);
     return t;
 }

@@ -27,6 +27,7 @@ typedef struct Folder {
     bool manifest;   /* whether it has one that can be read */
     uint64_t bytes;  /* of the checkpoints */
     int rows, others;
+    Select select;   /* what chose the best one */
     char *options;   /* of the newest checkpoint of a run, malloc'd; NULL: unknown */
 } Folder;
 
@@ -174,6 +175,8 @@ static void print_checkpoint(Folder *f, const char *name, Checkpoint *c, FILE *o
             utf8_clean(shown, sizeof shown, name), checkpoint_format_name(c), epoch, step, best,
             (double)bytes / (1 << 20), network, *role ? "; " : "", role);
     f->bytes += bytes;
+    if (strcmp(name, f->listing.best) == 0)
+        f->select = snapshot_select(c);
     const char *options = checkpoint_text(c, "openpaco/options");
     bool newest = f->listing.count && strcmp(listing_newest(&f->listing)->name, name) == 0;
     if (newest && options && !f->options)
@@ -217,8 +220,11 @@ static void print_manifest(const Folder *f, FILE *out)
     else
         fprintf(out, "manifest: lists %d, %d of them not there; not listed: %d\n",
                 l->count - unlisted, missing, unlisted);
-    fprintf(out, "newest: %s\nbest: %s\n", listing_newest(l)->name,
-            *l->best ? l->best : "none yet");
+    fprintf(out, "newest: %s\n", listing_newest(l)->name);
+    if (*l->best)
+        fprintf(out, "best: %s, chosen by the %s\n", l->best, select_title(f->select));
+    else
+        fprintf(out, "best: none is chosen: the newest stands for the run\n");
     if (l->set_aside)
         fprintf(out, "set aside as damaged (*" STORE_DAMAGED "): %d\n", l->set_aside);
 }

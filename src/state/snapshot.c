@@ -152,6 +152,23 @@ static Object *name_classes(const Dataset *d, Arena *arena)
     return list;
 }
 
+/* Figures that are not known are left out. */
+static void describe_selection(Arena *a, Object *extra, const Selection *chosen)
+{
+    if (chosen->select == SELECT_AUTO)
+        return;
+    object_set(a, extra, "select", object_text(a, select_word(chosen->select)));
+    object_set(a, extra, "select_data",
+               object_text(a, arena_printf(a, "%016llx", (unsigned long long)chosen->data)));
+    object_set(a, extra, "chosen_epoch", object_int(a, chosen->epoch));
+#define X(field, tag)                                                                              \
+    if (chosen->epoch && !isnan(chosen->field))                                                    \
+        object_set(a, extra, "chosen_" #field, object_float(a, chosen->field));
+    TEST_FIGURES(X)
+    VAL_FIGURES(X)
+#undef X
+}
+
 static Object *describe_progress(Snapshot *s, const Session *session, const Progress *p, bool best)
 {
     Arena *a = &s->extra;
@@ -163,6 +180,7 @@ static Object *describe_progress(Snapshot *s, const Session *session, const Prog
     object_set(a, extra, "epoch", object_int(a, p->epoch));
     object_set(a, extra, "epoch_step", object_int(a, p->step));
     object_set(a, extra, "best", object_float(a, p->best));
+    describe_selection(a, extra, &p->selection);
     object_set(a, extra, "loss_sum", object_float(a, p->loss_sum));
     object_set(a, extra, "correct", object_int(a, p->correct));
     object_set(a, extra, "correct_prior", object_int(a, p->correct_prior));
@@ -311,6 +329,33 @@ static double read_number(const TrainingState *state, const char *key, double ot
     return number >= 0 && number <= most ? number : 0;
 }
 
+static Select select_or_test(const char *word)
+{
+    Select select = select_of_word(word);
+    return select == SELECT_AUTO ? SELECT_TEST : select;
+}
+
+Select snapshot_select(const Checkpoint *c)
+{
+    const char *word = checkpoint_text(c, "openpaco/select");
+    return select_or_test(word ? word : "");
+}
+
+static void read_selection(const TrainingState *state, Selection *chosen)
+{
+    int64_t epoch = training_extra_int(state, "chosen_epoch", 0);
+    *chosen = (Selection){.select = select_or_test(training_extra_text(state, "select", ""))};
+    chosen->data = strtoull(training_extra_text(state, "select_data", "0"), NULL, 16);
+    chosen->epoch = epoch > 0 && epoch <= 1000000 ? (int)epoch : 0;
+#define X(field, tag)                                                                              \
+    chosen->field = training_extra_float(state, "chosen_" #field, NAN);                            \
+    if (isinf(chosen->field))                                                                      \
+        chosen->field = NAN;
+    TEST_FIGURES(X)
+    VAL_FIGURES(X)
+#undef X
+}
+
 /* Where the run stands. A file can claim anything. */
 static Status read_progress(const char *path, const TrainingState *state, int64_t steps,
                             Progress *p)
@@ -329,6 +374,7 @@ static Status read_progress(const char *path, const TrainingState *state, int64_
     p->step = step;
     p->done = done;
     p->best = read_number(state, "best", state->accuracy / 100, 1);
+    read_selection(state, &p->selection);
     p->loss_sum = read_number(state, "loss_sum", 0, 1e300);
     p->correct = read_count(state, "correct");
     p->correct_prior = read_count(state, "correct_prior");

@@ -4,6 +4,7 @@
 #ifndef PACO_STATE_SNAPSHOT_H
 #define PACO_STATE_SNAPSHOT_H
 
+#include "checkpoint/checkpoint.h"
 #include "state/training.h"
 #include "data/dataset.h"
 #include "plan/session.h"
@@ -15,6 +16,10 @@ typedef struct Snapshot Snapshot;
 
 /* Key of the names of the classes in a checkpoint: a list of texts, where they are known. */
 #define SNAPSHOT_CLASSES "openpaco/classes"
+
+/* What chooses the best checkpoint of the run that wrote this one. The published code and older
+ * versions of this one choose by the test images, and do not say so. */
+Select snapshot_select(const Checkpoint *checkpoint);
 
 /* Describes the tensors of a model that trains on `data`; host memory is taken for all of them. All
  * arguments outlive the snapshot. */

@@ -282,6 +282,14 @@ static void split(Listing *l, int keep, Listing *gone)
     }
 }
 
+static void remove_file(const Store *s, const char *name)
+{
+    char *path = file_join(s->folder, name);
+    if (s->options.ops->remove(path) != 0 && errno != ENOENT)
+        log_warn("%s: cannot be removed: %s", path, strerror(errno));
+    free(path);
+}
+
 /* The manifest first: links and removals follow what it says. */
 static Status publish_listing(Store *s, Listing *l)
 {
@@ -289,17 +297,16 @@ static Status publish_listing(Store *s, Listing *l)
     if (!manifest_says(s->folder, l))
         TRY(write_named(s, MANIFEST_NAME, manifest_write, l, &sum));
     TRY(set_link(s, STORE_LAST, l, listing_newest(l)->name));
-    return l->best[0] ? set_link(s, STORE_BEST, l, l->best) : STATUS_OK;
+    if (l->best[0])
+        return set_link(s, STORE_BEST, l, l->best);
+    remove_file(s, STORE_BEST); /* it would lead to one that was the best */
+    return STATUS_OK;
 }
 
 static void remove_gone(const Store *s, const Listing *gone)
 {
-    for (int i = 0; i < gone->count; i++) {
-        char *path = file_join(s->folder, gone->items[i].name);
-        if (s->options.ops->remove(path) != 0 && errno != ENOENT)
-            log_warn("%s: cannot be removed: %s", path, strerror(errno));
-        free(path);
-    }
+    for (int i = 0; i < gone->count; i++)
+        remove_file(s, gone->items[i].name);
 }
 
 /* Makes a listing the store's and the folder's, without what is no longer kept. It is the store's
@@ -366,6 +373,11 @@ Status store_save(Store *s, const StoreSave *save)
     if (save->run)
         snprintf(next.run, sizeof next.run, "%s", save->run);
     return take_over(s, &next);
+}
+
+void store_forget_best(Store *s)
+{
+    s->listing.best[0] = 0;
 }
 
 static Status write_training(Sink *sink, void *context)

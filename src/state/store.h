@@ -52,6 +52,9 @@ Status store_save(Store *store, const StoreSave *save);
 /* The same for a training state, whose extra dict says what STORE_SAYS lists. */
 Status store_save_training(Store *store, int64_t step, StoreKind kind, const TrainingState *state);
 
+/* None of the checkpoints so far is the best any more: the next save says so. */
+void store_forget_best(Store *store);
+
 /* The newest checkpoint that is intact, malloc'd: its bytes have the manifest's SHA-256 (or, where
  * the manifest does not know it, all its CRCs are right). Damaged newer ones are passed over with a
  * warning each. *path is NULL when nothing was ever saved here; when there were checkpoints and

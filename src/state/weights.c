@@ -24,11 +24,12 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* The checkpoint of a run's folder, malloc'd. */
-static Status find_in_folder(const char *folder, char **path)
+/* The checkpoint of a run's folder, malloc'd, and whether it is the best. */
+static Status find_in_folder(const char *folder, char **path, bool *best)
 {
     *path = NULL;
     Status status = store_best(folder, path);
+    *best = *path != NULL;
     if (status == STATUS_OK && !*path)
         status = store_last(folder, path);
     if (status == STATUS_OK && !*path)
@@ -36,14 +37,26 @@ static Status find_in_folder(const char *folder, char **path)
     return status;
 }
 
+static void describe_choice(Weights *w, bool best)
+{
+    if (best)
+        snprintf(w->choice, sizeof w->choice, "the best, chosen by the %s",
+                 select_title(snapshot_select(w->checkpoint)));
+    else
+        snprintf(w->choice, sizeof w->choice, "the newest; none was chosen as the best");
+}
+
 Status weights_open(const char *path, const char *key, bool require_crc, Weights *w)
 {
     CheckpointOptions options = {.require_crc = require_crc};
     char *chosen = NULL;
+    bool best = false;
     *w = (Weights){0};
     if (is_folder(path))
-        TRY(find_in_folder(path, &chosen));
+        TRY(find_in_folder(path, &chosen, &best));
     Status status = checkpoint_open(chosen ? chosen : path, &options, &w->checkpoint);
+    if (status == STATUS_OK && chosen)
+        describe_choice(w, best);
     free(chosen);
     TRY(status);
     status = network_open(w->checkpoint, key, &w->dict, &w->found);

@@ -12,6 +12,8 @@ typedef struct Weights {
     Checkpoint *checkpoint;
     StateDict dict;
     Recognised found; /* architecture, classes, names */
+    char choice[64]; /* what it is to the folder that was named: "the best, chosen by the test
+                      * images"; "" of a file */
     bool cosine; /* the classifier is of normalised features and weights; as found, unless set */
     bool strict_finite; /* set it after weights_open: elements that are not finite are STATUS_NAN */
 } Weights;

@@ -45,6 +45,7 @@ static Status write_report(const Eval *e, const char *path)
                          .storage = run->config.storage,
                          .math = session_math(run->session),
                          .checkpoint = checkpoint_path(e->subject.weights.checkpoint),
+                         .choice = *e->subject.weights.choice ? e->subject.weights.choice : NULL,
                          .tta = options_word(e->subject.options, OPTION_ID_tta),
                          .data = e->test->source,
                          .checksum = e->test->checksum,
@@ -114,6 +115,10 @@ static void print_result(const Eval *e, FILE *out)
     char text[256], normalisation[160];
     int64_t images = metrics_summary(e->metrics).images;
     fprintf(out, "%s\n", subject_text(s, text));
+    if (*s->weights.choice) {
+        log_text(out, "%s: %s", checkpoint_path(s->weights.checkpoint), s->weights.choice);
+        fputc('\n', out);
+    }
     log_text(out, "%lld images of %s, checksum %016llx", (long long)images, e->test->source,
              (unsigned long long)e->test->checksum);
     fputc('\n', out);

@@ -91,6 +91,12 @@ void keeper_close(Keeper *k)
     *k = (Keeper){0};
 }
 
+void keeper_forget_best(Keeper *k)
+{
+    if (k->store)
+        store_forget_best(k->store);
+}
+
 Status keeper_save(Keeper *k, const Progress *at, StoreKind kind)
 {
     const TrainingState *state;

@@ -21,6 +21,9 @@ typedef struct Keeper {
 Status keeper_open(Keeper *keeper, Options *options, Run *run, const Dataset *data, int64_t steps,
                    Progress *at);
 void keeper_close(Keeper *keeper);
+/* What the best checkpoint is begins anew: none of those in the folder is it, from the next save
+ * on. */
+void keeper_forget_best(Keeper *keeper);
 /* Saves the run as it stands, where there is a folder. */
 Status keeper_save(Keeper *keeper, const Progress *at, StoreKind kind);
 

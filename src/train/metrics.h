@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "device/dtype.h"
+#include "state/progress.h"
 #include "train/provenance.h"
 
 #include <stdbool.h>
@@ -87,19 +88,24 @@ typedef struct PredictionNames {
 void metrics_put_predictions(const Metrics *metrics, const PredictionNames *names, FILE *file);
 Status metrics_write_predictions(const Metrics *metrics, const PredictionNames *names,
                                  const char *path);
+/* protocol.h: how a run was trained, judged and chosen. */
+typedef struct Protocol Protocol;
+
 /* What report.json says besides: what was evaluated on what. */
 typedef struct ReportFacts {
     const char *arch;
     DType storage;          /* of images and of weights in use */
     Math math;              /* of float32's products */
     const char *checkpoint; /* file or folder; NULL: the network as the run left it */
+    const char *choice;     /* what the checkpoint is to its run's folder; NULL: a file was named */
     const char *tta;        /* word of --tta */
-    const char *data;       /* list file or folder of the test images */
+    const char *data;       /* list file or folder of the test images; NULL: there are none */
     uint64_t checksum;      /* of the test data */
     double loss;            /* mean cross-entropy */
     int64_t skipped;        /* unreadable test images, left out */
     int64_t train_skipped;  /* unreadable training images, replaced, over the run; -1: not known */
     const RunFacts *run;    /* that ends with this evaluation; NULL: none does */
+    const Protocol *protocol; /* of a training run; NULL: this is none */
 } ReportFacts;
 
 /* report.json: the facts, the summary and per-class accuracies; what is unknown is null. Of a run
@@ -113,17 +119,12 @@ Status metrics_write_report(const Metrics *metrics, const ReportFacts *facts, co
     X(loss, "train/loss")                         \
     X(train_top1, "train/top1")                   \
     X(train_top1_prior, "train/top1_prior")       \
-    X(test_loss, "test/loss")                     \
-    X(top1, "test/top1")                          \
-    X(top5, "test/top5")                          \
-    X(class_mean, "test/class_mean")              \
-    X(many, "test/many")                          \
-    X(medium, "test/medium")                      \
-    X(few, "test/few")                            \
+    TEST_FIGURES(X)                               \
     X(images_per_second, "images_per_second")     \
     X(data_seconds, "seconds/waited_for_data")    \
     X(seconds, "seconds/training")                \
-    X(eval_seconds, "seconds/evaluation")
+    X(eval_seconds, "seconds/evaluation")         \
+    VAL_FIGURES(X)
 
 typedef struct EpochRow {
     int epoch; /* 0, 1, ...; the file counts from 1, as the log does */
@@ -134,7 +135,8 @@ typedef struct EpochRow {
 
 /* Appends a row, writing the header first where the file is new or empty; flushed to disk. */
 Status metrics_append_epoch(const char *path, const EpochRow *row);
-/* Drops every row of epoch >= `epoch` (before a run resumes there). A missing file is no error;
+/* Drops every row of epoch >= `epoch` (before a run resumes there). The header of an earlier
+ * version gets the columns that came behind its own, empty in its rows. A missing file is no error;
  * STATUS_INPUT where the file is no metrics file. */
 Status metrics_truncate(const char *path, int epoch);
 

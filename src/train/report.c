@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "train/metrics.h"
 #include "train/metrics_record.h"
+#include "train/protocol.h"
 
 #include <errno.h>
 #include <math.h>
@@ -189,9 +190,10 @@ static void put_facts(JsonWriter *w, const ReportFacts *facts)
     json_put_text(w, "amp", dtype_word(facts->storage));
     json_put_text(w, "math", math_word(facts->math));
     json_put_text(w, "checkpoint", facts->checkpoint);
+    json_put_text(w, "choice", facts->choice);
     json_put_text(w, "tta", facts->tta);
     json_put_text(w, "data", facts->data);
-    json_put_text(w, "checksum", checksum);
+    json_put_text(w, "checksum", facts->data ? checksum : NULL);
     json_put_integer(w, "skipped", facts->skipped);
     if (facts->train_skipped < 0)
         json_put_null(w, "train_skipped");
@@ -254,6 +256,8 @@ Status metrics_write_report(const Metrics *m, const ReportFacts *facts, const ch
     json_put_integer(&w, "medium_classes", s.medium_classes);
     json_put_integer(&w, "few_classes", s.few_classes);
     json_put_number(&w, "nll", metrics_loss(m), 17);
+    if (facts->protocol)
+        protocol_put(facts->protocol, &w);
     put_calibration(&w, &calibration);
     json_begin_array(&w, "class_accuracy", JSON_LINE);
     for (int c = 0; c < m->classes; c++)
@@ -317,15 +321,24 @@ void metrics_put_step(FILE *file, const StepRow *row)
     fputc('\n', file);
 }
 
+/* Length of the header of text: `header`, or that of a version before, which had not all columns
+ * yet; 0: it is none. */
+static size_t header_length(const char *text, const char *header)
+{
+    size_t n = strcspn(text, "\n");
+    bool whole = text[n] && n > 0 && strncmp(text, header, n) == 0;
+    return whole && strchr(",\n", header[n]) ? n + 1 : 0;
+}
+
 /* Length of what to keep of text: the header and the whole rows whose first number is at most
  * `last`. A row cut short by a crash (no line end) is dropped. */
 static Status kept_length(const char *path, const char *text, const char *header, int64_t last,
                           size_t *length)
 {
-    if (strncmp(text, header, strlen(header)) != 0)
+    *length = header_length(text, header);
+    if (!*length)
         return status_fail(STATUS_INPUT,
                            "%s: line 1: not the header of a metrics file of this version", path);
-    *length = strlen(header);
     for (long long number = 2;; number++) {
         const char *line = text + *length, *end = strchr(line, '\n');
         char *after;
@@ -341,6 +354,23 @@ static Status kept_length(const char *path, const char *text, const char *header
     }
 }
 
+/* The header, and the kept rows with what they lack of it. */
+static void put_kept(const char *text, const char *header, size_t length, FILE *file)
+{
+    const char *line = text + header_length(text, header), *end = text + length;
+    int missing = 0; /* columns of the rows */
+    for (const char *c = header + (line - text) - 1; *c; c++)
+        missing += *c == ',';
+    fputs(header, file);
+    for (size_t n; line < end; line += n + 1) {
+        n = strcspn(line, "\n");
+        fwrite(line, 1, n, file);
+        for (int i = 0; i < missing; i++)
+            fputc(',', file);
+        fputc('\n', file);
+    }
+}
+
 static Status truncate_rows(const char *path, const char *header, int64_t last)
 {
     uint8_t *bytes;
@@ -350,9 +380,10 @@ static Status truncate_rows(const char *path, const char *header, int64_t last)
         return STATUS_OK;
     TRY(file_read(path, RUN_RECORD_MAX, &bytes, &size));
     Status status = size ? kept_length(path, (char *)bytes, header, last, &length) : STATUS_OK;
-    if (status == STATUS_OK && size && length < size &&
+    bool older = size && header_length((char *)bytes, header) < strlen(header);
+    if (status == STATUS_OK && size && (length < size || older) &&
         (status = file_output_open(&out, path)) == STATUS_OK) {
-        fwrite(bytes, 1, length, out.file);
+        put_kept((char *)bytes, header, length, out.file);
         status = file_output_close(&out);
     }
     free(bytes);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "comm/watch.h"
 #include "state/weights.h"
+#include "train/protocol.h"
 #include "train/replicas.h"
 #include "train/stop.h"
 
@@ -97,8 +98,8 @@ static Status open_model(Trainer *t)
 {
     Options *o = t->options;
     SessionOptions session = run_session(o);
-    ModelConfig config =
-        run_config(o, t->train->classes, t->views.size, true, t->test ? EVAL_BATCH : 0);
+    int eval_batch = trainer_evaluates(t) ? EVAL_BATCH : 0;
+    ModelConfig config = run_config(o, t->train->classes, t->views.size, true, eval_batch);
     config.ranks = ranks_share(o->ranks, comm_count(t->comm), comm_index(t->comm));
     session.plan.comm = t->comm;
     TRY(run_open(&config, &session, &t->run));
@@ -299,38 +300,20 @@ static bool saves_now(const Trainer *t)
 static bool evaluates_now(const Trainer *t)
 {
     int every = t->options->eval_every, next = t->at.epoch + 1;
-    return t->test && (next == t->options->epochs || (every > 0 && next % every == 0));
+    return trainer_evaluates(t) && (next == t->options->epochs || (every > 0 && next % every == 0));
 }
 
 static Status evaluate_now(Trainer *t)
 {
+    char why[STATUS_TEXT_MAX];
     double began = clock_seconds();
-    TRY(replicas_share_statistics(&t->run));
-    metrics_free(t->metrics);
-    t->metrics = metrics_new(t->train->classes, t->train->counts);
-    Evaluation e = {.run = &t->run,
-                    .data = t->test,
-                    .views = t->views,
-                    .threads = t->options->threads,
-                    .on_corrupt = (OnCorrupt)t->options->on_corrupt,
-                    .stop = &stop_asked};
-    Status status = evaluate(&e, t->metrics, &t->evaluation);
+    Status status = trainer_evaluate(t);
     t->spent.evaluation += clock_seconds() - began;
-    if (status == STATUS_NAN)
-        return status_prefix(
-            status,
-            "training: after epoch %d the network gives no numbers (lr %g; a lower --lr or a "
-            "longer --warmup may help)",
-            t->at.epoch + 1, run_lr(&t->run, &t->at));
-    if (status != STATUS_OK && status != STATUS_STOPPED && t->options->out) {
-        char why[STATUS_TEXT_MAX];
-        snprintf(why, sizeof why, "%s", status_text());
-        return tell_saved(t, status, why);
-    }
-    TRY(status);
-    t->result->last = metrics_summary(t->metrics);
     t->clock.evaluation = clock_seconds() - began;
-    return STATUS_OK;
+    if (status == STATUS_OK || status == STATUS_STOPPED || status == STATUS_NAN || !t->options->out)
+        return status;
+    snprintf(why, sizeof why, "%s", status_text());
+    return tell_saved(t, status, why);
 }
 
 static double waited_so_far(const Trainer *t)
@@ -338,33 +321,33 @@ static double waited_so_far(const Trainer *t)
     return t->loader ? loader_stats(t->loader).wait_seconds : 0;
 }
 
-static Status record_epoch(Trainer *t, bool evaluated)
+static EpochRow describe_epoch(const Trainer *t, bool evaluated)
 {
     const EpochClock *c = &t->clock;
     int64_t ran = t->at.step - t->first_step, timed = t->at.step - c->step;
-    MetricsSummary m = t->result->last;
-    EpochRow row = {
-        .epoch = t->at.epoch,
-        .lr = run_lr(&t->run, &t->at),
-        .loss = progress_loss(&t->at),
-        .train_top1 = (double)t->at.correct / (double)t->at.seen,
-        .train_top1_prior =
-            t->run.config.prior ? (double)t->at.correct_prior / (double)t->at.seen : NAN,
-        .images_per_second = timed ? (double)(t->at.seen - c->seen) / c->seconds : NAN,
-        .data_seconds = waited_so_far(t) - t->waited,
-        .seconds = timed ? c->seconds * (double)ran / (double)timed : NAN,
-        .eval_seconds = evaluated ? t->clock.evaluation : NAN,
-        .test_loss = evaluated ? t->evaluation.loss : NAN,
-        .top1 = evaluated ? m.top1 : NAN,
-        .top5 = evaluated ? m.top5 : NAN,
-        .class_mean = evaluated ? m.class_mean : NAN,
-        .many = evaluated ? m.many : NAN,
-        .medium = evaluated ? m.medium : NAN,
-        .few = evaluated ? m.few : NAN,
-    };
-    trainer_tell_epoch(t, &row, evaluated);
-    const Metrics *metrics = evaluated ? t->metrics : NULL;
-    return comm_status(t->comm, trainer_speaks(t) ? records_epoch(&t->records, &row, metrics)
+    EpochRow row = trainer_row(t->at.epoch);
+    row.lr = run_lr(&t->run, &t->at);
+    row.loss = progress_loss(&t->at);
+    row.train_top1 = (double)t->at.correct / (double)t->at.seen;
+    if (t->run.config.prior)
+        row.train_top1_prior = (double)t->at.correct_prior / (double)t->at.seen;
+    row.data_seconds = waited_so_far(t) - t->waited;
+    if (timed) {
+        row.images_per_second = (double)(t->at.seen - c->seen) / c->seconds;
+        row.seconds = c->seconds * (double)ran / (double)timed;
+    }
+    if (evaluated) {
+        row.eval_seconds = c->evaluation;
+        trainer_put_figures(t, &row);
+    }
+    return row;
+}
+
+static Status record_epoch(Trainer *t, const EpochRow *row, bool evaluated)
+{
+    trainer_tell_epoch(t, row, evaluated);
+    const Metrics *metrics = evaluated ? t->test.metrics : NULL;
+    return comm_status(t->comm, trainer_speaks(t) ? records_epoch(&t->records, row, metrics)
                                                   : STATUS_OK);
 }
 
@@ -420,32 +403,61 @@ static Status run_epoch(Trainer *t)
     if (status == STATUS_STOPPED)
         return stop(t, true);
     TRY(status);
-    TRY(record_epoch(t, evaluated));
-    bool best = evaluated && t->result->last.top1 > t->at.best;
-    if (best)
-        t->result->best = t->at.best = t->result->last.top1;
+    EpochRow row = describe_epoch(t, evaluated);
+    TRY(record_epoch(t, &row, evaluated));
+    bool best = evaluated && selection_judge(t, &row);
     t->at.epoch++;
     t->at.step = 0;
     return best || saves_now(t) ? save(t, best ? STORE_BEST_SO_FAR : STORE_PLAIN) : STATUS_OK;
 }
 
+/* A run that was all trained before is evaluated once more: its figures are those of its last
+ * epoch, and where what chooses is another now, that is all there is to choose. */
+static Status evaluate_again(Trainer *t)
+{
+    TRY(evaluate_now(t));
+    EpochRow row = trainer_row(t->at.epoch - 1);
+    trainer_put_figures(t, &row);
+    if (!t->reselected)
+        return STATUS_OK;
+    return save(t, selection_judge(t, &row) ? STORE_BEST_SO_FAR : STORE_PLAIN);
+}
+
+static Protocol describe_protocol(const Trainer *t)
+{
+    const Options *o = t->options;
+    return (Protocol){.select = options_select(o),
+                      .seed = o->seed,
+                      .evaluations = o->eval_every ? (o->epochs - 1) / o->eval_every + 1 : 1,
+                      .train = t->train,
+                      .val = t->val.data,
+                      .test = t->test.data,
+                      .chosen = &t->at.selection,
+                      .judged = t->val.metrics,
+                      .skipped = t->val.result.skipped};
+}
+
 static Status write_reports(Trainer *t)
 {
-    char arithmetic[SESSION_ARITHMETIC];
-    if (!t->metrics || !trainer_speaks(t))
+    if (!trainer_evaluates(t) || !trainer_speaks(t))
         return STATUS_OK;
+    if (!t->test.metrics) /* without test images their figures are not known */
+        t->test.metrics = metrics_new(t->train->classes, t->train->counts);
+    char arithmetic[SESSION_ARITHMETIC];
+    Protocol protocol = describe_protocol(t);
     RunFacts run = trainer_facts(t, arithmetic);
-    ReportFacts facts = {.arch = t->run.config.arch->name,
+    ReportFacts facts = {.protocol = &protocol,
+                         .arch = t->run.config.arch->name,
                          .tta = options_word(t->options, OPTION_ID_tta),
                          .storage = t->run.config.storage,
                          .math = session_math(t->run.session),
-                         .data = t->test->source,
-                         .checksum = t->test->checksum,
-                         .loss = t->evaluation.loss,
-                         .skipped = t->evaluation.skipped,
+                         .data = t->test.data ? t->test.data->source : NULL,
+                         .checksum = t->test.data ? t->test.data->checksum : 0,
+                         .loss = t->test.data ? t->test.result.loss : NAN,
+                         .skipped = t->test.result.skipped,
                          .train_skipped = t->at.skipped_before + t->at.skipped,
                          .run = t->program ? &run : NULL};
-    return records_reports(&t->records, t->metrics, &facts, t->train->class_names);
+    return records_reports(&t->records, t->test.metrics, &facts, t->train->class_names);
 }
 
 /* Process 0 reads what the run goes on from, and opens its folder; all get its state. */
@@ -470,7 +482,7 @@ static Status open_state(Trainer *t)
     comm_broadcast(t->comm, &t->at, sizeof t->at);
     TRY(replicas_share(&t->run));
     TRY(run_scaler(&t->run, &t->at));
-    t->result->best = t->at.best;
+    selection_begin(t);
     return STATUS_OK;
 }
 
@@ -478,20 +490,31 @@ static Status run_all(Trainer *t)
 {
     TRY(comm_status(t->comm, trainer_open_data(t)));
     TRY(replicas_agree(t->comm, t->options, "training data", t->train));
+    if (t->val.data)
+        TRY(replicas_agree(t->comm, t->options, "validation data", t->val.data));
     TRY(comm_status(t->comm, open_model(t)));
     TRY(open_state(t));
     trainer_tell_start(t);
     TRY(comm_status(t->comm, open_loader(t)));
     while (t->at.epoch < t->options->epochs)
         TRY(run_epoch(t));
-    if (!t->metrics && t->test) /* resumed after the last epoch */
-        TRY(evaluate_now(t));
+    if (trainer_evaluates(t) && !t->val.metrics && !t->test.metrics)
+        TRY(evaluate_again(t));
+    t->result->chosen = t->at.selection;
+    t->result->val_top1 = t->val.data ? metrics_summary(t->val.metrics).top1 : NAN;
     return write_reports(t);
+}
+
+static void judged_close(Judged *judged)
+{
+    metrics_free(judged->metrics);
+    dataset_close(judged->data);
 }
 
 Status train(Options *options, Comm *comm, const TrainProgram *program, TrainResult *result)
 {
-    *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN}};
+    *result = (TrainResult){.last = {.top1 = NAN, .many = NAN, .medium = NAN, .few = NAN},
+                            .val_top1 = NAN};
     Trainer t = {.options = options,
                  .program = program,
                  .comm = comm,
@@ -508,8 +531,8 @@ Status train(Options *options, Comm *comm, const TrainProgram *program, TrainRes
     loader_close(t.loader);
     keeper_close(&t.keeper);
     run_close(&t.run);
-    metrics_free(t.metrics);
-    dataset_close(t.test);
+    judged_close(&t.val);
+    judged_close(&t.test);
     dataset_close(t.train);
     records_close(&t.records, status);
     return status;

@@ -9,8 +9,9 @@
 
 /* What a finished run reports. */
 typedef struct TrainResult {
-    MetricsSummary last; /* of the last evaluation */
-    double best;         /* best top-1 of all evaluations */
+    MetricsSummary last; /* of the test images, by the network as it ends */
+    double val_top1;     /* of the validation images; NaN: there are none */
+    Selection chosen;    /* the epoch that --select chose */
     double seconds;
     int64_t parameters;
 } TrainResult;

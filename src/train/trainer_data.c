@@ -29,13 +29,19 @@ static Status refuse_photographs(const Trainer *t)
         options_word(o, OPTION_ID_arch), t->views.size, t->views.size, t->views.size);
 }
 
+/* Evaluation comes late: what it cannot read should be known before. */
+static Status look_at(const Trainer *t, const Dataset *judged)
+{
+    return judged && t->options->on_corrupt != CORRUPT_SKIP ? dataset_look_all(judged) : STATUS_OK;
+}
+
 Status trainer_open_data(Trainer *t)
 {
     options_default_recipe(t->options);
-    TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test));
-    /* Evaluation comes late: what it cannot read should be known before. */
-    if (t->test && t->options->on_corrupt != CORRUPT_SKIP)
-        TRY(dataset_look_all(t->test));
+    TRY(options_open_data(t->options, 0, NULL, &t->train, &t->test.data));
+    TRY(options_open_val(t->options, t->train, &t->val.data));
+    TRY(look_at(t, t->val.data));
+    TRY(look_at(t, t->test.data));
     int ranks = t->options->ranks;
     t->steps = sampler_steps_of(t->train->count, ranks, t->options->batch / ranks);
     if (t->steps == 0)

@@ -54,16 +54,20 @@ static void tell_data(const Trainer *t)
     int64_t least = INT64_MAX, most = 0;
     int shots[SHOT_COUNT] = {0};
     const Dataset *d = t->train;
+    char val[48] = "";
+    if (t->val.data)
+        snprintf(val, sizeof val, "%lld validation images, ", (long long)t->val.data->count);
     for (int i = 0; i < d->classes; i++) {
         least = d->counts[i] < least ? d->counts[i] : least;
         most = d->counts[i] > most ? d->counts[i] : most;
         shots[shot_of(d->counts[i])]++;
     }
     TELL(t, "data",
-         "%lld training images in %d classes of %lld to %lld: %d many, %d medium, %d few; %lld "
+         "%lld training images in %d classes of %lld to %lld: %d many, %d medium, %d few; %s%lld "
          "test images",
          (long long)d->count, d->classes, (long long)least, (long long)most, shots[SHOT_MANY],
-         shots[SHOT_MEDIUM], shots[SHOT_FEW], (long long)(t->test ? t->test->count : 0));
+         shots[SHOT_MEDIUM], shots[SHOT_FEW], val,
+         (long long)(t->test.data ? t->test.data->count : 0));
 }
 
 static void tell_views(const Trainer *t)
@@ -101,6 +105,21 @@ static void tell_device(const Trainer *t)
              (double)plan_slab_bytes(plan, SLAB_ACTIVATION) / (1 << 20));
 }
 
+static void tell_selection(const Trainer *t)
+{
+    static const char *const what[] = {
+        [SELECT_LAST] = "none is chosen by its accuracy: the last checkpoint counts",
+        [SELECT_VAL] = "the checkpoint with the highest top-1 of the validation images",
+        [SELECT_TEST] = "the checkpoint with the highest top-1 of the test images, which were "
+                        "looked at to choose it",
+    };
+    Select now = t->at.selection.select;
+    TELL(t, "best", "%s", what[now]);
+    if (t->reselected)
+        TELL(t, "", "begins anew: until now it was chosen by %s %s",
+             t->reselected == now ? "other" : "the", select_title(t->reselected));
+}
+
 void trainer_tell_start(const Trainer *t)
 {
     if (!trainer_speaks(t))
@@ -113,10 +132,8 @@ void trainer_tell_start(const Trainer *t)
     tell_views(t);
     tell_schedule(t);
     tell_device(t);
-    if (t->test)
-        TELL(t, "best", "%s",
-             "the checkpoint with the highest top-1 of the test images, which were looked at to "
-             "choose it");
+    if (trainer_evaluates(t))
+        tell_selection(t);
     tell_precision(t);
     if (t->run.model.scaler)
         tell_scale(t);
@@ -226,6 +243,13 @@ static void tell_together(const Trainer *t, char *to, size_t room)
                  now.waited - t->together.waited, sums, sums > 0 ? 100 * hidden / sums : 0);
 }
 
+static void tell_skipped(const Trainer *t, const Judged *judged, const char *which)
+{
+    if (judged->result.skipped)
+        SAY(t, "  skipped %lld of %lld %s images: unreadable", (long long)judged->result.skipped,
+            (long long)judged->data->count, which);
+}
+
 void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
 {
     char text[5][16];
@@ -246,12 +270,18 @@ void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
     if (t->at.skipped)
         SAY(t, "  skipped %lld of %lld images: unreadable, others took their places",
             (long long)t->at.skipped, (long long)t->at.seen);
-    if (evaluated)
+    if (evaluated && t->val.data)
+        SAY(t, "  validation top-1 %s  top-5 %s  many %s  medium %s  few %s",
+            metrics_percent(row->val_top1, text[0]), metrics_percent(row->val_top5, text[1]),
+            metrics_percent(row->val_many, text[2]), metrics_percent(row->val_medium, text[3]),
+            metrics_percent(row->val_few, text[4]));
+    if (evaluated && t->test.data)
         SAY(t, "  test top-1 %s  top-5 %s  many %s  medium %s  few %s",
             metrics_percent(row->top1, text[0]), metrics_percent(row->top5, text[1]),
             metrics_percent(row->many, text[2]), metrics_percent(row->medium, text[3]),
             metrics_percent(row->few, text[4]));
-    if (evaluated && t->evaluation.skipped)
-        SAY(t, "  skipped %lld of %lld test images: unreadable", (long long)t->evaluation.skipped,
-            (long long)t->test->count);
+    if (evaluated)
+        tell_skipped(t, &t->val, "validation");
+    if (evaluated)
+        tell_skipped(t, &t->test, "test");
 }

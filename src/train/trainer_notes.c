@@ -23,13 +23,16 @@ void trainer_note_start(const Trainer *t)
 
 void trainer_note_end(const Trainer *t)
 {
-    char text[32], top1[16], best[16];
+    char text[32], top1[16];
+    const Selection *chosen = &t->result->chosen;
     if (!t->program || !trainer_speaks(t))
         return;
     if (!isnan(t->result->last.top1))
-        records_note(&t->records, "result    last top-1 %s, best top-1 %s",
-                     metrics_percent(t->result->last.top1, top1),
-                     metrics_percent(t->result->best, best));
+        records_note(&t->records, "result    last top-1 %s",
+                     metrics_percent(t->result->last.top1, top1));
+    if (chosen->epoch && chosen->select != SELECT_LAST)
+        records_note(&t->records, "best      epoch %d, by the %s: top-1 %s", chosen->epoch,
+                     select_title(chosen->select), metrics_percent(chosen->top1, top1));
     records_note(&t->records,
                  "ended     %s, after %.1f s of this start: training %.1f s, evaluation %.1f s",
                  provenance_time(time(NULL), text), clock_seconds() - t->started,

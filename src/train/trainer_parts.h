@@ -25,10 +25,18 @@ typedef struct Spent {
     double training, evaluation; /* in epochs, and in evaluations behind them */
 } Spent;
 
+/* Images that the network is evaluated on. */
+typedef struct Judged {
+    Dataset *data;           /* NULL: there are none */
+    Metrics *metrics;        /* of the latest evaluation; NULL: none yet */
+    EvaluationResult result; /* likewise */
+} Judged;
+
 typedef struct Trainer {
     Options *options;
     const TrainProgram *program; /* NULL: not said */
-    Dataset *train, *test; /* test: NULL without a test set */
+    Dataset *train;
+    Judged val, test;
     const Recipe *recipe;
     RecipeOptions views;
     Schedule schedule;
@@ -36,8 +44,6 @@ typedef struct Trainer {
     Keeper keeper;
     Records records;
     Loader *loader;
-    Metrics *metrics;            /* of the latest evaluation */
-    EvaluationResult evaluation; /* likewise */
     Comm *comm;                  /* the processes that run the other ranks; NULL: none */
     int64_t steps;               /* of an epoch */
     Progress at;
@@ -49,6 +55,7 @@ typedef struct Trainer {
     int64_t first_step;          /* of the epoch that this process ran */
     int own_steps;               /* done by this process, for --stop-after */
     bool stop;                   /* some process was asked to */
+    Select reselected;           /* what chose until this process went on with another choice */
     int64_t saved;               /* steps done when this process last saved; -1: it has not */
     TrainResult *result;
 } Trainer;
@@ -61,6 +68,30 @@ static inline bool trainer_speaks(const Trainer *t)
 
 /* ---- trainer_data.c: images, views and schedule. STATUS_USAGE where they do not fit the options. */
 Status trainer_open_data(Trainer *t);
+
+/* Whether there are images to evaluate on. */
+static inline bool trainer_evaluates(const Trainer *t)
+{
+    return t->val.data || t->test.data;
+}
+
+/* ---- trainer_eval.c */
+
+/* Evaluates the network as it is on all there is. All processes together; fails as evaluate
+ * does. */
+Status trainer_evaluate(Trainer *t);
+/* A row without figures. */
+EpochRow trainer_row(int epoch);
+/* Those of the evaluation that was just done. */
+void trainer_put_figures(const Trainer *t, EpochRow *row);
+
+/* ---- selection.c */
+
+/* With `at` as the run begins or goes on: where what chose so far is not what --select says now,
+ * the choice begins anew. */
+void selection_begin(Trainer *t);
+/* Of an epoch that was evaluated: whether it is the best checkpoint. */
+bool selection_judge(Trainer *t, const EpochRow *row);
 
 /* ---- trainer_log.c: what a run says, on the terminal and in train.log: process 0 does */
 

@@ -13,15 +13,29 @@ const char usage_train[] =
     "Trains a network; --out FOLDER gets checkpoints and reports, and --resume auto goes on with "
     "what is there.";
 
+/* What --select chose, where that is not the last. */
+static void print_chosen(const Selection *chosen)
+{
+    char test[16], val[16];
+    if (!chosen->epoch || chosen->select == SELECT_LAST)
+        return;
+    printf(" (best, by the %s: epoch %d, ", select_title(chosen->select), chosen->epoch);
+    if (chosen->select == SELECT_VAL)
+        printf("validation top-1 %s, ", metrics_percent(chosen->val_top1, val));
+    printf("test top-1 %s)", metrics_percent(chosen->top1, test));
+}
+
 static void print_result(const TrainResult *r)
 {
     printf("trained in %.0f s", r->seconds);
     char text[5][16];
     if (!isnan(r->last.top1))
-        printf(": top-1 %s, many %s, medium %s, few %s (best top-1 %s)",
-               metrics_percent(r->last.top1, text[0]), metrics_percent(r->last.many, text[1]),
-               metrics_percent(r->last.medium, text[2]), metrics_percent(r->last.few, text[3]),
-               metrics_percent(r->best, text[4]));
+        printf(": top-1 %s, many %s, medium %s, few %s", metrics_percent(r->last.top1, text[0]),
+               metrics_percent(r->last.many, text[1]), metrics_percent(r->last.medium, text[2]),
+               metrics_percent(r->last.few, text[3]));
+    if (!isnan(r->val_top1))
+        printf("; validation top-1 %s", metrics_percent(r->val_top1, text[4]));
+    print_chosen(&r->chosen);
     putchar('\n');
 }
 
