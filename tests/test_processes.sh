@@ -120,9 +120,12 @@ refused() { # EXIT TEXT: what the last call said, once
 
 refusals() {
     on 2 train "${tiny_options[@]}" --ranks 2 --bogus 3
-    refused 2 "unknown option '--bogus'"
-    mkdir -p "$folder/no_modules"
-    PACO_BACKENDS=$folder/no_modules on 2 train "${tiny_options[@]}" --ranks 2 --device ref
+    refused 2 '--bogus: unknown option'
+    mkdir -p "$folder/alone"
+    cp "$paco" "$(dirname "$paco")/libpaco_base.so" "$folder/alone"
+    timeout 100 "mpirun.$engine" -n 2 env PACO_BACKENDS="$folder/alone" "$folder/alone/paco" train "${tiny_options[@]}" \
+        --ranks 2 --device ref >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
     refused 7 'but the module is not there'
     train "$folder/none" 3 --ranks 4
     refused 2 'cannot share them evenly (1, 2, 4 can)'
@@ -299,7 +302,7 @@ one_of_two() {
 
 # What is wrong in one process is told once, and both end with its code.
 wrong_in_one() {
-    local only=(NANS=1)
+    local only=(NANS=1) i
     one_of_two --device ref
     refused 6 'the loss is not a number'
     [ "$codes" = "6 6 " ] || fail "$engine: not a number in process 1: the processes end with $codes"
@@ -307,7 +310,11 @@ wrong_in_one() {
     one_of_two --device ref
     refused 4 '3.png'
     [ "$codes" = "4 4 " ] || fail "$engine: an image that process 1 cannot read: the processes end with $codes"
-    one_of_two --device ref --on-corrupt skip
+    # One image of many, so that it is no more than 1 % of them; with this seed process 1 reads it for its key alone.
+    for ((i = 0; i < 200; i++)); do
+        echo "$((i == 7 ? 3 : i % 3)).png $((i % 5))"
+    done >"$folder/data/many.txt"
+    one_of_two --device ref --on-corrupt skip --train-list "$folder/data/many.txt" --seed 0
     refused 4 'they do not read the same files'
     [ "$codes" = "4 4 " ] || fail "$engine: an image that is another in process 1: the processes end with $codes"
 }
