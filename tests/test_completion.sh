@@ -42,7 +42,7 @@ completes "train" paco tr
 completes "presets" paco pres
 completes "${verbs[*]}" paco help ''
 completes "step eval op image checkpoint exchange" paco bench ''
-completes "check" paco data ''
+completes "check prepare" paco data ''
 completes "bash zsh fish" paco completion ''
 completes "inat_r50 inat_r152" paco presets inat
 completes "inat_r50 inat_r152" paco train --preset inat

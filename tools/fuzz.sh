@@ -5,7 +5,7 @@ set -euo pipefail
 build=$1 seconds=$2
 shift 2
 fuzz=$(cd "$(dirname "$0")/.." && pwd)/tests/fuzz
-names=${*:-zip pickle legacy tar safetensors list cifar image report}
+names=${*:-zip pickle legacy tar safetensors list coco cifar image report}
 failed=0
 mkdir -p "$build/findings"
 for name in $names; do

@@ -84,6 +84,19 @@ char *mem_vprintf(const char *format, va_list args)
     return place;
 }
 
+void arena_clear(Arena *arena)
+{
+    ArenaBlock *newest = arena->blocks;
+    if (!newest)
+        return;
+    arena->blocks = newest->next;
+    size_t used = arena->used;
+    arena_free(arena);
+    newest->next = NULL;
+    memset(newest->bytes, 0, used);
+    arena->blocks = newest;
+}
+
 void arena_free(Arena *arena)
 {
     for (ArenaBlock *block = arena->blocks; block;) {

@@ -21,6 +21,9 @@ void *arena_try(Arena *arena, size_t bytes);
 void *arena_copy(Arena *arena, const void *from, size_t bytes);
 /* A formatted string. */
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Forgets what was handed out, which must not be used any more, but keeps a block for what comes:
+ * where many small documents follow one another. */
+void arena_clear(Arena *arena);
 /* Gives everything back; the arena is empty and usable again. */
 void arena_free(Arena *arena);
 

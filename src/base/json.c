@@ -21,6 +21,11 @@ typedef struct Reader {
     const char *name;
     const char *start, *at, *end;
     int depth;
+    /* Of json_read_elements, else zero: */
+    JsonTake *take;
+    void *context;
+    Arena *element;     /* memory of the elements */
+    const char *member; /* of the outermost object, that is being read */
 } Reader;
 
 static Status value(Reader *r, Json **out);
@@ -28,6 +33,17 @@ static Status value(Reader *r, Json **out);
 static Status fail(const Reader *r, const char *what)
 {
     return status_fail(STATUS_INPUT, "%s: json@%zu: %s", r->name, (size_t)(r->at - r->start), what);
+}
+
+/* Whether so many bytes of one element are more than json_read_elements takes. */
+static bool too_large(const Reader *r, size_t bytes)
+{
+    return r->take && bytes > JSON_ELEMENT_MAX;
+}
+
+static Status fail_large(const Reader *r)
+{
+    return fail(r, "a value larger than any that is expected (1 MiB)");
 }
 
 static void space(Reader *r)
@@ -119,6 +135,8 @@ static Status string(Reader *r, const char **out)
         close += *close == '\\' && close + 1 < r->end ? 2 : 1;
     if (close >= r->end)
         return fail(r, "string without an end");
+    if (too_large(r, (size_t)(close - r->at)))
+        return fail_large(r);
     char *text = arena_alloc(r->arena, (size_t)(close - r->at) + 1), *to = text;
     for (r->at++; r->at < close;) {
         unsigned char c = (unsigned char)*r->at;
@@ -208,6 +226,38 @@ static Status check_duplicates(Reader *r, const Json *object)
     return STATUS_OK;
 }
 
+/* Whether the elements of this array are handed over instead of kept. */
+static bool hands_over(const Reader *r, bool object)
+{
+    return r->take && !object && r->arena != r->element && r->depth <= 2;
+}
+
+/* An element, which is not kept. */
+static Status hand_over(Reader *r)
+{
+    Json *element;
+    Arena *kept = r->arena;
+    r->arena = r->element;
+    Status status = value(r, &element);
+    r->arena = kept;
+    if (status == STATUS_OK)
+        status = r->take(r->context, r->member, element);
+    arena_clear(r->element);
+    return status;
+}
+
+/* A value between brackets or braces: it becomes the last of its parent's. */
+static Status member(Reader *r, Json *parent, const char *key, Json **to)
+{
+    if (hands_over(r, parent->kind == JSON_OBJECT))
+        return hand_over(r);
+    if (r->take && r->depth == 1)
+        r->member = key;
+    TRY(value(r, to));
+    (*to)->key = key;
+    return STATUS_OK;
+}
+
 /* What stands between brackets or braces, from the opening to behind the closing one. */
 static Status members(Reader *r, Json *v)
 {
@@ -220,7 +270,7 @@ static Status members(Reader *r, Json *v)
         r->at++;
         return STATUS_OK;
     }
-    for (Json **tail = &v->child;; tail = &(*tail)->next, r->at++) {
+    for (Json **tail = &v->child;; tail = *tail ? &(*tail)->next : tail, r->at++) {
         const char *key = NULL;
         space(r);
         if (object) {
@@ -232,8 +282,7 @@ static Status members(Reader *r, Json *v)
                 return fail(r, "expected ':'");
             r->at++;
         }
-        TRY(value(r, tail));
-        (*tail)->key = key;
+        TRY(member(r, v, key, tail));
         v->count++;
         space(r);
         if (r->at < r->end && *r->at == close)
@@ -252,6 +301,8 @@ static Status value(Reader *r, Json **out)
     space(r);
     if (r->at >= r->end)
         return fail(r, "ends where a value is expected");
+    if (too_large(r, r->arena->total))
+        return fail_large(r);
     if (*r->at == '{' || *r->at == '[') {
         if (++r->depth > MAX_DEPTH)
             return fail(r, "nested too deeply (more than 64)");
@@ -274,14 +325,19 @@ static Status value(Reader *r, Json **out)
     return number(r, v);
 }
 
+static Status document(Reader *r, Json **root)
+{
+    TRY(value(r, root));
+    space(r);
+    if (r->at != r->end)
+        return fail(r, "text behind the end of the document");
+    return STATUS_OK;
+}
+
 Status json_parse(Arena *arena, const char *name, const char *bytes, size_t size, Json **root)
 {
     Reader r = {.arena = arena, .name = name, .start = bytes, .at = bytes, .end = bytes + size};
-    TRY(value(&r, root));
-    space(&r);
-    if (r.at != r.end)
-        return fail(&r, "text behind the end of the document");
-    return STATUS_OK;
+    return document(&r, root);
 }
 
 Status json_read(Arena *arena, const char *path, Json **root)
@@ -290,6 +346,24 @@ Status json_read(Arena *arena, const char *path, Json **root)
     size_t size;
     TRY(file_read(path, (size_t)256 << 20, &bytes, &size));
     Status status = json_parse(arena, path, (const char *)bytes, size, root);
+    free(bytes);
+    return status;
+}
+
+Status json_read_elements(const char *path, JsonTake *take, void *context)
+{
+    uint8_t *bytes;
+    size_t size;
+    Arena kept = {0}, element = {0};
+    Json *root;
+    TRY(file_read(path, (size_t)512 << 20, &bytes, &size));
+    Reader r = {.arena = &kept, .name = path, .start = (const char *)bytes, .take = take,
+                .context = context, .element = &element};
+    r.at = r.start;
+    r.end = r.start + size;
+    Status status = document(&r, &root);
+    arena_free(&kept);
+    arena_free(&element);
     free(bytes);
     return status;
 }

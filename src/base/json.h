@@ -36,6 +36,15 @@ struct Json {
 Status json_parse(Arena *arena, const char *name, const char *bytes, size_t size, Json **root);
 /* Reads and parses a file of at most 256 MiB. */
 Status json_read(Arena *arena, const char *path, Json **root);
+/* One element of an array: `member` is the array's name in the outermost object, NULL where the
+ * array is the outermost value. It is gone when the call returns. */
+typedef Status JsonTake(void *context, const char *member, const Json *element);
+/* Most memory for one element of json_read_elements. */
+enum { JSON_ELEMENT_MAX = 1 << 20 };
+/* Reads a file of at most 512 MiB that is an array, or an object with arrays, without keeping it:
+ * hands over their elements in the order of the file, and ends at the first call that fails. All of
+ * the file is parsed as strictly; an element beyond JSON_ELEMENT_MAX is STATUS_INPUT, too. */
+Status json_read_elements(const char *path, JsonTake *take, void *context);
 /* A member of an object, or NULL (also for a NULL or other kind of value). */
 const Json *json_get(const Json *object, const char *key);
 /* A number member, or `otherwise` when it is absent, null or no number. */

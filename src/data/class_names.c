@@ -8,6 +8,8 @@
 
 enum { FILE_MOST = 64 << 20 };
 
+static const char blanks[] = " \t\r";
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -26,10 +28,25 @@ static Status check_twice(const ClassNames *names)
                                names->source, twice) : STATUS_OK;
 }
 
+Status class_names_check(const ClassNames *names)
+{
+    if (names->count == 0 || names->count > DATASET_CLASSES_MAX)
+        return status_fail(STATUS_INPUT, "%s: %d class names (expected 1 to %d, one per line)",
+                           names->source, names->count, DATASET_CLASSES_MAX);
+    for (int i = 0; i < names->count; i++) {
+        const char *name = names->list[i];
+        size_t n = strlen(name);
+        if (n == 0 || strchr(blanks, name[0]) || strchr(blanks, name[n - 1]) ||
+            strchr(name, '\n'))
+            return status_fail(STATUS_INPUT, "%s: class name %d cannot stand in a line ('%.60s')",
+                               names->source, i, name);
+    }
+    return check_twice(names);
+}
+
 /* Without blanks around it, as labels in lists are read, and without CR. */
 static char *trim(char *line)
 {
-    static const char blanks[] = " \t\r";
     line += strspn(line, blanks);
     for (size_t n = strlen(line); n > 0 && strchr(blanks, line[n - 1]);)
         line[--n] = 0;
@@ -56,8 +73,5 @@ Status class_names_read(const char *path, Arena *arena, ClassNames *out)
     free(bytes);
     out->list = names;
     TRY(status);
-    if (out->count == 0 || out->count > DATASET_CLASSES_MAX)
-        return status_fail(STATUS_INPUT, "%s: %d class names (expected 1 to %d, one per line)",
-                           path, out->count, DATASET_CLASSES_MAX);
-    return check_twice(out);
+    return class_names_check(out);
 }

@@ -40,6 +40,11 @@ void datacheck_overlap(const DataCheck *train, const DataCheck *test, int64_t *b
                        int64_t *by_content);
 void datacheck_free(DataCheck *result);
 
+/* What the report says of the files (without the end of its line), of the sizes of the classes, and
+ * of how many are large and small. */
+void datacheck_print_files(const DataCheck *check, FILE *out);
+void datacheck_print_classes(const DataCheck *check, FILE *out);
+void datacheck_print_groups(const Dataset *dataset, FILE *out);
 /* Checks both halves (NULL: there is none) and prints the figures of each and what they share.
  * Damage is the status that a run over these files would end with; labels that contradict each
  * other are STATUS_INPUT: they end no run, but whoever checks wants to know. */

@@ -13,13 +13,27 @@ static void check_half(const char *title, const Dataset *data, bool decode, int 
     datacheck_run(data, decode, lines, out, check);
 }
 
-static void print_groups(const Dataset *d, FILE *out)
+void datacheck_print_groups(const Dataset *d, FILE *out)
 {
     int classes[SHOT_COUNT] = {0};
     for (int c = 0; c < d->classes; c++)
         classes[shot_of(d->counts[c])] += d->counts[c] > 0;
     fprintf(out, "  many-shot %d, medium-shot %d, few-shot %d classes\n", classes[SHOT_MANY],
             classes[SHOT_MEDIUM], classes[SHOT_FEW]);
+}
+
+void datacheck_print_files(const DataCheck *check, FILE *out)
+{
+    fprintf(out, "  missing %lld, unreadable %lld, listed twice %lld, with conflicting labels %lld",
+            (long long)check->missing, (long long)check->unreadable, (long long)check->duplicates,
+            (long long)check->conflicts);
+}
+
+void datacheck_print_classes(const DataCheck *check, FILE *out)
+{
+    fprintf(out, "  images per class %lld to %lld, imbalance %.4g, empty classes %d\n",
+            (long long)check->smallest, (long long)check->largest,
+            (double)check->largest / (double)check->smallest, check->empty_classes);
 }
 
 static void print_half(const char *title, const Dataset *d, const DataCheck *check, FILE *out)
@@ -29,17 +43,12 @@ static void print_half(const char *title, const Dataset *d, const DataCheck *che
     log_text(out, "%s set %s: %lld images, %d classes, checksum %016llx", title, d->source,
              (long long)d->count, d->classes, (unsigned long long)d->checksum);
     fputc('\n', out);
-    fprintf(out,
-            "  missing %lld, unreadable %lld, listed twice %lld, with conflicting labels %lld, ",
-            (long long)check->missing, (long long)check->unreadable, (long long)check->duplicates,
-            (long long)check->conflicts);
+    datacheck_print_files(check, out);
     if (check->compared)
-        fprintf(out, "copies under other names %lld\n", (long long)check->copies);
+        fprintf(out, ", copies under other names %lld\n", (long long)check->copies);
     else
-        fprintf(out, "copies not looked for (--decode off)\n");
-    fprintf(out, "  images per class %lld to %lld, imbalance %.4g, empty classes %d\n",
-           (long long)check->smallest, (long long)check->largest,
-           (double)check->largest / (double)check->smallest, check->empty_classes);
+        fprintf(out, ", copies not looked for (--decode off)\n");
+    datacheck_print_classes(check, out);
 }
 
 /* Damage makes the exit status that a run over these files would end with; labels that contradict
@@ -81,7 +90,7 @@ Status datacheck_report(const Dataset *train, const Dataset *test, bool decode, 
     check_half("test", test, decode, lines, out, &of_test);
     print_half("training", train, &of_train, out);
     if (train)
-        print_groups(train, out);
+        datacheck_print_groups(train, out);
     print_half("test", test, &of_test, out);
     if (train && test)
         print_overlap(&of_train, &of_test, out);

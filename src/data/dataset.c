@@ -166,6 +166,15 @@ Status dataset_find(const char *const *paths, int count, Dataset **out)
     return complete(d, found_open(paths, count, d), out);
 }
 
+Status dataset_coco(const char *path, int classes, Dataset **out)
+{
+    Dataset *d = mem_zero(1, sizeof *d);
+    d->kind = DATASET_LIST;
+    d->source = mem_string(path);
+    d->classes = classes;
+    return complete(d, coco_open(path, d), out);
+}
+
 void dataset_close(Dataset *d)
 {
     if (!d)

@@ -50,6 +50,9 @@ typedef struct ClassNames {
     const char *source; /* where they come from, for messages */
 } ClassNames;
 
+/* Whether a file can have them, one per line: none is empty, has blanks around it or the end of a
+ * line in it, or stands there twice; STATUS_INPUT. */
+Status class_names_check(const ClassNames *names);
 /* Reads a file with a name per line, none twice, into an arena; `path` must live as long. */
 Status class_names_read(const char *path, Arena *arena, ClassNames *out);
 
@@ -63,6 +66,7 @@ typedef struct DatasetSpec {
     ClassNames known; /* what the classes of lists and folders are called; list NULL: as the data
                          say. Folders must be these, names in a list among them */
     int first_label;  /* DATASET_FROM_LISTS: label of class 0 */
+    bool published;   /* the list is as others published it: no message names an option of a run */
     LongTail tail;    /* training half, where the row says so: which images to keep */
     uint64_t seed;    /* procedural set; runs use 0, so that all see the same images */
 } DatasetSpec;
@@ -102,6 +106,15 @@ Status dataset_open(const DatasetSpec *spec, Dataset **out);
  * of a folder in the order of their paths. They have no labels: all are of one class, 0. STATUS_IO
  * where a path is missing, STATUS_INPUT where there are no images. */
 Status dataset_find(const char *const *paths, int count, Dataset **out);
+/* A file of annotations in COCO's form, as iNaturalist publishes them: `images`, each with an id
+ * and a file_name, in their order, and `annotations`, just one of each image, whose category_id is
+ * its label; `categories`, if any, number the classes from 0 on and name them. So many classes, 0: as
+ * the file says. STATUS_INPUT where anything of that is otherwise; other members count for nothing.
+ */
+Status dataset_coco(const char *path, int classes, Dataset **out);
+/* The names of the `categories` of such a file, or of one that is nothing but their list; names
+ * that are not all there, or not all different, are STATUS_INPUT. `path` must live as long. */
+Status coco_class_names(const char *path, Arena *arena, ClassNames *out);
 void dataset_close(Dataset *dataset);
 
 /* What to call image i in a message: its path, or "SOURCE: training image I" ("test image I") where

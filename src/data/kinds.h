@@ -11,7 +11,8 @@
     Status word##_open(const DatasetSpec *spec, Dataset *dataset);
 #include "data/kinds.def"
 
-/* The files and folders of dataset_find, which fills in the same. */
+/* The annotations of dataset_coco, the files and folders of dataset_find: they fill in the same. */
+Status coco_open(const char *path, Dataset *dataset);
 Status found_open(const char *const *paths, int count, Dataset *dataset);
 
 /* DATASET_CLASSES_name: the column as a constant, for arrays. */

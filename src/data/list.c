@@ -131,6 +131,12 @@ static Status label_fail(const Reading *r, int64_t i, const char *what, const ch
                        what, r->words[i], hint);
 }
 
+/* What to do about it, where that is the user's to say. */
+static const char *hint(const Reading *r, const char *text)
+{
+    return r->spec->published ? "The published list is otherwise" : text;
+}
+
 /* Label i as it stands in the file, DATASET_CLASSES_MAX + 1 where it is beyond any. */
 static Status parse_label(const Reading *r, int64_t i, int64_t *label)
 {
@@ -158,9 +164,9 @@ static Status out_of_range(const Reading *r, int64_t i, int below)
 {
     int first = r->spec->first_label;
     return status_fail(STATUS_INPUT,
-                       "%s: line %lld: label out of range (%.40s vs %d to %lld). Is %s right?",
-                       r->d->source, r->lines[i], r->words[i], first, (long long)below + first - 1,
-                       first ? "--first-label" : "--classes");
+                       "%s: line %lld: label out of range (%.40s vs %d to %lld). %s", r->d->source,
+                       r->lines[i], r->words[i], first, (long long)below + first - 1,
+                       hint(r, first ? "Is --first-label right?" : "Is --classes right?"));
 }
 
 static Status take_numbers(Reading *r)
@@ -179,15 +185,15 @@ static Status take_numbers(Reading *r)
     }
     if (begins_at_one(r, least, most) && (wrong >= 0 || !d->classes))
         return status_fail(STATUS_INPUT,
-                           "%s: labels run from 1 to %lld, they must begin at 0. --first-label 1 "
-                           "reads them",
-                           d->source, (long long)most);
+                           "%s: labels run from 1 to %lld, they must begin at 0. %s", d->source,
+                           (long long)most, hint(r, "--first-label 1 reads them"));
     return wrong < 0 ? STATUS_OK : out_of_range(r, wrong, below);
 }
 
 /* Without a number of classes every class up to the largest must occur. */
-static Status count_classes(Dataset *d)
+static Status count_classes(const Reading *r)
 {
+    Dataset *d = r->d;
     int32_t largest = 0;
     for (int64_t i = 0; i < d->count; i++)
         if (d->labels[i] > largest)
@@ -201,9 +207,8 @@ static Status count_classes(Dataset *d)
     free(seen);
     if (c >= 0)
         return status_fail(STATUS_INPUT,
-                           "%s: class %d of 0 to %d has no images. Give --classes if that is "
-                           "meant",
-                           d->source, c, largest);
+                           "%s: class %d of 0 to %d has no images. %s", d->source, c, largest,
+                           hint(r, "Give --classes if that is meant"));
     return STATUS_OK;
 }
 
@@ -323,7 +328,7 @@ static Status read_list(Reading *r, char *text, size_t size)
     if (are_names(r))
         return take_names(r);
     TRY(take_numbers(r));
-    return d->classes ? STATUS_OK : count_classes(d);
+    return d->classes ? STATUS_OK : count_classes(r);
 }
 
 Status list_open(const DatasetSpec *spec, Dataset *d)

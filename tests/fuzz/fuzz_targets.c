@@ -184,6 +184,12 @@ static void open_list(const DatasetSpec *spec)
     dataset_close(data);
 }
 
+static void write_file(const char *path, const uint8_t *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+}
+
 /* A list file, with and without a number of classes, and a file of class names that a list of names
  * goes by. */
 int fuzz_target_list(const uint8_t *bytes, size_t size)
@@ -191,8 +197,7 @@ int fuzz_target_list(const uint8_t *bytes, size_t size)
     char path[64];
     Arena arena = {0};
     snprintf(path, sizeof path, "/tmp/fuzz_list.%d", (int)getpid());
-    FILE *file = fopen(path, "wb");
-    CHECK(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    write_file(path, bytes, size);
     DatasetSpec spec = {.kind = DATASET_LIST, .train = true, .list = path};
     open_list(&spec);
     spec.classes = 10;
@@ -205,6 +210,29 @@ int fuzz_target_list(const uint8_t *bytes, size_t size)
     return 0;
 }
 
+/* Annotations in COCO's form, with and without a number of classes, and as names of classes. */
+int fuzz_target_coco(const uint8_t *bytes, size_t size)
+{
+    char path[64];
+    Arena arena = {0};
+    ClassNames names;
+    snprintf(path, sizeof path, "/tmp/fuzz_coco.%d", (int)getpid());
+    write_file(path, bytes, size);
+    for (int classes = 0; classes <= 2; classes += 2) {
+        Dataset *data = NULL;
+        Status status = dataset_coco(path, classes, &data);
+        CHECK(status == STATUS_OK || status_text()[0]);
+        for (int64_t i = 0; data && i < data->count; i++)
+            CHECK(data->names[i] && data->labels[i] >= 0 && data->labels[i] < data->classes);
+        dataset_close(data);
+    }
+    Status status = coco_class_names(path, &arena, &names);
+    CHECK(status == STATUS_OK || status_text()[0]);
+    arena_free(&arena);
+    unlink(path);
+    return 0;
+}
+
 /* CIFAR-100's pickled training half. */
 int fuzz_target_cifar(const uint8_t *bytes, size_t size)
 {
@@ -212,8 +240,7 @@ int fuzz_target_cifar(const uint8_t *bytes, size_t size)
     snprintf(folder, sizeof folder, "/tmp/fuzz_cifar.%d", (int)getpid());
     snprintf(path, sizeof path, "%s/train", folder);
     mkdir(folder, 0700);
-    FILE *file = fopen(path, "wb");
-    CHECK(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    write_file(path, bytes, size);
     Dataset *data = NULL;
     DatasetSpec spec = {.kind = DATASET_CIFAR100, .train = true, .root = folder};
     Status status = dataset_open(&spec, &data);

@@ -35,24 +35,6 @@ static PlanStage find_stage(const char *text)
     return PLAN_STAGE_NONE;
 }
 
-/* Takes `--name VALUE` or `--name=VALUE` out of the arguments: it is no option of a run. NULL: not
- * there; "": without its value. */
-static const char *take(int *argc, char **argv, const char *name)
-{
-    size_t length = strlen(name);
-    for (int i = 1; i < *argc; i++) {
-        if (strncmp(argv[i], name, length) != 0 || (argv[i][length] && argv[i][length] != '='))
-            continue;
-        bool joined = argv[i][length] == '=';
-        int taken = !joined && i + 1 < *argc ? 2 : 1;
-        const char *value = joined ? argv[i] + length + 1 : taken == 2 ? argv[i + 1] : "";
-        memmove(argv + i, argv + i + taken, (size_t)(*argc - i - taken) * sizeof *argv);
-        *argc -= taken;
-        return value;
-    }
-    return NULL;
-}
-
 /* An option of processes with a number. */
 typedef struct NumberOption {
     const char *name;
@@ -63,7 +45,7 @@ typedef struct NumberOption {
 
 static Status take_number(int *argc, char **argv, const NumberOption *o, bool *given)
 {
-    const char *text = take(argc, argv, o->name);
+    const char *text = verb_take(argc, argv, o->name);
     *given = text != NULL;
     if (!text)
         return STATUS_OK;
@@ -96,7 +78,7 @@ static Status take_request(int *argc, char **argv, SpreadRequest *r, bool *sprea
     }
     r->processes = (int)fmin(processes, 1e6);
     r->nodes = (int)fmin(nodes, 1e6);
-    r->svg = take(argc, argv, "--svg");
+    r->svg = verb_take(argc, argv, "--svg");
     if ((others || r->svg) && !*spread)
         return status_fail(STATUS_USAGE, "plan: --nodes, --bandwidth, --latency, --rank-ms and "
                                          "--svg are for --processes");
@@ -106,7 +88,7 @@ static Status take_request(int *argc, char **argv, SpreadRequest *r, bool *sprea
 
 static Status run(int argc, char **argv, Options *options)
 {
-    const char *dump = take(&argc, argv, "--dump");
+    const char *dump = verb_take(&argc, argv, "--dump");
     PlanStage stage = dump ? find_stage(dump) : PLAN_STAGE_NONE;
     if (dump && stage == PLAN_STAGE_NONE)
         return status_fail(STATUS_USAGE, "plan: --dump: '%.60s' is no stage (%s)", dump,

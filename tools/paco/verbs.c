@@ -23,6 +23,22 @@ Status parse_step_or_eval(int argc, char **argv, Options *options, bool *evaluat
     return STATUS_OK;
 }
 
+const char *verb_take(int *argc, char **argv, const char *name)
+{
+    size_t length = strlen(name);
+    for (int i = 1; i < *argc; i++) {
+        if (strncmp(argv[i], name, length) != 0 || (argv[i][length] && argv[i][length] != '='))
+            continue;
+        bool joined = argv[i][length] == '=';
+        int taken = !joined && i + 1 < *argc ? 2 : 1;
+        const char *value = joined ? argv[i] + length + 1 : taken == 2 ? argv[i + 1] : "";
+        memmove(argv + i, argv + i + taken, (size_t)(*argc - i - taken) * sizeof *argv);
+        *argc -= taken;
+        return value;
+    }
+    return NULL;
+}
+
 int run_with_options(OptionsVerb *run, int argc, char **argv)
 {
     Options options = {0};

@@ -36,6 +36,10 @@ const char *verb_words(const char *column, Arena *arena);
  * the options of bench. */
 Status parse_step_or_eval(int argc, char **argv, Options *options, bool *evaluation);
 
+/* Takes `--name VALUE` or `--name=VALUE` out of the arguments behind the first: an option of this
+ * verb alone. NULL: not there; "": without its value. */
+const char *verb_take(int *argc, char **argv, const char *name);
+
 /* The body of a verb, which fills the options; the error is printed and the exit code returned
  * here. */
 typedef Status OptionsVerb(int argc, char **argv, Options *options);
