@@ -83,6 +83,7 @@ mv data "it's here/da ta"
 rm -rf out
 ok data prepare imagenet_lt --lists=imagenet --data "it's here/da ta" --out "it's here/out" --counts=off
 command=$(sed -n 's/^  paco train //p' stdout)
+says "--val-list 'it'\\''s here/out/val.txt' --test-list"
 says "--data 'it'\\''s here/da ta' --class-names 'it'\\''s here/out/classes.txt' --out runs/imagenet_lt"
 for file in "it's here/da ta"/train/*/* "it's here/da ta"/val/*/*; do
     base64 -d >"$file" <<<'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNgYGAAAAAEAAGjC2GaAAAAAElFTkSuQmCC'

@@ -111,7 +111,7 @@ static void put_command(const Prepare *p, char *const paths[ROLE_COUNT], const c
     fprintf(p->report, "\nTrain with:\n  paco train %s", q->set->options);
     for (int r = 0; r < ROLE_COUNT; r++) {
         snprintf(option, sizeof option, "%s-list", role_words[r]);
-        if (paths[r] && r != ROLE_VAL) /* no option takes it */
+        if (paths[r])
             put_option(option, paths[r], p->report);
     }
     put_option("data", q->data, p->report);

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ROLE(name, word): what a list is for; WORD.txt is what is made of it. */
+/* ROLE(name, word): what a list is for; WORD.txt is what is made of it, --WORD-list what takes it.
+ */
 #define ROLE_LIST(X) X(TRAIN, "train") X(VAL, "val") X(TEST, "test")
 
 typedef enum Role {
