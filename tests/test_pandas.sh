@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # metrics.csv and steps.csv are one line of pandas away from a plot: numbers in every column, epochs and steps in order,
-# nothing to clean; also where an epoch was not evaluated and where a loss is scaled. PYTHON: one that has pandas.
+# nothing to clean; also where an epoch was not evaluated and where a loss is scaled.
 set -u
 paco=$(realpath "$1")
-python=${PYTHON:-python3}
-"$python" -c 'import pandas' 2>/dev/null || { echo "skipped: no pandas (Debian: python3-pandas) for $python"; exit 77; }
+. "$(dirname "$0")/python.sh"
 . "$(dirname "$0")/tiny_data.sh"
+python_with pandas || { echo "skipped: pandas (Debian: python3-pandas): $lacking"; exit 77; }
 tiny_begin "$paco"
 cd "$folder" || exit 1
 "$paco" train "${tiny_options[@]}" --epochs 3 --eval-every 2 --log-every 2 --amp fp16 --device ref32 --out run >log 2>&1 ||

@@ -5,6 +5,7 @@
 set -u
 paco=$1
 rows=$(realpath "$(dirname "$0")/../src/train/metrics.h")
+. "$(dirname "$0")/python.sh"
 . "$(dirname "$0")/tiny_data.sh"
 tiny_begin "$paco"
 cd "$folder" || exit 1
@@ -39,12 +40,8 @@ run runs/without 0
 
 # ---- what TensorBoard reads
 
-python=
-for candidate in "${PYTHON:-}" "${PACO_PYTHON:-}" /usr/bin/python3 python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import tensorboard' 2>/dev/null && { python=$candidate; break; }
-done
-if [ -z "$python" ]; then
-    echo "skipped: no TensorBoard (pip install tensorboard; PYTHON names that python3)"
+if ! python_with tensorboard.backend.event_processing.plugin_event_accumulator; then
+    echo "skipped: TensorBoard (pip install tensorboard): $lacking"
     exit $((failed ? 1 : 77))
 fi
 
