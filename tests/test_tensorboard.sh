@@ -4,7 +4,7 @@
 # without protobuf-c says so.
 set -u
 paco=$1
-rows=$(realpath "$(dirname "$0")/../src/train/metrics.h")
+sources=$(realpath "$(dirname "$0")/../src")
 . "$(dirname "$0")/python.sh"
 . "$(dirname "$0")/tiny_data.sh"
 tiny_begin "$paco"
@@ -51,9 +51,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginAccumulator
 logging.disable(logging.WARNING)
 
-# The tags of the columns of metrics.csv: the program's header is their one list.
-def columns(header):
-    return dict(re.findall(r'X\((\w+), "([^"]+)"\)', open(header).read()))
+# The tags of the columns of metrics.csv: the program's headers are their one list.
+def columns(sources):
+    text = "".join(open(f"{sources}/{header}").read() for header in ("train/metrics.h", "state/progress.h"))
+    return dict(re.findall(r'X\((\w+), "([^"]+)"\)', text))
 
 def check(what, good):
     if not good:
@@ -69,15 +70,15 @@ def check_png(tag, step, width, height, png):
         at += n + 12
     check(f"{tag}, step {step}: pixels", len(zlib.decompress(data)) == height * (3 * width + 1))
 
-run, epochs, header = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+run, epochs, sources = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 # What scripts read numbers with, and what TensorBoard itself shows pictures and texts with.
 events = EventAccumulator(run, size_guidance={"scalars": 0})
 shown = PluginAccumulator(run, size_guidance={"tensors": 0})
 events.Reload()
 shown.Reload()
 rows = list(csv.DictReader(open(f"{run}/metrics.csv")))[:epochs]
-tags = columns(header)
-check("columns", set(tags) == set(rows[0]) - {"epoch"} and len(tags) >= 15)
+tags = columns(sources)
+check("columns", set(tags) == set(rows[0]) - {"epoch"} and len(tags) >= 22)
 for column, tag in tags.items():
     expected = [(int(r["epoch"]), float(r[column])) for r in rows if r[column]]
     seen = [(e.step, e.value) for e in events.Scalars(tag)] if tag in events.Tags()["scalars"] else []
@@ -95,7 +96,7 @@ text = strings("options")
 check("options", [s for s, _ in text] == [0] + [int(s) for s in sys.argv[4:]])
 check("options", b"| epochs | 4 |\n" in text[0][1][0] and b"| tensorboard | on |\n" in text[0][1][0])
 PYTHON
-look() { "$python" look.py "$1" "$2" "$rows" "${@:3}" 2>&1 || fail "TensorBoard"; }
+look() { "$python" look.py "$1" "$2" "$sources" "${@:3}" 2>&1 || fail "TensorBoard"; }
 
 run runs/whole 0 --tensorboard
 look runs/whole 4
