@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tools/install.sh
+echo "building; what the compiler says is in build.log"
 cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >build.log 2>&1 || { cat build.log >&2; exit 1; }
 cmake --build build -j"$(nproc)" >>build.log 2>&1 || { tail -40 build.log >&2; exit 1; }
 exec build/paco demo "$@"
