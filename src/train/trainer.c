@@ -272,7 +272,9 @@ static Status train_step(Trainer *t)
     if (t->stop)
         return STATUS_OK;
     TRY(feed(t, batch));
-    return run_step(&t->run, &t->at);
+    TRY(run_step(&t->run, &t->at));
+    /* Where the clock begins nothing is ahead: it would time a part of those steps alone. */
+    return t->clock.warm ? STATUS_OK : catch_up(t);
 }
 
 /* After a request to stop: a checkpoint, and the status that says so. Whoever sees it runs the same

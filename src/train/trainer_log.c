@@ -82,8 +82,9 @@ static void tell_views(const Trainer *t)
 static void tell_schedule(const Trainer *t)
 {
     const Options *o = t->options;
-    TELL(t, "steps", "%d rank%s of %d images, %lld steps an epoch, %d epochs, seed %llu", o->ranks,
-         o->ranks > 1 ? "s" : "", t->run.config.batch, (long long)t->steps, o->epochs,
+    TELL(t, "steps", "%d rank%s of %d images, %lld step%s an epoch, %d epoch%s, seed %llu",
+         o->ranks, o->ranks > 1 ? "s" : "", t->run.config.batch, (long long)t->steps,
+         t->steps == 1 ? "" : "s", o->epochs, o->epochs == 1 ? "" : "s",
          (unsigned long long)o->seed);
     TELL(t, "lr", "%g, rising for %d epoch%s, then %s; momentum %g, weight decay %g", o->lr,
          o->warmup, o->warmup == 1 ? "" : "s", options_word(t->options, OPTION_ID_schedule),
