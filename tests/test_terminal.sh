@@ -44,7 +44,7 @@ grep -q $'\x1b\[[0-9;]*m' "$folder/typescript" && fail "colours"
 "$paco" "${run[@]}" --out "$folder/run" >"$folder/stdout" 2>"$folder/stderr" || { fail "in a file: exit $?"; cat "$folder/stderr"; }
 grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} (paco: |epoch )' "$folder/stderr" && fail "lines without their time"
 LC_ALL=C grep -q '[[:cntrl:]]' "$folder/stderr" && fail "controls in a file"
-for said in 'network *resnet110, paco, [0-9.]* M parameters, all trained' 'data *48 training images in 5 classes of 2 to 20: 0 many, 1 medium, 4 few; 20 test' \
+for said in 'network *resnet110, paco, [0-9.]* M parameters, all trained in fp32' 'data *48 training images in 5 classes of 2 to 20: 0 many, 1 medium, 4 few; 20 test' \
     'views *recipe cifar100 (the default for this network and data), 32 x 32' 'steps *1 rank of 8 images, 6 steps an epoch, 2 epochs, seed 0' \
     'lr *0.02, rising for 1 epoch, then cosine; momentum 0.9, weight decay 0.0005' 'device  *[a-zA-Z]' \
     'best *none is chosen by its accuracy: the last checkpoint counts' 'train top-1 [0-9.]* % ([0-9.]* % with the prior)'; do

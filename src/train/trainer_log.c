@@ -37,16 +37,19 @@ static void tell_network(const Trainer *t)
 {
     const ModelConfig *c = &t->run.config;
     const Graph *g = t->run.model.graph;
+    const char *storage = storage_phrase(c->storage);
+    const char *math = math_phrase(session_math(t->run.session));
     int64_t frozen = 0;
     char text[48] = ", all trained";
     for (int i = 0; i < g->values_count; i++)
         if (g->values[i]->role == ROLE_PARAM && !g->values[i]->trainable)
             frozen += dims_count(g->values[i]->dims);
     if (frozen)
-        snprintf(text, sizeof text, ", %.2f M of them frozen", 1e-6 * (double)frozen);
+        snprintf(text, sizeof text, ", %.2f M of them frozen, the rest trained",
+                 1e-6 * (double)frozen);
     TELL(t, "network", "%s, %s, %.2f M parameters%s%s%s", c->arch->name, method_name(c->method),
-         1e-6 * (double)t->result->parameters, text, storage_phrase(c->storage),
-         math_phrase(session_math(t->run.session)));
+         1e-6 * (double)t->result->parameters, text,
+         *storage || *math ? storage : " in fp32", math);
 }
 
 static void tell_data(const Trainer *t)
