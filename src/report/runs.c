@@ -87,12 +87,25 @@ const char *runs_group_name(const Runs *r, const RunGroup *group, Arena *arena)
 
 /* ---- the table */
 
-/* Where a run writes, and whether it went on, is not what tells it from others; seeds and what
- * chose the best checkpoint have columns. */
+/* Where, what and how often a run writes, and whether it went on, is not what tells it from others;
+ * seeds and what chose the best checkpoint have columns. */
 static bool tells_apart(int id)
 {
-    return id != OPTION_ID_seed && id != OPTION_ID_out && id != OPTION_ID_resume &&
-           id != OPTION_ID_select;
+    switch (id) {
+    case OPTION_ID_seed:
+    case OPTION_ID_out:
+    case OPTION_ID_resume:
+    case OPTION_ID_select:
+    case OPTION_ID_tensorboard:
+    case OPTION_ID_save_every:
+    case OPTION_ID_save_steps:
+    case OPTION_ID_keep:
+    case OPTION_ID_log_every:
+    case OPTION_ID_stop_after:
+    case OPTION_ID_restarts:
+    case OPTION_ID_peer_timeout: return false;
+    default: return true;
+    }
 }
 
 static const OptionText *texts_of(const Runs *r, int group)
