@@ -42,7 +42,7 @@ printf 'a.jpg 0\nb.jpg 1\n' >"$folder/list.txt"
 printf 'junk' >"$folder/a.jpg"
 expect 0 'usage: paco data check' data --help
 expect_error 2 "unknown action 'chek'" data chek
-expect_error 2 "unknown action ''" data
+expect_error 2 "data: say what: check or prepare" data
 expect_error 2 "Did you mean --train-list?" data check --tran-list x
 expect_error 2 "nothing to check" data check
 expect_error 4 "No such file or directory" data check --train-list "$folder/none.txt"

@@ -278,6 +278,7 @@ says 'data/train/n01/\xfe.JPEG: listed by'
 
 refused 2 "unknown action 'prepair' (expected check or prepare)" data prepair
 refused 2 'data prepare: --lists FOLDER is missing' data prepare imagenet_lt --data data --out out
+refused 2 "'nothing' is no data set that it knows" data prepare nothing
 refused 2 'data prepare: --out FOLDER is missing' data prepare imagenet_lt --data data --lists imagenet
 refused 2 'data prepare: --out: value missing' data prepare imagenet_lt --data data --lists imagenet --out
 refused 2 "'imagenet' is no data set that it knows (imagenet_lt, places_lt or inaturalist)" \

@@ -80,6 +80,8 @@ static Status parse_prepare(int *argc, char **argv, Options *o, PrepareRequest *
 static Status prepare(int argc, char **argv, Options *o)
 {
     PrepareRequest request = {0};
+    if (argc > 1 && argv[1][0] != '-')
+        TRY(published_find(argv[1], &request.set));
     TRY(parse_prepare(&argc, argv, o, &request));
     for (int i = 1; i < argc; i++)
         if (argv[i][0] == '-' || i > 1)
@@ -95,8 +97,10 @@ static Status run(int argc, char **argv, Options *options)
     if (strcmp(action, "prepare") == 0)
         return prepare(argc - 1, argv + 1, options);
     if (strcmp(action, "check") != 0)
-        return status_fail(STATUS_USAGE, "data: unknown action '%s' (expected check or prepare)",
-                           action);
+        return *action && *action != '-'
+                   ? status_fail(STATUS_USAGE,
+                                 "data: unknown action '%s' (expected check or prepare)", action)
+                   : status_fail(STATUS_USAGE, "data: say what: check or prepare");
     TRY(options_parse(options, OPTION_DATA, 0, argc - 2, argv + 2));
     return check(options);
 }
