@@ -77,6 +77,8 @@ expect 0 '' convert whole/last.pth.tar weights.safetensors --bare
 expect 75 '' "${command[@]}" --init-from weights.safetensors --partial --out early --stop-after 1
 "$paco" convert early/last.pth.tar early.safetensors >stdout 2>stderr
 rm early/*.pth.tar early/manifest.json
+expect 2 '--resume auto: nowhere has no options.txt of a run to go on with' train --out nowhere --resume auto
+[ ! -e nowhere ] || fail "a run that is not there leaves a folder"
 expect 75 'no checkpoint in early yet: starting anew' train --out early --resume auto --stop-after 1
 "$paco" convert early/last.pth.tar again.safetensors >stdout 2>stderr
 cmp early.safetensors again.safetensors || fail "a run that saved nothing forgets --init-from"

@@ -295,12 +295,26 @@ static void check_rows_files(const Options *o, Conflicts *c)
         note(c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
 }
 
+/* --resume auto alone, where there is nothing to go on with: that is what is wrong, before what a new
+ * run would need. */
+static Status check_taken(const Options *o)
+{
+    if (!o->resume || strcmp(o->resume, "auto") != 0 || !o->out || o->taken || o->data ||
+        o->train_list || dataset_row((DatasetKind)o->dataset)->source == DATASET_FROM_MEMORY)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--resume auto: %s has no options.txt of a run to go on with. Another "
+                       "--out, or the whole command, which begins one",
+                       o->out);
+}
+
 /* Of a run: its length, where it begins and what is left of it. */
 static void check_run(const Options *o, Conflicts *c)
 {
     note(c, check_length(o));
     note(c, need_out(o, o->resume && strcmp(o->resume, "auto") == 0, "resume auto",
                      "the folder of the run"));
+    note(c, check_taken(o));
     note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
     note(c, check_restarts(o));
     note(c, check_tensorboard(o));
