@@ -84,6 +84,9 @@ expect 75 'no checkpoint in early yet: starting anew' train --out early --resume
 cmp early.safetensors again.safetensors || fail "a run that saved nothing forgets --init-from"
 mv weights.safetensors gone.safetensors
 expect 75 'resumed early/' train --out early --resume auto --stop-after 1
+cp -r early judged
+expect 75 'warning: --val-list: data/test.txt now, (none) when the run was saved' train --out judged --resume auto \
+    --val-list data/test.txt --stop-after 1
 expect 2 '--init-from: contradicts --resume' train --out early --resume auto --init-from gone.safetensors
 
 # ---- what is not there, or damaged

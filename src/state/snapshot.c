@@ -292,8 +292,8 @@ static void warn_of_changes(Snapshot *s, const TrainingState *state)
     const char *then = training_extra_text(state, "options", "");
     int count = options_changes(s->options, then, RESUME_TELL, &arena, changes);
     for (int i = 0; i < count; i++) {
-        log_warn("--%s: %s now, %s when the run was saved", changes[i].name, changes[i].now,
-                 changes[i].then);
+        log_warn("--%s: %s now, %s when the run was saved", changes[i].name,
+                 shown(changes[i].now), shown(changes[i].then));
         s->changes = arena_printf(&s->kept, "%s%s %s -> %s\n", s->changes, changes[i].name,
                                   shown(changes[i].then), shown(changes[i].now));
     }
