@@ -121,7 +121,7 @@ if [ -e "$(dirname "$paco")/sim/libpaco_cuda.so" ]; then
     if ! PACO_BACKENDS=$(dirname "$paco")/sim "$paco" devices 2>&1 | grep -q '^cuda:0'; then
         echo "skipped: the simulated GPU does not load"
     elif ! refusal || ! grep -q '^# memory: .*the plan needs more than the device' out || ! grep -q '^# time: not measured on this device (.*memory' out ||
-        ! grep -qE ', [0-9]+ (days|hours) on one H100 by prediction' out; then
+        ! grep -qE ', at least [0-9]+ (days|hours) on one H100 by prediction' out; then
         fail "a GPU without room:"
         sed -n '/What it/,$p' out errors
     fi

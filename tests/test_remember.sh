@@ -2,6 +2,8 @@
 # Runs remember: `--resume auto` with no other option goes on as the whole command would, to the same bits; who, how and
 # when stands in train.log and report.json; single steps in steps.csv are the same however the run was cut.
 set -u
+# LeakSanitizer knows nothing of what an MPI keeps.
+export LSAN_OPTIONS=${LSAN_OPTIONS:-}:detect_leaks=0 ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
 paco=$(realpath "$1")
 . "$(dirname "$0")/tiny_data.sh"
 folder=$(mktemp -d)

@@ -135,7 +135,7 @@ static void print_time(const Options *o, int64_t steps, FILE *out)
         fprintf(out, "# time: not measured on this device (%s)", status_text());
     double there = predict(o, (DType)o->amp);
     if (there > 0)
-        fprintf(out, ", %s on one H100 by prediction", clock_about(there * (double)steps, text));
+        fprintf(out, ", at least %s on one H100 by prediction", clock_about(there * (double)steps, text));
     else
         fprintf(out, "\n#   not predicted for an H100: %s", status_text());
     double faster = there > 0 && o->amp == DTYPE_F32 ? predict(o, DTYPE_BF16) : 0;
