@@ -31,8 +31,8 @@ static bool is_pass(const Step *step)
     return step->kind == STEP_KERNEL && kernel_joins(step->kernel.id);
 }
 
-/* The last step of QUERY that writes each word of a slab's first buffer; 0: none. */
-static int *writers(const Plan *plan, Slab slab)
+/* The last step of QUERY that writes each word of a slab's first buffer, or with `readers` uses it; 0: none. */
+static int *users(const Plan *plan, Slab slab, bool readers)
 {
     int *last = calloc(plan->slabs[slab].sizes[0] / 4 + 1, sizeof *last);
     assert_int_equal(plan->slabs[slab].count, 1);
@@ -40,7 +40,7 @@ static int *writers(const Plan *plan, Slab slab)
         for (int j = 0; j < plan->steps[i].refs_count; j++) {
             const Step *step = &plan->steps[i];
             int id = plan->plan_steps[i].operands[j].value;
-            if (id < 0 || plan->values[id].slab != slab || !(step->writes >> j & 1))
+            if (id < 0 || plan->values[id].slab != slab || !(readers || step->writes >> j & 1))
                 continue;
             RangeArgs args = {.n = (long)plan->values[id].bytes / 4};
             if (is_pass(step)) {
@@ -53,11 +53,11 @@ static int *writers(const Plan *plan, Slab slab)
     return last;
 }
 
-/* Whether a part is complete where parts_ready says so, and no sooner than it must wait for one that travels before. */
+/* Whether a part is complete, and nobody wants it any more, where parts_ready says so, and no sooner than it must wait for one that travels before. */
 static void check_ready(const Plan *plan, const SumVector *v, const int *ready)
 {
     Slab slab = plan->values[plan->plan_steps[v->first].operands[0].value].slab;
-    int *last = writers(plan, slab), complete = plan->begin[SEGMENT_QUERY], parts = sum_parts(v->begin[v->count]);
+    int *last = users(plan, slab, true), complete = plan->begin[SEGMENT_QUERY], parts = sum_parts(v->begin[v->count]);
     for (int p = 0; p < parts; p++) {
         SumPart part = sum_part(v->begin[v->count], p);
         for (int g = 0; g < v->count; g++) {
@@ -79,7 +79,7 @@ static void check_ready(const Plan *plan, const SumVector *v, const int *ready)
 /* Whether passes read of a slab what no later step writes. */
 static void check_passes(const Plan *plan, Slab slab)
 {
-    int *last = plan->slabs[slab].count ? writers(plan, slab) : NULL;
+    int *last = plan->slabs[slab].count ? users(plan, slab, false) : NULL;
     for (int i = plan->begin[SEGMENT_QUERY]; last && i < plan->begin[SEGMENT_QUERY + 1]; i++)
         for (int j = 0; is_pass(&plan->steps[i]) && j < plan->steps[i].refs_count; j++) {
             int id = plan->plan_steps[i].operands[j].value;

@@ -155,25 +155,26 @@ static uint64_t reach(const Plan *plan, int i, int j)
     return (uint64_t)args.n * (uint64_t)dtype_bytes(v->stored);
 }
 
-static bool writes_to(const Plan *plan, int i, const PlanValue *to)
+static bool touches(const Plan *plan, int i, const PlanValue *to)
 {
     for (int j = 0; j < plan->steps[i].refs_count; j++) {
         int id = plan->plan_steps[i].operands[j].value;
         const PlanValue *v = id >= 0 ? &plan->values[id] : NULL;
-        if (v && plan->steps[i].writes >> j & 1 && v->slab == to->slab && v->buffer == to->buffer &&
-            v->off < to->off + to->bytes && to->off < v->off + reach(plan, i, j))
+        if (v && v->slab == to->slab && v->buffer == to->buffer && v->off < to->off + to->bytes &&
+            to->off < v->off + reach(plan, i, j))
             return true;
     }
     return false;
 }
 
-/* The step of QUERY behind the last one that writes a partial sum of gradient g. */
+/* The step of QUERY behind the last one that writes or reads a partial sum of gradient g: the sum
+ * takes its place, and batch norm reads the gradients of its parameters once more. */
 static int gradient_ready(const Plan *plan, int g)
 {
     int last = plan->begin[SEGMENT_QUERY + 1] - 1, ready = plan->begin[SEGMENT_QUERY];
     for (int j = 0; j < plan->steps[g].refs_count; j++)
         for (int i = last; i >= ready; i--)
-            if (writes_to(plan, i, &plan->values[plan->plan_steps[g].operands[j].value]))
+            if (touches(plan, i, &plan->values[plan->plan_steps[g].operands[j].value]))
                 ready = i + 1;
     return ready;
 }

@@ -21,8 +21,8 @@ int parts_find(const SumVector *vector, int64_t at);
 /* The passes over gradients in QUERY (sums over ranks, casts) go up to where all that a part needs
  * is done, a pass for each part: before liveness, coalescing and places. */
 void parts_advance(Plan *plan);
-/* ready[i]: the part that travels as the i-th is complete before this step of QUERY; on a plan with
- * places. */
+/* ready[i]: the part that travels as the i-th is complete before this step of QUERY, and read by no
+ * step from there on: its sum may take its place. On a plan with places. */
 void parts_ready(const Plan *plan, const SumVector *vector, int *ready);
 
 #endif
