@@ -9,7 +9,7 @@
 enum {
     PLOT_WIDTH = 400,
     PLOT_HEIGHT = 240,
-    PLOT_LEFT = 46,
+    PLOT_LEFT = 54,
     PLOT_RIGHT = 350,
     PLOT_TOP = 10,
     PLOT_BOTTOM = 198
