@@ -23,7 +23,8 @@ grep -q '^network .* parameters.* in fp16$' "$folder/half/train.log" || fail "tr
 [ "$(grep -c '^loss scale [0-9]*; of [0-9]* steps so far [0-9]* skipped' "$folder/half/train.log")" = 2 ] ||
     fail "train.log does not tell the loss scale after each epoch"
 train "$folder/full" || fail "train"
-grep -q 'loss scale\| in fp' "$folder/full/train.log" && fail "a run in float32 speaks of a scale"
+grep -q 'loss scale\| in fp16' "$folder/full/train.log" && fail "a run in float32 speaks of a scale"
+grep -q 'all trained in fp32$' "$folder/full/train.log" || fail "a run in float32 does not say so"
 head -1 "$folder/half/metrics.csv" | cmp - <(head -1 "$folder/full/metrics.csv") || fail "other columns with --amp"
 "$paco" inspect "$folder/half/last.pth.tar" | grep -q '^  scaler: a dict of 5' || fail "no scaler in the checkpoint"
 "$paco" inspect "$folder/full/last.pth.tar" | grep -q scaler && fail "a scaler of a run in float32"
