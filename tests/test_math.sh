@@ -85,7 +85,7 @@ train=("$paco" train "${tiny_options[@]}" "${on[@]}" --size 8 --threads 2)
     { fail "train --math tf32"; cat "$folder/stderr"; }
 grep -q '^network .* parameters.*, products in tf32$' "$folder/gpu/train.log" || fail "train.log does not tell the math"
 grep -q '"math": *"tf32"' "$folder/gpu/report.json" || fail "report.json does not tell the math"
-"${train[@]}" --epochs 2 --resume "$folder/gpu/last.pth.tar" --out "$folder/on" >"$folder/stdout" 2>"$folder/stderr" ||
+"${train[@]}" --epochs 2 --math strict --resume "$folder/gpu/last.pth.tar" --out "$folder/on" >"$folder/stdout" 2>"$folder/stderr" ||
     { fail "resume in strict math"; cat "$folder/stderr"; }
 grep -q 'other arithmetic (.*saved with .*steps [0-9a-f]*, products in tf32)' "$folder/stderr" || { fail "a run goes on in other math without a word"; cat "$folder/stderr"; }
 "$paco" eval --checkpoint "$folder/gpu" "${list[@]}" --size 8 --batch 20 "${on[@]}" --math tf32 >"$folder/stdout" \
