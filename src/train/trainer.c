@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "comm/watch.h"
 #include "state/weights.h"
-#include "train/protocol.h"
 #include "train/replicas.h"
 #include "train/stop.h"
 
@@ -425,43 +424,6 @@ static Status evaluate_again(Trainer *t)
     return save(t, selection_judge(t, &row) ? STORE_BEST_SO_FAR : STORE_PLAIN);
 }
 
-static Protocol describe_protocol(const Trainer *t)
-{
-    const Options *o = t->options;
-    return (Protocol){.select = options_select(o),
-                      .seed = o->seed,
-                      .evaluations = o->eval_every ? (o->epochs - 1) / o->eval_every + 1 : 1,
-                      .train = t->train,
-                      .val = t->val.data,
-                      .test = t->test.data,
-                      .chosen = &t->at.selection,
-                      .judged = t->val.metrics,
-                      .skipped = t->val.result.skipped};
-}
-
-static Status write_reports(Trainer *t)
-{
-    if (!trainer_evaluates(t) || !trainer_speaks(t))
-        return STATUS_OK;
-    if (!t->test.metrics) /* without test images their figures are not known */
-        t->test.metrics = metrics_new(t->train->classes, t->train->counts);
-    char arithmetic[SESSION_ARITHMETIC];
-    Protocol protocol = describe_protocol(t);
-    RunFacts run = trainer_facts(t, arithmetic);
-    ReportFacts facts = {.protocol = &protocol,
-                         .arch = t->run.config.arch->name,
-                         .tta = options_word(t->options, OPTION_ID_tta),
-                         .storage = t->run.config.storage,
-                         .math = session_math(t->run.session),
-                         .data = t->test.data ? t->test.data->source : NULL,
-                         .checksum = t->test.data ? t->test.data->checksum : 0,
-                         .loss = t->test.data ? t->test.result.loss : NAN,
-                         .skipped = t->test.result.skipped,
-                         .train_skipped = t->at.skipped_before + t->at.skipped,
-                         .run = t->program ? &run : NULL};
-    return records_reports(&t->records, t->test.metrics, &facts, t->train->class_names);
-}
-
 /* Process 0 reads what the run goes on from, and opens its folder; all get its state. */
 static Status open_records(Trainer *t)
 {
@@ -504,13 +466,7 @@ static Status run_all(Trainer *t)
         TRY(evaluate_again(t));
     t->result->chosen = t->at.selection;
     t->result->val_top1 = t->val.data ? metrics_summary(t->val.metrics).top1 : NAN;
-    return write_reports(t);
-}
-
-static void judged_close(Judged *judged)
-{
-    metrics_free(judged->metrics);
-    dataset_close(judged->data);
+    return trainer_write_reports(t);
 }
 
 Status train(Options *options, Comm *comm, const TrainProgram *program, TrainResult *result)

@@ -39,6 +39,12 @@ Status trainer_evaluate(Trainer *t)
     return STATUS_OK;
 }
 
+void judged_close(Judged *judged)
+{
+    metrics_free(judged->metrics);
+    dataset_close(judged->data);
+}
+
 EpochRow trainer_row(int epoch)
 {
     EpochRow row = {.epoch = epoch};

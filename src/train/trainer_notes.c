@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "train/protocol.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ void trainer_note_end(const Trainer *t)
                  t->spent.training, t->spent.evaluation);
 }
 
-RunFacts trainer_facts(const Trainer *t, char arithmetic[SESSION_ARITHMETIC])
+/* What report.json says of the run, which keeps `arithmetic`. */
+static RunFacts describe_run(const Trainer *t, char arithmetic[SESSION_ARITHMETIC])
 {
     session_arithmetic(t->run.session, arithmetic);
     return (RunFacts){.program = t->program,
@@ -55,6 +57,43 @@ RunFacts trainer_facts(const Trainer *t, char arithmetic[SESSION_ARITHMETIC])
                       .seconds = clock_seconds() - t->started,
                       .training = t->spent.training,
                       .evaluation = t->spent.evaluation};
+}
+
+static Protocol describe_protocol(const Trainer *t)
+{
+    const Options *o = t->options;
+    return (Protocol){.select = options_select(o),
+                      .seed = o->seed,
+                      .evaluations = o->eval_every ? (o->epochs - 1) / o->eval_every + 1 : 1,
+                      .train = t->train,
+                      .val = t->val.data,
+                      .test = t->test.data,
+                      .chosen = &t->at.selection,
+                      .judged = t->val.metrics,
+                      .skipped = t->val.result.skipped};
+}
+
+Status trainer_write_reports(Trainer *t)
+{
+    if (!trainer_evaluates(t) || !trainer_speaks(t))
+        return STATUS_OK;
+    if (!t->test.metrics) /* without test images their figures are not known */
+        t->test.metrics = metrics_new(t->train->classes, t->train->counts);
+    char arithmetic[SESSION_ARITHMETIC];
+    Protocol protocol = describe_protocol(t);
+    RunFacts run = describe_run(t, arithmetic);
+    ReportFacts facts = {.protocol = &protocol,
+                         .arch = t->run.config.arch->name,
+                         .tta = options_word(t->options, OPTION_ID_tta),
+                         .storage = t->run.config.storage,
+                         .math = session_math(t->run.session),
+                         .data = t->test.data ? t->test.data->source : NULL,
+                         .checksum = t->test.data ? t->test.data->checksum : 0,
+                         .loss = t->test.data ? t->test.result.loss : NAN,
+                         .skipped = t->test.result.skipped,
+                         .train_skipped = t->at.skipped_before + t->at.skipped,
+                         .run = t->program ? &run : NULL};
+    return records_reports(&t->records, t->test.metrics, &facts, t->train->class_names);
 }
 
 /* ------------------------------------------------------------------------------------ steps */

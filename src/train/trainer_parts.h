@@ -32,6 +32,8 @@ typedef struct Judged {
     EvaluationResult result; /* likewise */
 } Judged;
 
+void judged_close(Judged *judged);
+
 typedef struct Trainer {
     Options *options;
     const TrainProgram *program; /* NULL: not said */
@@ -110,8 +112,8 @@ void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated);
 void trainer_note_start(const Trainer *t);
 /* The result, if there is one, and the time. */
 void trainer_note_end(const Trainer *t);
-/* What report.json says of the run, which keeps `arithmetic`. */
-RunFacts trainer_facts(const Trainer *t, char arithmetic[SESSION_ARITHMETIC]);
+/* report.json and the tables of the last evaluation, of process 0. */
+Status trainer_write_reports(Trainer *t);
 /* The step whose results were read, where --log-every asks for it. */
 void trainer_note_step(Trainer *t);
 
