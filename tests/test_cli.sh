@@ -53,6 +53,12 @@ alone 2 "unknown option. --help lists them" "${train[@]}" --quantum-annealing 3
 alone 2 "-x: unknown option" "${train[@]}" -x
 alone 2 "-x5: unknown option" "${train[@]}" -x5
 alone 2 "-b: unknown option" data check -b 5
+# All that is wrong is said at once; what follows an unknown option is its value.
+lines=4 alone 2 "--opt: unknown option. The optimizer is SGD" "${train[@]}" --opt sgd --epohcs=3 --batch x -e
+for said in '--epohcs: unknown option. Did you mean --epochs?' "--batch: not a whole number ('x')" '-e: unknown option. `paco eval'; do
+    grep -qF -- "$said" ../stderr || { echo "FAIL: not said: $said"; failed=1; }
+done
+"$paco" version | head -1 | cmp - <("$paco" --version | head -1) || { echo "FAIL: paco version"; failed=1; }
 alone 2 "--batch: not a whole number ('x')" "${train[@]}" -bx
 alone 2 "--batch: value missing (N)" "${train[@]}" -b
 alone 2 "unknown verb 'trian'. Did you mean train?" help trian
@@ -227,6 +233,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 # One not-a-number in a weight stops training at the first step: nothing on its way to the loss hides it.
 "$paco" convert run/last.pth.tar ../weights.safetensors --bare >../stdout 2>../stderr || failed=1
+grep -qx '../weights.safetensors: safetensors, [0-9.]* MiB, from run/last.pth.tar' ../stdout || { echo "FAIL: convert says:"; cat ../stdout; failed=1; }
+"$paco" convert run ../chosen.safetensors --bare >../stdout 2>../stderr && grep -q 'from run/step-[0-9]*.pth.tar$' ../stdout &&
+    cmp ../weights.safetensors ../chosen.safetensors || { echo "FAIL: convert of a folder"; cat ../stdout ../stderr; failed=1; }
 length=$(od -An -t u8 -N8 ../weights.safetensors | tr -d ' ')
 place=$(tail -c +9 ../weights.safetensors | head -c "$length" | grep -oE '"layer2.0.conv1.weight":[^}]*\[[0-9]+,' |
     grep -oE '[0-9]+,$')
@@ -304,6 +313,7 @@ alone 2 "inspect: no FILE or FOLDER given" inspect
 alone 2 "inspect: unexpected argument '--nothing'" inspect --nothing
 alone 2 "inspect: --arch: unknown 'resnt50'. Did you mean resnet50" inspect run/last.pth.tar --arch resnt50
 alone 4 "absent.pth" inspect absent.pth
+alone 4 "there is no checkpoint in this folder" convert data to.pth
 alone 2 "convert: FROM and TO are needed" convert run/last.pth.tar
 alone 4 "no/such/folder.pth" convert run/last.pth.tar no/such/folder.pth
 mkfifo pipe

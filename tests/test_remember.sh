@@ -57,7 +57,16 @@ for words in "${command[*]} --out run --resume auto" "train --resume auto --conf
     grep -q warning stderr && { fail "$words: warns"; cat stderr; }
 done
 
+# Another run with its options, but not in its folder, from its checkpoint or as long as its start.
+mkdir other
+sed -e 's/^out=.*/out=run/' -e 's/^resume=.*/resume=auto/' -e 's/^stop-after=.*/stop-after=1/' whole/options.txt >other/options.txt
+expect 0 '' train --config other/options.txt --out again
+cmp <(described whole) <(described again) || fail "--config options.txt: another run"
+
 # ---- what differs
+
+expect 2 '--epochs 1: whole/' train --out whole --resume auto --epochs 1
+grep -q 'has trained 2 already. The run goes on with --epochs 2 or more' stderr || { fail "fewer epochs"; cat stderr; }
 
 rm -rf run
 expect 75 '' "${command[@]}" --out run --stop-after 8

@@ -36,6 +36,11 @@ for size in "40 24" "80 24" "200 50"; do
     esac
     [ "$shown" = "$expected" ] || fail "$columns columns show: $shown, not: $expected"
 done
+# Other lines are wrapped between words, under what they go on with; a path is left whole.
+on_terminal 60 24 "${run[@]}" --epochs 1
+awk '/^(paco:|  )/ && length($0) > 60 { print "FAIL: " length($0) " of 60 columns: " $0; bad = 1 } END { exit bad }' "$folder/lines" || fail "lines are too long"
+grep -A1 '^paco: data      48 training images in 5 classes of 2 to 20:$' "$folder/lines" | tail -1 | grep -q '^                0 many, ' ||
+    { fail "the block is not wrapped"; cat "$folder/lines"; }
 # Colours are not used, whatever the environment says.
 NO_COLOR=1 on_terminal 80 24 "${run[@]}" --epochs 1
 grep -q $'\x1b\[[0-9;]*m' "$folder/typescript" && fail "colours"

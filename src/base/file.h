@@ -32,6 +32,7 @@ const char *file_name(const char *path);
 bool file_exists(const char *path);
 /* Whether there certainly is no such file: not one that merely cannot be reached. */
 bool file_missing(const char *path);
+bool file_is_folder(const char *path);
 /* Makes the folder and its parents. */
 Status file_make_folder(const char *path);
 

@@ -71,7 +71,7 @@ static void put_time(void)
     char text[32];
     time_t now = time(NULL);
     struct tm parts;
-    if (!stamped || isatty(STDERR_FILENO))
+    if (!stamped)
         return;
     strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S ", localtime_r(&now, &parts));
     fputs(text, stderr);
@@ -84,6 +84,68 @@ static void clear_progress(void)
     progress_shown = false;
 }
 
+/* Columns of the terminal; a width that is not known is none. */
+static int width_now(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : LINE_ROOM;
+}
+
+/* Columns that UTF-8 text takes, a character one. */
+static int columns(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xC0) != 0x80;
+    return n;
+}
+
+/* Where a line that is wrapped goes on: beneath what follows its first word, where two spaces set
+ * that apart, else beneath its begin. */
+static size_t hanging(const char *text)
+{
+    enum { WIDEST = 12 };
+    size_t gap = strcspn(text, " ");
+    size_t next = gap + strspn(text + gap, " ");
+    return text[next] && next > gap + 1 && next <= WIDEST ? next : 0;
+}
+
+/* The bytes of text that go into a row: up to a space that fits, best where two of them part the
+ * fields of a line; a word wider than the row is left whole, as a path that is copied. */
+static size_t row_end(const char *text, int room)
+{
+    size_t space = 0, gap = 0;
+    int used = 0;
+    for (size_t at = 0;; at++) {
+        bool word_ends = !text[at] || (at > 0 && text[at] == ' ' && text[at - 1] != ' ');
+        if (word_ends && used > room)
+            return gap ? gap : space ? space : at;
+        if (!text[at])
+            return at;
+        if (word_ends)
+            space = at;
+        if (word_ends && text[at + 1] == ' ' && used > room / 3)
+            gap = at;
+        used += ((unsigned char)text[at] & 0xC0) != 0x80;
+    }
+}
+
+/* A message on a terminal of `width` columns, wrapped between words. */
+static void put_wrapped(const char *kind, const char *text, int width)
+{
+    int indent = (int)strlen(kind);
+    int hang = (int)hanging(text);
+    size_t n = row_end(text, width - indent);
+    fprintf(stderr, "%s%.*s\n", kind, (int)n, text);
+    indent += hang;
+    for (text += n; text[strspn(text, " ")]; text += n) {
+        text += strspn(text, " ");
+        n = row_end(text, width - indent);
+        fprintf(stderr, "%*s%.*s\n", indent, "", (int)n, text);
+    }
+}
+
 static void line(const char *kind, bool timed, const char *format, va_list args)
 {
     if (silent)
@@ -91,9 +153,13 @@ static void line(const char *kind, bool timed, const char *format, va_list args)
     char *text = message(format, args);
     pthread_mutex_lock(&lock);
     clear_progress();
-    if (timed)
-        put_time();
-    fprintf(stderr, "%s%s\n", kind, text);
+    if (isatty(STDERR_FILENO)) {
+        put_wrapped(kind, text, width_now());
+    } else {
+        if (timed)
+            put_time();
+        fprintf(stderr, "%s%s\n", kind, text);
+    }
     pthread_mutex_unlock(&lock);
     free(text);
 }
@@ -132,23 +198,6 @@ void log_debug(int level, const char *format, ...)
 }
 
 /* ------------------------------------------------------------------------------------ progress */
-
-/* Columns of the terminal; a width that is not known is none. */
-static int width_now(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-                                                                           : LINE_ROOM;
-}
-
-/* Columns that UTF-8 text takes, a character one. */
-static int columns(const char *text)
-{
-    int n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xC0) != 0x80;
-    return n;
-}
 
 /* The fields up to `drop`, two spaces between them; returns the columns. */
 static int join(const LogField *fields, int count, int drop, char to[LINE_ROOM])

@@ -4,28 +4,12 @@
 #include "base/log.h"
 #include "checkpoint/rows_file.h"
 #include "model/resnet.h"
+#include "options/conflicts.h"
 #include "options/options.h"
 #include "options/suggest.h"
 
 #include <stddef.h>
 #include <string.h>
-
-/* What does not go together on one command line: everything that fails is said, the last of it by
- * whoever gets the status. */
-typedef struct Conflicts {
-    Status status;
-    char text[STATUS_TEXT_MAX];
-} Conflicts;
-
-static void note(Conflicts *c, Status status)
-{
-    if (status == STATUS_OK)
-        return;
-    if (c->status != STATUS_OK)
-        log_error("%s", c->text);
-    c->status = status;
-    snprintf(c->text, sizeof c->text, "%s", status_text());
-}
 
 void options_default_recipe(Options *o)
 {
@@ -147,12 +131,12 @@ static Status check_classes(const Options *o, const DatasetRow *row)
 /* Options that belong to another kind of data set than the chosen one. */
 static void check_kind(const Options *o, const DatasetRow *row, Conflicts *c)
 {
-    note(c, check_lists_belong(o, row));
-    note(c, check_folders_belong(o, row));
-    note(c, check_val_data_belongs(o, row));
+    conflicts_note(c, check_lists_belong(o, row));
+    conflicts_note(c, check_folders_belong(o, row));
+    conflicts_note(c, check_val_data_belongs(o, row));
     if (!row->tail && o->lt_factor < 1)
-        note(c, refuse_tail());
-    note(c, check_classes(o, row));
+        conflicts_note(c, refuse_tail());
+    conflicts_note(c, check_classes(o, row));
 }
 
 /* The halves of the data set that a verb needs; NONE: it has no data set. */
@@ -171,24 +155,24 @@ static Halves halves_of(OptionVerb verb)
 static void need_lists(const Options *o, Halves halves, Conflicts *c)
 {
     if (halves == HALVES_ANY) {
-        note(c, need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
+        conflicts_note(c, need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
                      "nothing to check"));
         return;
     }
     if (halves == HALVES_BOTH)
-        note(c, need(o->train_list, "train-list", "FILE", "the images to train with"));
+        conflicts_note(c, need(o->train_list, "train-list", "FILE", "the images to train with"));
     if (halves == HALVES_BOTH && o->val_list)
         return; /* which may do without test images */
-    note(c, need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
+    conflicts_note(c, need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
                  "the images to evaluate with"));
 }
 
 static void need_folders(const Options *o, Halves halves, Conflicts *c)
 {
     if (halves == HALVES_BOTH || (halves == HALVES_ANY && !o->test_data))
-        note(c, need(o->data, "data", "FOLDER", "the training folders, one per class"));
+        conflicts_note(c, need(o->data, "data", "FOLDER", "the training folders, one per class"));
     if (halves != HALVES_ANY && !(halves == HALVES_BOTH && o->val_data))
-        note(c, need(o->test_data, "test-data", "FOLDER", "the test folders, one per class"));
+        conflicts_note(c, need(o->test_data, "test-data", "FOLDER", "the test folders, one per class"));
 }
 
 static void check_data(const Options *o, Halves halves, Conflicts *c)
@@ -201,7 +185,7 @@ static void check_data(const Options *o, Halves halves, Conflicts *c)
     case DATASET_FROM_LISTS: need_lists(o, halves, c); break;
     case DATASET_FROM_FOLDERS: need_folders(o, halves, c); break;
     case DATASET_FROM_FILES:
-        note(c, need(o->data, "data", "FOLDER", "the folder with the files of the data set"));
+        conflicts_note(c, need(o->data, "data", "FOLDER", "the folder with the files of the data set"));
         break;
     case DATASET_FROM_MEMORY: break;
     }
@@ -288,11 +272,11 @@ static Status check_beginning(const Options *o)
 static void check_rows_files(const Options *o, Conflicts *c)
 {
     if (o->save_logits)
-        note(c, rows_file_check("save-logits", o->save_logits));
+        conflicts_note(c, rows_file_check("save-logits", o->save_logits));
     if (o->save_features)
-        note(c, rows_file_check("save-features", o->save_features));
+        conflicts_note(c, rows_file_check("save-features", o->save_features));
     if (o->save_logits && o->save_features && strcmp(o->save_logits, o->save_features) == 0)
-        note(c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
+        conflicts_note(c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
 }
 
 /* --resume auto alone, where there is nothing to go on with: that is what is wrong, before what a new
@@ -311,15 +295,15 @@ static Status check_taken(const Options *o)
 /* Of a run: its length, where it begins and what is left of it. */
 static void check_run(const Options *o, Conflicts *c)
 {
-    note(c, check_length(o));
-    note(c, need_out(o, o->resume && strcmp(o->resume, "auto") == 0, "resume auto",
+    conflicts_note(c, check_length(o));
+    conflicts_note(c, need_out(o, o->resume && strcmp(o->resume, "auto") == 0, "resume auto",
                      "the folder of the run"));
-    note(c, check_taken(o));
-    note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
-    note(c, check_restarts(o));
-    note(c, check_tensorboard(o));
-    note(c, check_select(o));
-    note(c, check_beginning(o));
+    conflicts_note(c, check_taken(o));
+    conflicts_note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
+    conflicts_note(c, check_restarts(o));
+    conflicts_note(c, check_tensorboard(o));
+    conflicts_note(c, check_select(o));
+    conflicts_note(c, check_beginning(o));
 }
 
 Status options_check(const Options *o, OptionVerb verb)
@@ -327,14 +311,14 @@ Status options_check(const Options *o, OptionVerb verb)
     Conflicts c = {.status = STATUS_OK};
     bool evaluates = o->word_count > 0 && strcmp(o->words[0], "eval") == 0; /* bench, plan, tune */
     if (options_apply(verb, OPTION_ID_ranks) && !evaluates)
-        note(&c, check_ranks(o));
+        conflicts_note(&c, check_ranks(o));
     if (options_apply(verb, OPTION_ID_recipe))
-        note(&c, check_recipe_name(o));
+        conflicts_note(&c, check_recipe_name(o));
     if (options_apply(verb, OPTION_ID_resume))
         check_run(o, &c);
     check_rows_files(o, &c);
     check_data(o, halves_of(verb), &c);
-    return c.status;
+    return conflicts_end(&c);
 }
 
 int options_eval_resize(const Options *o, int size)

@@ -9,12 +9,14 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
+#define RUN_OPTIONS "options.txt" /* what a run calls its own */
+
 /* Whether the line says what the file can say: one file may serve several verbs, and a run does not
- * hand everything on. */
+ * hand everything on, neither when it goes on nor to another one. */
 static bool counts(const OptionConfig *config, OptionVerb verb, int id)
 {
-    return options_apply(verb, (OptionId)id) &&
-           !(config->run && option_rows[id].resume == RESUME_ONCE);
+    bool of_run = strcmp(file_name(config->path), RUN_OPTIONS) == 0;
+    return options_apply(verb, (OptionId)id) && !(of_run && option_rows[id].resume == RESUME_ONCE);
 }
 
 /* A line that says what would be anyway gives nothing: a file of all options is no wish for each
@@ -120,7 +122,7 @@ const char *option_run_path(Options *o)
     }
     if (!folder)
         return NULL;
-    char *path = file_join(folder, "options.txt");
+    char *path = file_join(folder, RUN_OPTIONS);
     const char *found = file_missing(path) ? NULL : arena_printf(&o->arena, "%s", path);
     free(path);
     return found;

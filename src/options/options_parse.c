@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "options/conflicts.h"
 #include "options/presets.h"
 #include "options/suggest.h"
 
@@ -116,7 +117,7 @@ typedef struct Words {
 
 /* One --word: its name and the value that belongs to it. */
 typedef struct Pair {
-    const char *name;  /* after the dashes */
+    const char *name; /* after the dashes */
     size_t length;
     const char *value; /* after =, or NULL */
 } Pair;
@@ -138,14 +139,19 @@ static const char *next_value(Words *words)
     return words->list[words->at++];
 }
 
+/* What may be the value of an option that is not known is no argument. */
+static void pass_value(Words *words)
+{
+    words->at += words->at < words->count && words->list[words->at][0] != '-';
+}
+
 static Status set_flag(Options *o, int id, const Pair *pair, Words *words, bool negated)
 {
     const char *value = pair->value;
     if (negated && value)
         return status_fail(STATUS_USAGE, "--no-%s: takes no value ('%.60s')", option_rows[id].name,
                            value);
-    if (!value && !negated && words->at < words->count &&
-        option_flag(words->list[words->at]) >= 0)
+    if (!value && !negated && words->at < words->count && option_flag(words->list[words->at]) >= 0)
         value = words->list[words->at++];
     return option_set(o, id, value ? value : negated ? "off" : "on");
 }
@@ -162,10 +168,13 @@ static Status refuse_negation(const Pair *pair, int id)
 static Status set_found(Options *o, unsigned verb, int id, const Pair *pair, Words *words,
                         bool negated)
 {
-    if (!(option_rows[id].verbs & verb))
+    if (!(option_rows[id].verbs & verb)) {
+        if (!pair->value && option_rows[id].type != TYPE_FLAG)
+            next_value(words);
         return status_fail(STATUS_USAGE,
                            "--%.*s: means nothing to this command. --help lists what does",
                            (int)pair->length, pair->name);
+    }
     o->given[id] = true;
     if (option_rows[id].type == TYPE_FLAG)
         return set_flag(o, id, pair, words, negated);
@@ -189,8 +198,11 @@ static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *wor
         if (negated && option_rows[id].type != TYPE_FLAG)
             return refuse_negation(pair, id);
     }
-    if (id < 0)
+    if (id < 0) {
+        if (!pair->value)
+            pass_value(words);
         return option_unknown(arena_printf(&o->arena, "%.*s", (int)pair->length, pair->name), verb);
+    }
     return set_found(o, verb, id, pair, words, negated);
 }
 
@@ -198,8 +210,12 @@ static Status set_option(Options *o, unsigned verb, const Pair *pair, Words *wor
 static Status set_letter(Options *o, unsigned verb, const char *word, Words *words)
 {
     int id = option_letter(word[1]);
-    if (id < 0 || !(option_rows[id].verbs & verb))
-        return status_fail(STATUS_USAGE, "%.60s: unknown option. --help lists them", word);
+    if (id < 0 || !(option_rows[id].verbs & verb)) {
+        const char *hint = option_foreign((char[]){word[1], 0}, verb);
+        pass_value(words);
+        return status_fail(STATUS_USAGE, "%.60s: unknown option. %s", word,
+                           hint ? hint : "--help lists them");
+    }
     Pair pair = {.name = option_rows[id].name, .value = word[2] ? word + 2 : NULL};
     pair.length = strlen(pair.name);
     return set_found(o, verb, id, &pair, words, false);
@@ -218,9 +234,8 @@ static Status take_value(unsigned verb, int id, const Pair *pair, Words *words, 
 {
     const FirstRow *row = &first_rows[id];
     if (!(row->verbs & verb))
-        return status_fail(STATUS_USAGE,
-                           "--%s: means nothing to this command. --help lists what does",
-                           row->name);
+        return status_fail(
+            STATUS_USAGE, "--%s: means nothing to this command. --help lists what does", row->name);
     if (*value)
         return status_fail(STATUS_USAGE, "--%s: given twice", row->name);
     *value = pair->value ? pair->value : next_value(words);
@@ -264,26 +279,31 @@ static Status apply_below(Options *o, OptionVerb verb, Below *below)
     return option_config_rest(o, verb, &below->file);
 }
 
+static Status take_word(Options *o, OptionVerb verb, int allowed, const char *word, Words *words)
+{
+    if (strncmp(word, "--", 2) == 0 && word[2]) {
+        Pair pair = split(word);
+        if (first_named(&pair) < 0)
+            return set_option(o, verb, &pair, words);
+        words->at += !pair.value;
+        return STATUS_OK;
+    }
+    if (word[0] == '-' && word[1])
+        return set_letter(o, verb, word, words);
+    if (o->word_count == allowed)
+        return status_fail(STATUS_USAGE, "%.200s: unexpected argument. Options begin with --",
+                           word);
+    o->words[o->word_count++] = arena_printf(&o->arena, "%s", word);
+    return STATUS_OK;
+}
+
+/* All words, whatever is wrong with some. */
 static Status take_words(Options *o, OptionVerb verb, int allowed, Words *words)
 {
-    while (words->at < words->count) {
-        const char *word = words->list[words->at++];
-        if (strncmp(word, "--", 2) == 0 && word[2]) {
-            Pair pair = split(word);
-            if (first_named(&pair) < 0)
-                TRY(set_option(o, verb, &pair, words));
-            else if (!pair.value)
-                words->at++;
-        } else if (word[0] == '-' && word[1]) {
-            TRY(set_letter(o, verb, word, words));
-        } else if (o->word_count == allowed) {
-            return status_fail(STATUS_USAGE, "%.200s: unexpected argument. Options begin with --",
-                               word);
-        } else {
-            o->words[o->word_count++] = arena_printf(&o->arena, "%s", word);
-        }
-    }
-    return STATUS_OK;
+    Conflicts wrong = {.status = STATUS_OK};
+    while (words->at < words->count)
+        conflicts_note(&wrong, take_word(o, verb, allowed, words->list[words->at++], words));
+    return conflicts_end(&wrong);
 }
 
 /* What follows from options together. */

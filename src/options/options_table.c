@@ -41,8 +41,8 @@ enum {
 
 const OptionRow option_rows[OPTION_COUNT] = {
 #define OPTION(type, field, name, standard, low, high, values, verbs, resume, help)                \
-    {TYPE_##type, name, standard, low,  high, values, verbs, RESUME_##resume,                      \
-     help,        offsetof(Options, field)},
+    {TYPE_##type, name,  standard,        low,  high,                                              \
+     values,      verbs, RESUME_##resume, help, offsetof(Options, field)},
 #include "options/options.def"
 };
 
@@ -84,8 +84,27 @@ int option_letter(char letter)
     return -1;
 }
 
+const char *option_foreign(const char *name, unsigned verbs)
+{
+    static const struct {
+        const char *name;
+        unsigned verbs;
+        const char *hint;
+    } rows[] = {
+#define FOREIGN(name, verbs, hint) {name, verbs, hint},
+#include "options/options.def"
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].verbs & verbs && option_same_name(name, rows[i].name, strlen(name)))
+            return rows[i].hint;
+    return NULL;
+}
+
 Status option_unknown(const char *name, unsigned verbs)
 {
+    const char *hint = option_foreign(name, verbs);
+    if (hint)
+        return status_fail(STATUS_USAGE, "--%.60s: unknown option. %s", name, hint);
     Suggest near = suggest_begin(name);
     suggest_try(&near, "help");
     for (int i = 0; i < FIRST_COUNT; i++)

@@ -54,7 +54,10 @@ int option_find(const char *name, size_t length);
 int option_letter(char letter);
 /* Whether the first `length` characters of `name` are `option`, where _ and - are the same. */
 bool option_same_name(const char *name, const char *option, size_t length);
-/* STATUS_USAGE with the nearest name among the options of these verbs. */
+/* What does here what other programs call so (rows of FOREIGN), or NULL. */
+const char *option_foreign(const char *name, unsigned verbs);
+/* STATUS_USAGE with the nearest name among the options of these verbs, or what option_foreign says.
+ */
 Status option_unknown(const char *name, unsigned verbs);
 
 /* ---- options_line.c: lines of options */

@@ -314,17 +314,23 @@ CheckpointFormat convert_format(const char *path)
                                                               : CHECKPOINT_ZIP;
 }
 
+static const char *const format_words[] = {
+#define X(name, word, text) word,
+    CHECKPOINT_FORMATS(X)
+#undef X
+};
+
 bool convert_format_named(const char *word, CheckpointFormat *format)
 {
-    static const char *const words[] = {
-#define X(name, word, text) word,
-        CHECKPOINT_FORMATS(X)
-#undef X
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (*words[i] && strcmp(word, words[i]) == 0) {
+    for (size_t i = 0; i < sizeof format_words / sizeof *format_words; i++)
+        if (*format_words[i] && strcmp(word, format_words[i]) == 0) {
             *format = (CheckpointFormat)i;
             return true;
         }
     return false;
+}
+
+const char *convert_format_word(CheckpointFormat format)
+{
+    return format_words[format];
 }

@@ -31,5 +31,7 @@ Status convert_checkpoint(Checkpoint *checkpoint, const char *to, const ConvertO
 CheckpointFormat convert_format(const char *path);
 /* The format called so ("zip", "legacy", "safetensors"); false when there is none. */
 bool convert_format_named(const char *word, CheckpointFormat *format);
+/* What it is called so. */
+const char *convert_format_word(CheckpointFormat format);
 
 #endif

@@ -325,6 +325,25 @@ static Status take_over(Store *s, Listing *next)
     return status;
 }
 
+Status store_choose(const char *path, char **chosen, bool *folder, bool *best)
+{
+    bool is_folder = file_is_folder(path), is_best = false;
+    Status status = STATUS_OK;
+    *chosen = is_folder ? NULL : mem_string(path);
+    if (is_folder)
+        status = store_best(path, chosen);
+    is_best = is_folder && *chosen;
+    if (status == STATUS_OK && !*chosen)
+        status = store_last(path, chosen);
+    if (status == STATUS_OK && !*chosen)
+        status = status_fail(STATUS_IO, "%s: there is no checkpoint in this folder", path);
+    if (folder)
+        *folder = is_folder;
+    if (best)
+        *best = is_best;
+    return status;
+}
+
 Status store_resume(Store *s, char **path)
 {
     Listing next;
@@ -388,7 +407,9 @@ static Status write_training(Sink *sink, void *context)
 Status store_save_training(Store *s, int64_t step, StoreKind kind, const TrainingState *state)
 {
     const char *run = strchr(STORE_SAYS_RUN, '/') + 1;
-    StoreSave save = {.step = step, .kind = kind, .write = write_training,
+    StoreSave save = {.step = step,
+                      .kind = kind,
+                      .write = write_training,
                       .run = training_extra_text(state, run, NULL),
                       .context = (void *)(uintptr_t)state};
     return store_save(s, &save);

@@ -16,26 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* The checkpoint of a run's folder, malloc'd, and whether it is the best. */
-static Status find_in_folder(const char *folder, char **path, bool *best)
-{
-    *path = NULL;
-    Status status = store_best(folder, path);
-    *best = *path != NULL;
-    if (status == STATUS_OK && !*path)
-        status = store_last(folder, path);
-    if (status == STATUS_OK && !*path)
-        status = status_fail(STATUS_IO, "%s: there is no checkpoint in this folder", folder);
-    return status;
-}
 
 static void describe_choice(Weights *w, bool best)
 {
@@ -50,12 +30,11 @@ Status weights_open(const char *path, const char *key, bool require_crc, Weights
 {
     CheckpointOptions options = {.require_crc = require_crc};
     char *chosen = NULL;
-    bool best = false;
+    bool folder, best;
     *w = (Weights){0};
-    if (is_folder(path))
-        TRY(find_in_folder(path, &chosen, &best));
-    Status status = checkpoint_open(chosen ? chosen : path, &options, &w->checkpoint);
-    if (status == STATUS_OK && chosen)
+    TRY(store_choose(path, &chosen, &folder, &best));
+    Status status = checkpoint_open(chosen, &options, &w->checkpoint);
+    if (status == STATUS_OK && folder)
         describe_choice(w, best);
     free(chosen);
     TRY(status);
@@ -197,8 +176,7 @@ static Status write_all(const Loading *l, Session *session)
         if (!t->data)
             continue;
         TRY(session_write(session, t->value, t->data, DTYPE_F32));
-        const Value *key =
-            t->parameter ? graph_companion_of(l->graph, t->value, ROLE_EMA) : NULL;
+        const Value *key = t->parameter ? graph_companion_of(l->graph, t->value, ROLE_EMA) : NULL;
         if (!t->parameter) {
             char name[256];
             snprintf(name, sizeof name, "encoder_k.%s", t->value->name + strlen("encoder_q."));

@@ -7,9 +7,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Fewer epochs than are trained cannot be meant: nothing would be left of the schedule. */
+static Status check_epochs(const Options *o, const char *path, const Progress *at)
+{
+    int least = at->epoch + (at->step > 0);
+    if (o->epochs >= least)
+        return STATUS_OK;
+    return status_fail(STATUS_USAGE,
+                       "--epochs %d: %s has trained %d%s already. The run goes on with --epochs %d "
+                       "or more; `paco eval` evaluates checkpoints as they are",
+                       o->epochs, path, at->epoch, at->step > 0 ? " and more" : "", least);
+}
+
 static Status restore(Keeper *k, const char *path, int64_t steps, Progress *at)
 {
     TRY(snapshot_restore(k->snapshot, k->run->session, path, steps, at));
+    TRY(check_epochs(k->options, path, at));
     k->resumed = mem_string(path);
     return STATUS_OK;
 }
@@ -44,16 +57,26 @@ static Status check_folder(const Options *o)
     return status;
 }
 
+Status keeper_resumes(const Options *o, bool *resumes)
+{
+    char *newest = NULL;
+    *resumes = o->resume && strcmp(o->resume, "auto") != 0;
+    if (!o->resume || *resumes)
+        return STATUS_OK;
+    TRY(store_last(o->out, &newest));
+    *resumes = newest != NULL;
+    free(newest);
+    return STATUS_OK;
+}
+
 /* With --resume auto frozen parameters come from a checkpoint of the folder, or from nowhere. */
 static Status check_frozen(const Options *o)
 {
-    char *newest = NULL;
+    bool resumes;
     if (o->freeze == FREEZE_NONE)
         return STATUS_OK;
-    TRY(store_last(o->out, &newest));
-    Status status = options_check_frozen(o, newest != NULL);
-    free(newest);
-    return status;
+    TRY(keeper_resumes(o, &resumes));
+    return options_check_frozen(o, resumes);
 }
 
 /* auto: the newest intact checkpoint of --out, if there is one. */
@@ -104,7 +127,6 @@ Status keeper_save(Keeper *k, const Progress *at, StoreKind kind)
     if (!k->store)
         return STATUS_OK;
     double lr = schedule_lr(&k->run->schedule, at->epoch < o->epochs ? at->epoch : o->epochs - 1);
-    TRY(snapshot_take(k->snapshot, k->run->session, at, lr,
-                      kind == STORE_BEST_SO_FAR, &state));
+    TRY(snapshot_take(k->snapshot, k->run->session, at, lr, kind == STORE_BEST_SO_FAR, &state));
     return store_save_training(k->store, at->done, kind, state);
 }

@@ -16,11 +16,14 @@ typedef struct Keeper {
 
 /* Restores what --resume names, of a run with `steps` steps an epoch over `data`: a file, or the
  * newest intact checkpoint of --out; then opens that folder, which is touched only when everything
- * that can be wrong before has been looked at. STATUS_USAGE where the folder holds another run. The
- * arguments outlive the keeper; close it in any case. */
+ * that can be wrong before has been looked at. STATUS_USAGE where the folder holds another run, or
+ * the checkpoint more epochs than --epochs. The arguments outlive the keeper; close it in any case. */
 Status keeper_open(Keeper *keeper, Options *options, Run *run, const Dataset *data, int64_t steps,
                    Progress *at);
 void keeper_close(Keeper *keeper);
+/* Whether a run of these options goes on from a checkpoint, which brings its weights; looks into
+ * --out and changes nothing there. */
+Status keeper_resumes(const Options *options, bool *resumes);
 /* What the best checkpoint is begins anew: none of those in the folder is it, from the next save
  * on. */
 void keeper_forget_best(Keeper *keeper);

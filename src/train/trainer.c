@@ -50,19 +50,6 @@ static Status open_loader(Trainer *t)
     return loader_open(&spec, &t->loader);
 }
 
-/* Whether the run goes on from a checkpoint, which brings its weights. */
-static Status find_resumed(const Options *o, bool *resumed)
-{
-    char *newest = NULL;
-    *resumed = o->resume && strcmp(o->resume, "auto") != 0;
-    if (!o->resume || *resumed)
-        return STATUS_OK;
-    TRY(store_last(o->out, &newest));
-    *resumed = newest != NULL;
-    free(newest);
-    return STATUS_OK;
-}
-
 /* --init-from: weights of a checkpoint under a fresh schedule. The options of a run name them still
  * when it goes on. */
 static Status init_from(Trainer *t)
@@ -70,7 +57,7 @@ static Status init_from(Trainer *t)
     Weights weights;
     bool resumed = false;
     if (t->options->init_from)
-        TRY(find_resumed(t->options, &resumed));
+        TRY(keeper_resumes(t->options, &resumed));
     if (!t->options->init_from || resumed)
         return STATUS_OK;
     TRY(weights_open(t->options->init_from, t->options->key, t->options->require_crc, &weights));

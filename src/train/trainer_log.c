@@ -48,8 +48,8 @@ static void tell_network(const Trainer *t)
         snprintf(text, sizeof text, ", %.2f M of them frozen, the rest trained",
                  1e-6 * (double)frozen);
     TELL(t, "network", "%s, %s, %.2f M parameters%s%s%s", c->arch->name, method_name(c->method),
-         1e-6 * (double)t->result->parameters, text,
-         *storage || *math ? storage : " in fp32", math);
+         1e-6 * (double)t->result->parameters, text, *storage || *math ? storage : " in fp32",
+         math);
 }
 
 static void tell_data(const Trainer *t)
@@ -101,7 +101,7 @@ static void tell_device(const Trainer *t)
     TELL(t, "device", "%s%s", session_device(t->run.session),
          c->ranks.own > 1 ? ", virtual ranks in turn" : "");
     if (t->comm)
-        TELL(t, "processes", "%d processes, %d rank%s each", comm_count(t->comm), c->ranks.own,
+        TELL(t, "", "%d processes, %d rank%s each", comm_count(t->comm), c->ranks.own,
              c->ranks.own > 1 ? "s" : "");
     if (plan)
         TELL(t, "", "device memory: %.0f MiB, of it activations %.0f MiB",
@@ -243,7 +243,8 @@ static void tell_together(const Trainer *t, char *to, size_t room)
     double sums = now.sums - t->together.sums, hidden = now.hidden - t->together.hidden;
     if (t->comm)
         snprintf(to, room,
-                 ", for the others %.1f s; sums of gradients %.2f s, %.0f %% of it while computing",
+                 "  waited for the others %.1f s, sums of gradients %.2f s, %.0f %% of it while "
+                 "computing",
                  now.waited - t->together.waited, sums, sums > 0 ? 100 * hidden / sums : 0);
 }
 
@@ -261,14 +262,15 @@ void trainer_tell_epoch(const Trainer *t, const EpochRow *row, bool evaluated)
         return;
     char others[128] = "";
     tell_together(t, others, sizeof others);
-    char rate[32] = "", prior[48] = "";
+    char rate[32] = "", prior[48] = "", waited[48] = "";
     if (!isnan(row->images_per_second))
         snprintf(rate, sizeof rate, "  %.0f images/s", row->images_per_second);
     if (!isnan(row->train_top1_prior))
         snprintf(prior, sizeof prior, " (%.2f %% with the prior)", 100 * row->train_top1_prior);
-    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%%s%s  waited for data %.1f s%s",
-        t->at.epoch + 1, t->options->epochs, row->lr, row->loss, 100 * row->train_top1, prior, rate,
-        row->data_seconds, others);
+    if (row->data_seconds >= 0.05)
+        snprintf(waited, sizeof waited, "  waited for data %.1f s", row->data_seconds);
+    SAY(t, "epoch %d/%d  lr %.4g  loss %.4f  train top-1 %.2f %%%s%s%s%s", t->at.epoch + 1,
+        t->options->epochs, row->lr, row->loss, 100 * row->train_top1, prior, rate, waited, others);
     if (t->run.model.scaler)
         tell_scale(t);
     if (t->at.skipped)

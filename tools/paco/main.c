@@ -93,7 +93,7 @@ static int run(int argc, char **argv)
         return usage(stderr);
     if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
         return help_on(argv[2]);
-    if (!strcmp(argv[1], "--version"))
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") || !strcmp(argv[1], "version"))
         return print_version();
     const Verb *verb = verb_find(argv[1]);
     if (!verb)

@@ -1,15 +1,34 @@
 /* paco convert: a checkpoint in another format. */
 #include "base/log.h"
 #include "state/convert.h"
+#include "state/store.h"
 #include "verbs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char usage_convert[] =
     "usage: paco convert FROM TO [--format zip|legacy|safetensors] [--bare] [--key NAME]\n"
     "                    [--require-crc]\n\n"
-    "FROM is a PyTorch zip, legacy stream or tar, or safetensors.";
+    "FROM is a PyTorch zip, legacy stream or tar, or safetensors; of a run's folder its best "
+    "checkpoint, else its newest.";
+
+static Status convert(const char *from, const char *to, const ConvertOptions *options)
+{
+    char *chosen;
+    struct stat result;
+    TRY(store_choose(from, &chosen, NULL, NULL));
+    Status status = convert_file(chosen, to, options, &file_ops_system);
+    if (status == STATUS_OK && stat(to, &result) == 0)
+        log_text(stdout, "%s: %s, %.1f MiB, from %s", to, convert_format_word(options->format),
+                 (double)result.st_size / (1 << 20), chosen);
+    if (status == STATUS_OK)
+        putchar('\n');
+    free(chosen);
+    return status;
+}
 
 int verb_convert(int argc, char **argv)
 {
@@ -44,7 +63,7 @@ int verb_convert(int argc, char **argv)
     }
     if (!named)
         options.format = convert_format(path[1]);
-    Status status = convert_file(path[0], path[1], &options, &file_ops_system);
+    Status status = convert(path[0], path[1], &options);
     if (status != STATUS_OK)
         log_error("%s", status_text());
     return (int)status;

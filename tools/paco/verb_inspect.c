@@ -1,4 +1,5 @@
 /* paco inspect: what a checkpoint is. */
+#include "base/file.h"
 #include "base/log.h"
 #include "model/resnet.h"
 #include "state/inspect.h"
@@ -7,7 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 const char usage_inspect[] =
     "usage: paco inspect FILE [--key NAME] [--arch NAME] [--quiet] [--require-crc] "
@@ -33,8 +33,7 @@ static Status find_arch(const char *name, const Arch **arch)
 
 static Status inspect(const char *path, const InspectOptions *options)
 {
-    struct stat s;
-    if (stat(path, &s) != 0 || !S_ISDIR(s.st_mode))
+    if (!file_is_folder(path))
         return inspect_file(path, options, stdout);
     if (options->key || options->arch || options->strict_finite)
         return status_fail(STATUS_IO,
