@@ -4,6 +4,7 @@
 #     tools/bench_checkpoint.sh [--rounds N] [--out FILE] [ARCH]
 # ARCH: resnet50 unless named, about 280 MiB. The file lies in TMPDIR (or /tmp) and is in the page cache before the
 # first round. Wanted: a ratio of at most 1.2, memory below that of the tensors + 64 MiB.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

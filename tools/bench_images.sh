@@ -4,6 +4,7 @@
 #     tools/bench_images.sh [--rounds N] [--out FILE] [FOLDER]
 # FOLDER holds JPEG and PNG files; the repository's few photographs unless named, of which most are smaller than ImageNet's.
 # Needs a python3 with torch, torchvision and PIL (PYTHON).
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -4,6 +4,7 @@
 #     tools/bench_loss.sh [--rounds N] [--repeats N] [--out FILE] [QUEUE...]
 # Batch 32, 1000 classes, 128 dimensions; queues of 8192 and 65536 unless others are named. PyTorch runs the loss in
 # three forms (tools/oracle/pytorch_loss.py); the ratio is to the quickest. Needs a python3 with torch and numpy (PYTHON).
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -5,6 +5,7 @@
 # one: a process under an MPI beside one without. two: two processes, a core each, beside one with two virtual ranks on
 # both. exchange: the exact sum beside the MPI's own, and what waiting costs. prediction: two and four processes on two
 # hosts at 100, 200 and 1000 Mbit/s.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

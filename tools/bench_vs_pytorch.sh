@@ -13,6 +13,7 @@
 # in that round alone (`once`).
 # GFLOP/s and the share of the measured peak count the multiplications of direct convolution, of which Winograd's form does
 # fewer. Memory: beyond what the idle program takes.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

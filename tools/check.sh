@@ -6,6 +6,7 @@
 #     tools/check.sh --full    every golden file and the long forms of the tests; both commands on Debian 13, where
 #                              this machine can make a root of it (tools/debian13_check.sh)
 # Before ctest's closing lines it says how many tests, or parts of them, were skipped, and a line for each reason.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -3,6 +3,7 @@
 # clang. Needs root, debootstrap and a mirror of Debian's packages (MIRROR, else the one that apt uses here); says so
 # with `skipped: REASON` and exit code 77 where one is missing.
 #     tools/debian13_check.sh [FOLDER]     FOLDER: where the root goes and stays (by default a temporary one)
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

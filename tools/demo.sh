@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The first command of the README: installs what is missing, builds, and trains PaCo and a cross-entropy baseline on
 # procedural long-tailed images, the same way, on whatever device there is. About three minutes on two cores.
+#     tools/demo.sh [--device NAME] [--epochs N]
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -10,6 +10,7 @@
 # Takes the build in build/, after adding what is missing there (all of it in a fresh clone, the tests after tools/demo.sh),
 # or the one of PACO_BUILD as it is; the golden files are those of tests/golden. The report begins with a summary.
 # Exit code 0: nothing failed, and operator tests ran; a test that skips a listed device has failed.
+. "$(dirname "$0")/help.sh"
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzzers one after another: tools/fuzz.sh BUILD SECONDS [NAME...]. Findings end in BUILD/findings; exit code 1
 # where there are any, or where a fuzzer did not run. How to build them: tests/fuzz/CMakeLists.txt.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 build=$1 seconds=$2
 shift 2

@@ -17,6 +17,7 @@
 # gpu_check.json, gpu_check.log, device.json, the GPU as cuDNN describes it, and run_metrics.csv and run_report.json of the
 # real run; what was found so far lies in state/ beside this (--state FOLDER). Changes nothing else on the machine.
 # Exit codes: 0 a stage on the GPU ran and nothing failed, 1 something failed, 2 usage, 77 no stage on a GPU.
+. "$(dirname "$0")/help.sh"
 set -uo pipefail
 
 kit=$(cd "$(dirname "$0")" && pwd)

@@ -9,6 +9,7 @@
 # Drivers, cuDNN and cuBLAS are the other machine's. What is there of an earlier kit is replaced, other folders are not.
 # Needs a build for any processor of this kind, without sanitizers, in build/ or PACO_BUILD. Exit codes: 2 usage or
 # something missing, 5 larger than the limit, with what is largest.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -106,7 +107,7 @@ fi
 
 # ---- the rest
 cp -r tests/golden/loss tests/golden/step "$kit/golden"
-cp tools/gpu_check.sh tools/gpu_check_reports.sh tools/gpu_yardstick.py "$kit"
+cp tools/gpu_check.sh tools/help.sh tools/gpu_check_reports.sh tools/gpu_yardstick.py "$kit"
 cp tools/oracle/*.py "$kit/oracle"
 [ -z "$data" ] || { mkdir "$kit/data" && cp -r "${images[@]}" "$kit/data"; }
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)

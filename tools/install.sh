@@ -2,6 +2,7 @@
 # Installs what building, running and testing need on Debian or Ubuntu; elsewhere says what to install.
 # Does nothing where all is there. `install.sh tests` adds what only the tests need, `install.sh full` what their long
 # forms need.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 
 packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev

@@ -4,6 +4,7 @@
 #   tools/oclgrind_check.sh [BUILD FOLDER] [FAMILY...]
 # Families: gemm conv bn pool rows loss elementwise shortcut images; all of them where none is named. A family of fewer
 # than 20 cases, or a pattern of names that no test has, is a failure: nothing was checked.
+. "$(dirname "$0")/help.sh"
 build=$(cd "${1:-build}" && pwd) || exit 2
 families=("${@:2}")
 [ ${#families[@]} -gt 0 ] || families=(gemm conv bn pool rows loss elementwise shortcut images)

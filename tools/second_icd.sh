@@ -4,6 +4,7 @@
 #     tools/second_icd.sh build/paco devices
 #     tools/second_icd.sh ctest --test-dir build -R 'ops|gemm|conv|parity'
 # The runtime (some 400 MB, Intel's licence) is fetched once from PyPI, into SECOND_ICD or the user's cache folder.
+. "$(dirname "$0")/help.sh"
 set -euo pipefail
 folder="${SECOND_ICD:-${XDG_CACHE_HOME:-$HOME/.cache}/openpaco/second_icd}"
 

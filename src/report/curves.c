@@ -35,7 +35,7 @@ static const CurveFigure figures[] = {
      {{"training, without the prior", FIELD(train_top1), "k0", false},
       {"training, with the prior", FIELD(train_top1_prior), "k1", false},
       {"test", FIELD(top1), "k2", false},
-      {"test, mean of classes", FIELD(class_mean), "k3 d1", false}, /* often the same */
+      {"test, balanced accuracy", FIELD(class_mean), "k3 d1", false}, /* often the same */
       {"validation", FIELD(val_top1), "k4", true}}},
     {"Test accuracy by class size", "top-1 %", 100, true, 3,
      {{"many (> 100 images)", FIELD(many), "k0", false},

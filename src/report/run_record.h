@@ -69,7 +69,7 @@ const char *run_class_name(const RunRecord *run, int number, Arena *arena);
     X(top1, "top-1 %", 100, 2)                                                              \
     X(best, "selected top-1 %", 100, 2)                                                         \
     X(top5, "top-5 %", 100, 2)                                                              \
-    X(class_mean, "class mean %", 100, 2)                                                   \
+    X(class_mean, "balanced %", 100, 2)                                                     \
     X(many, "many %", 100, 2)                                                               \
     X(medium, "medium %", 100, 2)                                                           \
     X(few, "few %", 100, 2)                                                                 \

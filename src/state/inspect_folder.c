@@ -155,7 +155,7 @@ static void print_header(Folder *f, FILE *out)
     if (f->rows++)
         return;
     log_text(out, "%s: %s", f->path, f->listing.count ? "a run's folder" : "a folder");
-    fprintf(out, "\n%-28s %-21s %6s %9s %8s %9s  %s\n", "file", "format", "epoch", "step", "best",
+    fprintf(out, "\n%-28s %-21s %6s %9s %8s %9s  %s\n", "file", "format", "epochs", "step", "best",
             "MiB", "network");
 }
 

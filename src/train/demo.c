@@ -51,9 +51,5 @@ Status demo_run(int argc, char **argv, FILE *out)
             "method", "top-1", "many", "medium", "few", "time");
     print_row("cross-entropy", &results[0], out);
     print_row("PaCo", &results[1], out);
-    fprintf(out,
-            "\nNext: `paco presets` lists the published recipes, `paco train --help` what can be "
-            "changed, `paco devices` what "
-            "this ran on.\n");
     return STATUS_OK;
 }

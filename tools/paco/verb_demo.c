@@ -4,7 +4,7 @@
 #include "train/demo.h"
 #include "verbs.h"
 
-#include <string.h>
+#include <stdio.h>
 
 const char usage_demo[] =
     "usage: paco demo [--device D] [--epochs N]\n\n"
@@ -17,7 +17,12 @@ const char usage_demo[] =
 int verb_demo(int argc, char **argv)
 {
     Status status = demo_run(argc - 1, argv + 1, stdout);
+    const char *program = argv[-1]; /* as the user calls it: it may not be installed yet */
     if (status != STATUS_OK)
         log_error("%s", status_text());
+    else
+        printf("\nNext: `%s presets` lists the published recipes, `%s help train` what can be "
+               "changed, `%s devices`\nwhat this ran on.\n",
+               program, program, program);
     return status;
 }
