@@ -439,9 +439,9 @@ static void presets_have_their_data(void **state)
         Options o;
         options_init(&o);
         assert_int_equal(options_preset(&o, preset->name), STATUS_OK);
-        assert_int_equal(source->classes, known[i].classes);
-        assert_true(source_images(source, &o) == known[i].train && source->test == known[i].test);
-        assert_true(!o.classes || o.classes == source->classes);
+        assert_int_equal(source->size->classes, known[i].classes);
+        assert_true(source_images(source, &o) == known[i].train && source->size->images[source->judged] == known[i].test);
+        assert_true(!o.classes || o.classes == source->size->classes);
         for (const SourceFile *f = source->files; f->name; f++)
             assert_sum(f);
         options_free(&o);

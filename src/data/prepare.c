@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const role_words[ROLE_COUNT] = {
+const char *const split_words[SPLIT_COUNT] = {
 #define X(name, word) word,
-    ROLE_LIST(X)
+    SPLIT_LIST(X)
 #undef X
 };
 
@@ -40,15 +40,17 @@ static Status find_lists(Prepare *p)
 {
     const PrepareRequest *q = p->request;
     const char *missing = "";
-    for (int r = 0; r < ROLE_COUNT; r++) {
-        const char *names = q->set->lists[r].files;
+    for (int r = 0; r < SPLIT_COUNT; r++) {
+        const char *names = q->set->files[r];
         p->lists[r].file = find_list(q->lists, names);
         if (*names && !p->lists[r].file)
             missing = arena_printf(&p->arena, "%s%s%s", missing, *missing ? ", " : "", names);
     }
     return !*missing ? STATUS_OK
-                     : status_fail(STATUS_IO, "%s: lists of %s are missing: %s. They are published "
-                                   "at %s", q->lists, q->set->title, missing, q->set->source);
+                     : status_fail(STATUS_IO,
+                                   "%s: lists of %s are missing: %s. They are published "
+                                   "at %s",
+                                   q->lists, q->set->size->title, missing, q->set->source);
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -58,18 +60,21 @@ static bool ends_in(const char *text, const char *end)
 }
 
 /* Labels of all lists mean the classes of the training list. */
-static Status open_list(Prepare *p, Role role)
+static Status open_list(Prepare *p, Split split)
 {
-    PreparedList *list = &p->lists[role];
-    DatasetSpec spec = {.kind = DATASET_LIST, .train = role == ROLE_TRAIN, .list = list->file,
-                        .classes = p->classes, .published = true};
+    PreparedList *list = &p->lists[split];
+    DatasetSpec spec = {.kind = DATASET_LIST,
+                        .train = split == SPLIT_TRAIN,
+                        .list = list->file,
+                        .classes = p->classes,
+                        .published = true};
     if (ends_in(list->file, ".json"))
         TRY(dataset_coco(list->file, p->classes, &list->data));
     else
         TRY(dataset_open(&spec, &list->data));
     if (list->data->named)
         return status_fail(STATUS_INPUT, "%s: labels are names, those of %s are numbers",
-                           list->file, p->request->set->title);
+                           list->file, p->request->set->size->title);
     list->kept = list->data->count;
     p->classes = list->data->classes;
     return prepare_check_paths(list);
@@ -86,10 +91,10 @@ static void compare(Prepare *p, const char *file, const char *what, int64_t seen
 }
 
 /* Of the classes that occur in any published list none is missing in another. */
-static void compare_list(Prepare *p, Role role)
+static void compare_list(Prepare *p, Split split)
 {
-    const PreparedList *list = &p->lists[role];
-    compare(p, list->file, "images", list->data->count, p->request->set->lists[role].images);
+    const PreparedList *list = &p->lists[split];
+    compare(p, list->file, "images", list->data->count, p->request->set->size->images[split]);
     for (int c = 0; c < list->data->classes; c++)
         p->unlike |= list->data->counts[c] == 0; /* of which whoever opened it warned */
 }
@@ -98,10 +103,10 @@ static void compare_list(Prepare *p, Role role)
 static void compare_counts(Prepare *p)
 {
     const Published *set = p->request->set;
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         if (p->lists[r].data)
-            compare_list(p, (Role)r);
-    compare(p, p->lists[ROLE_TRAIN].file, "classes", p->classes, set->classes);
+            compare_list(p, (Split)r);
+    compare(p, p->lists[SPLIT_TRAIN].file, "classes", p->classes, set->size->classes);
 }
 
 /* ------------------------------------------------------------------------------------ images */
@@ -113,9 +118,9 @@ static void look_at(int64_t i, void *context)
 }
 
 /* Leaves out what is not there. A class that loses all its training images is none any more. */
-static Status leave_out(Prepare *p, Role role)
+static Status leave_out(Prepare *p, Split split)
 {
-    PreparedList *list = &p->lists[role];
+    PreparedList *list = &p->lists[split];
     const Dataset *d = list->data;
     list->absent = mem_zero((size_t)d->count, sizeof *list->absent);
     threads_for(d->count, look_at, list);
@@ -128,7 +133,7 @@ static Status leave_out(Prepare *p, Role role)
     while (c < d->classes && left[c] > 0)
         c++;
     free(left);
-    if (list->kept == 0 || (role == ROLE_TRAIN && c < d->classes))
+    if (list->kept == 0 || (split == SPLIT_TRAIN && c < d->classes))
         return status_fail(STATUS_IO, "%s: --on-missing skip: no image of class %d is there",
                            list->file, c);
     log_warn("%s: %lld images left out", list->file, (long long)(d->count - list->kept));
@@ -151,30 +156,31 @@ static void print_layout(const Prepare *p, const PreparedList *list)
     fputc('\n', p->report);
 }
 
-static void check_images(Prepare *p, Role role)
+static void check_images(Prepare *p, Split split)
 {
-    PreparedList *list = &p->lists[role];
+    PreparedList *list = &p->lists[split];
     const Dataset *d = list->data;
     datacheck_run(d, false, p->request->lines, p->report, &list->check);
     log_text(p->report, "%s list %s: %lld images (published: %lld), %d classes (published: %d)",
-             role_words[role], list->file, (long long)d->count,
-             (long long)p->request->set->lists[role].images, d->classes, p->request->set->classes);
+             split_words[split], list->file, (long long)d->count,
+             (long long)p->request->set->size->images[split], d->classes,
+             p->request->set->size->classes);
     fputc('\n', p->report);
     print_layout(p, list);
     datacheck_print_files(&list->check, p->report);
     fputc('\n', p->report);
     datacheck_print_classes(&list->check, p->report);
-    if (role == ROLE_TRAIN)
+    if (split == SPLIT_TRAIN)
         datacheck_print_groups(d, p->report);
 }
 
-static void check_overlap(Prepare *p, Role a, Role b)
+static void check_overlap(Prepare *p, Split a, Split b)
 {
     int64_t names, contents;
     if (!p->lists[a].data || !p->lists[b].data)
         return;
     datacheck_overlap(&p->lists[a].check, &p->lists[b].check, &names, &contents);
-    fprintf(p->report, "images of %s that %s has too: %lld\n", role_words[b], role_words[a],
+    fprintf(p->report, "images of %s that %s has too: %lld\n", split_words[b], split_words[a],
             (long long)names);
     if (names)
         log_warn("%lld images of %s are in %s, too", (long long)names, p->lists[b].file,
@@ -187,7 +193,7 @@ static Status judge_missing(Prepare *p)
 {
     int64_t missing = 0, unreadable = 0;
     Status first = STATUS_OK;
-    for (int r = 0; r < ROLE_COUNT; r++) {
+    for (int r = 0; r < SPLIT_COUNT; r++) {
         const DataCheck *check = &p->lists[r].check;
         missing += check->missing;
         unreadable += check->unreadable;
@@ -197,25 +203,29 @@ static Status judge_missing(Prepare *p)
     if (first == STATUS_OK)
         return STATUS_OK;
     if (p->request->on_missing == MISSING_FAIL)
-        return status_fail(first, "data prepare: %lld images missing, %lld unreadable: no list "
-                           "written. --on-missing skip leaves them out", (long long)missing,
-                           (long long)unreadable);
-    for (int r = 0; r < ROLE_COUNT; r++)
+        return status_fail(first,
+                           "data prepare: %lld images missing, %lld unreadable: no list "
+                           "written. --on-missing skip leaves them out",
+                           (long long)missing, (long long)unreadable);
+    for (int r = 0; r < SPLIT_COUNT; r++)
         if (p->lists[r].check.missing + p->lists[r].check.unreadable)
-            TRY(leave_out(p, (Role)r));
+            TRY(leave_out(p, (Split)r));
     return STATUS_OK;
 }
 
 static Status judge_lists(const Prepare *p)
 {
     int64_t conflicts = 0;
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         conflicts += p->lists[r].check.conflicts;
     if (conflicts)
-        return status_fail(STATUS_INPUT, "data prepare: %lld images with conflicting labels: no "
-                           "list written", (long long)conflicts);
+        return status_fail(STATUS_INPUT,
+                           "data prepare: %lld images with conflicting labels: no "
+                           "list written",
+                           (long long)conflicts);
     if (p->unlike && p->request->counts)
-        return status_fail(STATUS_INPUT, "data prepare: the lists are not those published (cut off "
+        return status_fail(STATUS_INPUT,
+                           "data prepare: the lists are not those published (cut off "
                            "when they were loaded?): no list written. --counts off takes them all "
                            "the same");
     return STATUS_OK;
@@ -224,18 +234,18 @@ static Status judge_lists(const Prepare *p)
 static Status prepare(Prepare *p)
 {
     TRY(find_lists(p));
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         if (p->lists[r].file)
-            TRY(open_list(p, (Role)r));
+            TRY(open_list(p, (Split)r));
     compare_counts(p);
     TRY(prepare_learn_folders(p));
     prepare_find(p);
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         if (p->lists[r].data)
-            check_images(p, (Role)r);
-    check_overlap(p, ROLE_TRAIN, ROLE_VAL);
-    check_overlap(p, ROLE_TRAIN, ROLE_TEST);
-    check_overlap(p, ROLE_VAL, ROLE_TEST);
+            check_images(p, (Split)r);
+    check_overlap(p, SPLIT_TRAIN, SPLIT_VAL);
+    check_overlap(p, SPLIT_TRAIN, SPLIT_TEST);
+    check_overlap(p, SPLIT_VAL, SPLIT_TEST);
     TRY(judge_missing(p));
     TRY(judge_lists(p));
     return prepare_write(p);
@@ -245,7 +255,7 @@ Status prepare_lists(const PrepareRequest *request, FILE *report)
 {
     Prepare p = {.request = request, .report = report};
     Status status = prepare(&p);
-    for (int r = 0; r < ROLE_COUNT; r++) {
+    for (int r = 0; r < SPLIT_COUNT; r++) {
         free(p.lists[r].file);
         free(p.lists[r].absent);
         datacheck_free(&p.lists[r].check);

@@ -6,7 +6,7 @@
 #include "data/datacheck.h"
 #include "data/prepare.h"
 
-/* One published list; data NULL: there is none in this role. */
+/* One published list; data NULL: there is none in this split. */
 typedef struct PreparedList {
     char *file;
     Dataset *data; /* its names are paths below `root` of the request, once found */
@@ -20,13 +20,13 @@ typedef struct Prepare {
     const PrepareRequest *request;
     FILE *report;
     Arena arena;
-    PreparedList lists[ROLE_COUNT];
+    PreparedList lists[SPLIT_COUNT];
     int classes;
     const char **folders; /* [classes] the class as its paths have it; NULL: none says */
     bool unlike;          /* something is not as published */
 } Prepare;
 
-extern const char *const role_words[ROLE_COUNT];
+extern const char *const split_words[SPLIT_COUNT];
 
 /* Whether the paths of a list can be below a folder, and stand in a line; STATUS_INPUT. */
 Status prepare_check_paths(const PreparedList *list);

@@ -12,7 +12,10 @@ enum { SAMPLE = 1024 };
 
 /* ------------------------------------------------------------------------------------ paths */
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
 
 /* What is wrong with a path from the outside, or NULL. A control character could end its line. */
 static const char *wrong_path(const char *path)
@@ -89,9 +92,10 @@ static Status learn_of_list(Prepare *p, const Dataset *d)
         if (!*known)
             *known = arena_printf(&p->arena, "%s", parts.class_name);
         else if (strcmp(*known, parts.class_name) != 0)
-            return status_fail(STATUS_INPUT, "%s: image %lld: class %d is folder '%.60s', and "
-                               "'%.60s' before", d->source, (long long)i, d->labels[i],
-                               parts.class_name, *known);
+            return status_fail(STATUS_INPUT,
+                               "%s: image %lld: class %d is folder '%.60s', and "
+                               "'%.60s' before",
+                               d->source, (long long)i, d->labels[i], parts.class_name, *known);
     }
     return STATUS_OK;
 }
@@ -99,7 +103,7 @@ static Status learn_of_list(Prepare *p, const Dataset *d)
 Status prepare_learn_folders(Prepare *p)
 {
     p->folders = arena_alloc(&p->arena, (size_t)p->classes * sizeof *p->folders);
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         if (p->lists[r].data)
             TRY(learn_of_list(p, p->lists[r].data));
     return check_folders(p);
@@ -159,7 +163,7 @@ static void find_layout(const Prepare *p, PreparedList *list)
 void prepare_find(Prepare *p)
 {
     char name[PATH_LAYOUT_MAX];
-    for (int r = 0; r < ROLE_COUNT; r++) {
+    for (int r = 0; r < SPLIT_COUNT; r++) {
         PreparedList *list = &p->lists[r];
         Dataset *d = list->data;
         if (!d)

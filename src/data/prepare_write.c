@@ -37,7 +37,7 @@ static Status write_names(const ClassNames *names, const char *path)
  * else those in the file of annotations, which are numbers or the like. */
 static Status names_of_categories(Prepare *p, ClassNames *names)
 {
-    const Dataset *train = p->lists[ROLE_TRAIN].data;
+    const Dataset *train = p->lists[SPLIT_TRAIN].data;
     char *file = file_join(p->request->lists, "categories.json");
     bool there = !file_missing(file);
     const char *path = arena_printf(&p->arena, "%s", file);
@@ -104,13 +104,13 @@ static void put_option(const char *name, const char *value, FILE *out)
     put_word(value, out);
 }
 
-static void put_command(const Prepare *p, char *const paths[ROLE_COUNT], const char *names)
+static void put_command(const Prepare *p, char *const paths[SPLIT_COUNT], const char *names)
 {
     const PrepareRequest *q = p->request;
     char option[16];
     fprintf(p->report, "\nTrain with:\n  paco train %s", q->set->options);
-    for (int r = 0; r < ROLE_COUNT; r++) {
-        snprintf(option, sizeof option, "%s-list", role_words[r]);
+    for (int r = 0; r < SPLIT_COUNT; r++) {
+        snprintf(option, sizeof option, "%s-list", split_words[r]);
         if (paths[r])
             put_option(option, paths[r], p->report);
     }
@@ -122,11 +122,11 @@ static void put_command(const Prepare *p, char *const paths[ROLE_COUNT], const c
 
 /* ------------------------------------------------------------------------------------ all */
 
-static Status write_all(Prepare *p, char *const paths[ROLE_COUNT], const ClassNames *names,
+static Status write_all(Prepare *p, char *const paths[SPLIT_COUNT], const ClassNames *names,
                         const char *classes)
 {
     TRY(file_make_folder(p->request->out));
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         if (paths[r]) {
             TRY(write_list(&p->lists[r], paths[r]));
             log_info("%s: %lld images", paths[r], (long long)p->lists[r].kept);
@@ -141,10 +141,10 @@ static Status write_all(Prepare *p, char *const paths[ROLE_COUNT], const ClassNa
 Status prepare_write(Prepare *p)
 {
     ClassNames names;
-    char *paths[ROLE_COUNT] = {NULL}, name[16];
+    char *paths[SPLIT_COUNT] = {NULL}, name[16];
     TRY(find_names(p, &names));
-    for (int r = 0; r < ROLE_COUNT; r++) {
-        snprintf(name, sizeof name, "%s.txt", role_words[r]);
+    for (int r = 0; r < SPLIT_COUNT; r++) {
+        snprintf(name, sizeof name, "%s.txt", split_words[r]);
         if (p->lists[r].data)
             paths[r] = file_join(p->request->out, name);
     }
@@ -152,7 +152,7 @@ Status prepare_write(Prepare *p)
     Status status = write_all(p, paths, &names, classes);
     if (status == STATUS_OK)
         put_command(p, paths, names.list ? classes : NULL);
-    for (int r = 0; r < ROLE_COUNT; r++)
+    for (int r = 0; r < SPLIT_COUNT; r++)
         free(paths[r]);
     free(classes);
     return status;

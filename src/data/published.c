@@ -5,16 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+const SetSize set_sizes[SET_COUNT] = {
+#define SET(name, title, classes, train, val, test) {title, classes, {train, val, test}},
+#include "data/sets.def"
+};
+
 static const Published published[] = {
-#define PUBLISHED(name, title, classes, train, train_images, val, val_images, test, test_images,   \
-                  names, options, source)                                                          \
-    {#name,                                                                                        \
-     title,                                                                                        \
-     classes,                                                                                      \
-     {{train, train_images}, {val, val_images}, {test, test_images}},                              \
-     NAMES_##names,                                                                                \
-     options,                                                                                      \
-     source},
+#define PUBLISHED(name, train, val, test, names, options, source)                                  \
+    {#name, &set_sizes[SET_##name], {train, val, test}, NAMES_##names, options, source},
 #include "data/published.def"
 };
 
@@ -36,7 +34,10 @@ Status published_find(const char *name, const Published **out)
             return STATUS_OK;
         }
         snprintf(names + n, sizeof names - n, "%s%s",
-                 i == 0 ? "" : i + 1 < PUBLISHED_COUNT ? ", " : " or ", published[i].name);
+                 i == 0                    ? ""
+                 : i + 1 < PUBLISHED_COUNT ? ", "
+                                           : " or ",
+                 published[i].name);
     }
     return status_fail(STATUS_USAGE, "data prepare: '%.60s' is no data set that it knows (%s)",
                        name, names);

@@ -3,32 +3,19 @@
 #define PACO_DATA_PUBLISHED_H
 
 #include "base/status.h"
+#include "data/sets.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* ROLE(name, word): what a list is for; WORD.txt is what is made of it, --WORD-list what takes it.
- */
-#define ROLE_LIST(X) X(TRAIN, "train") X(VAL, "val") X(TEST, "test")
-
-typedef enum Role {
-#define X(name, word) ROLE_##name,
-    ROLE_LIST(X)
-#undef X
-    ROLE_COUNT
-} Role;
-
 typedef enum PublishedNames { NAMES_FOLDERS, NAMES_CATEGORIES } PublishedNames;
 
 /* A row of PUBLISHED. */
 typedef struct Published {
-    const char *name, *title;
-    int classes;
-    struct {
-        const char *files; /* names separated by |; "": no such list */
-        int64_t images;
-    } lists[ROLE_COUNT];
+    const char *name;
+    const SetSize *size;
+    const char *files[SPLIT_COUNT]; /* names of the list, separated by |; "": no such list */
     PublishedNames names;
     const char *options, *source;
 } Published;

@@ -17,7 +17,7 @@ void presets_print(FILE *out)
         snprintf(script, sizeof script, "%s%s", p->script,
                  !strcmp(p->precision, "fp16") ? "; in fp16" : "");
         fprintf(out, "%-17s %6s  %-13s %-30s %s\n", p->name, accuracy, *p->source ? p->source : "-",
-               script, p->about);
+                script, p->about);
     }
     fprintf(out,
             "\n`paco presets NAME` says how to follow one; `paco train --preset NAME` uses it.\n");
@@ -54,8 +54,9 @@ static void print_lines(const char *text, FILE *out)
 static void print_data(const Preset *p, const Options *options, FILE *out)
 {
     const Source *s = source_at(p->data);
-    fprintf(out, "# The data: %s, %d classes, %lld training and %lld test images\n", s->title,
-            s->classes, (long long)source_images(s, options), (long long)s->test);
+    fprintf(out, "# The data: %s, %d classes, %lld training and %lld test images\n", s->size->title,
+            s->size->classes, (long long)source_images(s, options),
+            (long long)s->size->images[s->judged]);
     for (const SourceFile *f = s->files; f->name; f++) {
         fprintf(out, "#   %s, %s\n", f->name, f->sum);
         if (!f[1].name || strcmp(f->where, f[1].where) != 0)

@@ -2,10 +2,11 @@
 #ifndef PACO_OPTIONS_SOURCES_H
 #define PACO_OPTIONS_SOURCES_H
 
+#include "data/sets.h"
 #include "options/options.h"
 
 typedef enum SourceId {
-#define SOURCE(name, title, classes, train, test, files, layout) SOURCE_##name,
+#define SOURCE(name, judged, files, layout) SOURCE_##name,
 #include "options/sources.def"
 } SourceId;
 
@@ -16,9 +17,8 @@ typedef struct SourceFile {
 } SourceFile;
 
 typedef struct Source {
-    const char *title;
-    int classes;
-    int64_t train, test;     /* images; of train before --lt-factor */
+    const SetSize *size;
+    Split judged;             /* of the published result */
     const SourceFile *files; /* name NULL behind the last */
     const char *layout;      /* lines */
 } Source;

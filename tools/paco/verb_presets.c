@@ -48,7 +48,7 @@ static Status read_words(int argc, char **argv, Request *r)
 static void print_estimate(const Source *data, const Request *r, Options *o, FILE *out)
 {
     fprintf(out, "#\n# What it takes\n");
-    o->classes = data->classes;
+    o->classes = data->size->classes;
     o->device = r->device ? r->device : o->device;
     estimate_print(o, source_images(data, o), out);
 }
