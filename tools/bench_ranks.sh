@@ -110,8 +110,9 @@ rank_ms() { # EACH BATCH
         --batch "$2" --repeats 5 2>/dev/null | field ms_median | median
 }
 
+# The exchange of a step is measured alone: while steps compute, processes of both hosts share the cores of this machine.
 prediction() {
-    local mbit each processes images=64 steps=16 ms seconds
+    local mbit each processes images=64 steps=16 ms seconds alone i
     list $((4 * images * steps))
     hosts_up || { echo "two hosts: not allowed here"; return; }
     for each in 1 2; do
@@ -122,14 +123,17 @@ prediction() {
             seconds=$(epochs mpirun_on_hosts "$each" -x PACO_BACKENDS "$paco" train \
                 $(words resnet32 32 $((images * processes)) $processes 3))
             sums=$(sed -n 's/.*sums of gradients \([0-9.]*\) s, \([0-9]*\) %.*/\1 \2/p' "$work/stderr" | tail -1)
+            alone=$(for ((i = 0; i < rounds; i++)); do
+                mpirun_on_hosts "$each" -x PACO_BACKENDS "$paco" bench exchange 1.783 2>/dev/null | field exact_ms
+            done | median)
             "$paco" plan step --arch resnet32 --size 32 --classes 5 --queue 1024 --dim 32 --batch $((images * processes)) \
                 --ranks $processes --processes $processes --nodes 2 --rank-ms "$ms" --latency 100 \
                 --bandwidth "$(awk "BEGIN { print $mbit / 1000 }")" 2>/dev/null | awk -v mbit=$mbit -v seconds="$seconds" \
-                -v sums="$sums" -v steps=$((4 * steps / processes)) 'NR == 3 {
+                -v sums="$sums" -v alone="$alone" -v steps=$((4 * steps / processes)) 'NR == 3 {
                 split(sums, measured, " ")
                 step = 1000 * seconds / steps; sum = 1000 * measured[1] / steps
-                printf "%4d Mbit/s, %d processes: exchange %7.1f ms predicted %7.1f (ratio %.2f), step %7.1f ms predicted %7.1f (ratio %.2f), hidden %d %%\n",
-                    mbit, $2, sum, $5, sum / $5, step, $4, step / $4, measured[2]
+                printf "%4d Mbit/s, %d processes: exchange %7.1f ms predicted %7.1f (ratio %.2f; %.1f ms while computing, hidden %d %%), step %7.1f ms predicted %7.1f (ratio %.2f)\n",
+                    mbit, $2, alone, $5, alone / $5, sum, measured[2], step, $4, step / $4
             }'
         done
     done
