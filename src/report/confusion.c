@@ -171,31 +171,35 @@ static ConfusionRecord *confused_pairs(const RunRecord *run, int *count)
     return pairs;
 }
 
-static void put_size(Table *t, int row, int column, const RunRecord *run, int number)
+/* The class, and how many images of it were trained on where that is known. */
+static void put_class(Table *t, int row, int column, const RunRecord *run, int number)
 {
+    Arena arena = {0};
+    const char *name = run_class_name(run, number, &arena);
     if (number < run->class_count && run->classes[number].train >= 0)
-        table_set(t, row, column, "%lld", (long long)run->classes[number].train);
+        table_set(t, row, column, "%s (%lld)", name, (long long)run->classes[number].train);
+    else
+        table_set(t, row, column, "%s", name);
+    arena_free(&arena);
 }
 
 static void put_pairs(FILE *out, const RunRecord *run)
 {
-    static const char *const head[] = {"is",         "trained on", "taken for",
-                                       "trained on", "images",     "% of the class"};
+    static const char *const head[] = {"is", "taken for", "images", "%"};
+    enum { COLUMNS = sizeof head / sizeof *head };
     int count;
     Arena arena = {0};
     ConfusionRecord *pairs = confused_pairs(run, &count);
-    Table t = table_new(&arena, count, 6);
-    for (int i = 0; i < 6; i++)
-        table_head(&t, i, i != 0 && i != 2, head[i]);
+    Table t = table_new(&arena, count, COLUMNS);
+    for (int i = 0; i < COLUMNS; i++)
+        table_head(&t, i, i > 1, head[i]);
     for (int i = 0; i < count; i++) {
         const ConfusionRecord *p = &pairs[i];
-        table_set(&t, i, 0, "%s", run_class_name(run, p->label, &arena));
-        put_size(&t, i, 1, run, p->label);
-        table_set(&t, i, 2, "%s", run_class_name(run, p->predicted, &arena));
-        put_size(&t, i, 3, run, p->predicted);
-        table_set(&t, i, 4, "%lld", (long long)p->images);
+        put_class(&t, i, 0, run, p->label);
+        put_class(&t, i, 1, run, p->predicted);
+        table_set(&t, i, 2, "%lld", (long long)p->images);
         if (p->label < run->class_count && run->classes[p->label].test)
-            table_set(&t, i, 5, "%.1f",
+            table_set(&t, i, 3, "%.1f",
                       100 * (double)p->images / (double)run->classes[p->label].test);
     }
     fputs("<figure><h3>Most confused</h3>\n", out);
@@ -203,7 +207,11 @@ static void put_pairs(FILE *out, const RunRecord *run)
         table_html(&t, out);
     else
         html_missing(out, "No image was taken for another class.");
-    fputs("</figure>\n", out);
+    fputs(count && classes_have_sizes(run)
+              ? "<figcaption>Behind a class: its training images; %: of the class's test "
+                "images.</figcaption></figure>\n"
+              : "</figure>\n",
+          out);
     free(pairs);
     arena_free(&arena);
 }
