@@ -192,6 +192,13 @@ if [ -n "${PACO_FULL:-}" ] && [ -e "$other" ]; then
     grep -q 'is lost' "$folder/stderr" && { fail "a process that builds for long is called lost"; cat "$folder/stderr"; }
 fi
 
+# Nor is an evaluation whose batches take longer than the timeout.
+for ((i = 0; i < 200; i++)); do
+    echo "$((i % 3)).png $((i % 5))"
+done >"$folder/data/long.txt"
+"$paco" train "${tiny_options[@]}" --arch resnet32 --size 32 --epochs 1 --warmup 0 --test-list "$folder/data/long.txt" --ranks 2 --nproc 2 \
+    --peer-timeout 1 --device ref >"$folder/stdout" 2>"$folder/stderr" || { fail "a long evaluation: exit $?"; cat "$folder/stderr"; }
+
 # What fails in one process alone ends all, and the reason is told.
 begin --device opencl
 touch "$folder/fail.$(process 1)"
@@ -284,7 +291,7 @@ ended "--restarts with --resume" 75 10
 "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --restarts 1 >/dev/null 2>"$folder/stderr"
 [ $? = 2 ] && grep -q -- '--restarts: needs --nproc.* and --out' "$folder/stderr" || { fail "--restarts without --out"; cat "$folder/stderr"; }
 
-# Strangers: who does not know the secret is not heard.
+# Strangers do not end a job; that who does not know the secret is not heard, tests/test_hub.c says.
 begin
 port=$(tr '\0' '\n' <"/proc/$(process 1)/environ" | sed -n 's/^PACO_WATCH=\([0-9]*\):.*/\1/p')
 for ((i = 0; i < 20; i++)); do

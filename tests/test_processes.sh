@@ -69,7 +69,7 @@ same_bits() {
     shift 2
     rm -rf "$folder/one"
     trained "$folder/one" 1 --ranks "$ranks" --batch "$batch" "$@"
-    for processes in 2 3 4 6; do
+    for processes in 2 3 4 6 12; do
         [ $((ranks % processes)) = 0 ] || continue
         [ -n "${PACO_FULL:-}" ] || [ "$processes" -lt 6 ] || continue
         rm -rf "$folder/many"
@@ -142,6 +142,21 @@ refusals() {
         >"$folder/stdout" 2>"$folder/stderr"
     status=$?
     refused 2 'than process 0'
+    # Test images, too, under the same name.
+    mkdir -p "$folder/here" "$folder/there"
+    cp "$folder/data/test.txt" "$folder/here/own.txt"
+    awk '{ print $1, ($2 + 1) % 5 }' "$folder/data/test.txt" >"$folder/there/own.txt"
+    timeout 100 "mpirun.$engine" -n 1 -wdir "$folder/here" "$paco" train "${tiny_options[@]}" --ranks 2 --test-list own.txt : \
+        -n 1 -wdir "$folder/there" "$paco" train "${tiny_options[@]}" --ranks 2 --test-list own.txt >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'process 1: other test data than process 0'
+    WORLD_SIZE=2 RANK=0 "$paco" train "${tiny_options[@]}" --ranks 2 >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'a launcher such as torchrun started 2 processes (WORLD_SIZE) without an MPI to meet by'
+    # One that has lost its MPI's variables does not start others.
+    PACO_WATCH=1:0 "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'was started by it already'
 }
 
 # MPI's own sum: not the same bits, but the same run within what rounding does.
@@ -171,8 +186,8 @@ evaluates() {
     done
     "$paco" "${words[@]}" --nproc 2 >"$folder/stdout" 2>"$folder/stderr" || { fail "eval --nproc 2"; cat "$folder/stderr"; }
     grep -v images/s "$folder/stdout" | cmp - "$folder/said" || fail "eval --nproc 2 says other things"
-    on 2 eval --checkpoint "$folder/none" --list "$folder/data/test.txt" --data "$folder/data"
-    refused 4 'none: file@0: cannot open'
+    on 2 eval --checkpoint "$folder/nowhere" --list "$folder/data/test.txt" --data "$folder/data"
+    refused 4 'nowhere: file@0: cannot open'
 }
 
 # `--nproc 2 --ranks 4`, each process bound to its share of the cores, on images of FOLDER (with a list for training and one
@@ -332,6 +347,19 @@ too_many_unreadable() {
     train "$folder/none" 2 --ranks 4 --data "$folder/damaged" --on-corrupt skip
     refused "$one" 'paco: error: '
     grep error "$folder/stderr" | cmp - "$folder/said" || fail "$engine: 2 processes say other things than one"
+    # Where each process finds more in a step than it can tell, all still decide at the same image.
+    local length
+    for length in 3200 3600 4000; do
+        awk -v n=$length 'BEGIN { for (i = 0; i < n; i++) print (i % 2 ? 3 : i % 3) ".png " i % 5 }' >"$folder/data/half.txt"
+        train "$folder/none" 2 --ranks 2 --batch 128 --data "$folder/damaged" --on-corrupt skip --train-list "$folder/data/half.txt"
+        refused 3 'too many unreadable images'
+    done
+    # So does an evaluation: three of 200 images in batches of several processes.
+    awk 'BEGIN { for (i = 0; i < 200; i++) print (i % 80 == 20 ? 3 : i % 3) ".png " i % 5 }' >"$folder/data/three.txt"
+    for processes in 1 2 4; do
+        on $processes eval --checkpoint "$folder/one" --list "$folder/data/three.txt" --data "$folder/damaged" --on-corrupt skip --batch 25
+        refused 3 'too many unreadable images (3 of 200'
+    done
 }
 
 # The first engine is looked at closely, the others shortly; all closely with PACO_FULL=1. PACO_SHORT=1 (under

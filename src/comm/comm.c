@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "comm/cores.h"
+#include "comm/deadline.h"
 #include "comm/engines.h"
 #include "comm/launch.h"
 #include "comm/watch.h"
@@ -117,7 +118,36 @@ static Status cannot_meet(const Started *s)
 bool comm_started(void)
 {
     Started s;
-    return engine_started(&s) && s.row;
+    return engine_started(&s);
+}
+
+/* Until all have met, whoever is waited for can only be guessed. */
+static Deadline *bound_meeting(const Started *s, double timeout)
+{
+    char text[160];
+    double seconds = watch_limit(WATCH_START) * timeout;
+    snprintf(text, sizeof text,
+             "process %d of %d: the others did not all come within %g s (--peer-timeout)", s->index,
+             s->count, seconds);
+    return deadline_begin(seconds, STATUS_PEER, text);
+}
+
+static Status meet(const Started *s, double timeout, const char *program, Comm **comm)
+{
+    Comm c = {.engine = s->engine, .timeout = timeout};
+    TRY(c.engine->start(&c.count, &c.index));
+    if (c.count != s->count) {
+        c.engine->finish();
+        return status_fail(STATUS_USAGE,
+                           "processes: %s %s says %d, the launcher %d (%s). Was this built with "
+                           "another MPI than that launcher's?",
+                           s->row->title, s->engine->version, c.count, s->count, s->counts);
+    }
+    *comm = mem_zero(1, sizeof **comm);
+    **comm = c;
+    TRY(comm_agree(*comm, "program", program));
+    find_hosts(*comm);
+    return open_watch(*comm, timeout);
 }
 
 Status comm_open(double timeout, const char *program, Comm **comm)
@@ -128,20 +158,19 @@ Status comm_open(double timeout, const char *program, Comm **comm)
         return STATUS_OK;
     if (!s.engine)
         return cannot_meet(&s);
-    Comm c = {.engine = s.engine, .timeout = timeout};
-    TRY(c.engine->start(&c.count, &c.index));
-    if (c.count != s.count) {
-        c.engine->finish();
-        return status_fail(STATUS_USAGE,
-                           "processes: %s %s says %d, the launcher %d (%s). Was this built with "
-                           "another MPI than that launcher's?",
-                           s.row->title, s.engine->version, c.count, s.count, s.counts);
-    }
-    *comm = mem_zero(1, sizeof **comm);
-    **comm = c;
-    TRY(comm_agree(*comm, "program", program));
-    find_hosts(*comm);
-    return open_watch(*comm, timeout);
+    Deadline *deadline = bound_meeting(&s, timeout);
+    Status status = meet(&s, timeout, program, comm);
+    deadline_call_off(deadline);
+    return status;
+}
+
+/* All are there and have left: the engine's end is a matter of moments. */
+static void finish(Comm *c, Status status)
+{
+    Deadline *deadline =
+        deadline_begin(c->timeout, status, "the MPI does not end; all was done before");
+    c->engine->finish();
+    deadline_call_off(deadline);
 }
 
 void comm_close(Comm *c, Status status)
@@ -152,7 +181,7 @@ void comm_close(Comm *c, Status status)
         hub_end(c->hub);
     watch_leave(c->watch, status);
     hub_close(c->hub);
-    c->engine->finish();
+    finish(c, status);
     free(c);
 }
 

@@ -1,5 +1,6 @@
 /* mpirun runs in a session of its own: what a terminal sends to this one's goes to the launcher
  * alone, which asks the processes over the hub. */
+#define _XOPEN_SOURCE 700 /* nftw */
 #include "comm/launch.h"
 
 #include "base/arena.h"
@@ -9,15 +10,17 @@
 #include "comm/watch.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WORDS_MAX = 4096 };
+enum { WORDS_MAX = 4096, SCRATCH_MAX = 80 /* sockets lie there, whose paths are short */ };
 
 /* What starts the processes. */
 typedef struct Job {
@@ -166,7 +169,7 @@ static void pause_for(double seconds)
 }
 
 /* Waits for the job. Once a process is lost and the others are gone, too, it does not wait for a
- * launcher that takes seconds to notice. */
+ * launcher that has not noticed. */
 static Status wait_for_job(const Job *by, const Launch *l, Hub *hub, pid_t job)
 {
     int wait_status;
@@ -192,12 +195,38 @@ static Status wait_for_job(const Job *by, const Launch *l, Hub *hub, pid_t job)
     }
 }
 
+static int remove_one(const char *path, const struct stat *unused, int what, struct FTW *where)
+{
+    (void)unused, (void)what, (void)where;
+    return remove(path) == 0 ? 0 : -1;
+}
+
+/* Where the job keeps what is temporary, megabytes with Open MPI: an mpirun that is killed leaves
+ * it. "": there is no such place, and it takes any other. */
+static void make_scratch(char path[SCRATCH_MAX])
+{
+    const char *base = getenv("TMPDIR");
+    int n = snprintf(path, SCRATCH_MAX, "%s/paco.XXXXXX", base && *base ? base : "/tmp");
+    if (n >= SCRATCH_MAX || !mkdtemp(path))
+        path[0] = '\0';
+}
+
+static void remove_scratch(const char *path)
+{
+    if (*path)
+        nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static Status run_job(const Launch *l, const Job *by, char **words)
 {
     Hub *hub;
     WatchPlace place;
+    char scratch[SCRATCH_MAX];
     TRY(hub_open(l->processes, l->timeout, true, &hub, &place));
+    make_scratch(scratch);
     pid_t job = fork();
+    if (job == 0 && *scratch)
+        setenv("TMPDIR", scratch, 1);
     if (job == 0)
         become_launcher(by, l, words, &place);
     Status status =
@@ -207,6 +236,7 @@ static Status run_job(const Launch *l, const Job *by, char **words)
         log_error("%s. Checkpoints are whole: --resume auto goes on", hub_lost(hub));
     hub_end(hub);
     hub_close(hub);
+    remove_scratch(scratch);
     return status;
 }
 
@@ -214,6 +244,11 @@ Status launch_run(const Launch *l, bool *started)
 {
     char why[1024];
     Job by;
+    *started = false;
+    if (getenv(LAUNCH_WATCH)) /* or it would start itself without end */
+        return status_fail(STATUS_USAGE,
+                           "--nproc: this process was started by it already, but no MPI says so. Is "
+                           "the mpirun in PATH one that hides its environment?");
     *started = find_engine(&by, why);
     if (!*started)
         return status_fail(STATUS_PEER, "--nproc: no MPI here: %s", why);

@@ -119,6 +119,7 @@ _Noreturn void watch_die(Watch *w, const char *who)
 {
     pthread_t thread;
     const char *now = atomic_load(&what);
+    log_silence(false); /* whoever spoke for this process may be who is lost */
     log_error(
         "process %d of %d on %s: %s. Here: %s%s%s, at step %lld. Checkpoints are whole: --resume "
         "auto goes on",

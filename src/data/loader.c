@@ -325,8 +325,7 @@ void loader_close(Loader *l)
     pthread_mutex_destroy(&l->lock);
     sampler_close(l->sampler);
     free(l->drawn);
-    free(l->fresh);
-    free(l->bad);
+    loader_free_bad(l);
     free(l->threads);
     free(l->slots);
     free(l);

@@ -46,6 +46,8 @@ typedef struct LoaderSpec {
     int batch;                /* B, images per rank and step */
     bool balanced;            /* class-balanced sampling */
     OnCorrupt on_corrupt;
+    bool shared;              /* other processes load of this list, too: unreadable images count
+                                 towards the limit when all know of them (loader_count_bad) */
     int threads;              /* 0: one per core */
     int depth;                /* slots of the ring, at least 2; 0: 3 */
     uint32_t epoch;           /* where to start */
@@ -71,7 +73,7 @@ typedef struct Batch {
 typedef struct LoaderStats {
     double wait_seconds;   /* time the consumer spent waiting in loader_next: the data time */
     int64_t batches;       /* delivered */
-    int64_t corrupt;       /* different images found unreadable so far */
+    int64_t corrupt;       /* different images found unreadable so far; of a shared list: counted */
     int64_t skipped;       /* samples replaced (LOADER_EVAL: left out) so far */
 } LoaderStats;
 
@@ -83,11 +85,11 @@ Status loader_open(const LoaderSpec *spec, Loader **out);
  * end. After a failure every further call fails the same way. Call from one thread. */
 Status loader_next(Loader *loader, const Batch **batch);
 LoaderStats loader_stats(const Loader *loader);
-/* The images that this loader found unreadable since the last call, up to `room` of them; returns
- * how many. */
+/* Of a shared list: up to `room` images that this loader found unreadable and did not tell yet;
+ * returns how many. */
 int loader_bad(Loader *loader, uint32_t *images, int room);
-/* Counts an image that another process's loader found unreadable. STATUS_INPUT where it is one too
- * many. */
+/* Counts an image of a shared list that a loader, this one or another process's, has told. Where
+ * all processes do that in the same order, all find one too many at the same image: STATUS_INPUT. */
 Status loader_count_bad(Loader *loader, uint32_t image);
 /* Stops the threads at any moment and frees everything. NULL is allowed. */
 void loader_close(Loader *loader);

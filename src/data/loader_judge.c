@@ -16,14 +16,13 @@ static int by_position(const void *a, const void *b)
     return order ? order : (p->order > q->order) - (p->order < q->order);
 }
 
-/* Counts an image, once; whether it is new. */
-static bool count_once(Loader *l, uint32_t image)
+/* Sets a mark of BAD_SEEN and BAD_COUNTED; whether it is new. */
+static bool mark(Loader *l, uint32_t image, uint8_t how)
 {
     if (!l->bad)
         l->bad = mem_zero((size_t)l->spec.data->count, 1);
-    bool new = !l->bad[image];
-    l->bad[image] = 1;
-    l->stats.corrupt += new;
+    bool new = !(l->bad[image] & how);
+    l->bad[image] |= how;
     return new;
 }
 
@@ -39,31 +38,69 @@ static Status check_limit(const Loader *l, const char *latest)
                        d->source, (long long)l->stats.corrupt, (long long)d->count, latest);
 }
 
-/* Counts an unreadable image and tells the user, once per image. */
-static Status count_bad(Loader *l, const Trouble *t)
+static Status count(Loader *l, uint32_t image, const char *text)
 {
-    if (!count_once(l, t->image))
+    if (!mark(l, image, BAD_COUNTED))
         return STATUS_OK;
-    l->fresh = mem_grow(l->fresh, (size_t)(l->fresh_count + 1) * sizeof *l->fresh);
-    l->fresh[l->fresh_count++] = t->image;
+    l->stats.corrupt++;
+    return check_limit(l, text);
+}
+
+/* Tells the user of an unreadable image, once, and counts it, where the list is shared later. */
+static Status note_bad(Loader *l, const Trouble *t)
+{
+    if (!mark(l, t->image, BAD_SEEN))
+        return STATUS_OK;
     log_warn("skipped: %s", t->text);
-    return check_limit(l, t->text);
+    if (!l->spec.shared)
+        return count(l, t->image, t->text);
+    l->found = mem_grow(l->found, (size_t)(l->found_count + 1) * sizeof *l->found);
+    l->found[l->found_count++] = (Found){t->image, mem_string(t->text)};
+    return STATUS_OK;
+}
+
+int loader_bad(Loader *l, uint32_t *images, int room)
+{
+    int left = l->found_count - l->told, n = left < room ? left : room;
+    for (int i = 0; i < n; i++)
+        images[i] = l->found[l->told++].image;
+    return n;
+}
+
+/* Takes out what this loader knows of an image that was told; NULL: nothing. Owned by the caller.
+ */
+static char *take_found(Loader *l, uint32_t image)
+{
+    for (int i = 0; i < l->told; i++)
+        if (l->found[i].image == image) {
+            char *text = l->found[i].text;
+            memmove(&l->found[i], &l->found[i + 1],
+                    (size_t)(l->found_count - i - 1) * sizeof *l->found);
+            l->found_count--;
+            l->told--;
+            return text;
+        }
+    return NULL;
 }
 
 Status loader_count_bad(Loader *l, uint32_t image)
 {
     char name[64];
+    if (image >= l->spec.data->count)
+        return STATUS_OK;
     snprintf(name, sizeof name, "image %u, in another process", image);
-    return image < l->spec.data->count && count_once(l, image) ? check_limit(l, name) : STATUS_OK;
+    char *own = take_found(l, image);
+    Status status = count(l, image, own ? own : name);
+    free(own);
+    return status;
 }
 
-int loader_bad(Loader *l, uint32_t *images, int room)
+void loader_free_bad(Loader *l)
 {
-    int count = l->fresh_count < room ? l->fresh_count : room;
-    l->fresh_count -= count;
-    for (int i = 0; i < count; i++)
-        images[i] = l->fresh[l->fresh_count + i];
-    return count;
+    for (int i = 0; i < l->found_count; i++)
+        free(l->found[i].text);
+    free(l->found);
+    free(l->bad);
 }
 
 Status loader_judge(Loader *l, Slot *slot)
@@ -72,7 +109,7 @@ Status loader_judge(Loader *l, Slot *slot)
     for (int i = 0; i < slot->trouble_count; i++) {
         const Trouble *t = &slot->troubles[i];
         if (l->spec.on_corrupt == CORRUPT_SKIP)
-            TRY(count_bad(l, t));
+            TRY(note_bad(l, t));
         if (t->fatal)
             return status_fail(t->status, "%s", t->text);
         l->stats.skipped += t->order == 0 && slot->jobs[t->position].query >= 0;

@@ -24,6 +24,12 @@ typedef struct Trouble {
     char text[STATUS_TEXT_MAX];
 } Trouble;
 
+/* An unreadable image of a shared list that is not counted yet. */
+typedef struct Found {
+    uint32_t image;
+    char *text; /* as the user was told */
+} Found;
+
 typedef struct Slot {
     Batch batch; /* what the consumer sees; its arrays are the ones below */
     Job *jobs;   /* [2 n] at most: those with a query first, in order */
@@ -35,6 +41,8 @@ typedef struct Slot {
     Trouble *troubles;
     int trouble_count, trouble_room;
 } Slot;
+
+enum { BAD_SEEN = 1, BAD_COUNTED = 2 };
 
 struct Loader {
     LoaderSpec spec;
@@ -59,9 +67,9 @@ struct Loader {
     /* Of the consumer alone. */
     bool holding; /* a batch is out */
     LoaderStats stats;
-    uint8_t *bad;    /* [count] images found unreadable; NULL while there are none */
-    uint32_t *fresh; /* of them those that loader_bad has not told */
-    int fresh_count;
+    uint8_t *bad; /* [count] of each image: BAD_SEEN here, BAD_COUNTED; NULL: there are none */
+    Found *found; /* of a shared list; the first `told` of them loader_bad has told */
+    int found_count, told;
     Status failed;
     char failed_text[STATUS_TEXT_MAX];
 };
@@ -73,5 +81,7 @@ Status loader_judge(Loader *loader, Slot *slot);
 /* Closes the gaps of unreadable images of LOADER_EVAL: a substitute would be counted as if it were
  * tested. After loader_judge. */
 void loader_leave_out(const Loader *loader, Slot *slot);
+/* Frees what it keeps of unreadable images. */
+void loader_free_bad(Loader *loader);
 
 #endif

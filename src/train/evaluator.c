@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "comm/watch.h"
 #include "image/image_ops.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ typedef struct Evaluator {
     Rows rows[RESULTS];
     Late late[2];
     Metrics *metrics;
-    int finished; /* images of the batch that was finished last, */
+    int finished;            /* images of the batch that was finished last, */
     const uint32_t *samples; /* and their numbers */
     int64_t done;
 } Evaluator;
@@ -175,18 +176,34 @@ static Status keep_all(const Evaluator *v)
 /* What ends an evaluation in all processes, as soon as it does in one. */
 typedef enum End { END_NONE, END_STOPPED, END_FAILED } End;
 
-static End agree(const Evaluator *v, Status status)
+/* What a process tells the others behind each of its batches. */
+typedef struct Told {
+    uint32_t end, bad_count;
+    uint32_t bad[]; /* [eval_batch] images that it found unreadable */
+} Told;
+
+/* A failure, also that there are too many unreadable images in all processes together, is each
+ * process's own: *status. */
+static End agree(Evaluator *v, Status *status)
 {
     Comm *comm = v->e->run->comm;
-    int count = comm_count(comm);
-    uint8_t *ends = mem_zero((size_t)count, 1), worst = END_NONE;
+    size_t room = (size_t)v->e->run->config.eval_batch,
+           each = sizeof(Told) + room * sizeof(uint32_t);
     bool stop = v->e->stop && atomic_load(v->e->stop);
-    ends[comm_index(comm)] = status != STATUS_OK ? END_FAILED : stop ? END_STOPPED : END_NONE;
-    comm_gather(comm, ends, 1);
-    for (int p = 0; p < count; p++)
-        worst = ends[p] > worst ? ends[p] : worst;
-    free(ends);
-    return (End)worst;
+    char *all = mem_zero((size_t)comm_count(comm), each);
+    Told *own = (Told *)(all + (size_t)comm_index(comm) * each);
+    uint32_t worst = END_NONE;
+    own->end = *status != STATUS_OK ? END_FAILED : stop ? END_STOPPED : END_NONE;
+    own->bad_count = (uint32_t)loader_bad(v->loader, own->bad, (int)room);
+    comm_gather(comm, all, each);
+    for (int p = 0; p < comm_count(comm); p++) {
+        const Told *told = (const Told *)(all + (size_t)p * each);
+        for (uint32_t i = 0; i < told->bad_count && *status == STATUS_OK; i++)
+            *status = loader_count_bad(v->loader, told->bad[i]);
+        worst = told->end > worst ? told->end : worst;
+    }
+    free(all);
+    return *status != STATUS_OK ? END_FAILED : (End)worst;
 }
 
 /* One batch of this process is launched, if there is one more, and the one before is finished: also
@@ -194,11 +211,14 @@ static End agree(const Evaluator *v, Status status)
 static Status one_batch(Evaluator *v, int turn)
 {
     const Batch *batch;
-    Status status = loader_next(v->loader, &batch);
-    if (status == STATUS_OK && batch)
-        TRY(launch(v, batch, &v->late[turn]));
-    TRY(finish(v, &v->late[1 - turn]));
-    return status;
+    Status loaded = loader_next(v->loader, &batch), status = STATUS_OK;
+    WatchPhase before = watch_enter(WATCH_DEVICE, "an evaluation");
+    if (loaded == STATUS_OK && batch)
+        status = launch(v, batch, &v->late[turn]);
+    if (status == STATUS_OK)
+        status = finish(v, &v->late[1 - turn]);
+    watch_enter(before, NULL);
+    return status == STATUS_OK ? loaded : status;
 }
 
 /* Processes take batches in turn, and all of them as many turns. */
@@ -207,17 +227,20 @@ static Status evaluate_all(Evaluator *v)
     const Run *run = v->e->run;
     int64_t batches = (v->e->data->count + run->config.eval_batch - 1) / run->config.eval_batch;
     int64_t turns = (batches + comm_count(run->comm) - 1) / comm_count(run->comm);
+    WatchPhase before = watch_enter(WATCH_DEVICE, "an evaluation");
     Status status = run_fold(v->e->run);
     End end = END_NONE;
+    watch_enter(WATCH_WORK, NULL);
     for (int64_t i = 0; i <= turns && end == END_NONE; i++) {
         if (status == STATUS_OK)
             status = one_batch(v, (int)(i % 2));
-        end = agree(v, status);
+        end = agree(v, &status);
         if (end == END_STOPPED && i == turns) /* too late: all is done */
             end = END_NONE;
         if (end == END_NONE)
             status = keep_all(v);
     }
+    watch_enter(before, NULL);
     if (end == END_STOPPED)
         return status_fail(STATUS_STOPPED, "evaluation stopped on request");
     return comm_status(run->comm, status);
@@ -280,6 +303,7 @@ Status evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
                        .batch = e->run->config.eval_batch,
                        .ranks = {comm_count(e->run->comm), comm_index(e->run->comm), 1},
                        .on_corrupt = e->on_corrupt,
+                       .shared = comm_count(e->run->comm) > 1,
                        .threads = e->threads};
     Evaluator v = {.e = e, .metrics = metrics};
     TRY(loader_open(&spec, &v.loader));

@@ -18,12 +18,12 @@ typedef struct RunTickets {
 } RunTickets;
 
 /* What a process tells the others once in every step. */
-enum { RUN_BAD_MAX = 8 };
+enum { RUN_BAD_MAX = 32 };
 typedef struct RunNews {
     int32_t status;    /* whether its next batch is there; else why not */
     int32_t stop;      /* it was asked to stop */
     int64_t skipped;   /* images of the next batch that others replace */
-    int32_t bad_count; /* images that it found unreadable */
+    int32_t bad_count; /* images that it found unreadable; more of them are told in later steps */
     uint32_t bad[RUN_BAD_MAX];
 } RunNews;
 

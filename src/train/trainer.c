@@ -42,6 +42,7 @@ static Status open_loader(Trainer *t)
         .batch = t->run.config.batch,
         .balanced = o->sampling == SAMPLING_BALANCED,
         .on_corrupt = (OnCorrupt)o->on_corrupt,
+        .shared = comm_count(t->comm) > 1,
         .threads = o->threads,
         .epoch = (uint32_t)epoch,
         .step = trained ? 0 : t->at.step,
@@ -210,8 +211,8 @@ static Status give_up(Trainer *t, Status status)
     return saved ? tell_saved(t, status, why) : status_fail(status, "%s", why);
 }
 
-/* Judges what the processes told each other: whether all have a batch for the next step; else why
- * one has not. */
+/* Judges what the processes told each other, each the same way: whether all have a batch for the
+ * next step; else why one has not. */
 static Status hear(Trainer *t, Status status)
 {
     bool failed = false;
@@ -220,7 +221,7 @@ static Status hear(Trainer *t, Status status)
         t->stop |= news->stop != 0;
         t->at.skipped += news->skipped;
         failed |= news->status != STATUS_OK;
-        for (int i = 0; i < news->bad_count && p != comm_index(t->comm); i++)
+        for (int i = 0; i < news->bad_count; i++)
             if (status == STATUS_OK)
                 status = loader_count_bad(t->loader, news->bad[i]);
         failed |= status != STATUS_OK;
@@ -443,6 +444,8 @@ static Status run_all(Trainer *t)
     TRY(replicas_agree(t->comm, t->options, "training data", t->train));
     if (t->val.data)
         TRY(replicas_agree(t->comm, t->options, "validation data", t->val.data));
+    if (t->test.data)
+        TRY(replicas_agree(t->comm, t->options, "test data", t->test.data));
     TRY(comm_status(t->comm, open_model(t)));
     TRY(open_state(t));
     trainer_tell_start(t);
