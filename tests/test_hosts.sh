@@ -19,10 +19,11 @@ command -v ip >/dev/null && command -v unshare >/dev/null || skip "no ip and uns
 hosts_up 2>"$folder/stderr" || skip "network namespaces are not allowed here: $(tail -n 1 "$folder/stderr")"
 trap 'hosts_down; rm -rf "$folder"' EXIT
 
+faults=() # what else mpirun hands on
 # on_hosts WORDS...: paco in four processes, two a host. The keepalive lets mpirun notice a host that is cut off.
 on_hosts() {
     mpirun_on_hosts 2 --mca oob_tcp_keepalive_time 1 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 2 \
-        -x PACO_BACKENDS -x ASAN_OPTIONS -x LSAN_OPTIONS "$paco" "$@"
+        -x PACO_BACKENDS -x ASAN_OPTIONS -x LSAN_OPTIONS "${faults[@]}" "$paco" "$@"
 }
 
 on_hosts train "${tiny_options[@]}" --ranks 4 --device ref --out "$folder/two" >"$folder/stdout" 2>"$folder/stderr" ||
@@ -38,6 +39,8 @@ processes() { # how many are left of the job whose link goes down
     pgrep -f -- "--out $folder/cut" | while read -r p; do cat "/proc/$p/comm" 2>/dev/null; done | grep -c '^paco$'
 }
 
+# Each process's code, unless mpirun, which notices at the same time, has killed it.
+faults=(-x LD_PRELOAD="$(dirname "$paco")/tests/libpeer_faults.so" -x CODES="$folder/code")
 on_hosts train "${tiny_options[@]}" --epochs 4000 --eval-every 0 --ranks 4 --device ref --peer-timeout 3 --save-steps 5 \
     --keep 3 --out "$folder/cut" >"$folder/stdout" 2>"$folder/stderr" &
 job=$!
@@ -52,6 +55,9 @@ for ((i = 0; i < 60; i++)); do
     sleep 0.1
 done
 [ "$(processes)" = 0 ] || fail "the link is down for 6 s and $(processes) processes are left"
+codes=$(cat "$folder"/code.* | tr '\n' ' ')
+[[ $codes =~ ^(7 )+$ ]] || fail "the processes end with $codes"
+faults=()
 grep -qE 'process [23] on host2 is lost: .* at step' "$folder/stderr" || { fail "no line says who is lost"; cat "$folder/stderr"; }
 for ((i = 0; i < 300; i++)); do
     kill -0 $job 2>/dev/null || break

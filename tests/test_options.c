@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "data/loader.h"
 #include "support_files.h"
+#include "comm/comm.h"
 #include "options/options_table.h"
 #include "model/paco.h"
 #include "options/presets.h"
@@ -48,6 +49,7 @@ static void defaults(void **state)
     assert_string_equal(options_word(&o, OPTION_ID_arch), "resnet32");
     assert_int_equal(o.method, METHOD_PACO);
     assert_int_equal(o.batch, 128);
+    assert_true(o.peer_timeout == COMM_TIMEOUT);
     assert_int_equal(o.ranks, 1);
     assert_true(o.moco_m == 0.999 && o.momentum == 0.9 && o.base_temperature == 0 && o.mlp &&
                 o.long_tailed);

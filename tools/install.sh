@@ -8,7 +8,7 @@ set -euo pipefail
 packages=(gcc cmake make zlib1g-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev
           libprotobuf-c-dev protobuf-c-compiler opencl-headers ocl-icd-opencl-dev pocl-opencl-icd libclblast-dev)
 case "${1:-}" in
-    tests|full) packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps) ;;
+    tests|full) packages+=(libcmocka-dev xz-utils strace libopenmpi-dev openmpi-bin libmpich-dev mpich procps iproute2) ;;
 esac
 [ "${1:-}" = full ] && packages+=(python3-venv python3-pandas slurmctld slurmd slurm-client munge)
 

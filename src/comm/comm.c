@@ -23,7 +23,7 @@ enum { HOST_ROOM = 192 };
 struct Comm {
     const CommEngine *engine;
     int count, index;
-    int host, place; /* of comm_host, comm_place */
+    int host, place, first; /* of comm_host, comm_place, comm_first */
     int whole;       /* of comm_whole */
     bool local;      /* all on one host */
     bool wide, fast;
@@ -79,6 +79,8 @@ static void find_hosts(Comm *c)
     c->host = even ? each : c->count;
     for (int p = 0; p < c->index; p++)
         c->place += strcmp(names[p], names[c->index]) == 0;
+    while (strcmp(names[c->first], names[c->index]) != 0)
+        c->first++;
     free(names);
 }
 
@@ -204,6 +206,11 @@ int comm_index(const Comm *c)
 int comm_place(const Comm *c)
 {
     return c ? c->place : 0;
+}
+
+int comm_first(const Comm *c)
+{
+    return c ? c->first : 0;
 }
 
 int comm_host(const Comm *c)

@@ -32,11 +32,15 @@ int comm_index(const Comm *comm);
 bool comm_speaks(const Comm *comm);
 /* The number of this process among those of its host. */
 int comm_place(const Comm *comm);
+/* The first process of this one's host. */
+int comm_first(const Comm *comm);
 /* How many processes a host has, where all hosts have as many and neighbours are together; else all
  * count as one host's. */
 int comm_host(const Comm *comm);
 /* Of how many processors this process is bound to its share (`--nproc`); 0: it is not. */
 int comm_whole(const Comm *comm);
+/* --peer-timeout where nobody says another, in seconds. */
+#define COMM_TIMEOUT 30
 /* Prints every engine: whether its module is there, and why not. */
 void comm_list(void *file);
 

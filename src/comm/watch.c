@@ -4,11 +4,13 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/moves.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,7 @@
 #include <unistd.h>
 
 /* Where this process is: written by its other threads. */
-static atomic_llong ticks, step;
+static atomic_llong step;
 static atomic_int phase;
 static _Atomic(const char *) what;
 static _Atomic(void (*)(void)) on_stop;
@@ -33,11 +35,6 @@ struct Watch {
     atomic_int leaving, status; /* leaving: asked to */
     pthread_t thread;
 };
-
-void watch_tick(void)
-{
-    atomic_fetch_add(&ticks, 1);
-}
 
 WatchPhase watch_enter(WatchPhase next, const char *now)
 {
@@ -119,6 +116,7 @@ _Noreturn void watch_die(Watch *w, const char *who)
 {
     pthread_t thread;
     const char *now = atomic_load(&what);
+    signal(SIGTERM, SIG_IGN); /* of an engine that ends all: this one ends with its own code */
     log_silence(false); /* whoever spoke for this process may be who is lost */
     log_error(
         "process %d of %d on %s: %s. Here: %s%s%s, at step %lld. Checkpoints are whole: --resume "
@@ -139,7 +137,7 @@ static WatchMessage sign(const Watch *w, WatchKind kind)
                       .pid = (int32_t)getpid(),
                       .phase = atomic_load(&phase),
                       .status = atomic_load(&w->status),
-                      .ticks = atomic_load(&ticks),
+                      .ticks = moves(),
                       .step = atomic_load(&step)};
     const char *now = atomic_load(&what);
     snprintf(m.what, sizeof m.what, "%s", now ? now : "");

@@ -3,8 +3,8 @@
  * second where it is and whether it moves. Who is killed, hangs or stops moving is known to all
  * soon, whatever the engine below notices: each says so in a line and ends with STATUS_PEER's code.
  *
- * Lost is whose connection closes, whose signs stay away for the timeout, or who does not move for
- * as long (WATCH_PHASE_LIST says how long in which phase). */
+ * Lost is whose connection closes, whose signs stay away for the timeout, or who does not move
+ * (base/moves.h) for as long (WATCH_PHASE_LIST says how long in which phase). */
 #ifndef PACO_COMM_WATCH_H
 #define PACO_COMM_WATCH_H
 
@@ -28,8 +28,6 @@ typedef enum WatchPhase {
         WATCH_PHASES
 } WatchPhase;
 
-/* Whoever moves says so, from any thread: a sample is loaded. */
-void watch_tick(void);
 /* Enters a phase; returns the one before, to go back to. `what` (a literal) may be NULL. */
 WatchPhase watch_enter(WatchPhase phase, const char *what);
 /* How many times the timeout a process may be in a phase without moving; 0: for ever. */

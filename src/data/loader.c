@@ -10,9 +10,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/moves.h"
 #include "base/rng.h"
 #include "base/threads.h"
-#include "comm/watch.h"
 #include "data/views.h"
 
 #include <stdio.h>
@@ -185,7 +185,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&l->lock);
         for (int i = begin; i < end; i++) {
             make_sample(l, slot, i);
-            watch_tick();
+            moves_count();
         }
         pthread_mutex_lock(&l->lock);
         slot->done += end - begin;

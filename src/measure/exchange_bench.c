@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REPEATS = 15, UNTIMED = 3, WAIT_SECONDS = 2, TIMEOUT = 30 };
+enum { REPEATS = 15, UNTIMED = 3, WAIT_SECONDS = 2 };
 
 typedef struct Exchanged {
     Comm *comm;
@@ -141,7 +141,7 @@ static Status run(Comm *comm, int64_t count, int ranks, FILE *out)
 Status exchange_bench_run(double mib, int ranks, const char *program, FILE *out)
 {
     Comm *comm;
-    TRY(comm_open(TIMEOUT, program, &comm));
+    TRY(comm_open(COMM_TIMEOUT, program, &comm));
     if (comm_index(comm) > 0)
         log_silence(true);
     Status status = run(comm, sum_room((int64_t)(mib * (1 << 18))), ranks, out);

@@ -1,5 +1,5 @@
 /* What processes do together. Where there is one, nothing is left to do, and that is what the plain
- * references say; several are served by whoever runs the graph (graph/exchange.c, plan/exchange.c).
+ * references say; several are served by whoever runs the graph (graph/interp.c, plan/exchange.c).
  */
 #include "base/check.h"
 #include "plan/lower.h"

@@ -48,18 +48,18 @@ static bool find_pair(const char *texts, size_t each, int count, int *a, int *b)
 
 static void warn_of_shared_gpu(const Run *run)
 {
-    char host[64] = "", place[128] = "";
+    char host[64] = "", place[144] = ""; /* two hosts may have one name: their processes tell them apart */
     const char *slot = session_slot(run->session);
     size_t each;
     int a, b;
     gethostname(host, sizeof host - 1);
     if (slot[0])
-        snprintf(place, sizeof place, "%s on %s", slot, host);
+        snprintf(place, sizeof place, "%d %s on %s", comm_first(run->comm), slot, host);
     char *texts = comm_texts(run->comm, place, &each);
     if (find_pair(texts, each, comm_count(run->comm), &a, &b) && comm_index(run->comm) == 0)
         log_warn("processes %d and %d share one GPU (%s). --device takes a list, a device for each "
                  "process of a host",
-                 a, b, texts + (size_t)a * each);
+                 a, b, strchr(texts + (size_t)a * each, ' ') + 1);
     free(texts);
 }
 

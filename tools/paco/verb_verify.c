@@ -24,7 +24,6 @@ const char usage_verify[] =
     "is NAME in\n"
     "data/photos beside the golden files, or that of --image.";
 
-#define PEER_TIMEOUT 30.0 /* seconds: comm/watch.h */
 
 static int usage_error(const char *what)
 {
@@ -124,7 +123,7 @@ static int run(VerifyOptions *options, bool list)
 {
     VerifyResult result = {0};
     Comm *comm = NULL;
-    Status status = comm_open(PEER_TIMEOUT, version_text(), &comm);
+    Status status = comm_open(COMM_TIMEOUT, version_text(), &comm);
     if (status == STATUS_OK)
         status = list ? verify_list(stdout) : verify(options, comm, &result);
     int code = status != STATUS_OK ? (int)status : result.failed ? 1 : 0;

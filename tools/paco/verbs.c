@@ -49,8 +49,6 @@ int run_with_options(OptionsVerb *run, int argc, char **argv)
     return status;
 }
 
-#define PEER_TIMEOUT 30.0 /* seconds, of --peer-timeout */
-
 /* ------------------------------------------------------------------------------------ --nproc */
 
 bool wants_processes(const Options *o)
@@ -99,7 +97,7 @@ Status meet_processes(Status status, double timeout, Comm **comm)
     char why[STATUS_TEXT_MAX];
     snprintf(why, sizeof why, "%s", status_text());
     stop_listen(); /* before an engine has threads, which would take the signals */
-    TRY(comm_open(timeout > 0 ? timeout : PEER_TIMEOUT, version_text(), comm));
+    TRY(comm_open(timeout > 0 ? timeout : COMM_TIMEOUT, version_text(), comm));
     if (status != STATUS_OK)
         status_fail(status, "%s", why);
     status = comm_status(*comm, status);

@@ -3,6 +3,7 @@
 #include "checkpoint/bytes/file_ops.h"
 
 #include "base/arena.h"
+#include "base/moves.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +32,16 @@ static int sync_folder(const char *path)
     return result;
 }
 
-const FileOps file_ops_system = {create_file, write,  fsync,   close,
-                                 rename,      unlink, symlink, sync_folder};
+static ssize_t write_bytes(int fd, const void *bytes, size_t size)
+{
+    ssize_t written = write(fd, bytes, size);
+    if (written > 0)
+        moves_count();
+    return written;
+}
+
+const FileOps file_ops_system = {create_file, write_bytes, fsync,   close,
+                                 rename,      unlink,      symlink, sync_folder};
 
 Status file_ops_fail(const char *path, uint64_t at, const char *what)
 {
