@@ -144,6 +144,10 @@ static void status_text_is_clean(void **state)
     (void)state;
     assert_int_equal(status_fail(STATUS_IO, "a\x1b[2Jb\xff\xc3\xa9"), 4);
     assert_string_equal(status_text(), "a\\x1b[2Jb\\xff\xc3\xa9");
+    /* What would turn the text around: right-to-left override, isolates, marks. Hebrew itself is shown. */
+    status_fail(STATUS_IO, "x\xe2\x80\xaegpj \xe2\x81\xa6 \xd8\x9c \xe2\x80\x8f \xd7\x90 \xe2\x80\xa6");
+    assert_string_equal(status_text(), "x\\xe2\\x80\\xaegpj \\xe2\\x81\\xa6 \\xd8\\x9c \\xe2\\x80\\x8f \xd7\x90 \xe2\x80\xa6");
+    assert_int_equal(status_fail(STATUS_IO, "a\x1b[2Jb\xff\xc3\xa9"), 4);
     status_prefix(STATUS_IO, "file");
     assert_string_equal(status_text(), "file: a\\x1b[2Jb\\xff\xc3\xa9");
 }

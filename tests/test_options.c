@@ -565,6 +565,17 @@ static void config_file(void **state)
     assert_string_equal(o.preset, "cifar100_lt_10");
     assert_true(o.lr == 0.25 && o.lt_factor == 0.1);
     options_free(&o);
+    /* A warm-up that the file has with the length of its run is one that somebody asked for; with another length it is not. */
+    assert_int_equal(parse_config(&o, OPTION_TRAIN, "dataset=synthetic\nepochs=5\nwarmup=10\n", "--config CONFIG"), STATUS_USAGE);
+    options_free(&o);
+    assert_int_equal(parse_config(&o, OPTION_TRAIN, "dataset=synthetic\nepochs=20\nwarmup=10\n", "--config CONFIG --epochs 5"), STATUS_OK);
+    assert_int_equal(o.warmup, 2);
+    options_free(&o);
+    /* One folder is enough for an evaluation. */
+    assert_int_equal(parse(&o, OPTION_EVAL, "--checkpoint c --dataset folder --data f"), STATUS_OK);
+    assert_string_equal(o.test_data, "f");
+    assert_null(o.data);
+    options_free(&o);
     /* What means nothing to the verb is passed over; what says what would be anyway is not given. */
     assert_int_equal(parse_config(&o, OPTION_EVAL, "epochs=3\ntest-list=t\narch=resnet32\nclasses=0\n", "--config CONFIG"), STATUS_OK);
     assert_string_equal(o.test_list, "t");

@@ -110,15 +110,40 @@ rank_ms() { # EACH BATCH
         --batch "$2" --repeats 5 2>/dev/null | field ms_median | median
 }
 
+# What the link gives, in Gbit/s: the same bytes both ways at once over plain TCP, which a shaped link of this machine may
+# slow below its rate; nominal without a python3.
+link_gbit() { # MBIT
+    local script='import socket, sys, threading, time
+bytes, times = 1870000, []
+at = socket.create_server(("10.78.0.2", 7078)).accept()[0] if sys.argv[1] == "serve" else socket.create_connection(("10.78.0.2", 7078))
+for i in range(7):
+    at.sendall(b"x"); at.recv(1)
+    begun = time.monotonic()
+    send = threading.Thread(target=at.sendall, args=(bytes * b"x",))
+    send.start()
+    got = 0
+    while got < bytes:
+        got += len(at.recv(min(1 << 20, bytes - got)))
+    send.join()
+    times.append(time.monotonic() - begun)
+print(8e-9 * bytes / sorted(times)[3])'
+    command -v python3 >/dev/null || { awk "BEGIN { print $1 / 1000 }"; return; }
+    ip netns exec "${net}h2" timeout 60 python3 -c "$script" serve >/dev/null &
+    sleep 1
+    ip netns exec "${net}h1" timeout 60 python3 -c "$script" call
+    wait $!
+}
+
 # The exchange of a step is measured alone: while steps compute, processes of both hosts share the cores of this machine.
 prediction() {
-    local mbit each processes images=64 steps=16 ms seconds alone i
+    local mbit each processes images=64 steps=16 ms seconds alone link i
     list $((4 * images * steps))
     hosts_up || { echo "two hosts: not allowed here"; return; }
     for each in 1 2; do
         processes=$((2 * each)) ms=$(rank_ms "$each" $images)
         for mbit in 100 200 1000; do
             hosts_shape $mbit
+            link=$(link_gbit $mbit)
             # shellcheck disable=SC2046
             seconds=$(epochs mpirun_on_hosts "$each" -x PACO_BACKENDS "$paco" train \
                 $(words resnet32 32 $((images * processes)) $processes 3))
@@ -128,12 +153,12 @@ prediction() {
             done | median)
             "$paco" plan step --arch resnet32 --size 32 --classes 5 --queue 1024 --dim 32 --batch $((images * processes)) \
                 --ranks $processes --processes $processes --nodes 2 --rank-ms "$ms" --latency 100 \
-                --bandwidth "$(awk "BEGIN { print $mbit / 1000 }")" 2>/dev/null | awk -v mbit=$mbit -v seconds="$seconds" \
+                --bandwidth "$link" 2>/dev/null | awk -v mbit=$mbit -v link="$link" -v seconds="$seconds" \
                 -v sums="$sums" -v alone="$alone" -v steps=$((4 * steps / processes)) 'NR == 3 {
                 split(sums, measured, " ")
                 step = 1000 * seconds / steps; sum = 1000 * measured[1] / steps
-                printf "%4d Mbit/s, %d processes: exchange %7.1f ms predicted %7.1f (ratio %.2f; %.1f ms while computing, hidden %d %%), step %7.1f ms predicted %7.1f (ratio %.2f)\n",
-                    mbit, $2, alone, $5, alone / $5, sum, measured[2], step, $4, step / $4
+                printf "%4d Mbit/s (plain TCP both ways: %.0f), %d processes: exchange %7.1f ms predicted %7.1f (ratio %.2f; %.1f ms while computing, hidden %d %%), step %7.1f ms predicted %7.1f (ratio %.2f)\n",
+                    mbit, 1000 * link, $2, alone, $5, alone / $5, sum, measured[2], step, $4, step / $4
             }'
         done
     done

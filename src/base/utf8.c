@@ -27,11 +27,23 @@ size_t utf8_sequence(const char *text, size_t left)
     return n;
 }
 
+/* What turns the direction of the text around it, so that it reads as another: U+061C, 200E, 200F,
+ * 202A to 202E and 2066 to 2069. */
+static bool turns(const unsigned char *u)
+{
+    if (u[0] == 0xd8)
+        return u[1] == 0x9c;
+    if (u[0] != 0xe2 || (u[1] != 0x80 && u[1] != 0x81))
+        return false;
+    return u[1] == 0x81 ? u[2] >= 0xa6 && u[2] <= 0xa9
+                        : u[2] == 0x8e || u[2] == 0x8f || (u[2] >= 0xaa && u[2] <= 0xae);
+}
+
 /* Bytes of a character that a terminal may be shown; 0: a control, or no character. */
 static size_t printable(const char *s)
 {
     const unsigned char *u = (const unsigned char *)s;
-    bool control = u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0);
+    bool control = u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0) || turns(u);
     return control ? 0 : utf8_sequence(s, strnlen(s, 4));
 }
 

@@ -84,12 +84,22 @@ static void prefer_given_lists(Options *o)
         o->lt_factor = 1;
 }
 
+/* Whether a file of options has the warm-up and the length of the run that it is for. */
+static bool is_of_file(const Options *o, const Below *below)
+{
+    const char *epochs = below->file.named[OPTION_ID_epochs];
+    Arena arena = {0};
+    bool same = epochs && strcmp(epochs, option_text(o, OPTION_ID_epochs, &arena)) == 0;
+    arena_free(&arena);
+    return same && below->file.named[OPTION_ID_warmup];
+}
+
 /* A warm-up that nobody asked for takes at most half of a short run; one that goes on has its own.
  */
 static void shorten_warmup(Options *o, const Below *below)
 {
     int most = o->epochs / 2;
-    if (o->given[OPTION_ID_warmup] || o->warmup <= most)
+    if (o->given[OPTION_ID_warmup] || o->warmup <= most || is_of_file(o, below))
         return;
     if (is_of_run(below, OPTION_ID_warmup) && o->warmup <= o->epochs)
         return;
@@ -306,9 +316,20 @@ static Status take_words(Options *o, OptionVerb verb, int allowed, Words *words)
     return conflicts_end(&wrong);
 }
 
+/* Where one folder is all that there is to look at, --data may be it. */
+static void take_only_folder(Options *o)
+{
+    if (dataset_row((DatasetKind)o->dataset)->source != DATASET_FROM_FOLDERS || o->test_data)
+        return;
+    o->test_data = o->data;
+    o->data = NULL;
+}
+
 /* What follows from options together. */
 static Status adapt(Options *o, OptionVerb verb, const Below *below)
 {
+    if (verb == OPTION_EVAL)
+        take_only_folder(o);
     scale_to_ranks(o, below);
     prefer_given_lists(o);
     if (options_apply(verb, OPTION_ID_warmup))

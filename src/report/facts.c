@@ -67,9 +67,10 @@ static void put_times(FILE *out, const RunRecord *run, const Times *t)
     put_part(out, "k2", t->evaluation, all);
     fputs("</div>\n", out);
     table_html(&table, out);
-    fprintf(out, "<figcaption>%lld epochs", (long long)run->epoch_count);
+    fprintf(out, "<figcaption>%lld epoch%s", (long long)run->epoch_count,
+            run->epoch_count == 1 ? "" : "s");
     if (t->evaluations)
-        fprintf(out, ", %d evaluations", t->evaluations);
+        fprintf(out, ", %d evaluation%s", t->evaluations, t->evaluations == 1 ? "" : "s");
     if (!isnan(t->rate))
         fprintf(out, "; %.1f images a second while training", t->rate);
     fputs(". Without the first step, which may build kernels.</figcaption>\n", out);

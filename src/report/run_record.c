@@ -265,6 +265,7 @@ static double figure_of_epoch(const EpochRow *row, Figure figure)
     case FIGURE_few: return row->few;
     case FIGURE_loss: return row->test_loss;
     case FIGURE_ece: /* no column of metrics.csv */
+    case FIGURE_val_top1:
     case FIGURE_best:
     case FIGURE_COUNT: break;
     }
@@ -305,8 +306,19 @@ RunBest run_best(const RunRecord *run)
     return row ? (RunBest){row->epoch + 1, row->top1, row->val_top1} : (RunBest){0, NAN, NAN};
 }
 
+/* Of the last epoch that has it; NaN: none has. */
+static double last_val_top1(const RunRecord *run)
+{
+    for (int64_t i = run->epoch_count - 1; i >= 0; i--)
+        if (!isnan(run->epochs[i].val_top1))
+            return run->epochs[i].val_top1;
+    return NAN;
+}
+
 double run_figure(const RunRecord *run, Figure figure)
 {
+    if (figure == FIGURE_val_top1) /* in the report it is that of the chosen epoch */
+        return last_val_top1(run);
     if (figure == FIGURE_best)
         return run_best(run).top1;
     if (run->report)

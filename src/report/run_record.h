@@ -68,6 +68,7 @@ const char *run_class_name(const RunRecord *run, int number, Arena *arena);
 #define FIGURE_LIST(X)                                                                             \
     X(top1, "top-1 %", 100, 2)                                                              \
     X(best, "selected top-1 %", 100, 2)                                                         \
+    X(val_top1, "validation top-1 %", 100, 2)                                               \
     X(top5, "top-5 %", 100, 2)                                                              \
     X(class_mean, "balanced %", 100, 2)                                                     \
     X(many, "many %", 100, 2)                                                               \

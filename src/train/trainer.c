@@ -147,14 +147,23 @@ static void clock_step(Trainer *t)
     t->clock.warm = true;
 }
 
+/* A first step may take long, and that is no time of training: drivers build kernels where they are
+ * launched first. */
+static void end_first_step(Trainer *t)
+{
+    enum { LONG = 5 };
+    double seconds = log_busy_end();
+    t->spent.training -= seconds;
+    if (seconds > LONG && trainer_speaks(t))
+        records_say(&t->records, "the first step took %.0f s: drivers build kernels, only at the first start", seconds);
+}
+
 /* Of the first step ahead. */
 static Status read_results(Trainer *t)
 {
-    if (!t->clock.warm)
-        log_busy("first step", "drivers build kernels, only at the first start");
     Status status = run_results(&t->run, &t->at);
     if (!t->clock.warm)
-        log_busy_end();
+        end_first_step(t);
     TRY(status);
     clock_step(t);
     trainer_note_step(t);
@@ -258,6 +267,8 @@ static Status train_step(Trainer *t)
         return give_up(t, status);
     if (t->stop)
         return STATUS_OK;
+    if (!t->clock.warm)
+        log_busy("first step", "drivers build kernels, only at the first start");
     TRY(feed(t, batch));
     TRY(run_step(&t->run, &t->at));
     /* Where the clock begins nothing is ahead: it would time a part of those steps alone. */

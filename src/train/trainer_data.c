@@ -12,7 +12,7 @@ static Status refuse_photographs(const Trainer *t)
     Options *o = t->options;
     char name[256];
     Image first;
-    bool meant = o->given[OPTION_ID_recipe] || o->given[OPTION_ID_size] || o->preset;
+    bool meant = o->given[OPTION_ID_recipe] || o->given[OPTION_ID_size];
     if (meant || !t->train->encoded || t->views.size > 2 * SMALL_VIEW)
         return STATUS_OK;
     if (dataset_fetch(t->train, 0, &first) != STATUS_OK)

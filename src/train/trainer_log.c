@@ -89,9 +89,12 @@ static void tell_schedule(const Trainer *t)
          o->ranks, o->ranks > 1 ? "s" : "", t->run.config.batch, (long long)t->steps,
          t->steps == 1 ? "" : "s", o->epochs, o->epochs == 1 ? "" : "s",
          (unsigned long long)o->seed);
-    TELL(t, "lr", "%g, rising for %d epoch%s, then %s; momentum %g, weight decay %g", o->lr,
-         o->warmup, o->warmup == 1 ? "" : "s", options_word(t->options, OPTION_ID_schedule),
-         o->momentum, o->wd);
+    char rising[40] = "";
+    if (o->warmup)
+        snprintf(rising, sizeof rising, "rising for %d epoch%s, then ", o->warmup,
+                 o->warmup == 1 ? "" : "s");
+    TELL(t, "lr", "%g, %s%s; momentum %g, weight decay %g", o->lr, rising,
+         options_word(t->options, OPTION_ID_schedule), o->momentum, o->wd);
 }
 
 static void tell_device(const Trainer *t)
