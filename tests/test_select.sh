@@ -145,6 +145,11 @@ says '>validation</span>' val/report.html
 [ "$(wc -l <compared)" = 4 ] || { fail "runs that choose otherwise are one row"; cat compared; }
 "$paco" compare last val test --format csv | head -1 | grep -q ',selected on,selected top-1 %,' || fail "compare as CSV"
 
+# A run that has validation images alone has a figure of them.
+ok only --val-list val.txt
+"$paco" compare only | tail -1 | grep -q " $(column only val_top1 | tail -1 | awk '{ printf "%.2f", 100 * $1 }')" ||
+    fail "compare of a run with validation images alone: $("$paco" compare only)"
+
 # A run from before there was a choice: it chose by the test images, and has no columns of validation.
 cp -r test old
 sed -i -e '/^select=/d' -e '/^val-/d' old/options.txt
