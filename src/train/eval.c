@@ -196,7 +196,7 @@ static Status evaluate_all(Eval *e, FILE *out)
     evaluation.features = e->features;
     watch_on_stop(stop_ask);
     double started = clock_seconds();
-    TRY(evaluate(&evaluation, e->metrics, &e->result));
+    TRY(subject_evaluate(&evaluation, e->metrics, &e->result));
     log_progress_end();
     e->seconds = clock_seconds() - started;
     return comm_status(s->comm, report(e, out));

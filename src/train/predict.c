@@ -99,7 +99,7 @@ static Status predict_all(Predict *p, FILE *out)
     tell(p);
     p->metrics = metrics_new(p->subject.run.config.classes, NULL);
     Evaluation evaluation = subject_evaluation(&p->subject, p->images);
-    TRY(evaluate(&evaluation, p->metrics, &p->result));
+    TRY(subject_evaluate(&evaluation, p->metrics, &p->result));
     log_progress_end();
     if (p->result.skipped)
         log_info("skipped %lld of %lld images: unreadable", (long long)p->result.skipped,

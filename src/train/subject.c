@@ -94,6 +94,14 @@ Evaluation subject_evaluation(Subject *s, const Dataset *data)
                         .stop = &stop_asked};
 }
 
+Status subject_evaluate(const Evaluation *e, Metrics *metrics, EvaluationResult *result)
+{
+    Status status = evaluate(e, metrics, result);
+    if (status != STATUS_INPUT || e->on_corrupt == CORRUPT_SKIP)
+        return status;
+    return status_fail(status, "%s. --on-corrupt skip leaves such images out", status_text());
+}
+
 const char *subject_text(const Subject *s, char text[256])
 {
     const ModelConfig *c = &s->run.config;

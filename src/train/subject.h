@@ -25,6 +25,8 @@ Status subject_read(Subject *subject, const char *verb);
 Status subject_open(Subject *subject, bool features);
 /* How to evaluate it on images, as the options say. */
 Evaluation subject_evaluation(Subject *subject, const Dataset *data);
+/* Evaluates; where an image ends that, says what goes on without it. */
+Status subject_evaluate(const Evaluation *evaluation, Metrics *metrics, EvaluationResult *result);
 /* "resnet20, 10 classes in bf16, on DEVICE" into text. Returns text. */
 const char *subject_text(const Subject *subject, char text[256]);
 void subject_close(Subject *subject);
