@@ -161,6 +161,7 @@ refusals() {
 
 # MPI's own sum: not the same bits, but the same run within what rounding does.
 fast() {
+    rm -rf "$folder/fast" "$folder/exact"
     trained "$folder/fast" 2 --ranks 4 --reduce fast --epochs 1
     trained "$folder/exact" 2 --ranks 4 --epochs 1
     paste -d, <(cut -d, -f3 "$folder/fast/metrics.csv") <(cut -d, -f3 "$folder/exact/metrics.csv") |
