@@ -12,11 +12,13 @@ enum { CONFIG_BYTES_MAX = 1 << 20 };
 #define RUN_OPTIONS "options.txt" /* what a run calls its own */
 
 /* Whether the line says what the file can say: one file may serve several verbs, and a run does not
- * hand everything on, neither when it goes on nor to another one. */
+ * hand everything on, neither when it goes on nor, but for its folder, to another one. */
 static bool counts(const OptionConfig *config, OptionVerb verb, int id)
 {
     bool of_run = strcmp(file_name(config->path), RUN_OPTIONS) == 0;
-    return options_apply(verb, (OptionId)id) && !(of_run && option_rows[id].resume == RESUME_ONCE);
+    bool folder = id == OPTION_ID_out && !config->run;
+    return options_apply(verb, (OptionId)id) &&
+           !(of_run && option_rows[id].resume == RESUME_ONCE && !folder);
 }
 
 /* A line that says what would be anyway gives nothing: a file of all options is no wish for each
