@@ -116,8 +116,8 @@ static Status check_folders_belong(const Options *o, const DatasetRow *row)
 {
     if (row->source != DATASET_FROM_MEMORY || !(o->data || o->test_data))
         return STATUS_OK;
-    return status_fail(STATUS_USAGE,
-                       "--data: contradicts --dataset %s, which is made in memory", row->word);
+    return status_fail(STATUS_USAGE, "--data: contradicts --dataset %s, which is made in memory",
+                       row->word);
 }
 
 static Status check_classes(const Options *o, const DatasetRow *row)
@@ -156,7 +156,7 @@ static void need_lists(const Options *o, Halves halves, Conflicts *c)
 {
     if (halves == HALVES_ANY) {
         conflicts_note(c, need(o->train_list ? o->train_list : o->test_list, "train-list", "FILE",
-                     "nothing to check"));
+                               "nothing to check"));
         return;
     }
     if (halves == HALVES_BOTH)
@@ -164,7 +164,7 @@ static void need_lists(const Options *o, Halves halves, Conflicts *c)
     if (halves == HALVES_BOTH && o->val_list)
         return; /* which may do without test images */
     conflicts_note(c, need(o->test_list, halves == HALVES_TEST ? "list" : "test-list", "FILE",
-                 "the images to evaluate with"));
+                           "the images to evaluate with"));
 }
 
 static void need_folders(const Options *o, Halves halves, Conflicts *c)
@@ -172,7 +172,8 @@ static void need_folders(const Options *o, Halves halves, Conflicts *c)
     if (halves == HALVES_BOTH || (halves == HALVES_ANY && !o->test_data))
         conflicts_note(c, need(o->data, "data", "FOLDER", "the training folders, one per class"));
     if (halves != HALVES_ANY && !(halves == HALVES_BOTH && o->val_data))
-        conflicts_note(c, need(o->test_data, "test-data", "FOLDER", "the test folders, one per class"));
+        conflicts_note(
+            c, need(o->test_data, "test-data", "FOLDER", "the test folders, one per class"));
 }
 
 static void check_data(const Options *o, Halves halves, Conflicts *c)
@@ -185,7 +186,8 @@ static void check_data(const Options *o, Halves halves, Conflicts *c)
     case DATASET_FROM_LISTS: need_lists(o, halves, c); break;
     case DATASET_FROM_FOLDERS: need_folders(o, halves, c); break;
     case DATASET_FROM_FILES:
-        conflicts_note(c, need(o->data, "data", "FOLDER", "the folder with the files of the data set"));
+        conflicts_note(
+            c, need(o->data, "data", "FOLDER", "the folder with the files of the data set"));
         break;
     case DATASET_FROM_MEMORY: break;
     }
@@ -276,11 +278,12 @@ static void check_rows_files(const Options *o, Conflicts *c)
     if (o->save_features)
         conflicts_note(c, rows_file_check("save-features", o->save_features));
     if (o->save_logits && o->save_features && strcmp(o->save_logits, o->save_features) == 0)
-        conflicts_note(c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
+        conflicts_note(
+            c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
 }
 
-/* --resume auto alone, where there is nothing to go on with: that is what is wrong, before what a new
- * run would need. */
+/* --resume auto alone, where there is nothing to go on with: that is what is wrong, before what a
+ * new run would need. */
 static Status check_taken(const Options *o)
 {
     if (!o->resume || strcmp(o->resume, "auto") != 0 || !o->out || o->taken || o->data ||
@@ -297,9 +300,10 @@ static void check_run(const Options *o, Conflicts *c)
 {
     conflicts_note(c, check_length(o));
     conflicts_note(c, need_out(o, o->resume && strcmp(o->resume, "auto") == 0, "resume auto",
-                     "the folder of the run"));
+                               "the folder of the run"));
     conflicts_note(c, check_taken(o));
-    conflicts_note(c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
+    conflicts_note(
+        c, need_out(o, o->stop_after > 0, "stop-after", "or what was trained would be lost"));
     conflicts_note(c, check_restarts(o));
     conflicts_note(c, check_tensorboard(o));
     conflicts_note(c, check_select(o));

@@ -63,9 +63,9 @@ void store_forget_best(Store *store);
 Status store_last(const char *folder, char **path);
 /* The best one, if it is intact; NULL when there is none. A damaged one is STATUS_INPUT. */
 Status store_best(const char *folder, char **path);
-/* The checkpoint that `path` names, malloc'd: a file is itself; of a run's folder the best, else the
- * newest (STATUS_IO where there is none). *best says that it is a folder's best, and *folder (either
- * may be NULL) that `path` is one. */
+/* The checkpoint that `path` names, malloc'd: a file is itself; of a run's folder the best, else
+ * the newest (STATUS_IO where there is none). *best says that it is a folder's best, and *folder
+ * (either may be NULL) that `path` is one. */
 Status store_choose(const char *path, char **chosen, bool *folder, bool *best);
 /* store_last for the writer: once an intact checkpoint is found, damaged newer ones are renamed
  * NAME.damaged, so that they do not count as kept, and whatever a killed save left undone is done:

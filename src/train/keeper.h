@@ -17,7 +17,8 @@ typedef struct Keeper {
 /* Restores what --resume names, of a run with `steps` steps an epoch over `data`: a file, or the
  * newest intact checkpoint of --out; then opens that folder, which is touched only when everything
  * that can be wrong before has been looked at. STATUS_USAGE where the folder holds another run, or
- * the checkpoint more epochs than --epochs. The arguments outlive the keeper; close it in any case. */
+ * the checkpoint more epochs than --epochs. The arguments outlive the keeper; close it in any case.
+ */
 Status keeper_open(Keeper *keeper, Options *options, Run *run, const Dataset *data, int64_t steps,
                    Progress *at);
 void keeper_close(Keeper *keeper);

@@ -48,7 +48,8 @@ static bool find_pair(const char *texts, size_t each, int count, int *a, int *b)
 
 static void warn_of_shared_gpu(const Run *run)
 {
-    char host[64] = "", place[144] = ""; /* two hosts may have one name: their processes tell them apart */
+    /* Two hosts may have one name: the first process of each tells them apart. */
+    char host[64] = "", place[144] = "";
     const char *slot = session_slot(run->session);
     size_t each;
     int a, b;

@@ -155,7 +155,9 @@ static void end_first_step(Trainer *t)
     double seconds = log_busy_end();
     t->spent.training -= seconds;
     if (seconds > LONG && trainer_speaks(t))
-        records_say(&t->records, "the first step took %.0f s: drivers build kernels, only at the first start", seconds);
+        records_say(&t->records,
+                    "the first step took %.0f s: drivers build kernels, only at the first start",
+                    seconds);
 }
 
 /* Of the first step ahead. */
@@ -347,8 +349,8 @@ static Status record_epoch(Trainer *t, const EpochRow *row, bool evaluated)
 {
     trainer_tell_epoch(t, row, evaluated);
     const Metrics *metrics = evaluated ? t->test.metrics : NULL;
-    return comm_status(t->comm, trainer_speaks(t) ? records_epoch(&t->records, row, metrics)
-                                                  : STATUS_OK);
+    return comm_status(t->comm,
+                       trainer_speaks(t) ? records_epoch(&t->records, row, metrics) : STATUS_OK);
 }
 
 static void begin_epoch(Trainer *t)

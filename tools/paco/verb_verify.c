@@ -24,7 +24,6 @@ const char usage_verify[] =
     "is NAME in\n"
     "data/photos beside the golden files, or that of --image.";
 
-
 static int usage_error(const char *what)
 {
     log_error("verify: %s. `paco verify --help` lists the options", what);
