@@ -57,19 +57,33 @@ static void valid_range(const ConvDesc *d, int tap, int size, int outputs, int *
         *to = outputs;
 }
 
-/* One tap (r, s) of one pair of planes: visits every (output row, input row) with the range of
- * columns. */
-#define EACH_ROW(d, r, s, body)                                                            \
-    do {                                                                                   \
-        int p0, p1, q0, q1;                                                                \
-        valid_range(&(d), r, (d).H, (d).P, &p0, &p1);                                      \
-        valid_range(&(d), s, (d).W, (d).Q, &q0, &q1);                                      \
-        for (int p = p0; p < p1; p++) {                                                    \
-            int64_t yrow = (int64_t)p * (d).Q;                                             \
-            int64_t xrow = ((int64_t)p * (d).stride - (d).pad + (r)) * (d).W - (d).pad + (s); \
-            for (int q = q0; q < q1; q++)                                                  \
-                body;                                                                      \
-        }                                                                                  \
+/* to[i * to_step] += w * from[i * from_step], n times. Steps of 1 stand apart, for those loops
+ * become vector instructions. */
+static inline void add_row(int n, double w, const double *restrict from, int from_step,
+                           double *restrict to, int to_step)
+{
+    if (from_step == 1 && to_step == 1) {
+        for (int i = 0; i < n; i++)
+            to[i] += w * from[i];
+    } else {
+        for (int i = 0; i < n; i++)
+            to[i * to_step] += w * from[i * from_step];
+    }
+}
+
+/* One tap (r, s) of one pair of planes: visits every row of the output, columns [q0, q1), with the
+ * places of its first column in both planes. */
+#define EACH_ROW(d, r, s, body)                                                                    \
+    do {                                                                                           \
+        int p0, p1, q0, q1;                                                                        \
+        valid_range(&(d), r, (d).H, (d).P, &p0, &p1);                                              \
+        valid_range(&(d), s, (d).W, (d).Q, &q0, &q1);                                              \
+        for (int p = p0; p < p1; p++) {                                                            \
+            int64_t y_at = (int64_t)p * (d).Q + q0;                                                \
+            int64_t x_at = ((int64_t)p * (d).stride - (d).pad + (r)) * (d).W +                     \
+                           (int64_t)q0 * (d).stride - (d).pad + (s);                               \
+            body;                                                                                  \
+        }                                                                                          \
     } while (0)
 
 static void forward_plane(int64_t i, void *context)
@@ -84,7 +98,8 @@ static void forward_plane(int64_t i, void *context)
         const double *w = l->w + ((int64_t)k * Cg + c) * d.R * d.S;
         for (int r = 0; r < d.R; r++)
             for (int s = 0; s < d.S; s++)
-                EACH_ROW(d, r, s, y[yrow + q] += w[r * d.S + s] * x[xrow + (int64_t)q * d.stride]);
+                EACH_ROW(d, r, s,
+                         add_row(q1 - q0, w[r * d.S + s], x + x_at, d.stride, y + y_at, 1));
     }
 }
 
@@ -101,7 +116,7 @@ static void grad_data_plane(int64_t i, void *context)
         for (int r = 0; r < d.R; r++)
             for (int s = 0; s < d.S; s++)
                 EACH_ROW(d, r, s,
-                         dx[xrow + (int64_t)q * d.stride] += w[r * d.S + s] * dy[yrow + q]);
+                         add_row(q1 - q0, w[r * d.S + s], dy + y_at, 1, dx + x_at, d.stride));
     }
 }
 
@@ -118,7 +133,9 @@ static void grad_weight_plane(int64_t i, void *context)
         for (int r = 0; r < d.R; r++)
             for (int s = 0; s < d.S; s++) {
                 double sum = 0;
-                EACH_ROW(d, r, s, sum += x[xrow + (int64_t)q * d.stride] * dy[yrow + q]);
+                EACH_ROW(d, r, s,
+                         for (int q = 0; q < q1 - q0; q++) sum +=
+                         x[x_at + (int64_t)q * d.stride] * dy[y_at + q]);
                 dw[r * d.S + s] += sum;
             }
     }
