@@ -81,6 +81,21 @@ SHOWN cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_i
     return build(program, count, devices, options, notify, user);
 }
 
+/* OTHER_FIRST: a driver that builds for so many seconds when a kernel is first launched. */
+SHOWN cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+                                    const size_t *global, const size_t *local, cl_uint waits, const cl_event *wait_for,
+                                    cl_event *event)
+{
+    cl_int (*launch)(cl_command_queue, cl_kernel, cl_uint, const size_t *, const size_t *, const size_t *, cl_uint,
+                     const cl_event *, cl_event *);
+    *(void **)&launch = real("clEnqueueNDRangeKernel");
+    const char *first = getenv("OTHER_FIRST");
+    static int launched;
+    if (first && !launched++)
+        sleep((unsigned)atoi(first));
+    return launch(queue, kernel, dimensions, offset, global, local, waits, wait_for, event);
+}
+
 SHOWN cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, void *value, size_t *size)
 {
     cl_int (*get)(cl_device_id, cl_device_info, size_t, void *, size_t *);

@@ -55,14 +55,14 @@ same() { # NAME WORDS...: both ways
     diff <(grep '^preset=' by_config/options.txt) <(echo "preset=$name") || fail "$name: --config has no preset"
     rm -rf by_config by_preset
 }
-same synthetic --device ref32 --batch 4 --stop-after 1
+same synthetic --batch 4 --stop-after 1
 mkdir cifar
 for i in $(seq 0 19); do
     printf "\\x00\\x$(printf %02x "$i")"
     head -c 3072 /dev/urandom
 done >cifar/train.bin
 cp cifar/train.bin cifar/test.bin
-same cifar100_lt_100 --data cifar --lt-factor 1 --device ref32 --batch 4 --stop-after 1
+same cifar100_lt_100 --data cifar --lt-factor 1 --batch 4 --stop-after 1
 
 # mistakes
 refuses() { # TEXT WORDS...
@@ -88,12 +88,14 @@ grep -q '^#   not predicted for an H100: device cuda:h100: ' out || { fail "no r
 
 # A run of weeks says so once, on the terminal and in its log, when an epoch has shown it; a short one does not.
 weeks='warning: this run has about [0-9]+ days to go at this speed\. What may help: a GPU \(`paco devices`\), --amp, fewer --epochs$'
-steps=12 # two epochs
-[ -n "${PACO_SHORT:-}" ] && steps=7
-"$paco" train "${tiny_options[@]}" --size 48 --recipe sim_sim --device ref --eval-every 0 --save-every 0 --epochs 1000000 --stop-after $steps --out weeks >out 2>&1
+awk 'NR % 2' data/train.txt >data/half.txt
+steps=8 # two epochs
+[ -n "${PACO_SHORT:-}" ] && steps=5
+"$paco" train "${tiny_options[@]}" --train-list data/half.txt --batch 6 --size 48 --recipe sim_sim --device ref --threads 2 --eval-every 0 \
+    --save-every 0 --epochs 1000000 --stop-after $steps --out weeks >out 2>&1
 [ $? = 75 ] || { fail "a run of weeks"; cat out; }
 [ "$(grep -cE "paco: $weeks" out)" = 1 ] && [ "$(grep -cE "^$weeks" weeks/train.log)" = 1 ] || { fail "not one warning:"; cat out; }
-"$paco" train "${tiny_options[@]}" --device ref --eval-every 0 >out 2>&1 || fail "a short run"
+"$paco" train "${tiny_options[@]}" --eval-every 0 >out 2>&1 || fail "a short run"
 ! grep warning out || fail "a warning of a short run"
 
 "$paco" devices >devices 2>&1 && grep -q '^opencl:' devices || { echo "skipped: no OpenCL device"; [ $failed = 0 ] && exit 77; exit 1; }

@@ -35,7 +35,7 @@ described() { # FOLDER
 
 cut_at=(3 8) # steps: inside an epoch, and of another one
 [ -z "${PACO_SHORT:-}" ] || cut_at=(8)
-command=(train "${tiny_options[@]}" --recipe sim --lr 0.03 --alpha 0.02 --no-mlp --log-every 2 --device ref32)
+command=(train "${tiny_options[@]}" --recipe sim --lr 0.03 --alpha 0.02 --no-mlp --log-every 2)
 expect 0 '' "${command[@]}" --out run
 mv run whole
 for steps in "${cut_at[@]}"; do
@@ -154,7 +154,7 @@ version = open("version").readline().split()
 assert run["version"] == version[1] and "(commit " + run["commit"] + ")" == " ".join(version[2:]), (run, version)
 assert shlex.split(run["command"]) == [paco, "train", "--out", "run", "--resume", "auto"], run["command"]
 assert run["seed"] == 0 and run["epochs"] == 2 and run["steps"] == 12 and run["starts"] == 2 and run["processes"] == 1
-assert "ref" in run["device"] and run["device"].split()[0] in run["arithmetic"]
+assert run["device"] and run["device"].split()[0] in run["arithmetic"]
 began, ended = (datetime.datetime.fromisoformat(run[key]) for key in ("started", "ended"))
 assert began.tzinfo and ended >= began and abs((datetime.datetime.now(began.tzinfo) - ended).total_seconds()) < 600
 assert abs((ended - began).total_seconds() - run["seconds"]) <= 1.5
@@ -203,7 +203,7 @@ expect 0 'step 4/6' train "${tiny_options[@]}" --epochs 1 --warmup 0 --log-every
 [ $? = 75 ] && [ "$(cut -d, -f8 half/steps.csv | sort -u | grep -cE '^[0-9]+$')" -ge 1 ] &&
     [ "$(wc -l <half/steps.csv)" = 5 ] || { fail "steps in fp16"; cat stderr half/steps.csv; }
 # Processes: one of them writes; the bare command starts as many again.
-"$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --device ref32 --log-every 1 --out two --stop-after 8 >stdout 2>stderr
+"$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --log-every 1 --out two --stop-after 8 >stdout 2>stderr
 status=$?
 if grep -q 'no MPI here' stderr; then
     echo "skipped: $(grep -o 'no MPI here.*' stderr | cut -c 1-160)"
@@ -211,7 +211,7 @@ else
     [ $status = 75 ] || { fail "--nproc 2: exit $status"; cat stderr; }
     expect 0 '2 processes, 1 rank each' train --out two --resume auto
     [ "$(grep -c 'options   as two/options.txt' stderr)" = 1 ] || { fail "processes say it again and again"; cat stderr; }
-    expect 0 '' train "${tiny_options[@]}" --ranks 2 --device ref32 --log-every 1 --out one
+    expect 0 '' train "${tiny_options[@]}" --ranks 2 --log-every 1 --out one
     cmp one/steps.csv two/steps.csv || fail "processes: other steps than those of one"
     cmp <(numbers one/report.json) <(numbers two/report.json) || fail "processes: another report"
     grep -q '"processes": 2,' two/report.json && grep -q '^nproc=2$' two/options.txt || fail "processes are not recorded"

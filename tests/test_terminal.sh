@@ -45,6 +45,27 @@ grep -A1 '^paco: data      48 training images in 5 classes of 2 to 20:$' "$folde
 NO_COLOR=1 on_terminal 80 24 "${run[@]}" --epochs 1
 grep -q $'\x1b\[[0-9;]*m' "$folder/typescript" && fail "colours"
 
+# A driver that builds kernels in the first step: a line counts while that lasts, and follows a terminal that becomes
+# narrower; afterwards a line says so, and the time is none of training. Programs with sanitizers cannot be preloaded into.
+other=$(dirname "$paco")/tests/libopencl_other_device.so
+first=(train "${tiny_options[@]}" --eval-every 0 --device opencl)
+if [ ! -e "$other" ] || [ -n "${PACO_SHORT:-}" ] || ! "$paco" devices | grep -q '^opencl:'; then
+    echo "skipped: a driver that builds kernels in the first step: no OpenCL device, or sanitizers"
+else
+    # shellcheck disable=SC2016
+    script -qec "$(printf '%q ' bash -c 'stty cols 80; OTHER_FIRST=9 LD_PRELOAD=$0 "$@" & sleep 6; stty cols 30; wait' \
+        "$other" "$paco" "${first[@]}" --out "$folder/built")" "$folder/typescript" >/dev/null 2>&1 </dev/null
+    sed -e '1d' -e 's/\x1b\[?7[lh]//g' -e 's/\x1b\[K//g' "$folder/typescript" | tr '\r' '\n' >"$folder/lines"
+    tr '\n' '|' <"$folder/lines" |
+        grep -qE '\|first step, [1-5] s  drivers may build kernels, only at the first start\|.*\|first step, [7-9] s\|' ||
+        { fail "no line while a driver builds"; cat "$folder/lines"; }
+    awk '/^first step, [7-9] s/ && length($0) >= 30 { bad = 1 } END { exit bad }' "$folder/lines" || fail "a line that did not become narrower"
+    [ "$(grep -c '^the first step took [6-9] s more than the next: drivers build kernels, only at the first start$' "$folder/built/train.log")" = 1 ] ||
+        { fail "not said what the first step took"; cat "$folder/built/train.log"; }
+    sed -n 's/^ *"training_seconds": \([0-9.]*\).*/\1/p' "$folder/built/report.json" | awk '{ short = $1 < 5 } END { exit !short }' ||
+        fail "a driver's building is time of training"
+fi
+
 # A block says what is trained, and how. In a file lines have their time, and nothing that a terminal obeys.
 "$paco" "${run[@]}" --out "$folder/run" >"$folder/stdout" 2>"$folder/stderr" || { fail "in a file: exit $?"; cat "$folder/stderr"; }
 grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} (paco: |epoch )' "$folder/stderr" && fail "lines without their time"

@@ -16,6 +16,7 @@ typedef struct EpochClock {
     double began, seconds; /* since then, so many, of the steps timed so far */
     int64_t step, seen;    /* where the steps that are timed begin */
     bool warm;             /* a step of this process is done */
+    double first;          /* seconds of the first step, until the next shows what a step takes */
     double evaluation;     /* seconds of the latest */
 } EpochClock;
 
