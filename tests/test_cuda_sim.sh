@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The CUDA backend on the simulated GPU (tests/cuda_sim): its steps and operators as on any device, training steps against
 # golden files in float32, fp16 and bf16, and what it says where it cannot work. PACO_FULL=1: every file up to 64 pixels.
-# Under sanitizers small cases alone.
+# Under sanitizers small cases alone, and single steps.
 set -u
 paco=$1
 sim=$(dirname "$paco")/sim
@@ -21,7 +21,8 @@ run() { # WHAT COMMAND...
 }
 
 # What executes cuDNN's plans is one and the same here: more of them prove little.
-[ -n "${PACO_FULL:-}" ] || export PACO_TEST_CANDIDATES=8
+few=
+[ -n "${PACO_FULL:-}" ] || { few=yes; export PACO_TEST_CANDIDATES=8; }
 small=
 ! nm -D "$paco" 2>/dev/null | grep -q __asan_init || small=yes
 for test in test_backend test_gemm test_conv test_conv_stored test_ops; do
@@ -38,7 +39,7 @@ files=(loss/odd_shapes loss/tiny step/resnet20_bf16)
             step/resnet32_4ranks step/resnet32_4ranks_fp16 step/resnet32_cross_entropy step/resnet32_nomlp_balanced
             step/resnet50_2ranks step/resnext50)
 for file in "${files[@]}"; do
-    run "$file" "$paco" verify --device cuda:0 "$file"
+    run "$file" "$paco" verify --device cuda:0 ${small:+--steps 1} "$file"
     case $file in
         step/*_bf16|step/*_fp16) # step/resnet20_overflow_fp16 has what overflows
             [ -z "$small" ] || continue
@@ -48,7 +49,7 @@ for file in "${files[@]}"; do
     esac
 done
 rm -f "$out.graphs"
-[ -n "$small" ] || run test_parity "$tests/test_parity"
+[ -n "$small" ] || run test_parity env ${few:+PACO_SHORT=1} "$tests/test_parity"
 
 # Copies of weights in 16 bits are made anew on resume: a run that was stopped ends with the bits of one that was not.
 resumes() { # FORMAT

@@ -69,7 +69,9 @@ sed 's/"amp": "fp16"/"amp": "fp8"/' "$step" >changed.json
 # A run in another format than the file's is outside of its bounds, in the first layer at the latest (where there is no
 # OpenCL device the last line is what is left of it).
 other='FAIL.* stem [^ ]* (encoder_[qk].bn1.running_[a-z]*)'
-for step in "$golden"/step/*_{bf16,fp16}.json; do
+formats=("$golden"/step/*_{bf16,fp16}.json)
+[ -z "${PACO_SHORT:-}" ] || formats=("${formats[0]}")
+for step in "${formats[@]}"; do
     gives 1 "$other" --device opencl "${short[@]}" --amp fp32 "$step"
 done
 gives 1 "$other" --device opencl "${short[@]}" --amp fp16 step/resnet20_bf16
