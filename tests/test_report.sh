@@ -152,9 +152,16 @@ without report.json 'report.json is not there'
 without options.txt 'Not known: options.txt is not there'
 without last.pth.tar 'not known: no checkpoint'
 mv data moved
-expect 0 '1 run' report seed_0 --out page.html
+expect 0 'warning: seed_0: no images in the report: ' report seed_0 --out page.html
 says "Not drawn: $folder/data/train.txt: "
 mv moved data
+# Paths that are relative begin where the run was started.
+cp -r seed_0 relative
+sed -i "s|=$folder/|=|" relative/options.txt
+mkdir elsewhere
+output=$(cd elsewhere && "$paco" report ../relative --out ../page.html 2>&1)
+grep -q warning <<<"$output" && fail "a report from elsewhere: $output"
+says 'class="sheet"'
 echo '5.png 3' >>data/train.txt
 expect 0 '1 run' report seed_0 --out page.html
 says "The training data are others than the run&#39;s by now"

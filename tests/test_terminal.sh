@@ -92,6 +92,7 @@ photos=(train --train-list "$folder/data/photos.txt" --test-list "$folder/data/p
 "$paco" "${photos[@]}" --preset cifar100_lt_100 >"$folder/stdout" 2>"$folder/stderr"
 [ $? = 2 ] && grep -q 'are photographs (' "$folder/stderr" || { fail "photographs under a preset of CIFAR"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --size 32 >"$folder/stdout" 2>"$folder/stderr" || { fail "photographs with --size"; cat "$folder/stderr"; }
+[ "$(grep -c 'warning: the test images are the training images: ' "$folder/stderr")" = 1 ] || { fail "test images are trained"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --recipe cifar100 >"$folder/stdout" 2>"$folder/stderr" || { fail "photographs with --recipe"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --arch resnet10 --stop-after 1 --out "$folder/views" >"$folder/stdout" 2>"$folder/stderr"
 grep -q 'views *recipe randcls_sim (the default for this network and data), 224 x 224' "$folder/stderr" ||

@@ -97,7 +97,7 @@ static int columns(const char *text)
 {
     int n = 0;
     for (; *text; text++)
-        n += ((unsigned char)*text & 0xC0) != 0x80;
+        n += !utf8_continues(*text);
     return n;
 }
 
@@ -127,7 +127,7 @@ static size_t row_end(const char *text, int room)
             space = at;
         if (word_ends && text[at + 1] == ' ' && used > room / 3)
             gap = at;
-        used += ((unsigned char)text[at] & 0xC0) != 0x80;
+        used += !utf8_continues(text[at]);
     }
 }
 

@@ -17,7 +17,7 @@ size_t utf8_sequence(const char *text, size_t left)
     if (n > left)
         return 0;
     for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
+        if (!utf8_continues(text[i]))
             return 0;
     /* Overlong three bytes and surrogates; overlong four bytes and what is beyond U+10FFFF. */
     if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))

@@ -8,6 +8,11 @@
 /* Bytes of the well-formed sequence that begins at s, of which `left` >= 1 bytes may be read; 0
  * when it is malformed. */
 size_t utf8_sequence(const char *s, size_t left);
+/* Whether a byte goes on with a character: as many others as a text has, so many characters. */
+static inline bool utf8_continues(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
 /* Whether `length` bytes are well-formed UTF-8, without surrogates. */
 static inline bool utf8_valid(const char *text, size_t length)
 {

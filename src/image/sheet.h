@@ -1,4 +1,4 @@
-/* Sheets: many views of one photograph in one picture. */
+/* Sheets: many views in one picture. */
 #ifndef PACO_IMAGE_SHEET_H
 #define PACO_IMAGE_SHEET_H
 
@@ -6,10 +6,32 @@
 
 enum { SHEET_VIEWS_MAX = 1024 };
 
-/* Draws n views of the bytes of an image file, each query view above its key view: view i is the
- * one that training with this seed draws of image 0 in epoch i. image_free the sheet. STATUS_LIMIT
- * where it would have more than IMAGE_MAX_PIXELS; else as recipe_views fails. */
+/* A grid that is about square of n cells, each for a query view above its key view, filled one
+ * after another. */
+typedef struct Sheet {
+    const Recipe *recipe;
+    const RecipeOptions *options;
+    uint64_t seed;
+    int columns, filled; /* cells */
+    Image image;         /* image_free it */
+} Sheet;
+
+/* An image that views are drawn of. */
+typedef struct SheetSource {
+    const char *name; /* for messages */
+    const uint8_t *bytes;
+    size_t size; /* of its file */
+    uint32_t epoch,
+        number; /* its views are those that training draws of this image in this epoch */
+} SheetSource;
+
+/* STATUS_LIMIT where the picture would have more than IMAGE_MAX_PIXELS; n is at least 1. */
+Status sheet_new(const Recipe *recipe, const RecipeOptions *options, uint64_t seed, int n,
+                 Sheet *sheet);
+/* Fills the next cell; fails as recipe_views does. */
+Status sheet_add(Sheet *sheet, const SheetSource *source);
+/* A sheet of one image, number 0, in its first n epochs. */
 Status sheet_draw(const Recipe *recipe, const RecipeOptions *options, uint64_t seed, int n,
-                  const char *name, const uint8_t *bytes, size_t size, Image *sheet);
+                  const char *name, const uint8_t *bytes, size_t size, Image *image);
 
 #endif

@@ -141,6 +141,8 @@ const char *select_word(Select select);
 Select select_of_word(const char *word);
 /* What it looks at: "validation images"; of SELECT_LAST "last epoch". */
 const char *select_title(Select select);
+/* Relative paths of data that lead nowhere from here, and somewhere from `folder`, begin there. */
+void options_data_from(Options *options, const char *folder);
 /* Opens both halves, with so many classes (0: as the options say), called as is known (NULL: as
  * --class-names or the data say). The test half gets as many classes as the training half, and must
  * have the same class folders (STATUS_INPUT). Where no training data is named (evaluation, data

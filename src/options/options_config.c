@@ -3,6 +3,7 @@
 #include "options/options_table.h"
 
 #include "base/file.h"
+#include "options/conflicts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,24 +57,29 @@ static Status blame(const OptionConfig *config, int number)
                                    : "");
 }
 
-/* Every line, or with `preset` only those of the preset, which comes before all others. */
+/* With `preset` only lines that name one do something, else all others. */
+static Status take_line(Options *o, OptionVerb verb, bool preset, const OptionLine *line,
+                        OptionConfig *config)
+{
+    if (!line->value)
+        return preset ? STATUS_OK
+                      : status_fail(STATUS_USAGE, "%s ('%.60s')", line->wrong, line->name);
+    if (names_preset(line) != preset)
+        return STATUS_OK;
+    return preset ? options_preset(o, line->value) : set_line(o, verb, line, config);
+}
+
+/* All lines, whatever is wrong with some; the preset comes before all others. */
 static Status read_lines(Options *o, OptionVerb verb, bool preset, OptionConfig *config)
 {
     char *copy = mem_string(config->text ? config->text : "");
     OptionLine line = {.next = copy};
-    Status status = STATUS_OK;
-    while (status == STATUS_OK && option_line(&line)) {
-        if (!line.value)
-            status = status_fail(STATUS_USAGE, "%s ('%.60s')", line.wrong, line.name);
-        else if (names_preset(&line) && preset)
-            status = options_preset(o, line.value);
-        else if (!names_preset(&line) && !preset)
-            status = set_line(o, verb, &line, config);
-    }
-    if (status != STATUS_OK)
-        status = blame(config, line.number);
+    Conflicts wrong = {.status = STATUS_OK};
+    while (option_line(&line))
+        if (take_line(o, verb, preset, &line, config) != STATUS_OK)
+            conflicts_note(&wrong, blame(config, line.number));
     free(copy);
-    return status;
+    return conflicts_end(&wrong);
 }
 
 Status option_config_open(OptionConfig *config)
@@ -135,6 +141,24 @@ static bool is_path_of_data(const OptionRow *row)
 {
     bool path = strcmp(row->values, "FILE") == 0 || strcmp(row->values, "FOLDER") == 0;
     return row->type == TYPE_TEXT && path && (row->verbs & OPTION_DATA);
+}
+
+void options_data_from(Options *o, const char *folder)
+{
+    Arena arena = {0};
+    bool moved = false;
+    for (int id = 0; id < OPTION_COUNT; id++) {
+        const char *path = is_path_of_data(&option_rows[id]) ? option_text(o, id, &arena) : "";
+        if (!*path || *path == '/' || !file_missing(path))
+            continue;
+        char *there = file_join(folder, path);
+        if (!file_missing(there) && option_set(o, id, there) == STATUS_OK)
+            moved = true;
+        free(there);
+    }
+    if (moved && !o->data) /* then paths of a list begin there, too */
+        o->data = arena_printf(&o->arena, "%s", folder);
+    arena_free(&arena);
 }
 
 Status option_run_paths(const Options *o, const OptionConfig *run)

@@ -342,8 +342,10 @@ static Status apply_all(Options *o, OptionVerb verb, int allowed, Words words, B
 {
     options_init(o);
     o->words = arena_alloc(&o->arena, ((size_t)words.count + 1) * sizeof *o->words);
-    TRY(apply_below(o, verb, below));
-    return take_words(o, verb, allowed, &words);
+    Conflicts wrong = {.status = STATUS_OK};
+    conflicts_note(&wrong, apply_below(o, verb, below));
+    conflicts_note(&wrong, take_words(o, verb, allowed, &words));
+    return conflicts_end(&wrong);
 }
 
 /* Where the options say that a run goes on: the same again, over its options. */

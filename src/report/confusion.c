@@ -1,4 +1,5 @@
 /* Confusion: a heat map in one picture, and the pairs that are confused most. */
+#include "base/utf8.h"
 #include "image/heat.h"
 #include "report/classes.h"
 #include "report/html.h"
@@ -62,7 +63,7 @@ static const char *shorten(const char *name, char text[4 * NAME_CHARACTERS + 4])
 {
     int n = 0, at = 0;
     for (; name[at] && at < 4 * NAME_CHARACTERS; at++)
-        if ((name[at] & 0xc0) != 0x80 && ++n > NAME_CHARACTERS)
+        if (!utf8_continues(name[at]) && ++n > NAME_CHARACTERS)
             break;
     snprintf(text, 4 * NAME_CHARACTERS + 4, "%.*s%s", at, name, name[at] ? "\xe2\x80\xa6" : "");
     return text;

@@ -1,5 +1,6 @@
-/* Images: what the network saw of one image, and test images of the worst classes. Data that cannot
+/* Images: what the network saw in training, and test images of the worst classes. Data that cannot
  * be read is said to be so, in its place. */
+#include "base/log.h"
 #include "data/view_sheet.h"
 #include "image/decode.h"
 #include "image/image_ops.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 
 enum {
-    VIEWS = 12,     /* on the sheet: the first epochs' */
+    VIEWS = 16,     /* on the sheet */
     VIEW_SIDE = 64, /* larger views are shown smaller */
     WORST = 6,
     EXAMPLES = 2,
@@ -24,8 +25,7 @@ static Status draw_sheet(const Options *o, const Dataset *train, Image *sheet)
 {
     RecipeOptions views;
     const Recipe *recipe = options_recipe(o, &views);
-    int n = o->epochs < VIEWS ? o->epochs : VIEWS;
-    return view_sheet(train, recipe, &views, o->seed, n, VIEW_SIDE, sheet);
+    return view_sheet(train, recipe, &views, o->seed, o->epochs, VIEWS, VIEW_SIDE, sheet);
 }
 
 /* Views of CIFAR's size are shown twice as large. */
@@ -39,12 +39,10 @@ static int views_zoom(const Options *o)
 static void put_sheet(FILE *out, const Options *o, const Dataset *train)
 {
     Image sheet = {0};
-    char name[4200];
     if (draw_sheet(o, train, &sheet) == STATUS_OK) {
-        html_image(out, &sheet, views_zoom(o), "sheet", "views of one training image");
-        fputs("<figcaption>The first image of the training data, ", out);
-        html_text(out, "%s, in the first epochs: the query view above the key view. Recipe %s.",
-                  dataset_name(train, 0, name, sizeof name), o->recipe);
+        html_image(out, &sheet, views_zoom(o), "sheet", "views of training images");
+        fputs("<figcaption>", out);
+        html_text(out, VIEW_SHEET_ABOUT " Recipe %s.", o->recipe);
         fputs("</figcaption>\n", out);
     } else {
         html_missing(out, "Not drawn: %s", status_text());
@@ -164,7 +162,9 @@ static void put_worst_classes(FILE *out, const RunRecord *run, const Dataset *te
         html_missing(out, "No images: the test data have other classes now (%d vs %d).",
                      test->classes, run->class_count);
     fputs("<div class=\"examples\">\n", out);
-    for (int i = 0; i < count && i < WORST; i++)
+    if (count && class_accuracy(&run->classes[order[0]]) == 1)
+        html_missing(out, "None: every test image was recognised.");
+    for (int i = 0; i < count && i < WORST && class_accuracy(&run->classes[order[i]]) < 1; i++)
         put_worst(out, run, same ? test : NULL, order[i]);
     fputs("</div></figure>\n", out);
     free(order);
@@ -172,11 +172,12 @@ static void put_worst_classes(FILE *out, const RunRecord *run, const Dataset *te
 
 /* ---- both */
 
-/* Opens what the run's options name. */
+/* Opens what the run's options name, from here or from where the run was started. */
 static Status open_data(RunRecord *run, Dataset **train, Dataset **test)
 {
     if (!run->texts)
         return status_fail(STATUS_USAGE, "options.txt is not there, which names the data");
+    options_data_from(&run->options, json_text(json_get(run->report, "run"), "folder", "."));
     TRY(options_check(&run->options, OPTION_AUGMENT));
     options_default_recipe(&run->options);
     return options_open_data(&run->options, 0, NULL, train, test);
@@ -187,6 +188,7 @@ void section_images(FILE *out, RunRecord *run)
     Dataset *train = NULL, *test = NULL;
     fputs("<figure><h3>What the network saw</h3>\n", out);
     if (open_data(run, &train, &test) != STATUS_OK) {
+        log_warn("%s: no images in the report: %s", run->name, status_text());
         html_missing(out, "Not drawn: %s", status_text());
     } else if (train) {
         tell_changes(out, run, train);

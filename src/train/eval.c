@@ -183,8 +183,9 @@ static Status report(Eval *e, FILE *out)
 static Status evaluate_all(Eval *e, FILE *out)
 {
     Subject *s = &e->subject;
+    TRY(replicas_agree(s->comm, s->options));
     TRY(comm_status(s->comm, open_inputs(e)));
-    TRY(replicas_agree(s->comm, s->options, "images", e->test));
+    TRY(replicas_agree_data(s->comm, "images", e->test));
     TRY(comm_status(s->comm, subject_open(s, s->options->save_features != NULL)));
     replicas_join(&s->run);
     TRY(comm_status(s->comm, open_outputs(e)));

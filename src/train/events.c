@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    VIEWS = 12,      /* on the sheet: the first epochs' */
+    VIEWS = 16,      /* on the sheet */
     VIEW_SIDE = 128, /* larger views are shown smaller */
     HEAT_SIDE = 400  /* about, of the confusion's picture */
 };
@@ -105,14 +105,11 @@ static void tell_views(Events *e, const Options *options, const Dataset *train, 
 {
     RecipeOptions views;
     const Recipe *recipe = options_recipe(options, &views);
-    int n = options->epochs < VIEWS ? options->epochs : VIEWS;
     Image sheet = {0};
-    Status status = view_sheet(train, recipe, &views, options->seed, n, VIEW_SIDE, &sheet);
+    Status status = view_sheet(train, recipe, &views, options->seed, options->epochs, VIEWS,
+                               VIEW_SIDE, &sheet);
     if (status == STATUS_OK)
-        status = tell_picture(e, step, "views",
-                              "The first training image in the first epochs: the query view above "
-                              "the key view.",
-                              &sheet);
+        status = tell_picture(e, step, "views", VIEW_SHEET_ABOUT, &sheet);
     if (status != STATUS_OK)
         log_warn("no views for TensorBoard: %s", status_text());
     image_free(&sheet);

@@ -64,17 +64,20 @@ static void warn_of_shared_gpu(const Run *run)
     free(texts);
 }
 
-Status replicas_agree(Comm *comm, const Options *options, const char *what, const Dataset *data)
+Status replicas_agree(Comm *comm, const Options *options)
 {
     Arena arena = {0};
     Status status = comm_agree(comm, "options", options_dump(options, &arena));
-    if (status == STATUS_OK)
-        status = comm_agree(comm, what,
-                            arena_printf(&arena, "%lld images in %d classes, checksum %016llx",
-                                         (long long)data->count, data->classes,
-                                         (unsigned long long)data->checksum));
     arena_free(&arena);
     return status;
+}
+
+Status replicas_agree_data(Comm *comm, const char *what, const Dataset *data)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%lld images in %d classes, checksum %016llx",
+             (long long)data->count, data->classes, (unsigned long long)data->checksum);
+    return comm_agree(comm, what, text);
 }
 
 void replicas_join(Run *run)

@@ -6,9 +6,10 @@
 
 #include "train/run.h"
 
-/* Options and data, called `what`, which all processes must have alike, or none begins:
+/* Options, and data that is called `what`, which all processes must have alike, or none begins:
  * STATUS_USAGE, as comm_agree fails. */
-Status replicas_agree(Comm *comm, const Options *options, const char *what, const Dataset *data);
+Status replicas_agree(Comm *comm, const Options *options);
+Status replicas_agree_data(Comm *comm, const char *what, const Dataset *data);
 /* Once every process has opened its run: in what numbers they talk, how they exchange values, and
  * whether all compute alike. Process 0 warns where they do not, as their bits depend then on how
  * ranks are spread, and where two of them share a GPU. */

@@ -474,12 +474,13 @@ static Status open_state(Trainer *t)
 
 static Status run_all(Trainer *t)
 {
+    TRY(replicas_agree(t->comm, t->options));
     TRY(comm_status(t->comm, trainer_open_data(t)));
-    TRY(replicas_agree(t->comm, t->options, "training data", t->train));
+    TRY(replicas_agree_data(t->comm, "training data", t->train));
     if (t->val.data)
-        TRY(replicas_agree(t->comm, t->options, "validation data", t->val.data));
+        TRY(replicas_agree_data(t->comm, "validation data", t->val.data));
     if (t->test.data)
-        TRY(replicas_agree(t->comm, t->options, "test data", t->test.data));
+        TRY(replicas_agree_data(t->comm, "test data", t->test.data));
     TRY(comm_status(t->comm, open_model(t)));
     TRY(open_state(t));
     trainer_tell_start(t);

@@ -52,6 +52,15 @@ static void tell_network(const Trainer *t)
          math);
 }
 
+static void warn_of_trained(const Trainer *t, const Dataset *data, const char *what)
+{
+    if (data && data->count == t->train->count && data->checksum == t->train->checksum)
+        SAY(t,
+            "warning: the %s images are the training images: accuracies say nothing of images that "
+            "the network has not seen",
+            what);
+}
+
 static void tell_data(const Trainer *t)
 {
     int64_t least = INT64_MAX, most = 0;
@@ -71,6 +80,8 @@ static void tell_data(const Trainer *t)
          (long long)d->count, d->classes, (long long)least, (long long)most, shots[SHOT_MANY],
          shots[SHOT_MEDIUM], shots[SHOT_FEW], val,
          (long long)(t->test.data ? t->test.data->count : 0));
+    warn_of_trained(t, t->val.data, "validation");
+    warn_of_trained(t, t->test.data, "test");
 }
 
 static void tell_views(const Trainer *t)
