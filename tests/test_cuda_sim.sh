@@ -53,7 +53,7 @@ rm -f "$out.graphs"
 
 # Copies of weights in 16 bits are made anew on resume: a run that was stopped ends with the bits of one that was not.
 resumes() { # FORMAT
-    local options=("${tiny_options[@]}" --threads 2 --device cuda:0 --amp "$1")
+    local options=("${tiny_options[@]}" --size 8 --threads 2 --device cuda:0 --amp "$1")
     rm -rf "$folder/whole" "$folder/parts"
     run "training in $1" "$paco" train "${options[@]}" --out "$folder/whole"
     "$paco" train "${options[@]}" --out "$folder/parts" --stop-after 5 >"$out" 2>&1

@@ -80,7 +80,7 @@ graphs() {
 
 stops --device opencl
 losses --device opencl
-losses --device ref32
+losses --device ref32 --size 8 # the reference is slow
 if [ -e "$sim/libpaco_cuda.so" ] && ! nm -D "$paco" 2>/dev/null | grep -q __asan_init; then # there it takes minutes
     export PACO_BACKENDS=$sim
     losses --device cuda

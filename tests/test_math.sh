@@ -28,7 +28,7 @@ refused "--math needs strict or tf32" verify --math
 
 # devices without TF32: told once, and their numbers stay
 for math in strict tf32; do
-    "$paco" train "${tiny_options[@]}" --device ref32 --threads 2 --math $math --out "$folder/$math" \
+    "$paco" train "${tiny_options[@]}" --size 8 --device ref32 --threads 2 --math $math --out "$folder/$math" \
         >"$folder/stdout" 2>"$folder/stderr_$math" || { fail "train --math $math"; cat "$folder/stderr_$math"; }
 done
 [ "$(grep -c -- '--math tf32: ref (float32) has none, its products are float32' "$folder/stderr_tf32")" = 1 ] ||

@@ -6,6 +6,7 @@ set -u
 paco=$1
 . "$(dirname "$0")/tiny_data.sh"
 tiny_begin "$paco"
+tiny_options+=(--size 8) # a simulated GPU is slow
 sim=$(dirname "$paco")/sim
 [ -e "$sim/libnccl.so.2" ] || { echo "skipped: no simulated GPU: built without the CUDA toolkit, cuDNN or a C++ compiler"; exit 77; }
 export PACO_BACKENDS=$sim

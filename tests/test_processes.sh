@@ -309,7 +309,7 @@ one_of_two() {
     local faults
     faults=$(dirname "$paco")/tests/libpeer_faults.so
     rm -rf "$folder/apart" "$folder"/code.*
-    local words=("$paco" train "${tiny_options[@]}" --ranks 2 --out "$folder/apart" "$@")
+    local words=("$paco" train "${tiny_options[@]}" --ranks 2 --size 8 --out "$folder/apart" "$@")
     timeout 300 "mpirun.$engine" -n 1 env LD_PRELOAD="$faults" CODES="$folder/code" "${words[@]}" : \
         -n 1 env LD_PRELOAD="$faults" CODES="$folder/code" "${only[@]}" "${words[@]}" >"$folder/stdout" 2>"$folder/stderr"
     status=$?
@@ -382,7 +382,7 @@ for engine in "${engines[@]}"; do
         golden 2 ref step/resnet32_4ranks
         golden 4 opencl step/resnet32_4ranks
         golden 2 opencl step/resnet32_4ranks_fp16 # one decision of all ranks
-        same_bits 6 12 --device ref --amp bf16
+        same_bits 6 12 --device ref --amp bf16 --size 8
         same_on_hosts 12 4 2
         [ -z "${PACO_FULL:-}" ] || { plain KILL 0; plain STOP 0; all_of_them; }
         [ -z "${PACO_FULL:-}" ] || { same_on_hosts 6 6 2; same_on_hosts 6 6 3; same_on_hosts 12 6 4; }
