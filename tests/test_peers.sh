@@ -180,21 +180,46 @@ for ((n = 0; n < times; n++)); do
     stopped "SIGTERM to all during a save" all TERM begin_saving
 done
 
-# A save (5 s, above, too) or a kernel's build that takes longer than the timeout is no loss.
-other=$(dirname "$paco")/tests/libopencl_other_device.so
-if [ -n "${PACO_FULL:-}" ]; then
+# No process is called lost that saves (5 s, above, too) or builds kernels for longer than the timeout, or that is ten times
+# slower than the other one.
+none_is_lost() { # WHAT
+    grep -q 'is lost' "$folder/stderr" && { fail "$1: a process is called lost"; cat "$folder/stderr"; }
+}
+saves_long() {
     begin_saving
     wait_for 30 eval '! is_saving'
     sleep 1
     kill "$launcher"
     ended "a long save" 75 6
-    grep -q 'is lost' "$folder/stderr" && { fail "a process that saves for long is called lost"; cat "$folder/stderr"; }
-fi
-if [ -n "${PACO_FULL:-}" ] && [ -e "$other" ]; then
+    none_is_lost "a long save"
+}
+builds_long() {
+    local other
+    other=$(dirname "$paco")/tests/libopencl_other_device.so
+    [ -e "$other" ] || return
+    rm -rf "$folder/built"
     OTHER_SLOW=5 LD_PRELOAD=$other "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 --device opencl --peer-timeout 3 \
         --out "$folder/built" >"$folder/stdout" 2>"$folder/stderr" || { fail "a long build: exit $?"; cat "$folder/stderr"; }
-    grep -q 'is lost' "$folder/stderr" && { fail "a process that builds for long is called lost"; cat "$folder/stderr"; }
-fi
+    none_is_lost "a long build"
+}
+is_slow() {
+    local slow i
+    begin
+    slow=$(process 1)
+    for ((i = 0; i < 25; i++)); do
+        kill -STOP "$slow" && sleep 0.27 && kill -CONT "$slow" && sleep 0.03
+    done 2>/dev/null
+    kill -0 "$launcher" 2>/dev/null || { fail "a slow process ends the job"; cat "$folder/stderr"; }
+    kill "$launcher"
+    ended "a slow process" 75 6
+    none_is_lost "a slow process"
+}
+for ((n = 0; n < times; n++)); do
+    is_slow
+    [ -n "${PACO_FULL:-}" ] || break
+    saves_long
+    builds_long
+done
 
 # Nor is an evaluation whose batches take longer than the timeout.
 for ((i = 0; i < 200; i++)); do
@@ -220,7 +245,7 @@ for after in 0.05 0.4; do
     ended "SIGTERM $after s after the start" 75 8
 done
 
-# Each process has its own cores; where they are too few, all of them.
+# Each process has its own cores (see the end); where they are too few, all of them.
 processors() { # RANK
     awk '/^Cpus_allowed_list/ {print $2}' "/proc/$(process "$1")/status"
 }
@@ -236,22 +261,6 @@ if [ -n "${PACO_FULL:-}" ]; then
     kill "$launcher"
     ended "processes on one processor" 75 6
 fi
-
-# A rank ten times slower than the other is no lost one.
-begin
-if [ "$(nproc)" = 1 ]; then
-    echo "skipped: binding to cores: there is one"
-elif [ -z "$(processors 0)" ] || [ "$(processors 0)" = "$(processors 1)" ]; then
-    fail "processes 0 and 1 run on $(processors 0) and $(processors 1)"
-fi
-slow=$(process 1)
-for ((i = 0; i < 25; i++)); do
-    kill -STOP "$slow" && sleep 0.27 && kill -CONT "$slow" && sleep 0.03
-done 2>/dev/null
-kill -0 "$launcher" 2>/dev/null || { fail "a slow process ends the job"; cat "$folder/stderr"; }
-kill "$launcher"
-ended "a slow process" 75 6
-grep -q 'is lost' "$folder/stderr" && fail "a slow process is called lost"
 
 # Ctrl-Z stops all, for longer than the timeout; fg lets all go on.
 states() { local p; for p in "$launcher" "$(process 0)" "$(process 1)"; do awk '{printf "%s", $3}' "/proc/$p/stat"; done; }
@@ -297,6 +306,11 @@ ended "--restarts with --resume" 75 10
 
 # Strangers do not end a job; that who does not know the secret is not heard, tests/test_hub.c says.
 begin
+if [ "$(nproc)" = 1 ]; then
+    echo "skipped: binding to cores: there is one"
+elif [ -z "$(processors 0)" ] || [ "$(processors 0)" = "$(processors 1)" ]; then
+    fail "processes 0 and 1 run on $(processors 0) and $(processors 1)"
+fi
 port=$(tr '\0' '\n' <"/proc/$(process 1)/environ" | sed -n 's/^PACO_WATCH=\([0-9]*\):.*/\1/p')
 for ((i = 0; i < 20; i++)); do
     (head -c 448 /dev/urandom >"/dev/tcp/127.0.0.1/$port") 2>/dev/null
