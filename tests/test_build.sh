@@ -61,7 +61,7 @@ commit_tree() {
 # trains PROGRAM WHAT: a step of training, and its checkpoint, in an empty environment.
 trains() {
     rm -rf "$work/run"
-    env -i PATH="$PATH" HOME="$work" "$1" train --preset synthetic --batch 8 --queue 16 --epochs 3 --stop-after 1 \
+    env -i PATH="$PATH" HOME="$work" "$1" train --preset synthetic --size 8 --batch 8 --queue 16 --epochs 3 --stop-after 1 \
         --device ref --out "$work/run" >"$work/log" 2>&1
     [ $? = 75 ] || fail "$2: no step of training" "$work/log"
     env -i PATH="$PATH" HOME="$work" "$1" inspect "$work/run/last.pth.tar" >"$work/log" 2>&1 || fail "$2: inspect" "$work/log"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Kernels on devices unlike this one: many compute units or few, small work-groups, little local memory, wide
 # alignment, and memory that is not zero (opencl_other_device.c). Products and convolutions of odd shapes, operators,
-# and a golden step. Programs with sanitizers cannot be preloaded into.
+# and a golden step; PACO_FULL=1: more of them. Programs with sanitizers cannot be preloaded into.
 set -u
 build=$(dirname "$1")
 device=$build/tests/libopencl_other_device.so
@@ -33,7 +33,10 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
 "$1" devices | grep -q '^opencl' || { echo "skipped: no OpenCL device"; exit 77; }
-for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024" "8 64 32768 1024"; do
+looks=("132 1024 49152 4096" "8 64 32768 1024")
+locals=(32768 262144)
+[ -z "${PACO_FULL:-}" ] || { looks+=("16 256 32768 1024" "512 128 16384 1024"); locals+=(65536); }
+for look in "${looks[@]}"; do
     read -ra look <<<"$look"
     for test in gemm conv ops; do
         PACO_TEST_TINY=1 PACO_TEST_KERNELS=gpu looks_like "${look[@]}" "$build/tests/test_$test"
@@ -41,7 +44,7 @@ for look in "132 1024 49152 4096" "16 256 32768 1024" "512 128 16384 1024" "8 64
     looks_like "${look[@]}" "$1" verify --device opencl --kernels gpu "$golden"
 done
 # Processors whose local memory is small: rows are cut into pieces, also those of an image of 224.
-for local in 32768 65536 262144; do
+for local in "${locals[@]}"; do
     export OTHER_LOCAL=$local
     tests=(gemm conv)
     [ $local != 32768 ] && [ -z "${PACO_FULL:-}" ] || tests+=(conv_stored) # rows in the most pieces
