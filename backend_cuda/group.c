@@ -61,16 +61,16 @@ static Status make_scratch(Device *device, Group *g)
 {
     int64_t n = g->is.longest < PART ? g->is.longest : PART, all = pieces_before(g, g->is.count);
     g->room = (n / g->is.count + (int64_t)UNIT * (g->is.count + 1)) / UNIT * UNIT;
-    return g->is.count == 1 ? STATUS_OK
-                            : memory_alloc(device, (uint64_t)(all * g->room) * sizeof(float),
-                                           &g->scratch);
+    return g->is.count == 1
+               ? STATUS_OK
+               : memory_alloc(device, (uint64_t)(all * g->room) * sizeof(float), &g->scratch);
 }
 
 static Status join(Device *device, Group *g)
 {
     const int any = NCCL_UNDEFINED;
-    NcclConfig config = {sizeof config, (unsigned)NCCL_MAGIC, NCCL_LEAST, 0, any, any, any, NULL,
-                         any, any};
+    NcclConfig config = {
+        sizeof config, (unsigned)NCCL_MAGIC, NCCL_LEAST, 0, any, any, any, NULL, any, any};
     ncclUniqueId id;
     memcpy(&id, g->is.id, sizeof id);
     TRY(make_events(g));
@@ -98,11 +98,21 @@ Status group_join(Device *device, const DeviceGroup *is)
     return status;
 }
 
+/* What was begun and has no end never gets one where another process failed, and who has begun
+ * nothing may have joined alone: only a group that is at rest is left in peace. */
+static bool ends_well(Group *g)
+{
+    if (!g->joined || g->begun == 0 || !wait_rests(g))
+        return false;
+    ncclResult_t code = g->nccl->ncclCommFinalize(g->comm);
+    g->joined = false; /* no longer than joining may take */
+    return (code == NCCL_SUCCESS || code == NCCL_IN_PROGRESS) &&
+           wait_nccl(g, "leaving") == STATUS_OK;
+}
+
 static void leave(Group *g)
 {
-    ncclResult_t code = g->joined ? g->nccl->ncclCommFinalize(g->comm) : NCCL_IN_PROGRESS;
-    bool ends = g->joined && (code == NCCL_SUCCESS || code == NCCL_IN_PROGRESS);
-    if (ends && wait_nccl(g, "leaving") == STATUS_OK)
+    if (ends_well(g))
         g->nccl->ncclCommDestroy(g->comm);
     else
         g->nccl->ncclCommAbort(g->comm);
@@ -134,8 +144,8 @@ void group_leave(Device *device)
 
 /* ---- exchanging */
 
-static const char *const titles[] = {[COMM_GATHER] = "all-gather of keys",
-                                     [COMM_SUM] = "sum of gradients"};
+static const char *const titles[] = {
+    [COMM_GATHER] = "all-gather of keys", [COMM_SUM] = "sum of gradients"};
 
 static Status begin_calls(Group *g)
 {
@@ -190,9 +200,8 @@ static int64_t slice_count(const Group *g, const Part *p, int process)
 static Ref piece_place(const Group *g, const Part *p, int i)
 {
     int own = i - pieces_before(g, g->is.index);
-    return own >= 0 && own < own_pieces(g)
-               ? further(p->refs[own], slice_begin(g, p, g->is.index))
-               : further((Ref){g->scratch, 0}, i * g->room);
+    return own >= 0 && own < own_pieces(g) ? further(p->refs[own], slice_begin(g, p, g->is.index))
+                                           : further((Ref){g->scratch, 0}, i * g->room);
 }
 
 static Status send(Group *g, Ref from, int64_t n, int to)
@@ -257,10 +266,10 @@ static Status exchange_sums(Group *g, const Part *p)
                                g->stream),
                  titles[COMM_SUM]);
     if (rest > 0)
-        NCCL_TRY(g,
-                 ncclBroadcast(end, end, (size_t)rest, NCCL_FLOATS, g->is.count - 1, g->comm,
-                               g->stream),
-                 titles[COMM_SUM]);
+        NCCL_TRY(
+            g,
+            ncclBroadcast(end, end, (size_t)rest, NCCL_FLOATS, g->is.count - 1, g->comm, g->stream),
+            titles[COMM_SUM]);
     return end_calls(g, titles[COMM_SUM]);
 }
 
@@ -330,8 +339,7 @@ Status group_settle(Device *device)
 {
     Group *g = device->group;
     if (g->begun > 0)
-        CUDA_TRY(cudaStreamWaitEvent(device->stream,
-                                     g->marks[(g->begun - 1) % GROUP_MARKS].end, 0),
+        CUDA_TRY(cudaStreamWaitEvent(device->stream, g->marks[(g->begun - 1) % GROUP_MARKS].end, 0),
                  "results of all");
     return STATUS_OK;
 }

@@ -17,12 +17,17 @@ static void rest(int looks)
                   NULL);
 }
 
+bool wait_rests(Group *g)
+{
+    while (g->done < g->begun && cudaEventQuery(g->marks[g->done % GROUP_MARKS].end) == cudaSuccess)
+        g->done++;
+    return g->done == g->begun;
+}
+
 /* The collective in which the device is; NULL: in none. */
 static const char *collective(Group *g)
 {
-    while (g->done < g->begun &&
-           cudaEventQuery(g->marks[g->done % GROUP_MARKS].end) == cudaSuccess)
-        g->done++;
+    wait_rests(g);
     const Mark *m = &g->marks[g->done % GROUP_MARKS];
     return g->done < g->begun && cudaEventQuery(m->begin) == cudaSuccess ? m->what : NULL;
 }

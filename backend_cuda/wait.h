@@ -39,4 +39,7 @@ Status wait_nccl(Group *group, const char *what);
 /* Ends the group and tells its owner with the text of the latest failure; returns that. */
 Status wait_lost(Group *group, Status status);
 
+/* Whether every collective that was begun is done. */
+bool wait_rests(Group *group);
+
 #endif

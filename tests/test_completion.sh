@@ -38,6 +38,7 @@ offers() { bash complete.sh "${@:2}" | grep -qxF -e "$1" || fail "${*:2} does no
 refuses() { ! bash complete.sh "${@:2}" | grep -qxF -e "$1" || fail "${*:2} offers $1"; }
 
 completes "help --help --version ${verbs[*]}" paco ''
+offers --checkpoint paco eval --che
 completes "train" paco tr
 completes "presets" paco pres
 completes "${verbs[*]}" paco help ''

@@ -194,6 +194,13 @@ top=$(grep -o '^  "top1": [0-9.]*' run/report.json)
 ok eval --checkpoint run --list data/test.txt --data data --out run_eval
 says "normalisation: given, mean 0.3 0.4 0.5, deviation 0.2 0.2 0.2"
 [ "$top" = "$(grep -o '^  "top1": [0-9.]*' run_eval/report.json)" ] || fail "eval of a run differs from its own evaluation"
+# A run's own figures stay, also where its options are taken.
+cp -r run untouched
+ok eval --config run/options.txt --checkpoint run
+refused 2 "--out: run is the folder of a run" eval --checkpoint run --list data/test.txt --data data --out run
+diff -r run untouched >stdout || { fail "an evaluation changes the run"; cat stdout; }
+touch plain_file
+refused 4 "plain_file: a file, not a folder" eval --checkpoint run --list data/test.txt --data data --out plain_file
 # A preset that trains in 16 bits evaluates in float32.
 ok eval --checkpoint run --preset imagenet_r200 --arch resnet20 --classes 5 --size 16 --list data/test.txt --data data --out fp16_preset
 grep -q 'in fp16' stdout stderr && fail "an evaluation is in fp16 as its preset trains so"

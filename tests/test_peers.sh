@@ -206,6 +206,7 @@ is_slow() {
     local slow i
     begin
     slow=$(process 1)
+    [ -n "$slow" ] || fail "a slow process: no process 1"
     for ((i = 0; i < 25; i++)); do
         kill -STOP "$slow" && sleep 0.27 && kill -CONT "$slow" && sleep 0.03
     done 2>/dev/null
@@ -216,9 +217,9 @@ is_slow() {
 }
 for ((n = 0; n < times; n++)); do
     is_slow
+    builds_long
     [ -n "${PACO_FULL:-}" ] || break
     saves_long
-    builds_long
 done
 
 # Nor is an evaluation whose batches take longer than the timeout.

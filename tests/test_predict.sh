@@ -107,6 +107,8 @@ mkdir empty
 refused 3 "empty: no images" predict --checkpoint run empty
 refused 4 "none.jpg: " predict --checkpoint run none.jpg
 refused 4 "none/out.csv" predict --checkpoint run --out none/out.csv mixed/good.jpg
+mkdir -p full
+refused 2 "--out: full is a folder" predict --checkpoint run --out full mixed/good.jpg
 refused 2 "name images" predict --checkpoint run
 refused 2 "--checkpoint FILE is missing" predict mixed/good.jpg
 refused 2 "--list: means nothing" predict --checkpoint run --list x

@@ -153,6 +153,9 @@ refusals() {
     WORLD_SIZE=2 RANK=0 "$paco" train "${tiny_options[@]}" --ranks 2 >"$folder/stdout" 2>"$folder/stderr"
     status=$?
     refused 2 'a launcher such as torchrun started 2 processes (WORLD_SIZE) without an MPI to meet by'
+    WORLD_SIZE=2 "$paco" train "${tiny_options[@]}" --ranks 2 >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    refused 2 'without an MPI to meet by'
     # One that has lost its MPI's variables does not start others.
     PACO_WATCH=1:0 "$paco" train "${tiny_options[@]}" --ranks 2 --nproc 2 >"$folder/stdout" 2>"$folder/stderr"
     status=$?
@@ -232,19 +235,22 @@ process() { # RANK: its number, of the job that `plain` started
     done
 }
 
-# plain SIGNAL RANK: a process of a job without --nproc dies or hangs: no other is left soon, though mpirun takes its time,
-# and the folder goes on. Exit codes are the engine's.
+# plain SIGNAL RANK: a process of a job without --nproc dies or hangs (HANG: its loader): no other is left soon, though mpirun
+# takes its time, and the folder goes on. Exit codes are the engine's. Who hangs is named.
 plain() {
-    local i code
-    rm -rf "$folder/plain"
-    "mpirun.$engine" -n 2 "$paco" train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --save-steps 5 --ranks 2 \
+    local i code victim faults
+    faults=$(dirname "$paco")/tests/libpeer_faults.so
+    rm -rf "$folder/plain" "$folder"/hang.*
+    "mpirun.$engine" -n 2 env LD_PRELOAD="$faults" HANGS_WHEN="$folder/hang" "$paco" train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --save-steps 5 --ranks 2 \
         --device ref --peer-timeout 3 --out "$folder/plain" >"$folder/stdout" 2>"$folder/stderr" &
     local job=$!
     for ((i = 0; i < 300; i++)); do
         compgen -G "$folder/plain/step-*" >/dev/null && break
         sleep 0.1
     done
-    kill -"$1" "$(process "$2")" || fail "$engine: the job does not begin"
+    victim=$(process "$2")
+    if [ "$1" = HANG ]; then touch "$folder/hang.$victim"; else kill -"$1" "$victim"; fi ||
+        fail "$engine: the job does not begin"
     for ((i = 0; i < 100; i++)); do
         kill -0 $job 2>/dev/null || break
         sleep 0.1
@@ -253,6 +259,8 @@ plain() {
     wait $job
     code=$?
     [ $code != 0 ] || fail "$engine: $1 to process $2: exit 0"
+    [ "$1" = KILL ] || [ "$1 $2" = "STOP 0" ] || grep -qE "process $2 on [^ ]+ is lost: .*, at step [0-9]" "$folder/stderr" ||
+        { fail "$engine: $1 to process $2: it is not named"; cat "$folder/stderr"; }
     sleep 0.3
     pgrep -f -- "--out $folder/plain" >/dev/null && { fail "$engine: $1 to process $2: a process is left"; pkill -9 -f -- "--out $folder/plain"; }
     "$paco" train "${tiny_options[@]}" --epochs 400 --warmup 1 --eval-every 0 --ranks 2 --device ref --out "$folder/plain" \
@@ -374,6 +382,7 @@ for engine in "${engines[@]}"; do
     fi
     plain KILL 1
     plain STOP 1
+    plain HANG 0
     plain_stops
     if [ "$engine" = "${engines[0]}" ] || [ -n "${PACO_FULL:-}" ]; then
         same_bits 4 8

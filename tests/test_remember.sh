@@ -86,6 +86,11 @@ grep -q '^alpha=0.02$' elsewhere/options.txt || fail "a checkpoint's folder does
 expect 75 'warning: --lr: 0.05 now' train --preset synthetic --arch resnet20 --batch 8 --out run --resume auto --stop-after 1 \
     --dataset list --queue 20 --dim 8 --mlp off
 grep -q '^preset=synthetic$' run/options.txt && grep -q '^train-list=data/train.txt$' run/options.txt || fail "preset over a run"
+# Its own preset again, as in the whole command, does not undo what the run has otherwise.
+expect 75 '' train --preset synthetic --epochs 2 --batch 8 --queue 20 --size 8 --out own --stop-after 1
+expect 75 '' train --preset synthetic --out own --resume auto --stop-after 1
+grep -q '^epochs=2$' own/options.txt && grep -q '^size=8$' own/options.txt || { fail "its own preset undoes a run's options"; cat stderr; }
+expect 2 '--resume: own is a folder. `--out own --resume auto` goes on there' train --resume own --out another
 # A run that began with weights and had no checkpoint yet begins with them again.
 expect 0 '' convert whole/last.pth.tar weights.safetensors --bare
 expect 75 '' "${command[@]}" --init-from weights.safetensors --partial --out early --stop-after 1

@@ -123,6 +123,10 @@ says '>0 1 2<' report.html
 expect 0 '60.00 ± 10.00' compare known_0 known_1 known_2
 [ "$(wc -l <<<"$output")" = 2 ] || fail "three seeds are not one row: $output"
 expect 0 'known\_0, known\_1, known\_2 & 0 1 2 & 3 & 60.00 $\pm$ 10.00' compare known_0 known_1 known_2 --format latex
+expect 2 'known_0/: given twice (as known_0, too)' compare known_0 known_1 known_0/
+cp -r known_0 copied
+expect 0 'known_0, known_1  0 1' compare known_0 known_1 copied
+[ "$(wc -l <<<"$output")" = 3 ] || fail "a copy counts as another seed: $output"
 expect 0 '"known_0, known_1, known_2",0 1 2,3,60,10,' compare --format=csv known_0 known_1 known_2
 [ "$(awk -F, '{ n = NR == 1 ? NF : NF - 2; if (n != (NR == 1 ? NF : w)) print; w = NF }' <<<"$output" | wc -l)" = 0 ] ||
     fail "rows of CSV differ in length: $output"

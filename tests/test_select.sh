@@ -54,6 +54,7 @@ highest() { column "$1" epoch "$2" | awk -F, '!n++ || $2 > most { most = $2; at 
 ok same --test-list test.txt --val-list test.txt
 cmp <(column same test_loss top1 top5 class_mean many medium few) \
     <(column same val_loss val_top1 val_top5 val_class_mean val_many val_medium val_few) || fail "other figures of the same images"
+says 'warning: the validation images are the test images' same/train.log
 column same val_loss val_top1 | grep -qvE '^[0-9.]+,[0-9.]+$' && fail "no figures of validation"
 for figure in top1 top5 class_mean medium few; do
     [ "$(member val val_$figure same)" = "$(sed -n "s/^  \"$figure\": \([^,]*\),/\1/p" same/report.json)" ] || fail "report.json: val: $figure"
@@ -71,6 +72,11 @@ for select in last val test; do
     [ "$(member protocol select $select)" = $select ] || fail "protocol: select of $select"
     [ "$(member best select $select)" = $select ] || fail "best: select of $select"
 done
+# The best checkpoint of a run stays with it: who begins from one of its files chooses anew.
+ok from_file "${both[@]}" --select val --resume val/last.pth.tar --epochs 6
+says 'the best checkpoint so far is not in from_file: from here on it is chosen anew' stderr
+[ "$(member best epoch from_file)" = 6 ] && [ "$(readlink from_file/best.pth.tar)" = "$(printf 'step-%012d.pth.tar' 36)" ] ||
+    fail "the best of another folder is told of"
 ok plain --test-list test.txt
 [ "$(tensors plain)" = "$(tensors last)" ] || fail "validation images change what is trained"
 cmp <(column plain test_loss top1 few) <(column last test_loss top1 few) || fail "validation images change test figures"

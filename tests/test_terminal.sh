@@ -89,6 +89,9 @@ photos=(train --train-list "$folder/data/photos.txt" --test-list "$folder/data/p
 "$paco" "${photos[@]}" >"$folder/stdout" 2>"$folder/stderr"
 [ $? = 2 ] && [ "$(wc -l <"$folder/stderr")" = 1 ] && grep -q 'photographs (.*photo.png: [0-9]* x [0-9]* pixels), and resnet32 would see 32 x 32 of them' "$folder/stderr" ||
     { fail "photographs"; cat "$folder/stderr"; }
+{ echo 'seed.png 0'; cat "$folder/data/photos.txt"; } >"$folder/data/mixed.txt"
+"$paco" "${photos[@]}" --train-list "$folder/data/mixed.txt" >"$folder/stdout" 2>"$folder/stderr"
+[ $? = 2 ] && grep -q 'are photographs (.*photo.png' "$folder/stderr" || { fail "photographs behind a small image"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --preset cifar100_lt_100 >"$folder/stdout" 2>"$folder/stderr"
 [ $? = 2 ] && grep -q 'are photographs (' "$folder/stderr" || { fail "photographs under a preset of CIFAR"; cat "$folder/stderr"; }
 "$paco" "${photos[@]}" --size 32 >"$folder/stdout" 2>"$folder/stderr" || { fail "photographs with --size"; cat "$folder/stderr"; }

@@ -188,7 +188,8 @@ Status file_make_folder(const char *path)
         *s = end;
     }
     free(copy);
-    return STATUS_OK;
+    return file_is_folder(path) ? STATUS_OK
+                                : status_fail(STATUS_IO, "%s: a file, not a folder", path);
 }
 
 Status file_output_open(FileOutput *out, const char *path)

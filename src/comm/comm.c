@@ -24,8 +24,8 @@ struct Comm {
     const CommEngine *engine;
     int count, index;
     int host, place, first; /* of comm_host, comm_place, comm_first */
-    int whole;       /* of comm_whole */
-    bool local;      /* all on one host */
+    int whole;              /* of comm_whole */
+    bool local;             /* all on one host */
     bool wide, fast;
     CommTimes times;
     double timeout;      /* seconds */
@@ -47,26 +47,36 @@ static bool hub_of_launcher(WatchPlace *place)
     return text && sscanf(text, "%u:%32[0-9a-f]", &place->port, place->secret) == 2;
 }
 
+/* The number of this process's namespace of a kind; "": not known. */
+static void name_space(const char *kind, char name[32])
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/ns/%s", kind);
+    ssize_t length = readlink(path, name, 31);
+    name[length > 0 ? length : 0] = '\0';
+}
+
 /* What tells this host from others. Names do not where several are called localhost; the kernel's
- * start does, and between containers of one kernel their network. */
+ * start does, and between containers of one kernel their network and their processes: who sees
+ * others cannot end those here. */
 static void name_host(char name[HOST_ROOM])
 {
-    char host[64] = "", boot[64] = "", network[32] = "";
+    char host[64] = "", boot[64] = "", network[32], processes[32];
     FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
     if (f && !fgets(boot, sizeof boot, f))
         boot[0] = '\0';
     if (f)
         fclose(f);
     gethostname(host, sizeof host - 1);
-    ssize_t length = readlink("/proc/self/ns/net", network, sizeof network - 1);
-    network[length > 0 ? length : 0] = '\0';
-    snprintf(name, HOST_ROOM, "%s %s %s", host, boot, network);
+    name_space("net", network);
+    name_space("pid", processes);
+    snprintf(name, HOST_ROOM, "%s %s %s %s", host, boot, network, processes);
 }
 
 /* Who is on which host. */
 static void find_hosts(Comm *c)
 {
-    char (*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
+    char(*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
     name_host(names[c->index]);
     comm_gather(c, names, HOST_ROOM);
     int each = 1;

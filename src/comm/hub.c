@@ -96,12 +96,13 @@ static Status begin_listening(Hub *h, bool local, WatchPlace *place)
 
 /* ------------------------------------------------------------------------------------ telling */
 
-static void tell_all(Hub *h, WatchKind kind, int index, const char *text)
+/* All but process `not`; -1: all. */
+static void tell_all(Hub *h, WatchKind kind, int index, const char *text, int not )
 {
     WatchMessage m = {.magic = WATCH_MAGIC, .kind = kind, .index = index};
     snprintf(m.text, sizeof m.text, "%s", text);
     for (int p = 0; p < h->count; p++)
-        if (h->peers[p].fd >= 0)
+        if (h->peers[p].fd >= 0 && p != not )
             watch_send(h->peers[p].fd, &m);
 }
 
@@ -126,7 +127,7 @@ static void who_waits(const Hub *h, int p, char text[96])
 }
 
 /* Process p is lost: all get to know where it was. It may live: on this host it is ended before it
- * could call the others lost. */
+ * could call the others lost, but the one that this hub is in, which ends as they do. */
 static void lose(Hub *h, int p, const char *how)
 {
     Peer *peer = &h->peers[p];
@@ -140,9 +141,10 @@ static void lose(Hub *h, int p, const char *how)
     if (!atomic_load(&h->lost))
         snprintf(h->first_lost, sizeof h->first_lost, "%s", text);
     atomic_store(&h->lost, 1);
-    if (h->local && peer->last.pid > 0 && peer->left == 0)
+    bool kills = h->local && peer->last.pid > 0 && peer->last.pid != getpid() && peer->left == 0;
+    tell_all(h, WATCH_LOST, p, text, kills ? p : -1);
+    if (kills)
         kill(peer->last.pid, SIGKILL);
-    tell_all(h, WATCH_LOST, p, text);
     drop(peer);
 }
 
@@ -354,15 +356,15 @@ static void *run(void *argument)
         if (all_left(h))
             break;
         if (atomic_load(&h->stop) && !h->told_stop) {
-            tell_all(h, WATCH_STOP, 0, "");
+            tell_all(h, WATCH_STOP, 0, "", -1);
             h->told_stop = true;
         }
         if (clock_seconds() - beat > WATCH_BEATS) {
-            tell_all(h, WATCH_BEAT, 0, "");
+            tell_all(h, WATCH_BEAT, 0, "", -1);
             beat = clock_seconds();
         }
     }
-    tell_all(h, WATCH_GO, 0, "");
+    tell_all(h, WATCH_GO, 0, "", -1);
     return NULL;
 }
 

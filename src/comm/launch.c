@@ -64,10 +64,9 @@ static bool find_engine(Job *job, char why[1024])
         if (engine_load(job->row, reason) && find_launcher(job))
             return true;
         if (at < 900)
-            at += (size_t)snprintf(why + at, 1024 - at, "%s%s: %.300s. %s", at ? "; " : "",
-                                   job->row->title,
-                                   reason[0] ? reason : "its launcher is not in PATH",
-                                   job->row->help);
+            at += (size_t)snprintf(
+                why + at, 1024 - at, "%s%s: %.300s. %s", at ? "; " : "", job->row->title,
+                reason[0] ? reason : "its launcher is not in PATH", job->row->help);
     }
     return false;
 }
@@ -85,7 +84,7 @@ static _Noreturn void become_launcher(const Job *by, const Launch *l, char **wor
     snprintf(number, sizeof number, "%d", l->processes);
     snprintf(watch, sizeof watch, "%u:%s", place->port, place->secret);
     all[n++] = (char *)(uintptr_t)by->launcher;
-    all[n++] = (char *)(uintptr_t)"-n";
+    all[n++] = (char *)(uintptr_t) "-n";
     all[n++] = number;
     for (char *word = strtok(arguments, " "); word; word = strtok(NULL, " "))
         all[n++] = word;
@@ -132,8 +131,8 @@ static Status status_of(const Job *by, Hub *hub, int wait_status)
     bool said = hub_came(hub) || (code != STATUS_OK && code != STATUS_PEER);
     if (exited && said && is_code(code, &status))
         return status;
-    log_error("--nproc: %s ended %s %d%s", by->launcher, exited ? "with exit code" : "by signal", code,
-              hub_came(hub) ? "" : ", before a process was there");
+    log_error("--nproc: %s ended %s %d%s", by->launcher, exited ? "with exit code" : "by signal",
+              code, hub_came(hub) ? "" : ", before a process was there");
     return STATUS_PEER;
 }
 
@@ -217,11 +216,13 @@ static void remove_scratch(const char *path)
         nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static Status run_job(const Launch *l, const Job *by, char **words)
+/* `came`: whether a process of the job did. */
+static Status run_job(const Launch *l, const Job *by, char **words, bool *came)
 {
     Hub *hub;
     WatchPlace place;
     char scratch[SCRATCH_MAX];
+    *came = false;
     TRY(hub_open(l->processes, l->timeout, true, &hub, &place));
     make_scratch(scratch);
     pid_t job = fork();
@@ -234,6 +235,7 @@ static Status run_job(const Launch *l, const Job *by, char **words)
                 : status_fail(STATUS_LIMIT, "--nproc: cannot start a process: %s", strerror(errno));
     if (hub_lost(hub)) /* what the others said may have been lost with their launcher */
         log_error("%s. Checkpoints are whole: --resume auto goes on", hub_lost(hub));
+    *came = hub_came(hub);
     hub_end(hub);
     hub_close(hub);
     remove_scratch(scratch);
@@ -246,18 +248,20 @@ Status launch_run(const Launch *l, bool *started)
     Job by;
     *started = false;
     if (getenv(LAUNCH_WATCH)) /* or it would start itself without end */
-        return status_fail(STATUS_USAGE,
-                           "--nproc: this process was started by it already, but no MPI says so. Is "
-                           "the mpirun in PATH one that hides its environment?");
+        return status_fail(
+            STATUS_USAGE, "--nproc: this process was started by it already, but no MPI says so. Is "
+                          "the mpirun in PATH one that hides its environment?");
     *started = find_engine(&by, why);
     if (!*started)
         return status_fail(STATUS_PEER, "--nproc: no MPI here: %s", why);
     listen_to_terminal();
-    Status status = run_job(l, &by, l->words);
-    for (int k = 1; status == STATUS_PEER && k <= l->restarts && !atomic_load(l->stop); k++) {
+    bool came;
+    Status status = run_job(l, &by, l->words, &came);
+    for (int k = 1; status == STATUS_PEER && came && k <= l->restarts && !atomic_load(l->stop);
+         k++) {
         log_info("a process was lost: restart %d of %d, from the newest checkpoint", k,
                  l->restarts);
-        status = run_job(l, &by, l->again);
+        status = run_job(l, &by, l->again, &came);
     }
     return status;
 }

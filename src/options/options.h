@@ -141,6 +141,8 @@ const char *select_word(Select select);
 Select select_of_word(const char *word);
 /* What it looks at: "validation images"; of SELECT_LAST "last epoch". */
 const char *select_title(Select select);
+/* The file in a run's folder that holds its options. */
+#define OPTIONS_OF_RUN "options.txt"
 /* Relative paths of data that lead nowhere from here, and somewhere from `folder`, begin there. */
 void options_data_from(Options *options, const char *folder);
 /* Opens both halves, with so many classes (0: as the options say), called as is known (NULL: as

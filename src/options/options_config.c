@@ -10,14 +10,13 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
-#define RUN_OPTIONS "options.txt" /* what a run calls its own */
-
 /* Whether the line says what the file can say: one file may serve several verbs, and a run does not
- * hand everything on, neither when it goes on nor, but for its folder, to another one. */
+ * hand everything on, neither when it goes on nor, but for its folder, to another one. What
+ * evaluates it does not write there. */
 static bool counts(const OptionConfig *config, OptionVerb verb, int id)
 {
-    bool of_run = strcmp(file_name(config->path), RUN_OPTIONS) == 0;
-    bool folder = id == OPTION_ID_out && !config->run;
+    bool of_run = strcmp(file_name(config->path), OPTIONS_OF_RUN) == 0;
+    bool folder = id == OPTION_ID_out && !config->run && verb == OPTION_TRAIN;
     return options_apply(verb, (OptionId)id) &&
            !(of_run && option_rows[id].resume == RESUME_ONCE && !folder);
 }
@@ -130,17 +129,18 @@ const char *option_run_path(Options *o)
     }
     if (!folder)
         return NULL;
-    char *path = file_join(folder, RUN_OPTIONS);
+    char *path = file_join(folder, OPTIONS_OF_RUN);
     const char *found = file_missing(path) ? NULL : arena_printf(&o->arena, "%s", path);
     free(path);
     return found;
 }
 
-/* Whether the option says where images are. */
+/* Whether the option says where images are: those of training, or those that a run is judged by. */
 static bool is_path_of_data(const OptionRow *row)
 {
     bool path = strcmp(row->values, "FILE") == 0 || strcmp(row->values, "FOLDER") == 0;
-    return row->type == TYPE_TEXT && path && (row->verbs & OPTION_DATA);
+    bool data = (row->verbs & OPTION_DATA) || row->resume == RESUME_TELL;
+    return row->type == TYPE_TEXT && path && data;
 }
 
 void options_data_from(Options *o, const char *folder)

@@ -275,9 +275,9 @@ static Status take_first(unsigned verb, int argc, char **argv, const char *value
  * else the file's, else the run's, which its own options go over. */
 static Status apply_below(Options *o, OptionVerb verb, Below *below)
 {
-    below->anew = below->preset || option_config_names_preset(&below->file);
-    if (!below->anew)
-        TRY(option_config_preset(o, verb, &below->run));
+    TRY(option_config_preset(o, verb, &below->run));
+    bool own = below->preset && o->preset && strcmp(below->preset, o->preset) == 0;
+    below->anew = (below->preset && !own) || option_config_names_preset(&below->file);
     below->preset_ranks = o->ranks;
     TRY(option_config_rest(o, verb, &below->run));
     if (below->anew) {

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What runs of a group have in common. A run without options is alone. */
 static const char *identity(const RunRecord *run, int number, Arena *arena)
@@ -11,9 +12,19 @@ static const char *identity(const RunRecord *run, int number, Arena *arena)
         return arena_printf(arena, "run %d", number);
     Options plain = run->options;
     plain.seed = 0;
+    plain.select = SELECT_AUTO; /* what it came to is behind */
     return arena_printf(arena, "%sinit-from=%s\n%s\n%s", options_identity(&plain, arena),
                         run->texts[OPTION_ID_init_from].value,
                         run->train_data ? run->train_data : "", select_word(run->select));
+}
+
+/* Whether a run is another of a group: with the same seed it would be the same once more. */
+static bool has_seed(const Runs *r, const RunGroup *group, uint64_t seed)
+{
+    for (int k = 0; k < group->count; k++)
+        if (r->list[group->members[k]].options.seed == seed)
+            return true;
+    return false;
 }
 
 static void make_groups(Runs *r)
@@ -25,7 +36,8 @@ static void make_groups(Runs *r)
         int g = 0;
         identities[i] = identity(&r->list[i], i, &arena);
         while (g < r->group_count &&
-               strcmp(identities[r->groups[g].members[0]], identities[i]) != 0)
+               (strcmp(identities[r->groups[g].members[0]], identities[i]) != 0 ||
+                has_seed(r, &r->groups[g], r->list[i].options.seed)))
             g++;
         RunGroup *group = &r->groups[g];
         if (g == r->group_count) {
@@ -37,12 +49,24 @@ static void make_groups(Runs *r)
     arena_free(&arena);
 }
 
+static Status refuse_twice(char *const *folders, int number)
+{
+    struct stat a, b;
+    for (int i = 0; i < number; i++)
+        if (stat(folders[i], &a) == 0 && stat(folders[number], &b) == 0 && a.st_dev == b.st_dev &&
+            a.st_ino == b.st_ino)
+            return status_fail(STATUS_USAGE, "%s: given twice (as %s, too): a run counts once",
+                               folders[number], folders[i]);
+    return STATUS_OK;
+}
+
 Status runs_read(int count, char *const *folders, Runs *out)
 {
     *out = (Runs){0};
     out->list = arena_alloc(&out->arena, (size_t)count * sizeof *out->list);
     for (int i = 0; i < count; i++) {
         out->count++;
+        TRY(refuse_twice(folders, i));
         TRY(run_record_read(folders[i], &out->list[i]));
     }
     make_groups(out);
@@ -207,8 +231,7 @@ static int put_selection(const Runs *r, Table *t, int column)
     table_head(t, column, false, "selected on");
     for (int g = 0; g < r->group_count; g++) {
         Select select = r->list[r->groups[g].members[0]].select;
-        table_set(t, g, column, "%s",
-                  select == SELECT_AUTO ? "not known" : select_title(select));
+        table_set(t, g, column, "%s", select == SELECT_AUTO ? "not known" : select_title(select));
     }
     return column + 1;
 }

@@ -60,11 +60,11 @@ static Status write_file(const Eval *e, const char *name)
     char *path = file_join(e->subject.options->out, name);
     const char *const *classes = e->test->class_names;
     PredictionNames names = {.image = image_name, .context = e->test, .classes = classes};
-    Status status = !strcmp(name, "classes.csv") ? metrics_write_classes(e->metrics, classes, path)
-                  : !strcmp(name, "confusion.csv")
-                      ? metrics_write_confusion(e->metrics, classes, path)
-                  : !strcmp(name, "report.json") ? write_report(e, path)
-                  : metrics_write_predictions(e->metrics, &names, path);
+    Status status =
+        !strcmp(name, "classes.csv")     ? metrics_write_classes(e->metrics, classes, path)
+        : !strcmp(name, "confusion.csv") ? metrics_write_confusion(e->metrics, classes, path)
+        : !strcmp(name, "report.json")   ? write_report(e, path)
+                                         : metrics_write_predictions(e->metrics, &names, path);
     free(path);
     return status;
 }
@@ -124,7 +124,7 @@ static void print_result(const Eval *e, FILE *out)
     fputc('\n', out);
     if (e->result.skipped)
         fprintf(out, "skipped %lld of %lld images: unreadable, left out of all figures\n",
-               (long long)e->result.skipped, (long long)e->test->count);
+                (long long)e->result.skipped, (long long)e->test->count);
     if (s->weights.cosine)
         fprintf(out, "classifier: cosine of features and weights, without a scale\n");
     fprintf(out, "normalisation: %s\n", options_normalisation(s->options, normalisation));
@@ -150,6 +150,19 @@ static Status open_rows(const Eval *e, const char *path, const char *name, const
     return rows_file_open(path, &spec, file);
 }
 
+/* A run's own figures stay. */
+static Status open_folder(const char *folder)
+{
+    char *path = file_join(folder, OPTIONS_OF_RUN);
+    bool run = !file_missing(path);
+    free(path);
+    return run ? status_fail(STATUS_USAGE,
+                             "--out: %s is the folder of a run, whose report, classes.csv and "
+                             "confusion.csv would be replaced. Another folder",
+                             folder)
+               : file_make_folder(folder);
+}
+
 /* Places for results, before images are looked at. */
 static Status open_outputs(Eval *e)
 {
@@ -158,7 +171,7 @@ static Status open_outputs(Eval *e)
     if (comm_index(e->subject.comm) > 0)
         return STATUS_OK;
     if (o->out)
-        TRY(file_make_folder(o->out));
+        TRY(open_folder(o->out));
     TRY(open_rows(e, o->save_logits, "logits", model->eval_logits, &e->logits));
     return open_rows(e, o->save_features, "features", model->eval_features, &e->features);
 }

@@ -2,6 +2,7 @@
 #include "train/keeper.h"
 
 #include "base/arena.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,14 @@ static Status resume_newest(Keeper *k, int64_t steps, Progress *at)
     return status;
 }
 
+/* The best of the run that this one begins from stays there. */
+static void leave_best(const char *out, Progress *at)
+{
+    log_info("the best checkpoint so far is not in %s: from here on it is chosen anew", out);
+    at->best = 0;
+    at->selection.epoch = 0;
+}
+
 Status keeper_open(Keeper *k, Options *options, Run *run, const Dataset *data, int64_t steps,
                    Progress *at)
 {
@@ -103,6 +112,8 @@ Status keeper_open(Keeper *k, Options *options, Run *run, const Dataset *data, i
         return STATUS_OK;
     TRY(newest ? check_frozen(options) : check_folder(options));
     TRY(store_open(out, &store, &k->store));
+    if (from && !newest && at->best > 0 && !store_has_best(k->store))
+        leave_best(out, at);
     return newest ? resume_newest(k, steps, at) : STATUS_OK;
 }
 

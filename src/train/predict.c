@@ -1,6 +1,7 @@
 /* predict: an evaluation whose labels mean nothing. */
 #include "train/predict.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "train/metrics_record.h"
 #include "train/subject.h"
@@ -92,6 +93,8 @@ static Status predict_all(Predict *p, FILE *out)
     if (o->word_count == 0)
         return status_fail(STATUS_USAGE, "predict: name images, or folders with images. `paco "
                            "predict --help` explains");
+    if (o->out && file_is_folder(o->out))
+        return status_fail(STATUS_USAGE, "--out: %s is a folder; predict writes a file", o->out);
     TRY(subject_read(&p->subject, "predict"));
     TRY(name_classes(p));
     TRY(dataset_find(o->words, o->word_count, &p->images));

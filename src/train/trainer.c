@@ -491,7 +491,7 @@ static Status run_all(Trainer *t)
         TRY(evaluate_again(t));
     t->result->chosen = t->at.selection;
     t->result->val_top1 = t->val.data ? metrics_summary(t->val.metrics).top1 : NAN;
-    return trainer_write_reports(t);
+    return comm_status(t->comm, trainer_write_reports(t));
 }
 
 Status train(Options *options, Comm *comm, const TrainProgram *program, TrainResult *result)

@@ -52,9 +52,14 @@ static void tell_network(const Trainer *t)
          math);
 }
 
+static bool same_images(const Dataset *a, const Dataset *b)
+{
+    return a && b && a->count == b->count && a->checksum == b->checksum;
+}
+
 static void warn_of_trained(const Trainer *t, const Dataset *data, const char *what)
 {
-    if (data && data->count == t->train->count && data->checksum == t->train->checksum)
+    if (same_images(data, t->train))
         SAY(t,
             "warning: the %s images are the training images: accuracies say nothing of images that "
             "the network has not seen",
@@ -82,6 +87,10 @@ static void tell_data(const Trainer *t)
          (long long)(t->test.data ? t->test.data->count : 0));
     warn_of_trained(t, t->val.data, "validation");
     warn_of_trained(t, t->test.data, "test");
+    if (same_images(t->val.data, t->test.data))
+        SAY(t, "%s",
+            "warning: the validation images are the test images: what they choose is "
+            "chosen by the test");
 }
 
 static void tell_views(const Trainer *t)

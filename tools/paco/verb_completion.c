@@ -111,6 +111,9 @@ static void bash_name(const Verb *v, const Entry *e, FILE *out)
     fprintf(out, " --%s", e->name);
     if (e->negated)
         fprintf(out, " --no-%s", e->name);
+    for (int i = 0; i < e->other_count; i++)
+        if (e->others[i][1]) /* not a letter */
+            fprintf(out, " --%s", e->others[i]);
 }
 
 static void bash_verb(const Verb *v, FILE *out)
