@@ -283,7 +283,7 @@ int comm_receive(Comm *c, void *data, size_t bytes, int from)
 }
 
 /* Sleeps between looks grow to this; the first looks come without. */
-enum { LOOKS_AT_ONCE = 50, SLEEP_FIRST_NS = 5000, SLEEP_MOST_NS = 200000 };
+enum { LOOKS_AT_ONCE = 50, SLEEP_FIRST_NS = 5000, SLEEP_MOST_NS = 300000 };
 
 void comm_wait(Comm *c, const int *transfers, int count)
 {
