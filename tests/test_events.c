@@ -341,7 +341,7 @@ static void a_run_is_told(void **state)
     assert_true(e[1].start && e[1].step == 0 && e[1].count == 0);
     assert_string_equal(e[2].values[0].tag, "options");
     assert_string_equal(e[2].values[0].plugin, "text");
-    assert_picture(&e[3], "views", 4 * (32 + 4) + 4, 3 * (2 * 32 + 8) + 4);
+    assert_picture(&e[3], "views", 4 * (32 + 4) + 4, 4 * (2 * 32 + 8) + 4);
     assert_int_equal(e[4].step, 1);
     assert_int_equal(e[4].count, 3); /* what is NaN is not there */
     assert_number(&e[4], "lr", 0.1);

@@ -249,8 +249,8 @@ plain() {
         sleep 0.1
     done
     victim=$(process "$2")
-    if [ "$1" = HANG ]; then touch "$folder/hang.$victim"; else kill -"$1" "$victim"; fi ||
-        fail "$engine: the job does not begin"
+    [ -n "$victim" ] || fail "$engine: the job does not begin"
+    if [ "$1" = HANG ]; then touch "$folder/hang.$victim"; else kill -"$1" "$victim"; fi
     for ((i = 0; i < 100; i++)); do
         kill -0 $job 2>/dev/null || break
         sleep 0.1

@@ -74,7 +74,7 @@ for select in last val test; do
 done
 # The best checkpoint of a run stays with it: who begins from one of its files chooses anew.
 ok from_file "${both[@]}" --select val --resume val/last.pth.tar --epochs 6
-says 'the best checkpoint so far is not in from_file: from here on it is chosen anew' stderr
+says 'begins anew: the best so far stays in the run that this one begins from' from_file/train.log
 [ "$(member best epoch from_file)" = 6 ] && [ "$(readlink from_file/best.pth.tar)" = "$(printf 'step-%012d.pth.tar' 36)" ] ||
     fail "the best of another folder is told of"
 ok plain --test-list test.txt

@@ -26,7 +26,7 @@ build_and_test() { # folder, sanitizers, whether with optional libraries, target
     echo "== $folder${sanitizers:+: $sanitizers}"
     cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DPACO_SANITIZE="$sanitizers" -DPACO_FORMATS="$optional" \
         -DPACO_TENSORBOARD="$optional" -DPACO_WERROR=ON -DBUILD_TESTING=ON \
-        ${PACO_FULL:+-DPACO_TEST_TIMEOUT=14400} \
+        -DPACO_TEST_TIMEOUT="$([ -n "${PACO_FULL:-}" ] && echo 14400 || echo 1200)" \
         >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; exit 1; }
     # shellcheck disable=SC2086 # words of a list

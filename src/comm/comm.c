@@ -47,6 +47,13 @@ static bool hub_of_launcher(WatchPlace *place)
     return text && sscanf(text, "%u:%32[0-9a-f]", &place->port, place->secret) == 2;
 }
 
+/* What tells this host from others. Names do not where several are called localhost; the kernel's
+ * start does, and between containers of one kernel their network. */
+typedef struct HostName {
+    char host[HOST_ROOM];
+    char processes[32]; /* the namespace of processes: those of others cannot be ended from here */
+} HostName;
+
 /* The number of this process's namespace of a kind; "": not known. */
 static void name_space(const char *kind, char name[32])
 {
@@ -56,12 +63,9 @@ static void name_space(const char *kind, char name[32])
     name[length > 0 ? length : 0] = '\0';
 }
 
-/* What tells this host from others. Names do not where several are called localhost; the kernel's
- * start does, and between containers of one kernel their network and their processes: who sees
- * others cannot end those here. */
-static void name_host(char name[HOST_ROOM])
+static void name_host(HostName *name)
 {
-    char host[64] = "", boot[64] = "", network[32], processes[32];
+    char host[64] = "", boot[64] = "", network[32];
     FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
     if (f && !fgets(boot, sizeof boot, f))
         boot[0] = '\0';
@@ -69,27 +73,34 @@ static void name_host(char name[HOST_ROOM])
         fclose(f);
     gethostname(host, sizeof host - 1);
     name_space("net", network);
-    name_space("pid", processes);
-    snprintf(name, HOST_ROOM, "%s %s %s %s", host, boot, network, processes);
+    name_space("pid", name->processes);
+    snprintf(name->host, HOST_ROOM, "%s %s %s", host, boot, network);
+}
+
+static bool same_host(const HostName *a, const HostName *b)
+{
+    return strcmp(a->host, b->host) == 0;
 }
 
 /* Who is on which host. */
 static void find_hosts(Comm *c)
 {
-    char(*names)[HOST_ROOM] = mem_zero((size_t)c->count, HOST_ROOM);
-    name_host(names[c->index]);
-    comm_gather(c, names, HOST_ROOM);
+    HostName *names = mem_zero((size_t)c->count, sizeof *names);
+    name_host(&names[c->index]);
+    comm_gather(c, names, sizeof *names);
     int each = 1;
-    while (each < c->count && strcmp(names[0], names[each]) == 0)
+    while (each < c->count && same_host(&names[0], &names[each]))
         each++;
     c->local = each == c->count;
+    for (int p = 1; p < c->count; p++)
+        c->local = c->local && strcmp(names[0].processes, names[p].processes) == 0;
     bool even = c->count % each == 0;
     for (int p = each; p < c->count && even; p++)
-        even = (strcmp(names[p - 1], names[p]) == 0) == (p % each != 0);
+        even = same_host(&names[p - 1], &names[p]) == (p % each != 0);
     c->host = even ? each : c->count;
     for (int p = 0; p < c->index; p++)
-        c->place += strcmp(names[p], names[c->index]) == 0;
-    while (strcmp(names[c->first], names[c->index]) != 0)
+        c->place += same_host(&names[p], &names[c->index]);
+    while (!same_host(&names[c->first], &names[c->index]))
         c->first++;
     free(names);
 }

@@ -96,13 +96,13 @@ static Status begin_listening(Hub *h, bool local, WatchPlace *place)
 
 /* ------------------------------------------------------------------------------------ telling */
 
-/* All but process `not`; -1: all. */
-static void tell_all(Hub *h, WatchKind kind, int index, const char *text, int not )
+/* All but process `except`; -1: all. */
+static void tell_all(Hub *h, WatchKind kind, int index, const char *text, int except)
 {
     WatchMessage m = {.magic = WATCH_MAGIC, .kind = kind, .index = index};
     snprintf(m.text, sizeof m.text, "%s", text);
     for (int p = 0; p < h->count; p++)
-        if (h->peers[p].fd >= 0 && p != not )
+        if (h->peers[p].fd >= 0 && p != except)
             watch_send(h->peers[p].fd, &m);
 }
 

@@ -84,7 +84,7 @@ static _Noreturn void become_launcher(const Job *by, const Launch *l, char **wor
     snprintf(number, sizeof number, "%d", l->processes);
     snprintf(watch, sizeof watch, "%u:%s", place->port, place->secret);
     all[n++] = (char *)(uintptr_t)by->launcher;
-    all[n++] = (char *)(uintptr_t) "-n";
+    all[n++] = (char *)(uintptr_t)"-n";
     all[n++] = number;
     for (char *word = strtok(arguments, " "); word; word = strtok(NULL, " "))
         all[n++] = word;

@@ -78,7 +78,7 @@ static inline void add_row(int n, double w, const double *restrict from, int fro
         int p0, p1, q0, q1;                                                                        \
         valid_range(&(d), r, (d).H, (d).P, &p0, &p1);                                              \
         valid_range(&(d), s, (d).W, (d).Q, &q0, &q1);                                              \
-        for (int p = p0; p < p1; p++) {                                                            \
+        for (int p = p0; p < p1 && q0 < q1; p++) {                                                 \
             int64_t y_at = (int64_t)p * (d).Q + q0;                                                \
             int64_t x_at = ((int64_t)p * (d).stride - (d).pad + (r)) * (d).W +                     \
                            (int64_t)q0 * (d).stride - (d).pad + (s);                               \

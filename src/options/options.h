@@ -143,7 +143,7 @@ Select select_of_word(const char *word);
 const char *select_title(Select select);
 /* The file in a run's folder that holds its options. */
 #define OPTIONS_OF_RUN "options.txt"
-/* Relative paths of data that lead nowhere from here, and somewhere from `folder`, begin there. */
+/* Relative paths of data begin in `folder`, where they lead somewhere from there. */
 void options_data_from(Options *options, const char *folder);
 /* Opens both halves, with so many classes (0: as the options say), called as is known (NULL: as
  * --class-names or the data say). The test half gets as many classes as the training half, and must

@@ -1,7 +1,6 @@
 /* What single values cannot say: contradictions between options, and what they mean to other
  * modules. */
 #include "base/check.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/rows_file.h"
 #include "model/resnet.h"
@@ -283,15 +282,10 @@ static void check_rows_files(const Options *o, Conflicts *c)
             c, status_fail(STATUS_USAGE, "--save-features: the same file as --save-logits"));
 }
 
-/* --resume alone, where there is nothing to go on with: that is what is wrong, before what a new
- * run would need. */
+/* --resume auto alone, where there is nothing to go on with: that is what is wrong, before what a
+ * new run would need. */
 static Status check_taken(const Options *o)
 {
-    if (o->resume && strcmp(o->resume, "auto") != 0 && file_is_folder(o->resume))
-        return status_fail(STATUS_USAGE,
-                           "--resume: %s is a folder. `--out %s --resume auto` goes on there; one "
-                           "of its files begins another run",
-                           o->resume, o->resume);
     if (!o->resume || strcmp(o->resume, "auto") != 0 || !o->out || o->taken || o->data ||
         o->train_list || dataset_row((DatasetKind)o->dataset)->source == DATASET_FROM_MEMORY)
         return STATUS_OK;

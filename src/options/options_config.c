@@ -97,13 +97,14 @@ Status option_config_open(OptionConfig *config)
     return STATUS_OK;
 }
 
-bool option_config_names_preset(const OptionConfig *config)
+const char *option_config_names_preset(const OptionConfig *config, Arena *arena)
 {
     char *copy = mem_string(config->text ? config->text : "");
     OptionLine line = {.next = copy};
-    bool found = false;
+    const char *found = NULL;
     while (!found && option_line(&line))
-        found = names_preset(&line);
+        if (names_preset(&line))
+            found = arena_printf(arena, "%s", line.value);
     free(copy);
     return found;
 }
@@ -146,18 +147,15 @@ static bool is_path_of_data(const OptionRow *row)
 void options_data_from(Options *o, const char *folder)
 {
     Arena arena = {0};
-    bool moved = false;
     for (int id = 0; id < OPTION_COUNT; id++) {
         const char *path = is_path_of_data(&option_rows[id]) ? option_text(o, id, &arena) : "";
-        if (!*path || *path == '/' || !file_missing(path))
-            continue;
-        char *there = file_join(folder, path);
-        if (!file_missing(there) && option_set(o, id, there) == STATUS_OK)
-            moved = true;
+        char *there = *path && *path != '/' ? file_join(folder, path) : NULL;
+        if (there && !file_missing(there))
+            option_set(o, id, there);
         free(there);
     }
-    if (moved && !o->data) /* then paths of a list begin there, too */
-        o->data = arena_printf(&o->arena, "%s", folder);
+    if (!o->data && dataset_row((DatasetKind)o->dataset)->source == DATASET_FROM_LISTS)
+        o->data = arena_printf(&o->arena, "%s", folder); /* where paths of a list begin */
     arena_free(&arena);
 }
 

@@ -3,6 +3,7 @@
 #include "options/options_table.h"
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "options/conflicts.h"
 #include "options/presets.h"
@@ -275,18 +276,23 @@ static Status take_first(unsigned verb, int argc, char **argv, const char *value
  * else the file's, else the run's, which its own options go over. */
 static Status apply_below(Options *o, OptionVerb verb, Below *below)
 {
-    TRY(option_config_preset(o, verb, &below->run));
-    bool own = below->preset && o->preset && strcmp(below->preset, o->preset) == 0;
-    below->anew = (below->preset && !own) || option_config_names_preset(&below->file);
+    const char *named =
+        below->preset ? below->preset : option_config_names_preset(&below->file, &o->arena);
+    const char *own = option_config_names_preset(&below->run, &o->arena);
+    Conflicts wrong = {.status = STATUS_OK};
+    below->anew = named && !(own && strcmp(named, own) == 0);
+    if (!below->anew)
+        conflicts_note(&wrong, option_config_preset(o, verb, &below->run));
     below->preset_ranks = o->ranks;
-    TRY(option_config_rest(o, verb, &below->run));
+    conflicts_note(&wrong, option_config_rest(o, verb, &below->run));
     if (below->anew) {
         memset(o->given, 0, sizeof o->given);
-        TRY(below->preset ? options_preset(o, below->preset)
-                          : option_config_preset(o, verb, &below->file));
+        conflicts_note(&wrong, below->preset ? options_preset(o, below->preset)
+                                             : option_config_preset(o, verb, &below->file));
         below->preset_ranks = o->ranks;
     }
-    return option_config_rest(o, verb, &below->file);
+    conflicts_note(&wrong, option_config_rest(o, verb, &below->file));
+    return conflicts_end(&wrong);
 }
 
 static Status take_word(Options *o, OptionVerb verb, int allowed, const char *word, Words *words)
@@ -351,6 +357,11 @@ static Status apply_all(Options *o, OptionVerb verb, int allowed, Words words, B
 /* Where the options say that a run goes on: the same again, over its options. */
 static Status go_on(Options *o, OptionVerb verb, int allowed, Words words, Below *below)
 {
+    if (o->resume && strcmp(o->resume, "auto") != 0 && file_is_folder(o->resume))
+        return status_fail(STATUS_USAGE,
+                           "--resume: %s is a folder. `--out %s --resume auto` goes on there; one "
+                           "of its files begins another run",
+                           o->resume, o->resume);
     below->run = (OptionConfig){.path = option_run_path(o), .run = true};
     if (!below->run.path)
         return STATUS_OK;

@@ -89,7 +89,7 @@ typedef struct OptionConfig {
 /* Reads the file. */
 Status option_config_open(OptionConfig *config);
 /* Whether it names a preset. */
-bool option_config_names_preset(const OptionConfig *config);
+const char *option_config_names_preset(const OptionConfig *config, Arena *arena);
 /* Applies the preset that it names, if it does; then its other lines, of which those that mean
  * nothing to the verb are passed over. STATUS_INPUT with file and line. */
 Status option_config_preset(Options *options, OptionVerb verb, OptionConfig *config);

@@ -394,11 +394,6 @@ Status store_save(Store *s, const StoreSave *save)
     return take_over(s, &next);
 }
 
-bool store_has_best(const Store *s)
-{
-    return s->listing.best[0] != 0;
-}
-
 void store_forget_best(Store *s)
 {
     s->listing.best[0] = 0;

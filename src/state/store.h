@@ -54,7 +54,6 @@ Status store_save_training(Store *store, int64_t step, StoreKind kind, const Tra
 
 /* None of the checkpoints so far is the best any more: the next save says so. */
 void store_forget_best(Store *store);
-bool store_has_best(const Store *store);
 
 /* The newest checkpoint that is intact, malloc'd: its bytes have the manifest's SHA-256 (or, where
  * the manifest does not know it, all its CRCs are right). Damaged newer ones are passed over with a

@@ -134,8 +134,23 @@ static void print_result(const Eval *e, FILE *out)
     fprintf(out, "%.1f s, %.0f images/s\n", e->seconds, (double)images / e->seconds);
 }
 
+/* A run's own figures stay. */
+static Status refuse_run(const char *folder)
+{
+    char *path = file_join(folder, OPTIONS_OF_RUN);
+    bool run = !file_missing(path);
+    free(path);
+    return run ? status_fail(STATUS_USAGE,
+                             "--out: %s is the folder of a run, whose report, classes.csv and "
+                             "confusion.csv would be replaced. Another folder",
+                             folder)
+               : STATUS_OK;
+}
+
 static Status open_inputs(Eval *e)
 {
+    if (e->subject.options->out)
+        TRY(refuse_run(e->subject.options->out));
     TRY(subject_read(&e->subject, "eval"));
     return open_data(e);
 }
@@ -150,19 +165,6 @@ static Status open_rows(const Eval *e, const char *path, const char *name, const
     return rows_file_open(path, &spec, file);
 }
 
-/* A run's own figures stay. */
-static Status open_folder(const char *folder)
-{
-    char *path = file_join(folder, OPTIONS_OF_RUN);
-    bool run = !file_missing(path);
-    free(path);
-    return run ? status_fail(STATUS_USAGE,
-                             "--out: %s is the folder of a run, whose report, classes.csv and "
-                             "confusion.csv would be replaced. Another folder",
-                             folder)
-               : file_make_folder(folder);
-}
-
 /* Places for results, before images are looked at. */
 static Status open_outputs(Eval *e)
 {
@@ -171,7 +173,7 @@ static Status open_outputs(Eval *e)
     if (comm_index(e->subject.comm) > 0)
         return STATUS_OK;
     if (o->out)
-        TRY(open_folder(o->out));
+        TRY(file_make_folder(o->out));
     TRY(open_rows(e, o->save_logits, "logits", model->eval_logits, &e->logits));
     return open_rows(e, o->save_features, "features", model->eval_features, &e->features);
 }

@@ -2,7 +2,6 @@
 #include "train/keeper.h"
 
 #include "base/arena.h"
-#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,13 +89,9 @@ static Status resume_newest(Keeper *k, int64_t steps, Progress *at)
     return status;
 }
 
-/* The best of the run that this one begins from stays there. */
-static void leave_best(const char *out, Progress *at)
-{
-    log_info("the best checkpoint so far is not in %s: from here on it is chosen anew", out);
-    at->best = 0;
-    at->selection.epoch = 0;
-}
+/* The best of the run that this one begins from stays there: what chose it is none of this one's
+ * data. */
+#define NO_DATA UINT64_MAX
 
 Status keeper_open(Keeper *k, Options *options, Run *run, const Dataset *data, int64_t steps,
                    Progress *at)
@@ -112,8 +107,9 @@ Status keeper_open(Keeper *k, Options *options, Run *run, const Dataset *data, i
         return STATUS_OK;
     TRY(newest ? check_frozen(options) : check_folder(options));
     TRY(store_open(out, &store, &k->store));
-    if (from && !newest && at->best > 0 && !store_has_best(k->store))
-        leave_best(out, at);
+    k->left_best = from && !newest && !lies_in(from, out) && at->best > 0;
+    if (k->left_best)
+        at->selection.data = NO_DATA;
     return newest ? resume_newest(k, steps, at) : STATUS_OK;
 }
 

@@ -12,6 +12,7 @@ typedef struct Keeper {
     Snapshot *snapshot;
     Store *store;  /* NULL without --out: nothing is kept */
     char *resumed; /* the checkpoint that the run goes on from, or NULL */
+    bool left_best; /* the best checkpoint so far is another run's */
 } Keeper;
 
 /* Restores what --resume names, of a run with `steps` steps an epoch over `data`: a file, or the

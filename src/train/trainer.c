@@ -160,7 +160,7 @@ static void tell_first_step(Trainer *t)
 {
     enum { LONG = 5 };
     double more = t->clock.first - t->clock.seconds;
-    if (more > LONG && trainer_speaks(t))
+    if (more > LONG && trainer_speaks(t) && session_plan(t->run.session))
         records_say(&t->records,
                     "the first step took %.0f s more than the next: drivers build kernels, only at "
                     "the first start",

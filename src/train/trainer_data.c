@@ -12,11 +12,14 @@ static int64_t find_photograph(const Dataset *data, int *width, int *height)
 {
     enum { LOOKS = 9 };
     int64_t found = -1;
+    int64_t before = -1;
     int large = 0, seen = 0;
     for (int i = 0; i < LOOKS; i++) {
         int64_t at = (data->count - 1) * i / (LOOKS - 1);
         Image image;
-        if (dataset_fetch(data, at, &image) != STATUS_OK)
+        bool again = at == before; /* of few images */
+        before = at;
+        if (again || dataset_fetch(data, at, &image) != STATUS_OK)
             continue;
         seen++;
         if (image.width > 2 * SMALL_VIEW && image.height > 2 * SMALL_VIEW) {

@@ -142,7 +142,9 @@ static void tell_selection(const Trainer *t)
     };
     Select now = t->at.selection.select;
     TELL(t, "best", "%s", what[now]);
-    if (t->reselected)
+    if (t->reselected && t->keeper.left_best)
+        TELL(t, "", "%s", "begins anew: the best so far stays in the run that this one begins from");
+    else if (t->reselected)
         TELL(t, "", "begins anew: until now it was chosen by %s %s",
              t->reselected == now ? "other" : "the", select_title(t->reselected));
 }
