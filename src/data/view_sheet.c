@@ -1,6 +1,7 @@
 /* Images in memory go through a PNG, which changes no pixel. */
 #include "data/view_sheet.h"
 
+#include "image/class_order.h"
 #include "image/encode_png.h"
 #include "image/image_ops.h"
 #include "image/sheet.h"
@@ -9,39 +10,22 @@
 
 enum { SHEET_GAP = 4 }; /* about what lies between views */
 
-typedef struct ClassSize {
-    int64_t images;
-    int number;
-} ClassSize;
-
-static int larger_first(const void *a, const void *b)
+/* Those that have images, of classes in their order. */
+static int with_images(const Dataset *data, const int *order)
 {
-    const ClassSize *x = a, *y = b;
-    if (x->images != y->images)
-        return x->images < y->images ? 1 : -1;
-    return x->number - y->number;
+    int n = data->classes;
+    while (n > 0 && data->counts[order[n - 1]] == 0)
+        n--;
+    return n;
 }
 
-/* Classes that have images, the largest first. */
-static ClassSize *by_size(const Dataset *data, int *count)
-{
-    ClassSize *sizes = mem_alloc((size_t)data->classes * sizeof *sizes);
-    *count = 0;
-    for (int c = 0; c < data->classes; c++)
-        if (data->counts[c] > 0)
-            sizes[(*count)++] = (ClassSize){data->counts[c], c};
-    qsort(sizes, (size_t)*count, sizeof *sizes, larger_first);
-    return sizes;
-}
-
-/* The class of a cell, and how many cells before it have the same one. */
-static const ClassSize *class_of(const ClassSize *sizes, int classes, int cell, int cells,
-                                 int *before)
+/* The place of a cell's class in the order, and how many cells before it have the same one. */
+static int place_of(int classes, int cell, int cells, int *before)
 {
     bool few = classes < cells;
     *before = few ? cell / classes : 0;
-    return &sizes[few ? cell % classes
-                      : (int64_t)cell * (classes - 1) / (cells > 1 ? cells - 1 : 1)];
+    return few ? cell % classes
+               : (int)((int64_t)cell * (classes - 1) / (cells > 1 ? cells - 1 : 1));
 }
 
 static Status add_image(const Dataset *data, uint32_t image, uint32_t epoch, Sheet *sheet)
@@ -70,17 +54,18 @@ Status view_sheet(const Dataset *data, const Recipe *recipe, const RecipeOptions
                   uint64_t seed, int epochs, int n, int side, Image *image)
 {
     Sheet sheet;
-    int classes, before;
+    int before;
     TRY(sheet_new(recipe, views, seed, n, &sheet));
-    ClassSize *sizes = by_size(data, &classes);
+    int *order = class_order(data->classes, data->counts);
+    int classes = with_images(data, order);
     Status status = STATUS_OK;
     for (int i = 0; i < n; i++) {
-        const ClassSize *c = class_of(sizes, classes, i, n, &before);
-        int64_t member = before % c->images, epoch = before / c->images % epochs;
-        uint32_t number = data->members[data->first[c->number] + member];
+        int c = order[place_of(classes, i, n, &before)];
+        int64_t member = before % data->counts[c], epoch = before / data->counts[c] % epochs;
+        uint32_t number = data->members[data->first[c] + member];
         status = add_image(data, number, (uint32_t)epoch, &sheet);
     }
-    free(sizes);
+    free(order);
     *image = sheet.image;
     if (views->size > side)
         shrink(image, views->size, side);

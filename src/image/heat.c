@@ -2,44 +2,19 @@
 #include "image/heat.h"
 
 #include "base/arena.h"
+#include "image/class_order.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* A class and its size. */
-typedef struct Place {
-    int64_t size;
-    int number;
-} Place;
-
-static int by_size(const void *a, const void *b)
-{
-    const Place *p = a, *q = b;
-    if (p->size != q->size)
-        return p->size > q->size ? -1 : 1;
-    return (p->number > q->number) - (p->number < q->number);
-}
-
-static void rank_classes(Heat *h, const int64_t *sizes)
-{
-    Place *places = mem_zero((size_t)h->classes, sizeof *places);
-    for (int c = 0; c < h->classes; c++)
-        places[c] = (Place){sizes ? sizes[c] : 0, c};
-    qsort(places, (size_t)h->classes, sizeof *places, by_size);
-    for (int i = 0; i < h->classes; i++) {
-        h->order[i] = places[i].number;
-        h->rank[places[i].number] = i;
-    }
-    free(places);
-}
-
 Heat heat_new(int classes, const int64_t *sizes)
 {
     Heat h = {.classes = classes, .bins = classes < HEAT_BINS ? classes : HEAT_BINS};
-    h.order = mem_alloc((size_t)classes * sizeof *h.order);
+    h.order = class_order(classes, sizes);
     h.rank = mem_alloc((size_t)classes * sizeof *h.rank);
     h.part = mem_zero((size_t)h.bins * (size_t)h.bins, sizeof *h.part);
-    rank_classes(&h, sizes);
+    for (int i = 0; i < classes; i++)
+        h.rank[h.order[i]] = i;
     return h;
 }
 
